@@ -1,0 +1,78 @@
+//! Sample values as Go's `strconv.FormatFloat(v, 'g', -1, 64)` prints them, which is what kube-state-metrics serves.
+
+use std::io::Write;
+
+/// Appends `value` with the fewest digits that read back the same: `1.5e+09`, `123456`, `0.25`, `+Inf`, `NaN`.
+///
+/// The rule for an exponent is Go's (`strconv/ftoa.go`, `formatDigits`): below -4, or 6 and more.
+pub fn write_number(out: &mut Vec<u8>, value: f64) {
+    if value == 0.0 {
+        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+    } else if value == 1.0 {
+        out.push(b'1');
+    } else if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else {
+        write_finite(out, value);
+    }
+}
+
+fn write_finite(out: &mut Vec<u8>, value: f64) {
+    let start = out.len();
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{value:e}");
+    let e = out[start..].iter().rposition(|b| *b == b'e').map_or(out.len(), |i| start + i);
+    let exponent: i32 =
+        std::str::from_utf8(&out[(e + 1).min(out.len())..]).ok().and_then(|t| t.parse().ok()).unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        out.truncate(start);
+        let _ = write!(out, "{value}");
+    } else {
+        out.truncate(e);
+        let _ = write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_number;
+
+    fn text(value: f64) -> String {
+        let mut out = Vec::new();
+        write_number(&mut out, value);
+        String::from_utf8(out).expect("numbers are ASCII")
+    }
+
+    #[test]
+    fn numbers_look_as_go_prints_them() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-1.0, "-1"),
+            (0.25, "0.25"),
+            (123_456.0, "123456"),
+            (1_000_000.0, "1e+06"),
+            (1_644_657_393.0, "1.644657393e+09"),
+            (-62_135_596_800.0, "-6.21355968e+10"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1e-05"),
+            (2e18, "2e+18"),
+            (1e100, "1e+100"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(text(value), expected);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_number_reads_back_as_itself(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
+            proptest::prop_assert_eq!(text(value).parse::<f64>(), Ok(value));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The only caller of list and watch: bytes of the API server in, changes of our own objects out.
+//!
+//! A [`Source`] is (endpoint, namespace, ranges); several of one resource may run at once. Each tells its [`Sink`]
+//! `init, apply*, init_done, (apply | delete)*`, and starts over at `init` whenever it has to list again.
+//! Objects of other shards are discarded after a peek at their UID on the raw bytes.
+//! May not know Prometheus, families or series.
+
+mod decode;
+mod source;
+mod watch;
+
+pub use decode::{DecodeError, Encoding, Item};
+pub use source::{Endpoint, SharedRanges, Source, Status};
+pub use watch::run;
+
+/// What a source hands over, in order. The calls are synchronous: a sink must not block.
+pub trait Sink: Send {
+    /// A whole list follows; what is known stays served until [`Sink::init_done`].
+    fn init(&mut self);
+    /// An own object exists, new or changed. An error is counted and logged by the source; the object is skipped, and
+    /// what was known of it before stays.
+    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError>;
+    /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
+    fn delete(&mut self, uid: &str, hash: u64, version: u64);
+    /// The list is whole: of this source's scope, what was not applied since `init` and is not newer than `version` is gone.
+    fn init_done(&mut self, version: u64);
+}

@@ -1,0 +1,18 @@
+//! `API server -> intake -> collectors -> exposition -> server -> Prometheus`: kube-state-metrics as a fleet.
+//!
+//! Objects flow in one direction, and each room hands over to its neighbour alone:
+//! [`intake`] lists and watches, [`collectors`] turn an object into series, [`exposition`] keeps
+//! the series and writes them as text, [`server`] answers scrapes. [`sharding`] says which objects
+//! are ours. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
+//! The import rules in the module heads are checked by `tests/rooms.rs`.
+
+pub mod collectors;
+pub mod commands;
+pub mod exposition;
+pub mod intake;
+pub mod replica;
+pub mod server;
+pub mod settings;
+pub mod sharding;
+pub mod simulator;
+pub mod telemetry;

@@ -1,0 +1,336 @@
+//! Half-open ranges of the hash space, and who owns which.
+//!
+//! One shard owns all. Going from n to n + 1 shards, each of the n gives the tail 1/(n + 1) of what it owns to the new one,
+//! so that growth moves the least that it can. What an absent member owned is cut between the next two present ones.
+
+use std::collections::BTreeSet;
+
+/// The end of the space; ends are exclusive and therefore one bit wider than a hash.
+const END: u128 = 1 << 64;
+
+/// A set of half-open ranges: sorted, apart from each other, none empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ranges(Vec<(u128, u128)>);
+
+impl Ranges {
+    /// The whole space.
+    pub fn all() -> Self {
+        Self(vec![(0, END)])
+    }
+
+    /// Nothing.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The union of `parts`, each `[start, end)`; empty ones are left out and ends are bounded by 2^64.
+    pub fn from_parts(parts: impl IntoIterator<Item = (u128, u128)>) -> Self {
+        let mut parts: Vec<_> = parts.into_iter().map(|(s, e)| (s, e.min(END))).filter(|(s, e)| s < e).collect();
+        parts.sort_unstable();
+        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(parts.len());
+        for (start, end) in parts {
+            match merged.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => merged.push((start, end)),
+            }
+        }
+        Self(merged)
+    }
+
+    /// Whether a hash lies in one of the ranges.
+    pub fn contains(&self, hash: u64) -> bool {
+        let hash = u128::from(hash);
+        let after = self.0.partition_point(|(start, _)| *start <= hash);
+        after > 0 && hash < self.0[after - 1].1
+    }
+
+    /// Whether there is no range.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether they cover the whole space.
+    pub fn is_all(&self) -> bool {
+        self.0 == [(0, END)]
+    }
+
+    /// The ranges, `[start, end)`, in rising order.
+    pub fn parts(&self) -> &[(u128, u128)] {
+        &self.0
+    }
+
+    /// How many points they hold.
+    pub fn size(&self) -> u128 {
+        self.0.iter().map(|(start, end)| end - start).sum()
+    }
+
+    /// Both together.
+    pub fn union(&self, other: &Self) -> Self {
+        Self::from_parts(self.0.iter().chain(&other.0).copied())
+    }
+
+    /// What is in `self` and not in `other`.
+    pub fn minus(&self, other: &Self) -> Self {
+        let mut left = Vec::new();
+        for &(mut start, end) in &self.0 {
+            for &(from, to) in &other.0 {
+                if to <= start || from >= end {
+                    continue;
+                }
+                left.push((start, from));
+                start = to;
+            }
+            left.push((start, end));
+        }
+        Self::from_parts(left)
+    }
+
+    /// Takes the last `size` points away and returns them.
+    fn split_tail(&mut self, size: u128) -> Self {
+        let mut tail = Vec::new();
+        let mut wanted = size;
+        while wanted > 0 {
+            let Some((start, end)) = self.0.pop() else { break };
+            let cut = end - wanted.min(end - start);
+            if cut > start {
+                self.0.push((start, cut));
+            }
+            tail.push((cut, end));
+            wanted -= end - cut;
+        }
+        Self::from_parts(tail)
+    }
+}
+
+/// Why there is no assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AssignmentError {
+    /// No shards at all.
+    #[error("the number of shards must be at least 1")]
+    NoShards,
+    /// A member that is not below the total.
+    #[error("shard {0} is not below the number of shards, {1}")]
+    OutOfRange(u32, u32),
+    /// A member that is untaken without being absent.
+    #[error("shard {0} is untaken but not absent")]
+    UntakenPresent(u32),
+}
+
+/// Who owns which ranges: a pure function of the number of shards and of who is absent, the same on every replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment(Vec<Ranges>);
+
+impl Assignment {
+    /// The ranges of `total` shards, everyone present.
+    ///
+    /// # Errors
+    /// `total` is 0.
+    pub fn new(total: u32) -> Result<Self, AssignmentError> {
+        Self::with_absent(total, &BTreeSet::new(), &BTreeSet::new())
+    }
+
+    /// The ranges of `total` shards while `absent` members are served for by others, but for the `untaken` among them,
+    /// whose ranges nobody owns. With nobody present, nobody owns anything.
+    ///
+    /// What an absent member owned, laid end to end, is cut in equal parts between the next two present ordinals, wrapping
+    /// around: not among all, since each member that gains must list the whole cluster. Who already serves for another
+    /// absent member is passed over while someone is free.
+    ///
+    /// # Errors
+    /// `total` is 0, a member is not below it, or one is untaken without being absent.
+    pub fn with_absent(total: u32, absent: &BTreeSet<u32>, untaken: &BTreeSet<u32>) -> Result<Self, AssignmentError> {
+        if total == 0 {
+            return Err(AssignmentError::NoShards);
+        }
+        if let Some(&member) = absent.iter().chain(untaken).find(|m| **m >= total) {
+            return Err(AssignmentError::OutOfRange(member, total));
+        }
+        if let Some(&member) = untaken.difference(absent).next() {
+            return Err(AssignmentError::UntakenPresent(member));
+        }
+        let mut owned = full(total);
+        let mut busy = BTreeSet::new();
+        for &gone in absent {
+            let mut left = std::mem::take(&mut owned[gone as usize]);
+            if untaken.contains(&gone) {
+                continue;
+            }
+            let takers = takers(total, gone, absent, &busy);
+            let parts = takers.len() as u128;
+            for (i, &taker) in takers.iter().enumerate().rev() {
+                let share = if i == 0 { left.size() } else { left.size() / (i as u128 + 1) };
+                debug_assert!(parts > 0);
+                let part = left.split_tail(share);
+                owned[taker as usize] = owned[taker as usize].union(&part);
+                busy.insert(taker);
+            }
+        }
+        Ok(Self(owned))
+    }
+
+    /// How many shards there are.
+    pub fn total(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// What a shard owns; nothing for one that is not below the total.
+    pub fn ranges(&self, shard: u32) -> Ranges {
+        self.0.get(shard as usize).cloned().unwrap_or_default()
+    }
+
+    /// Who owns a hash, if anyone.
+    pub fn owner(&self, hash: u64) -> Option<u32> {
+        self.0.iter().position(|r| r.contains(hash)).map(|i| i as u32)
+    }
+}
+
+/// The ranges of `total` shards when all are present.
+fn full(total: u32) -> Vec<Ranges> {
+    let mut owned = vec![Ranges::all()];
+    for n in 1..u128::from(total) {
+        let mut newcomer = Vec::new();
+        for ranges in &mut owned {
+            let tail = ranges.split_tail(ranges.size() / (n + 1));
+            newcomer.extend_from_slice(tail.parts());
+        }
+        owned.push(Ranges::from_parts(newcomer));
+    }
+    owned
+}
+
+/// The two who take over from `gone`: the next present ones, those without such a duty first.
+fn takers(total: u32, gone: u32, absent: &BTreeSet<u32>, busy: &BTreeSet<u32>) -> Vec<u32> {
+    let present = || (1..total).map(|step| (gone + step) % total).filter(|m| !absent.contains(m));
+    let free = present().filter(|m| !busy.contains(m));
+    let burdened = present().filter(|m| busy.contains(m));
+    free.chain(burdened).take(2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A total, and absent and untaken members of it.
+    fn fleet() -> impl Strategy<Value = (u32, BTreeSet<u32>, BTreeSet<u32>)> {
+        (1_u32..40).prop_flat_map(|total| {
+            proptest::collection::btree_map(0..total, any::<bool>(), 0..=total as usize / 2).prop_map(move |members| {
+                let untaken = members.iter().filter(|(_, untaken)| **untaken).map(|(m, _)| *m).collect();
+                (total, members.into_keys().collect(), untaken)
+            })
+        })
+    }
+
+    fn assign((total, absent, untaken): &(u32, BTreeSet<u32>, BTreeSet<u32>)) -> Assignment {
+        Assignment::with_absent(*total, absent, untaken).expect("the strategy makes valid fleets")
+    }
+
+    fn points(assignment: &Assignment) -> u128 {
+        assignment.0.iter().map(Ranges::size).sum()
+    }
+
+    /// The hashes at which something may change: both sides of every bound.
+    fn bounds(assignment: &Assignment) -> Vec<u64> {
+        assignment
+            .0
+            .iter()
+            .flat_map(|r| r.parts())
+            .flat_map(|&(start, end)| [start as u64, (end - 1) as u64])
+            .chain([0, u64::MAX])
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn each_hash_has_one_owner(total in 1_u32..80, hash: u64) {
+            let assignment = Assignment::new(total).expect("not 0");
+            prop_assert_eq!(points(&assignment), END);
+            let owners = |hash| assignment.0.iter().filter(|r| r.contains(hash)).count();
+            prop_assert_eq!(owners(hash), 1);
+            for hash in bounds(&assignment) {
+                prop_assert_eq!(owners(hash), 1);
+            }
+        }
+
+        #[test]
+        fn absence_leaves_no_gap_and_no_overlap_but_what_is_untaken(fleet in fleet(), hash: u64) {
+            let assignment = assign(&fleet);
+            let (total, absent, untaken) = &fleet;
+            let everyone = full(*total);
+            let lost: u128 = untaken.iter().map(|m| everyone[*m as usize].size()).sum();
+            prop_assert_eq!(points(&assignment), if absent.len() == *total as usize { 0 } else { END - lost });
+            for hash in bounds(&assignment).into_iter().chain([hash]) {
+                let owners = assignment.0.iter().filter(|r| r.contains(hash)).count();
+                let wanted = usize::from(absent.len() < *total as usize && !untaken.iter().any(|m| everyone[*m as usize].contains(hash)));
+                prop_assert_eq!(owners, wanted);
+            }
+            for member in absent {
+                prop_assert!(assignment.ranges(*member).is_empty());
+            }
+        }
+
+        #[test]
+        fn who_is_present_keeps_what_it_owns(fleet in fleet()) {
+            let assignment = assign(&fleet);
+            for (member, ranges) in full(fleet.0).iter().enumerate() {
+                if !fleet.1.contains(&(member as u32)) {
+                    prop_assert!(ranges.minus(&assignment.ranges(member as u32)).is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn at_most_two_gain_for_one_that_is_absent(total in 1_u32..40, gone in 0_u32..40) {
+            let gone = gone % total;
+            let assignment = Assignment::with_absent(total, &[gone].into(), &BTreeSet::new()).expect("valid");
+            let gainers: Vec<_> = (0..total).filter(|m| assignment.ranges(*m) != full(total)[*m as usize] && *m != gone).collect();
+            prop_assert_eq!(gainers.len(), (total as usize - 1).min(2));
+        }
+
+        #[test]
+        fn shares_are_balanced_within_one_part_in_2_32(total in 1_u32..200) {
+            let fair = END / u128::from(total);
+            for ranges in full(total) {
+                prop_assert!(ranges.size().abs_diff(fair) <= END >> 32);
+            }
+        }
+
+        #[test]
+        fn growth_moves_only_to_the_newcomer(total in 1_u32..80) {
+            let (before, after) = (full(total), full(total + 1));
+            for (old, new) in before.iter().zip(&after) {
+                prop_assert!(new.minus(old).is_empty());
+            }
+            let moved: u128 = before.iter().zip(&after).map(|(old, new)| old.minus(new).size()).sum();
+            prop_assert_eq!(moved, after[total as usize].size());
+        }
+
+        #[test]
+        fn sets_behave_as_sets(a in parts(), b in parts(), hash: u64) {
+            let (a, b) = (Ranges::from_parts(a), Ranges::from_parts(b));
+            prop_assert_eq!(a.union(&b).contains(hash), a.contains(hash) || b.contains(hash));
+            prop_assert_eq!(a.minus(&b).contains(hash), a.contains(hash) && !b.contains(hash));
+            prop_assert_eq!(a.minus(&b).size() + b.size(), a.union(&b).size());
+        }
+    }
+
+    fn parts() -> impl Strategy<Value = Vec<(u128, u128)>> {
+        proptest::collection::vec((0..=END, 0..=END), 0..8)
+    }
+
+    #[test]
+    fn sixty_four_shards_need_few_ranges() {
+        let counts: Vec<_> = full(64).iter().map(|r| r.parts().len()).collect();
+        let average = counts.iter().sum::<usize>() / counts.len();
+        assert!(average <= 30, "{average} ranges a shard");
+        assert!(counts.iter().max() <= Some(&110), "{counts:?}");
+    }
+
+    #[test]
+    fn impossible_fleets_are_refused() {
+        let set = |members: &[u32]| members.iter().copied().collect::<BTreeSet<_>>();
+        assert_eq!(Assignment::new(0), Err(AssignmentError::NoShards));
+        assert_eq!(Assignment::with_absent(3, &set(&[3]), &set(&[])), Err(AssignmentError::OutOfRange(3, 3)));
+        assert_eq!(Assignment::with_absent(3, &set(&[1]), &set(&[2])), Err(AssignmentError::UntakenPresent(2)));
+    }
+}

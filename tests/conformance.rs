@@ -1,0 +1,120 @@
+//! Every object of the recorded corpus gives the series that kube-state-metrics printed for it.
+//!
+//! `CORPUS=pods,nodes cargo test --test conformance` looks at these resources only and shows more differences.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
+use kube_state_fleet::exposition::{Block, Format, Selection, Store, Uid};
+use serde::Deserialize;
+
+/// One line of the corpus.
+#[derive(Deserialize)]
+struct Case {
+    object: serde_json::Value,
+    labels: Option<Vec<String>>,
+    annotations: Option<Vec<String>>,
+    expect: Vec<String>,
+}
+
+fn filter(keys: &Option<Vec<String>>) -> KeyFilter {
+    match keys {
+        None => KeyFilter::None,
+        Some(keys) if keys == &["*"] => KeyFilter::All,
+        Some(keys) => KeyFilter::Keys(keys.clone()),
+    }
+}
+
+fn corpus(resource: &str) -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/corpus/{resource}.jsonl.gz"));
+    let mut text = String::new();
+    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    GzDecoder::new(file).read_to_string(&mut text).expect("the corpus is gzipped UTF-8");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of the corpus is a case")).collect()
+}
+
+/// Name, labels by name, value: what makes a series, whatever the order of its labels.
+type Sample = (String, BTreeMap<String, String>, u64);
+
+fn sample(line: &str) -> Sample {
+    let (series, value) = line.rsplit_once(' ').expect("a series has a value");
+    let value: f64 = value.parse().expect("a value is a number");
+    let (name, mut rest) = series.split_once('{').unwrap_or((series, "}"));
+    let mut labels = BTreeMap::new();
+    while rest != "}" {
+        let (label, after) = rest.split_once("=\"").expect("a label has a value");
+        let mut end = 0;
+        while after.as_bytes()[end] != b'"' {
+            end += 1 + usize::from(after.as_bytes()[end] == b'\\');
+        }
+        labels.insert(label.trim_start_matches(',').to_owned(), after[..end].to_owned());
+        rest = &after[end + 1..];
+    }
+    (name.to_owned(), labels, value.to_bits())
+}
+
+fn series(headers: &[kube_state_fleet::exposition::Header], block: Block) -> Vec<Sample> {
+    let mut builder = Store::builder();
+    let id = builder.resource("one", headers);
+    let store = builder.build();
+    store.resource(id).apply(0, Uid::from("uid"), 0, 1, block);
+    let text: Vec<u8> = store.scrape(&Selection::All, Format::Text).flatten().collect();
+    let text = String::from_utf8(text).expect("the exposition is UTF-8");
+    text.lines().filter(|l| !l.starts_with('#')).map(sample).collect()
+}
+
+struct Check {
+    only: Option<Vec<String>>,
+    good: usize,
+    total: usize,
+    problems: Vec<String>,
+}
+
+impl Visitor for Check {
+    fn visit<R: Resource>(&mut self) {
+        let resource = name::<R>();
+        if self.only.as_ref().is_some_and(|only| !only.iter().any(|o| o == resource)) {
+            return;
+        }
+        for case in corpus(resource) {
+            let object: R::Object = serde_json::from_value(case.object.clone()).expect("a corpus object parses");
+            let collector = Collector::<R>::new(|_| true, filter(&case.labels), filter(&case.annotations));
+            let mut actual = series(&collector.headers(), collector.collect(&object));
+            let mut expected: Vec<_> = case.expect.iter().map(|line| sample(line)).collect();
+            actual.sort();
+            expected.sort();
+            self.total += expected.len();
+            self.good += expected.iter().filter(|e| actual.binary_search(e).is_ok()).count();
+            let name = object_name(&case.object);
+            self.problems.extend(difference(&expected, &actual).map(|s| format!("{resource} {name}: - {s}")));
+            self.problems.extend(difference(&actual, &expected).map(|s| format!("{resource} {name}: + {s}")));
+        }
+    }
+}
+
+fn object_name(object: &serde_json::Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or("without a name")
+}
+
+fn difference<'a>(a: &'a [Sample], b: &'a [Sample]) -> impl Iterator<Item = String> + 'a {
+    a.iter()
+        .filter(|s| b.binary_search(s).is_err())
+        .map(|(name, labels, value)| format!("{name}{labels:?} {}", f64::from_bits(*value)))
+}
+
+#[test]
+fn every_object_gives_the_recorded_series() {
+    let only: Option<Vec<String>> = std::env::var("CORPUS").ok().map(|v| v.split(',').map(str::to_owned).collect());
+    let shown = if only.is_some() { 60 } else { 20 };
+    let mut check = Check { only, good: 0, total: 0, problems: Vec::new() };
+    visit_all(&mut check);
+    println!("{}/{} series as recorded, {} differences", check.good, check.total, check.problems.len());
+    for problem in check.problems.iter().take(shown) {
+        println!("{problem}");
+    }
+    assert!(check.problems.is_empty(), "{} differences", check.problems.len());
+}
