@@ -8,6 +8,7 @@
 mod decode;
 mod source;
 mod watch;
+pub mod wipe;
 
 pub use decode::{DecodeError, Encoding, Item};
 pub use source::{Endpoint, SharedRanges, Source, Status};
