@@ -14,6 +14,7 @@ mod namespace;
 mod node;
 mod persistentvolume;
 mod persistentvolumeclaim;
+mod pod;
 pub mod quantity;
 mod replicationcontroller;
 mod resourcequota;
@@ -170,6 +171,7 @@ resources![
     node::Nodes,
     persistentvolume::PersistentVolumes,
     persistentvolumeclaim::PersistentVolumeClaims,
+    pod::Pods,
     replicationcontroller::ReplicationControllers,
     resourcequota::ResourceQuotas,
     secret::Secrets,

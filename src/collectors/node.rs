@@ -111,8 +111,8 @@ fn capacity(node: &Node, samples: &mut Samples) {
 }
 
 fn resources(list: &ResourceList, samples: &mut Samples) {
-    each_with_unit(list, |resource, unit, number| {
-        samples.sample(&[("resource", resource), ("unit", unit)], number);
+    each_with_unit(list, |resource, unit, amount| {
+        samples.sample(&[("resource", resource), ("unit", unit)], amount.to_f64());
     });
     // Containers cannot ask for pods, hence the one resource that only nodes show.
     let pods = list.as_ref().and_then(|list| list.get("pods"));

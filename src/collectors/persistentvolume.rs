@@ -168,7 +168,7 @@ fn csi_attributes(volume: &PersistentVolume, samples: &mut Samples) {
 }
 
 fn volume_mode(volume: &PersistentVolume, samples: &mut Samples) {
-    samples.sample(&[("volumemode", text(&spec(volume).volume_mode))], 1.0);
+    samples.sample(&[("volumemode", spec(volume).volume_mode.as_deref().unwrap_or("Filesystem"))], 1.0);
 }
 
 fn access_mode(volume: &PersistentVolume, samples: &mut Samples) {

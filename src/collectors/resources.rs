@@ -5,25 +5,27 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::labels::sanitise;
-use super::quantity;
+use super::quantity::Amount;
 
 /// A named quantity by resource, as specs and statuses hold it.
 pub type ResourceList = Option<BTreeMap<String, Quantity>>;
 
-const CORE: &str = "core";
+/// The unit of `cpu`.
+pub const CORE: &str = "core";
 const BYTE: &str = "byte";
 const INTEGER: &str = "integer";
 
-/// Calls `emit` with sanitised name, unit and number of each resource that has a unit.
-pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, f64)) {
-    for (name, amount) in list.iter().flatten() {
-        let [first, second] = units(name);
-        if let (Some(unit), Some(number)) = (first, quantity::to_f64(&amount.0)) {
-            let name = sanitise(name);
-            emit(&name, unit, number);
-            if let Some(unit) = second {
-                emit(&name, unit, number);
-            }
+/// Calls `emit` with sanitised name, unit and amount of each resource that has a unit.
+pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amount)) {
+    for (name, quantity) in list.iter().flatten() {
+        let units = units(name);
+        if units == [None, None] {
+            continue;
+        }
+        let Some(amount) = Amount::parse(&quantity.0) else { continue };
+        let name = sanitise(name);
+        for unit in units.into_iter().flatten() {
+            emit(&name, unit, amount);
         }
     }
 }

@@ -45,10 +45,7 @@ impl Resource for ServiceAccounts {
 }
 
 fn info(account: &ServiceAccount, samples: &mut Samples) {
-    match account.automount_service_account_token {
-        Some(mounted) => samples.sample(&[("automount_token", boolean(mounted))], 1.0),
-        None => samples.sample(&[], 1.0),
-    }
+    samples.sample(&[("automount_token", account.automount_service_account_token.map_or("", boolean))], 1.0);
 }
 
 fn secret(account: &ServiceAccount, samples: &mut Samples) {

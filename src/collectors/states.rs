@@ -3,17 +3,13 @@
 use super::common::{bool_value, condition_states};
 use crate::exposition::Samples;
 
-/// One series a state, with the state as the value of `label`; nothing without a `current` one.
+/// One series a state, with the state as the value of `label`: 1 for the `current` one, else 0. Nothing without one.
 pub fn one_of(label: &str, states: &[&str], current: &str, samples: &mut Samples) {
-    if !current.is_empty() {
-        any_of(label, states, |state| state == current, samples);
+    if current.is_empty() {
+        return;
     }
-}
-
-/// One series a state, with the state as the value of `label`: 1 where `holds`, else 0.
-pub fn any_of(label: &str, states: &[&str], holds: impl Fn(&str) -> bool, samples: &mut Samples) {
     for state in states {
-        samples.sample(&[(label, state)], bool_value(holds(state)));
+        samples.sample(&[(label, state)], bool_value(*state == current));
     }
 }
 
