@@ -4,6 +4,7 @@
 //! driver that turns an object into a [`Block`] ([`Collector`]).
 //! May not know kube clients, clocks, I/O, or where an object came from.
 
+pub mod common;
 mod configmap;
 pub mod labels;
 
