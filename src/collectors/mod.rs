@@ -7,6 +7,8 @@
 pub mod common;
 mod configmap;
 pub mod labels;
+pub mod quantity;
+pub mod schedule;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
