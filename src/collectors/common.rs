@@ -4,6 +4,7 @@
 //! number is 0 and a missing text empty, while a missing pointer prints nothing: hence the helpers `*_or_zero` and `*_if_set`.
 
 use k8s_openapi::Metadata;
+use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
@@ -21,6 +22,11 @@ pub fn name<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
 /// The object's namespace, empty if it has none.
 pub fn namespace<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
     object.metadata().namespace.as_deref().unwrap_or_default()
+}
+
+/// A text, empty if there is none.
+pub fn text(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or_default()
 }
 
 /// One series without labels of its own and the value 1.
@@ -76,9 +82,14 @@ pub fn unix(time: Timestamp) -> f64 {
     (time.as_second() - i64::from(time.subsec_nanosecond() < 0)) as f64
 }
 
-/// Emits a time, if there is one; Go's zero time is none.
+/// Whether this is Go's zero time, which upstream takes for none.
+pub fn is_zero(time: Timestamp) -> bool {
+    time.as_second() == ZERO_TIME && time.subsec_nanosecond() == 0
+}
+
+/// Emits a time, if there is one.
 pub fn time_if_set(time: Option<Timestamp>, samples: &mut Samples) {
-    if let Some(time) = time.filter(|t| t.as_second() != ZERO_TIME || t.subsec_nanosecond() != 0) {
+    if let Some(time) = time.filter(|time| !is_zero(*time)) {
         samples.sample(&[], unix(time));
     }
 }
@@ -128,6 +139,12 @@ pub fn scaled(value: &IntOrString, total: i32, round_up: bool) -> Option<f64> {
             Some(if round_up { exact.ceil() } else { exact.floor() } + 0.0)
         }
     }
+}
+
+/// The Service that a webhook of an admission configuration calls; empty labels if it calls a URL.
+pub fn webhook_service(webhook: &str, client: &WebhookClientConfig, samples: &mut Samples) {
+    let (name, namespace) = client.service.as_ref().map_or(("", ""), |s| (&s.name, &s.namespace));
+    samples.sample(&[("webhook_name", webhook), ("service_name", name), ("service_namespace", namespace)], 1.0);
 }
 
 #[cfg(test)]
