@@ -7,12 +7,14 @@
 
 mod client;
 mod decode;
+mod nulls;
 mod source;
 mod watch;
 pub mod wipe;
 
 pub use client::{private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item};
+pub use nulls::NullsAsZero;
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
