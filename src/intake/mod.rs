@@ -6,6 +6,7 @@
 //! May not know Prometheus, families or series.
 
 mod decode;
+pub mod protobuf;
 mod source;
 mod watch;
 
