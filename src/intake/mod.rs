@@ -7,10 +7,11 @@
 
 mod decode;
 pub mod protobuf;
+mod redact;
 mod source;
 mod watch;
 
-pub use decode::{DecodeError, Encoding, Item};
+pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
