@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
+use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Form, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
@@ -33,20 +34,28 @@ fn partial_json(object: &Json) -> Vec<u8> {
         .into_bytes()
 }
 
+/// The objects of a resource, as JSON and as the whole protobuf message.
+fn corpus<R: Resource>() -> Vec<(Json, Vec<u8>)> {
+    let path = format!("{}/tests/data/corpus/{}.jsonl.gz", env!("CARGO_MANIFEST_DIR"), name::<R>());
+    BufReader::new(GzDecoder::new(File::open(path).unwrap()))
+        .lines()
+        .map(|line| {
+            let mut line: Json = serde_json::from_str(&line.unwrap()).unwrap();
+            let protobuf = STANDARD.decode(line["protobuf"].as_str().unwrap()).unwrap();
+            (line["object"].take(), protobuf)
+        })
+        .collect()
+}
+
 struct Compare;
 
 impl Visitor for Compare {
     fn visit<R: Resource>(&mut self) {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
-        let path = format!("{}/tests/data/corpus/{}.jsonl.gz", env!("CARGO_MANIFEST_DIR"), name::<R>());
-        let lines = BufReader::new(GzDecoder::new(File::open(path).unwrap())).lines();
-        for (number, line) in lines.enumerate() {
-            let line: Json = serde_json::from_str(&line.unwrap()).unwrap();
-            let object = &line["object"];
-            let protobuf = STANDARD.decode(line["protobuf"].as_str().unwrap()).unwrap();
+        for (number, (object, protobuf)) in corpus::<R>().iter().enumerate() {
             let (encoding, bytes, table_type) = match R::FORM {
-                Form::Object => (Encoding::Protobuf, protobuf, None),
-                Form::Metadata => (Encoding::Protobuf, partial_protobuf(&protobuf), None),
+                Form::Object => (Encoding::Protobuf, protobuf.clone(), None),
+                Form::Metadata => (Encoding::Protobuf, partial_protobuf(protobuf), None),
                 Form::Table => (Encoding::Json, partial_json(object), object["type"].as_str().or(Some(""))),
             };
             let item = Item { uid: "", hash: 0, version: 0, encoding, form: R::FORM, table_type, bytes: &bytes };
@@ -66,4 +75,66 @@ impl Visitor for Compare {
 #[test]
 fn protobuf_and_json_of_an_object_give_the_same_series() {
     visit_all(&mut Compare);
+}
+
+/// The leaves of `fields.txt` under the heading `kind`, each a path of JSON names.
+fn listed(kind: &str) -> Vec<Vec<&'static str>> {
+    let mut paths = Vec::new();
+    let mut ours = false;
+    for line in include_str!("../src/intake/protobuf/fields.txt").lines().filter(|line| !line.starts_with('#')) {
+        let Some(fields) = line.strip_prefix("  ") else {
+            ours = line == kind;
+            continue;
+        };
+        if ours {
+            let (prefix, names) = fields.split_once(": ").unwrap_or(("", fields));
+            let prefix = || prefix.split('.').filter(|part| !part.is_empty());
+            paths.extend(names.split_whitespace().map(|name| prefix().chain([name]).collect()));
+        }
+    }
+    paths
+}
+
+/// Removes what is at `path`, in every element where the path leads through arrays.
+fn remove(json: &mut Json, path: &[&str]) {
+    match (json, path) {
+        (Json::Array(elements), _) => elements.iter_mut().for_each(|element| remove(element, path)),
+        (Json::Object(fields), [name]) => drop(fields.remove(*name)),
+        (Json::Object(fields), [name, rest @ ..]) => {
+            if let Some(inner) = fields.get_mut(*name) {
+                remove(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+struct FindUnread(Vec<String>);
+
+impl Visitor for FindUnread {
+    fn visit<R: Resource>(&mut self) {
+        let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
+        let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
+        let objects = corpus::<R>();
+        let series = |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, R::FORM).unwrap());
+        let paths = listed(&kind);
+        assert!(!paths.is_empty(), "fields.txt has no heading {kind}");
+        for path in paths {
+            let read = objects.iter().any(|(object, _)| {
+                let mut without = object.clone();
+                remove(&mut without, &path);
+                without != *object && series(&without) != series(object)
+            });
+            if !read {
+                self.0.push(format!("{kind} {}", path.join(".")));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_listed_field_is_read_by_a_collector() {
+    let mut unread = FindUnread(Vec::new());
+    visit_all(&mut unread);
+    assert!(unread.0.is_empty(), "fields.txt names fields that change no series:\n{}", unread.0.join("\n"));
 }

@@ -54,7 +54,11 @@ impl Item<'_> {
     pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
             Encoding::Protobuf => protobuf::read::<T>(self.bytes)
-                .and_then(|object| T::deserialize(View::new(object, self.form, self.table_type)))
+                .and_then(|object| match self.form {
+                    // The tables leave out already what a view would.
+                    Form::Object => T::deserialize(object),
+                    form => T::deserialize(View::new(object, form, self.table_type)),
+                })
                 .map_err(|error| DecodeError::Protobuf(error.to_string())),
             Encoding::Json => json(self.bytes, self.form, self.table_type),
         }
