@@ -1,5 +1,7 @@
 //! Every object of the corpus gives the same series from protobuf as from JSON, in the form in which a server sends it.
 
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 

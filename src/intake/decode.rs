@@ -101,6 +101,7 @@ fn json<T: DeserializeOwned>(text: &[u8], form: Form, table_type: Option<&str>) 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

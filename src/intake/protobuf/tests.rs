@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Debug;
