@@ -6,7 +6,7 @@ use crate::collectors::labels::KeyFilter;
 
 use super::{SettingsError, resources};
 
-/// The name that stands for every enabled resource, and the key that stands for every key.
+/// The name that stands for every enabled resource.
 const WILDCARD: &str = "*";
 
 /// The filter of each resource that the list names; with `*` as a resource, of each enabled one, whose own keys are added.
@@ -24,17 +24,7 @@ pub(super) fn by_resource(
         let merged = |own: Option<&Vec<String>>| of_all.iter().chain(own.into_iter().flatten()).cloned().collect();
         lists = enabled.iter().map(|name| (name.clone(), merged(lists.get(name)))).collect();
     }
-    Ok(lists.into_iter().map(|(name, keys)| (name, filter(keys))).collect())
-}
-
-fn filter(keys: Vec<String>) -> KeyFilter {
-    if keys.is_empty() {
-        KeyFilter::None
-    } else if keys.iter().any(|key| key == WILDCARD) {
-        KeyFilter::All
-    } else {
-        KeyFilter::Keys(keys)
-    }
+    Ok(lists.into_iter().map(|(name, keys)| (name, KeyFilter::from_keys(keys))).collect())
 }
 
 /// Resources and their keys. A resource that is named twice has the keys of the last place.

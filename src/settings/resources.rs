@@ -76,6 +76,14 @@ pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, Sett
     })
 }
 
+/// The resources that lists as `--resources` takes them name, or the default ones where they name none.
+///
+/// # Errors
+/// A name without a collector.
+pub fn named(lists: &[String]) -> Result<Vec<Kind>, SettingsError> {
+    enabled(&super::items(lists))
+}
+
 /// The named resources, or the default ones where none is named.
 pub(super) fn enabled(names: &[String]) -> Result<Vec<Kind>, SettingsError> {
     if names.is_empty() {

@@ -158,7 +158,7 @@ fn keys_are_listed_by_resource() {
     let keys = |list: &str| resolve(&["--metric-labels-allowlist", list]).labels;
     let named = |names: &[&str]| KeyFilter::Keys(names.iter().map(|n| (*n).to_owned()).collect());
     assert_eq!(keys("configmaps=[a, b/c]")["configmaps"], named(&["a", "b/c"]));
-    assert_eq!(keys("configmaps=[a,*]")["configmaps"], KeyFilter::All);
+    assert_eq!(keys("configmaps=[*,a]")["configmaps"], KeyFilter::All);
     assert_eq!(keys("configmaps=[]")["configmaps"], KeyFilter::None);
     assert_eq!(keys("*=[a],configmaps=[b]")["configmaps"], named(&["a", "b"]));
     assert_eq!(keys("configmaps=[a],configmaps=[b]")["configmaps"], named(&["b"]));
