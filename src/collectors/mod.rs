@@ -175,8 +175,8 @@ resources![
     replicationcontroller::ReplicationControllers,
     resourcequota::ResourceQuotas,
     secret::Secrets,
-    service::Services,
     serviceaccount::ServiceAccounts,
+    service::Services,
 ];
 
 /// The plural by which flags, paths and metrics call a resource.
