@@ -4,9 +4,25 @@
 //! driver that turns an object into a [`Block`] ([`Collector`]).
 //! May not know kube clients, clocks, I/O, or where an object came from.
 
+pub mod common;
 mod configmap;
+mod endpoints;
+mod endpointslice;
 pub mod labels;
+mod limitrange;
+mod namespace;
+mod node;
+mod persistentvolume;
+mod persistentvolumeclaim;
+mod pod;
 pub mod quantity;
+mod replicationcontroller;
+mod resourcequota;
+mod resources;
+mod secret;
+mod service;
+mod serviceaccount;
+mod states;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -146,7 +162,22 @@ macro_rules! resources {
     };
 }
 
-resources![configmap::ConfigMaps];
+resources![
+    configmap::ConfigMaps,
+    endpoints::EndpointsResource,
+    endpointslice::EndpointSlices,
+    limitrange::LimitRanges,
+    namespace::Namespaces,
+    node::Nodes,
+    persistentvolume::PersistentVolumes,
+    persistentvolumeclaim::PersistentVolumeClaims,
+    pod::Pods,
+    replicationcontroller::ReplicationControllers,
+    resourcequota::ResourceQuotas,
+    secret::Secrets,
+    serviceaccount::ServiceAccounts,
+    service::Services,
+];
 
 /// The plural by which flags, paths and metrics call a resource.
 pub fn name<R: Resource>() -> &'static str {

@@ -6,10 +6,12 @@
 //! May not know Prometheus, families or series.
 
 mod decode;
+mod nulls;
 mod source;
 mod watch;
 
 pub use decode::{DecodeError, Encoding, Item};
+pub use nulls::NullsAsZero;
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
