@@ -52,9 +52,8 @@ fn hints(slice: &EndpointSlice, samples: &mut Samples) {
 
 fn endpoints(slice: &EndpointSlice, samples: &mut Samples) {
     for endpoint in slice.endpoints.iter().flatten() {
-        let condition = |of: fn(&EndpointConditions) -> Option<bool>| {
-            endpoint.conditions.as_ref().and_then(of).map_or("", boolean)
-        };
+        let condition =
+            |of: fn(&EndpointConditions) -> Option<bool>| endpoint.conditions.as_ref().and_then(of).map_or("", boolean);
         let ready = condition(|c| c.ready);
         let serving = condition(|c| c.serving);
         let terminating = condition(|c| c.terminating);

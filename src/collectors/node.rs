@@ -80,7 +80,8 @@ fn info(node: &Node, samples: &mut Samples) {
 }
 
 fn role(node: &Node, samples: &mut Samples) {
-    for role in node.metadata.labels.iter().flatten().filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
+    for role in
+        node.metadata.labels.iter().flatten().filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
     {
         samples.sample(&[("role", role)], 1.0);
     }

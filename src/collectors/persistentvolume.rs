@@ -20,7 +20,10 @@ impl Resource for PersistentVolumes {
     type Object = PersistentVolume;
     const FAMILIES: &'static [Family<PersistentVolume>] = &[
         Family::gauge("kube_persistentvolume_claim_ref", "The claim that a volume is bound to.", claim_ref).stable(),
-        Family::annotations("kube_persistentvolume_annotations", "Annotations of a volume, as far as they are allowed."),
+        Family::annotations(
+            "kube_persistentvolume_annotations",
+            "Annotations of a volume, as far as they are allowed.",
+        ),
         Family::labels("kube_persistentvolume_labels", "Labels of a volume, as far as they are allowed.").stable(),
         Family::gauge("kube_persistentvolume_status_phase", "1 for the phase that the volume is in.", status_phase)
             .stable(),

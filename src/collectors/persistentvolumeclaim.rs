@@ -25,12 +25,8 @@ impl Resource for PersistentVolumeClaims {
             "Annotations of a claim, as far as they are allowed.",
         ),
         Family::gauge("kube_persistentvolumeclaim_info", "Class, volume and mode of a claim.", info).stable(),
-        Family::gauge(
-            "kube_persistentvolumeclaim_status_phase",
-            "1 for the phase that the claim is in.",
-            status_phase,
-        )
-        .stable(),
+        Family::gauge("kube_persistentvolumeclaim_status_phase", "1 for the phase that the claim is in.", status_phase)
+            .stable(),
         Family::gauge(
             "kube_persistentvolumeclaim_resource_requests_storage_bytes",
             "The bytes that a claim asks for.",

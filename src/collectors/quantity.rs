@@ -235,7 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_has_no_value() {
-        for text in ["", " ", "-", "m", "Ei", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"] {
+        for text in
+            ["", " ", "-", "m", "Ei", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"]
+        {
             assert_eq!(to_f64(text), None, "{text}");
         }
     }

@@ -28,8 +28,12 @@ impl Resource for ReplicationControllers {
             status_fully_labeled_replicas,
         )
         .stable(),
-        Family::gauge("kube_replicationcontroller_status_ready_replicas", "Pods that are ready.", status_ready_replicas)
-            .stable(),
+        Family::gauge(
+            "kube_replicationcontroller_status_ready_replicas",
+            "Pods that are ready.",
+            status_ready_replicas,
+        )
+        .stable(),
         Family::gauge(
             "kube_replicationcontroller_status_available_replicas",
             "Pods that have been ready long enough.",

@@ -16,11 +16,7 @@ impl Resource for ServiceAccounts {
     type Object = ServiceAccount;
     const FAMILIES: &'static [Family<ServiceAccount>] = &[
         Family::gauge("kube_serviceaccount_info", "A ServiceAccount, and whether its token is mounted.", info),
-        Family::gauge(
-            "kube_serviceaccount_created",
-            "When the ServiceAccount was created, in Unix seconds.",
-            created,
-        ),
+        Family::gauge("kube_serviceaccount_created", "When the ServiceAccount was created, in Unix seconds.", created),
         Family::gauge(
             "kube_serviceaccount_deleted",
             "When the ServiceAccount's deletion was asked for, in Unix seconds.",

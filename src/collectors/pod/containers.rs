@@ -90,7 +90,8 @@ fn resources<C: Containers>(pod: &Pod, list: fn(&ResourceRequirements) -> &Resou
     for container in C::specs(pod) {
         let Some(resources) = &container.resources else { continue };
         each_with_unit(list(resources), |resource, unit, amount| {
-            let labels = [("container", container.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
+            let labels =
+                [("container", container.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
             // NB: only cores are shown in thousandths; upstream rounds what else a container asks for up to whole units.
             let number = if unit == CORE { amount.to_f64() } else { amount.value() as f64 };
             samples.sample(&labels, number);
@@ -164,7 +165,8 @@ fn in_state<C: Containers>(pod: &Pod, holds: fn(&ContainerState) -> bool, sample
 
 pub fn terminated_reason<C: Containers>(pod: &Pod, samples: &mut Samples) {
     for status in C::statuses(pod) {
-        if let Some(ContainerStateTerminated { reason, .. }) = status.state.as_ref().and_then(|s| s.terminated.as_ref()) {
+        if let Some(ContainerStateTerminated { reason, .. }) = status.state.as_ref().and_then(|s| s.terminated.as_ref())
+        {
             emit_reason(status, reason, samples);
         }
     }

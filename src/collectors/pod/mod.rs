@@ -226,7 +226,11 @@ impl Resource for Pods {
             "Since when all containers have been ready, in Unix seconds.",
             status::container_ready_time,
         ),
-        Family::gauge("kube_pod_status_reason", "Why the pod is as it is: the known reasons, and Other.", status::reason),
+        Family::gauge(
+            "kube_pod_status_reason",
+            "Why the pod is as it is: the known reasons, and Other.",
+            status::reason,
+        ),
         Family::gauge(
             "kube_pod_status_disruption_reason",
             "Why the pod is about to be disrupted: the known reasons, and Other.",

@@ -36,7 +36,10 @@ pub fn resourceclaim_info(pod: &Pod, samples: &mut Samples) {
         let made = || status_of(pod).resource_claim_statuses.iter().flatten().find(|made| made.name == claim.name);
         let labels = [
             ("claim_name", claim.name.as_str()),
-            ("resourceclaim_name", own.as_deref().unwrap_or_else(|| made().map_or("", |m| text(&m.resource_claim_name)))),
+            (
+                "resourceclaim_name",
+                own.as_deref().unwrap_or_else(|| made().map_or("", |m| text(&m.resource_claim_name))),
+            ),
             ("resourceclaim_template_name", text(template)),
         ];
         samples.sample(&labels, 1.0);
