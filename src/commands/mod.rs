@@ -6,6 +6,7 @@
 mod cli;
 mod docs;
 mod render;
+mod run;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
