@@ -19,6 +19,9 @@ use crate::sharding::{Hasher, Ranges};
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
 
+/// The annotation that holds what `kubectl apply` was given: for a Secret, all of its data.
+const LAST_APPLIED: &[u8] = b"kubectl.kubernetes.io/last-applied-configuration";
+
 /// How far an event brought the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -58,6 +61,8 @@ pub struct Objects {
     type_column: Option<usize>,
     /// The warning about a wrong form was given.
     warned: bool,
+    /// Something arrived that must not stay in memory, of whichever shard.
+    tainted: bool,
 }
 
 /// An object that arrived, peeked at.
@@ -85,7 +90,18 @@ impl Objects {
             listed: 0,
             type_column: None,
             warned: false,
+            tainted: false,
         }
+    }
+
+    /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
+    /// where `kubectl apply` puts it.
+    pub const fn take_taint(&mut self) -> bool {
+        std::mem::replace(&mut self.tainted, false)
+    }
+
+    fn see_taint(&mut self, bytes: &[u8]) {
+        self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED).is_some();
     }
 
     /// A list starts.
@@ -143,7 +159,9 @@ impl Objects {
         let right = match (self.form, encoding) {
             (Form::Object, Encoding::Protobuf) => kind.strip_suffix("List") == Some(&self.kind),
             // A custom resource may call its list as it likes.
-            (Form::Object, Encoding::Json) => !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList"),
+            (Form::Object, Encoding::Json) => {
+                !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList")
+            }
             (Form::Metadata, _) => kind == "PartialObjectMetadataList",
             (Form::Table, _) => kind == "Table",
         };
@@ -151,6 +169,7 @@ impl Objects {
     }
 
     fn list_item(&mut self, ranges: &Ranges, encoding: Encoding, bytes: &[u8]) {
+        self.see_taint(bytes);
         let arrival = if self.form == Form::Table {
             table::row(bytes).and_then(|row| self.arrival_of_row(row))
         } else {
@@ -192,6 +211,7 @@ impl Objects {
         initial: bool,
         version: &mut String,
     ) -> Result<Progress, Failure> {
+        self.see_taint(frame);
         let event = match Event::read(encoding, frame) {
             Ok(event) => event,
             Err(error) => {
@@ -214,7 +234,11 @@ impl Objects {
     }
 
     /// The object of an event, out of its Table if it is in one; `None` for a Table without rows.
-    fn arrival_of_event<'a>(&mut self, encoding: Encoding, event: &Event<'a>) -> Result<Option<Arrival<'a>>, PeekError> {
+    fn arrival_of_event<'a>(
+        &mut self,
+        encoding: Encoding,
+        event: &Event<'a>,
+    ) -> Result<Option<Arrival<'a>>, PeekError> {
         if self.form == Form::Table && encoding == Encoding::Json {
             let table = table::read(event.object)?;
             if table.kind == "Table" {
@@ -340,7 +364,9 @@ impl Objects {
         count(&self.status.wrong_form);
         if !self.warned {
             self.warned = true;
-            tracing::warn!("the server sent {what} where it was asked for another form; such answers are dropped and counted from now on");
+            tracing::warn!(
+                "the server sent {what} where it was asked for another form; such answers are dropped and counted from now on"
+            );
         }
     }
 }

@@ -199,7 +199,8 @@ impl<'de> MapAccess<'de> for Message<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let (field, value) = self.current.take().ok_or_else(|| Error::custom("a value was asked for before its key"))?;
+        let (field, value) =
+            self.current.take().ok_or_else(|| Error::custom("a value was asked for before its key"))?;
         let many = || Many { field, first: Some(value), rest: self.level.fields.clone(), value: None };
         match field.shape {
             Shape::One | Shape::UnlessEmpty | Shape::Inline => seed.deserialize(Node { kind: field.kind, value }),
