@@ -362,6 +362,7 @@ impl Objects {
     /// Something was not in the form asked for.
     pub fn wrong_form(&mut self, what: &str) {
         count(&self.status.wrong_form);
+        self.tainted |= self.form == Form::Table;
         if !self.warned {
             self.warned = true;
             tracing::warn!(
