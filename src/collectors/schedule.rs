@@ -212,8 +212,8 @@ fn range(text: &str, bounds: &Bounds) -> Option<u64> {
     let cycle = bounds.last - bounds.first + 1;
     let end = if first > last { last + cycle } else { last };
     let step = step.unwrap_or(1);
-    // NB: a step must lead to a second value. Where `first` is past `end` there is none at all, which upstream lets pass.
-    if step == 0 || (step > 1 && first <= end && step > end - first) {
+    // NB: a step must lead to a second value. Where `first` is past all values there is none, which upstream lets pass.
+    if step == 0 || (step > 1 && first <= end + 1 && step >= end + 1 - first) {
         return None;
     }
     let values = (first..=end).step_by(usize::try_from(step).ok()?);
@@ -258,7 +258,10 @@ fn nanoseconds(text: &str) -> Option<i64> {
             _ => return None,
         };
         let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let part = if fraction.is_empty() { 0.0 } else { format!("0.{fraction}").parse::<f64>().ok()? * unit as f64 };
+        // Go's order of operations: digits times what the last of them is worth.
+        let fraction = &fraction[..fraction.len().min(18)];
+        let worth = unit as f64 / 10_f64.powi(fraction.len() as i32);
+        let part = if fraction.is_empty() { 0.0 } else { fraction.parse::<f64>().ok()? * worth };
         total = total.checked_add(whole.checked_mul(unit)?)?.checked_add(part as i64)?;
         rest = after;
         if rest.is_empty() {
@@ -272,6 +275,7 @@ fn digits(text: &str) -> (&str, &str) {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a failed test may panic")]
 mod tests {
     use proptest::prelude::*;
 
