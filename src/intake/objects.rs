@@ -273,7 +273,7 @@ impl Objects {
         }
         match kind {
             EventKind::Present => self.present(ranges, arrival, initial),
-            EventKind::Deleted => self.deleted(ranges, &arrival.peek),
+            EventKind::Deleted => self.deleted(ranges, arrival),
             EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
                 return Progress::InitialEventsEnd;
             }
@@ -283,14 +283,19 @@ impl Objects {
         Progress::Object
     }
 
-    /// An object is there; `listed` says that it came with a list.
-    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
+    /// UID and hash of an object.
+    fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<(&'a str, u64)> {
         let uid = &*arrival.peek.uid;
         if uid.is_empty() {
             self.undecodable(arrival, &"it has no UID");
-            return;
+            return None;
         }
-        let hash = self.hasher.hash(uid);
+        Some((uid, self.hasher.hash(uid)))
+    }
+
+    /// An object is there; `listed` says that it came with a list.
+    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
         if !self.admit(hash) {
             return;
         }
@@ -335,16 +340,17 @@ impl Objects {
         room
     }
 
-    fn deleted(&mut self, ranges: &Ranges, peek: &Peek<'_>) {
-        let hash = self.hasher.hash(&peek.uid);
-        if self.limit != 0 {
-            self.known.remove(&hash);
+    /// An object is gone.
+    fn deleted(&mut self, ranges: &Ranges, arrival: &Arrival<'_>) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
+        if self.limit != 0 && !self.known.remove(&hash) {
+            return;
         }
         if !ranges.contains(hash) {
             count(&self.status.foreign);
             return;
         }
-        self.sink.delete(&peek.uid, hash, number(&peek.version));
+        self.sink.delete(uid, hash, number(&arrival.peek.version));
         count(&self.status.deleted);
     }
 
