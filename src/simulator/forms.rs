@@ -63,11 +63,12 @@ pub(super) fn negotiate(accept: &str, include: &str, answer: Answer) -> Result<F
         }
         return match (kind, answer) {
             ("Table", _) => Ok(Form::Table(include_of(include)?)),
-            ("PartialObjectMetadata", Answer::One | Answer::Watch)
-            | ("PartialObjectMetadataList", Answer::List) => Ok(Form::Metadata),
-            ("PartialObjectMetadata", Answer::List) => Err(ApiError::not_acceptable(
-                "you requested PartialObjectMetadata, but the requested object is a list",
-            )),
+            ("PartialObjectMetadata", Answer::One | Answer::Watch) | ("PartialObjectMetadataList", Answer::List) => {
+                Ok(Form::Metadata)
+            }
+            ("PartialObjectMetadata", Answer::List) => {
+                Err(ApiError::not_acceptable("you requested PartialObjectMetadata, but the requested object is a list"))
+            }
             ("PartialObjectMetadataList", Answer::One | Answer::Watch) => Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadataList, but the requested object is not a list",
             )),
@@ -262,7 +263,6 @@ impl Writer {
     }
 }
 
-
 fn metadata_of(object: &Value) -> Metadata<'_> {
     Metadata { kind: "PartialObjectMetadata", api_version: META, metadata: &object["metadata"] }
 }
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_first_form_that_json_can_carry_wins() {
-        let form = |accept| negotiate(accept, "", Answer::Watch).map_err(|error| error.code);
+        let form = |accept: &str| negotiate(accept, "", Answer::Watch).map_err(|error| error.code);
         assert_eq!(form(""), Ok(Form::Whole));
         assert_eq!(form("*/*"), Ok(Form::Whole));
         assert_eq!(form("application/vnd.kubernetes.protobuf, application/json"), Ok(Form::Whole));

@@ -120,12 +120,7 @@ mod tests {
 
     fn resource(table: usize, [namespace, name, subresource]: [&str; 3]) -> Result<Target, u16> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Ok(Target::Resource {
-            table,
-            namespace: given(namespace),
-            name: given(name),
-            subresource: given(subresource),
-        })
+        Ok(Target::Resource { table, namespace: given(namespace), name: given(name), subresource: given(subresource) })
     }
 
     #[test]

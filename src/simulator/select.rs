@@ -45,9 +45,7 @@ impl Scope {
         for term in terms(fields) {
             let (key, test) = parse(term);
             if matches!(test, Test::Exists | Test::ExistsNot) {
-                return Err(ApiError::bad_request(format!(
-                    "invalid selector: '{term}'; can't understand '{key}'"
-                )));
+                return Err(ApiError::bad_request(format!("invalid selector: '{term}'; can't understand '{key}'")));
             }
             let field = FIELDS.iter().find(|(name, _)| *name == key && (*name != "spec.nodeName" || plural == "pods"));
             let (_, pointer) =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{Method, Response, header};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -185,7 +185,8 @@ impl Call<'_> {
     /// The request's JSON; an empty body is null.
     async fn body(&self, body: Incoming) -> Result<Value, ApiError> {
         let read = Limited::new(body, LARGEST_BODY).collect().await;
-        let bytes = read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?.to_bytes();
+        let bytes =
+            read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?.to_bytes();
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
@@ -259,8 +260,8 @@ fn list(call: &Call<'_>) -> Result<Response<Body>, ApiError> {
         return Ok(in_full(200, bytes));
     };
     bytes.truncate(length);
-    let frames = [Ok(Frame::data(Bytes::from(bytes))), Err(Broken::from("cut off, as the simulator was told"))];
-    Ok(respond(200, StreamBody::new(stream::iter(frames)).boxed_unsync()))
+    let part = stream::iter([Ok(Frame::data(Bytes::from(bytes)))]);
+    Ok(respond(200, StreamBody::new(part.chain(stream::once(cut()))).boxed_unsync()))
 }
 
 fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiError> {
@@ -278,8 +279,12 @@ fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiEr
     let mut limit = query.limit;
     match (query.version_number()?, query.version_match.as_str()) {
         (None, "") => {}
-        (None, _) => return Err(ApiError::invalid("resourceVersionMatch is forbidden unless resourceVersion is provided")),
-        (Some(0), "Exact") => return Err(ApiError::invalid("resourceVersionMatch \"Exact\" is forbidden for version 0")),
+        (None, _) => {
+            return Err(ApiError::invalid("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        }
+        (Some(0), "Exact") => {
+            return Err(ApiError::invalid("resourceVersionMatch \"Exact\" is forbidden for version 0"));
+        }
         (Some(0), _) => limit = 0,
         (Some(asked), _) if asked > current => return Err(ApiError::version_too_large(asked, current)),
         (Some(asked), "Exact") if asked < current => {
@@ -288,6 +293,12 @@ fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiEr
         (Some(_), _) => {}
     }
     Ok(state.list(call.table, scope, limit))
+}
+
+/// Breaks a body off, once what came before it was written.
+pub(super) async fn cut<T>() -> Result<T, Broken> {
+    tokio::task::yield_now().await;
+    Err("cut off, as the simulator was told".into())
 }
 
 /// `/version`, `/healthz` and its like, and which resources there are.

@@ -17,7 +17,7 @@ use super::forms::{Form, Writer, event_line, to_bytes};
 use super::objects::{Event, Fate, Object, State, at_version};
 use super::paths::Query;
 use super::select::Scope;
-use super::serve::{Body, Broken};
+use super::serve::{Body, Broken, cut};
 
 /// How many bytes are written before the client must have taken some: it is bounded so that a slow one falls behind the
 /// history instead of filling the memory.
@@ -164,7 +164,7 @@ impl Watcher {
                 Look::Bytes(bytes) => return Some(Ok(bytes)),
                 Look::Break => {
                     self.ended = true;
-                    return Some(Err("cut off, as the simulator was told".into()));
+                    return Some(cut().await);
                 }
                 Look::End => return None,
                 Look::Wait => {}
