@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ApiError;
+pub use objects::uid;
 use objects::{Fate, State};
 
 /// A resource that the simulator serves.

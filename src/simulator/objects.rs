@@ -439,8 +439,8 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// A random UUID, version 4.
-fn uid(rng: &mut fastrand::Rng) -> String {
+/// A random UUID, version 4, as the server gives each object.
+pub fn uid(rng: &mut fastrand::Rng) -> String {
     let bits = rng.u128(..);
     let (a, b, c) = ((bits >> 96) as u32, (bits >> 80) as u16, (bits >> 64) as u16 & 0x0fff);
     let (d, e) = ((bits >> 48) as u16 & 0x3fff | 0x8000, bits as u64 & 0xffff_ffff_ffff);

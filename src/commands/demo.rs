@@ -1,0 +1,4 @@
+//! `demo`
+mod life;
+mod model;
+mod objects;
