@@ -24,8 +24,7 @@ struct Case {
 fn filter(keys: &Option<Vec<String>>) -> KeyFilter {
     match keys {
         None => KeyFilter::None,
-        Some(keys) if keys == &["*"] => KeyFilter::All,
-        Some(keys) => KeyFilter::Keys(keys.clone()),
+        Some(keys) => KeyFilter::from_keys(keys),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod configmap;
 pub mod labels;
+pub mod quantity;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
