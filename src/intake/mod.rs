@@ -6,10 +6,12 @@
 //! May not know Prometheus, families or series.
 
 mod decode;
+pub mod protobuf;
+mod redact;
 mod source;
 mod watch;
 
-pub use decode::{DecodeError, Encoding, Item};
+pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
