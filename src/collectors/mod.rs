@@ -4,9 +4,36 @@
 //! driver that turns an object into a [`Block`] ([`Collector`]).
 //! May not know kube clients, clocks, I/O, or where an object came from.
 
+mod certificatesigningrequest;
+mod clusterrole;
+mod clusterrolebinding;
+pub mod common;
 mod configmap;
+mod cronjob;
+mod daemonset;
+mod deployment;
+mod horizontalpodautoscaler;
+mod ingress;
+mod ingressclass;
+mod job;
 pub mod labels;
+mod lease;
+mod mutatingadmissionpolicy;
+mod mutatingadmissionpolicybinding;
+mod mutatingwebhookconfiguration;
+mod networkpolicy;
+mod poddisruptionbudget;
 pub mod quantity;
+mod replicaset;
+mod role;
+mod rolebinding;
+pub mod schedule;
+mod statefulset;
+mod storageclass;
+mod validatingadmissionpolicy;
+mod validatingadmissionpolicybinding;
+mod validatingwebhookconfiguration;
+mod volumeattachment;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -146,7 +173,34 @@ macro_rules! resources {
     };
 }
 
-resources![configmap::ConfigMaps];
+resources![
+    certificatesigningrequest::CertificateSigningRequests,
+    clusterrolebinding::ClusterRoleBindings,
+    clusterrole::ClusterRoles,
+    configmap::ConfigMaps,
+    cronjob::CronJobs,
+    daemonset::DaemonSets,
+    deployment::Deployments,
+    horizontalpodautoscaler::HorizontalPodAutoscalers,
+    ingressclass::IngressClasses,
+    ingress::Ingresses,
+    job::Jobs,
+    lease::Leases,
+    mutatingadmissionpolicy::MutatingAdmissionPolicies,
+    mutatingadmissionpolicybinding::MutatingAdmissionPolicyBindings,
+    mutatingwebhookconfiguration::MutatingWebhookConfigurations,
+    networkpolicy::NetworkPolicies,
+    poddisruptionbudget::PodDisruptionBudgets,
+    replicaset::ReplicaSets,
+    rolebinding::RoleBindings,
+    role::Roles,
+    statefulset::StatefulSets,
+    storageclass::StorageClasses,
+    validatingadmissionpolicy::ValidatingAdmissionPolicies,
+    validatingadmissionpolicybinding::ValidatingAdmissionPolicyBindings,
+    validatingwebhookconfiguration::ValidatingWebhookConfigurations,
+    volumeattachment::VolumeAttachments,
+];
 
 /// The plural by which flags, paths and metrics call a resource.
 pub fn name<R: Resource>() -> &'static str {
