@@ -92,11 +92,7 @@ fn peek_protobuf(bytes: &[u8]) -> Result<Peek<'_>, PeekError> {
             break;
         }
     }
-    Ok(Peek {
-        uid: uid.unwrap_or_default().into(),
-        version: version.unwrap_or_default().into(),
-        kind: None,
-    })
+    Ok(Peek { uid: uid.unwrap_or_default().into(), version: version.unwrap_or_default().into(), kind: None })
 }
 
 fn peek_json(bytes: &[u8], want_kind: bool) -> Result<Peek<'_>, PeekError> {

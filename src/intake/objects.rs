@@ -143,7 +143,9 @@ impl Objects {
         let right = match (self.form, encoding) {
             (Form::Object, Encoding::Protobuf) => kind.strip_suffix("List") == Some(&self.kind),
             // A custom resource may call its list as it likes.
-            (Form::Object, Encoding::Json) => !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList"),
+            (Form::Object, Encoding::Json) => {
+                !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList")
+            }
             (Form::Metadata, _) => kind == "PartialObjectMetadataList",
             (Form::Table, _) => kind == "Table",
         };
@@ -214,7 +216,11 @@ impl Objects {
     }
 
     /// The object of an event, out of its Table if it is in one; `None` for a Table without rows.
-    fn arrival_of_event<'a>(&mut self, encoding: Encoding, event: &Event<'a>) -> Result<Option<Arrival<'a>>, PeekError> {
+    fn arrival_of_event<'a>(
+        &mut self,
+        encoding: Encoding,
+        event: &Event<'a>,
+    ) -> Result<Option<Arrival<'a>>, PeekError> {
         if self.form == Form::Table && encoding == Encoding::Json {
             let table = table::read(event.object)?;
             if table.kind == "Table" {
@@ -340,7 +346,9 @@ impl Objects {
         count(&self.status.wrong_form);
         if !self.warned {
             self.warned = true;
-            tracing::warn!("the server sent {what} where it was asked for another form; such answers are dropped and counted from now on");
+            tracing::warn!(
+                "the server sent {what} where it was asked for another form; such answers are dropped and counted from now on"
+            );
         }
     }
 }

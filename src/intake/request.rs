@@ -89,8 +89,11 @@ fn path(source: &Source) -> String {
 fn accept(source: &Source, watch: bool) -> String {
     let kind = match (source.endpoint.form, watch) {
         (Form::Object, _) => {
-            let forms =
-                if source.endpoint.protobuf { "application/vnd.kubernetes.protobuf, application/json;q=0.9" } else { "application/json" };
+            let forms = if source.endpoint.protobuf {
+                "application/vnd.kubernetes.protobuf, application/json;q=0.9"
+            } else {
+                "application/json"
+            };
             return forms.to_owned();
         }
         (Form::Table, _) => return "application/json;as=Table;g=meta.k8s.io;v=v1".to_owned(),

@@ -31,9 +31,9 @@ impl Collector for Process {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use procfs::process::{LimitValue, Process as This};
     use prometheus_client::encoding::NoLabelSet;
     use prometheus_client::metrics::MetricType;
-    use procfs::process::{LimitValue, Process as This};
 
     use super::{Collector, DescriptorEncoder, Error, Process};
 

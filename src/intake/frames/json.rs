@@ -156,10 +156,7 @@ impl List {
     }
 }
 
-fn metadata<E: From<FrameError>>(
-    value: &[u8],
-    on: &mut impl FnMut(ListPart<'_>) -> Result<(), E>,
-) -> Result<(), E> {
+fn metadata<E: From<FrameError>>(value: &[u8], on: &mut impl FnMut(ListPart<'_>) -> Result<(), E>) -> Result<(), E> {
     let read = || -> Result<_, json::Malformed> {
         let (mut version, mut next) = (Cow::Borrowed(""), Cow::Borrowed(""));
         let mut members = Members::of(value)?;

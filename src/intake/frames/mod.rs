@@ -121,11 +121,7 @@ impl WatchFrames {
     ///
     /// # Errors
     /// A frame is too large, or `on` failed: no more may be fed then.
-    pub fn feed<E: From<FrameError>>(
-        &mut self,
-        chunk: &[u8],
-        on: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn feed<E: From<FrameError>>(&mut self, chunk: &[u8], on: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self {
             Self::Protobuf(watch) => watch.feed(chunk, on),
             Self::Json(lines) => lines.feed(chunk, on),

@@ -11,13 +11,20 @@ use crate::intake::protobuf::wire::{Fields, Value};
 enum At {
     Magic,
     Tag,
-    Length { field: u64 },
+    Length {
+        field: u64,
+    },
     /// A field of a number that is stepped over.
     Varint,
     /// The content of a field, handed over whole.
-    Body { field: u64, length: usize },
+    Body {
+        field: u64,
+        length: usize,
+    },
     /// What is left of a field that is stepped over.
-    Skip { left: u64 },
+    Skip {
+        left: u64,
+    },
 }
 
 /// A varint that may be cut anywhere.
