@@ -306,3 +306,161 @@ pub mod table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
+    use super::super::json::tests::any_json;
+    use super::super::protobuf::wire;
+    use super::*;
+    use crate::intake::event::{Event, EventKind};
+
+    const NAMESPACES: &[u8] = include_bytes!("../../tests/data/wire/namespaces.watch.bin");
+    const PARTIAL: &[u8] = include_bytes!("../../tests/data/wire/configmaps.metadata-watch.bin");
+    const SECRETS: &str = include_str!("../../tests/data/wire/secrets.table-watch.jsonl");
+    const JSON_NAMESPACES: &str = include_str!("../../tests/data/wire/namespaces.watch.jsonl");
+
+    /// The frames of a recorded watch.
+    fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
+        let mut frames = Vec::new();
+        while let Some((length, rest)) = bytes.split_first_chunk() {
+            let (frame, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+            frames.push(frame);
+            bytes = rest;
+        }
+        frames
+    }
+
+    /// An object with decoys wherever a careless search for `uid` would find them.
+    fn object() -> impl Strategy<Value = Json> {
+        let text = prop_oneof!["[a-f0-9-]{1,36}", r#"["\\\\{}é/ ]{0,6}"#];
+        (text.clone(), text, any_json(), any_json(), "[a-z\"\\\\]{0,3}", any::<[bool; 3]>()).prop_map(
+            |(uid, version, one, two, key, has)| {
+                let mut metadata = json!({
+                    "annotations": {"uid": "decoy", key: "\"uid\":\"decoy\"", "resourceVersion": "0"},
+                    "ownerReferences": [{"uid": "decoy", "kind": "Decoy"}],
+                    "managedFields": one,
+                });
+                if has[0] {
+                    metadata["uid"] = uid.into();
+                }
+                if has[1] {
+                    metadata["resourceVersion"] = version.into();
+                }
+                let mut object = json!({"apiVersion": "v1", "aaa": two, "metadata": metadata, "spec": {"metadata": {"uid": "decoy"}}});
+                if has[2] {
+                    object["kind"] = "Pod".into();
+                }
+                object
+            },
+        )
+    }
+
+    /// As text, with the members in the order of a rotated list: `serde_json` sorts them otherwise.
+    fn text(value: &Json, seed: usize, out: &mut String) {
+        match value {
+            Json::Object(map) => {
+                let mut members: Vec<_> = map.iter().collect();
+                let places = members.len().max(1);
+                members.rotate_left(seed % places);
+                out.push('{');
+                for (index, (key, value)) in members.into_iter().enumerate() {
+                    out.push_str(if index == 0 { " " } else { " ,\n" });
+                    out.push_str(&json!(key).to_string());
+                    out.push_str(" : ");
+                    text(value, seed, out);
+                }
+                out.push('}');
+            }
+            other => out.push_str(&other.to_string()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_peek_at_json_sees_what_a_parser_sees(object in object(), seed in 0_usize..7) {
+            let mut bytes = String::new();
+            text(&object, seed, &mut bytes);
+            bytes.push_str(",\"uid\":\"behind\"}");
+            let peek = peek(Encoding::Json, bytes.as_bytes(), true).unwrap();
+            prop_assert_eq!(&*peek.uid, object["metadata"]["uid"].as_str().unwrap_or_default());
+            prop_assert_eq!(&*peek.version, object["metadata"]["resourceVersion"].as_str().unwrap_or_default());
+            prop_assert_eq!(peek.kind.as_deref(), object["kind"].as_str());
+        }
+
+        #[test]
+        fn arbitrary_bytes_panic_nowhere(bytes in prop::collection::vec(any::<u8>(), 0..80), json in r#"[{}\[\]",:\\ a1]{0,60}"#) {
+            for (encoding, bytes) in [(Encoding::Protobuf, &bytes[..]), (Encoding::Json, json.as_bytes())] {
+                let _ = peek(encoding, bytes, true);
+                let _ = names(encoding, bytes);
+                let _ = ends_initial_events(encoding, bytes);
+                let _ = Event::read(encoding, bytes);
+            }
+            let _ = open_envelope(&bytes);
+            let _ = table::row(json.as_bytes());
+            let _ = table::read(json.as_bytes());
+            let _ = table::type_column(json.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_foreign_object_is_not_copied() {
+        let peek = peek(Encoding::Json, br#"{"metadata":{"uid":"a","resourceVersion":"1"},"spec": not read"#, false).unwrap();
+        assert!(matches!((&peek.uid, &peek.version), (Cow::Borrowed("a"), Cow::Borrowed("1"))));
+    }
+
+    #[test]
+    fn a_real_protobuf_event_is_peeked_at() {
+        let frames = frames(NAMESPACES);
+        let event = Event::read(Encoding::Protobuf, frames[0]).unwrap();
+        assert_eq!((event.kind, event.object_kind.as_deref()), (EventKind::Present, Some("Namespace")));
+        let peek = peek(Encoding::Protobuf, event.object, true).unwrap();
+        assert_eq!((&*peek.uid, &*peek.version), ("5a78f90f-9a53-4bf0-9cf3-00bdc1af5da9", "21"));
+        assert_eq!(names(Encoding::Protobuf, event.object), (String::new(), "default".to_owned()));
+        assert!(!ends_initial_events(Encoding::Protobuf, event.object));
+        for (frame, kind) in [(frames[frames.len() - 1], "Namespace"), (self::frames(PARTIAL)[0], "PartialObjectMetadata")] {
+            let event = Event::read(Encoding::Protobuf, frame).unwrap();
+            assert_eq!((event.kind, event.object_kind.as_deref()), (EventKind::Bookmark, Some(kind)));
+            assert_eq!(super::peek(Encoding::Protobuf, event.object, false).unwrap().version, "3286");
+            assert!(ends_initial_events(Encoding::Protobuf, event.object));
+        }
+    }
+
+    #[test]
+    fn a_real_json_event_is_peeked_at() {
+        let events: Vec<_> =
+            JSON_NAMESPACES.lines().map(|line| Event::read(Encoding::Json, line.as_bytes()).unwrap()).collect();
+        let peek = peek(Encoding::Json, events[0].object, true).unwrap();
+        assert_eq!((&*peek.uid, peek.kind.as_deref()), ("5a78f90f-9a53-4bf0-9cf3-00bdc1af5da9", Some("Namespace")));
+        assert_eq!(names(Encoding::Json, events[0].object).1, "default");
+        assert_eq!(events[1].kind, EventKind::Bookmark);
+        assert!(ends_initial_events(Encoding::Json, events[1].object));
+    }
+
+    #[test]
+    fn a_real_table_tells_the_type_of_a_secret() {
+        let tables: Vec<_> = SECRETS
+            .lines()
+            .map(|line| table::read(Event::read(Encoding::Json, line.as_bytes()).unwrap().object).unwrap())
+            .collect();
+        assert!(tables.iter().all(|t| t.kind == "Table"));
+        assert_eq!(tables.iter().map(|t| table::type_column(t.columns)).collect::<Vec<_>>(), [Some(1), None, None]);
+        let row = table::row(tables[1].rows.strip_prefix(b"[").unwrap()).unwrap();
+        assert_eq!(row.cell(1).as_deref(), Some("Opaque"));
+        assert_eq!((row.cell(2), row.cell(9)), (None, None));
+        let peek = peek(Encoding::Json, row.object, true).unwrap();
+        assert_eq!((&*peek.version, peek.kind.as_deref()), ("230", Some("PartialObjectMetadata")));
+        let last = table::row(tables[2].rows.strip_prefix(b"[").unwrap()).unwrap();
+        assert!(ends_initial_events(Encoding::Json, last.object));
+    }
+
+    #[test]
+    fn an_envelope_is_opened_or_refused() {
+        assert_eq!(open_envelope(b"{}"), Err(PeekError::Envelope));
+        assert_eq!(open_envelope(b"k8s\0"), Err(PeekError::Envelope));
+        assert_eq!(open_envelope(b"k8s\0\x12\x02ab"), Ok(("", &b"ab"[..])));
+        assert_eq!(open_envelope(b"k8s\0\x12\x09ab"), Err(PeekError::Wire(wire::WireError::Truncated)));
+    }
+}

@@ -203,13 +203,13 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
     use super::*;
 
-    pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+    pub fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

@@ -54,9 +54,7 @@ pub async fn run(
         objects: Objects::new(&source, sink, Arc::clone(&status)),
         // A streaming list has no limit.
         streaming: source.object_limit == 0,
-        client,
-        source,
-        status,
+        api: Api { client, source, status },
         retry: Retry::default(),
         position: None,
         pages_next: false,
@@ -72,11 +70,38 @@ pub async fn run(
     life.instrument(span).await;
 }
 
-struct Worker {
+/// The side of the API server.
+struct Api {
     client: kube::Client,
     source: Source,
-    objects: Objects,
     status: Arc<Status>,
+}
+
+impl Api {
+    async fn open(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
+        let request = request::request(&self.source, ask)?;
+        let answer = Answer::to(&self.client, &self.source, request, SILENCE).await?;
+        if self.status.refused.swap(0, Ordering::Relaxed) != 0 {
+            tracing::info!("the server no longer refuses it");
+        }
+        Ok(answer)
+    }
+
+    /// Something arrived just now.
+    fn arrived(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
+    }
+
+    /// What may not stay in memory is overwritten where it was read.
+    fn wipes(&self) -> bool {
+        self.source.endpoint.form != Form::Object
+    }
+}
+
+struct Worker {
+    api: Api,
+    objects: Objects,
     retry: Retry,
     /// The resourceVersion up to which all is known; `None` before the first list and when it has become too old.
     position: Option<String>,
@@ -109,24 +134,9 @@ impl Worker {
         }
     }
 
-    /// What may not stay in memory is overwritten where it was read.
-    fn wipes(&self) -> bool {
-        self.source.endpoint.form != Form::Object
-    }
-
-    async fn open(&self, ask: Ask<'_>, silence: Duration) -> Result<Answer, Failure> {
-        let request = request::request(&self.source, ask)?;
-        let answer = Answer::to(&self.client, &self.source, request, silence).await?;
-        let refused = self.status.refused.swap(0, Ordering::Relaxed);
-        if refused != 0 {
-            tracing::info!("the server no longer refuses it");
-        }
-        Ok(answer)
-    }
-
     /// Lists page by page.
     async fn list(&mut self) -> Result<(), Failure> {
-        let limit = self.source.object_limit;
+        let limit = self.api.source.object_limit;
         let page_size = match limit {
             0 if self.unpaged => None,
             0 => Some(PAGE),
@@ -136,16 +146,16 @@ impl Worker {
         let mut begun = false;
         loop {
             let ask = Ask::Page { limit: page_size, from: &page.next };
-            let mut answer = self.open(ask, SILENCE).await?;
+            let mut answer = self.api.open(ask).await?;
             page = Page::default();
-            let mut frames = ListFrames::new(answer.encoding, self.wipes());
+            let mut frames = ListFrames::new(answer.encoding, self.api.wipes());
             while let Some(chunk) = answer.chunk().await? {
-                self.arrived();
+                self.api.arrived();
                 if !begun {
                     begun = true;
                     self.objects.begin();
                 }
-                let ranges = self.source.ranges.load();
+                let ranges = self.api.source.ranges.load();
                 let objects = &mut self.objects;
                 frames.feed(&chunk, |part| objects.list_part(&ranges, answer.encoding, part, &mut page))?;
             }
@@ -155,7 +165,7 @@ impl Worker {
             }
         }
         self.objects.done(&page.version);
-        count(&self.status.lists);
+        count(&self.api.status.lists);
         self.pages_next = false;
         self.unpaged = false;
         tracing::debug!(objects = self.objects.listed(), version = page.version, "listed");
@@ -166,12 +176,12 @@ impl Worker {
     /// Watches from the position on, or, as a streaming list, from all objects on. Ends well when the server ends it.
     async fn watch(&mut self, streaming_list: bool) -> Result<(), Failure> {
         let opened = if streaming_list {
-            self.open(Ask::StreamingList, SILENCE).await.map_err(no_streaming)
+            self.api.open(Ask::StreamingList).await.map_err(no_streaming)
         } else {
-            self.open(Ask::Watch(self.position.as_deref().unwrap_or_default()), SILENCE).await
+            self.api.open(Ask::Watch(self.position.as_deref().unwrap_or_default())).await
         };
         let mut answer = opened?;
-        count(&self.status.watches);
+        count(&self.api.status.watches);
         let since = Instant::now();
         let mut watching = Watching { initial: streaming_list, seen: false, version: String::new() };
         if streaming_list {
@@ -201,11 +211,11 @@ impl Worker {
     /// Reads the events of a watch until it ends.
     async fn follow(&mut self, answer: &mut Answer, watching: &mut Watching) -> Result<(), Failure> {
         let encoding = answer.encoding;
-        let mut frames = WatchFrames::new(encoding, self.wipes());
+        let mut frames = WatchFrames::new(encoding, self.api.wipes());
         while let Some(chunk) = answer.chunk().await? {
-            self.arrived();
+            self.api.arrived();
             let was_initial = watching.initial;
-            let ranges = self.source.ranges.load();
+            let ranges = self.api.source.ranges.load();
             let objects = &mut self.objects;
             frames.feed(&chunk, |frame| {
                 let progress = objects.event(&ranges, encoding, frame, watching.initial, &mut watching.version)?;
@@ -234,18 +244,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Something arrived just now.
-    fn arrived(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
-    }
-
     /// Draws the consequences of a failure; returns how long to wait.
     fn failed(&mut self, step: Step, failure: Failure) -> Option<Duration> {
         match failure {
             Failure::NoStreaming { .. } | Failure::Brief => {}
-            _ if step == Step::Pages => count(&self.status.list_errors),
-            _ => count(&self.status.watch_errors),
+            _ if step == Step::Pages => count(&self.api.status.list_errors),
+            _ => count(&self.api.status.watch_errors),
         }
         match failure {
             Failure::NoStreaming { ref why, for_good } => {
@@ -261,8 +265,8 @@ impl Worker {
                 Some(self.retry.failed(None))
             }
             Failure::Refused { code, .. } => {
-                self.status.settled.store(true, Ordering::Release);
-                if self.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
+                self.api.status.settled.store(true, Ordering::Release);
+                if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
                     tracing::warn!("{failure}; it is left out and asked for again every few minutes");
                 }
                 Some(self.retry.refused())

@@ -137,7 +137,7 @@ impl List {
             }
             At::Skip { left } => {
                 let skipped = left.min(chunk.len() as u64);
-                chunk.split_off(..skipped as usize);
+                *chunk = chunk.get(skipped as usize..).unwrap_or_default();
                 if skipped < left {
                     self.at = At::Skip { left: left - skipped };
                     return Ok(false);
