@@ -26,7 +26,7 @@ pub(super) struct Asked {
 
 /// Why a replica did not answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(in crate::commands) enum AskError {
     #[error("{0}: {1}")]
     Connection(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{0} answers {1}")]
