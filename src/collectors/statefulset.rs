@@ -127,9 +127,10 @@ fn ordinals_start(set: &StatefulSet, samples: &mut Samples) {
 }
 
 fn persistentvolumeclaim_retention_policy(set: &StatefulSet, samples: &mut Samples) {
-    if let Some(policy) = spec(set, |s| s.persistent_volume_claim_retention_policy.as_ref()) {
-        let labels = [("when_deleted", text(&policy.when_deleted)), ("when_scaled", text(&policy.when_scaled))];
-        samples.sample(&labels, 1.0);
+    let Some(policy) = spec(set, |s| s.persistent_volume_claim_retention_policy.as_ref()) else { return };
+    let (deleted, scaled) = (text(&policy.when_deleted), text(&policy.when_scaled));
+    if !(deleted.is_empty() && scaled.is_empty()) {
+        samples.sample(&[("when_deleted", deleted), ("when_scaled", scaled)], 1.0);
     }
 }
 

@@ -12,6 +12,7 @@ mod event;
 mod failure;
 mod frames;
 mod json;
+mod nulls;
 mod objects;
 pub mod protobuf;
 mod redact;
@@ -21,6 +22,7 @@ mod source;
 mod watch;
 
 pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
+pub use nulls::NullsAsZero;
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
