@@ -12,23 +12,38 @@ mod configmap;
 mod cronjob;
 mod daemonset;
 mod deployment;
+mod endpoints;
+mod endpointslice;
 mod horizontalpodautoscaler;
 mod ingress;
 mod ingressclass;
 mod job;
 pub mod labels;
 mod lease;
+mod limitrange;
 mod mutatingadmissionpolicy;
 mod mutatingadmissionpolicybinding;
 mod mutatingwebhookconfiguration;
+mod namespace;
 mod networkpolicy;
+mod node;
+mod persistentvolume;
+mod persistentvolumeclaim;
+mod pod;
 mod poddisruptionbudget;
 pub mod quantity;
 mod replicaset;
+mod replicationcontroller;
+mod resourcequota;
+mod resources;
 mod role;
 mod rolebinding;
 pub mod schedule;
+mod secret;
+mod service;
+mod serviceaccount;
 mod statefulset;
+mod states;
 mod storageclass;
 mod validatingadmissionpolicy;
 mod validatingadmissionpolicybinding;
@@ -181,19 +196,32 @@ resources![
     cronjob::CronJobs,
     daemonset::DaemonSets,
     deployment::Deployments,
+    endpoints::EndpointsResource,
+    endpointslice::EndpointSlices,
     horizontalpodautoscaler::HorizontalPodAutoscalers,
     ingressclass::IngressClasses,
     ingress::Ingresses,
     job::Jobs,
     lease::Leases,
+    limitrange::LimitRanges,
     mutatingadmissionpolicy::MutatingAdmissionPolicies,
     mutatingadmissionpolicybinding::MutatingAdmissionPolicyBindings,
     mutatingwebhookconfiguration::MutatingWebhookConfigurations,
+    namespace::Namespaces,
     networkpolicy::NetworkPolicies,
+    node::Nodes,
+    persistentvolumeclaim::PersistentVolumeClaims,
+    persistentvolume::PersistentVolumes,
     poddisruptionbudget::PodDisruptionBudgets,
+    pod::Pods,
     replicaset::ReplicaSets,
+    replicationcontroller::ReplicationControllers,
+    resourcequota::ResourceQuotas,
     rolebinding::RoleBindings,
     role::Roles,
+    secret::Secrets,
+    serviceaccount::ServiceAccounts,
+    service::Services,
     statefulset::StatefulSets,
     storageclass::StorageClasses,
     validatingadmissionpolicy::ValidatingAdmissionPolicies,

@@ -407,7 +407,8 @@ mod tests {
 
     #[test]
     fn a_foreign_object_is_not_copied() {
-        let peek = peek(Encoding::Json, br#"{"metadata":{"uid":"a","resourceVersion":"1"},"spec": not read"#, false).unwrap();
+        let peek =
+            peek(Encoding::Json, br#"{"metadata":{"uid":"a","resourceVersion":"1"},"spec": not read"#, false).unwrap();
         assert!(matches!((&peek.uid, &peek.version), (Cow::Borrowed("a"), Cow::Borrowed("1"))));
     }
 
@@ -420,7 +421,9 @@ mod tests {
         assert_eq!((&*peek.uid, &*peek.version), ("5a78f90f-9a53-4bf0-9cf3-00bdc1af5da9", "21"));
         assert_eq!(names(Encoding::Protobuf, event.object), (String::new(), "default".to_owned()));
         assert!(!ends_initial_events(Encoding::Protobuf, event.object));
-        for (frame, kind) in [(frames[frames.len() - 1], "Namespace"), (self::frames(PARTIAL)[0], "PartialObjectMetadata")] {
+        for (frame, kind) in
+            [(frames[frames.len() - 1], "Namespace"), (self::frames(PARTIAL)[0], "PartialObjectMetadata")]
+        {
             let event = Event::read(Encoding::Protobuf, frame).unwrap();
             assert_eq!((event.kind, event.object_kind.as_deref()), (EventKind::Bookmark, Some(kind)));
             assert_eq!(super::peek(Encoding::Protobuf, event.object, false).unwrap().version, "3286");

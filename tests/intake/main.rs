@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use kube_state_fleet::collectors::Form;
-use kube_state_fleet::intake::{self, DecodeError, Endpoint, Encoding, Item, Sink, Source, Status};
+use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Item, Sink, Source, Status};
 use kube_state_fleet::sharding::{Hasher, Ranges};
 use server::Server;
 use tokio::sync::mpsc;
@@ -90,8 +90,7 @@ fn start(source: Source) -> Run {
     let (server, client) = Server::new();
     let (tell, told) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
-    let task =
-        tokio::spawn(intake::run(client, source, Box::new(Recorder(tell)), Arc::clone(&status), stop.clone()));
+    let task = tokio::spawn(intake::run(client, source, Box::new(Recorder(tell)), Arc::clone(&status), stop.clone()));
     Run { server, told, status, stop, task }
 }
 

@@ -17,7 +17,8 @@ pub fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn envelope(kind: &str, raw: &[u8]) -> Vec<u8> {
-    [b"k8s\0".to_vec(), field(1, [field(1, "v1"), field(2, kind)].concat()), field(2, raw), field(3, ""), field(4, "")].concat()
+    [b"k8s\0".to_vec(), field(1, [field(1, "v1"), field(2, kind)].concat()), field(2, raw), field(3, ""), field(4, "")]
+        .concat()
 }
 
 /// An object: nothing but metadata.
@@ -54,7 +55,11 @@ pub fn bookmark(version: u64, end: bool) -> Vec<u8> {
 pub fn error(code: u8) -> Vec<u8> {
     // Status.code is field 6, a varint; all codes in use need two bytes.
     let code = u64::from(code) + 256;
-    event("ERROR", "Status", &[field(3, "too old resource version"), vec![0x30, code as u8 | 0x80, (code >> 7) as u8]].concat())
+    event(
+        "ERROR",
+        "Status",
+        &[field(3, "too old resource version"), vec![0x30, code as u8 | 0x80, (code >> 7) as u8]].concat(),
+    )
 }
 
 /// A line of JSON.

@@ -71,7 +71,8 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
 
 fn protobuf_list(items: &[Vec<u8>]) -> Vec<u8> {
     let metadata = [field(2, b"17"), field(3, b"next"), vec![0x20, 0x85, 0x01]].concat();
-    let raw: Vec<u8> = std::iter::once(field(1, &metadata)).chain(items.iter().map(|i| field(2, i))).flatten().collect();
+    let raw: Vec<u8> =
+        std::iter::once(field(1, &metadata)).chain(items.iter().map(|i| field(2, i))).flatten().collect();
     let kind = [field(1, b"v1"), field(2, b"PodList")].concat();
     [MAGIC_BYTES.to_vec(), field(1, &kind), field(2, &raw), field(3, b""), field(4, b"")].concat()
 }
@@ -171,10 +172,9 @@ proptest! {
 
 #[test]
 fn real_lists_are_understood() {
-    for (bytes, kind, first) in [
-        (CONFIGMAPS, "kind ConfigMapList", 236 + 3),
-        (PARTIAL_CONFIGMAPS, "kind PartialObjectMetadataList", 215 + 3),
-    ] {
+    for (bytes, kind, first) in
+        [(CONFIGMAPS, "kind ConfigMapList", 236 + 3), (PARTIAL_CONFIGMAPS, "kind PartialObjectMetadataList", 215 + 3)]
+    {
         let parts = list(Encoding::Protobuf, &[bytes], false).unwrap();
         assert_eq!(parts[0], kind);
         assert!(parts[1].starts_with("metadata 3286 eyJ2IjoibWV0YS5rOHMuaW8vdjEi"), "{}", parts[1]);
