@@ -132,7 +132,7 @@ impl Stage {
     /// Waits until all are ready, says where to look, and lets the cluster live.
     async fn play(&mut self, screen: &mut Screen<'_>) -> Result<(), DemoError> {
         let ready = self.ready().await?;
-        let asked = self.ask(true).await?;
+        let asked = self.ask().await?;
         screen.introduce(&screen::Introduction {
             server: self.simulator.url(),
             kinds: self.kinds(),
@@ -151,8 +151,8 @@ impl Stage {
             }
             // Before the next changes, so that the replicas had a second to see the last ones.
             if second % TALLY_SECONDS == 0 {
-                let pods: Vec<_> = self.ask(false).await?.iter().map(|asked| asked.pods).collect();
-                screen.tally(began.elapsed(), &pods, self.simulator.count("pods"))?;
+                let asked = self.ask().await?;
+                screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
             }
             let step = self.life.step(Timestamp::now());
             for change in step.changes {
@@ -182,10 +182,10 @@ impl Stage {
         Ok(self.began.elapsed())
     }
 
-    async fn ask(&self, series: bool) -> Result<Vec<Asked>, DemoError> {
+    async fn ask(&self) -> Result<Vec<Asked>, DemoError> {
         let mut all = Vec::new();
         for (shard, addresses) in self.addresses.iter().enumerate() {
-            all.push(addresses.ask(series).await.map_err(|error| DemoError::Asked(shard, error))?);
+            all.push(addresses.ask().await.map_err(|error| DemoError::Asked(shard, error))?);
         }
         Ok(all)
     }

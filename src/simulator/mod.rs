@@ -15,6 +15,7 @@ mod serve;
 mod stream;
 
 use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -245,6 +246,13 @@ impl Simulator {
     /// How many objects a resource has; 0 for one that does not exist.
     pub fn count(&self, resource: &str) -> usize {
         self.shared.state().named(resource).map_or(0, |table| table.objects.len())
+    }
+
+    /// The UIDs of a resource's objects; none for one that does not exist.
+    pub fn uids(&self, resource: &str) -> BTreeSet<String> {
+        let mut state = self.shared.state();
+        let Ok(table) = state.named(resource) else { return BTreeSet::new() };
+        table.objects.values().filter_map(|object| object["metadata"]["uid"].as_str()).map(str::to_owned).collect()
     }
 
     /// The resourceVersion of the last change of anything.

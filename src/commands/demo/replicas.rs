@@ -16,11 +16,13 @@ pub(super) struct Addresses {
 }
 
 /// What a replica answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
+    /// How many objects it says that it keeps.
     pub objects: usize,
-    pub pods: usize,
-    /// 0 if that was not asked.
+    /// The UIDs of the pods that it serves.
+    pub pods: Vec<String>,
+    /// How many series it serves.
     pub series: usize,
 }
 
@@ -40,13 +42,11 @@ impl Addresses {
         Ok((code != StatusCode::OK).then(|| text.trim().replace('\n', ", ")))
     }
 
-    /// What it serves: its own account of objects, and, if asked, the series of a scrape.
-    pub async fn ask(&self, series: bool) -> Result<Asked, AskError> {
-        let mut asked = count_objects(&ok(self.telemetry, "metrics").await?);
-        if series {
-            asked.series = count_series(&ok(self.metrics, "metrics").await?);
-        }
-        Ok(asked)
+    /// What it serves: its own account of its objects, and a scrape.
+    pub async fn ask(&self) -> Result<Asked, AskError> {
+        let objects = count_objects(&ok(self.telemetry, "metrics").await?);
+        let scrape = ok(self.metrics, "metrics").await?;
+        Ok(Asked { objects, pods: pods(&scrape), series: count_series(&scrape) })
     }
 }
 
@@ -68,19 +68,15 @@ async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), As
     Ok((code, String::from_utf8_lossy(&body).into_owned()))
 }
 
-fn count_objects(telemetry: &str) -> Asked {
-    let mut asked = Asked::default();
-    for line in telemetry.lines() {
-        let Some(rest) = line.strip_prefix("kube_state_fleet_objects{resource=\"") else { continue };
-        let Some((resource, value)) = rest.split_once("\"} ") else { continue };
-        // Prometheus' text has only floats.
-        let count = value.parse::<f64>().unwrap_or_default() as usize;
-        asked.objects += count;
-        if resource == "pods" {
-            asked.pods = count;
-        }
-    }
-    asked
+fn count_objects(telemetry: &str) -> usize {
+    let lines = telemetry.lines().filter(|line| line.starts_with("kube_state_fleet_objects{"));
+    // Prometheus' text has only floats.
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as usize
+}
+
+fn pods(scrape: &str) -> Vec<String> {
+    let lines = scrape.lines().filter(|line| line.starts_with("kube_pod_info{"));
+    lines.filter_map(|line| Some(line.split_once("uid=\"")?.1.split_once('"')?.0.to_owned())).collect()
 }
 
 fn count_series(text: &str) -> usize {
@@ -92,10 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_are_added_up_over_resources() {
+    fn a_replicas_answers_are_counted() {
         let text = "# TYPE kube_state_fleet_objects gauge\nkube_state_fleet_objects{resource=\"pods\"} 21\n\
                     kube_state_fleet_objects{resource=\"nodes\"} 2.0\nkube_state_fleet_loaded{resource=\"pods\"} 1\n";
-        assert_eq!(count_objects(text), Asked { objects: 23, pods: 21, series: 0 });
-        assert_eq!(count_series(text), 3);
+        assert_eq!(count_objects(text), 23);
+        let text = "# TYPE kube_pod_info gauge\nkube_pod_info{namespace=\"a\",uid=\"u1\",node=\"n\"} 1\nkube_pod_created{uid=\"u1\"} 5\n";
+        assert_eq!(pods(text), ["u1"]);
+        assert_eq!(count_series(text), 2);
     }
 }

@@ -1,5 +1,6 @@
 //! What the demo prints.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::{Result, Write};
 use std::time::Duration;
@@ -47,15 +48,15 @@ impl<'a> Screen<'a> {
             format!("  {shard:<5}  {metrics:<width$}  {ready:<width$}  {objects:>7}  {pods:>6}  {series:>7}")
         };
         writeln!(out, "{}", row("shard", "metrics", "ready", ["objects", "pods", "series"]))?;
-        let counts = |asked: &Asked| [asked.objects, asked.pods, asked.series].map(|count| count.to_string());
+        let counts = |asked: &Asked| [asked.objects, asked.pods.len(), asked.series].map(|count| count.to_string());
         for (shard, (at, asked)) in addresses.iter().zip(*asked).enumerate() {
             let counts = counts(asked);
             let (metrics, ready) = (url(&at.metrics, "metrics"), url(&at.telemetry, "readyz"));
             writeln!(out, "{}", row(&shard.to_string(), &metrics, &ready, counts.each_ref().map(String::as_str)))?;
         }
-        let sum = |of: fn(&Asked) -> usize| asked.iter().map(of).sum();
-        let all = Asked { objects: sum(|a| a.objects), pods: sum(|a| a.pods), series: sum(|a| a.series) };
-        writeln!(out, "{}\n", row("all", "", "", counts(&all).each_ref().map(String::as_str)))?;
+        let sum = |of: fn(&Asked) -> usize| asked.iter().map(of).sum::<usize>().to_string();
+        let all = [sum(|asked| asked.objects), sum(|asked| asked.pods.len()), sum(|asked| asked.series)];
+        writeln!(out, "{}\n", row("all", "", "", all.each_ref().map(String::as_str)))?;
 
         let ports: Vec<_> = addresses.iter().map(|at| at.metrics.port().to_string()).collect();
         writeln!(out, "Count the pods of each shard:")?;
@@ -82,17 +83,21 @@ impl<'a> Screen<'a> {
         self.0.flush()
     }
 
-    /// How many pods each shard serves, and whether these are all.
-    pub fn tally(&mut self, after: Duration, pods: &[usize], cluster: usize) -> Result<()> {
-        let sum: usize = pods.iter().sum();
-        let each: Vec<_> = pods.iter().map(usize::to_string).collect();
-        let sums = if pods.len() == 1 { String::new() } else { format!("{} = ", each.join(" + ")) };
-        let all = if sum == cluster {
-            "every pod of the cluster once".to_owned()
-        } else {
-            format!("the cluster has {cluster}")
+    /// How many pods each shard serves, and whether together they serve each pod of the cluster once.
+    pub fn tally(&mut self, after: Duration, asked: &[Asked], cluster: &BTreeSet<String>) -> Result<()> {
+        let mut served = BTreeMap::new();
+        for uid in asked.iter().flat_map(|asked| &asked.pods) {
+            *served.entry(uid).or_insert(0) += 1;
+        }
+        let each: Vec<_> = asked.iter().map(|asked| asked.pods.len().to_string()).collect();
+        let more_than_once = served.values().filter(|times| **times > 1).count();
+        let missing = cluster.iter().filter(|uid| !served.contains_key(uid)).count();
+        let gone = served.keys().filter(|uid| !cluster.contains(**uid)).count();
+        let verdict = match (missing, more_than_once, gone) {
+            (0, 0, 0) => "every pod of the cluster, once".to_owned(),
+            _ => format!("{missing} missing, {more_than_once} more than once, {gone} already gone"),
         };
-        self.news(after, "shards", &format!("{sums}{sum} pods: {all}"))
+        self.news(after, "shards", &format!("{} pods: {verdict}", each.join(" + ")))
     }
 }
 
@@ -106,13 +111,17 @@ mod tests {
         String::from_utf8(out).expect("UTF-8")
     }
 
+    fn asked(objects: usize, pods: &[&str], series: usize) -> Asked {
+        Asked { objects, pods: pods.iter().map(|uid| (*uid).to_owned()).collect(), series }
+    }
+
     #[test]
     fn columns_stand_under_their_heads() {
         let addresses = [(9100, 10), (20_000, 30_000)].map(|(metrics, telemetry)| Addresses {
             metrics: ([127, 0, 0, 1], metrics).into(),
             telemetry: ([127, 0, 0, 1], telemetry).into(),
         });
-        let asked = [Asked { objects: 60, pods: 30, series: 2000 }, Asked { objects: 71, pods: 31, series: 2100 }];
+        let asked = [asked(60, &["a"; 30], 2000), asked(71, &["b"; 31], 2100)];
         let text = printed(|screen| {
             screen.introduce(&Introduction {
                 server: "http://127.0.0.1:1".to_owned(),
@@ -131,9 +140,17 @@ mod tests {
     }
 
     #[test]
-    fn a_tally_says_whether_these_are_all() {
-        let line = |cluster| printed(|screen| screen.tally(Duration::from_secs(70), &[20, 21], cluster));
-        assert_eq!(line(41), "    1:10  shards    20 + 21 = 41 pods: every pod of the cluster once\n");
-        assert_eq!(line(42), "    1:10  shards    20 + 21 = 41 pods: the cluster has 42\n");
+    fn a_tally_says_whether_each_pod_is_served_once() {
+        let line = |first: &[&str], second: &[&str]| {
+            let cluster = ["a", "b", "c"].map(str::to_owned).into();
+            printed(|screen| {
+                screen.tally(Duration::from_secs(70), &[asked(0, first, 0), asked(0, second, 0)], &cluster)
+            })
+        };
+        assert_eq!(line(&["a"], &["b", "c"]), "    1:10  shards    1 + 2 pods: every pod of the cluster, once\n");
+        assert_eq!(
+            line(&["a", "b"], &["b", "x"]),
+            "    1:10  shards    2 + 2 pods: 1 missing, 1 more than once, 1 already gone\n"
+        );
     }
 }
