@@ -34,14 +34,14 @@ impl Amount {
     /// Reads a quantity; none if it is not one, or if it has more digits than 128 bits hold.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
-        if text.is_empty() {
-            return None;
-        }
-        let (negative, unsigned) = match text.as_bytes()[0] {
+        let (negative, unsigned) = match text.as_bytes().first()? {
             b'-' => (true, &text[1..]),
             b'+' => (false, &text[1..]),
             _ => (false, text),
         };
+        if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+            return None;
+        }
         let (whole, rest) = split_digits(unsigned.trim_start_matches('0'));
         let (fraction, suffix) = rest.strip_prefix('.').map_or(("", rest), split_digits);
         let (unit, exponent) = unit(suffix)?;
@@ -117,31 +117,33 @@ impl Number<'_> {
 
     /// The number in billionths, rounded away from zero; numbers with a binary suffix end at `i64::MAX`.
     fn long(&self, base: Base, exponent: i32) -> Option<Amount> {
+        let sign = if self.negative { -1 } else { 1 };
+        let nanos = match base {
+            Base::Ten => self.times_ten_to(i64::from(exponent) - i64::from(NANO), 1)?,
+            Base::Two => match self.times_ten_to(-i64::from(NANO), 1 << exponent) {
+                Some(nanos) if nanos <= i128::from(i64::MAX) * 1_000_000_000 => nanos,
+                _ => return Some(Amount::Short { value: sign * i64::MAX, scale: 0 }),
+            },
+        };
+        Some(Amount::Long(i128::from(sign) * nanos))
+    }
+
+    /// `number * factor * 10^exponent` without its sign, rounded up; none if it overflows.
+    fn times_ten_to(&self, exponent: i64, factor: i128) -> Option<i128> {
         let mut value: i128 = 0;
         for digit in self.whole.bytes().chain(self.fraction.bytes()) {
             value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
         }
-        let places = i64::try_from(self.fraction.len()).ok()?;
-        let shift = match base {
-            Base::Two => {
-                value = value.checked_mul(1_i128 << exponent)?;
-                -places - i64::from(NANO)
-            }
-            Base::Ten => i64::from(exponent) - places - i64::from(NANO),
-        };
-        let power = u32::try_from(shift.unsigned_abs()).ok().and_then(|power| 10_i128.checked_pow(power));
-        let nanos = match power {
-            _ if value == 0 => 0,
-            Some(power) if shift >= 0 => value.checked_mul(power)?,
-            Some(power) => value / power + i128::from(value % power != 0),
-            None if shift < 0 => 1,
-            None => return None,
-        };
-        let sign = if self.negative { -1 } else { 1 };
-        if base == Base::Two && nanos > i128::from(i64::MAX) * 1_000_000_000 {
-            return Some(Amount::Short { value: sign * i64::MAX, scale: 0 });
+        value = value.checked_mul(factor)?;
+        let shift = exponent - self.fraction.len() as i64;
+        let power = u32::try_from(shift.unsigned_abs()).ok().and_then(|places| 10_i128.checked_pow(places));
+        match power {
+            _ if value == 0 => Some(0),
+            Some(power) if shift >= 0 => value.checked_mul(power),
+            Some(power) => Some(value / power + i128::from(value % power != 0)),
+            None if shift < 0 => Some(1),
+            None => None,
         }
-        Some(Amount::Long(i128::from(sign) * nanos))
     }
 }
 
@@ -225,6 +227,7 @@ mod tests {
             // What overflows is capped, or lost.
             ("16Ei", 9_223_372_036_854_775_807.0),
             ("100E", 0.0),
+            ("-100Ti", -8_568_098_291.071),
         ] {
             assert_eq!(to_f64(text), Some(expected), "{text}");
         }
@@ -232,7 +235,9 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_has_no_value() {
-        for text in ["", " ", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"] {
+        for text in
+            ["", " ", "-", "m", "Ei", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"]
+        {
             assert_eq!(to_f64(text), None, "{text}");
         }
     }
