@@ -48,8 +48,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Run(_) => {
             let (settings, warnings) = Settings::resolve(&flags, &Environment::of_process(), host_name)?;
             tell(&warnings, err);
-            let _ = settings;
-            Ok(fail(err, "this build cannot watch a cluster"))
+            Ok(run::run(settings))
         }
         Command::Render(arguments) => {
             let (settings, warnings) = alone(flags)?;
