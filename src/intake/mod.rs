@@ -5,10 +5,13 @@
 //! Objects of other shards are discarded after a peek at their UID on the raw bytes.
 //! May not know Prometheus, families or series.
 
+mod client;
 mod decode;
 mod source;
 mod watch;
+pub mod wipe;
 
+pub use client::{private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
