@@ -7,12 +7,15 @@
 
 mod client;
 mod decode;
+mod nulls;
+pub mod protobuf;
+mod redact;
 mod source;
 mod watch;
 pub mod wipe;
 
 pub use client::{private_client, shared_client};
-pub use decode::{DecodeError, Encoding, Item};
+pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 
