@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
+use super::nulls::NullsAsZero;
 use super::protobuf;
 use super::redact::View;
 use crate::collectors::Form;
@@ -90,12 +91,12 @@ pub fn decode_json_object<T: DeserializeOwned>(text: &[u8], form: Form) -> Resul
 /// # Errors
 /// `object` does not hold a `T`.
 pub fn decode_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(object: D, form: Form) -> Result<T, D::Error> {
-    T::deserialize(View::new(object, form, None))
+    T::deserialize(View::new(NullsAsZero::new(object), form, None))
 }
 
 fn json<T: DeserializeOwned>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let object = T::deserialize(View::new(&mut reader, form, table_type))?;
+    let object = T::deserialize(View::new(NullsAsZero::new(&mut reader), form, table_type))?;
     reader.end()?;
     Ok(object)
 }

@@ -6,6 +6,7 @@
 //! May not know Prometheus, families or series.
 
 mod answer;
+mod client;
 mod decode;
 mod discard;
 mod event;
@@ -20,9 +21,10 @@ mod request;
 mod retry;
 mod source;
 mod watch;
+pub mod wipe;
 
+pub use client::{private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
-pub use nulls::NullsAsZero;
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 

@@ -19,6 +19,9 @@ use crate::sharding::{Hasher, Ranges};
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
 
+/// The annotation that holds what `kubectl apply` was given: for a Secret, all of its data.
+const LAST_APPLIED: &[u8] = b"kubectl.kubernetes.io/last-applied-configuration";
+
 /// How far an event brought the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -58,6 +61,8 @@ pub struct Objects {
     type_column: Option<usize>,
     /// The warning about a wrong form was given.
     warned: bool,
+    /// Something arrived that must not stay in memory, of whichever shard.
+    tainted: bool,
 }
 
 /// An object that arrived, peeked at.
@@ -85,7 +90,18 @@ impl Objects {
             listed: 0,
             type_column: None,
             warned: false,
+            tainted: false,
         }
+    }
+
+    /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
+    /// where `kubectl apply` puts it.
+    pub const fn take_taint(&mut self) -> bool {
+        std::mem::replace(&mut self.tainted, false)
+    }
+
+    fn see_taint(&mut self, bytes: &[u8]) {
+        self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED).is_some();
     }
 
     /// A list starts.
@@ -153,6 +169,7 @@ impl Objects {
     }
 
     fn list_item(&mut self, ranges: &Ranges, encoding: Encoding, bytes: &[u8]) {
+        self.see_taint(bytes);
         let arrival = if self.form == Form::Table {
             table::row(bytes).and_then(|row| self.arrival_of_row(row))
         } else {
@@ -194,6 +211,7 @@ impl Objects {
         initial: bool,
         version: &mut String,
     ) -> Result<Progress, Failure> {
+        self.see_taint(frame);
         let event = match Event::read(encoding, frame) {
             Ok(event) => event,
             Err(error) => {
@@ -255,7 +273,7 @@ impl Objects {
         }
         match kind {
             EventKind::Present => self.present(ranges, arrival, initial),
-            EventKind::Deleted => self.deleted(ranges, &arrival.peek),
+            EventKind::Deleted => self.deleted(ranges, arrival),
             EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
                 return Progress::InitialEventsEnd;
             }
@@ -265,14 +283,19 @@ impl Objects {
         Progress::Object
     }
 
-    /// An object is there; `listed` says that it came with a list.
-    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
+    /// UID and hash of an object.
+    fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<(&'a str, u64)> {
         let uid = &*arrival.peek.uid;
         if uid.is_empty() {
             self.undecodable(arrival, &"it has no UID");
-            return;
+            return None;
         }
-        let hash = self.hasher.hash(uid);
+        Some((uid, self.hasher.hash(uid)))
+    }
+
+    /// An object is there; `listed` says that it came with a list.
+    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
         if !self.admit(hash) {
             return;
         }
@@ -317,16 +340,17 @@ impl Objects {
         room
     }
 
-    fn deleted(&mut self, ranges: &Ranges, peek: &Peek<'_>) {
-        let hash = self.hasher.hash(&peek.uid);
-        if self.limit != 0 {
-            self.known.remove(&hash);
+    /// An object is gone.
+    fn deleted(&mut self, ranges: &Ranges, arrival: &Arrival<'_>) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
+        if self.limit != 0 && !self.known.remove(&hash) {
+            return;
         }
         if !ranges.contains(hash) {
             count(&self.status.foreign);
             return;
         }
-        self.sink.delete(&peek.uid, hash, number(&peek.version));
+        self.sink.delete(uid, hash, number(&arrival.peek.version));
         count(&self.status.deleted);
     }
 
@@ -344,6 +368,7 @@ impl Objects {
     /// Something was not in the form asked for.
     pub fn wrong_form(&mut self, what: &str) {
         count(&self.status.wrong_form);
+        self.tainted |= self.form == Form::Table;
         if !self.warned {
             self.warned = true;
             tracing::warn!(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -18,7 +18,6 @@ use super::objects::{Objects, Page, Progress};
 use super::request::{self, Ask, PAGE};
 use super::retry::Retry;
 use super::{Sink, Source, Status};
-use crate::collectors::Form;
 
 /// How long an answer may be without a byte. A watch gets a bookmark each minute; two and a half without any mean that the
 /// connection is dead, whatever TCP says.
@@ -29,6 +28,10 @@ const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 
 /// A watch that ends well before this, without an event, is not opened again at once.
 const BRIEF: Duration = Duration::from_secs(1);
+
+/// So long after the data of a Secret arrived (in an annotation; it is discarded at once) the connection is exchanged:
+/// the buffers of TLS and HTTP below us, which still hold it, are freed only with their connection.
+const SCRUB: Duration = Duration::from_secs(5);
 
 /// What a source is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +95,6 @@ impl Api {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
     }
-
-    /// What may not stay in memory is overwritten where it was read.
-    fn wipes(&self) -> bool {
-        self.source.endpoint.form != Form::Object
-    }
 }
 
 struct Worker {
@@ -148,7 +146,7 @@ impl Worker {
             let ask = Ask::Page { limit: page_size, from: &page.next };
             let mut answer = self.api.open(ask).await?;
             page = Page::default();
-            let mut frames = ListFrames::new(answer.encoding, self.api.wipes());
+            let mut frames = ListFrames::new(answer.encoding);
             while let Some(chunk) = answer.chunk().await? {
                 self.api.arrived();
                 if !begun {
@@ -164,6 +162,8 @@ impl Worker {
                 break;
             }
         }
+        // The connections of such lists are closed already.
+        self.objects.take_taint();
         self.objects.done(&page.version);
         count(&self.api.status.lists);
         self.pages_next = false;
@@ -211,8 +211,17 @@ impl Worker {
     /// Reads the events of a watch until it ends.
     async fn follow(&mut self, answer: &mut Answer, watching: &mut Watching) -> Result<(), Failure> {
         let encoding = answer.encoding;
-        let mut frames = WatchFrames::new(encoding, self.api.wipes());
-        while let Some(chunk) = answer.chunk().await? {
+        let mut frames = WatchFrames::new(encoding);
+        let mut scrub_at: Option<Instant> = None;
+        loop {
+            let chunk = match scrub_at {
+                Some(at) => match timeout_at(at, answer.chunk()).await {
+                    Ok(chunk) => chunk?,
+                    Err(_) => return Ok(()),
+                },
+                None => answer.chunk().await?,
+            };
+            let Some(chunk) = chunk else { return Ok(()) };
             self.api.arrived();
             let was_initial = watching.initial;
             let ranges = self.api.source.ranges.load();
@@ -240,8 +249,11 @@ impl Worker {
             } else if !was_initial {
                 self.retry.succeeded();
             }
+            // Initial events are not interrupted: they cannot be resumed.
+            if !watching.initial && self.objects.take_taint() {
+                scrub_at.get_or_insert_with(|| Instant::now() + SCRUB);
+            }
         }
-        Ok(())
     }
 
     /// Draws the consequences of a failure; returns how long to wait.

@@ -13,8 +13,9 @@ use futures::Stream;
 
 use crate::exposition::Scrape;
 
-/// Measured on pods' series: level 1 takes a third of the CPU of the usual 6 and makes bodies a fifth bigger.
-const LEVEL: Compression = Compression::new(1);
+/// Measured on series of pods: a third of the CPU of the usual level 6, for a body that is a fifth bigger. Level 1 saves
+/// a tenth more and makes it two thirds bigger.
+const LEVEL: Compression = Compression::new(2);
 
 /// The chunks of a scrape, gzipped or not. What is kept in `on_end` is dropped with it.
 pub(super) struct ScrapeBody<T> {
@@ -52,8 +53,8 @@ impl<T: Unpin> Stream for ScrapeBody<T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let body = self.get_mut();
-        // A connection asks for chunks as long as it has room. Deflating one takes about a millisecond, so watches and
-        // other scrapes are let in between.
+        // A connection asks for chunks as long as it has room. Deflating one takes a good part of a millisecond,
+        // so watches and other scrapes are let in between.
         if std::mem::take(&mut body.yields) {
             context.waker().wake_by_ref();
             return Poll::Pending;

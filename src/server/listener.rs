@@ -2,19 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Routes;
-use super::connection::{Activity, Timed, answer};
+use super::connection::converse;
 use crate::settings::Listen;
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
@@ -23,8 +20,6 @@ const CONNECTIONS: usize = 512;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Bytes of a request's head, and of an answer before the socket has to take some.
-const BUFFER: usize = 64 << 10;
 /// Connections that the system completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
@@ -67,6 +62,8 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToke
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
+                    // Answers are written in large pieces; waiting to fill packets would only delay the last one.
+                    let _ = stream.set_nodelay(true);
                     connections.spawn(converse(stream, routes.clone(), stop.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -88,24 +85,4 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToke
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// One connection, for as many requests as the client has.
-async fn converse(stream: TcpStream, routes: Routes, stop: CancellationToken) {
-    // Answers are written in large pieces; waiting to fill packets would only delay the last one.
-    let _ = stream.set_nodelay(true);
-    let activity = Activity::default();
-    let io = TokioIo::new(Timed::new(stream, activity.clone()));
-    let service = hyper::service::service_fn(move |request| answer(routes.clone(), activity.clone(), request));
-    let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        debug!(%error, "a connection ended early");
-    }
 }

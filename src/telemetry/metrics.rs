@@ -182,7 +182,10 @@ fn gauge<'a>(
         return Ok(());
     }
     let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    samples.try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+    samples.try_for_each(|(labels, value)| match labels.is_empty() {
+        true => family.encode_gauge(&value),
+        false => family.encode_family(&labels)?.encode_gauge(&value),
+    })
 }
 
 /// NB: `_total` is added to the name by the encoder.

@@ -1,8 +1,11 @@
 //! The forms of objects: JSON, Tables, metadata alone, and what was not asked for.
 
+use std::time::Duration;
+
 use kube_state_fleet::collectors::Form;
 use kube_state_fleet::intake::Source;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::wire::{self, event, json_bookmark, json_object, line, list, object, table};
 use crate::{pods, start, value};
@@ -152,4 +155,29 @@ async fn a_list_in_another_form_is_dropped_undecoded() {
         }
         assert_eq!((value(&run.status.wrong_form), value(&run.status.list_errors)), (1, 1));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_brought_the_data_of_a_secret_is_exchanged() {
+    let mut run = start(secrets());
+    let stream = run.server.streaming_list().await.json();
+    let mut applied = partial("a", 7);
+    applied["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    let end = json_bookmark("PartialObjectMetadata", 9, true);
+    stream.send(line("ADDED", &table(true, "Opaque", applied.clone())));
+    run.tells(&["init", "apply a 7 Opaque"]).await;
+    // Not while the list is under way, but soon after.
+    run.server.quiet(Duration::from_secs(20)).await;
+    stream.send(line("BOOKMARK", &table(false, "", end)));
+    run.tells(&["done 9"]).await;
+    let since = Instant::now();
+    let stream = run.server.watch("9").await.json();
+    assert_eq!(since.elapsed().as_secs(), 5);
+    // What nobody applied is no reason.
+    stream.send(line("ADDED", &table(true, "Opaque", partial("b", 10))));
+    run.server.quiet(Duration::from_secs(20)).await;
+    applied["metadata"]["resourceVersion"] = "11".into();
+    stream.send(line("MODIFIED", &table(false, "Opaque", applied)));
+    run.server.watch("11").await;
+    assert_eq!(value(&run.status.watch_errors), 0);
 }

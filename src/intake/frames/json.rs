@@ -6,9 +6,10 @@ use super::{Carry, FrameError, ListPart, MAX_FRAME};
 use crate::intake::json::{self, Members, Scan};
 
 /// Where a list is being read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 enum At {
     /// Before the opening brace.
+    #[default]
     Start,
     /// Before a key, or the closing brace.
     Key,
@@ -29,17 +30,18 @@ enum At {
 }
 
 /// What the members of a list are to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Member {
     Kind,
     Metadata,
     Columns,
     Items,
+    #[default]
     Other,
 }
 
 /// An object of which the elements of `items` or `rows` are handed over one by one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct List {
     at: At,
     member: Member,
@@ -47,10 +49,6 @@ pub struct List {
 }
 
 impl List {
-    pub(super) const fn new(wipe: bool) -> Self {
-        Self { at: At::Start, member: Member::Other, carry: Carry::new(wipe) }
-    }
-
     pub(super) const fn is_whole(&self) -> bool {
         matches!(self.at, At::End)
     }
@@ -174,16 +172,12 @@ fn metadata<E: From<FrameError>>(value: &[u8], on: &mut impl FnMut(ListPart<'_>)
 }
 
 /// A frame a line; empty lines are none.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lines {
     carry: Carry,
 }
 
 impl Lines {
-    pub(super) const fn new(wipe: bool) -> Self {
-        Self { carry: Carry::new(wipe) }
-    }
-
     pub(super) fn feed<E: From<FrameError>>(
         &mut self,
         mut chunk: &[u8],

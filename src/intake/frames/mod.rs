@@ -65,11 +65,11 @@ pub enum ListFrames {
 }
 
 impl ListFrames {
-    /// For an answer in `encoding`. With `wipe`, buffers are overwritten after use.
-    pub fn new(encoding: Encoding, wipe: bool) -> Self {
+    /// For an answer in `encoding`.
+    pub fn new(encoding: Encoding) -> Self {
         match encoding {
-            Encoding::Protobuf => Self::Protobuf(protobuf::List::new(wipe)),
-            Encoding::Json => Self::Json(json::List::new(wipe)),
+            Encoding::Protobuf => Self::Protobuf(protobuf::List::default()),
+            Encoding::Json => Self::Json(json::List::default()),
         }
     }
 
@@ -111,11 +111,11 @@ pub enum WatchFrames {
 }
 
 impl WatchFrames {
-    /// For an answer in `encoding`. With `wipe`, buffers are overwritten after use.
-    pub fn new(encoding: Encoding, wipe: bool) -> Self {
+    /// For an answer in `encoding`.
+    pub fn new(encoding: Encoding) -> Self {
         match encoding {
-            Encoding::Protobuf => Self::Protobuf(protobuf::Watch::new(wipe)),
-            Encoding::Json => Self::Json(json::Lines::new(wipe)),
+            Encoding::Protobuf => Self::Protobuf(protobuf::Watch::default()),
+            Encoding::Json => Self::Json(json::Lines::default()),
         }
     }
 
@@ -132,27 +132,18 @@ impl WatchFrames {
 }
 
 /// What is left of a chunk and belongs to a frame that the next ones complete.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Carry {
     bytes: Vec<u8>,
     /// The bytes were handed out: they go before anything else happens.
     spent: bool,
-    /// Whether spent bytes are overwritten: they may hold what must not stay in memory.
-    wipe: bool,
 }
 
 impl Carry {
-    const fn new(wipe: bool) -> Self {
-        Self { bytes: Vec::new(), spent: false, wipe }
-    }
-
     /// Forgets what was handed out.
     fn tidy(&mut self) {
         if self.spent {
             self.spent = false;
-            if self.wipe {
-                self.bytes.fill(0);
-            }
             self.bytes.clear();
             if self.bytes.capacity() > KEEP {
                 self.bytes = Vec::new();
@@ -181,13 +172,6 @@ impl Carry {
         if self.bytes.is_empty() {
             self.bytes.reserve(whole.min(KEEP));
         }
-        if self.wipe && self.bytes.capacity() - self.bytes.len() < bytes.len() {
-            // Growing in place would leave a copy behind.
-            let mut grown = Vec::with_capacity((self.bytes.len() + bytes.len()) * 2);
-            grown.extend_from_slice(&self.bytes);
-            self.bytes.fill(0);
-            self.bytes = grown;
-        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -199,13 +183,5 @@ impl Carry {
 
     fn len(&self) -> usize {
         if self.spent { 0 } else { self.bytes.len() }
-    }
-}
-
-impl Drop for Carry {
-    fn drop(&mut self) {
-        if self.wipe {
-            self.bytes.fill(0);
-        }
     }
 }

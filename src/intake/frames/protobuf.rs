@@ -7,8 +7,9 @@ use crate::intake::discard::MAGIC;
 use crate::intake::protobuf::wire::{Fields, Value};
 
 /// Where a list is being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
+    #[default]
     Magic,
     Tag,
     Length {
@@ -52,7 +53,7 @@ impl Varint {
 }
 
 /// A list: `k8s\0`, then `Unknown{typeMeta=1{kind=2}, raw=2}`, where raw is `List{metadata=1, items=2}`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct List {
     at: At,
     varint: Varint,
@@ -64,10 +65,6 @@ pub struct List {
 }
 
 impl List {
-    pub(super) const fn new(wipe: bool) -> Self {
-        Self { at: At::Magic, varint: Varint { value: 0, shift: 0 }, left: None, whole: false, carry: Carry::new(wipe) }
-    }
-
     pub(super) fn is_whole(&self) -> bool {
         self.whole && self.at == At::Tag && self.varint.shift == 0
     }
@@ -194,7 +191,7 @@ fn texts<const N: usize>(bytes: &[u8], fields: [u32; N]) -> Result<[&str; N], Fr
 }
 
 /// A watch: frames of a length and as many bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watch {
     /// The length of the frame that is being read; `None` before it is known.
     length: Option<usize>,
@@ -202,10 +199,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) const fn new(wipe: bool) -> Self {
-        Self { length: None, carry: Carry::new(wipe) }
-    }
-
     pub(super) fn feed<E: From<FrameError>>(
         &mut self,
         mut chunk: &[u8],

@@ -23,8 +23,8 @@ fn shown(part: ListPart<'_>) -> String {
     }
 }
 
-fn list(encoding: Encoding, chunks: &[&[u8]], wipe: bool) -> Result<Parts, FrameError> {
-    let mut frames = ListFrames::new(encoding, wipe);
+fn list(encoding: Encoding, chunks: &[&[u8]]) -> Result<Parts, FrameError> {
+    let mut frames = ListFrames::new(encoding);
     let mut parts = Vec::new();
     for chunk in chunks {
         frames.feed(chunk, |part| {
@@ -35,8 +35,8 @@ fn list(encoding: Encoding, chunks: &[&[u8]], wipe: bool) -> Result<Parts, Frame
     frames.finish().map(|()| parts)
 }
 
-fn watch(encoding: Encoding, chunks: &[&[u8]], wipe: bool) -> Result<Vec<Vec<u8>>, FrameError> {
-    let mut frames = WatchFrames::new(encoding, wipe);
+fn watch(encoding: Encoding, chunks: &[&[u8]]) -> Result<Vec<Vec<u8>>, FrameError> {
+    let mut frames = WatchFrames::new(encoding);
     let mut found = Vec::new();
     for chunk in chunks {
         frames.feed(chunk, |frame| {
@@ -83,12 +83,12 @@ proptest! {
     #[test]
     fn a_protobuf_list_gives_its_items_wherever_it_is_cut(
         items in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..6),
-        cuts in cuts(), wipe: bool,
+        cuts in cuts(),
     ) {
         let bytes = protobuf_list(&items);
         let mut expected = vec!["kind PodList".to_owned(), "metadata 17 next".to_owned()];
         expected.extend(items.iter().map(|item| format!("item {item:?}")));
-        prop_assert_eq!(list(Encoding::Protobuf, &cut(&bytes, &cuts), wipe), Ok(expected));
+        prop_assert_eq!(list(Encoding::Protobuf, &cut(&bytes, &cuts)), Ok(expected));
     }
 
     #[test]
@@ -98,16 +98,16 @@ proptest! {
         let bytes = protobuf_list(&items);
         // The last two fields of the envelope are empty; without them the list is whole.
         let end = end.index(bytes.len() - 4);
-        prop_assert_eq!(list(Encoding::Protobuf, &[&bytes[..end]], false), Err(FrameError::Truncated));
+        prop_assert_eq!(list(Encoding::Protobuf, &[&bytes[..end]]), Err(FrameError::Truncated));
         let text = serde_json::to_vec(&json!({"kind": "L", "items": items})).unwrap();
         let end = end % text.len();
-        prop_assert_eq!(list(Encoding::Json, &[&text[..end]], false), Err(FrameError::Truncated));
+        prop_assert_eq!(list(Encoding::Json, &[&text[..end]]), Err(FrameError::Truncated));
     }
 
     #[test]
     fn a_json_list_gives_its_items_wherever_it_is_cut(
         items in prop::collection::vec(crate::intake::json::tests::any_json(), 0..6),
-        cuts in cuts(), pretty: bool, wipe: bool, rows: bool,
+        cuts in cuts(), pretty: bool, rows: bool,
     ) {
         let members = [
             ("items", Value::from(items.clone())),
@@ -120,7 +120,7 @@ proptest! {
             format!("\"{}\" : {value}", if rows && *key == "items" { "rows" } else { key })
         }).collect();
         let bytes = format!("{{ {} }}\n", texts.join(" ,\n"));
-        let mut frames = ListFrames::new(Encoding::Json, wipe);
+        let mut frames = ListFrames::new(Encoding::Json);
         let (mut found, mut rest) = (Vec::new(), Vec::new());
         for chunk in cut(bytes.as_bytes(), &cuts) {
             frames.feed(chunk, |part| {
@@ -138,13 +138,13 @@ proptest! {
 
     #[test]
     fn a_watch_gives_its_frames_wherever_it_is_cut(
-        events in prop::collection::vec(prop::collection::vec(1_u8.., 1..300), 0..6), cuts in cuts(), wipe: bool,
+        events in prop::collection::vec(prop::collection::vec(1_u8.., 1..300), 0..6), cuts in cuts(),
     ) {
         let framed: Vec<u8> = events.iter().flat_map(|e| [&(e.len() as u32).to_be_bytes()[..], e].concat()).collect();
-        prop_assert_eq!(watch(Encoding::Protobuf, &cut(&framed, &cuts), wipe), Ok(events.clone()));
+        prop_assert_eq!(watch(Encoding::Protobuf, &cut(&framed, &cuts)), Ok(events.clone()));
         let lines: Vec<Vec<u8>> = events.iter().map(|e| format!("\"{}\"", String::from_utf8_lossy(e).escape_default()).into_bytes()).collect();
         let text: Vec<u8> = lines.iter().flat_map(|l| [l, &b"\n"[..]].concat()).collect();
-        prop_assert_eq!(watch(Encoding::Json, &cut(&text, &cuts), wipe), Ok(lines));
+        prop_assert_eq!(watch(Encoding::Json, &cut(&text, &cuts)), Ok(lines));
     }
 
     #[test]
@@ -152,11 +152,11 @@ proptest! {
         if magic {
             bytes.splice(0..0, MAGIC_BYTES.iter().copied());
         }
-        let _ = list(Encoding::Protobuf, &cut(&bytes, &cuts), false);
-        let _ = watch(Encoding::Protobuf, &cut(&bytes, &cuts), false);
-        let _ = list(Encoding::Json, &cut(json.as_bytes(), &cuts), false);
-        let _ = list(Encoding::Json, &cut(&bytes, &cuts), false);
-        let _ = watch(Encoding::Json, &cut(&bytes, &cuts), false);
+        let _ = list(Encoding::Protobuf, &cut(&bytes, &cuts));
+        let _ = watch(Encoding::Protobuf, &cut(&bytes, &cuts));
+        let _ = list(Encoding::Json, &cut(json.as_bytes(), &cuts));
+        let _ = list(Encoding::Json, &cut(&bytes, &cuts));
+        let _ = watch(Encoding::Json, &cut(&bytes, &cuts));
     }
 
     #[test]
@@ -165,7 +165,7 @@ proptest! {
             let mut bytes = real.to_vec();
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            let _ = list(encoding, &cut(&bytes, &cuts), false);
+            let _ = list(encoding, &cut(&bytes, &cuts));
         }
     }
 }
@@ -175,32 +175,32 @@ fn real_lists_are_understood() {
     for (bytes, kind, first) in
         [(CONFIGMAPS, "kind ConfigMapList", 236 + 3), (PARTIAL_CONFIGMAPS, "kind PartialObjectMetadataList", 215 + 3)]
     {
-        let parts = list(Encoding::Protobuf, &[bytes], false).unwrap();
+        let parts = list(Encoding::Protobuf, &[bytes]).unwrap();
         assert_eq!(parts[0], kind);
         assert!(parts[1].starts_with("metadata 3286 eyJ2IjoibWV0YS5rOHMuaW8vdjEi"), "{}", parts[1]);
         assert_eq!(parts.len(), 4);
         assert!(parts[2].len() > first);
     }
-    let parts = list(Encoding::Json, &[SECRETS], false).unwrap();
+    let parts = list(Encoding::Json, &[SECRETS]).unwrap();
     let starts: Vec<_> = parts.iter().map(|p| p.split_whitespace().next().unwrap()).collect();
     assert_eq!(starts, ["kind", "metadata", "columns", "item", "item"]);
 }
 
 #[test]
 fn real_watches_are_understood() {
-    let frames = watch(Encoding::Protobuf, &[NAMESPACES], false).unwrap();
+    let frames = watch(Encoding::Protobuf, &[NAMESPACES]).unwrap();
     assert_eq!(frames.len(), 15);
     assert!(frames.iter().all(|f| f.starts_with(b"\x0a\x05ADDED") || f.starts_with(b"\x0a\x08BOOKMARK")));
-    assert_eq!(watch(Encoding::Json, &[SECRET_EVENTS], true).unwrap().len(), 3);
+    assert_eq!(watch(Encoding::Json, &[SECRET_EVENTS]).unwrap().len(), 3);
 }
 
 #[test]
 fn a_frame_beyond_any_object_is_an_error_and_not_a_reservation() {
-    assert_eq!(watch(Encoding::Protobuf, &[&[0xff; 4]], false), Err(FrameError::TooLarge(0xffff_ffff)));
+    assert_eq!(watch(Encoding::Protobuf, &[&[0xff; 4]]), Err(FrameError::TooLarge(0xffff_ffff)));
     let claim = [MAGIC_BYTES, &[0x12, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x12, 0xff, 0xff, 0xff, 0x7f]].concat();
-    assert_eq!(list(Encoding::Protobuf, &[&claim], false), Err(FrameError::TooLarge(0x0fff_ffff)));
+    assert_eq!(list(Encoding::Protobuf, &[&claim]), Err(FrameError::TooLarge(0x0fff_ffff)));
     let chunk = [b'a'; KEEP];
-    let mut lines = WatchFrames::new(Encoding::Json, false);
+    let mut lines = WatchFrames::new(Encoding::Json);
     let result = (0..80).try_for_each(|_| lines.feed(&chunk, |_| Ok::<_, FrameError>(())));
     assert!(matches!(result, Err(FrameError::TooLarge(_))), "{result:?}");
 }
@@ -208,5 +208,5 @@ fn a_frame_beyond_any_object_is_an_error_and_not_a_reservation() {
 #[test]
 fn an_item_longer_than_its_list_is_an_error() {
     let bytes = [MAGIC_BYTES, &[0x12, 0x03, 0x12, 0x05, 1, 2, 3, 4, 5]].concat();
-    assert!(matches!(list(Encoding::Protobuf, &[&bytes], false), Err(FrameError::Protobuf(_))));
+    assert!(matches!(list(Encoding::Protobuf, &[&bytes]), Err(FrameError::Protobuf(_))));
 }
