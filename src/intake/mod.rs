@@ -5,18 +5,18 @@
 //! Objects of other shards are discarded after a peek at their UID on the raw bytes.
 //! May not know Prometheus, families or series.
 
+mod answer;
 mod client;
 mod decode;
-mod nulls;
-pub mod protobuf;
-mod redact;
-mod answer;
 mod discard;
 mod event;
 mod failure;
 mod frames;
 mod json;
+mod nulls;
 mod objects;
+pub mod protobuf;
+mod redact;
 mod request;
 mod retry;
 mod source;
