@@ -13,12 +13,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
 use crate::intake::{self, Endpoint, SharedRanges, Sink, Source, Status};
-use crate::server::{self, Metrics, Readiness};
+use crate::server::{self, Metrics};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings};
@@ -87,6 +87,9 @@ impl Replica {
             server: Box::new(config.cluster_url.clone()),
             source: Box::new(source),
         })?;
+        if config.accept_invalid_certs {
+            warn!(server = %config.cluster_url, "the API server's certificate is not checked, as the kubeconfig says");
+        }
         Self::launch(settings, client, Some(config))
     }
 
@@ -124,7 +127,6 @@ impl Replica {
             let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
             watched.push(Watched { resource: resource.kind.plural.to_owned(), kind, id: resource.id, sources });
         }
-        let readiness = Readiness(watched.iter().map(|w| (w.resource.clone(), w.sources.clone())).collect());
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
             object_limit: settings.object_limit,
@@ -135,7 +137,7 @@ impl Replica {
         let routes =
             server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
-        let routes = server::telemetry_routes(self_metrics, readiness);
+        let routes = server::telemetry_routes(self_metrics);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
         info!(
             %metrics, %telemetry, shard = settings.shard.ordinal, shards = settings.shard.total,
