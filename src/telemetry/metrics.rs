@@ -15,6 +15,9 @@ use crate::intake::Status;
 /// Labels of one sample.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
+/// Reads one number of a source.
+type Count = fn(&Status) -> u64;
+
 /// Reads the handles of a replica whenever it is asked.
 #[derive(Debug)]
 pub(super) struct Metrics(pub Arc<Replica>);
@@ -57,7 +60,7 @@ impl Metrics {
 
     /// Lists and watches, by upstream's names.
     fn requests(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let by_result = |good: fn(&Status) -> u64, bad: fn(&Status) -> u64| {
+        let by_result = |good: Count, bad: Count| {
             self.0.watched.iter().flat_map(move |w| {
                 let labels = |result| vec![("result", result), ("resource", w.kind.as_str())];
                 [(labels("success"), w.sum(good)), (labels("error"), w.sum(bad))]
@@ -104,7 +107,7 @@ impl Metrics {
 
     /// What came of the objects that the API server sent.
     fn events(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        const OUTCOMES: [(&str, fn(&Status) -> u64); 5] = [
+        const OUTCOMES: [(&str, Count); 5] = [
             ("applied", |s| s.applied.load(Relaxed)),
             ("deleted", |s| s.deleted.load(Relaxed)),
             ("foreign", |s| s.foreign.load(Relaxed)),
