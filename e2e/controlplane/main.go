@@ -1,0 +1,291 @@
+// controlplane runs a real Kubernetes control plane on loopback, for tests: etcd and kube-apiserver in this process, and
+// chosen controllers of kube-controller-manager in a child of it. There is no scheduler and no kubelet: whoever starts it
+// plays those parts.
+//
+// When the API server is ready, it prints one line of JSON to standard output (see [ready]); everything else goes to
+// standard error. It keeps nothing: the directory is wiped at the start, and it is ended by SIGKILL, since a graceful
+// stop would wait a minute for open watches.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/client-go/util/cert"
+	"k8s.io/component-base/cli"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+)
+
+// childCommand is the first argument with which this program starts itself as the controller manager. That is a process
+// of its own because each component sets up the process-wide logging, which can be done once only.
+const childCommand = "controller-manager"
+
+// adminToken is the bearer token of a user in system:masters.
+const adminToken = "e2e-admin"
+
+// options are what the flags say.
+type options struct {
+	dir, host      string
+	port, etcdPort int
+	controllers    string
+	runtimeConfig  string
+	featureGates   string
+	readyTimeout   time.Duration
+}
+
+// ready is the line that says where everything is.
+type ready struct {
+	Kubeconfig string `json:"kubeconfig"`
+	Server     string `json:"server"`
+	CAFile     string `json:"caFile"`
+	Token      string `json:"token"`
+	Etcd       string `json:"etcd"`
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == childCommand {
+		command := controllermanager.NewControllerManagerCommand()
+		command.SetArgs(os.Args[2:])
+		os.Exit(cli.Run(command))
+	}
+	var o options
+	flag.StringVar(&o.dir, "dir", "", "directory for data, keys and the kubeconfig; wiped at the start (required)")
+	flag.StringVar(&o.host, "host", "127.0.0.1", "loopback address to listen on")
+	flag.IntVar(&o.port, "port", 0, "port of the API server; 0 takes a free one")
+	flag.IntVar(&o.etcdPort, "etcd-port", 0, "client port of etcd; 0 takes a free one")
+	flag.StringVar(&o.controllers, "controllers", "", "comma-separated controllers to run, for example statefulset-controller")
+	flag.StringVar(&o.runtimeConfig, "runtime-config", "", "API versions to turn on and off, after api/all=true; for example policy/v1=false")
+	flag.StringVar(&o.featureGates, "feature-gates", "ShardedListAndWatch=true", "feature gates of the API server")
+	flag.DurationVar(&o.readyTimeout, "ready-timeout", 3*time.Minute, "how long the API server may take to become ready")
+	flag.Parse()
+	if err := run(o); err != nil {
+		log.Fatal("controlplane: ", err)
+	}
+}
+
+func run(o options) error {
+	if o.dir == "" || flag.NArg() > 0 {
+		flag.Usage()
+		return errors.New("-dir is required, and nothing but flags")
+	}
+	address := net.ParseIP(o.host)
+	if address == nil || !address.IsLoopback() {
+		return fmt.Errorf("-host %q is not a loopback address", o.host)
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	ports, err := freePorts(o.host, o.port, o.etcdPort, 0)
+	if err != nil {
+		return err
+	}
+	at := ready{
+		Kubeconfig: filepath.Join(dir, "kubeconfig"),
+		Server:     "https://" + net.JoinHostPort(o.host, strconv.Itoa(ports[0])),
+		CAFile:     filepath.Join(dir, "ca.crt"),
+		Token:      adminToken,
+	}
+	if err := writeFiles(dir, address, at); err != nil {
+		return err
+	}
+	if at.Etcd, err = startEtcd(dir, o.host, ports[1], ports[2]); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+
+	failed := make(chan error, 2)
+	go func() {
+		command := apiserver.NewAPIServerCommand()
+		command.SetArgs([]string{
+			"--etcd-servers=" + at.Etcd,
+			"--bind-address=" + o.host,
+			"--advertise-address=" + o.host,
+			"--secure-port=" + strconv.Itoa(ports[0]),
+			"--tls-cert-file=" + filepath.Join(dir, "server.crt"),
+			"--tls-private-key-file=" + filepath.Join(dir, "server.key"),
+			"--cert-dir=" + dir,
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file=" + filepath.Join(dir, "serviceaccount.key"),
+			"--service-account-signing-key-file=" + filepath.Join(dir, "serviceaccount.key"),
+			"--token-auth-file=" + filepath.Join(dir, "tokens.csv"),
+			"--authorization-mode=RBAC",
+			// Pods may be created without a ServiceAccount being there first.
+			"--disable-admission-plugins=ServiceAccount",
+			"--service-cluster-ip-range=10.0.0.0/16",
+			"--enable-priority-and-fairness=false",
+			"--allow-privileged=true",
+			"--runtime-config=" + join("api/all=true", o.runtimeConfig),
+			"--feature-gates=" + o.featureGates,
+		})
+		failed <- fmt.Errorf("kube-apiserver ended with code %d", cli.Run(command))
+	}()
+	if err := awaitReady(at, failed, o.readyTimeout); err != nil {
+		return err
+	}
+	if o.controllers != "" {
+		go func() {
+			// The kernel sends the parent-death signal when the *thread* that forked ends: keep it.
+			runtime.LockOSThread()
+			failed <- fmt.Errorf("kube-controller-manager ended: %w", controllers(at, o.controllers))
+		}()
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
+		return err
+	}
+	return <-failed
+}
+
+// freePorts replaces each 0 by a port that nobody listens on. They are all held until the last is known, so that none is
+// given twice.
+func freePorts(host string, wanted ...int) ([]int, error) {
+	for i, port := range wanted {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+		wanted[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return wanted, nil
+}
+
+// writeFiles makes the certificates, the key of ServiceAccount tokens, the token file and the kubeconfig.
+func writeFiles(dir string, address net.IP, at ready) error {
+	chain, key, err := cert.GenerateSelfSignedCertKey(address.String(), []net.IP{address}, []string{"localhost"})
+	if err != nil {
+		return err
+	}
+	// The chain is the server's certificate, then the authority that signed it.
+	_, ca := pem.Decode(chain)
+	tokenKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	kubeconfig := fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: e2e, cluster: {server: %q, certificate-authority: %q}}]
+users: [{name: admin, user: {token: %q}}]
+contexts: [{name: e2e, context: {cluster: e2e, user: admin}}]
+current-context: e2e
+`, at.Server, at.CAFile, at.Token)
+	for name, content := range map[string][]byte{
+		"server.crt": chain,
+		"server.key": key,
+		"ca.crt":     ca,
+		"serviceaccount.key": pem.EncodeToMemory(&pem.Block{
+			Type:  "RSA PRIVATE KEY",
+			Bytes: x509.MarshalPKCS1PrivateKey(tokenKey),
+		}),
+		"tokens.csv": fmt.Appendf(nil, "%s,admin,admin,\"system:masters\"\n", at.Token),
+		"kubeconfig": []byte(kubeconfig),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startEtcd starts a single member without fsync (nothing is to survive) and gives its client URL.
+func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
+	client := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(clientPort))}
+	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(peerPort))}
+	config := embed.NewConfig()
+	config.Dir = filepath.Join(dir, "etcd")
+	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.LogLevel = "error"
+	config.UnsafeNoFsync = true
+	config.QuotaBackendBytes = 8 << 30
+	etcd, err := embed.StartEtcd(config)
+	if err != nil {
+		return "", err
+	}
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return client.String(), nil
+	case err := <-etcd.Err():
+		return "", err
+	case <-time.After(time.Minute):
+		return "", errors.New("not ready after a minute")
+	}
+}
+
+// awaitReady returns when the API server says that it is ready, or has failed, or took too long.
+func awaitReady(at ready, failed <-chan error, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ca, err := os.ReadFile(at.CAFile)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Server+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if response, err := client.Do(request); err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("the API server was not ready after %s", timeout)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// controllers runs the controller manager until it ends, which it never should.
+func controllers(at ready, names string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	child := exec.Command(self, childCommand, "--kubeconfig="+at.Kubeconfig, "--controllers="+names, "--leader-elect=false", "--secure-port=0")
+	child.Stdout, child.Stderr = os.Stderr, os.Stderr
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return child.Run()
+}
+
+func join(first, more string) string {
+	if more == "" {
+		return first
+	}
+	return first + "," + more
+}

@@ -1,0 +1,103 @@
+//! What the cases ask of the API server.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use http::Request;
+use kube::api::{Api as Typed, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+/// An administrator's access. Objects are plain JSON: the cases must not stand on the types that they test.
+#[derive(Clone)]
+pub struct Api {
+    client: kube::Client,
+}
+
+impl Api {
+    pub fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+
+    async fn request(&self, method: &str, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value> {
+        let request = Request::builder().method(method).uri(path).header("content-type", content_type).body(body)?;
+        self.client.request(request).await.with_context(|| format!("{method} {path}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.request("GET", path, "application/json", Vec::new()).await
+    }
+
+    pub async fn create(&self, collection: &str, object: &Value) -> Result<Value> {
+        self.request("POST", collection, "application/json", serde_json::to_vec(object)?).await
+    }
+
+    /// A merge patch.
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value> {
+        self.request("PATCH", path, "application/merge-patch+json", serde_json::to_vec(patch)?).await
+    }
+
+    /// Deletes at once, without a grace period.
+    pub async fn delete(&self, path: &str) -> Result<Value> {
+        let options = serde_json::to_vec(&json!({ "gracePeriodSeconds": 0 }))?;
+        self.request("DELETE", path, "application/json", options).await
+    }
+
+    /// The objects of a collection.
+    pub async fn list(&self, collection: &str) -> Result<Vec<Value>> {
+        match self.get(collection).await?["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => bail!("{collection} is no list"),
+        }
+    }
+
+    /// What `key` says of each object of a collection; never the same of two.
+    pub async fn keys(&self, collection: &str, key: fn(&Value) -> Option<String>) -> Result<BTreeSet<String>> {
+        let mut keys = BTreeSet::new();
+        for object in self.list(collection).await? {
+            let key = key(&object).context("an object without its key")?;
+            if !keys.insert(key.clone()) {
+                bail!("{key} is twice in {collection}");
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Creates the objects of a YAML file, whatever their kinds; cluster-scoped ones are those that name no namespace. A
+    /// `status` is written after the rest, as the API server drops it from what is created.
+    pub async fn create_all(&self, yaml: &str) -> Result<usize> {
+        let objects: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
+        for object in &objects {
+            let object: DynamicObject = serde_json::from_value(object.clone())?;
+            let types = object.types.clone().context("an object without a kind")?;
+            let name = object.metadata.name.clone().context("an object without a name")?;
+            let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
+            let api: Typed<DynamicObject> = match &object.metadata.namespace {
+                Some(namespace) => Typed::namespaced_with(self.client.clone(), namespace, &resource),
+                None => Typed::all_with(self.client.clone(), &resource),
+            };
+            let what = || format!("{} {name}", types.kind);
+            api.create(&PostParams::default(), &object).await.with_context(what)?;
+            if let Some(status) = object.data.get("status") {
+                let patch = kube::api::Patch::Merge(json!({ "status": status }));
+                api.patch_status(&name, &kube::api::PatchParams::default(), &patch).await.with_context(what)?;
+            }
+        }
+        Ok(objects.len())
+    }
+}
+
+/// The UID of an object.
+pub fn uid(object: &Value) -> Option<String> {
+    Some(object["metadata"]["uid"].as_str()?.to_owned())
+}
+
+/// The name of an object.
+pub fn name(object: &Value) -> Option<String> {
+    Some(object["metadata"]["name"].as_str()?.to_owned())
+}
+
+/// Namespace and name of an object.
+pub fn namespaced_name(object: &Value) -> Option<String> {
+    Some(format!("{}/{}", object["metadata"]["namespace"].as_str()?, object["metadata"]["name"].as_str()?))
+}

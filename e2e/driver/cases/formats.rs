@@ -1,0 +1,123 @@
+//! Prometheus' own parsers take both text formats, and find the same in them.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use kube_state_fleet::collectors::{Resource, Visitor, name, visit_all};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Options};
+use crate::http::get;
+use crate::prometheus::Prometheus;
+use crate::replica::{Endpoints, Replica};
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// One object of many kinds, with texts that are hard to quote.
+const VARIETY: &str = include_str!("../variety.yaml");
+/// What promtool finds fault with, and upstream's names and types do not allow to mend: a line each, as promtool prints it.
+const LINT_EXCEPTIONS: &str = include_str!("../lint-exceptions.txt");
+/// Job, protocol in Prometheus' configuration, and the media type that is asked for.
+const PROTOCOLS: [(&str, &str, &str); 2] = [
+    ("openmetrics", "OpenMetricsText1.0.0", "application/openmetrics-text"),
+    ("text", "PrometheusText0.0.4", "text/plain"),
+];
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::default()).await?;
+    cluster.fill(stage, stage.pods() / 10).await?;
+    let objects = cluster.api.create_all(VARIETY).await?;
+    let mut all = AllResources::default();
+    visit_all(&mut all);
+    let everything = |flag: &str| {
+        let each: Vec<String> = all.0.iter().map(|resource| format!("{resource}=[*]")).collect();
+        format!("{flag}={}", each.join(","))
+    };
+    let mut replica = Replica::start(
+        stage,
+        10,
+        &cluster.kubeconfig,
+        &[
+            &format!("--resources={}", all.0.join(",")),
+            &everything("--metric-labels-allowlist"),
+            &everything("--metric-annotations-allowlist"),
+            "--metric-opt-in-list=.*",
+        ],
+    )?;
+    replica.ready().await?;
+    let lint = lint(stage, &replica.at).await?;
+    let samples = scrape(stage, &replica.at).await?;
+    Ok(format!(
+        "{samples} samples in either format, {objects} odd objects among them; {lint} known complaints of promtool"
+    ))
+}
+
+/// The plurals of all resources.
+#[derive(Default)]
+struct AllResources(Vec<&'static str>);
+
+impl Visitor for AllResources {
+    fn visit<R: Resource>(&mut self) {
+        self.0.push(name::<R>());
+    }
+}
+
+/// `promtool check metrics` reads what is served: it must be able to, and may complain about what is known only.
+async fn lint(stage: &Stage, at: &Endpoints) -> Result<usize> {
+    let file = stage.directory.join("metrics.txt");
+    std::fs::write(&file, at.scrape().await?)?;
+    let output = Command::new(stage.tool("promtool")?)
+        .args(["check", "metrics"])
+        .stdin(File::open(&file)?)
+        .stdout(Stdio::piped())
+        .output()?;
+    let complaints = String::from_utf8(output.stderr)?;
+    // 3 is "can be read, but".
+    ensure!(matches!(output.status.code(), Some(0 | 3)), "promtool: {}: {}", output.status, complaints.trim());
+    let known: BTreeSet<&str> = LINT_EXCEPTIONS.lines().filter(|line| !line.starts_with('#')).collect();
+    let new: Vec<&str> = complaints.lines().filter(|line| !known.contains(line)).collect();
+    ensure!(new.is_empty(), "promtool has {} new complaints: {}", new.len(), new.join("; "));
+    Ok(complaints.lines().count())
+}
+
+/// Prometheus scrapes with each protocol; the number of samples, which is the same.
+async fn scrape(stage: &Stage, at: &Endpoints) -> Result<f64> {
+    for (_, _, media) in PROTOCOLS {
+        let answer = get(&at.metrics_url(), &[("accept", media)]).await?;
+        ensure!(
+            answer.header("content-type").starts_with(media),
+            "asked for {media}, got {}",
+            answer.header("content-type")
+        );
+    }
+    let jobs: Vec<Value> = PROTOCOLS
+        .iter()
+        .map(|(job, protocol, _)| {
+            json!({
+                "job_name": job,
+                "scrape_protocols": [protocol],
+                "static_configs": [{ "targets": [format!("{}:{}", at.address, at.port)] }],
+            })
+        })
+        .collect();
+    let prometheus = Prometheus::start(stage, Duration::from_secs(2), json!(jobs)).await?;
+    until("both scrapes to agree", Duration::from_secs(60), async || {
+        prometheus.ensure_up(PROTOCOLS.len()).await?;
+        let counts = prometheus.query("scrape_samples_scraped").await?;
+        let kept = prometheus.query("scrape_samples_post_metric_relabeling").await?;
+        let served = at.scrape().await?.lines().filter(|line| !line.starts_with('#')).count();
+        let [first, second] = &counts[..] else { bail!("{} counts of samples", counts.len()) };
+        ensure!(first.value == second.value, "{} samples in one format, {} in the other", first.value, second.value);
+        ensure!(first.value as usize == served, "{} samples scraped, {served} lines served", first.value);
+        ensure!(kept.iter().all(|sample| sample.value == first.value), "samples were dropped");
+        for (job, _, _) in PROTOCOLS {
+            let pods = prometheus.query(&format!("count(kube_pod_info{{job=\"{job}\"}})")).await?;
+            pods.first().with_context(|| format!("no pods by {job}"))?;
+        }
+        Ok(first.value)
+    })
+    .await
+}

@@ -1,0 +1,42 @@
+//! An API server that lacks some kinds: the exporter says so once, serves the others and is ready.
+
+use anyhow::{Result, ensure};
+
+use crate::cluster::{Cluster, Options};
+use crate::replica::Replica;
+use crate::series;
+use crate::stage::Stage;
+
+/// API versions that the control plane is started without, and the resource that falls away with each.
+const MISSING: [(&str, &str); 3] = [
+    ("certificates.k8s.io/v1", "certificatesigningrequests"),
+    ("autoscaling/v2", "horizontalpodautoscalers"),
+    ("policy/v1", "poddisruptionbudgets"),
+];
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let off: Vec<String> = MISSING.iter().map(|(version, _)| format!("{version}=false")).collect();
+    let mut cluster = Cluster::start(stage, Options { runtime_config: &off.join(","), ..Options::default() }).await?;
+    cluster.fill(stage, 30).await?;
+    let mut replica = Replica::start(stage, 10, &cluster.kubeconfig, &[])?;
+    replica.ready().await?;
+    let text = replica.at.scrape().await?;
+    for family in ["kube_pod_info", "kube_node_info", "kube_deployment_created", "kube_service_info"] {
+        ensure!(series::of(&text, family).next().is_some(), "no series of {family}");
+    }
+    let telemetry = replica.at.self_metrics().await?;
+    let mut refused: Vec<(&str, &str)> = series::of(&telemetry, "kube_state_fleet_refused")
+        .filter(|line| series::value(line) == Some(1.0))
+        .filter_map(|line| Some((series::label(line, "resource")?, series::label(line, "code")?)))
+        .collect();
+    refused.sort_unstable();
+    let mut expected: Vec<(&str, &str)> = MISSING.iter().map(|&(_, resource)| (resource, "404")).collect();
+    expected.sort_unstable();
+    ensure!(refused == expected, "kube_state_fleet_refused shows {refused:?}, expected {expected:?}");
+    let log = replica.logged()?;
+    for (_, resource) in MISSING {
+        let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(resource)).count();
+        ensure!(warnings == 1, "{warnings} warnings about {resource} in {}", replica.process.log.display());
+    }
+    Ok(format!("{} kinds missing, the others served", MISSING.len()))
+}

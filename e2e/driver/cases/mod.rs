@@ -1,0 +1,35 @@
+//! The cases: one file each.
+
+mod down_at_start;
+mod formats;
+mod freshness;
+mod missing_kinds;
+mod rbac;
+mod secret;
+mod union;
+
+use std::pin::Pin;
+
+use anyhow::Result;
+
+use crate::stage::Stage;
+
+/// A case's future; it tells what it has seen.
+pub type Play<'a> = Pin<Box<dyn Future<Output = Result<String>> + 'a>>;
+
+/// A case.
+pub struct Case {
+    pub name: &'static str,
+    pub run: for<'a> fn(&'a Stage) -> Play<'a>,
+}
+
+/// All cases, in the order in which they run.
+pub const CASES: &[Case] = &[
+    Case { name: "union", run: |stage| Box::pin(union::run(stage)) },
+    Case { name: "freshness", run: |stage| Box::pin(freshness::run(stage)) },
+    Case { name: "formats", run: |stage| Box::pin(formats::run(stage)) },
+    Case { name: "rbac", run: |stage| Box::pin(rbac::run(stage)) },
+    Case { name: "secret", run: |stage| Box::pin(secret::run(stage)) },
+    Case { name: "missing-kinds", run: |stage| Box::pin(missing_kinds::run(stage)) },
+    Case { name: "down-at-start", run: |stage| Box::pin(down_at_start::run(stage)) },
+];

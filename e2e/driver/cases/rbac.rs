@@ -1,0 +1,102 @@
+//! The generated ClusterRole is enough, and only one right less is no more than one kind less.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::cluster::{Cluster, Options};
+use crate::replica::Replica;
+use crate::series;
+use crate::stage::Stage;
+
+/// The resource whose right is taken away.
+const TAKEN: &str = "secrets";
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::default()).await?;
+    cluster.fill(stage, 30).await?;
+    let file = stage.repository("manifests/base/clusterrole.yaml");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let role: Value = serde_saphyr::from_str(&text)?;
+
+    let whole = exporter(stage, &cluster, 10, "whole", &role).await?;
+    let telemetry = whole.at.self_metrics().await?;
+    let loaded: Vec<&str> = series::of(&telemetry, "kube_state_fleet_loaded").collect();
+    ensure!(!loaded.is_empty(), "no kube_state_fleet_loaded");
+    for line in &loaded {
+        ensure!(series::value(line) == Some(1.0), "not loaded: {line}");
+    }
+    ensure!(refused(&telemetry).is_empty(), "the role is not enough: {:?}", refused(&telemetry));
+    ensure!(series::of(&whole.at.scrape().await?, "kube_secret_info").next().is_some(), "no secrets");
+
+    let mut less = role.clone();
+    take(&mut less).context("cannot take a right away")?;
+    let less = exporter(stage, &cluster, 11, "less", &less).await?;
+    let telemetry = less.at.self_metrics().await?;
+    ensure!(refused(&telemetry) == [(TAKEN, "403")], "refused: {:?}", refused(&telemetry));
+    let text = less.at.scrape().await?;
+    ensure!(series::of(&text, "kube_secret_info").next().is_none(), "secrets without the right to read them");
+    for family in ["kube_pod_info", "kube_node_info", "kube_configmap_info"] {
+        ensure!(series::of(&text, family).next().is_some(), "no series of {family}");
+    }
+    let log = less.logged()?;
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    ensure!(warnings.len() == 1 && warnings[0].contains(TAKEN), "warnings: {warnings:?}");
+    Ok(format!("{} resources with the ClusterRole; without {TAKEN}, all others", loaded.len()))
+}
+
+/// A ready exporter whose ServiceAccount has nothing but `role`.
+async fn exporter(stage: &Stage, cluster: &Cluster, host: u8, account: &str, role: &Value) -> Result<Replica> {
+    let kubeconfig = stage.directory.join(format!("kubeconfig-{account}"));
+    cluster.write_kubeconfig(&kubeconfig, &token(&cluster.api, account, role).await?)?;
+    let mut replica = Replica::start(stage, host, Path::new(&kubeconfig), &[])?;
+    replica.ready().await.with_context(|| format!("as {account}"))?;
+    Ok(replica)
+}
+
+/// A token of a new ServiceAccount that is bound to `role`.
+async fn token(api: &Api, account: &str, role: &Value) -> Result<String> {
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    api.create(accounts, &json!({ "metadata": { "name": account } })).await?;
+    let mut role = role.clone();
+    role["metadata"] = json!({ "name": account });
+    api.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).await?;
+    let binding = json!({
+        "metadata": { "name": account },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account },
+        "subjects": [{ "kind": "ServiceAccount", "namespace": "default", "name": account }],
+    });
+    api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await?;
+    let request =
+        json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
+    let answer = api.create(&format!("{accounts}/{account}/token"), &request).await?;
+    Ok(answer["status"]["token"].as_str().context("no token")?.to_owned())
+}
+
+/// What the exporter says that it is refused, with the status.
+fn refused(telemetry: &str) -> Vec<(&str, &str)> {
+    series::of(telemetry, "kube_state_fleet_refused")
+        .filter(|line| series::value(line).is_some_and(|count| count > 0.0))
+        .filter_map(|line| Some((series::label(line, "resource")?, series::label(line, "code")?)))
+        .collect()
+}
+
+/// Takes the right on [`TAKEN`] out of a role.
+fn take(role: &mut Value) -> Result<()> {
+    let rules = role["rules"].as_array_mut().context("a role without rules")?;
+    let before: usize = rules.iter().map(resources).sum();
+    for rule in rules.iter_mut() {
+        if let Some(resources) = rule["resources"].as_array_mut() {
+            resources.retain(|resource| resource != TAKEN);
+        }
+    }
+    rules.retain(|rule| resources(rule) > 0);
+    ensure!(rules.iter().map(resources).sum::<usize>() + 1 == before, "{TAKEN} is not there once");
+    Ok(())
+}
+
+fn resources(rule: &Value) -> usize {
+    rule["resources"].as_array().map_or(0, Vec::len)
+}

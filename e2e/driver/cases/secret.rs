@@ -1,0 +1,181 @@
+//! The value of a Secret is never served and never kept: not in `/metrics`, and not in the memory of the process, though
+//! `kubectl apply` has left a copy of it in an annotation.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::cluster::{Cluster, Options};
+use crate::replica::Replica;
+use crate::series;
+use crate::stage::Stage;
+use crate::wait::until;
+
+const COLLECTION: &str = "/api/v1/namespaces/default/secrets";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+/// How long read buffers may take until the life of the cluster has overwritten them.
+const SETTLE: Duration = Duration::from_secs(20);
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::default()).await?;
+    cluster.fill(stage, 100).await?;
+    // Two lives: one is there before the exporter lists, one comes while it watches, is changed and stays.
+    let listed = Marked::new("listed");
+    let watched = Marked::new("watched");
+    listed.create(&cluster.api).await?;
+    let mut replica = Replica::start(
+        stage,
+        10,
+        &cluster.kubeconfig,
+        &["--resources=secrets,configmaps,pods", "--metric-annotations-allowlist=secrets=[*],configmaps=[*]"],
+    )?;
+    replica.ready().await?;
+    watched.create(&cluster.api).await?;
+    cluster.api.create(CONFIG_MAPS, &json!({ "metadata": { "name": "other" } })).await?;
+    let shown = async |marked: &Marked| {
+        let text = replica.at.scrape().await?;
+        let mut lines = series::of(&text, "kube_secret_annotations");
+        let line = lines.find(|line| series::label(line, "secret") == Some(&marked.name)).map(str::to_owned);
+        line.with_context(|| format!("no annotations of secret {}", marked.name))
+    };
+    for marked in [&listed, &watched] {
+        let line = until("the secret's annotations", Duration::from_secs(10), async || shown(marked).await).await?;
+        // Annotations are served; only the one with the data is not.
+        ensure!(line.contains(&marked.harmless), "the harmless annotation is missing: {line}");
+        ensure!(!line.contains("last_applied"), "the annotation with the data is served");
+    }
+    watched.touch(&cluster.api).await?;
+
+    let needles: Vec<(String, Vec<u8>)> = [&listed, &watched].iter().flat_map(|marked| marked.needles()).collect();
+    let mut round = 0;
+    let searched = until("the values to be gone from memory", SETTLE, async || {
+        replica.process.ensure_running()?;
+        let text = replica.at.scrape().await?;
+        if let Some((what, _)) = needles.iter().find(|(_, needle)| Finder::new(needle).find(text.as_bytes()).is_some())
+        {
+            bail!("{what} is served");
+        }
+        // Other objects go on changing, as in any cluster.
+        round += 1;
+        cluster.api.patch(&format!("{CONFIG_MAPS}/other"), &json!({ "data": { "round": round.to_string() } })).await?;
+        let memory = Memory::of(replica.process.id())?;
+        // The search itself must be able to find things.
+        ensure!(memory.holds(listed.harmless.as_bytes())?.is_some(), "the search finds nothing at all");
+        for (what, needle) in &needles {
+            if let Some(place) = memory.holds(needle)? {
+                bail!("{what} is in the process's memory: {place}");
+            }
+        }
+        memory.size()
+    })
+    .await?;
+    Ok(format!("{} MB of memory searched for {} forms of two secrets", searched / 1_000_000, needles.len()))
+}
+
+/// A Secret with a value that is nowhere else.
+struct Marked {
+    name: String,
+    value: String,
+    /// The value of an annotation that may be served.
+    harmless: String,
+}
+
+impl Marked {
+    fn new(name: &str) -> Self {
+        let random = || format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        Self { name: name.to_owned(), value: format!("value-{}", random()), harmless: format!("harmless-{}", random()) }
+    }
+
+    fn encoded(&self) -> String {
+        STANDARD.encode(&self.value)
+    }
+
+    /// As `kubectl apply` makes it: the whole manifest is in an annotation once more.
+    async fn create(&self, api: &Api) -> Result<()> {
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": { "name": self.name, "namespace": "default", "annotations": { "harmless": self.harmless } },
+            "data": { "password": self.encoded() },
+            // Never stored, but the annotation keeps it in plain text.
+            "stringData": { "plain": self.value },
+        });
+        let mut object = manifest.clone();
+        object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
+            Value::String(manifest.to_string() + "\n");
+        api.create(COLLECTION, &object).await?;
+        Ok(())
+    }
+
+    /// Changes it a little, so that it comes as a changed object too.
+    async fn touch(&self, api: &Api) -> Result<()> {
+        let patch = json!({ "metadata": { "labels": { "touched": "yes" } } });
+        api.patch(&format!("{COLLECTION}/{}", self.name), &patch).await?;
+        Ok(())
+    }
+
+    /// The value in the forms in which it travels.
+    fn needles(&self) -> Vec<(String, Vec<u8>)> {
+        vec![
+            (format!("the value of secret {}", self.name), self.value.clone().into_bytes()),
+            (format!("the base64 value of secret {}", self.name), self.encoded().into_bytes()),
+        ]
+    }
+}
+
+/// The readable memory of a process.
+struct Memory {
+    regions: Vec<(u64, u64, String)>,
+    file: File,
+}
+
+impl Memory {
+    fn of(id: u32) -> Result<Self> {
+        let maps = std::fs::read_to_string(format!("/proc/{id}/maps"))?;
+        let file = File::open(format!("/proc/{id}/mem")).context("cannot read the process's memory")?;
+        let region = |line: &str| {
+            let mut fields = line.split_whitespace();
+            let (start, end) = fields.next()?.split_once('-')?;
+            let readable = fields.next()?.starts_with('r');
+            let name = fields.nth(3).unwrap_or("anonymous").to_owned();
+            // The kernel's own pages cannot be read this way and hold nothing of the process.
+            let own = !name.starts_with("[vv") && !name.starts_with("[vsys");
+            let bounds = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
+            (readable && own).then_some((bounds.0, bounds.1, name))
+        };
+        Ok(Self { regions: maps.lines().filter_map(region).collect(), file })
+    }
+
+    fn size(&self) -> Result<u64> {
+        Ok(self.regions.iter().map(|(start, end, _)| end - start).sum())
+    }
+
+    /// Where `needle` is, if anywhere.
+    fn holds(&self, needle: &[u8]) -> Result<Option<String>> {
+        const PART: usize = 4 << 20;
+        let finder = Finder::new(needle);
+        let mut buffer = vec![0; PART];
+        for (start, end, name) in &self.regions {
+            let mut at = *start;
+            while at < *end {
+                let wanted = PART.min(usize::try_from(end - at)?);
+                // A region may have been given back since its name was read.
+                let Ok(read @ 1..) = self.file.read_at(&mut buffer[..wanted], at) else { break };
+                if let Some(found) = finder.find(&buffer[..read]) {
+                    let from = found.saturating_sub(40);
+                    let around = String::from_utf8_lossy(&buffer[from..found]).escape_debug().to_string();
+                    return Ok(Some(format!("{name}, behind {around:?}")));
+                }
+                // The next part begins where a needle may have been cut.
+                at += if read < wanted || at + wanted as u64 == *end { read } else { read - needle.len() } as u64;
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,59 @@
+//! Plain HTTP, as Prometheus and a kubelet's probes speak it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An answer, as it came.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> Result<&str> {
+        Ok(std::str::from_utf8(&self.body)?)
+    }
+
+    /// A header's value, empty without one.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Gets `url`, over a connection of its own.
+pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let mut request = Request::get(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::<Bytes>::default())?;
+    let exchange = async {
+        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        anyhow::Ok(Answer { status: head.status, headers: head.headers, body })
+    };
+    match tokio::time::timeout(LIMIT, exchange).await {
+        Ok(answer) => answer.with_context(|| format!("GET {url}")),
+        Err(_) => bail!("GET {url}: no answer after {} s", LIMIT.as_secs()),
+    }
+}
+
+/// Gets `url`; anything but 200 is an error.
+pub async fn get_text(url: &str) -> Result<String> {
+    let answer = get(url, &[]).await?;
+    if answer.status != StatusCode::OK {
+        bail!("GET {url}: {}: {}", answer.status, answer.text().unwrap_or_default().trim());
+    }
+    Ok(answer.text()?.to_owned())
+}

@@ -1,0 +1,100 @@
+//! The end-to-end cases: real etcd, real kube-apiserver, real Prometheus, the release binary.
+//!
+//! `scripts/e2e` builds what is needed and runs this with `--run`; `cargo test` compiles it and runs nothing. Each case
+//! starts processes of its own, below `e2e/run/CASE`, where their logs stay. All listen on loopback addresses that no other
+//! run has, and all die with this process.
+
+#![allow(missing_docs, reason = "nobody but the cases uses this crate")]
+
+mod api;
+mod cases;
+mod cluster;
+mod fleet;
+mod http;
+mod kubelet;
+mod process;
+mod prometheus;
+mod replica;
+mod series;
+mod stage;
+mod wait;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use cases::{CASES, Case};
+use stage::{Size, Stage};
+
+/// What no case needs, however slow the machine; it ends one that hangs.
+const CASE_LIMIT: Duration = Duration::from_secs(300);
+/// The same for `--long`.
+const LONG_CASE_LIMIT: Duration = Duration::from_secs(1200);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some(process::EXEC) => process::exec(&arguments[1..]),
+        Some("--run") => run(&arguments[1..]),
+        _ => {
+            println!("the end-to-end cases are run by scripts/e2e");
+            Ok(true)
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("e2e: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the named cases, or all; whether all passed.
+fn run(arguments: &[String]) -> Result<bool> {
+    let (flags, names): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|a| a.starts_with("--"));
+    let mut size = Size::Ci;
+    for flag in flags {
+        match flag.as_str() {
+            "--long" => size = Size::Long,
+            _ => bail!("unknown flag {flag}"),
+        }
+    }
+    let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(", ");
+    if let Some(name) = names.iter().find(|name| CASES.iter().all(|c| c.name != name.as_str())) {
+        bail!("no case is called {name}; there are {}", known());
+    }
+    let chosen: Vec<&Case> =
+        CASES.iter().filter(|c| names.is_empty() || names.iter().any(|name| *name == c.name)).collect();
+
+    // One thread: a child gets its parent-death signal when the *thread* that started it ends.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    let mut failed = 0;
+    for case in &chosen {
+        let start = Instant::now();
+        let outcome = runtime.block_on(play(case, size));
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome {
+            Ok(said) => println!("{:<16} ok     {seconds:6.1} s  {said}", case.name),
+            Err(error) => {
+                failed += 1;
+                println!("{:<16} FAILED {seconds:6.1} s  {error:#}", case.name);
+                println!("{:<16} logs: {}", "", Stage::directory(case.name).display());
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", chosen.len() - failed);
+    Ok(failed == 0)
+}
+
+/// Runs one case on a stage of its own; what it says of itself when it passed.
+async fn play(case: &Case, size: Size) -> Result<String> {
+    let limit = if size == Size::Long { LONG_CASE_LIMIT } else { CASE_LIMIT };
+    let stage = Stage::new(case.name, size)?;
+    match tokio::time::timeout(limit, (case.run)(&stage)).await {
+        Ok(outcome) => outcome,
+        Err(_) => bail!("not done after {} s", limit.as_secs()),
+    }
+}

@@ -1,0 +1,102 @@
+//! Child processes that cannot outlive this one.
+
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal};
+
+/// First argument with which this program starts itself to become another one, see [`exec`].
+pub const EXEC: &str = "--exec";
+
+/// A running program; killed when dropped.
+pub struct Process {
+    child: Child,
+    /// Where its standard error goes, and its standard output unless that was asked for.
+    pub log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`, to be killed by the kernel when this process ends, in whatever way. `environment` is all that it gets
+    /// to see of one. Its output is appended to `log`; standard output goes to `output` instead, if given.
+    pub fn start(
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+        log: &Path,
+        output: Option<&Path>,
+    ) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.with_context(|| format!("cannot write {}", log.display()))?;
+        let stdout = match output {
+            Some(path) => File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+            None => file.try_clone()?,
+        };
+        let child = Command::new(std::env::current_exe()?)
+            .arg(EXEC)
+            .arg(std::process::id().to_string())
+            .arg(program)
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// An error if it has ended, with the end of its log.
+    pub fn ensure_running(&mut self) -> Result<()> {
+        match self.ended()? {
+            None => Ok(()),
+            Some(status) => bail!("ended ({status}): {}", self.last_words()),
+        }
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) -> Result<()> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("no process id"))?;
+        Ok(rustix::process::kill_process(id, Signal::TERM)?)
+    }
+
+    /// The last lines of its log.
+    pub fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(5)..].join(" | ")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Becomes the program in `arguments` (after the id of the process that wants it), having asked the kernel to be killed when
+/// that process ends.
+pub fn exec(arguments: &[String]) -> Result<bool> {
+    let [parent, program, rest @ ..] = arguments else { bail!("{EXEC} needs a parent and a program") };
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before the kernel was asked.
+    let alive = rustix::process::getppid().is_some_and(|id| id.as_raw_nonzero().to_string() == *parent);
+    if !alive {
+        bail!("the starting process has ended");
+    }
+    Err(Command::new(program).args(rest).exec()).with_context(|| format!("cannot run {program}"))
+}

@@ -1,0 +1,121 @@
+//! A real Prometheus.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http::{get, get_text};
+use crate::process::Process;
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// How long Prometheus may take to start.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running Prometheus, on the stage's first address.
+pub struct Prometheus {
+    url: String,
+    process: Process,
+}
+
+/// One series of an instant query.
+#[derive(Debug)]
+pub struct Sample {
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of a label, empty without it.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    result: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    metric: BTreeMap<String, String>,
+    value: (f64, String),
+}
+
+impl Prometheus {
+    /// Starts one with these `scrape_configs`.
+    pub async fn start(stage: &Stage, interval: Duration, scrape_configs: Value) -> Result<Self> {
+        let interval = format!("{}ms", interval.as_millis());
+        let config = json!({
+            "global": { "scrape_interval": interval, "scrape_timeout": interval },
+            "scrape_configs": scrape_configs,
+        });
+        let file = stage.directory.join("prometheus.yml");
+        // JSON is YAML.
+        std::fs::write(&file, serde_json::to_vec_pretty(&config)?)?;
+        let listen = format!("{}:{}", stage.address(1), stage.free_port(1)?);
+        let process = Process::start(
+            &stage.tool("prometheus")?,
+            &[
+                format!("--config.file={}", file.display()),
+                format!("--storage.tsdb.path={}", stage.directory.join("prometheus").display()),
+                format!("--web.listen-address={listen}"),
+            ],
+            &[],
+            &stage.directory.join("prometheus.log"),
+            None,
+        )?;
+        let mut prometheus = Self { url: format!("http://{listen}"), process };
+        until("Prometheus", START_LIMIT, async || {
+            if prometheus.process.ended()?.is_some() {
+                return Ok(false);
+            }
+            get_text(&format!("{}/-/ready", prometheus.url)).await.map(|_| true)
+        })
+        .await?
+        .then_some(())
+        .with_context(|| format!("Prometheus ended: {}", prometheus.process.last_words()))?;
+        Ok(prometheus)
+    }
+
+    /// An instant query.
+    pub async fn query(&self, query: &str) -> Result<Vec<Sample>> {
+        let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let answer = get(&format!("{}/api/v1/query?query={encoded}", self.url), &[]).await?;
+        if !answer.status.is_success() {
+            bail!("{query}: {}", answer.text()?);
+        }
+        let answer: Answer = serde_json::from_slice(&answer.body).with_context(|| query.to_owned())?;
+        answer
+            .data
+            .result
+            .into_iter()
+            .map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? }))
+            .collect()
+    }
+
+    /// Why targets are down, as Prometheus tells it.
+    pub async fn ensure_up(&self, targets: usize) -> Result<()> {
+        let up = self.query("up").await?;
+        if up.len() == targets && up.iter().all(|sample| sample.value == 1.0) {
+            return Ok(());
+        }
+        let found: Value = serde_json::from_str(&get_text(&format!("{}/api/v1/targets", self.url)).await?)?;
+        let errors: Vec<String> = found["data"]["activeTargets"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|target| format!("{} {}", target["scrapeUrl"], target["lastError"]))
+            .collect();
+        bail!("{} of {targets} targets are up: {}", up.iter().filter(|s| s.value == 1.0).count(), errors.join("; "))
+    }
+}

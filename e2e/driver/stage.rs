@@ -1,0 +1,100 @@
+//! Where a case plays: its directory, its own loopback addresses, the programs, the size.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// How big a cluster the cases use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Small: minutes for all cases together.
+    Ci,
+    /// The sizes that the project promises.
+    Long,
+}
+
+/// The stage of one case. No two that exist at the same time share an address or a directory of the same clone.
+pub struct Stage {
+    /// The case's directory, empty at the start.
+    pub directory: PathBuf,
+    pub size: Size,
+    network: [u8; 3],
+    /// Holds the network: nobody else can listen here.
+    _claim: TcpListener,
+}
+
+impl Stage {
+    pub fn new(case: &str, size: Size) -> Result<Self> {
+        let directory = Self::directory(case);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
+        }
+        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let (network, claim) = claim_network()?;
+        Ok(Self { directory, size, network, _claim: claim })
+    }
+
+    /// The directory of a case.
+    pub fn directory(case: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/run").join(case)
+    }
+
+    /// One of the stage's loopback addresses.
+    pub fn address(&self, host: u8) -> Ipv4Addr {
+        let [a, b, c] = self.network;
+        Ipv4Addr::new(a, b, c, host)
+    }
+
+    /// A port of an own address that nobody listens on, neither there nor on all addresses.
+    pub fn free_port(&self, host: u8) -> Result<u16> {
+        let listener = TcpListener::bind((self.address(host), 0)).context("no free port")?;
+        Ok(listener.local_addr()?.port())
+    }
+
+    /// A program that `scripts/e2e` has built.
+    pub fn tool(&self, name: &str) -> Result<PathBuf> {
+        existing(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/.cache/bin").join(name))
+    }
+
+    /// The release binary.
+    pub fn exporter(&self) -> Result<PathBuf> {
+        let given = std::env::var_os("KUBE_STATE_FLEET").map(PathBuf::from);
+        existing(given.unwrap_or_else(|| self.repository("target/release/kube-state-fleet")))
+    }
+
+    /// A file of the repository.
+    pub fn repository(&self, path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    /// Pods for the loader.
+    pub fn pods(&self) -> usize {
+        match self.size {
+            Size::Ci => 600,
+            Size::Long => 10_000,
+        }
+    }
+}
+
+fn existing(path: PathBuf) -> Result<PathBuf> {
+    if !path.exists() {
+        bail!("{} is missing; scripts/e2e builds it", path.display());
+    }
+    Ok(path)
+}
+
+/// Takes a /24 below 127.0.0.0/9, by listening on a port of it that tells other runs that it is taken. The first one tried
+/// differs from run to run. The loader gives its pods addresses in the other half.
+fn claim_network() -> Result<([u8; 3], TcpListener)> {
+    const CLAIM_PORT: u16 = 20_009;
+    let start = std::process::id();
+    for step in 0..1000 {
+        let [_, high, middle, low] = start.wrapping_add(step).to_be_bytes();
+        let network = [127, 1 + (high ^ middle) % 126, low];
+        if let Ok(claim) = TcpListener::bind((Ipv4Addr::new(127, network[1], network[2], 1), CLAIM_PORT)) {
+            return Ok((network, claim));
+        }
+    }
+    bail!("no loopback network is free")
+}

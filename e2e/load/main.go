@@ -1,0 +1,192 @@
+// load fills the API server of controlplane with a cluster of realistic objects, or keeps changing its pods.
+//
+// Objects are written straight into etcd, since the API would take minutes for what takes seconds here. One pod is made
+// through the API first: its managedFields and defaults are what all pods get. Names and UIDs are the same in every run.
+// Before each pod number it writes what the pod stands on: a namespace for 200 pods, a node for 30, a deployment with its
+// replicaset, service, configmap and secret for 10.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// writers is how many writes are under way at once; more than that makes etcd no faster.
+const writers = 16
+
+type options struct {
+	kubeconfig, etcd string
+	from, pods       int
+	churn            float64
+	duration         time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig of the API server (required)")
+	flag.StringVar(&o.etcd, "etcd", "", "client URL of its etcd (required)")
+	flag.IntVar(&o.pods, "pods", 1000, "pods that there are in the end")
+	flag.IntVar(&o.from, "from", 0, "number of the first pod to write")
+	flag.Float64Var(&o.churn, "churn", 0, "instead of filling, change the status of so many pods a second")
+	flag.DurationVar(&o.duration, "for", 30*time.Second, "how long to churn")
+	flag.Parse()
+	if err := run(context.Background(), o); err != nil {
+		log.Fatal("load: ", err)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	if o.kubeconfig == "" || o.etcd == "" || flag.NArg() > 0 {
+		flag.Usage()
+		return errors.New("-kubeconfig and -etcd are required, and nothing but flags")
+	}
+	if o.from < 0 || o.from >= o.pods || o.churn < 0 {
+		return fmt.Errorf("nothing to write: -from %d -pods %d -churn %v", o.from, o.pods, o.churn)
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	api, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	etcd, err := clientv3.New(clientv3.Config{Endpoints: []string{o.etcd}, DialTimeout: 10 * time.Second})
+	if err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	defer etcd.Close()
+	template, err := template(ctx, api)
+	if err != nil {
+		return fmt.Errorf("the first pod: %w", err)
+	}
+	start := time.Now()
+	written, err := write(ctx, etcd, func(queue chan<- object) {
+		if o.churn > 0 {
+			churn(o, template, queue)
+		} else {
+			fill(o, template, queue)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{
+		"objects": written, "pods": o.pods - o.from, "seconds": time.Since(start).Seconds(),
+	})
+}
+
+// fill queues all objects, each after the one that it stands on.
+func fill(o options, template *corev1.Pod, queue chan<- object) {
+	for i := o.from; i < o.pods; i++ {
+		if i%podsPerNamespace == 0 {
+			queue <- namespace(i)
+		}
+		if i%podsPerNode == 0 {
+			queue <- node(i)
+		}
+		if i%podsPerWorkload == 0 {
+			for _, each := range workload(i) {
+				queue <- each
+			}
+		}
+		queue <- pod(template, i)
+	}
+}
+
+// churn queues random pods with another status, at the wanted rate.
+func churn(o options, template *corev1.Pod, queue chan<- object) {
+	ticker := time.NewTicker(time.Duration(float64(time.Second) / o.churn))
+	defer ticker.Stop()
+	end := time.After(o.duration)
+	for {
+		select {
+		case <-end:
+			return
+		case <-ticker.C:
+			changed := pod(template, o.from+rand.IntN(o.pods-o.from))
+			status := &changed.value.(*corev1.Pod).Status.ContainerStatuses[0]
+			status.RestartCount = rand.Int32N(1000)
+			status.Ready = rand.IntN(2) == 0
+			queue <- changed
+		}
+	}
+}
+
+// write takes what produce queues and puts it into etcd; it gives the number of objects, or the first error.
+func write(ctx context.Context, etcd *clientv3.Client, produce func(chan<- object)) (int, error) {
+	serializer := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	queue := make(chan object, writers)
+	var (
+		group   sync.WaitGroup
+		mutex   sync.Mutex
+		written int
+		failed  error
+	)
+	for range writers {
+		group.Go(func() {
+			for each := range queue {
+				value, err := runtime.Encode(serializer, each.value)
+				if err == nil {
+					_, err = etcd.Put(ctx, "/registry/"+each.key, string(value))
+				}
+				mutex.Lock()
+				if err != nil {
+					failed = errors.Join(failed, fmt.Errorf("%s: %w", each.key, err))
+				} else {
+					written++
+				}
+				mutex.Unlock()
+			}
+		})
+	}
+	produce(queue)
+	close(queue)
+	group.Wait()
+	return written, failed
+}
+
+// template makes a pod through the API, gives it a status as a kubelet would, takes it back and removes it.
+func template(ctx context.Context, api kubernetes.Interface) (*corev1.Pod, error) {
+	pods := api.CoreV1().Pods(metav1.NamespaceDefault)
+	remove := func() error {
+		err := pods.Delete(ctx, templateName, metav1.DeleteOptions{GracePeriodSeconds: new(int64)})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	if err := remove(); err != nil {
+		return nil, err
+	}
+	first := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: templateName}, Spec: podSpec(0)}
+	made, err := pods.Create(ctx, first, metav1.CreateOptions{FieldManager: "kube-controller-manager"})
+	if err != nil {
+		return nil, err
+	}
+	made.Status = podStatus(0)
+	made, err = pods.UpdateStatus(ctx, made, metav1.UpdateOptions{FieldManager: "kubelet"})
+	if err != nil {
+		return nil, err
+	}
+	made.ResourceVersion = ""
+	return made, remove()
+}
