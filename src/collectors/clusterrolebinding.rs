@@ -1,6 +1,6 @@
 //! ClusterRoleBindings, `rbac.authorization.k8s.io/v1`. Not watched by default.
 //!
-//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/auth/clusterrolebinding-metrics.md>
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/cluster/clusterrolebinding-metrics.md>
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 

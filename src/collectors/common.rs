@@ -148,6 +148,7 @@ pub fn webhook_service(webhook: &str, client: &WebhookClientConfig, samples: &mu
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a failed test may panic")]
 mod tests {
     use super::*;
 

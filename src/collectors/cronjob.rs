@@ -24,15 +24,52 @@ impl Resource for CronJobs {
         Family::gauge("kube_cronjob_info", "Schedule, concurrency policy and time zone of a CronJob.", info).stable(),
         Family::gauge("kube_cronjob_created", "When the CronJob was created, in Unix seconds.", created).stable(),
         Family::gauge("kube_cronjob_status_active", "Jobs of the CronJob that are running.", status_active).stable(),
-        Family::gauge("kube_cronjob_status_last_schedule_time", "When a Job was last scheduled, in Unix seconds.", status_last_schedule_time).stable(),
-        Family::gauge("kube_cronjob_status_last_successful_time", "When a Job last succeeded, in Unix seconds.", status_last_successful_time).stable(),
+        Family::gauge(
+            "kube_cronjob_status_last_schedule_time",
+            "When a Job was last scheduled, in Unix seconds.",
+            status_last_schedule_time,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_cronjob_status_last_successful_time",
+            "When a Job last succeeded, in Unix seconds.",
+            status_last_successful_time,
+        )
+        .stable(),
         Family::gauge("kube_cronjob_spec_suspend", "Whether the CronJob is suspended.", spec_suspend).stable(),
-        Family::gauge("kube_cronjob_spec_starting_deadline_seconds", "How late a Job may start, in seconds.", spec_starting_deadline_seconds).stable(),
-        Family::gauge("kube_cronjob_next_schedule_time", "When the next Job is due, counted from the last one or else from the CronJob's creation, in Unix seconds; a time that has passed means that it is late.", next_schedule_time).stable(),
-        Family::gauge("kube_cronjob_schedule_invalid", "Schedule or time zone of the CronJob cannot be read.", schedule_invalid),
-        Family::gauge("kube_cronjob_metadata_resource_version", "The resourceVersion of the CronJob.", metadata_resource_version).stable(),
-        Family::gauge("kube_cronjob_spec_successful_job_history_limit", "How many succeeded Jobs are kept.", spec_successful_job_history_limit),
-        Family::gauge("kube_cronjob_spec_failed_job_history_limit", "How many failed Jobs are kept.", spec_failed_job_history_limit),
+        Family::gauge(
+            "kube_cronjob_spec_starting_deadline_seconds",
+            "How late a Job may start, in seconds.",
+            spec_starting_deadline_seconds,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_cronjob_next_schedule_time",
+            "When the Job after the last one is due, in Unix seconds; a past time means that it is late.",
+            next_schedule_time,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_cronjob_schedule_invalid",
+            "Schedule or time zone of the CronJob cannot be read.",
+            schedule_invalid,
+        ),
+        Family::gauge(
+            "kube_cronjob_metadata_resource_version",
+            "The resourceVersion of the CronJob.",
+            metadata_resource_version,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_cronjob_spec_successful_job_history_limit",
+            "How many succeeded Jobs are kept.",
+            spec_successful_job_history_limit,
+        ),
+        Family::gauge(
+            "kube_cronjob_spec_failed_job_history_limit",
+            "How many failed Jobs are kept.",
+            spec_failed_job_history_limit,
+        ),
     ];
 
     fn identity(job: &CronJob) -> Identity<'_> {

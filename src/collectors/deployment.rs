@@ -22,18 +22,66 @@ impl Resource for Deployments {
         Family::gauge("kube_deployment_created", "When the Deployment was created, in Unix seconds.", created).stable(),
         Family::gauge("kube_deployment_status_replicas", "Pods of the Deployment.", status_replicas).stable(),
         Family::gauge("kube_deployment_status_replicas_ready", "Pods that are ready.", status_replicas_ready).stable(),
-        Family::gauge("kube_deployment_status_replicas_available", "Pods that are available.", status_replicas_available).stable(),
-        Family::gauge("kube_deployment_status_replicas_unavailable", "Pods that are missing for the Deployment to be fully available.", status_replicas_unavailable).stable(),
-        Family::gauge("kube_deployment_status_replicas_updated", "Pods of the newest template.", status_replicas_updated).stable(),
-        Family::gauge("kube_deployment_status_terminating_replicas", "Pods that are being deleted.", status_terminating_replicas),
-        Family::gauge("kube_deployment_status_observed_generation", "The newest generation that the controller has seen.", status_observed_generation).stable(),
-        Family::gauge("kube_deployment_status_condition", "The conditions of the Deployment and why they are so; a reason that the controller does not know is `unknown`.", status_condition).stable(),
+        Family::gauge(
+            "kube_deployment_status_replicas_available",
+            "Pods that are available.",
+            status_replicas_available,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_status_replicas_unavailable",
+            "Pods that are missing for the Deployment to be fully available.",
+            status_replicas_unavailable,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_status_replicas_updated",
+            "Pods of the newest template.",
+            status_replicas_updated,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_status_terminating_replicas",
+            "Pods that are being deleted.",
+            status_terminating_replicas,
+        ),
+        Family::gauge(
+            "kube_deployment_status_observed_generation",
+            "The newest generation that the controller has seen.",
+            status_observed_generation,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_status_condition",
+            "The conditions of the Deployment; a reason that is not the controller's is `unknown`.",
+            status_condition,
+        )
+        .stable(),
         Family::gauge("kube_deployment_spec_replicas", "Pods that the Deployment should have.", spec_replicas).stable(),
         Family::gauge("kube_deployment_spec_paused", "Whether the Deployment is paused.", spec_paused).stable(),
-        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_unavailable", "How many pods may be unavailable during a rollout.", spec_strategy_rollingupdate_max_unavailable).stable(),
-        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_surge", "How many pods there may be above the desired number during a rollout.", spec_strategy_rollingupdate_max_surge).stable(),
-        Family::gauge("kube_deployment_metadata_generation", "The generation of the desired state.", metadata_generation).stable(),
-        Family::gauge("kube_deployment_deletion_timestamp", "When the Deployment's deletion was asked for, in Unix seconds.", deletion_timestamp),
+        Family::gauge(
+            "kube_deployment_spec_strategy_rollingupdate_max_unavailable",
+            "How many pods may be unavailable during a rollout.",
+            spec_strategy_rollingupdate_max_unavailable,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_spec_strategy_rollingupdate_max_surge",
+            "How many pods there may be above the desired number during a rollout.",
+            spec_strategy_rollingupdate_max_surge,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_metadata_generation",
+            "The generation of the desired state.",
+            metadata_generation,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_deployment_deletion_timestamp",
+            "When the Deployment's deletion was asked for, in Unix seconds.",
+            deletion_timestamp,
+        ),
         Family::annotations("kube_deployment_annotations", "Annotations of a Deployment, as far as they are allowed."),
         Family::labels("kube_deployment_labels", "Labels of a Deployment, as far as they are allowed.").stable(),
     ];

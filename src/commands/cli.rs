@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   kube-state-fleet                                    serve the cluster of your kubeconfig on :8080/metrics
   kube-state-fleet --resources=pods,nodes --port=9000 ... only pods and nodes, on another port
+  kube-state-fleet demo                               see a fleet at work; no cluster is needed
   kubectl get pods -A -o yaml | kube-state-fleet render -   print metrics of a dump; no cluster is asked
 ";
 
@@ -54,6 +55,8 @@ pub(super) enum Command {
     /// these flags, alone, would serve for them. Objects of other kinds are counted on stderr.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Render(Box<Render>),
+    /// Run a fleet against a simulated cluster, all in this process; no cluster is needed
+    Demo(Demo),
     /// Print a page of the reference: the source of docs/metrics.md, docs/cli.md and the ClusterRole
     Docs {
         /// The page.
@@ -72,6 +75,20 @@ pub(super) struct Render {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// Arguments of `demo`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct Demo {
+    /// How many replicas share the cluster.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub shards: u32,
+    /// How many pods the cluster has at first.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(24..=100_000))]
+    pub pods: u32,
+    /// Which life the cluster lives: the same for the same seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// A command line that was understood.

@@ -1,9 +1,10 @@
-//! What the binary does: `run` (the default), `render`, `docs`, `version`.
+//! What the binary does: `run` (the default), `render`, `demo`, `docs`, `version`.
 //!
 //! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
 //! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
 
 mod cli;
+mod demo;
 mod docs;
 mod render;
 mod run;
@@ -48,8 +49,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Run(_) => {
             let (settings, warnings) = Settings::resolve(&flags, &Environment::of_process(), host_name)?;
             tell(&warnings, err);
-            let _ = settings;
-            Ok(fail(err, "this build cannot watch a cluster"))
+            Ok(run::run(settings))
         }
         Command::Render(arguments) => {
             let (settings, warnings) = alone(flags)?;
@@ -61,6 +61,12 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
                 Err(error) => fail(err, &error.to_string()),
             })
         }
+        Command::Demo(arguments) => Ok(match demo::run(arguments, &flags, out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(demo::DemoError::Output(error)) => printed(Err(error), err),
+            Err(demo::DemoError::Settings(error)) => refuse(err, &error.to_string()),
+            Err(error) => fail(err, &error.to_string()),
+        }),
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
         Command::Version => Ok(printed(writeln!(out, "{}", cli::VERSION_LINE), err)),
     }

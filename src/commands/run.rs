@@ -41,8 +41,10 @@ pub fn run(settings: Settings) -> ExitCode {
     }
 }
 
+/// What everything runs on.
+///
 /// NB: the number of threads is set, since tokio would else look for it in the environment too.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }

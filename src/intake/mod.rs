@@ -5,11 +5,20 @@
 //! Objects of other shards are discarded after a peek at their UID on the raw bytes.
 //! May not know Prometheus, families or series.
 
+mod answer;
 mod client;
 mod decode;
+mod discard;
+mod event;
+mod failure;
+mod frames;
+mod json;
 mod nulls;
+mod objects;
 pub mod protobuf;
 mod redact;
+mod request;
+mod retry;
 mod source;
 mod watch;
 pub mod wipe;
@@ -26,6 +35,10 @@ pub trait Sink: Send {
     /// An own object exists, new or changed. An error is counted and logged by the source; the object is skipped, and
     /// what was known of it before stays.
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError>;
+    /// An own object exists, but could not be read: what was known of it stays, also when a list ends.
+    fn keep(&mut self, uid: &str) {
+        let _ = uid;
+    }
     /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
     fn delete(&mut self, uid: &str, hash: u64, version: u64);
     /// The list is whole: of this source's scope, what was not applied since `init` and is not newer than `version` is gone.

@@ -238,6 +238,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for NullsAsZero<A> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a failed test may panic")]
 mod tests {
     use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
     use k8s_openapi::api::core::v1::Pod;

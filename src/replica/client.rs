@@ -1,34 +1,17 @@
-//! The client of the API server, from the settings.
-//!
-//! kube's own stack, but for its connector: TCP keepalive notices a peer that is gone, and reads have no timeout, since a
-//! watch is silent for as long as nothing happens.
+//! Where the API server is and who we are, from the settings.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use http::Uri;
 use http::header::{HeaderValue, USER_AGENT};
-use hyper_timeout::TimeoutConnector;
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::Config;
-use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use tower::ServiceBuilder;
 
+use crate::intake::shared_client;
 use crate::settings::Settings;
 
 /// As the API server's audit log names us.
 const USER_AGENT_VALUE: &str = concat!("kube-state-fleet/", env!("CARGO_PKG_VERSION"));
-/// TCP and TLS handshake together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// For a request to be taken off our hands.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A connection without traffic is probed after this long, then each interval, and given up after the retries.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +35,6 @@ pub enum ClientError {
     /// Neither flags nor a pod's environment say where the API server is.
     #[error("not in a cluster ({0}): --kubeconfig must name a file, or --apiserver a URL")]
     NotInCluster(InClusterError),
-    /// The kubeconfig wants a proxy.
-    #[error("--kubeconfig: proxy-url {0} is not supported")]
-    Proxy(Uri),
     /// Certificates or credentials cannot be used.
     #[error("cannot set up a client for {server}: {source}")]
     SetUp {
@@ -79,11 +59,8 @@ fn reason(error: &KubeconfigError) -> String {
 /// The kubeconfig, the URL or the pod's environment do not tell how to reach the API server.
 pub async fn client(settings: &Settings) -> Result<kube::Client, ClientError> {
     let config = config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await?;
-    if let Some(proxy) = config.proxy_url {
-        return Err(ClientError::Proxy(proxy));
-    }
     let server = config.cluster_url.clone();
-    connect(config).map_err(|source| ClientError::SetUp { server, source: Box::new(source) })
+    shared_client(config).map_err(|source| ClientError::SetUp { server, source: Box::new(source) })
 }
 
 /// Where the API server is and who we are: the kubeconfig, with `--apiserver` in place of its server; `--apiserver` alone,
@@ -108,27 +85,6 @@ async fn config(kubeconfig: Option<&Path>, apiserver: Option<&str>) -> Result<Co
     };
     config.headers.push((USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE)));
     Ok(config)
-}
-
-fn connect(config: Config) -> Result<kube::Client, kube::Error> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let mut connector = TimeoutConnector::new(tls);
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector.set_write_timeout(Some(WRITE_TIMEOUT));
-    let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build::<_, Body>(connector);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_err(tower::BoxError::from)
-        .service(http);
-    Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
 
 #[cfg(test)]
@@ -161,7 +117,7 @@ mod tests {
     async fn apiserver_alone_needs_no_file() {
         let config = config(None, Some("http://127.0.0.1:8001")).await.expect("valid");
         assert_eq!(config.cluster_url, "http://127.0.0.1:8001/");
-        connect(config).expect("a client");
+        shared_client(config).expect("a client");
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span};
+use tracing::info;
 
 use crate::collectors::{Collector, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
@@ -78,10 +78,9 @@ impl Replica {
                 sources.push(Arc::clone(&status));
                 let source = source(&settings, &resource.kind, selector, &ranges);
                 let sink = (resource.sink)(partition, Arc::clone(&store), Arc::clone(&ranges));
-                let span = info_span!("watch", resource = resource.kind.plural, namespace = selector.namespace());
                 let name = format!("the watch of {}", resource.kind.plural);
                 let (client, stop) = (client.clone(), tasks.stop_token());
-                tasks.spawn(name, intake::run(client, source, sink, status, stop).instrument(span));
+                tasks.spawn(name, intake::run(client, source, sink, status, stop));
             }
             let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
             watched.push(Watched { resource: resource.kind.plural.to_owned(), kind, id: resource.id, sources });

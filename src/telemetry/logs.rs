@@ -16,6 +16,14 @@ pub fn log_to_stderr(log: Log) {
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter(log.verbosity))).try_init();
 }
 
+/// Sends only warnings and errors to stderr, as text; otherwise as [`log_to_stderr`].
+pub fn warnings_to_stderr() {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let filter = filter(0).with_target("kube_state_fleet", LevelFilter::WARN);
+    // As above.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
 /// Our own lines at the wanted level, those of the libraries one level below.
 fn filter(verbosity: u8) -> Targets {
     let (own, others) = match verbosity {

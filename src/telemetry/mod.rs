@@ -19,7 +19,7 @@ use crate::exposition::{Format, ResourceId, Store};
 use crate::intake::Status;
 use crate::settings::Shard;
 
-pub use logs::log_to_stderr;
+pub use logs::{log_to_stderr, warnings_to_stderr};
 
 /// A resource that is watched, and by which sources.
 #[derive(Clone, Debug)]

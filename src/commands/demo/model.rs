@@ -1,0 +1,227 @@
+//! What the demo's cluster consists of, and how new parts of it are made.
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+
+use super::objects::Owner;
+use crate::simulator;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub number: usize,
+    pub name: String,
+    pub zone: String,
+    pub uid: String,
+    pub created: Timestamp,
+    pub ready: bool,
+    /// Since when it is ready, or not.
+    pub since: Timestamp,
+}
+
+impl Node {
+    pub fn address(&self) -> String {
+        format!("192.168.{}.{}", self.number / 200, self.number % 200 + 10)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PodState {
+    /// No node has room for it; for ever.
+    Unschedulable,
+    /// So many seconds until it runs.
+    Starting(u32),
+    Running,
+    /// So many seconds until the next attempt.
+    CrashLoop(u32),
+    Succeeded,
+}
+
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub number: u64,
+    pub name: String,
+    pub uid: String,
+    pub created: Timestamp,
+    /// When its container was last started.
+    pub started: Timestamp,
+    /// When its state last changed.
+    pub changed: Timestamp,
+    pub state: PodState,
+    pub restarts: u32,
+    /// Position of its node.
+    pub node: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct ReplicaSet {
+    pub name: String,
+    pub uid: String,
+    pub created: Timestamp,
+    pub revision: u32,
+    /// Changes whenever it is scaled.
+    pub generation: u64,
+    pub pods: Vec<Pod>,
+}
+
+impl ReplicaSet {
+    pub fn ready(&self, nodes: &[Node]) -> usize {
+        let is_ready = |pod: &&Pod| pod.state == PodState::Running && pod.node.is_some_and(|node| nodes[node].ready);
+        self.pods.iter().filter(is_ready).count()
+    }
+}
+
+/// What a deployment's pods are like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Temper {
+    Steady,
+    /// They crash a few seconds after each start.
+    Crashing,
+    /// They want more than any node has.
+    Huge,
+}
+
+/// A deployment with its replica sets and pods.
+#[derive(Debug)]
+pub(super) struct Workload {
+    pub number: usize,
+    pub namespace: &'static str,
+    pub name: &'static str,
+    pub temper: Temper,
+    pub uid: String,
+    pub service_uid: String,
+    pub autoscaler_uid: Option<String>,
+    pub created: Timestamp,
+    pub generation: u64,
+    pub replicas: usize,
+    /// The size at birth, around which it is scaled.
+    pub usual: usize,
+    pub revision: u32,
+    /// The newest last; those before it are being replaced.
+    pub sets: Vec<ReplicaSet>,
+}
+
+impl Workload {
+    pub fn image(&self, revision: u32) -> String {
+        format!("demo/{}:v{revision}", self.name)
+    }
+
+    /// `namespace/name`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Between this and [`Self::most`] it is scaled.
+    pub fn fewest(&self) -> usize {
+        self.usual.div_ceil(2)
+    }
+
+    pub const fn most(&self) -> usize {
+        self.usual * 3 / 2 + 1
+    }
+
+    pub fn owner(&self) -> Owner<'_> {
+        Owner { api_version: "apps/v1", kind: "Deployment", name: self.name, uid: &self.uid }
+    }
+
+    /// Whether it has pods that should not be there, or not all that should.
+    pub fn is_rolling_out(&self) -> bool {
+        let (new, old) = self
+            .sets
+            .split_last()
+            .map_or((0, 0), |(new, old)| (new.pods.len(), old.iter().map(|set| set.pods.len()).sum()));
+        old > 0 || new != self.replicas
+    }
+
+    pub fn is_settled(&self) -> bool {
+        let all_run = self.sets.iter().flat_map(|set| &set.pods).all(|pod| pod.state == PodState::Running);
+        self.sets.len() == 1 && all_run && !self.is_rolling_out()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JobState {
+    /// So many seconds until it is done.
+    Running(u32),
+    Complete,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub name: String,
+    pub uid: String,
+    pub state: JobState,
+    pub pod: Pod,
+}
+
+/// A DaemonSet, with a pod on each node.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    pub namespace: &'static str,
+    pub name: &'static str,
+    pub image: &'static str,
+    pub uid: String,
+    pub created: Timestamp,
+    pub pods: Vec<Pod>,
+}
+
+/// Makes new parts: the one source of chance, names and UIDs.
+#[derive(Debug)]
+pub(super) struct Maker {
+    pub rng: Rng,
+    pub now: Timestamp,
+    pub pods_made: u64,
+    pub nodes: usize,
+    /// The node that takes no pods just now.
+    pub out: Option<usize>,
+}
+
+impl Maker {
+    pub fn uid(&mut self) -> String {
+        simulator::uid(&mut self.rng)
+    }
+
+    /// The letters that Kubernetes makes names of: no vowels, so that they form no words.
+    fn suffix(&mut self, length: usize) -> String {
+        std::iter::repeat_with(|| self.rng.choice(*b"bcdfghjklmnpqrstvwxz2456789").map_or('x', char::from))
+            .take(length)
+            .collect()
+    }
+
+    /// A time between `least` and `most` hours ago.
+    pub fn hours_ago(&mut self, least: i64, most: i64) -> Timestamp {
+        self.now - SignedDuration::from_secs(self.rng.i64(least * 3600..most * 3600))
+    }
+
+    pub fn replica_set(&mut self, workload: &Workload) -> ReplicaSet {
+        ReplicaSet {
+            name: format!("{}-{}", workload.name, self.suffix(9)),
+            uid: self.uid(),
+            created: self.now,
+            revision: workload.revision,
+            generation: 1,
+            pods: Vec::new(),
+        }
+    }
+
+    /// A pod that is about to start.
+    pub fn pod(&mut self, prefix: &str, temper: Temper) -> Pod {
+        self.pods_made += 1;
+        let node = (temper != Temper::Huge).then(|| self.free_node());
+        Pod {
+            number: self.pods_made,
+            name: format!("{prefix}-{}", self.suffix(5)),
+            uid: self.uid(),
+            created: self.now,
+            started: self.now,
+            changed: self.now,
+            state: if node.is_some() { PodState::Starting(self.rng.u32(..2)) } else { PodState::Unschedulable },
+            restarts: 0,
+            node,
+        }
+    }
+
+    fn free_node(&mut self) -> usize {
+        let node = self.rng.usize(..self.nodes);
+        if self.out == Some(node) { (node + 1) % self.nodes } else { node }
+    }
+}

@@ -1,0 +1,116 @@
+//! One answer of the API server: asked for, judged by its head, read chunk by chunk.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use super::failure::Failure;
+use super::{Encoding, Source};
+use crate::collectors::Form;
+
+/// How much of an error is read for its message.
+const ERROR_BYTES: usize = 16 << 10;
+/// And for how long.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+
+/// The body of an answer that was accepted.
+pub struct Answer {
+    /// How its objects are encoded.
+    pub encoding: Encoding,
+    body: Body,
+    silence: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Answer {
+    /// Sends a request. Neither the head of the answer nor any part of its body may take longer than `silence`.
+    ///
+    /// # Errors
+    /// There is no answer, or it says no, or it is of no type that was asked for.
+    pub async fn to(
+        client: &kube::Client,
+        source: &Source,
+        request: http::Request<Body>,
+        silence: Duration,
+    ) -> Result<Self, Failure> {
+        let response = timeout(silence, client.send(request))
+            .await
+            .map_err(|_| Failure::Silent(silence))?
+            .map_err(Failure::Request)?;
+        let (head, body) = response.into_parts();
+        if head.status != StatusCode::OK {
+            let text = timeout(ERROR_TIME, first_bytes(body)).await.unwrap_or_default();
+            return Err(Failure::of_answer(head.status, retry_after(&head.headers), &text));
+        }
+        let encoding = encoding(source, &head.headers)?;
+        Ok(Self { encoding, body, silence, timer: Box::pin(sleep(silence)) })
+    }
+
+    /// The next bytes, never none; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing arrived for too long.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.timer.as_mut().reset(Instant::now() + self.silence);
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.body.frame() => frame,
+                () = &mut self.timer => return Err(Failure::Silent(self.silence)),
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Failure::Broken(error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// From now on, how long there may be nothing.
+    pub const fn set_silence(&mut self, silence: Duration) {
+        self.silence = silence;
+    }
+}
+
+/// The first bytes of an error, as far as they can be read.
+async fn first_bytes(mut body: Body) -> BytesMut {
+    let mut text = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Ok(data) = frame.into_data() {
+            text.extend_from_slice(&data[..data.len().min(ERROR_BYTES - text.len())]);
+        }
+        if text.len() >= ERROR_BYTES {
+            break;
+        }
+    }
+    text
+}
+
+/// `Retry-After` in seconds, the only way in which API servers write it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn encoding(source: &Source, headers: &HeaderMap) -> Result<Encoding, Failure> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let protobuf = source.endpoint.protobuf && source.endpoint.form != Form::Table;
+    match media.split(';').next().unwrap_or_default().trim() {
+        "application/json" => Ok(Encoding::Json),
+        "application/vnd.kubernetes.protobuf" if protobuf || source.endpoint.form == Form::Metadata => {
+            Ok(Encoding::Protobuf)
+        }
+        _ => Err(Failure::WrongForm(format!("of type {media:?}"))),
+    }
+}

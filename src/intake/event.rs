@@ -1,0 +1,96 @@
+//! One event of a watch: what happened, and to which object.
+
+use std::borrow::Cow;
+
+use super::Encoding;
+use super::discard::{PeekError, open_envelope};
+use super::json::Members;
+use super::protobuf::wire::{Fields, Value};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The object is there, new or changed: ADDED and MODIFIED say the same to who keeps only the newest state.
+    Present,
+    /// The object is gone; its resourceVersion is that of the deletion.
+    Deleted,
+    /// Nothing, but this resourceVersion was reached.
+    Bookmark,
+    /// The watch is over; the object is a `Status`.
+    Error,
+    /// A type that did not exist when this was written.
+    Unknown,
+}
+
+impl EventKind {
+    fn of(text: &[u8]) -> Self {
+        match text {
+            b"ADDED" | b"MODIFIED" => Self::Present,
+            b"DELETED" => Self::Deleted,
+            b"BOOKMARK" => Self::Bookmark,
+            b"ERROR" => Self::Error,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// An event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// What happened.
+    pub kind: EventKind,
+    /// The object: the protobuf message, or the JSON text from the object on.
+    pub object: &'a [u8],
+    /// The object's kind, if the encoding carries it outside the object (protobuf).
+    pub object_kind: Option<Cow<'a, str>>,
+}
+
+impl<'a> Event<'a> {
+    /// The event of a frame.
+    ///
+    /// # Errors
+    /// The frame is no event.
+    pub fn read(encoding: Encoding, frame: &'a [u8]) -> Result<Self, PeekError> {
+        match encoding {
+            Encoding::Protobuf => Self::read_protobuf(frame),
+            Encoding::Json => Self::read_json(frame),
+        }
+    }
+
+    /// WatchEvent{type=1, object=2 RawExtension{raw=1}}
+    fn read_protobuf(frame: &'a [u8]) -> Result<Self, PeekError> {
+        let (mut kind, mut raw) = (EventKind::Unknown, None);
+        for field in Fields::new(frame) {
+            match field? {
+                (1, Value::Bytes(text)) => kind = EventKind::of(text),
+                (2, Value::Bytes(extension)) => {
+                    for field in Fields::new(extension) {
+                        if let (1, Value::Bytes(bytes)) = field? {
+                            raw = Some(bytes);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let (object_kind, object) = open_envelope(raw.unwrap_or_default())?;
+        Ok(Self { kind, object, object_kind: Some(object_kind.into()) })
+    }
+
+    fn read_json(frame: &'a [u8]) -> Result<Self, PeekError> {
+        let (mut kind, mut object) = (None, None);
+        let mut members = Members::of(frame)?;
+        while let Some(key) = members.next_key()? {
+            match &*key {
+                "type" => kind = Some(EventKind::of(members.text()?.as_bytes())),
+                "object" => object = Some(members.ahead()),
+                _ => continue,
+            }
+            if kind.is_some() && object.is_some() {
+                break;
+            }
+        }
+        let object = object.ok_or(PeekError::Envelope)?;
+        Ok(Self { kind: kind.unwrap_or(EventKind::Unknown), object, object_kind: None })
+    }
+}

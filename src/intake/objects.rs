@@ -1,0 +1,392 @@
+//! What becomes of the objects that arrive: ours or not, within the limit or not, in the form asked for or not.
+//!
+//! The only caller of the [`Sink`]. Synchronous: fed with the frames of an answer, knows nothing of connections.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::discard::table::{self, Row};
+use super::discard::{self, Peek, PeekError};
+use super::event::{Event, EventKind};
+use super::failure::Failure;
+use super::frames::ListPart;
+use super::json::{self, Elements};
+use super::{Encoding, Item, Sink, Source, Status};
+use crate::collectors::Form;
+use crate::sharding::{Hasher, Ranges};
+
+/// What every item of a Metadata or Table answer is.
+const PARTIAL: &str = "PartialObjectMetadata";
+
+/// The annotation that holds what `kubectl apply` was given: for a Secret, all of its data.
+const LAST_APPLIED: &[u8] = b"kubectl.kubernetes.io/last-applied-configuration";
+
+/// How far an event brought the watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// An object came or went.
+    Object,
+    /// A bookmark.
+    Bookmark,
+    /// The bookmark behind the initial events.
+    InitialEventsEnd,
+}
+
+/// What a page of a list said of itself.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Its resourceVersion.
+    pub version: String,
+    /// Where the next one starts; empty on the last.
+    pub next: String,
+    /// The kind was seen, and is the one asked for.
+    approved: bool,
+}
+
+/// The objects of a source, on their way to its sink.
+pub struct Objects {
+    sink: Box<dyn Sink>,
+    status: Arc<Status>,
+    form: Form,
+    kind: String,
+    hasher: Hasher,
+    /// How many objects are kept at most, of all shards; 0 is no limit.
+    limit: u64,
+    /// With a limit: the hashes of the objects within it.
+    known: HashSet<u64>,
+    /// How many objects the list had so far.
+    listed: u64,
+    /// For Tables: the index of the column `Type`.
+    type_column: Option<usize>,
+    /// The warning about a wrong form was given.
+    warned: bool,
+    /// Something arrived that must not stay in memory, of whichever shard.
+    tainted: bool,
+}
+
+/// An object that arrived, peeked at.
+struct Arrival<'a> {
+    encoding: Encoding,
+    /// The object; of JSON, what follows it as well.
+    bytes: &'a [u8],
+    peek: Peek<'a>,
+    row: Option<Row<'a>>,
+    /// Whether it is in the form asked for.
+    right_form: bool,
+}
+
+impl Objects {
+    /// Those of `source`.
+    pub fn new(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
+        Self {
+            sink,
+            status,
+            form: source.endpoint.form,
+            kind: source.endpoint.kind.clone(),
+            hasher: source.hasher,
+            limit: source.object_limit,
+            known: HashSet::new(),
+            listed: 0,
+            type_column: None,
+            warned: false,
+            tainted: false,
+        }
+    }
+
+    /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
+    /// where `kubectl apply` puts it.
+    pub const fn take_taint(&mut self) -> bool {
+        std::mem::replace(&mut self.tainted, false)
+    }
+
+    fn see_taint(&mut self, bytes: &[u8]) {
+        self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED).is_some();
+    }
+
+    /// A list starts.
+    pub fn begin(&mut self) {
+        self.known.clear();
+        self.listed = 0;
+        self.sink.init();
+    }
+
+    /// The list is whole, as of `version`.
+    pub fn done(&mut self, version: &str) {
+        self.status.listed_objects.store(self.listed, Ordering::Relaxed);
+        self.sink.init_done(number(version));
+        self.status.settled.store(true, Ordering::Release);
+    }
+
+    /// How many objects were kept of the list so far, before sharding.
+    pub const fn listed(&self) -> u64 {
+        self.listed
+    }
+
+    /// A part of a list.
+    ///
+    /// # Errors
+    /// The list is not in the form asked for: nothing of it was used.
+    pub fn list_part(
+        &mut self,
+        ranges: &Ranges,
+        encoding: Encoding,
+        part: ListPart<'_>,
+        page: &mut Page,
+    ) -> Result<(), Failure> {
+        match part {
+            ListPart::Kind(kind) => {
+                self.check_list_kind(encoding, kind)?;
+                page.approved = true;
+            }
+            ListPart::Metadata { version, next } => {
+                page.version = version.to_owned();
+                page.next = next.to_owned();
+            }
+            ListPart::Columns(definitions) => self.see_columns(definitions),
+            ListPart::Item(bytes) => {
+                // Of a whole object in JSON the kind may come last; a reduced form says first what it is.
+                if !page.approved && (self.form != Form::Object || encoding == Encoding::Protobuf) {
+                    return Err(Failure::WrongForm("a list that does not say its kind".to_owned()));
+                }
+                self.list_item(ranges, encoding, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_list_kind(&self, encoding: Encoding, kind: &str) -> Result<(), Failure> {
+        let right = match (self.form, encoding) {
+            (Form::Object, Encoding::Protobuf) => kind.strip_suffix("List") == Some(&self.kind),
+            // A custom resource may call its list as it likes.
+            (Form::Object, Encoding::Json) => {
+                !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList")
+            }
+            (Form::Metadata, _) => kind == "PartialObjectMetadataList",
+            (Form::Table, _) => kind == "Table",
+        };
+        right.then_some(()).ok_or_else(|| Failure::WrongForm(format!("a {kind}")))
+    }
+
+    fn list_item(&mut self, ranges: &Ranges, encoding: Encoding, bytes: &[u8]) {
+        self.see_taint(bytes);
+        let arrival = if self.form == Form::Table {
+            table::row(bytes).and_then(|row| self.arrival_of_row(row))
+        } else {
+            // The items of a typed list carry no kind, so whole objects are not searched for one.
+            let reduced = self.form != Form::Object;
+            discard::peek(encoding, bytes, reduced).map(|peek| {
+                let right_form = !reduced || peek.kind.as_ref().is_none_or(|kind| kind == PARTIAL);
+                Arrival { encoding, bytes, peek, row: None, right_form }
+            })
+        };
+        match arrival {
+            Ok(arrival) => self.present(ranges, &arrival, true),
+            Err(error) => self.unreadable(&error),
+        }
+    }
+
+    fn arrival_of_row<'a>(&self, row: Row<'a>) -> Result<Arrival<'a>, PeekError> {
+        let peek = discard::peek(Encoding::Json, row.object, true)?;
+        let right_form = peek.kind.as_deref() == Some(PARTIAL);
+        Ok(Arrival { encoding: Encoding::Json, bytes: row.object, peek, row: Some(row), right_form })
+    }
+
+    fn see_columns(&mut self, definitions: &[u8]) {
+        // Only the first event of a watch has them.
+        if json::trim(definitions).starts_with(b"[") {
+            self.type_column = table::type_column(definitions);
+        }
+    }
+
+    /// An event of a watch. `initial` are those of a streaming list before its end. `version` becomes that of the event.
+    ///
+    /// # Errors
+    /// The event says that the watch failed.
+    pub fn event(
+        &mut self,
+        ranges: &Ranges,
+        encoding: Encoding,
+        frame: &[u8],
+        initial: bool,
+        version: &mut String,
+    ) -> Result<Progress, Failure> {
+        self.see_taint(frame);
+        let event = match Event::read(encoding, frame) {
+            Ok(event) => event,
+            Err(error) => {
+                self.unreadable(&error);
+                return Ok(Progress::Object);
+            }
+        };
+        if event.kind == EventKind::Error {
+            let status = if encoding == Encoding::Json { exact(event.object) } else { event.object };
+            return Err(Failure::of_event(encoding, status));
+        }
+        match self.arrival_of_event(encoding, &event) {
+            Ok(Some(arrival)) => Ok(self.arrived(ranges, event.kind, &arrival, initial, version)),
+            Ok(None) => Ok(Progress::Object),
+            Err(error) => {
+                self.unreadable(&error);
+                Ok(Progress::Object)
+            }
+        }
+    }
+
+    /// The object of an event, out of its Table if it is in one; `None` for a Table without rows.
+    fn arrival_of_event<'a>(
+        &mut self,
+        encoding: Encoding,
+        event: &Event<'a>,
+    ) -> Result<Option<Arrival<'a>>, PeekError> {
+        if self.form == Form::Table && encoding == Encoding::Json {
+            let table = table::read(event.object)?;
+            if table.kind == "Table" {
+                self.see_columns(table.columns);
+                // An event is of one object, so its Table has one row.
+                let row = Elements::of(table.rows).next().transpose()?.map(table::row).transpose()?;
+                return row.map(|row| self.arrival_of_row(row)).transpose();
+            }
+        }
+        let mut peek = discard::peek(encoding, event.object, true)?;
+        let kind = event.object_kind.clone().or_else(|| peek.kind.take());
+        let right_form = match self.form {
+            Form::Object => kind.is_none_or(|kind| kind == self.kind),
+            Form::Metadata => kind.is_some_and(|kind| kind == PARTIAL),
+            Form::Table => false,
+        };
+        Ok(Some(Arrival { encoding, bytes: event.object, peek, row: None, right_form }))
+    }
+
+    fn arrived(
+        &mut self,
+        ranges: &Ranges,
+        kind: EventKind,
+        arrival: &Arrival<'_>,
+        initial: bool,
+        version: &mut String,
+    ) -> Progress {
+        // The initial events come in no order of versions.
+        if (!initial || kind == EventKind::Bookmark) && !arrival.peek.version.is_empty() {
+            version.clear();
+            version.push_str(&arrival.peek.version);
+        }
+        match kind {
+            EventKind::Present => self.present(ranges, arrival, initial),
+            EventKind::Deleted => self.deleted(ranges, arrival),
+            EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
+                return Progress::InitialEventsEnd;
+            }
+            EventKind::Bookmark => return Progress::Bookmark,
+            EventKind::Error | EventKind::Unknown => {}
+        }
+        Progress::Object
+    }
+
+    /// UID and hash of an object.
+    fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<(&'a str, u64)> {
+        let uid = &*arrival.peek.uid;
+        if uid.is_empty() {
+            self.undecodable(arrival, &"it has no UID");
+            return None;
+        }
+        Some((uid, self.hasher.hash(uid)))
+    }
+
+    /// An object is there; `listed` says that it came with a list.
+    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
+        if !self.admit(hash) {
+            return;
+        }
+        self.listed += u64::from(listed);
+        if !ranges.contains(hash) {
+            count(&self.status.foreign);
+            return;
+        }
+        if !arrival.right_form {
+            self.wrong_form("an object of another kind");
+            self.sink.keep(uid);
+            return;
+        }
+        let table_type = arrival.row.zip(self.type_column).and_then(|(row, column)| row.cell(column));
+        let item = Item {
+            uid,
+            hash,
+            version: number(&arrival.peek.version),
+            encoding: arrival.encoding,
+            form: self.form,
+            table_type: table_type.as_deref(),
+            bytes: if arrival.encoding == Encoding::Json { exact(arrival.bytes) } else { arrival.bytes },
+        };
+        match self.sink.apply(&item) {
+            Ok(()) => count(&self.status.applied),
+            Err(error) => {
+                self.undecodable(arrival, &error);
+                self.sink.keep(uid);
+            }
+        }
+    }
+
+    /// Whether an object is within the limit; if it is, it is known from now on.
+    fn admit(&mut self, hash: u64) -> bool {
+        if self.limit == 0 || self.known.contains(&hash) {
+            return true;
+        }
+        let room = (self.known.len() as u64) < self.limit;
+        if room {
+            self.known.insert(hash);
+        }
+        room
+    }
+
+    /// An object is gone.
+    fn deleted(&mut self, ranges: &Ranges, arrival: &Arrival<'_>) {
+        let Some((uid, hash)) = self.identify(arrival) else { return };
+        if self.limit != 0 && !self.known.remove(&hash) {
+            return;
+        }
+        if !ranges.contains(hash) {
+            count(&self.status.foreign);
+            return;
+        }
+        self.sink.delete(uid, hash, number(&arrival.peek.version));
+        count(&self.status.deleted);
+    }
+
+    fn undecodable(&self, arrival: &Arrival<'_>, error: &dyn std::fmt::Display) {
+        count(&self.status.undecodable);
+        let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
+        tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "an object does not decode, its last known state stays");
+    }
+
+    fn unreadable(&self, error: &PeekError) {
+        count(&self.status.undecodable);
+        tracing::warn!(%error, "an object cannot even be identified");
+    }
+
+    /// Something was not in the form asked for.
+    pub fn wrong_form(&mut self, what: &str) {
+        count(&self.status.wrong_form);
+        self.tainted |= self.form == Form::Table;
+        if !self.warned {
+            self.warned = true;
+            tracing::warn!(
+                "the server sent {what} where it was asked for another form; such answers are dropped and counted from now on"
+            );
+        }
+    }
+}
+
+/// The JSON value at the start of `bytes` alone.
+fn exact(bytes: &[u8]) -> &[u8] {
+    json::split_value(bytes).map_or(bytes, |(value, _)| value)
+}
+
+fn number(version: &str) -> u64 {
+    version.parse().unwrap_or(0)
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}

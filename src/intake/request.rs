@@ -1,0 +1,194 @@
+//! The requests of a source: URLs, and the forms that are asked for.
+
+use http::header::{ACCEPT, CONNECTION};
+use kube::client::Body;
+
+use super::Source;
+use crate::collectors::Form;
+
+/// How many objects a page has: <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
+/// and what client-go takes.
+pub const PAGE: u64 = 500;
+
+/// How long a watch is asked to last, in seconds: as client-go, but never so short that bookmarks (one a minute) are rare in it.
+const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 290..=590;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask<'a> {
+    /// A page of a list.
+    Page {
+        /// How many objects at most; `None` is all.
+        limit: Option<u64>,
+        /// Where it starts; empty is the start.
+        from: &'a str,
+    },
+    /// A watch from a resourceVersion on.
+    Watch(&'a str),
+    /// A watch that starts with all objects.
+    StreamingList,
+}
+
+/// The request.
+///
+/// # Errors
+/// The names in the source make no URL.
+pub fn request(source: &Source, ask: Ask<'_>) -> Result<http::Request<Body>, http::Error> {
+    let path = path(source) + "?";
+    let start = path.len();
+    let mut query = form_urlencoded::Serializer::for_suffix(path, start);
+    if !source.field_selector.is_empty() {
+        query.append_pair("fieldSelector", &source.field_selector);
+    }
+    if source.endpoint.form == Form::Table {
+        query.append_pair("includeObject", "Metadata");
+    }
+    match ask {
+        Ask::Page { limit, from } => {
+            if let Some(limit) = limit {
+                query.append_pair("limit", &limit.to_string());
+            }
+            if !from.is_empty() {
+                query.append_pair("continue", from);
+            } else if source.use_cache {
+                query.append_pair("resourceVersion", "0");
+            }
+        }
+        Ask::Watch(version) => {
+            query.append_pair("resourceVersion", version);
+        }
+        Ask::StreamingList => {
+            query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
+        }
+    }
+    let watch = !matches!(ask, Ask::Page { .. });
+    if watch {
+        query
+            .append_pair("watch", "1")
+            .append_pair("allowWatchBookmarks", "true")
+            .append_pair("timeoutSeconds", &fastrand::u32(WATCH_SECONDS).to_string());
+    }
+    let mut request = http::Request::get(query.finish()).header(ACCEPT, accept(source, watch));
+    if source.endpoint.form == Form::Table && !watch {
+        // The buffers of a connection that waits for its next use would still hold what this list brought.
+        request = request.header(CONNECTION, "close");
+    }
+    request.body(Body::empty())
+}
+
+fn path(source: &Source) -> String {
+    let endpoint = &source.endpoint;
+    let mut path = if endpoint.group.is_empty() {
+        format!("/api/{}", endpoint.version)
+    } else {
+        format!("/apis/{}/{}", endpoint.group, endpoint.version)
+    };
+    if let Some(namespace) = &source.namespace {
+        path = path + "/namespaces/" + namespace;
+    }
+    path + "/" + &endpoint.plural
+}
+
+/// The forms, best first. NB: plain JSON or protobuf is never accepted for what is asked for in a reduced form, or the
+/// server would send whole objects with all their data.
+fn accept(source: &Source, watch: bool) -> String {
+    let kind = match (source.endpoint.form, watch) {
+        (Form::Object, _) => {
+            let forms = if source.endpoint.protobuf {
+                "application/vnd.kubernetes.protobuf, application/json;q=0.9"
+            } else {
+                "application/json"
+            };
+            return forms.to_owned();
+        }
+        (Form::Table, _) => return "application/json;as=Table;g=meta.k8s.io;v=v1".to_owned(),
+        (Form::Metadata, true) => "PartialObjectMetadata",
+        (Form::Metadata, false) => "PartialObjectMetadataList",
+    };
+    format!(
+        "application/vnd.kubernetes.protobuf;as={kind};g=meta.k8s.io;v=v1, application/json;as={kind};g=meta.k8s.io;v=v1;q=0.9"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+
+    use super::*;
+    use crate::intake::Endpoint;
+    use crate::sharding::{Hasher, Ranges};
+
+    fn source(group: &str, form: Form) -> Source {
+        Source {
+            endpoint: Endpoint {
+                group: group.to_owned(),
+                version: "v1".to_owned(),
+                kind: "Thing".to_owned(),
+                plural: "things".to_owned(),
+                namespaced: true,
+                form,
+                protobuf: true,
+            },
+            namespace: None,
+            field_selector: String::new(),
+            ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
+            hasher: Hasher::default(),
+            use_cache: false,
+            object_limit: 0,
+        }
+    }
+
+    fn uri(source: &Source, ask: Ask<'_>) -> String {
+        request(source, ask).unwrap().uri().to_string()
+    }
+
+    #[test]
+    fn a_page_is_asked_for_with_limit_and_token() {
+        let mut source = source("", Form::Object);
+        assert_eq!(uri(&source, Ask::Page { limit: Some(500), from: "" }), "/api/v1/things?limit=500");
+        source.namespace = Some("a".to_owned());
+        source.field_selector = "spec.nodeName=n,metadata.namespace!=b".to_owned();
+        source.use_cache = true;
+        assert_eq!(
+            uri(&source, Ask::Page { limit: None, from: "" }),
+            "/api/v1/namespaces/a/things?fieldSelector=spec.nodeName%3Dn%2Cmetadata.namespace%21%3Db&resourceVersion=0"
+        );
+        assert!(uri(&source, Ask::Page { limit: Some(2), from: "a=b" }).ends_with("&limit=2&continue=a%3Db"));
+    }
+
+    #[test]
+    fn a_watch_lasts_for_a_random_time() {
+        let source = source("apps", Form::Object);
+        let ends: std::collections::BTreeSet<u32> = (0..64)
+            .map(|_| {
+                let uri = uri(&source, Ask::Watch("7"));
+                let (start, seconds) = uri.rsplit_once('=').unwrap();
+                assert_eq!(
+                    start,
+                    "/apis/apps/v1/things?resourceVersion=7&watch=1&allowWatchBookmarks=true&timeoutSeconds"
+                );
+                seconds.parse().unwrap()
+            })
+            .collect();
+        assert!(ends.iter().all(|s| WATCH_SECONDS.contains(s)) && ends.len() > 8, "{ends:?}");
+    }
+
+    #[test]
+    fn a_reduced_form_never_accepts_whole_objects() {
+        for form in [Form::Metadata, Form::Table] {
+            for watch in [true, false] {
+                assert!(accept(&source("", form), watch).split(", ").all(|f| f.contains(";as=")));
+            }
+        }
+        assert!(uri(&source("", Form::Table), Ask::StreamingList).contains("includeObject=Metadata"));
+    }
+
+    #[test]
+    fn an_impossible_name_is_an_error() {
+        let mut source = source("", Form::Object);
+        source.namespace = Some("a b".to_owned());
+        assert!(request(&source, Ask::Watch("1")).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! How long to wait before the next try.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// The first delay after a failure, and the longest; jitter adds up to as much again.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A resource that the server refuses is asked for again after this, and so the first [`EARLY_TRIES`] times: rights are
+/// often granted, and custom resources installed, shortly after the exporter.
+const REFUSED_EARLY: Duration = Duration::from_secs(30);
+const REFUSED_LATE: Duration = Duration::from_secs(300);
+const EARLY_TRIES: u32 = 4;
+
+/// No `Retry-After` keeps us longer than this.
+const LONGEST_OBEYED: Duration = Duration::from_secs(600);
+
+/// Delays between tries, growing until something succeeds.
+#[derive(Debug)]
+pub struct Retry {
+    backoff: ExponentialBackoff,
+    failures: u32,
+    refusals: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { backoff: exponential(), failures: 0, refusals: 0 }
+    }
+}
+
+fn exponential() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST)
+        .with_max_delay(LONGEST)
+        .with_factor(2.0)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// `delay` and up to a fifth of it more, so that a fleet does not come back as one.
+fn jittered(delay: Duration) -> Duration {
+    delay.mul_f64(fastrand::f64().mul_add(0.2, 1.0))
+}
+
+impl Retry {
+    /// The delay after a failure, and at least what the server asked for.
+    pub fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let delay = self.backoff.next().unwrap_or(LONGEST);
+        retry_after.map_or(delay, |after| delay.max(jittered(after.min(LONGEST_OBEYED))))
+    }
+
+    /// The delay after the server refused the resource.
+    pub fn refused(&mut self) -> Duration {
+        self.refusals = self.refusals.saturating_add(1);
+        jittered(if self.refusals <= EARLY_TRIES { REFUSED_EARLY } else { REFUSED_LATE })
+    }
+
+    /// Whether the last failure is worth a warning: the first, second, fourth, eighth in a row.
+    pub const fn is_news(&self) -> bool {
+        self.failures.is_power_of_two()
+    }
+
+    /// Something succeeded: the next failure is the first one again.
+    pub fn succeeded(&mut self) {
+        if self.failures != 0 || self.refusals != 0 {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_a_bound_and_start_over_after_a_success() {
+        let mut retry = Retry::default();
+        let mut base = FIRST;
+        for _ in 0..12 {
+            let delay = retry.failed(None);
+            assert!(delay >= base && delay <= base * 2, "{delay:?} at {base:?}");
+            base = (base * 2).min(LONGEST);
+        }
+        retry.succeeded();
+        assert!(retry.failed(None) <= FIRST * 2);
+    }
+
+    #[test]
+    fn two_replicas_do_not_wait_alike() {
+        let delays = |mut retry: Retry| (0..8).map(|_| retry.failed(None)).collect::<Vec<_>>();
+        assert_ne!(delays(Retry::default()), delays(Retry::default()));
+    }
+
+    #[test]
+    fn the_server_may_ask_for_more_time() {
+        let mut retry = Retry::default();
+        let delay = retry.failed(Some(Duration::from_secs(20)));
+        assert!(delay >= Duration::from_secs(20) && delay <= Duration::from_secs(24), "{delay:?}");
+        assert!(retry.failed(Some(Duration::MAX)) <= LONGEST_OBEYED * 2);
+    }
+
+    #[test]
+    fn a_refused_resource_is_retried_slowly() {
+        let mut retry = Retry::default();
+        for _ in 0..EARLY_TRIES {
+            let delay = retry.refused();
+            assert!(delay >= REFUSED_EARLY && delay < REFUSED_EARLY * 2, "{delay:?}");
+        }
+        assert!(retry.refused() >= REFUSED_LATE);
+    }
+
+    #[test]
+    fn warnings_get_rarer() {
+        let mut retry = Retry::default();
+        let news: Vec<u32> = (1..=20)
+            .filter(|_| {
+                retry.failed(None);
+                retry.is_news()
+            })
+            .collect();
+        assert_eq!(news, [1, 2, 4, 8, 16]);
+    }
+}

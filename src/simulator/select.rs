@@ -1,0 +1,146 @@
+//! `fieldSelector` and `labelSelector`: which objects a request is about.
+
+use serde_json::Value;
+
+use super::error::ApiError;
+
+/// What a list or watch is about: a namespace or all, and what the selectors say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub namespace: Option<String>,
+    requirements: Vec<Requirement>,
+}
+
+#[derive(Clone, Debug)]
+struct Requirement {
+    of: Of,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Of {
+    /// A JSON pointer; a field that is missing is empty.
+    Field(&'static str),
+    Label(String),
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Is(String),
+    IsNot(String),
+    Exists,
+    ExistsNot,
+}
+
+/// The fields that may be selected by. The real server knows some more for some kinds.
+const FIELDS: [(&str, &str); 3] = [
+    ("metadata.name", "/metadata/name"),
+    ("metadata.namespace", "/metadata/namespace"),
+    ("spec.nodeName", "/spec/nodeName"),
+];
+
+impl Scope {
+    pub fn new(namespace: Option<String>, fields: &str, labels: &str, plural: &str) -> Result<Self, ApiError> {
+        let mut requirements = Vec::new();
+        for term in terms(fields) {
+            let (key, test) = parse(term);
+            if matches!(test, Test::Exists | Test::ExistsNot) {
+                return Err(ApiError::bad_request(format!("invalid selector: '{term}'; can't understand '{key}'")));
+            }
+            let field = FIELDS.iter().find(|(name, _)| *name == key && (*name != "spec.nodeName" || plural == "pods"));
+            let (_, pointer) =
+                field.ok_or_else(|| ApiError::bad_request(format!("field label not supported: {key}")))?;
+            requirements.push(Requirement { of: Of::Field(pointer), test });
+        }
+        for term in terms(labels) {
+            if term.contains(['(', ')', ' ']) {
+                return Err(ApiError::bad_request(format!("the simulator knows no sets in label selectors: '{term}'")));
+            }
+            let (key, test) = parse(term);
+            requirements.push(Requirement { of: Of::Label(key.to_owned()), test });
+        }
+        Ok(Self { namespace, requirements })
+    }
+
+    /// Whether some objects of the namespace may be left out, so that nobody can say how many remain.
+    pub const fn selects(&self) -> bool {
+        !self.requirements.is_empty()
+    }
+
+    pub fn contains(&self, object: &Value) -> bool {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        if self.namespace.as_deref().is_some_and(|wanted| text("/metadata/namespace") != Some(wanted)) {
+            return false;
+        }
+        self.requirements.iter().all(|requirement| {
+            let value = match &requirement.of {
+                Of::Field(pointer) => Some(text(pointer).unwrap_or_default()),
+                Of::Label(key) => object["metadata"]["labels"].get(key).and_then(Value::as_str),
+            };
+            match &requirement.test {
+                Test::Is(wanted) => value == Some(wanted),
+                Test::IsNot(wanted) => value != Some(wanted),
+                Test::Exists => value.is_some(),
+                Test::ExistsNot => value.is_none(),
+            }
+        })
+    }
+}
+
+fn terms(selector: &str) -> impl Iterator<Item = &str> {
+    selector.split(',').map(str::trim).filter(|term| !term.is_empty())
+}
+
+fn parse(term: &str) -> (&str, Test) {
+    if let Some((key, value)) = term.split_once("!=") {
+        (key, Test::IsNot(value.to_owned()))
+    } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+        (key, Test::Is(value.to_owned()))
+    } else if let Some(key) = term.strip_prefix('!') {
+        (key, Test::ExistsNot)
+    } else {
+        (term, Test::Exists)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn matches(fields: &str, labels: &str) -> bool {
+        let pod = json!({
+            "metadata": { "name": "web-1", "namespace": "shop", "labels": { "app": "web", "tier": "" } },
+            "spec": { "nodeName": "node-1" },
+        });
+        Scope::new(None, fields, labels, "pods").expect("valid selectors").contains(&pod)
+    }
+
+    #[test]
+    fn fields_are_equal_or_not() {
+        assert!(matches("", ""));
+        assert!(matches("metadata.name=web-1,spec.nodeName==node-1", ""));
+        assert!(matches("metadata.namespace!=kube-system", ""));
+        assert!(!matches("spec.nodeName=", ""));
+        assert!(!matches("metadata.namespace!=shop", ""));
+    }
+
+    #[test]
+    fn labels_are_equal_or_there() {
+        assert!(matches("", "app=web,tier,!canary,canary!=yes"));
+        assert!(!matches("", "app=db"));
+        assert!(!matches("", "!app"));
+        assert!(!matches("", "canary"));
+    }
+
+    #[test]
+    fn what_cannot_be_selected_by_is_refused() {
+        for (fields, labels, plural) in
+            [("spec.replicas=1", "", "pods"), ("spec.nodeName=a", "", "services"), ("metadata.name", "", "pods")]
+        {
+            let error = Scope::new(None, fields, labels, plural).expect_err(fields);
+            assert_eq!(error.code, 400);
+        }
+        assert!(Scope::new(None, "", "app in (a,b)", "pods").is_err());
+    }
+}

@@ -1,0 +1,238 @@
+//! How a source learns of everything: streaming lists, pages, and what it does when it cannot.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kube_state_fleet::sharding::{Hasher, Ranges};
+use tokio::time::{Instant, sleep};
+
+use crate::wire::{bookmark, event, list, object, pod};
+use crate::{pods, start, value};
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_goes_on_as_a_watch() {
+    let mut run = start(pods());
+    let call = run.server.streaming_list().await;
+    assert!(call.accept.starts_with("application/vnd.kubernetes.protobuf,"), "{}", call.accept);
+    assert!(call.uri.starts_with("/api/v1/pods?"));
+    let stream = call.protobuf();
+    stream.send(pod("ADDED", "a", 7)).send(pod("ADDED", "b", 5));
+    run.tells(&["init", "apply a 7", "apply b 5"]).await;
+    assert!(!run.status.settled.load(Ordering::Relaxed));
+    stream.send(bookmark(9, true));
+    run.tells(&["done 9"]).await;
+    assert!(run.status.settled.load(Ordering::Relaxed));
+    stream.send(pod("MODIFIED", "a", 10)).send(pod("DELETED", "b", 11));
+    run.tells(&["apply a 10", "delete b 11"]).await;
+    assert_eq!((value(&run.status.watches), value(&run.status.lists)), (1, 0));
+    assert_eq!((value(&run.status.applied), value(&run.status.deleted), value(&run.status.listed_objects)), (3, 1, 2));
+    assert!(value(&run.status.last_event) > 1_700_000_000);
+    drop(stream);
+    run.server.watch("11").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_may_be_cut_anywhere() {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    let bytes = [pod("ADDED", "a", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat();
+    for byte in bytes.chunks(1) {
+        stream.send(byte.to_vec());
+    }
+    run.tells(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_a_streaming_list_is_asked_for_pages() {
+    for status in [400, 422] {
+        let mut run = start(pods());
+        run.server.streaming_list().await.refuse(status);
+        let call = run.server.page(None).await;
+        assert_eq!(call.parameter("limit").as_deref(), Some("500"));
+        assert_eq!(call.parameter("resourceVersion"), None);
+        call.protobuf().send(list("PodList", 20, "more", &[object("a", 7), object("b", 8)]));
+        run.tells(&["init", "apply a 7", "apply b 8"]).await;
+        run.server.page(Some("more")).await.protobuf().send(list("PodList", 20, "", &[object("c", 9)]));
+        run.tells(&["apply c 9", "done 20"]).await;
+        run.server.watch("20").await.refuse(410);
+        // It is not asked for one again.
+        run.server.page(None).await;
+        assert_eq!((value(&run.status.watches), value(&run.status.lists), value(&run.status.list_errors)), (0, 1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ignores_the_wish_for_a_streaming_list_is_asked_for_pages() {
+    // It sends a plain bookmark, or ends the watch, or says nothing more.
+    for how in 0..3 {
+        let mut run = start(pods());
+        let stream = run.server.streaming_list().await.protobuf();
+        stream.send(pod("ADDED", "a", 7));
+        let mut held = None;
+        match how {
+            0 => drop(stream.send(bookmark(9, false))),
+            1 => drop(stream),
+            _ => held = Some(stream),
+        }
+        run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
+        run.tells(&["init", "apply a 7", "init", "apply a 7", "done 20"]).await;
+        run.server.watch("20").await;
+        drop(held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_expired_leads_to_a_list_in_one_piece() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    run.server.page(None).await.protobuf().send(list("PodList", 20, "more", &[object("a", 7)]));
+    run.server.page(Some("more")).await.refuse(410);
+    let call = run.server.page(None).await;
+    assert_eq!(call.parameter("limit"), None);
+    call.protobuf().send(list("PodList", 30, "", &[object("b", 8)]));
+    run.tells(&["init", "apply a 7", "init", "apply b 8", "done 30"]).await;
+    assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_breaks_off_is_made_again() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    let whole = list("PodList", 20, "", &[object("a", 7), object("b", 8)]);
+    run.server.page(None).await.protobuf().send(whole[..whole.len() - 20].to_vec());
+    let broken = run.server.page(None).await.protobuf();
+    broken.send(whole[..whole.len() - 20].to_vec());
+    run.tells(&["init", "apply a 7", "init", "apply a 7"]).await;
+    broken.break_off();
+    run.server.page(None).await.protobuf().send(whole);
+    run.tells(&["init", "apply a 7", "apply b 8", "done 20"]).await;
+    assert_eq!(value(&run.status.list_errors), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_a_byte_is_dropped() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    let since = Instant::now();
+    let silent = run.server.page(None).await.protobuf();
+    let call = run.server.page(None).await;
+    assert!(silent.is_dropped());
+    assert!(since.elapsed() >= Duration::from_secs(150) && since.elapsed() < Duration::from_secs(152));
+    // A server that does not even answer is dropped, too.
+    let since = Instant::now();
+    let again = run.server.page(None).await;
+    assert!(since.elapsed() >= Duration::from_secs(150) && since.elapsed() < Duration::from_secs(153));
+    drop((call, again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_is_asked_at_growing_and_uneven_intervals() {
+    let mut run = start(pods());
+    let mut delays = Vec::new();
+    run.server.call().await.hang_up();
+    for _ in 0..10 {
+        let since = Instant::now();
+        run.server.streaming_list().await.hang_up();
+        delays.push(since.elapsed());
+    }
+    assert!(delays[0] < Duration::from_secs(1), "{delays:?}");
+    assert!(delays.iter().all(|d| *d <= Duration::from_secs(61)), "{delays:?}");
+    assert!(delays[9] >= Duration::from_secs(30), "{delays:?}");
+    assert!(delays.iter().any(|d| d.as_millis() % 250 > 1), "{delays:?}");
+    let stream = run.server.streaming_list().await.protobuf();
+    assert_eq!(value(&run.status.watch_errors), 11);
+    assert!(!run.status.settled.load(Ordering::Relaxed));
+    stream.send(bookmark(9, true));
+    run.tells(&["init", "done 9"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+    let mut run = start(pods());
+    run.server.call().await.answer(429, "application/json", &[("retry-after", "20")]);
+    let since = Instant::now();
+    run.server.streaming_list().await;
+    assert!(since.elapsed() >= Duration::from_secs(20) && since.elapsed() <= Duration::from_secs(25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_settles_and_is_asked_for_again_slowly() {
+    for status in [403, 404, 405] {
+        let mut run = start(pods());
+        run.server.streaming_list().await.refuse(status);
+        sleep(Duration::from_millis(1)).await;
+        assert!(run.status.settled.load(Ordering::Relaxed));
+        assert_eq!(value(&run.status.refused), u64::from(status));
+        run.server.quiet(Duration::from_secs(29)).await;
+        for _ in 0..4 {
+            run.server.streaming_list().await.refuse(status);
+        }
+        sleep(Duration::from_millis(1)).await;
+        run.server.quiet(Duration::from_secs(299)).await;
+        run.server.streaming_list().await.protobuf().send(pod("ADDED", "a", 7)).send(bookmark(9, true));
+        run.tells(&["init", "apply a 7", "done 9"]).await;
+        assert_eq!(value(&run.status.refused), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_objects_in_the_ranges_are_handed_over() {
+    let [mine, other] = ["mine", "other"].map(|uid| u128::from(Hasher::default().hash(uid)));
+    let mut source = pods();
+    let ranges = Arc::new(ArcSwap::from_pointee(Ranges::from_parts([(mine, mine + 1)])));
+    source.ranges = Arc::clone(&ranges);
+    let mut run = start(source);
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "mine", 7), pod("ADDED", "other", 8), bookmark(9, true)].concat());
+    run.tells(&["init", "apply mine 7", "done 9"]).await;
+    stream.send([pod("DELETED", "other", 10), pod("DELETED", "mine", 11)].concat());
+    run.tells(&["delete mine 11"]).await;
+    assert_eq!((value(&run.status.foreign), value(&run.status.listed_objects)), (2, 2));
+    // The ranges may change while it runs.
+    ranges.store(Arc::new(Ranges::from_parts([(other, other + 1)])));
+    stream.send([pod("ADDED", "mine", 12), pod("ADDED", "other", 13)].concat());
+    run.tells(&["apply other 13"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
+    let mine = u128::from(Hasher::default().hash("mine"));
+    let mut source = pods();
+    source.object_limit = 2;
+    source.use_cache = true;
+    source.ranges = Arc::new(ArcSwap::from_pointee(Ranges::from_parts([(mine, mine + 1)])));
+    let mut run = start(source);
+    let call = run.server.page(None).await;
+    assert_eq!(call.parameter("limit").as_deref(), Some("2"));
+    assert_eq!(call.parameter("resourceVersion").as_deref(), Some("0"));
+    // A list from the cache may ignore the limit.
+    let items = [object("other", 1), object("mine", 2), object("third", 3)];
+    call.protobuf().send(list("PodList", 20, "more", &items));
+    run.tells(&["init", "apply mine 2", "done 20"]).await;
+    assert_eq!((value(&run.status.listed_objects), value(&run.status.foreign)), (2, 1));
+    let stream = run.server.watch("20").await.protobuf();
+    // Full: nothing may be added, what is known may change.
+    stream.send([pod("DELETED", "third", 21), pod("DELETED", "mine", 21)].concat());
+    stream.send([pod("ADDED", "fourth", 22), pod("ADDED", "mine", 23)].concat());
+    run.tells(&["delete mine 21"]).await;
+    run.tells_nothing().await;
+    stream.send([pod("DELETED", "other", 24), pod("MODIFIED", "mine", 25), pod("MODIFIED", "mine", 26)].concat());
+    run.tells(&["apply mine 25", "apply mine 26"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_that_do_not_decode_are_counted_and_kept() {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    let broken = event("ADDED", "Pod", b"\x0a\x7f");
+    stream.send(
+        [pod("ADDED", "bad-1", 7), broken, pod("DELETED", "", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat(),
+    );
+    run.tells(&["init", "keep bad-1", "apply b 8", "done 9"]).await;
+    assert_eq!(value(&run.status.undecodable), 3);
+    // Its deletion needs nothing but metadata.
+    stream.send(pod("DELETED", "bad-1", 10));
+    run.tells(&["delete bad-1 10"]).await;
+}

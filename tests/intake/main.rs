@@ -1,0 +1,138 @@
+//! The life of a source against a scripted API server, on a paused clock.
+
+mod forms;
+mod lists;
+mod server;
+mod watches;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kube_state_fleet::collectors::Form;
+use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Item, Sink, Source, Status};
+use kube_state_fleet::sharding::{Hasher, Ranges};
+use server::Server;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Writes down what a source tells it. Objects whose UID starts with `bad` do not decode.
+struct Recorder(mpsc::UnboundedSender<String>);
+
+impl Sink for Recorder {
+    fn init(&mut self) {
+        let _ = self.0.send("init".to_owned());
+    }
+
+    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
+        if item.uid.starts_with("bad") {
+            return Err(DecodeError::Protobuf("bad".to_owned()));
+        }
+        assert_eq!(item.hash, Hasher::default().hash(item.uid));
+        if item.encoding == Encoding::Json {
+            serde_json::from_slice::<serde_json::Value>(item.bytes).expect("the object alone");
+        }
+        let table_type = item.table_type.map(|t| format!(" {t}")).unwrap_or_default();
+        let _ = self.0.send(format!("apply {} {}{table_type}", item.uid, item.version));
+        Ok(())
+    }
+
+    fn keep(&mut self, uid: &str) {
+        let _ = self.0.send(format!("keep {uid}"));
+    }
+
+    fn delete(&mut self, uid: &str, hash: u64, version: u64) {
+        assert_eq!(hash, Hasher::default().hash(uid));
+        let _ = self.0.send(format!("delete {uid} {version}"));
+    }
+
+    fn init_done(&mut self, version: u64) {
+        let _ = self.0.send(format!("done {version}"));
+    }
+}
+
+/// A running source, and what can be seen of it.
+struct Run {
+    server: Server,
+    told: mpsc::UnboundedReceiver<String>,
+    status: Arc<Status>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A source of pods in all namespaces.
+fn pods() -> Source {
+    Source {
+        endpoint: Endpoint {
+            group: String::new(),
+            version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            plural: "pods".to_owned(),
+            namespaced: true,
+            form: Form::Object,
+            protobuf: true,
+        },
+        namespace: None,
+        field_selector: String::new(),
+        ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
+        hasher: Hasher::default(),
+        use_cache: false,
+        object_limit: 0,
+    }
+}
+
+/// Starts a source.
+fn start(source: Source) -> Run {
+    let (server, client) = Server::new();
+    let (tell, told) = mpsc::unbounded_channel();
+    let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
+    let task = tokio::spawn(intake::run(client, source, Box::new(Recorder(tell)), Arc::clone(&status), stop.clone()));
+    Run { server, told, status, stop, task }
+}
+
+impl Run {
+    /// The next things that the sink is told are these.
+    async fn tells(&mut self, expected: &[&str]) {
+        for expected in expected {
+            let told = timeout(Duration::from_secs(1000), self.told.recv()).await;
+            assert_eq!(told.expect("something in time").expect("a source").as_str(), *expected);
+        }
+    }
+
+    /// The sink is told nothing for now.
+    async fn tells_nothing(&mut self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(self.told.try_recv().is_err());
+    }
+}
+
+fn value(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_ends_promptly_when_it_is_told_to() {
+    // While it waits for an answer, while it reads one, and while it waits to try again.
+    for at in 0..3 {
+        let mut run = start(pods());
+        let call = run.server.call().await;
+        let pieces = match at {
+            0 => None,
+            1 => Some(call.protobuf()),
+            _ => {
+                call.refuse(403);
+                None
+            }
+        };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let before = tokio::time::Instant::now();
+        run.stop.cancel();
+        run.task.await.unwrap();
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        assert!(pieces.is_none_or(|p| p.is_dropped()));
+    }
+}

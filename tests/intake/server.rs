@@ -1,0 +1,149 @@
+//! A scripted API server: each request waits until the test answers it, each body is written by the test piece by piece.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::mpsc as stream;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use kube::client::Body;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+type Piece = Result<Frame<Bytes>, std::io::Error>;
+type Answer = Response<StreamBody<stream::UnboundedReceiver<Piece>>>;
+
+/// Longer than any pause of the code under test; on a paused clock it costs nothing.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The test's side.
+pub struct Server(mpsc::UnboundedReceiver<Call>);
+
+/// A request that waits for its answer.
+pub struct Call {
+    /// Path and query.
+    pub uri: String,
+    /// The header `Accept`.
+    pub accept: String,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// The body of an answer; it ends when this is dropped.
+pub struct Pieces(stream::UnboundedSender<Piece>);
+
+impl Server {
+    /// A server, and a client of it.
+    pub fn new() -> (Self, kube::Client) {
+        let (calls, served) = mpsc::unbounded_channel();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let calls = calls.clone();
+            async move {
+                let (reply, answer) = oneshot::channel();
+                let accept = request.headers()[http::header::ACCEPT].to_str().unwrap().to_owned();
+                let _ = calls.send(Call { uri: request.uri().to_string(), accept, reply });
+                answer.await.map_err(|_| std::io::Error::other("connection refused"))
+            }
+        });
+        (Self(served), kube::Client::new(service, "default"))
+    }
+
+    /// The next request.
+    pub async fn call(&mut self) -> Call {
+        timeout(LONG, self.0.recv()).await.expect("a request in time").expect("a client")
+    }
+
+    /// The next request, which must be a streaming list.
+    pub async fn streaming_list(&mut self) -> Call {
+        let call = self.call().await;
+        assert_eq!(call.parameter("sendInitialEvents").as_deref(), Some("true"), "{}", call.uri);
+        assert_eq!(call.parameter("resourceVersionMatch").as_deref(), Some("NotOlderThan"));
+        assert_eq!(call.parameter("allowWatchBookmarks").as_deref(), Some("true"));
+        call
+    }
+
+    /// The next request, which must be a page that starts at `from`.
+    pub async fn page(&mut self, from: Option<&str>) -> Call {
+        let call = self.call().await;
+        assert_eq!(call.parameter("watch"), None, "{}", call.uri);
+        assert_eq!(call.parameter("continue").as_deref(), from, "{}", call.uri);
+        call
+    }
+
+    /// The next request, which must be a watch from `version` on.
+    pub async fn watch(&mut self, version: &str) -> Call {
+        let call = self.call().await;
+        assert_eq!(call.parameter("watch").as_deref(), Some("1"), "{}", call.uri);
+        assert_eq!(call.parameter("sendInitialEvents"), None, "{}", call.uri);
+        assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
+        assert_eq!(call.parameter("allowWatchBookmarks").as_deref(), Some("true"));
+        call
+    }
+
+    /// Asserts that nothing is asked for in the next `time`.
+    pub async fn quiet(&mut self, time: Duration) {
+        if let Ok(call) = timeout(time, self.0.recv()).await {
+            panic!("unexpected {}", call.map(|c| c.uri).unwrap_or_default());
+        }
+    }
+}
+
+impl Call {
+    /// A parameter of the query.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let (_, query) = self.uri.split_once('?')?;
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Answers with a head, the body follows.
+    pub fn answer(self, status: u16, content_type: &str, headers: &[(&str, &str)]) -> Pieces {
+        let (pieces, body) = stream::unbounded();
+        let mut response = Response::builder().status(status).header("content-type", content_type);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let _ = self.reply.send(response.body(StreamBody::new(body)).unwrap());
+        Pieces(pieces)
+    }
+
+    /// 200, JSON.
+    pub fn json(self) -> Pieces {
+        self.answer(200, "application/json", &[])
+    }
+
+    /// 200, protobuf.
+    pub fn protobuf(self) -> Pieces {
+        self.answer(200, "application/vnd.kubernetes.protobuf;stream=watch", &[])
+    }
+
+    /// A whole answer of an error.
+    pub fn refuse(self, status: u16) {
+        let message = format!(r#"{{"kind":"Status","code":{status},"message":"no because {status}"}}"#);
+        self.answer(status, "application/json", &[]).send(message);
+    }
+
+    /// No answer: the connection breaks.
+    pub fn hang_up(self) -> Result<(), Infallible> {
+        drop(self.reply);
+        Ok(())
+    }
+}
+
+impl Pieces {
+    /// Sends a piece.
+    pub fn send(&self, bytes: impl Into<Bytes>) -> &Self {
+        let _ = self.0.unbounded_send(Ok(Frame::data(bytes.into())));
+        self
+    }
+
+    /// Breaks the connection.
+    pub fn break_off(self) {
+        let _ = self.0.unbounded_send(Err(std::io::Error::other("connection reset")));
+    }
+
+    /// Whether the client gave the answer up.
+    pub fn is_dropped(&self) -> bool {
+        self.0.is_closed()
+    }
+}

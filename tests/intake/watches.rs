@@ -1,0 +1,129 @@
+//! How a source stays up to date: resuming, listing again, dead connections.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::server::Pieces;
+use crate::wire::{bookmark, error, list, object, pod};
+use crate::{Run, pods, start, value};
+
+/// A source that knows `a` and `b` as of version 9, and its watch.
+async fn loaded() -> (Run, Pieces) {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "a", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+    (run, stream)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_is_resumed_where_it_was() {
+    let (mut run, stream) = loaded().await;
+    stream.send(pod("MODIFIED", "a", 12)).send(bookmark(15, false));
+    run.tells(&["apply a 12"]).await;
+    drop(stream);
+    let since = Instant::now();
+    let call = run.server.watch("15").await;
+    assert!(since.elapsed() < Duration::from_millis(10), "a normal end is no reason to wait");
+    let seconds: u32 = call.parameter("timeoutSeconds").unwrap().parse().unwrap();
+    assert!((290..=590).contains(&seconds));
+    call.protobuf().send(pod("MODIFIED", "a", 16));
+    run.tells(&["apply a 16"]).await;
+    run.server.watch("16").await;
+    assert_eq!((value(&run.status.watches), value(&run.status.watch_errors)), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_off_is_resumed_after_a_pause() {
+    let (mut run, stream) = loaded().await;
+    stream.break_off();
+    let since = Instant::now();
+    run.server.watch("9").await;
+    assert!(since.elapsed() >= Duration::from_millis(250) && since.elapsed() <= Duration::from_millis(501));
+    assert_eq!(value(&run.status.watch_errors), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_each_watch_at_once_is_not_asked_in_a_loop() {
+    let (mut run, stream) = loaded().await;
+    drop(stream);
+    let since = Instant::now();
+    for _ in 0..10 {
+        drop(run.server.watch("9").await.protobuf());
+    }
+    assert!(since.elapsed() > Duration::from_secs(30), "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_listed_again_while_the_old_state_is_served() {
+    for by_event in [true, false] {
+        let (mut run, stream) = loaded().await;
+        if by_event {
+            stream.send(error(410_u16.wrapping_sub(256) as u8));
+        } else {
+            drop(stream);
+            run.server.watch("9").await.refuse(410);
+        }
+        let stream = run.server.streaming_list().await.protobuf();
+        run.tells(&["init"]).await;
+        run.tells_nothing().await;
+        stream.send([pod("ADDED", "b", 20), pod("ADDED", "c", 21), bookmark(30, true)].concat());
+        run.tells(&["apply b 20", "apply c 21", "done 30"]).await;
+        assert_eq!(value(&run.status.watch_errors), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_are_too_old_at_once_are_not_made_in_a_loop() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    let since = Instant::now();
+    for _ in 0..10 {
+        run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
+        run.server.watch("20").await.refuse(410);
+    }
+    assert!(since.elapsed() > Duration::from_secs(30), "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_error_event_leads_to_a_resumed_watch() {
+    let (mut run, stream) = loaded().await;
+    // 500
+    stream.send(error(244));
+    run.server.watch("9").await;
+    assert_eq!(value(&run.status.watch_errors), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_is_opened_again() {
+    let (mut run, stream) = loaded().await;
+    let since = Instant::now();
+    sleep(Duration::from_secs(100)).await;
+    stream.send(bookmark(11, false));
+    run.server.watch("11").await;
+    assert!(stream.is_dropped());
+    assert_eq!(since.elapsed().as_secs(), 250);
+    assert_eq!(value(&run.status.watch_errors), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_is_no_frame_ends_the_watch_and_not_the_source() {
+    let (mut run, stream) = loaded().await;
+    stream.send(vec![0xff; 9]);
+    run.server.watch("9").await.protobuf().send(pod("ADDED", "c", 10));
+    run.tells(&["apply c 10"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_refused_later_keeps_what_is_known() {
+    let (mut run, stream) = loaded().await;
+    drop(stream);
+    run.server.watch("9").await.refuse(403);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(value(&run.status.refused), 403);
+    run.tells_nothing().await;
+    run.server.watch("9").await.protobuf().send(pod("ADDED", "c", 10));
+    run.tells(&["apply c 10"]).await;
+    assert_eq!(value(&run.status.refused), 0);
+}
