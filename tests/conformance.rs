@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Block, Format, Selection, Store, Uid};
+use kube_state_fleet::intake::decode_object;
 use serde::Deserialize;
 
 /// One line of the corpus.
@@ -24,8 +25,7 @@ struct Case {
 fn filter(keys: &Option<Vec<String>>) -> KeyFilter {
     match keys {
         None => KeyFilter::None,
-        Some(keys) if keys == &["*"] => KeyFilter::All,
-        Some(keys) => KeyFilter::Keys(keys.clone()),
+        Some(keys) => KeyFilter::from_keys(keys),
     }
 }
 
@@ -81,7 +81,7 @@ impl Visitor for Check {
             return;
         }
         for case in corpus(resource) {
-            let object: R::Object = serde_json::from_value(case.object.clone()).expect("a corpus object parses");
+            let object = decode_object::<R::Object, _>(&case.object, R::FORM).expect("a corpus object parses");
             let collector = Collector::<R>::new(|_| true, filter(&case.labels), filter(&case.annotations));
             let mut actual = series(&collector.headers(), collector.collect(&object));
             let mut expected: Vec<_> = case.expect.iter().map(|line| sample(line)).collect();

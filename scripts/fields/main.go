@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
 	"reflect"
@@ -256,7 +257,7 @@ func kind(t reflect.Type, name string) string {
 			return "Bytes"
 		}
 	case reflect.Struct:
-		if t.NumField() == 0 || t.Field(0).Tag.Get("json") != "" {
+		if !reflect.PointerTo(t).Implements(reflect.TypeFor[json.Marshaler]()) {
 			return "Message"
 		}
 	}

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
+use super::common::{created, exists, metadata_resource_version, name, namespace};
 use super::{Family, Form, Identity, Resource};
-use crate::exposition::Samples;
 
 /// The resource `configmaps`.
 pub struct ConfigMaps;
@@ -16,7 +16,7 @@ impl Resource for ConfigMaps {
     const FAMILIES: &'static [Family<ConfigMap>] = &[
         Family::annotations("kube_configmap_annotations", "Annotations of a ConfigMap, as far as they are allowed."),
         Family::labels("kube_configmap_labels", "Labels of a ConfigMap, as far as they are allowed.").stable(),
-        Family::gauge("kube_configmap_info", "A ConfigMap exists.", info).stable(),
+        Family::gauge("kube_configmap_info", "A ConfigMap exists.", exists).stable(),
         Family::gauge("kube_configmap_created", "When the ConfigMap was created, in Unix seconds.", created).stable(),
         Family::gauge(
             "kube_configmap_metadata_resource_version",
@@ -26,25 +26,6 @@ impl Resource for ConfigMaps {
     ];
 
     fn identity(map: &ConfigMap) -> Identity<'_> {
-        vec![
-            ("namespace", map.metadata.namespace.as_deref().unwrap_or_default()),
-            ("configmap", map.metadata.name.as_deref().unwrap_or_default()),
-        ]
-    }
-}
-
-fn info(_: &ConfigMap, samples: &mut Samples) {
-    samples.sample(&[], 1.0);
-}
-
-fn created(map: &ConfigMap, samples: &mut Samples) {
-    if let Some(time) = &map.metadata.creation_timestamp {
-        samples.sample(&[], time.0.as_second() as f64);
-    }
-}
-
-fn metadata_resource_version(map: &ConfigMap, samples: &mut Samples) {
-    if let Some(version) = map.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()) {
-        samples.sample(&[], version);
+        vec![("namespace", namespace(map)), ("configmap", name(map))]
     }
 }

@@ -1,6 +1,11 @@
 //! Labels and annotations of objects as labels of series: which keys may be shown, and under which name.
+//!
+//! A key becomes a label name by upstream's rules: what Prometheus does not allow is `_`, camel case is snake case, and
+//! keys that end up with the same name are told apart by `_conflict1`, `_conflict2` and so on, in the order of the keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::exposition::Samples;
 
@@ -12,11 +17,183 @@ pub enum KeyFilter {
     None,
     /// `[*]`.
     All,
-    /// The named ones.
+    /// The named ones; a `*` within a name stands for any text.
     Keys(Vec<String>),
+}
+
+impl KeyFilter {
+    /// The filter for the keys that an allowlist names, as they are written between its brackets.
+    ///
+    /// `*` counts in the first place only. A key with more than one `*` is no key upstream either: it lets nothing
+    /// through, rather than more than was meant.
+    pub fn from_keys<S: AsRef<str>>(keys: impl IntoIterator<Item = S>) -> Self {
+        let mut named = Vec::new();
+        let mut empty = true;
+        for key in keys {
+            match key.as_ref().trim() {
+                "*" if empty => return Self::All,
+                "*" => {}
+                key if key.matches('*').count() > 1 => {}
+                key => named.push(key.to_owned()),
+            }
+            empty = false;
+        }
+        // NB: keys that let nothing through still give a series without them; only an empty entry counts as none.
+        if empty { Self::None } else { Self::Keys(named) }
+    }
+
+    fn allows(&self, key: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Keys(keys) => keys.iter().any(|pattern| match pattern.split_once('*') {
+                None => pattern == key,
+                Some((head, tail)) => key.strip_prefix(head).is_some_and(|rest| rest.ends_with(tail)),
+            }),
+        }
+    }
 }
 
 /// Emits one series with the keys that `filter` lets through, each as `prefix_` and its sanitised name.
 pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &KeyFilter, samples: &mut Samples) {
-    let _ = (prefix, pairs, filter, samples);
+    if *filter == KeyFilter::None {
+        return;
+    }
+    let allowed = pairs.into_iter().flatten().filter(|(key, _)| filter.allows(key));
+    emit_pairs(prefix, allowed, &[], samples);
+}
+
+/// Emits one series with the labels `first` and then all of `pairs`, each as `prefix_` and its sanitised key.
+/// `pairs` come in the order of their keys.
+pub fn emit_pairs<'a>(
+    prefix: &str,
+    pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
+    first: &[(&str, &str)],
+    samples: &mut Samples,
+) {
+    let mut named: Vec<(String, &str)> =
+        pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value.as_str())).collect();
+    number_conflicts(&mut named);
+    let mut labels = Vec::with_capacity(first.len() + named.len());
+    labels.extend_from_slice(first);
+    labels.extend(named.iter().map(|(name, value)| (name.as_str(), *value)));
+    samples.sample(&labels, 1.0);
+}
+
+/// `text` with `_` for every character that a label name may not have; borrowed when there is none.
+pub fn sanitise(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(is_allowed) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if c.is_ascii() && is_allowed(c as u8) { c } else { '_' }).collect())
+}
+
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// `prefix_` and the sanitised key in snake case: an upper-case letter after a lower-case one or a digit starts a word.
+fn label_name(prefix: &str, key: &str) -> String {
+    let mut name = String::with_capacity(prefix.len() + key.len() + 4);
+    name.push_str(prefix);
+    name.push('_');
+    let mut in_word = false;
+    for c in key.chars() {
+        if c.is_ascii_uppercase() && in_word {
+            name.push('_');
+        }
+        name.push(if c.is_ascii() && is_allowed(c as u8) { c.to_ascii_lowercase() } else { '_' });
+        in_word = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    name
+}
+
+/// Gives each of several equal names its number.
+fn number_conflicts(named: &mut [(String, &str)]) {
+    let mut order: Vec<usize> = (0..named.len()).collect();
+    // The sort is stable, so that equal names keep the order of their keys.
+    order.sort_by(|&a, &b| named[a].0.cmp(&named[b].0));
+    let mut rest = order.as_slice();
+    while let [first, ..] = rest {
+        let same = rest.iter().take_while(|&&other| named[other].0 == named[*first].0).count();
+        let (conflicting, after) = rest.split_at(same);
+        if same > 1 {
+            for (number, &place) in (1..).zip(conflicting) {
+                // Writing to a String cannot fail.
+                let _ = write!(named[place].0, "_conflict{number}");
+            }
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(keys: &[&str]) -> Vec<String> {
+        let mut named: Vec<_> = keys.iter().map(|key| (label_name("label", key), "")).collect();
+        number_conflicts(&mut named);
+        named.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_key_becomes_a_snake_case_label_name() {
+        for (key, name) in [
+            ("app", "label_app"),
+            ("app.kubernetes.io/name", "label_app_kubernetes_io_name"),
+            ("camelCaseKey", "label_camel_case_key"),
+            ("HTTPServer", "label_httpserver"),
+            ("v1Beta", "label_v1_beta"),
+            ("ünïcode", "label__n_code"),
+            ("x__y", "label_x__y"),
+            ("1starts-with-digit", "label_1starts_with_digit"),
+            ("", "label_"),
+        ] {
+            assert_eq!(names(&[key]), [name]);
+        }
+    }
+
+    #[test]
+    fn names_that_collide_are_numbered_in_the_order_of_their_keys() {
+        assert_eq!(
+            names(&["a", "a-b", "a.b", "a/b", "b"]),
+            ["label_a", "label_a_b_conflict1", "label_a_b_conflict2", "label_a_b_conflict3", "label_b"]
+        );
+    }
+
+    #[test]
+    fn a_star_first_lets_all_through_and_one_within_a_key_stands_for_any_text() {
+        assert_eq!(KeyFilter::from_keys(["*", "app"]), KeyFilter::All);
+        assert_eq!(KeyFilter::from_keys::<&str>([]), KeyFilter::None);
+        assert_eq!(KeyFilter::from_keys(["*key*", "*"]), KeyFilter::Keys(vec![]));
+        let filter = KeyFilter::from_keys(["prometheus.io/*", " note", "a*z", "*", "*key*"]);
+        for key in ["prometheus.io/", "prometheus.io/scrape", "note", "az", "abcz"] {
+            assert!(filter.allows(key), "{key}");
+        }
+        for key in ["prometheus", "notes", "a", "z", "monkeys", "a*", ""] {
+            assert!(!filter.allows(key), "{key}");
+        }
+        assert!(!KeyFilter::from_keys(["aba*ba"]).allows("aba"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_label_name_is_one_that_prometheus_takes(keys in proptest::collection::btree_set(".*", 0..8)) {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            for name in names(&keys) {
+                prop_assert!(name.starts_with("label_"));
+                prop_assert!(name.bytes().all(is_allowed));
+            }
+        }
+
+        #[test]
+        fn a_sanitised_text_has_as_many_characters_and_is_left_alone(text in ".*") {
+            let clean = sanitise(&text).into_owned();
+            prop_assert_eq!(clean.len(), text.chars().count());
+            prop_assert_eq!(sanitise(&clean), clean.as_str());
+        }
+    }
 }

@@ -4,8 +4,51 @@
 //! driver that turns an object into a [`Block`] ([`Collector`]).
 //! May not know kube clients, clocks, I/O, or where an object came from.
 
+mod certificatesigningrequest;
+mod clusterrole;
+mod clusterrolebinding;
+pub mod common;
 mod configmap;
+mod cronjob;
+mod daemonset;
+mod deployment;
+mod endpoints;
+mod endpointslice;
+mod horizontalpodautoscaler;
+mod ingress;
+mod ingressclass;
+mod job;
 pub mod labels;
+mod lease;
+mod limitrange;
+mod mutatingadmissionpolicy;
+mod mutatingadmissionpolicybinding;
+mod mutatingwebhookconfiguration;
+mod namespace;
+mod networkpolicy;
+mod node;
+mod persistentvolume;
+mod persistentvolumeclaim;
+mod pod;
+mod poddisruptionbudget;
+pub mod quantity;
+mod replicaset;
+mod replicationcontroller;
+mod resourcequota;
+mod resources;
+mod role;
+mod rolebinding;
+pub mod schedule;
+mod secret;
+mod service;
+mod serviceaccount;
+mod statefulset;
+mod states;
+mod storageclass;
+mod validatingadmissionpolicy;
+mod validatingadmissionpolicybinding;
+mod validatingwebhookconfiguration;
+mod volumeattachment;
 
 use k8s_openapi::Metadata;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -145,7 +188,47 @@ macro_rules! resources {
     };
 }
 
-resources![configmap::ConfigMaps];
+resources![
+    certificatesigningrequest::CertificateSigningRequests,
+    clusterrolebinding::ClusterRoleBindings,
+    clusterrole::ClusterRoles,
+    configmap::ConfigMaps,
+    cronjob::CronJobs,
+    daemonset::DaemonSets,
+    deployment::Deployments,
+    endpoints::EndpointsResource,
+    endpointslice::EndpointSlices,
+    horizontalpodautoscaler::HorizontalPodAutoscalers,
+    ingressclass::IngressClasses,
+    ingress::Ingresses,
+    job::Jobs,
+    lease::Leases,
+    limitrange::LimitRanges,
+    mutatingadmissionpolicy::MutatingAdmissionPolicies,
+    mutatingadmissionpolicybinding::MutatingAdmissionPolicyBindings,
+    mutatingwebhookconfiguration::MutatingWebhookConfigurations,
+    namespace::Namespaces,
+    networkpolicy::NetworkPolicies,
+    node::Nodes,
+    persistentvolumeclaim::PersistentVolumeClaims,
+    persistentvolume::PersistentVolumes,
+    poddisruptionbudget::PodDisruptionBudgets,
+    pod::Pods,
+    replicaset::ReplicaSets,
+    replicationcontroller::ReplicationControllers,
+    resourcequota::ResourceQuotas,
+    rolebinding::RoleBindings,
+    role::Roles,
+    secret::Secrets,
+    serviceaccount::ServiceAccounts,
+    service::Services,
+    statefulset::StatefulSets,
+    storageclass::StorageClasses,
+    validatingadmissionpolicy::ValidatingAdmissionPolicies,
+    validatingadmissionpolicybinding::ValidatingAdmissionPolicyBindings,
+    validatingwebhookconfiguration::ValidatingWebhookConfigurations,
+    volumeattachment::VolumeAttachments,
+];
 
 /// The plural by which flags, paths and metrics call a resource.
 pub fn name<R: Resource>() -> &'static str {

@@ -1,8 +1,108 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `docs`.
+//! What the binary does: `run` (the default), `render`, `docs`, `version`.
+//!
+//! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
+//! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
 
+mod cli;
+mod docs;
+mod render;
+mod run;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Reads the command line and does what it says.
+use clap::error::ErrorKind;
+
+use crate::settings::{Environment, Flags, Settings, SettingsError, Warning};
+use cli::{Command, Invocation};
+
+/// What a command line that cannot be followed ends with.
+const USAGE: u8 = 2;
+/// What input that cannot be read ends with.
+const FAILURE: u8 = 1;
+
+/// Does what the command line of this process says.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    execute(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr())
+}
+
+/// Does what the command line `args`, program name first, says.
+pub fn execute(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let invocation = match cli::read(args) {
+        Ok(invocation) => invocation,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return printed(write!(out, "{}", error.render()), err);
+        }
+        Err(error) => return refuse(err, &cli::one_line(&error)),
+    };
+    match dispatch(invocation, out, err) {
+        Ok(code) => code,
+        Err(error) => refuse(err, &error.to_string()),
+    }
+}
+
+fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) -> Result<ExitCode, SettingsError> {
+    let Invocation { flags, command } = invocation;
+    match command {
+        Command::Run(_) => {
+            let (settings, warnings) = Settings::resolve(&flags, &Environment::of_process(), host_name)?;
+            tell(&warnings, err);
+            let _ = settings;
+            Ok(fail(err, "this build cannot watch a cluster"))
+        }
+        Command::Render(arguments) => {
+            let (settings, warnings) = alone(flags)?;
+            tell(&warnings, err);
+            Ok(match render::render(&settings, &arguments.files, out, err) {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => FAILURE.into(),
+                Err(render::RenderError::Output(error)) => printed(Err(error), err),
+                Err(error) => fail(err, &error.to_string()),
+            })
+        }
+        Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
+        Command::Version => Ok(printed(writeln!(out, "{}", cli::VERSION_LINE), err)),
+    }
+}
+
+/// The settings of something that is no member of a fleet: neither the flags nor the environment shard it.
+fn alone(flags: Flags) -> Result<(Settings, Vec<Warning>), SettingsError> {
+    Settings::resolve(&flags.unsharded(), &Environment::default(), || None)
+}
+
+fn host_name() -> Option<String> {
+    gethostname::gethostname().into_string().ok()
+}
+
+/// One line on `err` a warning.
+fn tell(warnings: &[Warning], err: &mut dyn Write) {
+    for warning in warnings {
+        say(err, &format!("warning: {warning}"));
+    }
+}
+
+/// One line on `err`.
+fn say(err: &mut dyn Write, line: &str) {
+    // Who closed stderr does not want to read it.
+    let _ = writeln!(err, "kube-state-fleet: {line}");
+}
+
+fn refuse(err: &mut dyn Write, line: &str) -> ExitCode {
+    say(err, line);
+    USAGE.into()
+}
+
+fn fail(err: &mut dyn Write, line: &str) -> ExitCode {
+    say(err, line);
+    FAILURE.into()
+}
+
+/// What came of printing. A reader that has seen enough (`| head`) is no failure.
+fn printed(result: io::Result<()>, err: &mut dyn Write) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(err, &format!("cannot write the output: {error}")),
+    }
 }

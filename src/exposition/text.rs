@@ -168,3 +168,115 @@ fn write_header(out: &mut Vec<u8>, header: &Header, format: Format) {
         MetricType::Gauge | MetricType::Info | MetricType::StateSet => b" gauge\n",
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::{BlockBuilder, Store, Uid};
+
+    fn header(name: &str, kind: MetricType) -> Header {
+        Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind }
+    }
+
+    fn text(store: &Store, selection: &Selection, format: Format) -> String {
+        let chunks: Vec<u8> = store.scrape(selection, format).flatten().collect();
+        String::from_utf8(chunks).expect("UTF-8")
+    }
+
+    fn selected(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    /// Two resources of which the second joins a family of the first and has its own in another order.
+    fn store() -> Store {
+        let mut builder = Store::builder();
+        let first = builder.resource("as", &[header("x", MetricType::Gauge), header("y", MetricType::Info)]);
+        let second = builder.resource(
+            "bs",
+            &[header("z", MetricType::Counter), header("y", MetricType::Info), header("x", MetricType::Gauge)],
+        );
+        let store = builder.build();
+        for (id, object) in [(first, "a"), (second, "b")] {
+            let mut block = BlockBuilder::new(&[("object", object)]);
+            for family in 0..3 {
+                block.family(family, |s| s.sample(&[("l", "back\\slash \"quote\"\nline")], f64::from(family)));
+            }
+            store.resource(id).apply(0, Uid::from(object), 0, 1, block.finish());
+        }
+        store
+    }
+
+    const LABEL: &str = r#"l="back\\slash \"quote\"\nline""#;
+
+    #[test]
+    fn a_family_of_two_resources_stands_together_under_one_header() {
+        let expected = format!(
+            "# HELP x One \"thing\",\\na \\\\ line.\n# TYPE x gauge\nx{{object=\"a\",{LABEL}}} 0\nx{{object=\"b\",{LABEL}}} 2\n\
+             # HELP y One \"thing\",\\na \\\\ line.\n# TYPE y gauge\ny{{object=\"a\",{LABEL}}} 1\ny{{object=\"b\",{LABEL}}} 1\n\
+             # HELP z One \"thing\",\\na \\\\ line.\n# TYPE z counter\nz{{object=\"b\",{LABEL}}} 0\n"
+        );
+        assert_eq!(text(&store(), &Selection::All, Format::Text), expected);
+    }
+
+    #[test]
+    fn open_metrics_names_types_in_full_escapes_quotes_in_help_and_ends() {
+        let open = text(&store(), &Selection::All, Format::OpenMetrics);
+        assert!(open.contains("# HELP y One \\\"thing\\\",\\na \\\\ line.\n# TYPE y info\n"), "{open}");
+        assert!(open.ends_with("\n# EOF\n"));
+    }
+
+    #[test]
+    fn a_selection_leaves_out_series_and_headers() {
+        let store = store();
+        let only = |wanted: &[&str], unwanted: &[&str]| {
+            text(&store, &Selection::Only(selected(wanted), selected(unwanted)), Format::Text)
+        };
+        assert_eq!(only(&["as"], &[]).matches("# TYPE").count(), 2);
+        assert_eq!(only(&["bs"], &[]).matches("# TYPE").count(), 3);
+        assert_eq!(only(&["as", "bs"], &["bs"]), only(&["as"], &[]));
+        assert_eq!(only(&[], &[]), "");
+        assert_eq!(text(&store, &Selection::Except(selected(&["bs"])), Format::Text), only(&["as"], &[]));
+    }
+
+    #[test]
+    fn a_repeated_label_set_is_printed_once_and_the_first_counts() {
+        let mut builder = Store::builder();
+        let id = builder.resource("as", &[header("x", MetricType::Gauge)]);
+        let store = builder.build();
+        for object in ["1", "2"] {
+            let mut block = BlockBuilder::new(&[]);
+            block.family(0, |s| {
+                s.sample(&[], 1.0);
+                s.sample(&[("a", "b")], 2.0);
+                s.sample(&[("a", "b")], 3.0);
+                s.sample(&[], 4.0);
+            });
+            store.resource(id).apply(0, Uid::from(object), 0, 1, block.finish());
+        }
+        let series = text(&store, &Selection::All, Format::Text);
+        let series: Vec<_> = series.lines().filter(|l| !l.starts_with('#')).collect();
+        assert_eq!(series, ["x 1", "x{a=\"b\"} 2", "x 1", "x{a=\"b\"} 2"]);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+        #[test]
+        fn wherever_a_chunk_ends_nothing_is_lost_or_repeated(objects in 0_usize..3000, padding in 0_usize..200) {
+            let mut builder = Store::builder();
+            let headers = [header("x", MetricType::Gauge), header(&"y".repeat(100), MetricType::Gauge)];
+            let id = builder.resource("as", &headers);
+            let store = builder.build();
+            for object in 0..objects {
+                let name = object.to_string();
+                let mut block = BlockBuilder::new(&[("object", &name), ("padding", &"p".repeat(padding))]);
+                block.family(0, |s| s.sample(&[], 0.0));
+                block.family(1, |s| s.sample(&[], 0.0));
+                store.resource(id).apply(0, Uid::from(name.as_str()), 0, 1, block.finish());
+            }
+            let text = text(&store, &Selection::All, Format::Text);
+            let lines: BTreeSet<_> = text.lines().collect();
+            proptest::prop_assert_eq!(text.lines().count(), 2 * objects + 4);
+            proptest::prop_assert_eq!(lines.len(), 2 * objects + 4);
+        }
+    }
+}

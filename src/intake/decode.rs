@@ -1,7 +1,11 @@
 //! From an object's bytes to its k8s-openapi type.
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
+use super::nulls::NullsAsZero;
+use super::protobuf;
+use super::redact::View;
 use crate::collectors::Form;
 
 /// How an object's bytes are encoded.
@@ -44,14 +48,160 @@ pub enum DecodeError {
 }
 
 impl Item<'_> {
-    /// The object.
+    /// The object, as far as its form holds it and the collectors read it.
     ///
     /// # Errors
     /// The bytes are not an object of type `T` in the item's encoding.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+    pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => Err(DecodeError::Protobuf("not yet".to_owned())),
+            Encoding::Protobuf => protobuf::read::<T>(self.bytes)
+                .and_then(|object| match self.form {
+                    // The tables leave out already what a view would.
+                    Form::Object => T::deserialize(object),
+                    form => T::deserialize(View::new(object, form, self.table_type)),
+                })
+                .map_err(|error| DecodeError::Protobuf(error.to_string())),
+            Encoding::Json => json(self.bytes, self.form, self.table_type),
+        }
+    }
+
+    /// An object without a k8s-openapi type, as custom resources are: whole, and in JSON.
+    ///
+    /// # Errors
+    /// The bytes are not JSON of a `T`.
+    pub fn decode_custom<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        match self.encoding {
+            Encoding::Protobuf => Err(DecodeError::Protobuf("a custom resource has no protobuf message".to_owned())),
             Encoding::Json => Ok(serde_json::from_slice(self.bytes)?),
         }
+    }
+}
+
+/// An object from JSON text, as far as `form` would hold it: of a whole Secret or ConfigMap neither its data nor the
+/// annotation with a copy of it is ever more than skipped text.
+///
+/// # Errors
+/// The text is not JSON of a `T`.
+pub fn decode_json_object<T: DeserializeOwned>(text: &[u8], form: Form) -> Result<T, DecodeError> {
+    json(text, form, None)
+}
+
+/// The same from any deserializer of an object: a `serde_json::Value`, a YAML document.
+///
+/// # Errors
+/// `object` does not hold a `T`.
+pub fn decode_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(object: D, form: Form) -> Result<T, D::Error> {
+    T::deserialize(View::new(NullsAsZero::new(object), form, None))
+}
+
+fn json<T: DeserializeOwned>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let object = T::deserialize(View::new(NullsAsZero::new(&mut reader), form, table_type))?;
+    reader.end()?;
+    Ok(object)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+    fn item(encoding: Encoding, form: Form, bytes: &[u8]) -> Item<'_> {
+        Item { uid: "u", hash: 0, version: 0, encoding, form, table_type: None, bytes }
+    }
+
+    fn whole(kind: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": kind,
+            "data": {"password": "aGlkZGVu"},
+            "stringData": {"password": "hidden"},
+            "binaryData": {"key": "aGlkZGVu"},
+            "metadata": {
+                "name": "n",
+                "annotations": {"a": "b", LAST_APPLIED: "hidden", "escaped \"key\"": "c"},
+                "labels": {LAST_APPLIED: "a label of that name is only a label"},
+                "managedFields": [{"manager": "kubectl", "time": "no time at all"}],
+            },
+            "type": "Opaque",
+            "immutable": true,
+        })
+    }
+
+    fn annotations(object: &impl k8s_openapi::Metadata<Ty = ObjectMeta>) -> Vec<(&str, &str)> {
+        object.metadata().annotations.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    #[test]
+    fn a_whole_secret_is_read_for_metadata_and_type_alone() {
+        let secret: Secret = decode_json_object(whole("Secret").to_string().as_bytes(), Form::Table).unwrap();
+        assert_eq!((secret.data.as_ref(), secret.string_data.as_ref(), secret.immutable), (None, None, None));
+        assert_eq!(secret.type_.as_deref(), Some("Opaque"));
+        assert_eq!(annotations(&secret), [("a", "b"), ("escaped \"key\"", "c")]);
+        assert_eq!(secret.metadata.labels.as_ref().map(|labels| labels.len()), Some(1));
+        assert_eq!(secret.metadata.managed_fields, None);
+        assert_eq!(decode_object::<Secret, _>(&whole("Secret"), Form::Table).unwrap(), secret);
+    }
+
+    #[test]
+    fn a_whole_config_map_is_read_for_metadata_alone() {
+        let map: ConfigMap = decode_json_object(whole("ConfigMap").to_string().as_bytes(), Form::Metadata).unwrap();
+        assert_eq!((map.data.as_ref(), map.binary_data.as_ref(), map.immutable), (None, None, None));
+        assert_eq!(map.metadata.name.as_deref(), Some("n"));
+        assert_eq!(annotations(&map), [("a", "b"), ("escaped \"key\"", "c")]);
+    }
+
+    #[test]
+    fn partial_metadata_and_the_printed_type_make_a_secret() {
+        let row = json!({
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": {"name": "n", "annotations": {LAST_APPLIED: "hidden"}},
+        })
+        .to_string();
+        let item = Item { table_type: Some("helm.sh/release.v1"), ..item(Encoding::Json, Form::Table, row.as_bytes()) };
+        let secret: Secret = item.decode().unwrap();
+        assert_eq!(secret.type_.as_deref(), Some("helm.sh/release.v1"));
+        assert_eq!(secret.metadata.name.as_deref(), Some("n"));
+        assert_eq!(annotations(&secret), []);
+    }
+
+    #[test]
+    fn a_printed_type_wins_over_an_own_one() {
+        let secret = whole("Secret").to_string();
+        let item = Item { table_type: Some("printed"), ..item(Encoding::Json, Form::Table, secret.as_bytes()) };
+        assert_eq!(item.decode::<Secret>().unwrap().type_.as_deref(), Some("printed"));
+    }
+
+    #[test]
+    fn protobuf_metadata_comes_without_the_last_applied_configuration_and_without_data() {
+        // {metadata = {name = "n", annotations = {LAST_APPLIED: "hidden!!", "a": "b"}}, data = {"k": "v"}}
+        let bytes = STANDARD
+            .decode("CkkKAW5iPAowa3ViZWN0bC5rdWJlcm5ldGVzLmlvL2xhc3QtYXBwbGllZC1jb25maWd1cmF0aW9uEghoaWRkZW4hIWIGCgFhEgFiEgYKAWsSAXY=")
+            .unwrap();
+        let map: ConfigMap = item(Encoding::Protobuf, Form::Metadata, &bytes).decode().unwrap();
+        assert_eq!((map.metadata.name.as_deref(), map.data.as_ref()), (Some("n"), None));
+        assert_eq!(annotations(&map), [("a", "b")]);
+        // Other resources show it, as kube-state-metrics does.
+        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes[..bytes.len() - 8]).decode().unwrap();
+        assert_eq!(annotations(&pod), [("a", "b"), (LAST_APPLIED, "hidden!!")]);
+    }
+
+    #[test]
+    fn an_object_of_another_kind_or_with_more_behind_it_is_an_error() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"}}).to_string();
+        assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Pod>().is_ok());
+        assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Secret>().is_err());
+        assert!(item(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).decode::<Pod>().is_err());
+        assert!(item(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).decode::<Pod>().is_err());
+        assert!(item(Encoding::Protobuf, Form::Object, pod.as_bytes()).decode::<Pod>().is_err());
     }
 }

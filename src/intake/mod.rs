@@ -6,20 +6,25 @@
 //! May not know Prometheus, families or series.
 
 mod answer;
+mod client;
 mod decode;
 mod discard;
 mod event;
 mod failure;
 mod frames;
 mod json;
+mod nulls;
 mod objects;
 pub mod protobuf;
+mod redact;
 mod request;
 mod retry;
 mod source;
 mod watch;
+pub mod wipe;
 
-pub use decode::{DecodeError, Encoding, Item};
+pub use client::{private_client, shared_client};
+pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 

@@ -30,7 +30,7 @@ const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 const BRIEF: Duration = Duration::from_secs(1);
 
 /// So long after the data of a Secret arrived (in an annotation; it is discarded at once) the connection is exchanged:
-/// the buffers of TLS and HTTP below us, which still hold it, are freed only with their connection.
+/// the buffers of TLS and HTTP below us, which still hold it, are freed, and wiped ([`super::wipe`]), only with their connection.
 const SCRUB: Duration = Duration::from_secs(5);
 
 /// What a source is doing.
@@ -162,7 +162,7 @@ impl Worker {
                 break;
             }
         }
-        // The connections of such lists are closed already.
+        // Their connections ended with the pages.
         self.objects.take_taint();
         self.objects.done(&page.version);
         count(&self.api.status.lists);

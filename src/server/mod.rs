@@ -1,1 +1,50 @@
-//! To come.
+//! HTTP: scrapes, self-metrics, health and landing pages, on two ports.
+//!
+//! Routes are warp filters; connections are ours ([`serve`]), since warp's own server knows neither timeouts nor TLS.
+//! May not know how series are made, nor anything of Kubernetes.
+
+mod body;
+mod connection;
+mod listener;
+mod metrics;
+mod negotiation;
+mod page;
+mod telemetry;
+
+use http::{HeaderValue, Method, StatusCode, header};
+use warp::Reply;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+pub use listener::{bind, serve};
+pub use metrics::{Metrics, metrics_routes};
+pub use telemetry::{Readiness, telemetry_routes};
+
+/// The routes of one port.
+pub type Routes = BoxedFilter<(Response,)>;
+
+/// Answers GET with `answer` and HEAD with nothing but its headers; refuses other methods.
+fn read_only(method: &Method, answer: impl FnOnce() -> Response) -> Response {
+    match *method {
+        Method::GET => answer(),
+        Method::HEAD => without_body(answer()),
+        _ => {
+            let refusal = warp::reply::with_status("only GET and HEAD\n", StatusCode::METHOD_NOT_ALLOWED);
+            warp::reply::with_header(refusal, header::ALLOW, "GET, HEAD").into_response()
+        }
+    }
+}
+
+/// NB: dropping the body here frees what it holds now, and not only when the connection gets to it.
+fn without_body(answer: Response) -> Response {
+    let (parts, _) = answer.into_parts();
+    Response::from_parts(parts, Default::default())
+}
+
+/// Plain text with a status.
+fn text(status: StatusCode, body: impl Into<String>) -> Response {
+    let mut answer = body.into().into_response();
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}

@@ -1,12 +1,31 @@
 //! What this process was asked to do: defaults, under environment, under flags, under the config file, as one validated value.
 //!
+//! [`Flags`] is a layer of raw values: what was given, and nothing for what was not. [`Settings::resolve`] lays the layers
+//! over each other, checks them, and is the only way from a layer to a [`Settings`]. [`selectors`] says what follows from
+//! the settings for the lists of a resource.
 //! May not know anything that runs.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod environment;
+mod error;
+mod families;
+mod flags;
+mod keys;
+mod klog;
+pub mod resources;
+pub mod selectors;
+mod shard;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use crate::collectors::labels::KeyFilter;
+
+pub use environment::Environment;
+pub use error::{SettingsError, Warning};
+pub use families::FamilyFilter;
+pub use flags::{Flags, LogFormat};
+pub use klog::{Klog, ignored as ignored_flags};
 
 /// All settings of a replica, validated.
 #[derive(Clone, Debug)]
@@ -23,7 +42,7 @@ pub struct Settings {
     pub resources: Vec<String>,
     /// `--namespaces`, without the denied ones; empty means all.
     pub namespaces: Vec<String>,
-    /// `--namespaces-denylist`, where `namespaces` is empty.
+    /// `--namespaces-denylist`, where `namespaces` is empty, or where it denies all of them.
     pub denied_namespaces: Vec<String>,
     /// `--metric-allowlist`, `--metric-denylist`, `--metric-opt-in-list`.
     pub families: FamilyFilter,
@@ -74,14 +93,145 @@ pub struct Log {
     pub verbosity: u8,
 }
 
-/// Which families are served.
-#[derive(Clone, Debug, Default)]
-pub struct FamilyFilter {}
+/// Port of `/metrics` unless `--port` says otherwise.
+const METRICS_PORT: u16 = 8080;
+/// Port of self-metrics unless `--telemetry-port` says otherwise.
+const TELEMETRY_PORT: u16 = 8081;
 
-impl FamilyFilter {
-    /// Whether a family is served.
-    pub fn is_enabled(&self, name: &str, opt_in: bool) -> bool {
-        let _ = name;
-        !opt_in
+impl Settings {
+    /// Lays `flags` over `environment` over the defaults. `host_name` is asked only where a shard's ordinal has no other
+    /// source. What is accepted but has no effect is told in the warnings.
+    ///
+    /// # Errors
+    /// A value is not valid, or two contradict each other; the error names the flag or variable.
+    pub fn resolve(
+        flags: &Flags,
+        environment: &Environment,
+        host_name: impl FnOnce() -> Option<String>,
+    ) -> Result<(Self, Vec<Warning>), SettingsError> {
+        let mut warnings = Vec::new();
+        if !flags.klog.ignored.is_empty() {
+            warnings.push(Warning::IgnoredFlags(flags.klog.ignored.iter().map(|f| (*f).to_owned()).collect()));
+        }
+        let metrics = Listen { host: host("--host", flags.host.as_deref())?, port: flags.port.unwrap_or(METRICS_PORT) };
+        let telemetry = Listen {
+            host: host("--telemetry-host", flags.telemetry_host.as_deref())?,
+            port: flags.telemetry_port.unwrap_or(TELEMETRY_PORT),
+        };
+        if metrics == telemetry && metrics.port != 0 {
+            return Err(SettingsError::OneAddress(metrics.host, metrics.port));
+        }
+        let track_unscheduled_pods = flags.track_unscheduled_pods.unwrap_or_default();
+        let nodes = if track_unscheduled_pods { Vec::new() } else { items(&flags.node) };
+        let resources = resources(flags, &nodes, track_unscheduled_pods, &mut warnings)?;
+        let (namespaces, denied_namespaces) = namespaces(items(&flags.namespaces), items(&flags.namespaces_denylist));
+        let settings = Self {
+            kubeconfig: flags.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
+            apiserver: apiserver(flags.apiserver.as_deref())?,
+            metrics,
+            telemetry,
+            labels: keys::by_resource(
+                "--metric-labels-allowlist",
+                flags.metric_labels_allowlist.as_deref(),
+                &resources,
+            )?,
+            annotations: keys::by_resource(
+                "--metric-annotations-allowlist",
+                flags.metric_annotations_allowlist.as_deref(),
+                &resources,
+            )?,
+            resources,
+            namespaces,
+            denied_namespaces,
+            families: FamilyFilter::new(
+                &items(&flags.metric_allowlist),
+                &items(&flags.metric_denylist),
+                &items(&flags.metric_opt_in_list),
+            )?,
+            shard: shard::shard(flags.shard, flags.total_shards, environment, host_name)?,
+            gzip: flags.enable_gzip_encoding.unwrap_or(true),
+            use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
+            nodes,
+            track_unscheduled_pods,
+            object_limit: flags.object_limit.unwrap_or_default(),
+            log: Log {
+                json: flags.log_format == Some(LogFormat::Json),
+                verbosity: u8::try_from(flags.klog.verbosity.unwrap_or_default().clamp(0, 255)).unwrap_or(u8::MAX),
+            },
+        };
+        Ok((settings, warnings))
     }
 }
+
+/// The items of comma-separated lists, trimmed, without empty and repeated ones, in the order in which they were given.
+fn items<'a>(lists: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    lists
+        .into_iter()
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .filter(|item| !item.is_empty() && seen.insert(*item))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Nothing and the empty text are all addresses, as in kube-state-metrics.
+fn host(flag: &'static str, value: Option<&str>) -> Result<IpAddr, SettingsError> {
+    let value = value.unwrap_or_default();
+    match value.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(value) {
+        "" => Ok(Ipv6Addr::UNSPECIFIED.into()),
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        address => address.parse().map_err(|_| SettingsError::Host { flag, value: value.to_owned() }),
+    }
+}
+
+/// A URL; as in client-go, one without a scheme is `http`.
+fn apiserver(value: Option<&str>) -> Result<Option<String>, SettingsError> {
+    let Some(value) = value.filter(|v| !v.is_empty()) else { return Ok(None) };
+    let error = |reason: String| SettingsError::Apiserver { value: value.to_owned(), reason };
+    let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let parsed: http::Uri = url.parse().map_err(|e: http::uri::InvalidUri| error(e.to_string()))?;
+    match parsed.scheme_str() {
+        Some("http" | "https") => Ok(Some(url)),
+        _ => Err(error("the scheme must be http or https".to_owned())),
+    }
+}
+
+/// What is allowed without what is denied, and what is left to deny. Where nothing is left, both stay as they are, so
+/// that nothing is selected.
+fn namespaces(allowed: Vec<String>, denied: Vec<String>) -> (Vec<String>, Vec<String>) {
+    if allowed.is_empty() {
+        return (allowed, denied);
+    }
+    let left: Vec<_> = allowed.iter().filter(|n| !denied.contains(n)).cloned().collect();
+    if left.is_empty() { (allowed, denied) } else { (left, Vec::new()) }
+}
+
+/// The enabled resources. Where pods are selected by their node, no other namespaced resource can be: the API server
+/// refuses such a selector.
+fn resources(
+    flags: &Flags,
+    nodes: &[String],
+    unscheduled: bool,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<String>, SettingsError> {
+    let given = items(&flags.resources);
+    let mut enabled = resources::enabled(&given)?;
+    if !nodes.is_empty()
+        && let Some(other) = given.iter().find(|name| *name != "pods")
+    {
+        return Err(SettingsError::NotByNode(other.clone()));
+    }
+    if !nodes.is_empty() || unscheduled {
+        let left_out: Vec<_> =
+            enabled.extract_if(.., |k| k.namespaced && k.plural != "pods").map(|k| k.plural.to_owned()).collect();
+        if !left_out.is_empty() {
+            let flag = if unscheduled { "--track-unscheduled-pods" } else { "--node" };
+            warnings.push(Warning::LeftOut { flag, resources: left_out });
+        }
+    }
+    Ok(enabled.into_iter().map(|k| k.plural.to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,103 @@
-//! To come.
+//! What a replica tells of itself: self-metrics (the only user of prometheus-client) and the set-up of logs.
+//!
+//! Other rooms count through plain handles ([`Status`]); they are read when somebody scrapes. Nothing here is global but
+//! what [`log_to_stderr`] sets up, so that several replicas fit in one process.
+
+mod logs;
+mod metrics;
+mod process;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::exposition::{Format, ResourceId, Store};
+use crate::intake::Status;
+use crate::settings::Shard;
+
+pub use logs::log_to_stderr;
+
+/// A resource that is watched, and by which sources.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Its plural.
+    pub resource: String,
+    /// Its type as upstream's self-metrics name it, for example `*v1.Pod`.
+    pub kind: String,
+    /// Its place in the store.
+    pub id: ResourceId,
+    /// One for each source.
+    pub sources: Vec<Arc<Status>>,
+}
+
+/// What the self-metrics of a replica are read from.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    /// Its shard.
+    pub shard: Shard,
+    /// `--object-limit`, 0 for none.
+    pub object_limit: u64,
+    /// What it exposes.
+    pub store: Arc<Store>,
+    /// What it watches.
+    pub watched: Vec<Watched>,
+}
+
+/// Labels of a request's duration.
+type RequestLabels = [(&'static str, &'static str); 2];
+
+/// The upper bounds of the buckets of request durations in seconds: those that upstream's Go client has by default, so
+/// that quantiles of both can be compared.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+#[derive(Clone, Debug)]
+struct NewHistogram;
+
+impl MetricConstructor<Histogram> for NewHistogram {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(BUCKETS)
+    }
+}
+
+/// The self-metrics of one replica.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    requests: Family<RequestLabels, Histogram, NewHistogram>,
+}
+
+impl Telemetry {
+    /// The self-metrics of `replica` and of this process.
+    pub fn new(replica: Replica) -> Self {
+        let mut registry = Registry::default();
+        let requests = Family::new_with_constructor(NewHistogram);
+        registry.register(
+            "http_request_duration_seconds",
+            "How long it took to answer requests, until the last byte was handed to the connection",
+            requests.clone(),
+        );
+        registry.register_collector(Box::new(metrics::Metrics(replica)));
+        registry.register_collector(Box::new(process::Process::new()));
+        Self { registry, requests }
+    }
+
+    /// Counts a request that was answered.
+    pub fn observe_request(&self, handler: &'static str, method: &'static str, took: Duration) {
+        self.requests.get_or_create(&[("handler", handler), ("method", method)]).observe(took.as_secs_f64());
+    }
+
+    /// All self-metrics, as they are now.
+    pub fn encode(&self, format: Format) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail, and the collectors only pass on errors of the writer.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        match format {
+            Format::OpenMetrics => text,
+            Format::Text => text::from_open_metrics(&text),
+        }
+    }
+}

@@ -125,6 +125,7 @@ impl<'a> Iterator for Fields<'a> {
 impl FusedIterator for Fields<'_> {}
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use proptest::prelude::*;
 

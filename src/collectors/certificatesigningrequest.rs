@@ -1,0 +1,62 @@
+//! CertificateSigningRequests, `certificates.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/auth/certificatesigningrequest-metrics.md>
+
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+
+use super::common::{created, name};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `certificatesigningrequests`.
+pub struct CertificateSigningRequests;
+
+impl Resource for CertificateSigningRequests {
+    type Object = CertificateSigningRequest;
+    const FAMILIES: &'static [Family<CertificateSigningRequest>] = &[
+        Family::annotations(
+            "kube_certificatesigningrequest_annotations",
+            "Annotations of a CertificateSigningRequest, as far as they are allowed.",
+        ),
+        Family::labels(
+            "kube_certificatesigningrequest_labels",
+            "Labels of a CertificateSigningRequest, as far as they are allowed.",
+        )
+        .stable(),
+        Family::gauge(
+            "kube_certificatesigningrequest_created",
+            "When the CertificateSigningRequest was created, in Unix seconds.",
+            created,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_certificatesigningrequest_condition",
+            "How many conditions say that the request is approved, denied or failed.",
+            condition,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_certificatesigningrequest_cert_length",
+            "Bytes of the certificate that was issued, 0 as long as there is none.",
+            cert_length,
+        )
+        .stable(),
+    ];
+
+    fn identity(request: &CertificateSigningRequest) -> Identity<'_> {
+        vec![("certificatesigningrequest", name(request)), ("signer_name", &request.spec.signer_name)]
+    }
+}
+
+fn condition(request: &CertificateSigningRequest, samples: &mut Samples) {
+    let conditions = request.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    for (kind, label) in [("Approved", "approved"), ("Denied", "denied"), ("Failed", "failed")] {
+        // NB: a condition counts whatever its status, as upstream counts it.
+        samples.sample(&[("condition", label)], conditions.iter().filter(|c| c.type_ == kind).count() as f64);
+    }
+}
+
+fn cert_length(request: &CertificateSigningRequest, samples: &mut Samples) {
+    let certificate = request.status.as_ref().and_then(|s| s.certificate.as_ref());
+    samples.sample(&[], certificate.map_or(0, |c| c.0.len()) as f64);
+}

@@ -1,0 +1,142 @@
+//! Deployments, `apps/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/deployment-metrics.md>
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus, RollingUpdateDeployment};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::common::{
+    bool_value, condition_states, created, deletion_timestamp, integer_if_set, integer_or_zero, metadata_generation,
+    name, namespace, owners, scaled, text,
+};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `deployments`.
+pub struct Deployments;
+
+impl Resource for Deployments {
+    type Object = Deployment;
+    const FAMILIES: &'static [Family<Deployment>] = &[
+        Family::gauge("kube_deployment_owner", "An owner of the Deployment; empty if it has none.", owner),
+        Family::gauge("kube_deployment_created", "When the Deployment was created, in Unix seconds.", created).stable(),
+        Family::gauge("kube_deployment_status_replicas", "Pods of the Deployment.", status_replicas).stable(),
+        Family::gauge("kube_deployment_status_replicas_ready", "Pods that are ready.", status_replicas_ready).stable(),
+        Family::gauge("kube_deployment_status_replicas_available", "Pods that are available.", status_replicas_available).stable(),
+        Family::gauge("kube_deployment_status_replicas_unavailable", "Pods that are missing for the Deployment to be fully available.", status_replicas_unavailable).stable(),
+        Family::gauge("kube_deployment_status_replicas_updated", "Pods of the newest template.", status_replicas_updated).stable(),
+        Family::gauge("kube_deployment_status_terminating_replicas", "Pods that are being deleted.", status_terminating_replicas),
+        Family::gauge("kube_deployment_status_observed_generation", "The newest generation that the controller has seen.", status_observed_generation).stable(),
+        Family::gauge("kube_deployment_status_condition", "The conditions of the Deployment and why they are so; a reason that the controller does not know is `unknown`.", status_condition).stable(),
+        Family::gauge("kube_deployment_spec_replicas", "Pods that the Deployment should have.", spec_replicas).stable(),
+        Family::gauge("kube_deployment_spec_paused", "Whether the Deployment is paused.", spec_paused).stable(),
+        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_unavailable", "How many pods may be unavailable during a rollout.", spec_strategy_rollingupdate_max_unavailable).stable(),
+        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_surge", "How many pods there may be above the desired number during a rollout.", spec_strategy_rollingupdate_max_surge).stable(),
+        Family::gauge("kube_deployment_metadata_generation", "The generation of the desired state.", metadata_generation).stable(),
+        Family::gauge("kube_deployment_deletion_timestamp", "When the Deployment's deletion was asked for, in Unix seconds.", deletion_timestamp),
+        Family::annotations("kube_deployment_annotations", "Annotations of a Deployment, as far as they are allowed."),
+        Family::labels("kube_deployment_labels", "Labels of a Deployment, as far as they are allowed.").stable(),
+    ];
+
+    fn identity(deployment: &Deployment) -> Identity<'_> {
+        vec![("namespace", namespace(deployment)), ("deployment", name(deployment))]
+    }
+}
+
+/// The reasons of the Deployment controller; any other is shown as `unknown`, so that no text of somebody else becomes a label.
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/controller/deployment/util/deployment_util.go>
+const REASONS: [&str; 11] = [
+    "",
+    "DeploymentPaused",
+    "DeploymentResumed",
+    "FoundNewReplicaSet",
+    "MinimumReplicasAvailable",
+    "MinimumReplicasUnavailable",
+    "NewReplicaSetAvailable",
+    "NewReplicaSetCreated",
+    "ProgressDeadlineExceeded",
+    "ReplicaSetCreateError",
+    "ReplicaSetUpdated",
+];
+
+fn owner(deployment: &Deployment, samples: &mut Samples) {
+    for (kind, name, _) in owners(deployment) {
+        samples.sample(&[("owner_kind", kind), ("owner_name", name)], 1.0);
+    }
+}
+
+fn status_replicas(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.replicas), samples);
+}
+
+fn status_replicas_ready(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.ready_replicas), samples);
+}
+
+fn status_replicas_available(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.available_replicas), samples);
+}
+
+fn status_replicas_unavailable(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.unavailable_replicas), samples);
+}
+
+fn status_replicas_updated(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.updated_replicas), samples);
+}
+
+fn status_terminating_replicas(deployment: &Deployment, samples: &mut Samples) {
+    integer_if_set(status(deployment, |s| s.terminating_replicas), samples);
+}
+
+fn status_observed_generation(deployment: &Deployment, samples: &mut Samples) {
+    integer_or_zero(status(deployment, |s| s.observed_generation), samples);
+}
+
+fn status_condition(deployment: &Deployment, samples: &mut Samples) {
+    for condition in deployment.status.iter().filter_map(|s| s.conditions.as_ref()).flatten() {
+        let reason = Some(text(&condition.reason)).filter(|reason| REASONS.contains(reason)).unwrap_or("unknown");
+        for (status, value) in condition_states(&condition.status) {
+            samples.sample(&[("reason", reason), ("condition", &condition.type_), ("status", status)], value);
+        }
+    }
+}
+
+fn spec_replicas(deployment: &Deployment, samples: &mut Samples) {
+    integer_if_set(spec(deployment, |s| s.replicas), samples);
+}
+
+fn spec_paused(deployment: &Deployment, samples: &mut Samples) {
+    samples.sample(&[], bool_value(spec(deployment, |s| s.paused) == Some(true)));
+}
+
+fn spec_strategy_rollingupdate_max_unavailable(deployment: &Deployment, samples: &mut Samples) {
+    rolling_update(deployment, |r| r.max_unavailable.as_ref(), false, samples);
+}
+
+fn spec_strategy_rollingupdate_max_surge(deployment: &Deployment, samples: &mut Samples) {
+    rolling_update(deployment, |r| r.max_surge.as_ref(), true, samples);
+}
+
+fn rolling_update(
+    deployment: &Deployment,
+    field: fn(&RollingUpdateDeployment) -> Option<&IntOrString>,
+    round_up: bool,
+    samples: &mut Samples,
+) {
+    let Some(spec) = &deployment.spec else { return };
+    // NB: without a number of replicas upstream prints neither, even where they are plain numbers.
+    let Some(replicas) = spec.replicas else { return };
+    let limit = spec.strategy.as_ref().and_then(|s| s.rolling_update.as_ref()).and_then(field);
+    if let Some(limit) = limit.and_then(|limit| scaled(limit, replicas, round_up)) {
+        samples.sample(&[], limit);
+    }
+}
+
+fn spec<T>(deployment: &Deployment, field: fn(&DeploymentSpec) -> Option<T>) -> Option<T> {
+    deployment.spec.as_ref().and_then(field)
+}
+
+fn status<T>(deployment: &Deployment, field: fn(&DeploymentStatus) -> Option<T>) -> Option<T> {
+    deployment.status.as_ref().and_then(field)
+}

@@ -1,0 +1,89 @@
+//! EndpointSlices, `discovery.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/endpointslice-metrics.md>
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
+
+use super::common::{boolean, created, name, namespace, text};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `endpointslices`.
+pub struct EndpointSlices;
+
+impl Resource for EndpointSlices {
+    type Object = EndpointSlice;
+    const FAMILIES: &'static [Family<EndpointSlice>] = &[
+        Family::gauge("kube_endpointslice_info", "An EndpointSlice, and the kind of its addresses.", info),
+        Family::gauge("kube_endpointslice_created", "When the EndpointSlice was created, in Unix seconds.", created),
+        Family::gauge(
+            "kube_endpointslice_endpoints_hints",
+            "The zones that an endpoint is meant for, a series a zone.",
+            hints,
+        ),
+        Family::gauge("kube_endpointslice_endpoints", "The endpoints of a slice, a series an address.", endpoints),
+        Family::gauge("kube_endpointslice_ports", "The ports of a slice, a series each.", ports),
+        Family::annotations(
+            "kube_endpointslice_annotations",
+            "Annotations of an EndpointSlice, as far as they are allowed.",
+        ),
+        Family::labels("kube_endpointslice_labels", "Labels of an EndpointSlice, as far as they are allowed."),
+    ];
+
+    fn identity(slice: &EndpointSlice) -> Identity<'_> {
+        vec![("endpointslice", name(slice)), ("namespace", namespace(slice))]
+    }
+}
+
+fn info(slice: &EndpointSlice, samples: &mut Samples) {
+    samples.sample(&[("addresstype", &slice.address_type)], 1.0);
+}
+
+fn hints(slice: &EndpointSlice, samples: &mut Samples) {
+    for endpoint in slice.endpoints.iter().flatten() {
+        // All addresses of an endpoint are alike, and the first stands for them.
+        let Some(address) = endpoint.addresses.first() else { continue };
+        for zone in endpoint.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten()) {
+            samples.sample(&[("address", address), ("for_zone", &zone.name)], 1.0);
+        }
+    }
+}
+
+fn endpoints(slice: &EndpointSlice, samples: &mut Samples) {
+    for endpoint in slice.endpoints.iter().flatten() {
+        let condition =
+            |of: fn(&EndpointConditions) -> Option<bool>| endpoint.conditions.as_ref().and_then(of).map_or("", boolean);
+        let ready = condition(|c| c.ready);
+        let serving = condition(|c| c.serving);
+        let terminating = condition(|c| c.terminating);
+        for address in &endpoint.addresses {
+            let labels = [
+                ("ready", ready),
+                ("serving", serving),
+                ("hostname", text(&endpoint.hostname)),
+                ("terminating", terminating),
+                ("targetref_kind", target(endpoint, |target| &target.kind)),
+                ("targetref_name", target(endpoint, |target| &target.name)),
+                ("targetref_namespace", target(endpoint, |target| &target.namespace)),
+                ("endpoint_nodename", text(&endpoint.node_name)),
+                ("endpoint_zone", text(&endpoint.zone)),
+                ("address", address),
+            ];
+            samples.sample(&labels, 1.0);
+        }
+    }
+}
+
+fn target(endpoint: &Endpoint, field: fn(&ObjectReference) -> &Option<String>) -> &str {
+    endpoint.target_ref.as_ref().map_or("", |target| text(field(target)))
+}
+
+fn ports(slice: &EndpointSlice, samples: &mut Samples) {
+    for port in slice.ports.iter().flatten() {
+        let number = port.port.map(|number| number.to_string());
+        let labels =
+            [("port_name", text(&port.name)), ("port_protocol", text(&port.protocol)), ("port_number", text(&number))];
+        samples.sample(&labels, 1.0);
+    }
+}

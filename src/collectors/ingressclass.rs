@@ -1,0 +1,34 @@
+//! IngressClasses, `networking.k8s.io/v1`. Not watched by default.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/ingressclass-metrics.md>
+
+use k8s_openapi::api::networking::v1::IngressClass;
+
+use super::common::{created, name};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `ingressclasses`.
+pub struct IngressClasses;
+
+impl Resource for IngressClasses {
+    type Object = IngressClass;
+    const FAMILIES: &'static [Family<IngressClass>] = &[
+        Family::gauge("kube_ingressclass_info", "The controller of an IngressClass.", info),
+        Family::gauge("kube_ingressclass_created", "When the IngressClass was created, in Unix seconds.", created),
+        Family::annotations(
+            "kube_ingressclass_annotations",
+            "Annotations of an IngressClass, as far as they are allowed.",
+        ),
+        Family::labels("kube_ingressclass_labels", "Labels of an IngressClass, as far as they are allowed."),
+    ];
+
+    fn identity(class: &IngressClass) -> Identity<'_> {
+        vec![("ingressclass", name(class))]
+    }
+}
+
+fn info(class: &IngressClass, samples: &mut Samples) {
+    let controller = class.spec.as_ref().and_then(|s| s.controller.as_deref()).unwrap_or_default();
+    samples.sample(&[("controller", controller)], 1.0);
+}

@@ -1,0 +1,44 @@
+//! MutatingAdmissionPolicies, `admissionregistration.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/mutatingadmissionpolicy-metrics.md>
+
+use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
+
+use super::common::{created, name, namespace, text};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `mutatingadmissionpolicies`.
+pub struct MutatingAdmissionPolicies;
+
+impl Resource for MutatingAdmissionPolicies {
+    type Object = MutatingAdmissionPolicy;
+    const FAMILIES: &'static [Family<MutatingAdmissionPolicy>] = &[
+        Family::gauge(
+            "kube_mutatingadmissionpolicy_info",
+            "Parameter kind, failure and reinvocation policy of a MutatingAdmissionPolicy.",
+            info,
+        ),
+        Family::gauge(
+            "kube_mutatingadmissionpolicy_created",
+            "When the MutatingAdmissionPolicy was created, in Unix seconds.",
+            created,
+        ),
+    ];
+
+    fn identity(policy: &MutatingAdmissionPolicy) -> Identity<'_> {
+        vec![("namespace", namespace(policy)), ("mutatingadmissionpolicy", name(policy))]
+    }
+}
+
+fn info(policy: &MutatingAdmissionPolicy, samples: &mut Samples) {
+    let spec = policy.spec.as_ref();
+    let param = spec.and_then(|s| s.param_kind.as_ref());
+    let labels = [
+        ("param_api_version", param.map_or("", |p| text(&p.api_version))),
+        ("param_kind", param.map_or("", |p| text(&p.kind))),
+        ("failure_policy", spec.map_or("", |s| text(&s.failure_policy))),
+        ("reinvocation_policy", spec.map_or("", |s| text(&s.reinvocation_policy))),
+    ];
+    samples.sample(&labels, 1.0);
+}

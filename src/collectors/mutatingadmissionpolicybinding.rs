@@ -1,0 +1,44 @@
+//! MutatingAdmissionPolicyBindings, `admissionregistration.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/mutatingadmissionpolicybinding-metrics.md>
+
+use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
+
+use super::common::{created, name, namespace, text};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `mutatingadmissionpolicybindings`.
+pub struct MutatingAdmissionPolicyBindings;
+
+impl Resource for MutatingAdmissionPolicyBindings {
+    type Object = MutatingAdmissionPolicyBinding;
+    const FAMILIES: &'static [Family<MutatingAdmissionPolicyBinding>] = &[
+        Family::gauge(
+            "kube_mutatingadmissionpolicybinding_info",
+            "The policy that a MutatingAdmissionPolicyBinding applies, and with which parameter.",
+            info,
+        ),
+        Family::gauge(
+            "kube_mutatingadmissionpolicybinding_created",
+            "When the MutatingAdmissionPolicyBinding was created, in Unix seconds.",
+            created,
+        ),
+    ];
+
+    fn identity(binding: &MutatingAdmissionPolicyBinding) -> Identity<'_> {
+        vec![("namespace", namespace(binding)), ("mutatingadmissionpolicybinding", name(binding))]
+    }
+}
+
+fn info(binding: &MutatingAdmissionPolicyBinding, samples: &mut Samples) {
+    let spec = binding.spec.as_ref();
+    let param = spec.and_then(|s| s.param_ref.as_ref());
+    let labels = [
+        ("policy_name", spec.map_or("", |s| text(&s.policy_name))),
+        ("param_name", param.map_or("", |p| text(&p.name))),
+        ("param_namespace", param.map_or("", |p| text(&p.namespace))),
+        ("param_not_found_action", param.map_or("", |p| text(&p.parameter_not_found_action))),
+    ];
+    samples.sample(&labels, 1.0);
+}

@@ -1,0 +1,134 @@
+//! Nodes, `v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/cluster/node-metrics.md>
+
+use std::sync::LazyLock;
+
+use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus, NodeSystemInfo};
+
+use super::common::{bool_value, created, deletion_timestamp, name, text};
+use super::quantity;
+use super::resources::{ResourceList, each_with_unit};
+use super::states::conditions;
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `nodes`.
+pub struct Nodes;
+
+impl Resource for Nodes {
+    type Object = Node;
+    const FAMILIES: &'static [Family<Node>] = &[
+        Family::annotations("kube_node_annotations", "Annotations of a node, as far as they are allowed."),
+        Family::gauge("kube_node_created", "When the node was created, in Unix seconds.", created).stable(),
+        Family::gauge(
+            "kube_node_deletion_timestamp",
+            "When the node's deletion was asked for, in Unix seconds.",
+            deletion_timestamp,
+        ),
+        Family::gauge("kube_node_info", "Versions, provider and addresses of a node.", info).stable(),
+        Family::labels("kube_node_labels", "Labels of a node, as far as they are allowed.").stable(),
+        Family::gauge("kube_node_role", "The roles that a node's labels give it, a series a role.", role),
+        Family::gauge("kube_node_spec_pod_cidrs", "The address ranges of a node's pods, a series a range.", pod_cidrs),
+        Family::gauge("kube_node_spec_taint", "The taints of a node, a series a taint.", taint).stable(),
+        Family::gauge("kube_node_spec_unschedulable", "1 if the node takes no new pods.", unschedulable).stable(),
+        Family::gauge("kube_node_status_allocatable", "How much of each resource pods may use.", allocatable).stable(),
+        Family::gauge("kube_node_status_capacity", "How much of each resource the node has.", capacity).stable(),
+        Family::gauge(
+            "kube_node_status_condition",
+            "1 for the status that a condition of the node has.",
+            status_condition,
+        )
+        .stable(),
+        Family::gauge("kube_node_status_addresses", "The addresses of a node, a series an address.", addresses),
+    ];
+
+    fn identity(node: &Node) -> Identity<'_> {
+        vec![("node", name(node))]
+    }
+}
+
+static NO_SPEC: LazyLock<NodeSpec> = LazyLock::new(NodeSpec::default);
+static NO_STATUS: LazyLock<NodeStatus> = LazyLock::new(NodeStatus::default);
+static NO_SYSTEM: LazyLock<NodeSystemInfo> = LazyLock::new(NodeSystemInfo::default);
+
+fn spec(node: &Node) -> &NodeSpec {
+    node.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
+}
+
+fn status(node: &Node) -> &NodeStatus {
+    node.status.as_ref().unwrap_or_else(|| &NO_STATUS)
+}
+
+fn info(node: &Node, samples: &mut Samples) {
+    let (spec, status) = (spec(node), status(node));
+    let system = status.node_info.as_ref().unwrap_or_else(|| &NO_SYSTEM);
+    let internal_ip = status.addresses.iter().flatten().find(|a| a.type_ == "InternalIP");
+    let labels = [
+        ("kernel_version", system.kernel_version.as_str()),
+        ("os_image", &system.os_image),
+        ("container_runtime_version", &system.container_runtime_version),
+        ("kubelet_version", &system.kubelet_version),
+        // NB: Kubernetes no longer says; upstream prints this word to keep the label.
+        ("kubeproxy_version", "deprecated"),
+        ("provider_id", text(&spec.provider_id)),
+        ("pod_cidr", text(&spec.pod_cidr)),
+        ("system_uuid", &system.system_uuid),
+        ("internal_ip", internal_ip.map_or("", |a| &a.address)),
+    ];
+    samples.sample(&labels, 1.0);
+}
+
+fn role(node: &Node, samples: &mut Samples) {
+    for role in
+        node.metadata.labels.iter().flatten().filter_map(|(key, _)| key.strip_prefix("node-role.kubernetes.io/"))
+    {
+        samples.sample(&[("role", role)], 1.0);
+    }
+}
+
+fn pod_cidrs(node: &Node, samples: &mut Samples) {
+    for range in spec(node).pod_cidrs.iter().flatten() {
+        samples.sample(&[("pod_cidr", range)], 1.0);
+    }
+}
+
+fn taint(node: &Node, samples: &mut Samples) {
+    for taint in spec(node).taints.iter().flatten() {
+        samples.sample(&[("key", &taint.key), ("value", text(&taint.value)), ("effect", &taint.effect)], 1.0);
+    }
+}
+
+fn unschedulable(node: &Node, samples: &mut Samples) {
+    samples.sample(&[], bool_value(spec(node).unschedulable == Some(true)));
+}
+
+fn allocatable(node: &Node, samples: &mut Samples) {
+    resources(&status(node).allocatable, samples);
+}
+
+fn capacity(node: &Node, samples: &mut Samples) {
+    resources(&status(node).capacity, samples);
+}
+
+fn resources(list: &ResourceList, samples: &mut Samples) {
+    each_with_unit(list, |resource, unit, amount| {
+        samples.sample(&[("resource", resource), ("unit", unit)], amount.to_f64());
+    });
+    // Containers cannot ask for pods, hence the one resource that only nodes show.
+    let pods = list.as_ref().and_then(|list| list.get("pods"));
+    if let Some(number) = pods.and_then(|amount| quantity::to_f64(&amount.0)) {
+        samples.sample(&[("resource", "pods"), ("unit", "integer")], number);
+    }
+}
+
+fn status_condition(node: &Node, samples: &mut Samples) {
+    let list = status(node).conditions.iter().flatten();
+    conditions(list.map(|c| (c.type_.as_str(), c.status.as_str())), samples);
+}
+
+fn addresses(node: &Node, samples: &mut Samples) {
+    for address in status(node).addresses.iter().flatten() {
+        samples.sample(&[("type", &address.type_), ("address", &address.address)], 1.0);
+    }
+}

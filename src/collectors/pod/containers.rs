@@ -1,0 +1,194 @@
+//! What a container prints. Ordinary and init containers differ only in where they stand in a pod: [`Containers`].
+
+use k8s_openapi::api::core::v1::{
+    Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
+    ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::super::common::{ZERO_TIME, bool_value, text, unix};
+use super::super::resources::{CORE, ResourceList, each_with_unit};
+use super::{spec_of, status_of};
+use crate::exposition::Samples;
+
+/// A list of containers of a pod.
+pub trait Containers {
+    /// As they are wanted.
+    fn specs(pod: &Pod) -> &[Container];
+    /// As they are.
+    fn statuses(pod: &Pod) -> &[ContainerStatus];
+}
+
+/// The ordinary containers.
+pub struct Main;
+
+/// The init containers.
+pub struct Init;
+
+impl Containers for Main {
+    fn specs(pod: &Pod) -> &[Container] {
+        &spec_of(pod).containers
+    }
+
+    fn statuses(pod: &Pod) -> &[ContainerStatus] {
+        status_of(pod).container_statuses.as_deref().unwrap_or_default()
+    }
+}
+
+impl Containers for Init {
+    fn specs(pod: &Pod) -> &[Container] {
+        spec_of(pod).init_containers.as_deref().unwrap_or_default()
+    }
+
+    fn statuses(pod: &Pod) -> &[ContainerStatus] {
+        status_of(pod).init_container_statuses.as_deref().unwrap_or_default()
+    }
+}
+
+pub fn info(pod: &Pod, samples: &mut Samples) {
+    for (container, status) in pairs::<Main>(pod) {
+        samples.sample(&image_labels(container, status), 1.0);
+    }
+}
+
+pub fn init_info(pod: &Pod, samples: &mut Samples) {
+    for (container, status) in pairs::<Init>(pod) {
+        let [name, image_spec, image, image_id, container_id] = image_labels(container, status);
+        let restart_policy = ("restart_policy", text(&container.restart_policy));
+        samples.sample(&[name, image_spec, image, image_id, container_id, restart_policy], 1.0);
+    }
+}
+
+/// The containers that have a status, with it.
+fn pairs<C: Containers>(pod: &Pod) -> impl Iterator<Item = (&Container, &ContainerStatus)> {
+    C::specs(pod).iter().flat_map(|container| {
+        let statuses = C::statuses(pod).iter().filter(|status| status.name == container.name);
+        statuses.map(move |status| (container, status))
+    })
+}
+
+fn image_labels<'a>(container: &'a Container, status: &'a ContainerStatus) -> [(&'static str, &'a str); 5] {
+    [
+        ("container", &status.name),
+        ("image_spec", text(&container.image)),
+        ("image", &status.image),
+        ("image_id", &status.image_id),
+        ("container_id", text(&status.container_id)),
+    ]
+}
+
+pub fn limits<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    resources::<C>(pod, |resources| &resources.limits, samples);
+}
+
+pub fn requests<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    resources::<C>(pod, |resources| &resources.requests, samples);
+}
+
+fn resources<C: Containers>(pod: &Pod, list: fn(&ResourceRequirements) -> &ResourceList, samples: &mut Samples) {
+    let node = text(&spec_of(pod).node_name);
+    for container in C::specs(pod) {
+        let Some(resources) = &container.resources else { continue };
+        each_with_unit(list(resources), |resource, unit, amount| {
+            let labels =
+                [("container", container.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
+            // NB: only cores are shown in thousandths; upstream rounds what else a container asks for up to whole units.
+            let number = if unit == CORE { amount.to_f64() } else { amount.value() as f64 };
+            samples.sample(&labels, number);
+        });
+    }
+}
+
+pub fn state_started<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        let Some(state) = &status.state else { continue };
+        let started = match (&state.running, &state.terminated) {
+            (Some(running), _) => &running.started_at,
+            (None, Some(terminated)) => &terminated.started_at,
+            (None, None) => continue,
+        };
+        emit(status, seconds(started), samples);
+    }
+}
+
+pub fn last_terminated_reason<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for (status, end) in last_ends::<C>(pod) {
+        emit_reason(status, &end.reason, samples);
+    }
+}
+
+pub fn last_terminated_exitcode<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for (status, end) in last_ends::<C>(pod) {
+        emit(status, f64::from(end.exit_code), samples);
+    }
+}
+
+pub fn last_terminated_timestamp<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for (status, end) in last_ends::<C>(pod) {
+        emit(status, seconds(&end.finished_at), samples);
+    }
+}
+
+fn last_ends<C: Containers>(pod: &Pod) -> impl Iterator<Item = (&ContainerStatus, &ContainerStateTerminated)> {
+    C::statuses(pod).iter().filter_map(|status| Some((status, status.last_state.as_ref()?.terminated.as_ref()?)))
+}
+
+pub fn ready<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        emit(status, bool_value(status.ready), samples);
+    }
+}
+
+pub fn restarts_total<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        emit(status, f64::from(status.restart_count), samples);
+    }
+}
+
+pub fn running<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    in_state::<C>(pod, |state| state.running.is_some(), samples);
+}
+
+pub fn terminated<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    in_state::<C>(pod, |state| state.terminated.is_some(), samples);
+}
+
+pub fn waiting<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    in_state::<C>(pod, |state| state.waiting.is_some(), samples);
+}
+
+fn in_state<C: Containers>(pod: &Pod, holds: fn(&ContainerState) -> bool, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        emit(status, bool_value(status.state.as_ref().is_some_and(holds)), samples);
+    }
+}
+
+pub fn terminated_reason<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        if let Some(ContainerStateTerminated { reason, .. }) = status.state.as_ref().and_then(|s| s.terminated.as_ref())
+        {
+            emit_reason(status, reason, samples);
+        }
+    }
+}
+
+pub fn waiting_reason<C: Containers>(pod: &Pod, samples: &mut Samples) {
+    for status in C::statuses(pod) {
+        if let Some(ContainerStateWaiting { reason, .. }) = status.state.as_ref().and_then(|s| s.waiting.as_ref()) {
+            emit_reason(status, reason, samples);
+        }
+    }
+}
+
+fn emit(status: &ContainerStatus, value: f64, samples: &mut Samples) {
+    samples.sample(&[("container", &status.name)], value);
+}
+
+fn emit_reason(status: &ContainerStatus, reason: &Option<String>, samples: &mut Samples) {
+    samples.sample(&[("container", &status.name), ("reason", text(reason))], 1.0);
+}
+
+/// NB: upstream does not look whether there is a time here.
+fn seconds(time: &Option<Time>) -> f64 {
+    time.as_ref().map_or(ZERO_TIME as f64, |time| unix(time.0))
+}

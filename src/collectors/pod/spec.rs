@@ -1,0 +1,106 @@
+//! What the desired state of a pod says.
+
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1::Pod;
+
+use super::super::common::{bool_value, name, text};
+use super::super::labels::emit_pairs;
+use super::super::quantity::Amount;
+use super::{spec_of, status_of};
+use crate::exposition::Samples;
+
+pub fn overhead_cpu_cores(pod: &Pod, samples: &mut Samples) {
+    if let Some(amount) = overhead(pod, "cpu") {
+        samples.sample(&[], amount.to_f64());
+    }
+}
+
+pub fn overhead_memory_bytes(pod: &Pod, samples: &mut Samples) {
+    if let Some(amount) = overhead(pod, "memory") {
+        samples.sample(&[], amount.value() as f64);
+    }
+}
+
+fn overhead(pod: &Pod, resource: &str) -> Option<Amount> {
+    Amount::parse(&spec_of(pod).overhead.as_ref()?.get(resource)?.0)
+}
+
+/// A claim that is made from a template has its name in the status.
+pub fn resourceclaim_info(pod: &Pod, samples: &mut Samples) {
+    for claim in spec_of(pod).resource_claims.iter().flatten() {
+        let (own, template) = (&claim.resource_claim_name, &claim.resource_claim_template_name);
+        if own.is_none() && template.is_none() {
+            continue;
+        }
+        let made = || status_of(pod).resource_claim_statuses.iter().flatten().find(|made| made.name == claim.name);
+        let labels = [
+            ("claim_name", claim.name.as_str()),
+            (
+                "resourceclaim_name",
+                own.as_deref().unwrap_or_else(|| made().map_or("", |m| text(&m.resource_claim_name))),
+            ),
+            ("resourceclaim_template_name", text(template)),
+        ];
+        samples.sample(&labels, 1.0);
+    }
+}
+
+pub fn restart_policy(pod: &Pod, samples: &mut Samples) {
+    samples.sample(&[("type", text(&spec_of(pod).restart_policy))], 1.0);
+}
+
+pub fn runtimeclass_name_info(pod: &Pod, samples: &mut Samples) {
+    if let Some(class) = &spec_of(pod).runtime_class_name {
+        samples.sample(&[("runtimeclass_name", class)], 1.0);
+    }
+}
+
+pub fn claims_info(pod: &Pod, samples: &mut Samples) {
+    each_claim(pod, |labels, _| samples.sample(labels, 1.0));
+}
+
+pub fn claims_readonly(pod: &Pod, samples: &mut Samples) {
+    each_claim(pod, |labels, read_only| samples.sample(labels, bool_value(read_only)));
+}
+
+/// Labels of each volume that comes from a claim, and whether it is read-only. An ephemeral volume's claim bears the
+/// names of pod and volume.
+fn each_claim(pod: &Pod, mut visit: impl FnMut(&[(&str, &str)], bool)) {
+    for volume in spec_of(pod).volumes.iter().flatten() {
+        let (claim, ephemeral, read_only) = match (&volume.persistent_volume_claim, &volume.ephemeral) {
+            (Some(claim), _) => (Cow::Borrowed(claim.claim_name.as_str()), "false", claim.read_only == Some(true)),
+            (None, Some(_)) => (Cow::Owned([name(pod), "-", &volume.name].concat()), "true", false),
+            (None, None) => continue,
+        };
+        let labels =
+            [("volume", volume.name.as_str()), ("persistentvolumeclaim", claim.as_ref()), ("ephemeral", ephemeral)];
+        visit(&labels, read_only);
+    }
+}
+
+pub fn tolerations(pod: &Pod, samples: &mut Samples) {
+    for toleration in spec_of(pod).tolerations.iter().flatten() {
+        let seconds = toleration.toleration_seconds.map(|seconds| seconds.to_string());
+        let labels = [
+            ("key", text(&toleration.key)),
+            ("operator", text(&toleration.operator)),
+            ("value", text(&toleration.value)),
+            ("effect", text(&toleration.effect)),
+            ("toleration_seconds", text(&seconds)),
+        ];
+        samples.sample(&labels, 1.0);
+    }
+}
+
+pub fn nodeselectors(pod: &Pod, samples: &mut Samples) {
+    emit_pairs("nodeselector", spec_of(pod).node_selector.iter().flatten(), &[], samples);
+}
+
+pub fn service_account(pod: &Pod, samples: &mut Samples) {
+    samples.sample(&[("service_account", text(&spec_of(pod).service_account_name))], 1.0);
+}
+
+pub fn scheduler(pod: &Pod, samples: &mut Samples) {
+    samples.sample(&[("name", text(&spec_of(pod).scheduler_name))], 1.0);
+}

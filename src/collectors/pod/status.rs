@@ -1,0 +1,169 @@
+//! How a pod is.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+
+use super::super::common::{ZERO_TIME, boolean, condition_states, text, unix};
+use super::super::states::one_of;
+use super::containers::{Containers, Main};
+use super::{spec_of, status_of};
+use crate::exposition::Samples;
+
+const PHASES: [&str; 5] = ["Pending", "Succeeded", "Failed", "Unknown", "Running"];
+
+const QOS_CLASSES: [&str; 3] = ["BestEffort", "Burstable", "Guaranteed"];
+
+/// The reasons that `reason` shows by name.
+const REASONS: [&str; 8] = [
+    "Evicted",
+    "NodeAffinity",
+    "NodeLost",
+    "PreemptionByScheduler",
+    "SchedulingGated",
+    "Shutdown",
+    "TerminationByKubelet",
+    "UnexpectedAdmissionError",
+];
+
+/// The reasons that `disruption_reason` shows by name.
+const DISRUPTION_REASONS: [&str; 5] = [
+    "PreemptionByScheduler",
+    "DeletionByTaintManager",
+    "EvictionByEvictionAPI",
+    "DeletionByPodGC",
+    "TerminationByKubelet",
+];
+
+/// Stands for all reasons that are not shown by name, so that their number stays bounded.
+const OTHER: &str = "Other";
+
+pub fn completion_time(pod: &Pod, samples: &mut Samples) {
+    let ends = Main::statuses(pod).iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
+    let last = ends.filter_map(|end| Some(end.finished_at.as_ref()?.0)).max();
+    if let Some(last) = last.map(unix).filter(|last| *last > 0.0) {
+        samples.sample(&[], last);
+    }
+}
+
+pub fn info(pod: &Pod, samples: &mut Samples) {
+    let (spec, status) = (spec_of(pod), status_of(pod));
+    let controller = pod.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    let labels = [
+        ("host_ip", text(&status.host_ip)),
+        ("pod_ip", text(&status.pod_ip)),
+        ("node", text(&spec.node_name)),
+        ("created_by_kind", controller.map_or("", |owner| &owner.kind)),
+        ("created_by_name", controller.map_or("", |owner| &owner.name)),
+        ("priority_class", text(&spec.priority_class_name)),
+        ("host_network", boolean(spec.host_network == Some(true))),
+    ];
+    samples.sample(&labels, 1.0);
+}
+
+/// What is not an address is left out.
+pub fn ips(pod: &Pod, samples: &mut Samples) {
+    for address in status_of(pod).pod_ips.iter().flatten() {
+        let family = match address.ip.parse() {
+            Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => "6",
+            Ok(_) => "4",
+            Err(_) => continue,
+        };
+        samples.sample(&[("ip", &address.ip), ("ip_family", family)], 1.0);
+    }
+}
+
+pub fn start_time(pod: &Pod, samples: &mut Samples) {
+    if let Some(time) = &status_of(pod).start_time {
+        samples.sample(&[], unix(time.0));
+    }
+}
+
+pub fn phase(pod: &Pod, samples: &mut Samples) {
+    one_of("phase", &PHASES, text(&status_of(pod).phase), samples);
+}
+
+pub fn qos_class(pod: &Pod, samples: &mut Samples) {
+    one_of("qos_class", &QOS_CLASSES, text(&status_of(pod).qos_class), samples);
+}
+
+pub fn ready(pod: &Pod, samples: &mut Samples) {
+    states_of(pod, "Ready", samples);
+}
+
+pub fn ready_time(pod: &Pod, samples: &mut Samples) {
+    since(pod, "Ready", "True", samples);
+}
+
+pub fn initialized_time(pod: &Pod, samples: &mut Samples) {
+    since(pod, "Initialized", "True", samples);
+}
+
+pub fn container_ready_time(pod: &Pod, samples: &mut Samples) {
+    since(pod, "ContainersReady", "True", samples);
+}
+
+pub fn scheduled(pod: &Pod, samples: &mut Samples) {
+    states_of(pod, "PodScheduled", samples);
+}
+
+pub fn scheduled_time(pod: &Pod, samples: &mut Samples) {
+    since(pod, "PodScheduled", "True", samples);
+}
+
+pub fn unschedulable(pod: &Pod, samples: &mut Samples) {
+    for _ in conditions(pod, "PodScheduled").filter(|condition| condition.status == "False") {
+        samples.sample(&[], 1.0);
+    }
+}
+
+pub fn unscheduled_time(pod: &Pod, samples: &mut Samples) {
+    since(pod, "PodScheduled", "False", samples);
+}
+
+/// The known reasons, wherever they stand: in the status, a condition, or the end of a container.
+pub fn reason(pod: &Pod, samples: &mut Samples) {
+    let status = status_of(pod);
+    let own = text(&status.reason);
+    let conditions = status.conditions.iter().flatten().map(|condition| text(&condition.reason));
+    let ends = Main::statuses(pod).iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
+    let mut found = [false; REASONS.len()];
+    for reason in conditions.chain(ends.map(|end| text(&end.reason))).chain([own]) {
+        if let Some(place) = REASONS.iter().position(|known| *known == reason) {
+            found[place] = true;
+        }
+    }
+    for (reason, _) in REASONS.iter().zip(found).filter(|(_, found)| *found) {
+        samples.sample(&[("reason", reason)], 1.0);
+    }
+    if !own.is_empty() && !REASONS.contains(&own) {
+        samples.sample(&[("reason", OTHER)], 1.0);
+    }
+}
+
+pub fn disruption_reason(pod: &Pod, samples: &mut Samples) {
+    for condition in conditions(pod, "DisruptionTarget") {
+        let reason = text(&condition.reason);
+        let shown = if DISRUPTION_REASONS.contains(&reason) { reason } else { OTHER };
+        samples.sample(&[("reason", shown)], 1.0);
+    }
+}
+
+fn conditions<'a>(pod: &'a Pod, kind: &'static str) -> impl Iterator<Item = &'a PodCondition> {
+    status_of(pod).conditions.iter().flatten().filter(move |condition| condition.type_ == kind)
+}
+
+fn states_of(pod: &Pod, kind: &'static str, samples: &mut Samples) {
+    for condition in conditions(pod, kind) {
+        for (state, value) in condition_states(&condition.status) {
+            samples.sample(&[("condition", state)], value);
+        }
+    }
+}
+
+/// Since when a condition has had a status. NB: upstream does not look whether the condition says so.
+fn since(pod: &Pod, kind: &'static str, status: &str, samples: &mut Samples) {
+    for condition in conditions(pod, kind).filter(|condition| condition.status == status) {
+        samples.sample(&[], condition.last_transition_time.as_ref().map_or(ZERO_TIME as f64, |time| unix(time.0)));
+    }
+}

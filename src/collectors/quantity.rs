@@ -1,0 +1,282 @@
+//! Kubernetes quantities (`100m`, `1.5Gi`, `2e3`) as numbers.
+//!
+//! Upstream reads a quantity with Go's `resource.Quantity` and asks it for an `int64` of units or thousandths. A sample must
+//! equal what that gives, in overflow too, so this follows its two representations: a short number is an `i64` and a power of
+//! ten, any other a decimal with nine places. The rules: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
+
+/// The largest number of units of which an `i64` holds the thousandths.
+const MAX_WITH_MILLI: i64 = i64::MAX / 1000;
+
+/// Decimal places of a long number.
+const NANO: i32 = -9;
+
+/// A quantity, parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// `value * 10^scale`; what most quantities are.
+    Short {
+        /// The digits.
+        value: i64,
+        /// The power of ten, -9 or more.
+        scale: i32,
+    },
+    /// So many billionths; more digits than an `i64` safely holds.
+    Long(i128),
+}
+
+/// The number that upstream prints for a quantity: in thousandths, or whole units where thousandths would overflow.
+/// None if it is not a quantity.
+pub fn to_f64(text: &str) -> Option<f64> {
+    Amount::parse(text).map(Amount::to_f64)
+}
+
+impl Amount {
+    /// Reads a quantity; none if it is not one, or if it has more digits than 128 bits hold.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_ascii();
+        let (negative, unsigned) = match text.as_bytes().first()? {
+            b'-' => (true, &text[1..]),
+            b'+' => (false, &text[1..]),
+            _ => (false, text),
+        };
+        if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+            return None;
+        }
+        let (whole, rest) = split_digits(unsigned.trim_start_matches('0'));
+        let (fraction, suffix) = rest.strip_prefix('.').map_or(("", rest), split_digits);
+        let (unit, exponent) = unit(suffix)?;
+        let number = Number { negative, whole, fraction };
+        number.short(unit, exponent).or_else(|| number.long(unit, exponent))
+    }
+
+    /// The number that upstream prints: in thousandths, or whole units where thousandths would overflow.
+    pub fn to_f64(self) -> f64 {
+        let units = self.value();
+        if units > MAX_WITH_MILLI { units as f64 } else { self.scaled(-3) as f64 / 1000.0 }
+    }
+
+    /// Whole units, rounded up.
+    pub fn value(self) -> i64 {
+        self.scaled(0)
+    }
+
+    /// In steps of `10^to`, where `to` is 0 or -3.
+    fn scaled(self, to: i32) -> i64 {
+        match self {
+            Self::Short { value, scale } if scale < to => divide_away_from_zero(value, to.abs_diff(scale)),
+            Self::Short { value, scale } => multiply(value, scale.abs_diff(to)),
+            Self::Long(nanos) => {
+                let step = 10_i128.pow(to.abs_diff(NANO));
+                // NB: a long number below the range of an i64 wraps, and its rest rounds up whatever its sign.
+                let nanos = if nanos < 0 { i128::from(nanos as i64) } else { nanos };
+                (nanos / step) as i64 + i64::from(nanos % step != 0)
+            }
+        }
+    }
+}
+
+/// The base of a suffix.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Two,
+    Ten,
+}
+
+/// A number as it is written: leading zeros gone, digits only.
+struct Number<'a> {
+    negative: bool,
+    whole: &'a str,
+    fraction: &'a str,
+}
+
+impl Number<'_> {
+    /// The number as an `i64` and a power of ten, if it is short enough.
+    fn short(&self, base: Base, exponent: i32) -> Option<Amount> {
+        // A bare zero counts as a digit.
+        let whole_digits = self.whole.len().max(1) as i64;
+        let (factor, scale) = match base {
+            Base::Ten if whole_digits + self.fraction.len() as i64 <= 18 => {
+                (1, exponent.checked_sub(self.fraction.len() as i32)?)
+            }
+            // A power of two has three digits for ten bits; of the fifteen places one stays free.
+            Base::Two if self.fraction.is_empty() && whole_digits + i64::from(exponent) * 3 / 10 <= 14 => {
+                (1_i64 << exponent, 0)
+            }
+            _ => return None,
+        };
+        if scale < NANO {
+            return None;
+        }
+        let mut digits: i64 = 0;
+        for digit in self.whole.bytes().chain(self.fraction.bytes()) {
+            digits = digits * 10 + i64::from(digit - b'0');
+        }
+        let value = digits.checked_mul(factor)?;
+        Some(Amount::Short { value: if self.negative { -value } else { value }, scale })
+    }
+
+    /// The number in billionths, rounded away from zero; numbers with a binary suffix end at `i64::MAX`.
+    fn long(&self, base: Base, exponent: i32) -> Option<Amount> {
+        let sign = if self.negative { -1 } else { 1 };
+        let nanos = match base {
+            Base::Ten => self.times_ten_to(i64::from(exponent) - i64::from(NANO), 1)?,
+            Base::Two => match self.times_ten_to(-i64::from(NANO), 1 << exponent) {
+                Some(nanos) if nanos <= i128::from(i64::MAX) * 1_000_000_000 => nanos,
+                _ => return Some(Amount::Short { value: sign * i64::MAX, scale: 0 }),
+            },
+        };
+        Some(Amount::Long(i128::from(sign) * nanos))
+    }
+
+    /// `number * factor * 10^exponent` without its sign, rounded up; none if it overflows.
+    fn times_ten_to(&self, exponent: i64, factor: i128) -> Option<i128> {
+        let mut value: i128 = 0;
+        for digit in self.whole.bytes().chain(self.fraction.bytes()) {
+            value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        }
+        value = value.checked_mul(factor)?;
+        let shift = exponent - self.fraction.len() as i64;
+        let power = u32::try_from(shift.unsigned_abs()).ok().and_then(|places| 10_i128.checked_pow(places));
+        match power {
+            _ if value == 0 => Some(0),
+            Some(power) if shift >= 0 => value.checked_mul(power),
+            Some(power) => Some(value / power + i128::from(value % power != 0)),
+            None if shift < 0 => Some(1),
+            None => None,
+        }
+    }
+}
+
+fn split_digits(text: &str) -> (&str, &str) {
+    text.split_at(text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// What a suffix multiplies by: a power of two or of ten.
+fn unit(suffix: &str) -> Option<(Base, i32)> {
+    Some(match suffix {
+        "" => (Base::Ten, 0),
+        "n" => (Base::Ten, -9),
+        "u" => (Base::Ten, -6),
+        "m" => (Base::Ten, -3),
+        "k" => (Base::Ten, 3),
+        "M" => (Base::Ten, 6),
+        "G" => (Base::Ten, 9),
+        "T" => (Base::Ten, 12),
+        "P" => (Base::Ten, 15),
+        "E" => (Base::Ten, 18),
+        "Ki" => (Base::Two, 10),
+        "Mi" => (Base::Two, 20),
+        "Gi" => (Base::Two, 30),
+        "Ti" => (Base::Two, 40),
+        "Pi" => (Base::Two, 50),
+        "Ei" => (Base::Two, 60),
+        // NB: Go cuts an exponent to 32 bits.
+        exponent => (Base::Ten, exponent.strip_prefix(['e', 'E'])?.parse::<i64>().ok()? as i32),
+    })
+}
+
+/// `value / 10^places`, rounded away from zero.
+fn divide_away_from_zero(value: i64, places: u32) -> i64 {
+    match 10_i64.checked_pow(places) {
+        Some(power) => value / power + (value % power).signum(),
+        None => value.signum(),
+    }
+}
+
+/// `value * 10^places`. NB: in overflow Go's result wraps for the powers it has constants for and is 0 for the others.
+fn multiply(value: i64, places: u32) -> i64 {
+    match places {
+        0 | 1 | 2 | 3 | 6 | 9 => value.wrapping_mul(10_i64.pow(places)),
+        _ if value == 0 => 0,
+        _ => 10_i64.checked_pow(places).and_then(|power| value.checked_mul(power)).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn quantities_are_what_upstream_prints_for_them() {
+        for (text, expected) in [
+            ("0", 0.0),
+            ("100m", 0.1),
+            ("1500m", 1.5),
+            ("-5", -5.0),
+            ("+5", 5.0),
+            (" 5 ", 5.0),
+            ("1.5Gi", 1_610_612_736.0),
+            ("0.5", 0.5),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("1e3", 1000.0),
+            ("1E-3", 0.001),
+            ("1E", 1e18),
+            ("2E", 2e18),
+            ("1Ei", 1_152_921_504_606_846_976.0),
+            // Thousandths are rounded up.
+            ("333u", 0.001),
+            ("10n", 0.001),
+            ("1e-12", 0.001),
+            ("-1n", -0.001),
+            // Above 2^63 / 1000 only whole units are left.
+            ("12345678901234567", 12_345_678_901_234_567.0),
+            ("9223372036854775807", 9_223_372_036_854_775_807.0),
+            // What overflows is capped, or lost.
+            ("16Ei", 9_223_372_036_854_775_807.0),
+            ("100E", 0.0),
+            ("-100Ti", -8_568_098_291.071),
+        ] {
+            assert_eq!(to_f64(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_quantity_has_no_value() {
+        for text in
+            ["", " ", "-", "m", "Ei", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"]
+        {
+            assert_eq!(to_f64(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_units_are_rounded_up() {
+        for (text, expected) in [("1m", 1), ("1001m", 2), ("-1001m", -2), ("1.5Ki", 1536), ("0", 0)] {
+            assert_eq!(Amount::parse(text).map(Amount::value), Some(expected), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[+-]?[0-9.]{0,45}[eEinumkKMGTP]{0,2}[+-]?[0-9]{0,12}") {
+            let _ = to_f64(&text);
+        }
+
+        #[test]
+        fn integers_are_themselves(number in -9_000_000_000_000_i64..9_000_000_000_000) {
+            prop_assert_eq!(to_f64(&number.to_string()), Some(number as f64));
+        }
+
+        #[test]
+        fn a_suffix_and_an_exponent_say_the_same(number in 0_u32..1_000_000, unit in 0_usize..7) {
+            let (suffix, exponent) = [("n", -9), ("u", -6), ("m", -3), ("k", 3), ("M", 6), ("G", 9), ("T", 12)][unit];
+            prop_assert_eq!(Amount::parse(&format!("{number}{suffix}")), Amount::parse(&format!("{number}e{exponent}")));
+        }
+
+        #[test]
+        fn a_binary_suffix_multiplies(number in 0_u32..1_000_000, unit in 0_usize..3) {
+            let (suffix, factor) = [("Ki", 1_u64 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)][unit];
+            prop_assert_eq!(to_f64(&format!("{number}{suffix}")), Some((u64::from(number) * factor) as f64));
+        }
+
+        #[test]
+        fn thousandths_are_rounded_up_and_never_by_more_than_one(billionths in 0_i64..1_000_000_000_000) {
+            let amount = Amount::parse(&format!("{billionths}n"));
+            let thousandths = billionths / 1_000_000 + i64::from(billionths % 1_000_000 != 0);
+            prop_assert_eq!(amount.map(Amount::to_f64), Some(thousandths as f64 / 1000.0));
+        }
+    }
+}

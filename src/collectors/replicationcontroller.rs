@@ -1,0 +1,97 @@
+//! ReplicationControllers, `v1`.
+//!
+//! Upstream:
+//! <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/replicationcontroller-metrics.md>
+
+use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerStatus};
+
+use super::common::{created, integer_if_set, integer_or_zero, metadata_generation, name, namespace, owner};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `replicationcontrollers`.
+pub struct ReplicationControllers;
+
+impl Resource for ReplicationControllers {
+    type Object = ReplicationController;
+    const FAMILIES: &'static [Family<ReplicationController>] = &[
+        Family::gauge(
+            "kube_replicationcontroller_created",
+            "When the ReplicationController was created, in Unix seconds.",
+            created,
+        )
+        .stable(),
+        Family::gauge("kube_replicationcontroller_status_replicas", "Pods that exist.", status_replicas).stable(),
+        Family::gauge(
+            "kube_replicationcontroller_status_fully_labeled_replicas",
+            "Pods with all labels of the template.",
+            status_fully_labeled_replicas,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_replicationcontroller_status_ready_replicas",
+            "Pods that are ready.",
+            status_ready_replicas,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_replicationcontroller_status_available_replicas",
+            "Pods that have been ready long enough.",
+            status_available_replicas,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_replicationcontroller_status_observed_generation",
+            "The generation that the status tells of.",
+            status_observed_generation,
+        )
+        .stable(),
+        Family::gauge("kube_replicationcontroller_spec_replicas", "Pods that are wanted.", spec_replicas).stable(),
+        Family::gauge(
+            "kube_replicationcontroller_metadata_generation",
+            "The generation of the desired state.",
+            metadata_generation,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_replicationcontroller_owner",
+            "Who owns the ReplicationController, a series an owner.",
+            owner,
+        ),
+    ];
+
+    fn identity(controller: &ReplicationController) -> Identity<'_> {
+        vec![("namespace", namespace(controller)), ("replicationcontroller", name(controller))]
+    }
+}
+
+fn status<T>(
+    controller: &ReplicationController,
+    field: impl FnOnce(&ReplicationControllerStatus) -> Option<T>,
+) -> Option<T> {
+    controller.status.as_ref().and_then(field)
+}
+
+fn status_replicas(controller: &ReplicationController, samples: &mut Samples) {
+    integer_or_zero(status(controller, |s| Some(s.replicas)), samples);
+}
+
+fn status_fully_labeled_replicas(controller: &ReplicationController, samples: &mut Samples) {
+    integer_or_zero(status(controller, |s| s.fully_labeled_replicas), samples);
+}
+
+fn status_ready_replicas(controller: &ReplicationController, samples: &mut Samples) {
+    integer_or_zero(status(controller, |s| s.ready_replicas), samples);
+}
+
+fn status_available_replicas(controller: &ReplicationController, samples: &mut Samples) {
+    integer_or_zero(status(controller, |s| s.available_replicas), samples);
+}
+
+fn status_observed_generation(controller: &ReplicationController, samples: &mut Samples) {
+    integer_or_zero(status(controller, |s| s.observed_generation), samples);
+}
+
+fn spec_replicas(controller: &ReplicationController, samples: &mut Samples) {
+    integer_if_set(controller.spec.as_ref().and_then(|spec| spec.replicas), samples);
+}

@@ -1,0 +1,44 @@
+//! ResourceQuotas, `v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/policy/resourcequota-metrics.md>
+
+use k8s_openapi::api::core::v1::ResourceQuota;
+
+use super::common::{created, name, namespace};
+use super::quantity;
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `resourcequotas`.
+pub struct ResourceQuotas;
+
+impl Resource for ResourceQuotas {
+    type Object = ResourceQuota;
+    const FAMILIES: &'static [Family<ResourceQuota>] = &[
+        Family::gauge("kube_resourcequota_created", "When the ResourceQuota was created, in Unix seconds.", created)
+            .stable(),
+        Family::gauge("kube_resourcequota", "What a ResourceQuota allows and what is in use, by resource.", amounts)
+            .stable(),
+        Family::annotations(
+            "kube_resourcequota_annotations",
+            "Annotations of a ResourceQuota, as far as they are allowed.",
+        ),
+        Family::labels("kube_resourcequota_labels", "Labels of a ResourceQuota, as far as they are allowed.").stable(),
+    ];
+
+    fn identity(quota: &ResourceQuota) -> Identity<'_> {
+        vec![("namespace", namespace(quota)), ("resourcequota", name(quota))]
+    }
+}
+
+fn amounts(quota: &ResourceQuota, samples: &mut Samples) {
+    if let Some(status) = &quota.status {
+        for (kind, list) in [("hard", &status.hard), ("used", &status.used)] {
+            for (resource, amount) in list.iter().flatten() {
+                if let Some(number) = quantity::to_f64(&amount.0) {
+                    samples.sample(&[("resource", resource), ("type", kind)], number);
+                }
+            }
+        }
+    }
+}

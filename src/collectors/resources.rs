@@ -1,0 +1,99 @@
+//! Named resources with quantities (`cpu: 100m`): which of them are shown, under which name and in which unit.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::labels::sanitise;
+use super::quantity::Amount;
+
+/// A named quantity by resource, as specs and statuses hold it.
+pub type ResourceList = Option<BTreeMap<String, Quantity>>;
+
+/// The unit of `cpu`.
+pub const CORE: &str = "core";
+const BYTE: &str = "byte";
+const INTEGER: &str = "integer";
+
+/// Calls `emit` with sanitised name, unit and amount of each resource that has a unit.
+pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amount)) {
+    for (name, quantity) in list.iter().flatten() {
+        let units = units(name);
+        if units == [None, None] {
+            continue;
+        }
+        let Some(amount) = Amount::parse(&quantity.0) else { continue };
+        let name = sanitise(name);
+        for unit in units.into_iter().flatten() {
+            emit(&name, unit, amount);
+        }
+    }
+}
+
+/// The units of a resource. NB: a name may pass for huge pages and for an extended resource at once; upstream then
+/// shows both.
+fn units(name: &str) -> [Option<&'static str>; 2] {
+    match name {
+        "cpu" => [Some(CORE), None],
+        "memory" | "storage" | "ephemeral-storage" => [Some(BYTE), None],
+        _ => {
+            let bytes = name.starts_with("hugepages-") || name.starts_with("attachable-volumes-");
+            let extended = is_extended(name).then_some(INTEGER);
+            if bytes { [Some(BYTE), extended] } else { [extended, None] }
+        }
+    }
+}
+
+/// Whether this is a resource that a device plugin or an administrator added: `domain/name`, not of Kubernetes itself.
+fn is_extended(name: &str) -> bool {
+    let Some((domain, rest)) = name.split_once('/') else { return false };
+    // Upstream asks whether the name would be one with a quota's prefix `requests.`, which counts for the length.
+    !name.contains("kubernetes.io/")
+        && !name.starts_with("requests.")
+        && domain.len() <= 253 - "requests.".len()
+        && domain.split('.').all(is_dns_label)
+        && rest.len() <= 63
+        && is_within(rest, |b| b.is_ascii_alphanumeric(), |b| matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn is_dns_label(label: &str) -> bool {
+    is_within(label, |b| b.is_ascii_lowercase() || b.is_ascii_digit(), |b| b == b'-')
+}
+
+/// Whether `text` has `outer` characters at both ends and `outer` or `inner` ones between.
+fn is_within(text: &str, outer: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|b| outer(*b))
+        && bytes.last().is_some_and(|b| outer(*b))
+        && bytes.iter().all(|b| outer(*b) || inner(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_shown_in_its_unit() {
+        for (name, expected) in [
+            ("cpu", Some(CORE)),
+            ("memory", Some(BYTE)),
+            ("ephemeral-storage", Some(BYTE)),
+            ("hugepages-2Mi", Some(BYTE)),
+            ("attachable-volumes-aws-ebs", Some(BYTE)),
+            ("nvidia.com/gpu", Some(INTEGER)),
+            ("example.com/foo_bar", Some(INTEGER)),
+            ("count/jobs.batch", Some(INTEGER)),
+            ("pods", None),
+            ("requests.cpu", None),
+            ("requests.nvidia.com/gpu", None),
+            ("x.kubernetes.io/y", None),
+            ("Upper/x", None),
+            ("a/b/c", None),
+            ("/x", None),
+            ("x/", None),
+        ] {
+            assert_eq!(units(name)[0], expected, "{name}");
+        }
+        assert_eq!(units("hugepages-a/b"), [Some(BYTE), Some(INTEGER)]);
+    }
+}

@@ -1,0 +1,80 @@
+//! Services, `v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/service-metrics.md>
+
+use std::sync::LazyLock;
+
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+
+use super::common::{created, deletion_timestamp, name, namespace, text};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `services`.
+pub struct Services;
+
+impl Resource for Services {
+    type Object = Service;
+    const FAMILIES: &'static [Family<Service>] = &[
+        Family::gauge("kube_service_info", "Addresses and names under which a service is reached.", info).stable(),
+        Family::gauge("kube_service_created", "When the service was created, in Unix seconds.", created).stable(),
+        Family::gauge("kube_service_spec_type", "The type of a service.", spec_type).stable(),
+        Family::annotations("kube_service_annotations", "Annotations of a service, as far as they are allowed."),
+        Family::labels("kube_service_labels", "Labels of a service, as far as they are allowed.").stable(),
+        Family::gauge(
+            "kube_service_spec_external_ip",
+            "The external addresses of a service, a series an address.",
+            external_ip,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_service_status_load_balancer_ingress",
+            "Where the load balancer of a service listens, a series an ingress point.",
+            load_balancer_ingress,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_service_deletion_timestamp",
+            "When the service's deletion was asked for, in Unix seconds.",
+            deletion_timestamp,
+        ),
+    ];
+
+    fn identity(service: &Service) -> Identity<'_> {
+        vec![("namespace", namespace(service)), ("service", name(service)), ("uid", text(&service.metadata.uid))]
+    }
+}
+
+static NO_SPEC: LazyLock<ServiceSpec> = LazyLock::new(ServiceSpec::default);
+
+fn spec(service: &Service) -> &ServiceSpec {
+    service.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
+}
+
+fn info(service: &Service, samples: &mut Samples) {
+    let spec = spec(service);
+    let labels = [
+        ("cluster_ip", text(&spec.cluster_ip)),
+        ("external_name", text(&spec.external_name)),
+        ("load_balancer_ip", text(&spec.load_balancer_ip)),
+        ("external_traffic_policy", text(&spec.external_traffic_policy)),
+    ];
+    samples.sample(&labels, 1.0);
+}
+
+fn spec_type(service: &Service, samples: &mut Samples) {
+    samples.sample(&[("type", text(&spec(service).type_))], 1.0);
+}
+
+fn external_ip(service: &Service, samples: &mut Samples) {
+    for address in spec(service).external_ips.iter().flatten() {
+        samples.sample(&[("external_ip", address)], 1.0);
+    }
+}
+
+fn load_balancer_ingress(service: &Service, samples: &mut Samples) {
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    for ingress in balancer.iter().flat_map(|balancer| balancer.ingress.iter().flatten()) {
+        samples.sample(&[("ip", text(&ingress.ip)), ("hostname", text(&ingress.hostname))], 1.0);
+    }
+}

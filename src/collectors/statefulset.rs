@@ -1,0 +1,153 @@
+//! StatefulSets, `apps/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/statefulset-metrics.md>
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetStatus};
+
+use super::common::{
+    created, deletion_timestamp, integer_if_set, integer_or_zero, metadata_generation, name, namespace, text,
+};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `statefulsets`.
+pub struct StatefulSets;
+
+impl Resource for StatefulSets {
+    type Object = StatefulSet;
+    const FAMILIES: &'static [Family<StatefulSet>] = &[
+        Family::gauge("kube_statefulset_created", "When the StatefulSet was created, in Unix seconds.", created)
+            .stable(),
+        Family::gauge("kube_statefulset_status_replicas", "Pods of the StatefulSet.", status_replicas).stable(),
+        Family::gauge(
+            "kube_statefulset_status_replicas_available",
+            "Pods that are available.",
+            status_replicas_available,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_status_replicas_current",
+            "Pods of the current revision.",
+            status_replicas_current,
+        )
+        .stable(),
+        Family::gauge("kube_statefulset_status_replicas_ready", "Pods that are ready.", status_replicas_ready).stable(),
+        Family::gauge(
+            "kube_statefulset_status_replicas_updated",
+            "Pods of the revision that is being rolled out.",
+            status_replicas_updated,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_status_observed_generation",
+            "The newest generation that the controller has seen.",
+            status_observed_generation,
+        )
+        .stable(),
+        Family::gauge("kube_statefulset_replicas", "Pods that the StatefulSet should have.", replicas).stable(),
+        Family::gauge(
+            "kube_statefulset_ordinals_start",
+            "The ordinal of the first pod, where one is set.",
+            ordinals_start,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_metadata_generation",
+            "The generation of the desired state.",
+            metadata_generation,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_persistentvolumeclaim_retention_policy",
+            "What becomes of PersistentVolumeClaims when the StatefulSet is deleted or scaled down.",
+            persistentvolumeclaim_retention_policy,
+        )
+        .stable(),
+        Family::annotations(
+            "kube_statefulset_annotations",
+            "Annotations of a StatefulSet, as far as they are allowed.",
+        )
+        .stable(),
+        Family::labels("kube_statefulset_labels", "Labels of a StatefulSet, as far as they are allowed.").stable(),
+        Family::gauge(
+            "kube_statefulset_status_current_revision",
+            "The revision of the pods below the rollout.",
+            status_current_revision,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_status_update_revision",
+            "The revision that is being rolled out.",
+            status_update_revision,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_statefulset_deletion_timestamp",
+            "When the StatefulSet's deletion was asked for, in Unix seconds.",
+            deletion_timestamp,
+        )
+        .stable(),
+    ];
+
+    fn identity(set: &StatefulSet) -> Identity<'_> {
+        vec![("namespace", namespace(set)), ("statefulset", name(set))]
+    }
+}
+
+fn status_replicas(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| Some(s.replicas)), samples);
+}
+
+fn status_replicas_available(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| s.available_replicas), samples);
+}
+
+fn status_replicas_current(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| s.current_replicas), samples);
+}
+
+fn status_replicas_ready(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| s.ready_replicas), samples);
+}
+
+fn status_replicas_updated(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| s.updated_replicas), samples);
+}
+
+fn status_observed_generation(set: &StatefulSet, samples: &mut Samples) {
+    integer_or_zero(status(set, |s| s.observed_generation), samples);
+}
+
+fn replicas(set: &StatefulSet, samples: &mut Samples) {
+    integer_if_set(spec(set, |s| s.replicas), samples);
+}
+
+fn ordinals_start(set: &StatefulSet, samples: &mut Samples) {
+    integer_if_set(spec(set, |s| s.ordinals.as_ref()).map(|o| o.start.unwrap_or(0)), samples);
+}
+
+fn persistentvolumeclaim_retention_policy(set: &StatefulSet, samples: &mut Samples) {
+    let Some(policy) = spec(set, |s| s.persistent_volume_claim_retention_policy.as_ref()) else { return };
+    let (deleted, scaled) = (text(&policy.when_deleted), text(&policy.when_scaled));
+    if !(deleted.is_empty() && scaled.is_empty()) {
+        samples.sample(&[("when_deleted", deleted), ("when_scaled", scaled)], 1.0);
+    }
+}
+
+fn status_current_revision(set: &StatefulSet, samples: &mut Samples) {
+    let revision = status(set, |s| s.current_revision.as_deref()).unwrap_or_default();
+    samples.sample(&[("revision", revision)], 1.0);
+}
+
+fn status_update_revision(set: &StatefulSet, samples: &mut Samples) {
+    let revision = status(set, |s| s.update_revision.as_deref()).unwrap_or_default();
+    samples.sample(&[("revision", revision)], 1.0);
+}
+
+fn spec<'a, T>(set: &'a StatefulSet, field: fn(&'a StatefulSetSpec) -> Option<T>) -> Option<T> {
+    set.spec.as_ref().and_then(field)
+}
+
+fn status<'a, T>(set: &'a StatefulSet, field: fn(&'a StatefulSetStatus) -> Option<T>) -> Option<T> {
+    set.status.as_ref().and_then(field)
+}

@@ -1,0 +1,44 @@
+//! StorageClasses, `storage.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/storageclass-metrics.md>
+
+use k8s_openapi::api::storage::v1::StorageClass;
+
+use super::common::{created, name};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `storageclasses`.
+pub struct StorageClasses;
+
+impl Resource for StorageClasses {
+    type Object = StorageClass;
+    const FAMILIES: &'static [Family<StorageClass>] = &[
+        Family::gauge(
+            "kube_storageclass_info",
+            "Provisioner, reclaim policy and binding mode of a StorageClass.",
+            info,
+        )
+        .stable(),
+        Family::gauge("kube_storageclass_created", "When the StorageClass was created, in Unix seconds.", created)
+            .stable(),
+        Family::annotations(
+            "kube_storageclass_annotations",
+            "Annotations of a StorageClass, as far as they are allowed.",
+        ),
+        Family::labels("kube_storageclass_labels", "Labels of a StorageClass, as far as they are allowed.").stable(),
+    ];
+
+    fn identity(class: &StorageClass) -> Identity<'_> {
+        vec![("storageclass", name(class))]
+    }
+}
+
+fn info(class: &StorageClass, samples: &mut Samples) {
+    let labels = [
+        ("provisioner", class.provisioner.as_str()),
+        ("reclaim_policy", class.reclaim_policy.as_deref().unwrap_or("Delete")),
+        ("volume_binding_mode", class.volume_binding_mode.as_deref().unwrap_or("Immediate")),
+    ];
+    samples.sample(&labels, 1.0);
+}

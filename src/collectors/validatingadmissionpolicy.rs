@@ -1,0 +1,43 @@
+//! ValidatingAdmissionPolicies, `admissionregistration.k8s.io/v1`.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/validatingadmissionpolicy-metrics.md>
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+
+use super::common::{created, name, namespace, text};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `validatingadmissionpolicies`.
+pub struct ValidatingAdmissionPolicies;
+
+impl Resource for ValidatingAdmissionPolicies {
+    type Object = ValidatingAdmissionPolicy;
+    const FAMILIES: &'static [Family<ValidatingAdmissionPolicy>] = &[
+        Family::gauge(
+            "kube_validatingadmissionpolicy_info",
+            "Parameter kind and failure policy of a ValidatingAdmissionPolicy.",
+            info,
+        ),
+        Family::gauge(
+            "kube_validatingadmissionpolicy_created",
+            "When the ValidatingAdmissionPolicy was created, in Unix seconds.",
+            created,
+        ),
+    ];
+
+    fn identity(policy: &ValidatingAdmissionPolicy) -> Identity<'_> {
+        vec![("namespace", namespace(policy)), ("validatingadmissionpolicy", name(policy))]
+    }
+}
+
+fn info(policy: &ValidatingAdmissionPolicy, samples: &mut Samples) {
+    let spec = policy.spec.as_ref();
+    let param = spec.and_then(|s| s.param_kind.as_ref());
+    let labels = [
+        ("param_api_version", param.map_or("", |p| text(&p.api_version))),
+        ("param_kind", param.map_or("", |p| text(&p.kind))),
+        ("failure_policy", spec.map_or("", |s| text(&s.failure_policy))),
+    ];
+    samples.sample(&labels, 1.0);
+}

@@ -1,0 +1,65 @@
+//! VolumeAttachments, `storage.k8s.io/v1`. Their labels are all shown: upstream asks no allowlist.
+//!
+//! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/volumeattachment-metrics.md>
+
+use k8s_openapi::api::storage::v1::VolumeAttachment;
+
+use super::common::{bool_value, created, name};
+use super::labels::{KeyFilter, emit};
+use super::{Family, Identity, Resource};
+use crate::exposition::Samples;
+
+/// The resource `volumeattachments`.
+pub struct VolumeAttachments;
+
+impl Resource for VolumeAttachments {
+    type Object = VolumeAttachment;
+    const FAMILIES: &'static [Family<VolumeAttachment>] = &[
+        Family::gauge("kube_volumeattachment_labels", "All labels of a VolumeAttachment.", labels),
+        Family::gauge("kube_volumeattachment_info", "The attacher and the node of a VolumeAttachment.", info),
+        Family::gauge(
+            "kube_volumeattachment_created",
+            "When the VolumeAttachment was created, in Unix seconds.",
+            created,
+        ),
+        Family::gauge(
+            "kube_volumeattachment_spec_source_persistentvolume",
+            "The PersistentVolume that is attached.",
+            spec_source_persistentvolume,
+        ),
+        Family::gauge("kube_volumeattachment_status_attached", "Whether the volume is attached.", status_attached),
+        Family::gauge(
+            "kube_volumeattachment_status_attachment_metadata",
+            "What the attacher says about the attached volume.",
+            status_attachment_metadata,
+        ),
+    ];
+
+    fn identity(attachment: &VolumeAttachment) -> Identity<'_> {
+        vec![("volumeattachment", name(attachment))]
+    }
+}
+
+fn labels(attachment: &VolumeAttachment, samples: &mut Samples) {
+    emit("label", attachment.metadata.labels.as_ref(), &KeyFilter::All, samples);
+}
+
+fn info(attachment: &VolumeAttachment, samples: &mut Samples) {
+    let spec = &attachment.spec;
+    samples.sample(&[("attacher", &spec.attacher), ("node", &spec.node_name)], 1.0);
+}
+
+fn spec_source_persistentvolume(attachment: &VolumeAttachment, samples: &mut Samples) {
+    if let Some(volume) = &attachment.spec.source.persistent_volume_name {
+        samples.sample(&[("volumename", volume)], 1.0);
+    }
+}
+
+fn status_attached(attachment: &VolumeAttachment, samples: &mut Samples) {
+    samples.sample(&[], bool_value(attachment.status.as_ref().is_some_and(|s| s.attached)));
+}
+
+fn status_attachment_metadata(attachment: &VolumeAttachment, samples: &mut Samples) {
+    let metadata = attachment.status.as_ref().and_then(|s| s.attachment_metadata.as_ref());
+    emit("metadata", metadata, &KeyFilter::All, samples);
+}

@@ -1,0 +1,113 @@
+//! The command line: which commands there are, and what is said about them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::docs::Page;
+use crate::settings::Flags;
+
+/// What `version` prints; kube-state-metrics' part says whose flags and metrics these are.
+pub(super) const VERSION_LINE: &str =
+    concat!("kube-state-fleet ", env!("CARGO_PKG_VERSION"), " (metrics and flags of kube-state-metrics v2.20.0)");
+
+const EXAMPLES: &str = "\
+Examples:
+  kube-state-fleet                                    serve the cluster of your kubeconfig on :8080/metrics
+  kube-state-fleet --resources=pods,nodes --port=9000 ... only pods and nodes, on another port
+  kubectl get pods -A -o yaml | kube-state-fleet render -   print metrics of a dump; no cluster is asked
+";
+
+/// Turns the objects of a Kubernetes cluster into Prometheus metrics.
+///
+/// Metrics, flags and ports are those of kube-state-metrics; but the work can be split over a fleet of replicas, each of
+/// which watches the cluster and keeps its share of the objects.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kube-state-fleet",
+    bin_name = "kube-state-fleet",
+    version,
+    before_long_help = EXAMPLES,
+    after_help = "Flags may stand before or after the command. klog's flags are accepted too: see docs/cli.md.",
+    args_override_self = true,
+    disable_help_subcommand = true,
+    allow_negative_numbers = true
+)]
+struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Watch the cluster and serve its metrics; what is done without a command
+    #[command(args_override_self = true, allow_negative_numbers = true)]
+    Run(Box<Flags>),
+    /// Print the metrics of objects in files; no cluster is asked
+    ///
+    /// Reads JSON or YAML as kubectl prints it (single objects, lists, many documents) and prints what an exporter with
+    /// these flags, alone, would serve for them. Objects of other kinds are counted on stderr.
+    #[command(args_override_self = true, allow_negative_numbers = true)]
+    Render(Box<Render>),
+    /// Print a page of the reference: the source of docs/metrics.md, docs/cli.md and the ClusterRole
+    Docs {
+        /// The page.
+        #[command(subcommand)]
+        page: Page,
+    },
+    /// Print the version
+    Version,
+}
+
+/// Arguments of `render`.
+#[derive(Args, Debug)]
+pub(super) struct Render {
+    /// Files to read; - is standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// A command line that was understood.
+pub(super) struct Invocation {
+    /// The flags, wherever they stood.
+    pub flags: Flags,
+    /// The command.
+    pub command: Command,
+}
+
+/// The definition, for the reference.
+pub(super) fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads a command line, program name first.
+pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let Cli { mut flags, command } = Cli::from_arg_matches(&matches)?;
+    // What stands behind the command counts over what stands before it.
+    if let (Some(Command::Run(_) | Command::Render(_)), Some((_, behind))) = (&command, matches.subcommand()) {
+        flags.update_from_arg_matches(behind)?;
+    }
+    Ok(Invocation { flags, command: command.unwrap_or_else(|| Command::Run(Box::default())) })
+}
+
+/// What is wrong with a command line, without usage and the like, on one line.
+pub(super) fn one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "docs: which page? One of families, cli, flags, rbac".to_owned();
+    }
+    let text = error.render().to_string();
+    let said: Vec<_> = text
+        .split("\n\n")
+        .take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"))
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    said.join("; ").trim_start_matches("error: ").to_owned()
+}

@@ -1,0 +1,148 @@
+//! The pages about the command line, from clap's definition and kube-state-metrics' list of flags.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command};
+
+use super::{GENERATED, cell};
+use crate::commands::cli;
+use crate::settings::ignored_flags;
+
+/// Flags of kube-state-metrics v2.20.0: name, type and default, after a line of headings.
+const UPSTREAM: &str = include_str!("ksm-flags.tsv");
+
+/// What differs in a flag that works.
+const DIFFERENCES: &[(&str, &str)] = &[
+    ("enable-gzip-encoding", "on by default; `--enable-gzip-encoding=false` turns it off"),
+    ("host", "an IP address or `localhost`, no other name"),
+    ("namespaces", "a namespace that is named twice is served once"),
+    ("node", "several nodes may be given, comma-separated"),
+    ("shard", "also from the environment; a shard that is not below the count is an error"),
+    ("telemetry-host", "an IP address or `localhost`, no other name"),
+    ("total-shards", "also from the environment; at most 1,024"),
+    (
+        "track-unscheduled-pods",
+        "namespaced resources other than pods are left out with a warning instead of failing for ever",
+    ),
+    ("v", "0 to 3 log what matters, 4 to 7 debug, 8 and more trace"),
+];
+
+/// docs/cli.md.
+pub(super) fn commands() -> String {
+    let mut root = cli::definition();
+    root.build();
+    let mut page = format!("{GENERATED}\n# Command line\n\n");
+    if let Some(about) = root.get_long_about().or(root.get_about()) {
+        let _ = writeln!(page, "{about}\n");
+    }
+    page.push_str(
+        "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
+         comma-separated and add up when a flag is repeated; of any other flag the last one counts. Flags count over the \
+         environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT` \
+         and `POD_NAME` are read (and `KUBECONFIG`, as every Kubernetes client does).\n\nExit codes: 0 for done, 1 for input \
+         that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",
+    );
+    for command in root.get_subcommands() {
+        let _ = writeln!(page, "\n### {}\n", command.get_name());
+        let _ = writeln!(
+            page,
+            "{}.\n",
+            command
+                .get_long_about()
+                .or(command.get_about())
+                .map(ToString::to_string)
+                .unwrap_or_default()
+                .trim_end_matches('.')
+        );
+        for page_of in command.get_subcommands() {
+            let _ = writeln!(
+                page,
+                "- `{} {}`: {}{}",
+                command.get_name(),
+                page_of.get_name(),
+                about(page_of),
+                own_flags(page_of)
+            );
+        }
+    }
+    page.push_str("\n## Flags\n\nOf `run` and `render`. `render` serves nothing and belongs to no fleet: what is about a cluster, ports or shards has no effect there.\n");
+    let mut heading = None;
+    for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
+        let of_group = arg.get_help_heading().unwrap_or("Other");
+        if heading != Some(of_group) {
+            heading = Some(of_group);
+            let _ = write!(page, "\n### {of_group}\n\n| flag | what it does |\n|---|---|\n");
+        }
+        let _ = writeln!(
+            page,
+            "| {} | {} |",
+            form(arg),
+            cell(&arg.get_help().map(ToString::to_string).unwrap_or_default())
+        );
+    }
+    let ignored: Vec<_> = ignored_flags().map(|name| format!("`--{name}`")).collect();
+    let _ = write!(
+        page,
+        "\n### Accepted without effect\n\nklog's flags about files and headers of the log: {}.\n",
+        ignored.join(", ")
+    );
+    page
+}
+
+fn about(command: &Command) -> String {
+    command.get_about().map(ToString::to_string).unwrap_or_default()
+}
+
+fn own_flags(command: &Command) -> String {
+    let flags: Vec<_> = command
+        .get_arguments()
+        .filter(|a| a.get_long().is_some_and(|long| long != "help"))
+        .map(|a| format!(" {}: {}", form(a), a.get_help().map(ToString::to_string).unwrap_or_default()))
+        .collect();
+    if flags.is_empty() { String::new() } else { format!(".{}", flags.join(" ")) }
+}
+
+/// How a flag is written.
+fn form(arg: &Arg) -> String {
+    let mut text = String::new();
+    if let Some(short) = arg.get_short() {
+        let _ = write!(text, "`-{short}`, ");
+    }
+    let _ = write!(text, "`--{}", arg.get_long().unwrap_or_default());
+    if arg.get_action().takes_values() {
+        let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+        let optional = arg.get_num_args().is_some_and(|n| n.min_values() == 0);
+        let _ = if optional { write!(text, "[={value}]") } else { write!(text, "={value}") };
+    }
+    text.push('`');
+    text
+}
+
+/// The table of flags in docs/compatibility.md.
+pub(super) fn compatibility() -> String {
+    let mut root = cli::definition();
+    root.build();
+    let mut table = "| flag of kube-state-metrics | default there | here |\n|---|---|---|\n".to_owned();
+    for line in UPSTREAM.lines().skip(1) {
+        let mut columns = line.split('\t');
+        let name = columns.next().unwrap_or_default();
+        let default = columns.nth(1).filter(|d| !d.is_empty()).map(|d| format!("`{d}`")).unwrap_or_default();
+        let status = if ignored_flags().any(|ignored| ignored == name) {
+            "accepted, no effect".to_owned()
+        } else if root.get_arguments().any(|a| a.get_long() == Some(name)) {
+            let difference = DIFFERENCES.iter().find(|(flag, _)| *flag == name).map(|(_, text)| format!("; {text}"));
+            format!("works{}", difference.unwrap_or_default())
+        } else {
+            "not yet".to_owned()
+        };
+        let _ = writeln!(table, "| `--{name}` | {default} | {status} |");
+    }
+    let own: Vec<_> = root
+        .get_arguments()
+        .filter_map(Arg::get_long)
+        .filter(|long| !UPSTREAM.lines().any(|line| line.split('\t').next() == Some(long)))
+        .map(|long| format!("`--{long}`"))
+        .collect();
+    let _ = writeln!(table, "\nOnly here: {}.", own.join(", "));
+    table
+}

@@ -1,0 +1,367 @@
+//! From text to objects: documents of YAML or JSON, in them single objects and lists, as kubectl and people write them.
+//!
+//! A list is handed on item by item as it is read, so that a dump of a large cluster is never there as a tree. YAML is
+//! read by version 1.2: `yes`, `on` and `0o17`-like oddities stay what they look like.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// An object of some kind.
+pub(super) struct Object {
+    pub api_version: String,
+    pub kind: String,
+    pub fields: Map<String, Value>,
+}
+
+/// Where something stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct Place {
+    /// From 1.
+    pub document: usize,
+    /// From 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "document {} (line {})", self.document, self.line)
+    }
+}
+
+/// Why a file is not Kubernetes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub(in crate::commands) struct InputError {
+    /// The document, and the line where it went wrong.
+    pub place: Place,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// Hands every object in `text` to `take`, in order, with the place of its document.
+pub(super) fn objects(text: &str, mut take: impl FnMut(Place, Object)) -> Result<(), InputError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut number = 0;
+    for (line, document) in documents(text) {
+        let Some(blank) = blank_lines(document) else { continue };
+        let lines_before = line + blank;
+        let document = skip_lines(document, blank);
+        if document.trim_start().starts_with(['{', '[']) {
+            match json(document, &mut number, lines_before, &mut take) {
+                Err(error) if looks_like_json(document) => return Err(error),
+                // A flow mapping of YAML may begin like JSON too.
+                Err(_) => yaml(document, Place { document: number, line: lines_before + 1 }, &mut take)?,
+                Ok(()) => {}
+            }
+        } else {
+            number += 1;
+            yaml(document, Place { document: number, line: lines_before + 1 }, &mut take)?;
+        }
+    }
+    Ok(())
+}
+
+/// The documents of a file, each with the number of lines before it. A line of three hyphens or dots ends one wherever
+/// it stands: YAML allows neither at the start of a line within a document, and JSON knows no such line.
+fn documents(text: &str) -> Vec<(u64, &str)> {
+    let mut documents = Vec::new();
+    let (mut start, mut first_line, mut offset) = (0, 0, 0);
+    for (number, line) in (0..).zip(text.split_inclusive('\n')) {
+        let marker = line.get(..3).filter(|m| matches!(*m, "---" | "..."));
+        if marker.is_some() && line[3..].chars().next().is_none_or(char::is_whitespace) {
+            documents.push((first_line, &text[start..offset]));
+            start = offset + 3;
+            first_line = number;
+        }
+        offset += line.len();
+    }
+    documents.push((first_line, &text[start..]));
+    documents
+}
+
+/// How many lines of blanks, comments and directives a document begins with; nothing if there is nothing else.
+fn blank_lines(document: &str) -> Option<u64> {
+    let content =
+        document.lines().position(|l| !(l.trim().is_empty() || l.trim_start().starts_with('#') || l.starts_with('%')));
+    content.map(|lines| lines as u64)
+}
+
+fn skip_lines(text: &str, lines: u64) -> &str {
+    let skipped: usize = text.split_inclusive('\n').take(lines as usize).map(str::len).sum();
+    &text[skipped..]
+}
+
+/// Whether a text that is not JSON was probably meant to be: its first key is quoted, or it is an array of objects.
+fn looks_like_json(document: &str) -> bool {
+    let rest = document.trim_start().trim_start_matches(['{', '[']).trim_start();
+    rest.is_empty() || rest.starts_with(['"', '{'])
+}
+
+/// One JSON value after the other; each counts as a document.
+fn json(
+    text: &str,
+    number: &mut usize,
+    lines_before: u64,
+    take: &mut dyn FnMut(Place, Object),
+) -> Result<(), InputError> {
+    // The first pass finds where values end, so that the second can stream each.
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut start = 0;
+    loop {
+        let value = values.next();
+        let line = |offset: usize| lines_before + 1 + text[..offset].matches('\n').count() as u64;
+        let begin = start + (text[start..].len() - text[start..].trim_start().len());
+        match value {
+            None => return Ok(()),
+            Some(Err(error)) => {
+                let place = Place { document: *number + 1, line: lines_before + error.line() as u64 };
+                *number += 1;
+                return Err(InputError {
+                    place,
+                    reason: format!("neither JSON nor YAML: {}", without_position(&error)),
+                });
+            }
+            Some(Ok(IgnoredAny)) => {}
+        }
+        *number += 1;
+        let place = Place { document: *number, line: line(begin) };
+        let part = &text[begin..values.byte_offset()];
+        start = values.byte_offset();
+        let mut deserializer = serde_json::Deserializer::from_str(part);
+        let sink = Sink::new(place, take);
+        let read = Document(&sink).deserialize(&mut deserializer);
+        sink.finish(read.map_err(|e| (without_position(&e), e.line().saturating_sub(1) as u64)))?;
+    }
+}
+
+/// What serde_json says, without `at line 1 column 2`, which counts from the start of a part.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
+}
+
+fn yaml(text: &str, place: Place, take: &mut dyn FnMut(Place, Object)) -> Result<(), InputError> {
+    let options = serde_saphyr::options! {
+        // The file is the user's own, and as large as the cluster; only its depth is bounded, for the stack's sake.
+        budget: serde_saphyr::budget! {
+            max_events: usize::MAX,
+            max_nodes: usize::MAX,
+            max_total_scalar_bytes: usize::MAX,
+            max_total_comment_bytes: usize::MAX,
+            max_depth: 128,
+        },
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
+        with_snippet: false,
+    };
+    let sink = Sink::new(place, take);
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |d| Document(&sink).deserialize(d));
+    sink.finish(read.map_err(|e| {
+        let line = e.location().map_or(0, |l| l.line().saturating_sub(1));
+        let text = e.without_snippet().to_string();
+        (text.lines().next().unwrap_or_default().to_owned(), line)
+    }))
+}
+
+/// Where a document's objects go, and what was wrong with one: errors of the format cannot carry it.
+struct Sink<'a> {
+    place: Place,
+    take: RefCell<&'a mut dyn FnMut(Place, Object)>,
+    problem: RefCell<Option<String>>,
+}
+
+impl<'a> Sink<'a> {
+    fn new(place: Place, take: &'a mut dyn FnMut(Place, Object)) -> Self {
+        Self { place, take: RefCell::new(take), problem: RefCell::default() }
+    }
+
+    /// Hands on what is an object by itself, or as the item of a list of `item_kind`.
+    fn object<E: serde::de::Error>(
+        &self,
+        fields: Value,
+        list: Option<&(String, String)>,
+        what: impl fmt::Display,
+    ) -> Result<(), E> {
+        let Value::Object(fields) = fields else {
+            return self.refuse(format!("{what} is {}, not an object", describe(&fields)));
+        };
+        let text = |key: &str| fields.get(key).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+        let api_version = text("apiVersion").or_else(|| list.map(|(version, _)| version.clone()));
+        let kind = text("kind").or_else(|| list.map(|(_, kind)| kind.clone()));
+        match (api_version, kind) {
+            (Some(api_version), Some(kind)) => {
+                (self.take.borrow_mut())(self.place, Object { api_version, kind, fields });
+                Ok(())
+            }
+            (None, _) => self.refuse(format!("{what} is not a Kubernetes object: it has no apiVersion")),
+            (_, None) => self.refuse(format!("{what} is not a Kubernetes object: it has no kind")),
+        }
+    }
+
+    fn refuse<E: serde::de::Error>(&self, reason: String) -> Result<(), E> {
+        *self.problem.borrow_mut() = Some(reason);
+        Err(E::custom("not a Kubernetes object"))
+    }
+
+    /// `read` is an error with its text and the lines of the document before it.
+    fn finish(self, read: Result<(), (String, u64)>) -> Result<(), InputError> {
+        let Err((syntax, lines)) = read else { return Ok(()) };
+        let Place { document, line } = self.place;
+        Err(match self.problem.into_inner() {
+            Some(reason) => InputError { place: self.place, reason },
+            None => InputError {
+                place: Place { document, line: line + lines },
+                reason: format!("neither JSON nor YAML: {syntax}"),
+            },
+        })
+    }
+}
+
+fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "plain text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a mapping",
+    }
+}
+
+/// Reads one document: an object, a list of any type, or an array of objects.
+struct Document<'s, 'a>(&'s Sink<'a>);
+
+impl<'de> DeserializeSeed<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a Kubernetes object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut fields = Map::new();
+        // Items without a type of their own have that of the list, which may stand behind them.
+        let mut untyped = Vec::new();
+        let mut is_list = false;
+        while let Some(key) = map.next_key::<String>()? {
+            let says_list = |key: &str| fields.get(key).and_then(Value::as_str);
+            // Only lists of the core group have the version v1 and items.
+            let list = says_list("kind").map_or(says_list("apiVersion") == Some("v1"), |kind| kind.ends_with("List"));
+            if key == "items" && list {
+                is_list = true;
+                map.next_value_seed(Items { sink: self.0, untyped: &mut untyped })?;
+            } else {
+                fields.insert(key, map.next_value()?);
+            }
+        }
+        let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let item_kind = kind.strip_suffix("List").map(str::to_owned);
+        // A list of items that stood before it was known to be one.
+        if let (Some(_), Some(Value::Array(_) | Value::Null)) = (&item_kind, fields.get("items")) {
+            is_list = true;
+            if let Some(Value::Array(items)) = fields.remove("items") {
+                untyped.extend(items.into_iter().enumerate());
+            }
+        }
+        if !is_list {
+            return self.0.object(Value::Object(fields), None, "it");
+        }
+        let api_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let of_items = item_kind.filter(|k| !k.is_empty() && !api_version.is_empty()).map(|kind| (api_version, kind));
+        for (index, item) in untyped {
+            self.0.object(item, of_items.as_ref(), format_args!("item {index}"))?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while let Some(item) = items.next_element::<Value>()? {
+            self.0.object(item, None, format_args!("item {index}"))?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// An empty document.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.0.object(Value::from(text), None, "it")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.0.object(Value::from(value), None, "it")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.0.object(Value::from(value), None, "it")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.0.object(Value::from(value), None, "it")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.0.object(Value::from(value), None, "it")
+    }
+}
+
+/// Reads the items of a list, and hands on those that say what they are.
+struct Items<'s, 'a, 'u> {
+    sink: &'s Sink<'a>,
+    untyped: &'u mut Vec<(usize, Value)>,
+}
+
+impl<'de> DeserializeSeed<'de> for Items<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the items of a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while let Some(item) = items.next_element::<Value>()? {
+            if item.get("kind").is_some() && item.get("apiVersion").is_some() {
+                self.sink.object(item, None, format_args!("item {index}"))?;
+            } else {
+                self.untyped.push((index, item));
+            }
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// `items: null`, as Go writes an empty list.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

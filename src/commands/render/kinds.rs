@@ -1,0 +1,199 @@
+//! The kinds that are rendered: their collectors, selectors and places in the store, behind one interface.
+
+use serde_json::{Map, Value};
+
+use crate::collectors::{self, Collector, Form, Resource, Visitor};
+use crate::exposition::{ResourceId, Store, StoreBuilder, Uid};
+use crate::settings::Settings;
+use crate::settings::resources::Kind;
+use crate::settings::selectors::{Selector, selectors};
+use crate::sharding::Hasher;
+
+use super::input::Object;
+
+/// What became of an object.
+pub(super) enum Outcome {
+    /// It is in the store, or the settings leave it out.
+    Taken,
+    /// Nobody knows its kind and version.
+    NoCollector(String),
+    /// It is not an object of its kind.
+    Unreadable(String),
+}
+
+/// All kinds with a collector, and the store that they fill.
+pub(super) struct Kinds {
+    store: Store,
+    /// Those that the settings enable.
+    enabled: Vec<Box<dyn Render>>,
+    /// Objects that had to be given a UID.
+    nameless: u64,
+}
+
+impl Kinds {
+    /// Those that `settings` enable, and an empty store.
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut build = Build { settings, store: Store::builder(), enabled: Vec::new() };
+        collectors::visit_all(&mut build);
+        Self { store: build.store.build(), enabled: build.enabled, nameless: 0 }
+    }
+
+    /// Puts an object's series into the store.
+    pub(super) fn take(&mut self, mut object: Object) -> Outcome {
+        if !crate::settings::resources::all().iter().any(|kind| is(kind, &object)) {
+            return Outcome::NoCollector(format!("{} ({})", object.kind, object.api_version));
+        }
+        let Some(kind) = self.enabled.iter_mut().find(|k| is(k.kind(), &object)) else { return Outcome::Taken };
+        let name = text(&object.fields, "metadata", "name");
+        if name.is_empty() {
+            self.nameless += 1;
+        }
+        let identity = Identity {
+            namespace: text(&object.fields, "metadata", "namespace"),
+            node: text(&object.fields, "spec", "nodeName"),
+            uid: match text(&object.fields, "metadata", "uid") {
+                uid if uid.is_empty() => made_up_uid(&object, &name, self.nameless),
+                uid => uid,
+            },
+            version: text(&object.fields, "metadata", "resourceVersion").parse().unwrap_or(0),
+        };
+        if let Some(Value::Object(metadata)) = object.fields.get_mut("metadata") {
+            metadata.insert("uid".to_owned(), Value::String(identity.uid.clone()));
+        }
+        match kind.take(&self.store, object.fields, &identity) {
+            Ok(()) => Outcome::Taken,
+            Err(reason) => {
+                let place = [object.kind.as_str(), &identity.namespace, &name];
+                let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
+                Outcome::Unreadable(format!("{}: {reason}", place.join("/")))
+            }
+        }
+    }
+
+    /// The filled store.
+    pub(super) fn into_store(self) -> Store {
+        self.store
+    }
+}
+
+fn is(kind: &Kind, object: &Object) -> bool {
+    kind.kind == object.kind
+        && match object.api_version.split_once('/') {
+            Some((group, version)) => kind.group == group && kind.version == version,
+            None => kind.group.is_empty() && kind.version == object.api_version,
+        }
+}
+
+/// The text at `section.key`, empty where there is none.
+fn text(fields: &Map<String, Value>, section: &str, key: &str) -> String {
+    fields.get(section).and_then(|s| s.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// A UID for an object that was never in a cluster: the same for the same object, in the usual form.
+fn made_up_uid(object: &Object, name: &str, nameless: u64) -> String {
+    let namespace = text(&object.fields, "metadata", "namespace");
+    let number = if name.is_empty() { nameless } else { 0 };
+    let identity = format!("{}/{}/{namespace}/{name}/{number}", object.api_version, object.kind);
+    let high = Hasher::XxHash64.hash(&identity);
+    let low = Hasher::Fnv1a64.hash(&identity);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// What is known of an object before it is decoded.
+struct Identity {
+    namespace: String,
+    /// `spec.nodeName`, empty for none.
+    node: String,
+    uid: String,
+    version: u64,
+}
+
+/// One enabled kind, whatever its type.
+trait Render {
+    fn kind(&self) -> &Kind;
+    /// Decodes an object and puts its series into `store`, unless the settings leave it out.
+    fn take(&mut self, store: &Store, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
+}
+
+struct Rendered<R: Resource> {
+    kind: Kind,
+    collector: Collector<R>,
+    place: ResourceId,
+    /// Each partition, and how many objects it has taken.
+    selectors: Vec<(Selector, u64)>,
+    /// 0 is none.
+    object_limit: u64,
+}
+
+impl<R: Resource> Render for Rendered<R> {
+    fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    fn take(&mut self, store: &Store, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
+        let partition = self.selectors.iter().position(|(s, _)| s.selects(&identity.namespace, &identity.node));
+        let Some(partition) = partition else { return Ok(()) };
+        let taken = &mut self.selectors[partition].1;
+        if self.object_limit != 0 && *taken >= self.object_limit {
+            return Ok(());
+        }
+        *taken += 1;
+        let object: R::Object =
+            serde_json::from_value(Value::Object(as_asked_for(fields, R::FORM))).map_err(|e| e.to_string())?;
+        let block = self.collector.collect(&object);
+        let hash = Hasher::default().hash(&identity.uid);
+        let partition = partition as u32;
+        store.resource(self.place).apply(partition, Uid::from(identity.uid.as_str()), hash, identity.version, block);
+        Ok(())
+    }
+}
+
+/// The annotation in which kubectl keeps what was applied, the data of a Secret among it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The part of a whole object that the API server would send in `form`.
+fn as_asked_for(mut fields: Map<String, Value>, form: Form) -> Map<String, Value> {
+    if form == Form::Object {
+        return fields;
+    }
+    fields.retain(|key, _| {
+        matches!(key.as_str(), "apiVersion" | "kind" | "metadata") || (form == Form::Table && key == "type")
+    });
+    if let Some(Value::Object(annotations)) = fields.get_mut("metadata").and_then(|m| m.get_mut("annotations")) {
+        annotations.remove(LAST_APPLIED);
+    }
+    fields
+}
+
+struct Build<'a> {
+    settings: &'a Settings,
+    store: StoreBuilder,
+    enabled: Vec<Box<dyn Render>>,
+}
+
+impl Visitor for Build<'_> {
+    fn visit<R: Resource>(&mut self) {
+        let settings = self.settings;
+        let kind = Kind::of::<R>();
+        if !settings.resources.iter().any(|name| name == kind.plural) {
+            return;
+        }
+        let keys = |lists: &std::collections::BTreeMap<String, _>| lists.get(kind.plural).cloned().unwrap_or_default();
+        let collector = Collector::<R>::new(
+            |family| settings.families.is_enabled(family.name, family.opt_in),
+            keys(&settings.labels),
+            keys(&settings.annotations),
+        );
+        let place = self.store.resource(kind.plural, &collector.headers());
+        let selectors = selectors(settings, &kind).into_iter().map(|selector| (selector, 0)).collect();
+        let object_limit = settings.object_limit;
+        self.enabled.push(Box::new(Rendered { kind, collector, place, selectors, object_limit }));
+    }
+}

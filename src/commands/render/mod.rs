@@ -1,0 +1,92 @@
+//! `render`: the metrics of objects in files, as an exporter with the same flags, alone, would serve them.
+//!
+//! [`input`] reads documents and finds the objects in them; here each goes through the selectors and the collector of
+//! its kind into a store, which is printed at the end.
+
+mod input;
+mod kinds;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::exposition::{Format, Selection};
+use crate::settings::Settings;
+
+use input::InputError;
+use kinds::{Kinds, Outcome};
+
+/// Why nothing was printed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RenderError {
+    /// The file could not be read.
+    #[error("{}: {reason}", name(file))]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// What is in it is not Kubernetes.
+    #[error("{}: {reason}", name(file))]
+    Input {
+        /// The file.
+        file: PathBuf,
+        /// Which document, and why.
+        reason: InputError,
+    },
+    /// The metrics could not be printed.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+}
+
+fn name(file: &Path) -> String {
+    if is_standard_input(file) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+fn is_standard_input(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// Prints the metrics of the objects in `files` to `out`, and to `err` what was left out. Whether every object of a kind
+/// with a collector could be read.
+pub(super) fn render(
+    settings: &Settings,
+    files: &[PathBuf],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<bool, RenderError> {
+    let mut kinds = Kinds::new(settings);
+    let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
+    let mut all_read = true;
+    for file in files {
+        let text = read(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
+        input::objects(&text, |place, object| match kinds.take(object) {
+            Outcome::Taken => {}
+            Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
+            Outcome::Unreadable(reason) => {
+                all_read = false;
+                super::say(err, &format!("{}: {place}: {reason}", name(file)));
+            }
+        })
+        .map_err(|reason| RenderError::Input { file: file.clone(), reason })?;
+    }
+    if !skipped.is_empty() {
+        let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        super::say(err, &format!("skipped, for want of a collector: {}", counts.join(", ")));
+    }
+    for chunk in kinds.into_store().scrape(&Selection::All, Format::Text) {
+        out.write_all(&chunk).map_err(RenderError::Output)?;
+    }
+    out.flush().map_err(RenderError::Output)?;
+    Ok(all_read)
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    if is_standard_input(file) {
+        let mut text = String::new();
+        io::stdin().lock().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file)
+}

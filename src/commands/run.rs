@@ -1,0 +1,71 @@
+//! `run`: one replica until it is told to stop.
+
+use std::io;
+use std::num::NonZero;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+use crate::replica::{ClientError, Replica, StartError, client};
+use crate::settings::Settings;
+use crate::telemetry::log_to_stderr;
+
+/// Nothing was served: the settings do not work here.
+const NOT_STARTED: u8 = 2;
+/// Something broke that was served before.
+const BROKEN: u8 = 1;
+
+/// Why nothing was served.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Runs one replica until SIGTERM or SIGINT. The exit code is 0 then, 2 if it could not start, and 1 if a part of it broke.
+pub fn run(settings: Settings) -> ExitCode {
+    log_to_stderr(settings.log);
+    match runtime().map_err(RunError::Threads).and_then(|runtime| runtime.block_on(serve(settings))) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kube-state-fleet: {error}");
+            ExitCode::from(NOT_STARTED)
+        }
+    }
+}
+
+/// NB: the number of threads is set, since tokio would else look for it in the environment too.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}
+
+async fn serve(settings: Settings) -> Result<ExitCode, RunError> {
+    // Before anything takes time, so that a signal is not missed.
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let client = client(&settings).await?;
+    let mut replica = Replica::start(settings, client).await?;
+    let code = tokio::select! {
+        _ = terminate.recv() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
+        ended = replica.stopped() => match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                // What is served would be frozen from now on; whoever started us shall start us anew.
+                error!(%reason, "stopping");
+                ExitCode::from(BROKEN)
+            }
+        },
+    };
+    info!("stopping");
+    replica.stop().await;
+    Ok(code)
+}

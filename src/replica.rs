@@ -1,1 +1,0 @@
-//! One exporter: wires settings, sharding, intake, collectors, store and servers together. Used by `run` and by `demo`.

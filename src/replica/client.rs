@@ -1,0 +1,178 @@
+//! The client of the API server, from the settings.
+//!
+//! kube's own stack, but for its connector: TCP keepalive notices a peer that is gone, and reads have no timeout, since a
+//! watch is silent for as long as nothing happens.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Uri;
+use http::header::{HeaderValue, USER_AGENT};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::Config;
+use kube::client::{Body, ClientBuilder, ConfigExt};
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use tower::ServiceBuilder;
+
+use crate::settings::Settings;
+
+/// As the API server's audit log names us.
+const USER_AGENT_VALUE: &str = concat!("kube-state-fleet/", env!("CARGO_PKG_VERSION"));
+/// TCP and TLS handshake together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a request to be taken off our hands.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection without traffic is probed after this long, then each interval, and given up after the retries.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The kubeconfig cannot be used.
+    #[error("--kubeconfig: {}: {}", path.display(), reason(source))]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KubeconfigError,
+    },
+    /// `--apiserver` is no URL.
+    #[error("--apiserver: {url:?} is not a URL: {source}")]
+    ApiServer {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        source: http::uri::InvalidUri,
+    },
+    /// Neither flags nor a pod's environment say where the API server is.
+    #[error("not in a cluster ({0}): --kubeconfig must name a file, or --apiserver a URL")]
+    NotInCluster(InClusterError),
+    /// The kubeconfig wants a proxy.
+    #[error("--kubeconfig: proxy-url {0} is not supported")]
+    Proxy(Uri),
+    /// Certificates or credentials cannot be used.
+    #[error("cannot set up a client for {server}: {source}")]
+    SetUp {
+        /// The API server.
+        server: Uri,
+        /// What is wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+/// What is wrong with a kubeconfig. kube's own message names a file that could not be read, and so does ours.
+fn reason(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(source, _) => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// A client for the API server that the settings name. Nothing is asked of it yet: it may be down.
+///
+/// # Errors
+/// The kubeconfig, the URL or the pod's environment do not tell how to reach the API server.
+pub async fn client(settings: &Settings) -> Result<kube::Client, ClientError> {
+    let config = config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await?;
+    if let Some(proxy) = config.proxy_url {
+        return Err(ClientError::Proxy(proxy));
+    }
+    let server = config.cluster_url.clone();
+    connect(config).map_err(|source| ClientError::SetUp { server, source: Box::new(source) })
+}
+
+/// Where the API server is and who we are: the kubeconfig, with `--apiserver` in place of its server; `--apiserver` alone,
+/// without credentials; or the pod's service account.
+async fn config(kubeconfig: Option<&Path>, apiserver: Option<&str>) -> Result<Config, ClientError> {
+    let apiserver = apiserver
+        .map(|url| url.parse::<Uri>().map_err(|source| ClientError::ApiServer { url: url.to_owned(), source }))
+        .transpose()?;
+    let mut config = match (kubeconfig, apiserver) {
+        (Some(path), apiserver) => {
+            let error = |source| ClientError::Kubeconfig { path: path.to_owned(), source };
+            let file = Kubeconfig::read_from(path).map_err(error)?;
+            let mut config =
+                Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(error)?;
+            if let Some(url) = apiserver {
+                config.cluster_url = url;
+            }
+            config
+        }
+        (None, Some(url)) => Config::new(url),
+        (None, None) => Config::incluster().map_err(ClientError::NotInCluster)?,
+    };
+    config.headers.push((USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE)));
+    Ok(config)
+}
+
+fn connect(config: Config) -> Result<kube::Client, kube::Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let mut connector = TimeoutConnector::new(tls);
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_write_timeout(Some(WRITE_TIMEOUT));
+    let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build::<_, Body>(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(tower::BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KUBECONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+        contexts: [{name: c, context: {cluster: here, user: me}}]\n\
+        clusters: [{name: here, cluster: {server: 'https://10.0.0.1:6443'}}]\n\
+        users: [{name: me, user: {token: secret}}]\n";
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("it can be written");
+        file
+    }
+
+    #[tokio::test]
+    async fn apiserver_replaces_the_server_of_the_kubeconfig_and_keeps_its_user() {
+        let kubeconfig = file(KUBECONFIG);
+        let plain = config(Some(kubeconfig.path()), None).await.expect("valid");
+        assert_eq!(plain.cluster_url, "https://10.0.0.1:6443/");
+        let other = config(Some(kubeconfig.path()), Some("https://127.0.0.1:7443")).await.expect("valid");
+        assert_eq!(other.cluster_url, "https://127.0.0.1:7443/");
+        assert!(other.auth_info.token.is_some());
+        assert_eq!(other.headers, [(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE))]);
+    }
+
+    #[tokio::test]
+    async fn apiserver_alone_needs_no_file() {
+        let config = config(None, Some("http://127.0.0.1:8001")).await.expect("valid");
+        assert_eq!(config.cluster_url, "http://127.0.0.1:8001/");
+        connect(config).expect("a client");
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_flag_and_what_it_was_given() {
+        let message = |result: Result<Config, ClientError>| result.expect_err("not valid").to_string();
+        let missing = message(config(Some(Path::new("/does/not/exist")), None).await);
+        assert!(missing.starts_with("--kubeconfig: /does/not/exist: No such file"), "{missing}");
+        let broken = file("]");
+        let malformed = message(config(Some(broken.path()), None).await);
+        assert!(malformed.contains(&broken.path().display().to_string()), "{malformed}");
+        let url = message(config(None, Some("http://a b")).await);
+        assert!(url.starts_with("--apiserver: \"http://a b\""), "{url}");
+    }
+}

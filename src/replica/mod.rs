@@ -1,0 +1,204 @@
+//! One exporter: wires settings, sharding, intake, collectors, store and servers together. Used by `run` and by `demo`.
+//!
+//! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
+
+mod client;
+mod pipeline;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info, info_span};
+
+use crate::collectors::{Collector, Resource, Visitor, visit_all};
+use crate::exposition::{ResourceId, Store, StoreBuilder};
+use crate::intake::{self, Endpoint, SharedRanges, Sink, Source, Status};
+use crate::server::{self, Metrics, Readiness};
+use crate::settings::resources::Kind;
+use crate::settings::selectors::{Selector, selectors};
+use crate::settings::{Listen, Settings};
+use crate::sharding::{Assignment, AssignmentError, Hasher};
+use crate::telemetry::{self, Telemetry, Watched};
+use pipeline::Pipeline;
+use tasks::Tasks;
+
+pub use client::{ClientError, client};
+pub use tasks::StopReason;
+
+/// Why a replica did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{flags}: cannot listen on {address}: {source}")]
+    Listen {
+        /// The flags that name the address.
+        flags: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The shard cannot be.
+    #[error("--total-shards: {0}")]
+    Shards(#[from] AssignmentError),
+}
+
+/// A running exporter. Dropping it ends it at once; [`Replica::stop`] lets answers end first.
+#[derive(Debug)]
+pub struct Replica {
+    metrics: SocketAddr,
+    telemetry: SocketAddr,
+    tasks: Tasks,
+}
+
+impl Replica {
+    /// Binds both ports, then watches and serves what the settings ask for. The API server may be down: sources retry, and
+    /// `/readyz` says what is missing.
+    ///
+    /// # Errors
+    /// A port is taken or an address is not ours; nothing runs then.
+    pub async fn start(settings: Settings, client: kube::Client) -> Result<Self, StartError> {
+        let owned = Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal);
+        let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
+        let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
+
+        let wanted = Wanted::of(&settings);
+        let ranges: SharedRanges = Arc::new(ArcSwap::from_pointee(owned));
+        let store = Arc::new(wanted.store.build());
+        let mut tasks = Tasks::new(CancellationToken::new());
+        let mut watched = Vec::new();
+        for resource in wanted.resources {
+            let mut sources = Vec::new();
+            for (partition, selector) in (0_u32..).zip(&resource.selectors) {
+                let status = Arc::new(Status::default());
+                sources.push(Arc::clone(&status));
+                let source = source(&settings, &resource.kind, selector, &ranges);
+                let sink = (resource.sink)(partition, Arc::clone(&store), Arc::clone(&ranges));
+                let span = info_span!("watch", resource = resource.kind.plural, namespace = selector.namespace());
+                let name = format!("the watch of {}", resource.kind.plural);
+                let (client, stop) = (client.clone(), tasks.stop_token());
+                tasks.spawn(name, intake::run(client, source, sink, status, stop).instrument(span));
+            }
+            let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
+            watched.push(Watched { resource: resource.kind.plural.to_owned(), kind, id: resource.id, sources });
+        }
+        let readiness = Readiness(watched.iter().map(|w| (w.resource.clone(), w.sources.clone())).collect());
+        let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
+            shard: settings.shard,
+            object_limit: settings.object_limit,
+            store: Arc::clone(&store),
+            watched,
+        }));
+
+        let routes =
+            server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
+        tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
+        let routes = server::telemetry_routes(self_metrics, readiness);
+        tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
+        info!(
+            %metrics, %telemetry, shard = settings.shard.ordinal, shards = settings.shard.total,
+            resources = settings.resources.len(), "serving"
+        );
+        Ok(Self { metrics, telemetry, tasks })
+    }
+
+    /// Where `/metrics` is served.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// Where self-metrics and `/readyz` are served.
+    pub fn telemetry_address(&self) -> SocketAddr {
+        self.telemetry
+    }
+
+    /// Resolves when a part of the replica ends by itself: what is served would silently grow old from then on.
+    ///
+    /// # Errors
+    /// Always, with the part that ended, as long as the replica was not told to stop.
+    pub async fn stopped(&mut self) -> Result<(), StopReason> {
+        self.tasks.ended().await
+    }
+
+    /// Stops watching and serving. Answers that have begun may take a few seconds more.
+    pub async fn stop(self) {
+        self.tasks.stop().await;
+    }
+}
+
+fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = server::bind(listen).and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+    bound.map_err(|source| StartError::Listen { flags, address: SocketAddr::new(listen.host, listen.port), source })
+}
+
+fn source(settings: &Settings, kind: &Kind, selector: &Selector, ranges: &SharedRanges) -> Source {
+    Source {
+        endpoint: Endpoint {
+            group: kind.group.to_owned(),
+            version: kind.version.to_owned(),
+            kind: kind.kind.to_owned(),
+            plural: kind.plural.to_owned(),
+            namespaced: kind.namespaced,
+            form: kind.form,
+            protobuf: true,
+        },
+        namespace: selector.namespace().map(str::to_owned),
+        field_selector: selector.field_selector(),
+        ranges: Arc::clone(ranges),
+        hasher: Hasher::default(),
+        use_cache: settings.use_apiserver_cache,
+        object_limit: settings.object_limit,
+    }
+}
+
+/// What makes the sink of one partition; it hides the resource's type.
+type NewSink = Box<dyn Fn(u32, Arc<Store>, SharedRanges) -> Box<dyn Sink> + Send>;
+
+/// A resource that the settings enable.
+struct Enabled {
+    kind: Kind,
+    id: ResourceId,
+    selectors: Vec<Selector>,
+    sink: NewSink,
+}
+
+/// The enabled resources, in the order of the registry, and the store that they will fill.
+struct Wanted<'a> {
+    settings: &'a Settings,
+    store: StoreBuilder,
+    resources: Vec<Enabled>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(settings: &'a Settings) -> Self {
+        let mut wanted = Self { settings, store: Store::builder(), resources: Vec::new() };
+        visit_all(&mut wanted);
+        wanted
+    }
+}
+
+impl Visitor for Wanted<'_> {
+    fn visit<R: Resource>(&mut self) {
+        let kind = Kind::of::<R>();
+        if !self.settings.resources.iter().any(|name| name == kind.plural) {
+            return;
+        }
+        let families = &self.settings.families;
+        let keys = |lists: &std::collections::BTreeMap<_, _>| lists.get(kind.plural).cloned().unwrap_or_default();
+        let collector = Arc::new(Collector::<R>::new(
+            |family| families.is_enabled(family.name, family.opt_in),
+            keys(&self.settings.labels),
+            keys(&self.settings.annotations),
+        ));
+        let id = self.store.resource(kind.plural, &collector.headers());
+        let selectors = selectors(self.settings, &kind);
+        let sink: NewSink = Box::new(move |partition, store, ranges| {
+            Box::new(Pipeline { collector: Arc::clone(&collector), store, id, partition, ranges, list: None })
+        });
+        self.resources.push(Enabled { kind, id, selectors, sink });
+    }
+}

@@ -1,0 +1,164 @@
+//! The hand-over between intake and exposition for one source: decode, collect, store.
+
+use std::sync::Arc;
+
+use crate::collectors::{Collector, Resource};
+use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Store, Uid};
+use crate::intake::{DecodeError, Item, SharedRanges, Sink};
+
+/// Turns what one source says into changes of the store.
+pub(super) struct Pipeline<R: Resource> {
+    pub collector: Arc<Collector<R>>,
+    pub store: Arc<Store>,
+    pub id: ResourceId,
+    /// The source's number among those of its resource.
+    pub partition: u32,
+    pub ranges: SharedRanges,
+    /// The list that is under way.
+    pub list: Option<Epoch>,
+}
+
+impl<R: Resource> Pipeline<R> {
+    fn objects(&self) -> &ResourceStore {
+        self.store.resource(self.id)
+    }
+}
+
+impl<R: Resource> Sink for Pipeline<R> {
+    fn init(&mut self) {
+        let previous = self.list.take();
+        self.list = Some(self.objects().begin(previous));
+    }
+
+    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
+        let uid = Uid::from(item.uid);
+        match item.decode::<R::Object>() {
+            Ok(object) => {
+                let block = self.collector.collect(&object);
+                self.objects().apply(self.partition, uid, item.hash, item.version, block);
+                Ok(())
+            }
+            Err(error) => {
+                // It exists: the end of a list must not remove what was known of it.
+                self.objects().touch(&uid);
+                Err(error)
+            }
+        }
+    }
+
+    fn delete(&mut self, uid: &str, _hash: u64, version: u64) {
+        self.objects().delete(Uid::from(uid), version);
+    }
+
+    fn init_done(&mut self, version: u64) {
+        if let Some(epoch) = self.list.take() {
+            let ranges = self.ranges.load();
+            self.objects().finish(epoch, Scope { partition: self.partition, ranges: &ranges }, version);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+    use k8s_openapi::api::core::v1::Namespace;
+
+    use super::*;
+    use crate::collectors::{Family, Identity, labels::KeyFilter};
+    use crate::exposition::{Format, Samples, Selection};
+    use crate::intake::Encoding;
+    use crate::sharding::Ranges;
+
+    struct Things;
+
+    impl Resource for Things {
+        type Object = Namespace;
+        const FAMILIES: &'static [Family<Namespace>] = &[Family::gauge("kube_thing_info", "A thing.", info)];
+
+        fn identity(object: &Namespace) -> Identity<'_> {
+            vec![("thing", object.metadata.name.as_deref().unwrap_or_default())]
+        }
+    }
+
+    fn info(_: &Namespace, samples: &mut Samples) {
+        samples.sample(&[], 1.0);
+    }
+
+    fn pipeline() -> Pipeline<Things> {
+        let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
+        let mut builder = Store::builder();
+        let id = builder.resource("things", &collector.headers());
+        Pipeline {
+            collector: Arc::new(collector),
+            store: Arc::new(builder.build()),
+            id,
+            partition: 0,
+            ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
+            list: None,
+        }
+    }
+
+    fn apply(pipeline: &mut Pipeline<Things>, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
+        pipeline.apply(&Item {
+            uid,
+            hash: 0,
+            version,
+            encoding: Encoding::Json,
+            form: Things::FORM,
+            table_type: None,
+            bytes: json.as_bytes(),
+        })
+    }
+
+    fn named(name: &str) -> String {
+        format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#)
+    }
+
+    fn served(pipeline: &Pipeline<Things>) -> Vec<String> {
+        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text).flatten().collect();
+        let text = String::from_utf8(text).expect("UTF-8");
+        let mut series: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
+        series.sort();
+        series
+    }
+
+    #[test]
+    fn what_a_source_says_is_what_is_served() {
+        let mut pipeline = pipeline();
+        pipeline.init();
+        for (uid, name) in [("1", "a"), ("2", "b")] {
+            apply(&mut pipeline, uid, 1, &named(name)).expect("it decodes");
+        }
+        pipeline.init_done(1);
+        apply(&mut pipeline, "2", 2, &named("b2")).expect("it decodes");
+        assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1", "kube_thing_info{thing=\"b2\"} 1"]);
+        pipeline.delete("1", 0, 3);
+        assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"b2\"} 1"]);
+    }
+
+    #[test]
+    fn an_object_that_no_longer_decodes_stays_as_it_was_through_a_new_list() {
+        let mut pipeline = pipeline();
+        pipeline.init();
+        apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
+        apply(&mut pipeline, "2", 1, &named("gone")).expect("it decodes");
+        pipeline.init_done(1);
+        pipeline.init();
+        apply(&mut pipeline, "1", 2, "{\"metadata\":7}").expect_err("it does not decode");
+        pipeline.init_done(3);
+        assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1"]);
+    }
+
+    #[test]
+    fn a_list_that_is_given_up_removes_nothing() {
+        let mut pipeline = pipeline();
+        pipeline.init();
+        apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
+        pipeline.init_done(1);
+        pipeline.init();
+        pipeline.init();
+        apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
+        pipeline.init_done(2);
+        assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1"]);
+    }
+}

@@ -1,0 +1,121 @@
+//! The port that Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and a landing page.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use http::{HeaderMap, Method, StatusCode};
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use super::body::ScrapeBody;
+use super::{Routes, negotiation, page, read_only, text};
+use crate::exposition::{Selection, Store};
+use crate::telemetry::Telemetry;
+
+/// What scrapes are answered from.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// What is exposed.
+    pub store: Arc<Store>,
+    /// Whether answers are gzipped for those who can read it.
+    pub gzip: bool,
+    /// Where requests are counted.
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// The routes of the metrics port.
+pub fn metrics_routes(metrics: Metrics) -> Routes {
+    let scrapes = warp::path!("metrics")
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::query::<Vec<(String, String)>>())
+        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>| {
+            read_only(&method, || metrics.scrape(&method, &headers, &query))
+        });
+    let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
+    let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::metrics));
+    scrapes
+        .or(warp::path!("healthz").and(alive()))
+        .unify()
+        .or(warp::path!("livez").and(alive()))
+        .unify()
+        .or(landing)
+        .unify()
+        .boxed()
+}
+
+impl Metrics {
+    fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
+        let (format, content_type) = negotiation::format(headers);
+        let gzip = self.gzip && negotiation::gzip(headers);
+        let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
+        let mut answer = if method == Method::GET {
+            let scrape = self.store.scrape(&selection(query), format);
+            warp::reply::stream(ScrapeBody::new(scrape, gzip, timer)).into_response()
+        } else {
+            Response::default()
+        };
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.append(VARY, ACCEPT.into());
+        headers.append(VARY, ACCEPT_ENCODING.into());
+        if gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+}
+
+/// Counts a scrape when its body has been sent or given up.
+struct Timer {
+    telemetry: Arc<Telemetry>,
+    began: Instant,
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.telemetry.observe_request("metrics", "get", self.began.elapsed());
+    }
+}
+
+/// `resources` and `exclude_resources`: lists with commas, which may be given several times. What is named but empty, or
+/// unknown, selects nothing.
+fn selection(query: &[(String, String)]) -> Selection {
+    let named = |key: &str| {
+        let mut values = query.iter().filter(|(k, _)| k == key).map(|(_, value)| value).peekable();
+        values.peek()?;
+        Some(values.flat_map(|value| value.split(',')).map(str::to_owned).collect::<BTreeSet<_>>())
+    };
+    match (named("resources"), named("exclude_resources")) {
+        (None, None) => Selection::All,
+        (Some(wanted), unwanted) => Selection::Only(wanted, unwanted.unwrap_or_default()),
+        (None, Some(unwanted)) => Selection::Except(unwanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_are_selected_as_upstream_does() {
+        let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+        for (query, expected) in [
+            (vec![], Selection::All),
+            (vec![("format", "x")], Selection::All),
+            (vec![("resources", "pods,nodes")], Selection::Only(set(&["pods", "nodes"]), set(&[]))),
+            (vec![("resources", "pods"), ("resources", "nodes")], Selection::Only(set(&["pods", "nodes"]), set(&[]))),
+            (vec![("resources", "")], Selection::Only(set(&[""]), set(&[]))),
+            (vec![("exclude_resources", "pods")], Selection::Except(set(&["pods"]))),
+            (
+                vec![("resources", "pods,nodes"), ("exclude_resources", "pods")],
+                Selection::Only(set(&["pods", "nodes"]), set(&["pods"])),
+            ),
+        ] {
+            let query: Vec<_> = query.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            assert_eq!(selection(&query), expected);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The port for what the replica says of itself: `/metrics`, `/readyz` and a landing page.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use super::{Routes, negotiation, page, read_only, text};
+use crate::intake::Status;
+use crate::telemetry::Telemetry;
+
+/// Which resources a replica must have loaded before it is ready, each with its sources.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(pub Vec<(String, Vec<Arc<Status>>)>);
+
+impl Readiness {
+    /// The resources that are still missing.
+    fn missing(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(|(_, sources)| !sources.iter().all(|s| s.settled.load(Relaxed)))
+            .map(|(resource, _)| resource.as_str())
+    }
+
+    fn answer(&self) -> Response {
+        let mut lines = String::new();
+        for resource in self.missing() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(lines, "{resource}: not loaded yet");
+        }
+        if lines.is_empty() { text(StatusCode::OK, "OK\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
+    }
+}
+
+/// The routes of the telemetry port.
+pub fn telemetry_routes(telemetry: Arc<Telemetry>, readiness: Readiness) -> Routes {
+    let metrics = warp::path!("metrics").and(warp::method()).and(warp::header::headers_cloned()).map(
+        move |method: Method, headers: HeaderMap| {
+            read_only(&method, || {
+                let (format, content_type) = negotiation::format(&headers);
+                let mut answer = telemetry.encode(format).into_response();
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                answer
+            })
+        },
+    );
+    let ready = warp::path!("readyz").and(warp::method()).map(move |method| read_only(&method, || readiness.answer()));
+    let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::telemetry));
+    metrics.or(ready).unify().or(landing).unify().boxed()
+}

@@ -1,0 +1,57 @@
+//! The environment: the few variables that are read, and no others, since a Service may inject anything.
+
+use serde::Deserialize;
+
+use super::SettingsError;
+
+/// The variables that are read, as they are. An empty one counts as absent.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Environment {
+    shard: Option<String>,
+    total_shards: Option<String>,
+    shard_count: Option<String>,
+    pod_name: Option<String>,
+}
+
+impl Environment {
+    /// The environment of this process. Variables that are not Unicode are as good as absent.
+    pub fn of_process() -> Self {
+        Self::from_variables(
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
+    }
+
+    /// An environment of these variables.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        // Every field is an optional text, so there is no value that does not fit.
+        envy::from_iter(variables).unwrap_or_default()
+    }
+
+    /// `SHARD`.
+    pub(super) fn shard(&self) -> Result<Option<(&'static str, u32)>, SettingsError> {
+        number("SHARD", self.shard.as_deref())
+    }
+
+    /// `TOTAL_SHARDS`, else `SHARD_COUNT`.
+    pub(super) fn total(&self) -> Result<Option<(&'static str, u32)>, SettingsError> {
+        match number("TOTAL_SHARDS", self.total_shards.as_deref())? {
+            None => number("SHARD_COUNT", self.shard_count.as_deref()),
+            total => Ok(total),
+        }
+    }
+
+    /// `POD_NAME`.
+    pub(super) fn pod_name(&self) -> Option<&str> {
+        self.pod_name.as_deref().filter(|name| !name.is_empty())
+    }
+}
+
+fn number(variable: &'static str, value: Option<&str>) -> Result<Option<(&'static str, u32)>, SettingsError> {
+    match value.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(value) => match value.parse() {
+            Ok(number) => Ok(Some((variable, number))),
+            Err(_) => Err(SettingsError::NotANumber { variable, value: value.to_owned() }),
+        },
+    }
+}

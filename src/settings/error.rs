@@ -1,0 +1,128 @@
+//! What can be wrong with the settings, and what is accepted without effect.
+
+use std::net::IpAddr;
+
+/// Why the settings cannot be used. None is worth a retry: what was given has to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A resource without a collector.
+    #[error("{flag}: there is no resource {name:?}{}", hint(similar))]
+    UnknownResource {
+        /// Where it was named.
+        flag: &'static str,
+        /// Its name.
+        name: String,
+        /// Names that are much like it.
+        similar: Vec<String>,
+    },
+    /// A resource was asked for that cannot be selected by node.
+    #[error("--node: only pods can be selected by their node, and --resources names {0:?}")]
+    NotByNode(String),
+    /// A pattern that is not a regular expression.
+    #[error("{flag}: {pattern:?} is not a valid pattern: {reason}")]
+    Pattern {
+        /// The flag.
+        flag: &'static str,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two lists that exclude each other.
+    #[error("--metric-allowlist and --metric-denylist exclude each other: give one of them")]
+    AllowAndDeny,
+    /// A list of keys by resource that does not have the right form.
+    #[error("{flag}: {reason} in {value:?}; the form is pods=[key,key],nodes=[*]")]
+    Keys {
+        /// The flag.
+        flag: &'static str,
+        /// The list.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Not an address to listen on.
+    #[error("{flag}: {value:?} is not an IP address")]
+    Host {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// Both servers on one address.
+    #[error("--port and --telemetry-port: both are {1} on {0}; they need different ports")]
+    OneAddress(IpAddr, u16),
+    /// Not the URL of an API server.
+    #[error("--apiserver: {value:?} is not a URL: {reason}")]
+    Apiserver {
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A variable that is not a number.
+    #[error("environment variable {variable}: {value:?} is not a whole number from 0 to 4294967295")]
+    NotANumber {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A number of shards that cannot be.
+    #[error("{source_name}: the number of shards must be from 1 to {maximum}, and it is {total}")]
+    Total {
+        /// The flag or variable.
+        source_name: &'static str,
+        /// Its value.
+        total: u32,
+        /// The largest that is possible.
+        maximum: u32,
+    },
+    /// A shard that is not below the number of shards.
+    #[error(
+        "{source_name}: shard {ordinal} is not below the number of shards, which is {total} ({total_source}); shards count from 0"
+    )]
+    Ordinal {
+        /// Where the shard comes from.
+        source_name: String,
+        /// The shard.
+        ordinal: u32,
+        /// The number of shards.
+        total: u32,
+        /// Where that comes from.
+        total_source: &'static str,
+    },
+    /// The number of shards is known, but not which one this is.
+    #[error(
+        "{total_source} gives the number of shards, but {source_name} gives no ordinal; set SHARD, or let the name end in -0, -1 and so on"
+    )]
+    NoOrdinal {
+        /// Where the number of shards comes from.
+        total_source: &'static str,
+        /// Where the ordinal was looked for.
+        source_name: String,
+    },
+}
+
+fn hint(similar: &[String]) -> String {
+    match similar {
+        [] => String::new(),
+        names => format!("; did you mean {}?", names.join(" or ")),
+    }
+}
+
+/// Something that was given and has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// klog's flags that say nothing to us.
+    #[error("accepted for compatibility, without effect: {}", .0.join(", "))]
+    IgnoredFlags(Vec<String>),
+    /// Resources that are not served since pods are selected by node.
+    #[error("{flag} selects pods; namespaced resources that have no node are left out: {}", resources.join(", "))]
+    LeftOut {
+        /// The flag that selects.
+        flag: &'static str,
+        /// What is left out.
+        resources: Vec<String>,
+    },
+}

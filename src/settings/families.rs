@@ -1,0 +1,51 @@
+//! Which families are served.
+
+use super::SettingsError;
+
+/// Which families are served: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
+#[derive(Clone, Debug, Default)]
+pub struct FamilyFilter {
+    allowed: Vec<regress::Regex>,
+    denied: Vec<regress::Regex>,
+    opted_in: Vec<regex::Regex>,
+}
+
+impl FamilyFilter {
+    /// Patterns match anywhere in a name. NB: the first two lists are ECMAScript patterns and the third is RE2, as in
+    /// kube-state-metrics.
+    pub(super) fn new(allowed: &[String], denied: &[String], opted_in: &[String]) -> Result<Self, SettingsError> {
+        if !allowed.is_empty() && !denied.is_empty() {
+            return Err(SettingsError::AllowAndDeny);
+        }
+        Ok(Self {
+            allowed: compile("--metric-allowlist", allowed, regress::Regex::new)?,
+            denied: compile("--metric-denylist", denied, regress::Regex::new)?,
+            opted_in: compile("--metric-opt-in-list", opted_in, regex::Regex::new)?,
+        })
+    }
+
+    /// Whether a family is served.
+    pub fn is_enabled(&self, name: &str, opt_in: bool) -> bool {
+        let matches = |patterns: &[regress::Regex]| patterns.iter().any(|p| p.find(name).is_some());
+        let listed = if self.allowed.is_empty() { !matches(&self.denied) } else { matches(&self.allowed) };
+        listed && (!opt_in || self.opted_in.iter().any(|p| p.is_match(name)))
+    }
+}
+
+fn compile<T, E: ToString>(
+    flag: &'static str,
+    patterns: &[String],
+    compile: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, SettingsError> {
+    patterns
+        .iter()
+        .map(|pattern| {
+            compile(pattern).map_err(|e| SettingsError::Pattern {
+                flag,
+                pattern: pattern.clone(),
+                // The regex crate draws the pattern over several lines; the last one says what is wrong.
+                reason: e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! The flags of an exporter, as clap reads them: kube-state-metrics' own names and forms, and help in our words.
+//!
+//! Every field is what was given, or nothing: defaults belong to [`super::Settings::resolve`]. The forms are pflag's:
+//! `--flag value` and `--flag=value`; a bare `--flag` or `--flag=false` for booleans. Lists are comma-separated and add
+//! up when a flag is repeated; of any other flag the last one counts.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Klog;
+
+const CLUSTER: &str = "Cluster";
+const OBJECTS: &str = "Which objects";
+const FAMILIES: &str = "Which metrics and labels";
+const SHARDING: &str = "Sharding";
+const SERVING: &str = "Serving";
+const LOGGING: &str = "Logging";
+
+/// What was given on the command line.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub struct Flags {
+    /// Kubeconfig file. Without it: $KUBECONFIG or ~/.kube/config, and in a pod its service account.
+    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
+    pub kubeconfig: Option<PathBuf>,
+    /// URL of the API server, instead of the one in the kubeconfig.
+    #[arg(long, value_name = "URL", help_heading = CLUSTER)]
+    pub apiserver: Option<String>,
+    /// Let lists come from the API server's cache instead of etcd: cheaper, may start a moment behind.
+    #[arg(long, value_name = "BOOL", help_heading = CLUSTER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub use_apiserver_cache: Option<bool>,
+
+    /// Resources to serve, by their plurals. Default: all but clusterrolebindings, clusterroles, endpoints,
+    /// ingressclasses, rolebindings, roles and serviceaccounts.
+    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
+    pub resources: Vec<String>,
+    /// Namespaces to serve. Default: all. Objects that live in no namespace are served in any case.
+    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
+    pub namespaces: Vec<String>,
+    /// Namespaces to leave out.
+    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
+    pub namespaces_denylist: Vec<String>,
+    /// Serve only the pods of this node (or nodes, comma-separated); for a DaemonSet, with --resources=pods.
+    #[arg(long, value_name = "NAME", help_heading = OBJECTS)]
+    pub node: Option<String>,
+    /// Serve only the pods that have no node yet; what --node leaves out. It overrides --node.
+    #[arg(long, value_name = "BOOL", help_heading = OBJECTS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub track_unscheduled_pods: Option<bool>,
+    /// Objects of a resource to take at most, counted before sharding. Default: 0, no limit.
+    #[arg(long, value_name = "N", help_heading = OBJECTS)]
+    pub object_limit: Option<u64>,
+
+    /// Serve only families whose name matches one of these ECMAScript patterns, anywhere in the name.
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub metric_allowlist: Vec<String>,
+    /// Leave out families whose name matches one of these ECMAScript patterns. Excludes --metric-allowlist.
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub metric_denylist: Vec<String>,
+    /// Serve families too that are off by default, where their name matches one of these RE2 patterns.
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub metric_opt_in_list: Vec<String>,
+    /// Labels of objects to show in kube_*_labels, by resource: pods=[app,team],nodes=[*],*=[example.com/*].
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub metric_labels_allowlist: Option<String>,
+    /// Annotations of objects to show in kube_*_annotations; written as --metric-labels-allowlist is.
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub metric_annotations_allowlist: Option<String>,
+
+    /// Which shard this is, from 0. Default: $SHARD, else with $TOTAL_SHARDS the ordinal in the pod's name, else 0.
+    #[arg(long, value_name = "N", help_heading = SHARDING)]
+    pub shard: Option<u32>,
+    /// How many shards there are. Default: $TOTAL_SHARDS, $SHARD_COUNT, else 1.
+    #[arg(long, value_name = "N", help_heading = SHARDING)]
+    pub total_shards: Option<u32>,
+
+    /// IP address on which /metrics is served. Default: ::, all of this machine.
+    #[arg(long, value_name = "IP", help_heading = SERVING)]
+    pub host: Option<String>,
+    /// Port on which /metrics is served; 0 takes a free one. Default: 8080.
+    #[arg(long, value_name = "PORT", help_heading = SERVING)]
+    pub port: Option<u16>,
+    /// IP address on which the exporter's own metrics and /readyz are served. Default: ::.
+    #[arg(long, value_name = "IP", help_heading = SERVING)]
+    pub telemetry_host: Option<String>,
+    /// Port on which the exporter's own metrics and /readyz are served; 0 takes a free one. Default: 8081.
+    #[arg(long, value_name = "PORT", help_heading = SERVING)]
+    pub telemetry_port: Option<u16>,
+    /// Compress answers for who accepts gzip. Default: true.
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub enable_gzip_encoding: Option<bool>,
+
+    /// Form of the log, on stderr. Default: text.
+    #[arg(long, value_name = "FORM", help_heading = LOGGING)]
+    pub log_format: Option<LogFormat>,
+    /// klog's flags.
+    #[command(flatten)]
+    pub klog: Klog,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line of text an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+impl Flags {
+    /// The same, without what says which shard this is.
+    pub fn unsharded(self) -> Self {
+        Self { shard: None, total_shards: None, ..self }
+    }
+}
+
+/// The spellings of Go's `strconv.ParseBool`.
+pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("neither true nor false"),
+    }
+}

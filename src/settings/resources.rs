@@ -1,0 +1,108 @@
+//! The resources by their names: what the registry of collectors holds, as plain values.
+
+use std::any::TypeId;
+use std::sync::LazyLock;
+
+use k8s_openapi::{ClusterResourceScope, Resource as _};
+
+use crate::collectors::{Form, Resource, Visitor, visit_all};
+
+use super::SettingsError;
+
+/// Not served unless `--resources` names them, as in kube-state-metrics.
+const NOT_BY_DEFAULT: &[&str] =
+    &["clusterrolebindings", "clusterroles", "endpoints", "ingressclasses", "rolebindings", "roles", "serviceaccounts"];
+
+/// A resource with a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// API group, empty for the core group.
+    pub group: &'static str,
+    /// API version, for example `v1`.
+    pub version: &'static str,
+    /// Kind, for example `Pod`.
+    pub kind: &'static str,
+    /// Plural, by which flags call it.
+    pub plural: &'static str,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// In which form it is asked for.
+    pub form: Form,
+}
+
+impl Kind {
+    /// The plain value of a resource's type.
+    pub fn of<R: Resource>() -> Self {
+        Self {
+            group: R::Object::GROUP,
+            version: R::Object::VERSION,
+            kind: R::Object::KIND,
+            plural: R::Object::URL_PATH_SEGMENT,
+            namespaced: TypeId::of::<<R::Object as k8s_openapi::Resource>::Scope>()
+                != TypeId::of::<ClusterResourceScope>(),
+            form: R::FORM,
+        }
+    }
+
+    /// Whether it is served when `--resources` is not given.
+    pub fn is_default(&self) -> bool {
+        !NOT_BY_DEFAULT.contains(&self.plural)
+    }
+}
+
+static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    struct Kinds(Vec<Kind>);
+    impl Visitor for Kinds {
+        fn visit<R: Resource>(&mut self) {
+            self.0.push(Kind::of::<R>());
+        }
+    }
+    let mut kinds = Kinds(Vec::new());
+    visit_all(&mut kinds);
+    kinds.0
+});
+
+/// All resources, in the order of the registry.
+pub fn all() -> &'static [Kind] {
+    &KINDS
+}
+
+/// The resource of this name, which `flag` asks for.
+pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, SettingsError> {
+    all().iter().find(|k| k.plural == name).ok_or_else(|| SettingsError::UnknownResource {
+        flag,
+        name: name.to_owned(),
+        similar: similar(name),
+    })
+}
+
+/// The resources that lists as `--resources` takes them name, or the default ones where they name none.
+///
+/// # Errors
+/// A name without a collector.
+pub fn named(lists: &[String]) -> Result<Vec<Kind>, SettingsError> {
+    enabled(&super::items(lists))
+}
+
+/// The named resources, or the default ones where none is named.
+pub(super) fn enabled(names: &[String]) -> Result<Vec<Kind>, SettingsError> {
+    if names.is_empty() {
+        return Ok(all().iter().filter(|k| k.is_default()).copied().collect());
+    }
+    for name in names {
+        find("--resources", name)?;
+    }
+    Ok(all().iter().filter(|k| names.iter().any(|name| name == k.plural)).copied().collect())
+}
+
+/// Up to three names, the most alike first. A kind or a singular counts as its plural.
+fn similar(name: &str) -> Vec<String> {
+    let lower = name.to_lowercase();
+    let likeness = |k: &Kind| {
+        let singular = k.kind.to_lowercase();
+        strsim::jaro_winkler(&lower, k.plural).max(strsim::jaro_winkler(&lower, &singular))
+    };
+    let mut scored: Vec<_> = all().iter().map(|k| (likeness(k), k.plural)).filter(|(score, _)| *score > 0.85).collect();
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(3).map(|(_, plural)| plural.to_owned()).collect()
+}

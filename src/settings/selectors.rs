@@ -1,0 +1,91 @@
+//! What the settings mean for the lists of a resource: which namespaces are listed, and with which field selector.
+//!
+//! A resource is listed in several partitions, one a namespace (or a node), that share no object. A [`Selector`] is one
+//! of them, as the API server is asked and as a predicate over an object that is there already: both views of one value.
+
+use super::Settings;
+use super::resources::Kind;
+
+/// One partition of a resource's objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    namespace: Option<String>,
+    terms: Vec<Term>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Term {
+    /// `metadata.namespace!=`
+    NotInNamespace(String),
+    /// `spec.nodeName=`; empty for none.
+    OnNode(String),
+}
+
+/// The partitions of `kind` under `settings`, in a fixed order. Flags about namespaces say nothing about a resource that
+/// has none, and nodes are for pods.
+pub fn selectors(settings: &Settings, kind: &Kind) -> Vec<Selector> {
+    if !kind.namespaced {
+        return vec![Selector::default()];
+    }
+    let denied: Vec<_> = settings.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
+    let nodes: Vec<Option<Term>> = if kind.plural != "pods" {
+        vec![None]
+    } else if settings.track_unscheduled_pods {
+        vec![Some(Term::OnNode(String::new()))]
+    } else if settings.nodes.is_empty() {
+        vec![None]
+    } else {
+        settings.nodes.iter().cloned().map(|node| Some(Term::OnNode(node))).collect()
+    };
+    let namespaces: Vec<Option<&String>> =
+        if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.iter().map(Some).collect() };
+    let mut selectors = Vec::with_capacity(namespaces.len() * nodes.len());
+    for namespace in namespaces {
+        for node in &nodes {
+            let terms = denied.iter().chain(node).cloned().collect();
+            selectors.push(Selector { namespace: namespace.cloned(), terms });
+        }
+    }
+    selectors
+}
+
+impl Selector {
+    /// The namespace that is listed, or all of them.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// `fieldSelector` of a list or watch, empty for none.
+    pub fn field_selector(&self) -> String {
+        let terms: Vec<_> = self
+            .terms
+            .iter()
+            .map(|term| match term {
+                Term::NotInNamespace(namespace) => format!("metadata.namespace!={}", escaped(namespace)),
+                Term::OnNode(node) => format!("spec.nodeName={}", escaped(node)),
+            })
+            .collect();
+        terms.join(",")
+    }
+
+    /// Whether the API server would list an object of this namespace and node (empty for none).
+    pub fn selects(&self, namespace: &str, node: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
+            && self.terms.iter().all(|term| match term {
+                Term::NotInNamespace(denied) => denied != namespace,
+                Term::OnNode(wanted) => wanted == node,
+            })
+    }
+}
+
+/// Source: `EscapeValue` in <https://pkg.go.dev/k8s.io/apimachinery/pkg/fields>.
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        if matches!(c, '\\' | ',' | '=') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,344 @@
+//! Settings from command lines and environments, as a user would give them.
+
+use clap::{Args, Command, FromArgMatches};
+
+use super::resources::Kind;
+use super::*;
+
+fn flags(line: &[&str]) -> Result<Flags, clap::Error> {
+    let command = Flags::augment_args(Command::new("exporter").no_binary_name(true).args_override_self(true));
+    Flags::from_arg_matches(&command.try_get_matches_from(line)?)
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::from_variables(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+}
+
+fn resolve_in(line: &[&str], variables: &[(&str, &str)]) -> Result<(Settings, Vec<Warning>), SettingsError> {
+    let host = || Some("laptop".to_owned());
+    Settings::resolve(&flags(line).expect("flags that clap accepts"), &environment(variables), host)
+}
+
+fn resolve(line: &[&str]) -> Settings {
+    resolve_in(line, &[]).expect("valid settings").0
+}
+
+fn refusal(line: &[&str]) -> String {
+    resolve_in(line, &[]).expect_err("settings that are refused").to_string()
+}
+
+fn kind(plural: &str, namespaced: bool) -> Kind {
+    let plural = plural.to_owned().leak();
+    Kind { group: "", version: "v1", kind: "Any", plural, namespaced, form: crate::collectors::Form::Object }
+}
+
+#[test]
+fn without_flags_the_defaults_of_kube_state_metrics_hold_but_for_gzip() {
+    let settings = resolve(&[]);
+    assert_eq!(settings.metrics, Listen { host: "::".parse().expect("an address"), port: 8080 });
+    assert_eq!(settings.telemetry, Listen { host: "::".parse().expect("an address"), port: 8081 });
+    assert_eq!(settings.shard, Shard { ordinal: 0, total: 1 });
+    assert!(settings.gzip && !settings.use_apiserver_cache && !settings.track_unscheduled_pods);
+    assert_eq!((settings.object_limit, settings.log), (0, Log { json: false, verbosity: 0 }));
+    assert!(settings.resources.iter().any(|r| r == "configmaps"));
+    assert!(!settings.resources.iter().any(|r| r == "endpoints" || r == "roles"));
+}
+
+#[test]
+fn flags_are_written_as_pflag_reads_them() {
+    for line in [
+        ["--port=9", "--enable-gzip-encoding=false", "-v=4", "--add_dir_header"].as_slice(),
+        &["--port", "9", "--enable-gzip-encoding=F", "--v=4", "--add_dir_header=false"],
+        &[
+            "--port=1",
+            "--port",
+            "9",
+            "--enable-gzip-encoding",
+            "--enable-gzip-encoding=0",
+            "-v",
+            "4",
+            "--add_dir_header",
+        ],
+        &["--enable-gzip-encoding=False", "-v4", "--add_dir_header", "--log_dir", "/x", "--port=9"],
+    ] {
+        let (settings, warnings) = resolve_in(line, &[]).expect("valid settings");
+        assert_eq!((settings.metrics.port, settings.gzip, settings.log.verbosity), (9, false, 4), "{line:?}");
+        assert!(warnings[0].to_string().contains("add_dir_header"), "{warnings:?}");
+        assert_eq!(warnings.len(), 1);
+    }
+    assert!(flags(&["--enable-gzip-encoding=maybe"]).is_err());
+    assert!(flags(&["--port=65536"]).is_err());
+    assert!(flags(&["--unheard-of"]).is_err());
+}
+
+#[test]
+fn every_klog_flag_is_accepted_and_warned_of_once() {
+    let line: Vec<String> = ignored_flags().map(|name| format!("--{name}=true")).collect();
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let (_, warnings) = resolve_in(&line, &[]).expect("valid settings");
+    assert_eq!(warnings, [Warning::IgnoredFlags(ignored_flags().map(str::to_owned).collect())]);
+}
+
+#[test]
+fn lists_are_trimmed_and_add_up() {
+    let settings = resolve(&["--namespaces=a, b", "--namespaces=,c,a"]);
+    assert_eq!(settings.namespaces, ["a", "b", "c"]);
+}
+
+#[test]
+fn verbosity_beyond_reason_is_bounded() {
+    assert_eq!(resolve(&["-v=100000"]).log.verbosity, 255);
+    assert_eq!(resolve(&["-v=-3"]).log.verbosity, 0);
+    assert!(resolve(&["--log-format=json"]).log.json);
+}
+
+#[test]
+fn addresses_are_ip_addresses() {
+    for (value, host) in [("", "::"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")] {
+        assert_eq!(resolve(&["--host", value]).metrics.host, host.parse::<IpAddr>().expect("an address"));
+    }
+    assert_eq!(refusal(&["--telemetry-host=example.com"]), "--telemetry-host: \"example.com\" is not an IP address");
+}
+
+#[test]
+fn both_servers_cannot_share_an_address() {
+    assert!(refusal(&["--port=8081"]).starts_with("--port and --telemetry-port: both are 8081"));
+    resolve(&["--port=8081", "--host=127.0.0.1"]);
+    resolve(&["--port=0", "--telemetry-port=0"]);
+}
+
+#[test]
+fn the_api_server_is_a_url() {
+    assert_eq!(resolve(&["--apiserver=https://10.0.0.1:6443"]).apiserver.as_deref(), Some("https://10.0.0.1:6443"));
+    assert_eq!(resolve(&["--apiserver=10.0.0.1:6443"]).apiserver.as_deref(), Some("http://10.0.0.1:6443"));
+    assert_eq!(resolve(&["--apiserver="]).apiserver, None);
+    assert!(refusal(&["--apiserver=ftp://host"]).starts_with("--apiserver: \"ftp://host\" is not a URL"));
+    assert!(refusal(&["--apiserver=https://a b"]).starts_with("--apiserver: "));
+}
+
+#[test]
+fn an_unknown_resource_is_named_with_those_like_it() {
+    assert_eq!(
+        refusal(&["--resources=configmap"]),
+        "--resources: there is no resource \"configmap\"; did you mean configmaps?"
+    );
+    assert_eq!(refusal(&["--resources=zzz"]), "--resources: there is no resource \"zzz\"");
+    assert!(refusal(&["--metric-labels-allowlist=zzz=[*]"]).starts_with("--metric-labels-allowlist: there is no"));
+}
+
+#[test]
+fn allowlist_and_denylist_exclude_each_other() {
+    let error = refusal(&["--metric-allowlist=a", "--metric-denylist=b"]);
+    assert!(error.contains("--metric-allowlist and --metric-denylist"), "{error}");
+}
+
+#[test]
+fn patterns_match_anywhere_and_opt_in_comes_on_top() {
+    let allow = resolve(&["--metric-allowlist=pod_info,_created$"]).families;
+    assert!(allow.is_enabled("kube_pod_info", false) && allow.is_enabled("kube_node_created", false));
+    assert!(!allow.is_enabled("kube_node_info", false) && !allow.is_enabled("kube_pod_info", true));
+    let deny = resolve(&["--metric-denylist=^kube_pod(?!_info)", "--metric-opt-in-list=csi"]).families;
+    assert!(deny.is_enabled("kube_pod_info", false), "a look-ahead is ECMAScript");
+    assert!(!deny.is_enabled("kube_pod_created", false));
+    assert!(deny.is_enabled("kube_persistentvolume_csi_attributes", true));
+    assert!(!deny.is_enabled("kube_node_x", true));
+}
+
+#[test]
+fn a_broken_pattern_is_named_with_its_flag() {
+    for flag in ["--metric-allowlist", "--metric-denylist", "--metric-opt-in-list"] {
+        let error = refusal(&[flag, "kube_(pod"]);
+        assert!(error.starts_with(&format!("{flag}: \"kube_(pod\" is not a valid pattern: ")), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn keys_are_listed_by_resource() {
+    let keys = |list: &str| resolve(&["--metric-labels-allowlist", list]).labels;
+    let named = |names: &[&str]| KeyFilter::Keys(names.iter().map(|n| (*n).to_owned()).collect());
+    assert_eq!(keys("configmaps=[a, b/c]")["configmaps"], named(&["a", "b/c"]));
+    assert_eq!(keys("configmaps=[*,a]")["configmaps"], KeyFilter::All);
+    assert_eq!(keys("configmaps=[]")["configmaps"], KeyFilter::None);
+    assert_eq!(keys("*=[a],configmaps=[b]")["configmaps"], named(&["a", "b"]));
+    assert_eq!(keys("configmaps=[a],configmaps=[b]")["configmaps"], named(&["b"]));
+    assert!(keys("").is_empty() && keys("*=[*]").len() > 0);
+    let last = resolve(&["--metric-labels-allowlist=configmaps=[a]", "--metric-labels-allowlist=configmaps=[b]"]);
+    assert_eq!(last.labels["configmaps"], named(&["b"]));
+    let annotations = resolve(&["--metric-annotations-allowlist=configmaps=[example.com/*]"]).annotations;
+    assert_eq!(annotations["configmaps"], named(&["example.com/*"]));
+}
+
+#[test]
+fn lists_of_keys_that_do_not_fit_the_form_are_refused() {
+    for list in [
+        "configmaps",
+        "configmaps=a",
+        "configmaps[a]",
+        "configmaps=[a",
+        "configmaps=[a],",
+        "configmaps=[a] configmaps=[b]",
+        "configmaps=[a]configmaps=[b]",
+        "configmaps=[a,]",
+        "configmaps=[,a]",
+        "configmaps=[a,,b]",
+        "configmaps=[a*b*]",
+        "=[a]",
+        "configmaps=[a],configmaps=b,c]",
+    ] {
+        let error = refusal(&["--metric-labels-allowlist", list]);
+        assert!(
+            error.starts_with("--metric-labels-allowlist: there is") || error.contains("bracket"),
+            "{list}: {error}"
+        );
+    }
+}
+
+#[test]
+fn the_shard_comes_from_flags_then_the_environment_then_the_pods_name() {
+    let shard = |line: &[&str], variables: &[(&str, &str)]| {
+        resolve_in(line, variables).map(|(s, _)| (s.shard.ordinal, s.shard.total)).map_err(|e| e.to_string())
+    };
+    assert_eq!(shard(&["--total-shards=4"], &[("POD_NAME", "fleet-2")]), Ok((0, 4)), "as in kube-state-metrics");
+    assert_eq!(shard(&["--total-shards=4"], &[("SHARD", "3")]), Ok((3, 4)));
+    assert_eq!(shard(&["--shard=1", "--total-shards=4"], &[("SHARD", "3"), ("TOTAL_SHARDS", "9")]), Ok((1, 4)));
+    assert_eq!(shard(&["--shard=1"], &[("TOTAL_SHARDS", "9")]), Ok((1, 9)));
+    assert_eq!(shard(&[], &[("SHARD", "1"), ("SHARD_COUNT", "2")]), Ok((1, 2)));
+    assert_eq!(shard(&[], &[("TOTAL_SHARDS", "3"), ("SHARD_COUNT", "2"), ("POD_NAME", "fleet-2")]), Ok((2, 3)));
+    assert_eq!(shard(&[], &[("TOTAL_SHARDS", ""), ("SHARD", ""), ("POD_NAME", "fleet-2")]), Ok((0, 1)));
+    for (line, variables, words) in [
+        (
+            ["--shard=4", "--total-shards=4"].as_slice(),
+            [].as_slice(),
+            ["--shard: shard 4", "--total-shards"].as_slice(),
+        ),
+        (&["--shard=1"], &[], &["--shard: shard 1", "(default)"]),
+        (&["--total-shards=0"], &[], &["--total-shards", "from 1"]),
+        (&["--total-shards=4000000000"], &[], &["--total-shards", "4000000000"]),
+        (&[], &[("TOTAL_SHARDS", "many")], &["TOTAL_SHARDS", "\"many\""]),
+        (&[], &[("SHARD", "-1")], &["SHARD", "\"-1\""]),
+        (&[], &[("SHARD_COUNT", "2"), ("SHARD", "2")], &["SHARD: shard 2", "SHARD_COUNT"]),
+        (&[], &[("TOTAL_SHARDS", "2"), ("POD_NAME", "fleet-7")], &["POD_NAME \"fleet-7\"", "TOTAL_SHARDS"]),
+        (&[], &[("TOTAL_SHARDS", "2"), ("POD_NAME", "fleet")], &["POD_NAME \"fleet\"", "no ordinal"]),
+        (&[], &[("TOTAL_SHARDS", "2")], &["host name \"laptop\"", "no ordinal"]),
+    ] {
+        let error = shard(line, variables).expect_err("a shard that cannot be");
+        for word in words {
+            assert!(error.contains(word), "{error:?} does not say {word:?}");
+        }
+    }
+}
+
+#[test]
+fn the_host_name_is_asked_only_where_nothing_else_tells_the_ordinal() {
+    let never = || -> Option<String> { panic!("asked for the host name") };
+    let none = Flags::default();
+    for variables in
+        [[].as_slice(), &[("SHARD", "0"), ("TOTAL_SHARDS", "1")], &[("TOTAL_SHARDS", "2"), ("POD_NAME", "a-1")]]
+    {
+        assert!(Settings::resolve(&none, &environment(variables), never).is_ok());
+    }
+    let host = || Some("fleet-1".to_owned());
+    let (settings, _) = Settings::resolve(&none, &environment(&[("SHARD_COUNT", "2")]), host).expect("valid");
+    assert_eq!(settings.shard, Shard { ordinal: 1, total: 2 });
+}
+
+/// Namespace and field selector of each partition.
+fn partitions(line: &[&str], kind: &Kind) -> Vec<(String, String)> {
+    selectors::selectors(&resolve(line), kind)
+        .iter()
+        .map(|s| (s.namespace().unwrap_or("all").to_owned(), s.field_selector()))
+        .collect()
+}
+
+fn all(field_selector: &str) -> (String, String) {
+    ("all".to_owned(), field_selector.to_owned())
+}
+
+#[test]
+fn namespaces_are_listed_one_by_one_and_denied_ones_by_selector() {
+    let (pods, nodes) = (kind("pods", true), kind("nodes", false));
+    assert_eq!(partitions(&[], &pods), [all("")]);
+    let both = ["--namespaces=a,b,c", "--namespaces-denylist=b"];
+    assert_eq!(partitions(&both, &pods), [("a".to_owned(), String::new()), ("c".to_owned(), String::new())]);
+    let denied = ["--namespaces-denylist=a,b"];
+    assert_eq!(partitions(&denied, &pods), [all("metadata.namespace!=a,metadata.namespace!=b")]);
+    for line in [both.as_slice(), &denied] {
+        assert_eq!(partitions(line, &nodes), [all("")], "a resource without namespaces");
+    }
+}
+
+#[test]
+fn denying_every_allowed_namespace_leaves_nothing() {
+    let settings = resolve(&["--namespaces=a", "--namespaces-denylist=a,b"]);
+    let selectors = selectors::selectors(&settings, &kind("pods", true));
+    assert!(["a", "b", "c"].iter().all(|n| selectors.iter().all(|s| !s.selects(n, ""))));
+}
+
+#[test]
+fn pods_are_listed_by_node_and_nothing_else_is() {
+    let (pods, services) = (kind("pods", true), kind("services", true));
+    assert_eq!(partitions(&["--node=n1"], &pods), [all("spec.nodeName=n1")]);
+    assert_eq!(partitions(&["--node=n1,n2"], &pods), [all("spec.nodeName=n1"), all("spec.nodeName=n2")]);
+    assert_eq!(partitions(&["--node=a=b\\"], &pods), [all("spec.nodeName=a\\=b\\\\")]);
+    assert_eq!(
+        partitions(&["--node=n1", "--namespaces-denylist=x"], &pods),
+        [all("metadata.namespace!=x,spec.nodeName=n1")]
+    );
+    assert_eq!(partitions(&["--node=n1", "--track-unscheduled-pods"], &pods), [all("spec.nodeName=")]);
+    assert_eq!(partitions(&["--node=n1"], &services), [all("")]);
+}
+
+#[test]
+fn by_node_other_resources_are_refused_or_left_out() {
+    assert_eq!(
+        refusal(&["--node=n1", "--resources=configmaps"]),
+        "--node: only pods can be selected by their node, and --resources names \"configmaps\""
+    );
+    for flag in ["--node=n1", "--track-unscheduled-pods"] {
+        let (settings, warnings) = resolve_in(&[flag], &[]).expect("valid settings");
+        assert!(!settings.resources.iter().any(|r| r == "configmaps"));
+        let warning = warnings[0].to_string();
+        assert!(
+            warning.contains("configmaps") && flag.starts_with(warning.split(' ').next().unwrap_or("-")),
+            "{warning}"
+        );
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn partitions_share_no_object_and_agree_with_their_text(
+        namespaces in proptest::collection::btree_set("[a-c]", 0..3),
+        denied in proptest::collection::btree_set("[a-c]", 0..3),
+        nodes in proptest::collection::btree_set("[x-z]", 0..3),
+        (namespace, node) in ("[a-c]", "[x-z]?"),
+    ) {
+        let join = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
+        let line = [
+            format!("--namespaces={}", join(&namespaces)),
+            format!("--namespaces-denylist={}", join(&denied)),
+            format!("--node={}", join(&nodes)),
+        ];
+        let settings = resolve(&line.iter().map(String::as_str).collect::<Vec<_>>());
+        let selectors = selectors::selectors(&settings, &kind("pods", true));
+        let by_text = |s: &&selectors::Selector| {
+            let text = s.field_selector();
+            s.namespace().is_none_or(|n| n == namespace)
+                && text.split(',').filter(|t| !t.is_empty()).all(|term| match term.split_once("!=") {
+                    Some((_, value)) => value != namespace,
+                    None => term.strip_prefix("spec.nodeName=") == Some(node.as_str()),
+                })
+        };
+        let wanted = (namespaces.is_empty() || namespaces.contains(&namespace))
+            && !denied.contains(&namespace)
+            && (nodes.is_empty() || nodes.contains(&node));
+        proptest::prop_assert_eq!(selectors.iter().filter(|s| s.selects(&namespace, &node)).count(), usize::from(wanted));
+        proptest::prop_assert_eq!(selectors.iter().filter(by_text).count(), usize::from(wanted));
+    }
+
+    #[test]
+    fn no_list_of_keys_panics(list in "[ab=\\[\\],* é]{0,20}") {
+        let _ = resolve_in(&["--metric-labels-allowlist", &list], &[]);
+    }
+}

@@ -1,0 +1,52 @@
+//! Where log lines go.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use crate::settings::Log;
+
+/// Sends log lines of the whole process to stderr from now on. For binaries; a library must not decide this.
+///
+/// The environment is not read. A second call changes nothing.
+pub fn log_to_stderr(log: Log) {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = if log.json { lines.json().boxed() } else { lines.boxed() };
+    // It fails only if a subscriber is there already, which then stays.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter(log.verbosity))).try_init();
+}
+
+/// Our own lines at the wanted level, those of the libraries one level below.
+fn filter(verbosity: u8) -> Targets {
+    let (own, others) = match verbosity {
+        0..4 => (LevelFilter::INFO, LevelFilter::WARN),
+        4..8 => (LevelFilter::DEBUG, LevelFilter::INFO),
+        8.. => (LevelFilter::TRACE, LevelFilter::DEBUG),
+    };
+    // NB: kube logs each request that fails as an error; the source that made it does so too, and knows what it means.
+    let kube = if verbosity < 4 { LevelFilter::OFF } else { others };
+    Targets::new()
+        .with_default(others)
+        .with_target("kube_state_fleet", own)
+        .with_target("kube_client::client::builder", kube)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::filter;
+
+    #[test]
+    fn verbosity_follows_klog() {
+        for (verbosity, own, others) in
+            [(0, Level::INFO, Level::WARN), (4, Level::DEBUG, Level::INFO), (9, Level::TRACE, Level::DEBUG)]
+        {
+            let filter = filter(verbosity);
+            assert!(filter.would_enable("kube_state_fleet::intake", &own), "{verbosity}");
+            assert!(filter.would_enable("hyper", &others), "{verbosity}");
+        }
+        assert!(!filter(0).would_enable("kube_state_fleet::intake", &Level::DEBUG));
+        assert!(!filter(0).would_enable("kube_client::client::builder", &Level::ERROR));
+    }
+}

@@ -1,0 +1,202 @@
+//! The self-metrics of a replica: upstream's names (`kube_state_metrics_*`) and our own (`kube_state_fleet_*`).
+
+use std::fmt::Error;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use super::{Replica, Watched};
+use crate::intake::Status;
+
+/// Labels of one sample.
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// Reads the handles of a replica whenever it is asked.
+#[derive(Debug)]
+pub(super) struct Metrics(pub Replica);
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        let out = &mut encoder;
+        self.identity(out)?;
+        self.requests(out)?;
+        self.objects(out)?;
+        self.events(out)?;
+        self.health(out)
+    }
+}
+
+impl Metrics {
+    /// What this replica is.
+    fn identity(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let build = vec![
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", option_env!("KUBE_STATE_FLEET_REVISION").unwrap_or("unknown")),
+            ("os", std::env::consts::OS),
+            ("arch", std::env::consts::ARCH),
+        ];
+        gauge(out, "kube_state_metrics_build_info", "Always 1; the labels say what was built.", [(build, 1)])?;
+        let ordinal = self.0.shard.ordinal.to_string();
+        gauge(
+            out,
+            "kube_state_metrics_shard_ordinal",
+            "Which shard this replica serves, as the value and as the label.",
+            [(vec![("shard_ordinal", ordinal.as_str())], u64::from(self.0.shard.ordinal))],
+        )?;
+        gauge(
+            out,
+            "kube_state_metrics_total_shards",
+            "Over how many shards the objects are spread.",
+            [(vec![], u64::from(self.0.shard.total))],
+        )
+    }
+
+    /// Lists and watches, by upstream's names.
+    fn requests(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let by_result = |good: fn(&Status) -> u64, bad: fn(&Status) -> u64| {
+            self.0.watched.iter().flat_map(move |w| {
+                let labels = |result| vec![("result", result), ("resource", w.kind.as_str())];
+                [(labels("success"), w.sum(good)), (labels("error"), w.sum(bad))]
+            })
+        };
+        counter(
+            out,
+            "kube_state_metrics_list",
+            "Lists that were asked of the API server, by result.",
+            by_result(|s| s.lists.load(Relaxed), |s| s.list_errors.load(Relaxed)),
+        )?;
+        counter(
+            out,
+            "kube_state_metrics_watch",
+            "Watches that were asked of the API server, by result.",
+            by_result(|s| s.watches.load(Relaxed), |s| s.watch_errors.load(Relaxed)),
+        )?;
+        if self.0.object_limit == 0 {
+            return Ok(());
+        }
+        let kinds = || self.0.watched.iter().map(|w| (w, vec![("resource", w.kind.as_str())]));
+        gauge(
+            out,
+            "kube_state_metrics_list_objects",
+            "Objects in the newest list of the resource, all shards together.",
+            kinds().map(|(w, labels)| (labels, w.sum(|s| s.listed_objects.load(Relaxed)))),
+        )?;
+        gauge(
+            out,
+            "kube_state_metrics_list_objects_limit",
+            "How many objects of the resource are read at most, all shards together.",
+            kinds().map(|(_, labels)| (labels, self.0.object_limit)),
+        )
+    }
+
+    fn objects(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        gauge(
+            out,
+            "kube_state_fleet_objects",
+            "Objects of the resource that this replica keeps.",
+            self.by_resource(|w| self.0.store.resource(w.id).len() as u64),
+        )
+    }
+
+    /// What came of the objects that the API server sent.
+    fn events(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        const OUTCOMES: [(&str, fn(&Status) -> u64); 5] = [
+            ("applied", |s| s.applied.load(Relaxed)),
+            ("deleted", |s| s.deleted.load(Relaxed)),
+            ("foreign", |s| s.foreign.load(Relaxed)),
+            ("undecodable", |s| s.undecodable.load(Relaxed)),
+            ("wrong_form", |s| s.wrong_form.load(Relaxed)),
+        ];
+        counter(
+            out,
+            "kube_state_fleet_events",
+            "List items and watch events by what came of them: applied, deleted, discarded as another shard's (foreign), \
+             skipped as undecodable, or dropped since they were not in the form that was asked for (wrong_form).",
+            self.0.watched.iter().flat_map(|w| {
+                OUTCOMES.map(|(outcome, count)| {
+                    (vec![("resource", w.resource.as_str()), ("outcome", outcome)], w.sum(count))
+                })
+            }),
+        )
+    }
+
+    /// Whether what is served is whole and fresh.
+    fn health(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        gauge(
+            out,
+            "kube_state_fleet_loaded",
+            "1 when the resource has been listed whole, or is refused by the API server; 0 before.",
+            self.by_resource(|w| u64::from(w.sources.iter().all(|s| s.settled.load(Relaxed)))),
+        )?;
+        let refused: Vec<_> = self.0.watched.iter().flat_map(refusals).collect();
+        gauge(
+            out,
+            "kube_state_fleet_refused",
+            "Sources of the resource that the API server refuses, by status: 403 forbidden, 404 or 405 not there.",
+            refused.iter().map(|(w, code, count)| (vec![("resource", w.resource.as_str()), ("code", code)], *count)),
+        )?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        gauge(
+            out,
+            "kube_state_fleet_last_event_age_seconds",
+            "How long ago the API server last said anything about the resource, events and bookmarks alike; of several \
+             sources the one that has been silent for longest.",
+            self.0.watched.iter().filter_map(|w| {
+                let last = w.sources.iter().map(|s| s.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
+                Some((vec![("resource", w.resource.as_str())], now.saturating_sub(last)))
+            }),
+        )
+    }
+
+    fn by_resource(&self, value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
+        self.0.watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
+    }
+}
+
+impl Watched {
+    fn sum(&self, count: fn(&Status) -> u64) -> u64 {
+        self.sources.iter().map(|s| count(s)).sum()
+    }
+}
+
+/// The statuses with which the sources of a resource are refused, and how many sources by each.
+fn refusals(watched: &Watched) -> impl Iterator<Item = (&Watched, String, u64)> {
+    let mut codes = std::collections::BTreeMap::<u64, u64>::new();
+    for code in watched.sources.iter().map(|s| s.refused.load(Relaxed)).filter(|code| *code != 0) {
+        *codes.entry(code).or_default() += 1;
+    }
+    codes.into_iter().map(move |(code, count)| (watched, code.to_string(), count))
+}
+
+fn gauge<'a>(
+    out: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) -> Result<(), Error> {
+    let mut samples = samples.into_iter().peekable();
+    if samples.peek().is_none() {
+        return Ok(());
+    }
+    let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    samples.try_for_each(|(labels, value)| match labels.is_empty() {
+        true => family.encode_gauge(&value),
+        false => family.encode_family(&labels)?.encode_gauge(&value),
+    })
+}
+
+/// NB: `_total` is added to the name by the encoder.
+fn counter<'a>(
+    out: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
+) -> Result<(), Error> {
+    let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
+    samples.into_iter().try_for_each(|(labels, value)| {
+        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    })
+}

@@ -1,0 +1,217 @@
+//! The binary as a user meets it: what it prints, what it says when something is wrong, and its exit codes.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use kube_state_fleet::commands;
+use tempfile::NamedTempFile;
+
+/// Exit code, stdout and stderr of a command line.
+fn execute(line: &[&str]) -> (ExitCode, String, String) {
+    let args = std::iter::once("kube-state-fleet").chain(line.iter().copied()).map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = commands::execute(args, &mut out, &mut err);
+    (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(err).expect("UTF-8"))
+}
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("room for a file");
+    file
+}
+
+fn path(file: &NamedTempFile) -> &str {
+    file.path().to_str().expect("UTF-8")
+}
+
+/// The series of a family that `render` prints for `text`, sorted.
+fn series(family: &str, flags: &[&str], text: &str) -> Vec<String> {
+    let file = file(text);
+    let (code, out, err) = execute(&[&["render"], flags, &[path(&file)]].concat());
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    let mut series: Vec<_> =
+        out.lines().filter(|l| l.strip_prefix(family).is_some_and(|l| l.starts_with('{'))).map(str::to_owned).collect();
+    series.sort();
+    series
+}
+
+fn config_map(namespace: &str, name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: {namespace}\n  name: \"{name}\"\n  uid: {namespace}-{name}\n---\n"
+    )
+}
+
+const INFO: &str = "kube_configmap_info";
+
+#[test]
+fn a_bad_command_line_is_one_line_that_names_the_flag_and_exit_code_2() {
+    for (line, words) in [
+        (["--unheard-of"].as_slice(), ["--unheard-of"].as_slice()),
+        (&["--port=65536"], &["--port", "65536"]),
+        (&["--port"], &["--port"]),
+        (&["--total-shards=two"], &["--total-shards", "two"]),
+        (&["run", "--enable-gzip-encoding=maybe"], &["--enable-gzip-encoding", "maybe"]),
+        (&["--log-format=xml"], &["--log-format", "xml", "json"]),
+        (&["rendre"], &["rendre", "render"]),
+        (&["render"], &["FILE"]),
+        (&["docs"], &["families", "rbac"]),
+        (&["docs", "rbac", "--resources=nothing"], &["--resources", "nothing"]),
+        (&["render", "--resources=configmap", "-"], &["--resources", "\"configmap\"", "configmaps"]),
+        (&["render", "--metric-denylist=(", "-"], &["--metric-denylist"]),
+        (&["render", "--metric-labels-allowlist=configmaps", "-"], &["--metric-labels-allowlist"]),
+        (&["--port=1", "run", "--telemetry-port=1"], &["--port", "--telemetry-port"]),
+        (&["--shard=2", "run", "--total-shards=2"], &["--shard", "--total-shards"]),
+    ] {
+        let (code, out, err) = execute(line);
+        assert_eq!((code, out.as_str()), (ExitCode::from(2), ""), "{line:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{line:?}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{line:?}: {err:?} does not say {word:?}");
+        }
+    }
+}
+
+#[test]
+fn help_and_version_are_printed_on_request() {
+    for line in [["--help"].as_slice(), &["-h"], &["run", "--help"], &["render", "--help"]] {
+        let (code, out, err) = execute(line);
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
+        assert!(out.contains("Usage: kube-state-fleet") && out.contains("--resources"), "{out}");
+    }
+    for line in [["--version"], ["version"]] {
+        assert!(execute(&line).1.starts_with(concat!("kube-state-fleet ", env!("CARGO_PKG_VERSION"))));
+    }
+}
+
+#[test]
+fn what_is_served_is_rendered_whatever_the_shards() {
+    let dump = config_map("a", "one");
+    for flags in [[].as_slice(), &["--shard=1", "--total-shards=2"], &["--shard=7"]] {
+        assert_eq!(series(INFO, flags, &dump), ["kube_configmap_info{namespace=\"a\",configmap=\"one\"} 1"]);
+    }
+}
+
+#[test]
+fn flags_count_before_and_behind_the_command() {
+    let dump = file(&(config_map("a", "one") + &config_map("b", "two")));
+    for line in [
+        ["--namespaces=a", "render", path(&dump)],
+        ["render", "--namespaces=a", path(&dump)],
+        ["render", path(&dump), "--namespaces=a"],
+    ] {
+        let (_, out, _) = execute(&line);
+        assert!(out.contains("configmap=\"one\"") && !out.contains("configmap=\"two\""), "{line:?}: {out}");
+    }
+}
+
+#[test]
+fn namespaces_and_limit_choose_as_the_api_server_would() {
+    let dump: String = ["a", "b"].iter().flat_map(|n| ["1", "2", "3"].map(|name| config_map(n, name))).collect();
+    let names = |flags: &[&str]| -> Vec<String> {
+        let namespace_and_name = |s: String| s.split('"').skip(1).step_by(2).take(2).collect::<Vec<_>>().join("/");
+        series(INFO, flags, &dump).into_iter().map(namespace_and_name).collect()
+    };
+    assert_eq!(names(&["--namespaces=a"]), ["a/1", "a/2", "a/3"]);
+    assert_eq!(names(&["--namespaces-denylist=a"]), ["b/1", "b/2", "b/3"]);
+    assert!(names(&["--namespaces=a", "--namespaces-denylist=a"]).is_empty());
+    assert_eq!(names(&["--object-limit=4"]), ["a/1", "a/2", "a/3", "b/1"]);
+    assert_eq!(names(&["--object-limit=2", "--namespaces=a,b"]), ["a/1", "a/2", "b/1", "b/2"]);
+    assert_eq!(names(&["--object-limit=2", "--namespaces-denylist=a"]), ["b/1", "b/2"]);
+}
+
+#[test]
+fn other_kinds_are_counted_and_no_failure() {
+    let dump = "apiVersion: example.com/v1\nkind: Widget\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: v2\nkind: ConfigMap\n";
+    let dump = file(dump);
+    let (code, _, err) = execute(&["render", path(&dump)]);
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(err.contains("2 Widget (example.com/v1)") && err.contains("1 ConfigMap (v2)"), "{err}");
+}
+
+#[test]
+fn what_a_config_map_holds_is_not_rendered_and_its_applied_copy_neither() {
+    let dump = "\
+apiVersion: v1
+kind: ConfigMap
+data: {key: hidden-value}
+metadata:
+  name: a
+  annotations:
+    owner: me
+    kubectl.kubernetes.io/last-applied-configuration: '{\"data\":{\"key\":\"hidden-value\"}}'
+";
+    let dump = file(dump);
+    let (_, out, _) = execute(&["render", "--metric-annotations-allowlist=configmaps=[*]", path(&dump)]);
+    assert!(
+        out.contains("annotation_owner=\"me\"") && !out.contains("hidden-value") && !out.contains("last_applied"),
+        "{out}"
+    );
+}
+
+#[test]
+fn objects_without_a_uid_are_told_apart_and_repeated_ones_are_one() {
+    let one = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: x\n---\n";
+    let other = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: y\n---\n";
+    assert_eq!(series(INFO, &[], &format!("{one}{other}{one}")).len(), 2);
+}
+
+#[test]
+fn a_file_that_is_not_kubernetes_is_named_with_document_and_line() {
+    let dump = file(&format!("{}hello: world\n", config_map("a", "one")));
+    let (code, out, err) = execute(&["render", path(&dump)]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(1), ""));
+    assert!(err.contains(path(&dump)) && err.contains("document 2 (line 8)") && err.contains("apiVersion"), "{err}");
+    let (code, _, err) = execute(&["render", "/nowhere/at/all"]);
+    assert!(code == ExitCode::from(1) && err.contains("/nowhere/at/all"), "{err}");
+}
+
+#[test]
+fn an_object_that_is_none_of_its_kind_is_named_and_the_others_are_rendered() {
+    let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bad\n  namespace: a\n  labels: [x]\n";
+    let dump = file(&format!("{}{bad}", config_map("a", "good")));
+    let (code, out, err) = execute(&["render", path(&dump)]);
+    assert_eq!(code, ExitCode::from(1));
+    assert!(out.contains("configmap=\"good\"") && !out.contains("configmap=\"bad\""), "{out}");
+    assert!(err.contains("document 2 (line 8): ConfigMap/a/bad: "), "{err}");
+}
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
+}
+
+#[test]
+fn standard_input_is_a_file_and_the_environment_shards_nothing() {
+    let mut child = binary()
+        .args(["render", "-"])
+        .env("TOTAL_SHARDS", "2")
+        .env("SHARD", "9")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(config_map("a", "one").as_bytes()).expect("the binary reads");
+    drop(input);
+    let output = child.wait_with_output().expect("the binary ends");
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("configmap=\"one\""));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    // Far more than a pipe holds.
+    let dump: String = (0..20_000).map(|i| config_map("a", &i.to_string())).collect();
+    let dump = file(&dump);
+    let mut child = binary()
+        .args([Path::new("render"), dump.path()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut start = [0; 16];
+    child.stdout.take().expect("a pipe").read_exact(&mut start).expect("some output");
+    let output = child.wait_with_output().expect("the binary ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,162 @@
+//! The one list of resources: what stands in the folder is in it, and what it tables is what kube-state-metrics v2.20.0 has.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use k8s_openapi::Resource as _;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Family, Resource, Stability, Visitor, name, visit_all};
+use kube_state_fleet::exposition::MetricType;
+use kube_state_fleet::intake::NullsAsZero;
+use serde::Deserialize;
+use serde_json::json;
+
+/// Files that collect nothing themselves.
+const HELPERS: [&str; 7] = ["common", "labels", "mod", "quantity", "resources", "schedule", "states"];
+
+/// A family as `families.tsv` lists it: resource, API version, kind, name, type, stability, opt-in.
+type Row = [String; 7];
+
+fn recorded() -> Vec<Row> {
+    let rows = include_str!("data/families.tsv").lines().skip(1);
+    rows.map(|row| {
+        let fields: Vec<String> = row.split('\t').map(str::to_owned).collect();
+        fields.try_into().expect("a row has seven fields")
+    })
+    .collect()
+}
+
+fn row<R: Resource>(family: &Family<R::Object>) -> Row {
+    let kind = match family.kind {
+        MetricType::Gauge => "gauge",
+        MetricType::Counter => "counter",
+        MetricType::Info => "info",
+        MetricType::StateSet => "stateset",
+    };
+    let stability = match family.stability {
+        Stability::Stable => "STABLE",
+        Stability::Alpha => "ALPHA",
+    };
+    [
+        name::<R>().to_owned(),
+        R::Object::API_VERSION.to_owned(),
+        R::Object::KIND.to_owned(),
+        family.name.to_owned(),
+        kind.to_owned(),
+        stability.to_owned(),
+        family.opt_in.to_string(),
+    ]
+}
+
+/// What is registered.
+#[derive(Default)]
+struct Registry {
+    /// Plurals, in order.
+    resources: Vec<&'static str>,
+    /// File names: the kinds in lower case.
+    files: BTreeSet<String>,
+    /// In the order of the tables.
+    families: Vec<Row>,
+    helps: Vec<(&'static str, &'static str)>,
+}
+
+impl Visitor for Registry {
+    fn visit<R: Resource>(&mut self) {
+        self.resources.push(name::<R>());
+        self.files.insert(R::Object::KIND.to_lowercase());
+        self.families.extend(R::FAMILIES.iter().map(row::<R>));
+        self.helps.extend(R::FAMILIES.iter().map(|family| (family.name, family.help)));
+    }
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry::default();
+    visit_all(&mut registry);
+    registry
+}
+
+#[test]
+fn every_file_is_a_registered_kind_or_a_helper() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/collectors");
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("a file has a name");
+        files.insert(stem.to_owned());
+    }
+    let registered = registry().files;
+    let strange: Vec<_> = files.difference(&registered).filter(|file| !HELPERS.contains(&file.as_str())).collect();
+    assert!(strange.is_empty(), "neither registered nor a helper: {strange:?}");
+    let missing: Vec<_> = registered.difference(&files).collect();
+    assert!(missing.is_empty(), "a kind's file bears its name in lower case: {missing:?}");
+}
+
+#[test]
+fn resources_are_listed_once_and_by_name() {
+    assert!(registry().resources.is_sorted_by(|a, b| a < b), "{:?}", registry().resources);
+}
+
+#[test]
+fn family_names_are_unique_and_start_with_kube() {
+    let mut seen = BTreeSet::new();
+    for row in registry().families {
+        assert!(row[3].starts_with("kube_"), "{}", row[3]);
+        assert!(seen.insert(row[3].clone()), "{} is there twice", row[3]);
+    }
+}
+
+#[test]
+fn help_texts_are_sentences_of_one_line() {
+    for (family, help) in registry().helps {
+        assert!(
+            help.ends_with('.') && !help.contains('\n') && help.starts_with(|c: char| !c.is_lowercase()),
+            "{family}"
+        );
+    }
+}
+
+#[test]
+fn families_of_a_resource_are_those_of_kube_state_metrics_in_its_order() {
+    let (registry, recorded) = (registry(), recorded());
+    for resource in registry.resources {
+        let of_resource = |rows: &[Row]| rows.iter().filter(|row| row[0] == resource).cloned().collect::<Vec<_>>();
+        assert_eq!(of_resource(&registry.families), of_resource(&recorded), "{resource}");
+    }
+}
+
+#[test]
+fn no_resource_and_no_family_is_missing() {
+    let (registry, recorded) = (registry(), recorded());
+    let ours: BTreeSet<&Row> = registry.families.iter().collect();
+    let missing: BTreeSet<&str> =
+        recorded.iter().filter(|row| !ours.contains(row)).map(|row| row[0].as_str()).collect();
+    assert!(missing.is_empty(), "resources of which families are missing: {missing:?}");
+    assert_eq!((registry.resources.len(), registry.families.len()), (39, 336));
+}
+
+/// Objects of a kind with nothing in them, to any depth that matters: no part of them may be taken for granted.
+struct Hollow;
+
+impl Visitor for Hollow {
+    fn visit<R: Resource>(&mut self) {
+        let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
+        for (spec, status) in [(json!(null), json!(null)), (json!({}), json!({}))] {
+            let object = json!({
+                "apiVersion": R::Object::API_VERSION,
+                "kind": R::Object::KIND,
+                "metadata": null,
+                "spec": spec,
+                "status": status,
+            });
+            let object =
+                R::Object::deserialize(NullsAsZero::new(&object)).expect("an object with nothing in it parses");
+            collector.collect(&object);
+        }
+    }
+}
+
+#[test]
+fn an_object_with_nothing_in_it_is_no_problem() {
+    visit_all(&mut Hollow);
+}

@@ -1,0 +1,112 @@
+//! Each room imports only what its head says it may know.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+struct Room {
+    name: &'static str,
+    /// Rooms of this crate that it may use.
+    rooms: &'static [&'static str],
+    /// Whether it does without clients, runtimes, clocks and I/O ([`OUTSIDE`]).
+    pure: bool,
+    /// Further crates that it may not use.
+    strangers: &'static [&'static str],
+}
+
+/// What pure rooms do without: clients, runtimes, clocks, I/O.
+const OUTSIDE: [&str; 7] = ["kube", "tokio", "hyper", "warp", "std::fs", "std::net", "std::time"];
+
+const ROOMS: &[Room] = &[
+    Room { name: "sharding", rooms: &[], pure: true, strangers: &["k8s_openapi"] },
+    Room { name: "exposition", rooms: &["sharding"], pure: true, strangers: &["k8s_openapi"] },
+    Room { name: "collectors", rooms: &["exposition"], pure: true, strangers: &[] },
+    Room { name: "intake", rooms: &["collectors", "sharding"], pure: false, strangers: &["warp"] },
+    Room {
+        name: "settings",
+        rooms: &["collectors", "sharding"],
+        pure: false,
+        strangers: &["kube", "tokio", "hyper", "warp"],
+    },
+    Room {
+        name: "server",
+        rooms: &["exposition", "settings", "telemetry"],
+        pure: false,
+        strangers: &["kube", "k8s_openapi"],
+    },
+    Room {
+        name: "telemetry",
+        rooms: &["intake", "settings"],
+        pure: false,
+        strangers: &["warp", "hyper", "k8s_openapi"],
+    },
+    Room { name: "simulator", rooms: &[], pure: false, strangers: &["prometheus_client"] },
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+        let path = entry.expect("a folder of the source can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The code of a file without comments and without its test module.
+fn code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect()
+}
+
+/// Every `prefix::name` in `code` as a name, not as the tail of a longer path.
+fn paths<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    code.match_indices(prefix).filter_map(move |(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + prefix.len()..].strip_prefix("::")?;
+        let whole = !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
+        whole.then(|| after.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default())
+    })
+}
+
+#[test]
+fn rooms_import_only_what_they_may_know() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut broken = Vec::new();
+    for room in ROOMS {
+        let mut files = Vec::new();
+        let folder = source.join(room.name);
+        sources(&folder, &mut files);
+        assert!(!files.is_empty(), "room {} has no files", room.name);
+        let allowed: BTreeSet<_> = room.rooms.iter().copied().chain([room.name]).collect();
+        for file in files {
+            let code = code(&file);
+            let file = file.strip_prefix(&source).expect("below src").display().to_string();
+            for used in paths(&code, "crate") {
+                if !allowed.contains(used) {
+                    broken.push(format!("{file}: {} may not know {used}", room.name));
+                }
+            }
+            for stranger in OUTSIDE.iter().filter(|_| room.pure).chain(room.strangers) {
+                if paths(&code, stranger).next().is_some() {
+                    broken.push(format!("{file}: {} may not know {stranger}", room.name));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn only_telemetry_knows_prometheus_client() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&source, &mut files);
+    let others: Vec<_> = files
+        .iter()
+        .filter(|f| !f.strip_prefix(&source).expect("below src").starts_with("telemetry"))
+        .filter(|f| code(f).contains("prometheus_client"))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}

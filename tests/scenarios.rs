@@ -1,0 +1,118 @@
+//! A small varied cluster under many sets of flags: what `render` prints is what kube-state-metrics served.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use flate2::read::GzDecoder;
+use kube_state_fleet::commands;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Scenario {
+    flags: Vec<String>,
+    custom_resource_state: Option<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/scenarios")
+}
+
+fn unzipped(name: &str) -> String {
+    let path = folder().join(name);
+    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut text = String::new();
+    GzDecoder::new(file).read_to_string(&mut text).expect("scenarios are gzipped UTF-8");
+    text
+}
+
+/// How often each series is there, whatever the order of its labels, and the type of each family.
+struct Exposition {
+    series: BTreeMap<String, usize>,
+    types: BTreeMap<String, String>,
+}
+
+impl Exposition {
+    fn parse(text: &str) -> Self {
+        let (mut series, mut types) = (BTreeMap::new(), BTreeMap::new());
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (family, kind) = rest.split_once(' ').expect("a type");
+                assert!(types.insert(family.to_owned(), kind.to_owned()).is_none(), "{family} is there twice");
+            } else if !line.starts_with('#') {
+                *series.entry(canonical(line)).or_default() += 1;
+            }
+        }
+        Self { series, types }
+    }
+
+    fn without(&self, other: &Self) -> Vec<&String> {
+        self.series.iter().filter(|(s, n)| other.series.get(*s).is_none_or(|m| m < n)).map(|(s, _)| s).collect()
+    }
+}
+
+/// A series with its labels sorted.
+fn canonical(line: &str) -> String {
+    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let value: f64 = value.parse().expect("a number");
+    let (name, mut rest) = series.split_once('{').unwrap_or((series, "}"));
+    let mut labels = Vec::new();
+    while rest != "}" {
+        let start = rest.find("=\"").expect("a label has a value") + 2;
+        let mut end = start;
+        while rest.as_bytes()[end] != b'"' {
+            end += 1 + usize::from(rest.as_bytes()[end] == b'\\');
+        }
+        labels.push(&rest[..=end]);
+        rest = rest[end + 1..].trim_start_matches(',');
+    }
+    labels.sort_unstable();
+    format!("{name}{{{}}} {value}", labels.join(","))
+}
+
+fn rendered(flags: &[String], file: &Path) -> String {
+    let args = ["kube-state-fleet", "render"].into_iter().map(OsString::from);
+    let args = args.chain(flags.iter().map(OsString::from)).chain([file.into()]);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = commands::execute(args, &mut out, &mut err);
+    assert_eq!(code, ExitCode::SUCCESS, "{flags:?}: {}", String::from_utf8_lossy(&err));
+    String::from_utf8(out).expect("an exposition is UTF-8")
+}
+
+#[test]
+fn every_set_of_flags_gives_what_was_served() {
+    let mut cluster = tempfile::NamedTempFile::new().expect("a temporary file");
+    cluster.write_all(unzipped("cluster.json.gz").as_bytes()).expect("room for the cluster");
+    let mut names: Vec<_> = std::fs::read_dir(folder())
+        .expect("the scenarios")
+        .filter_map(|entry| entry.expect("an entry").file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
+        .collect();
+    names.sort();
+    let (mut problems, mut compared) = (Vec::new(), 0);
+    for name in names {
+        let scenario = std::fs::read(folder().join(format!("{name}.json"))).expect("a scenario");
+        let scenario: Scenario = serde_json::from_slice(&scenario).expect("a scenario is JSON");
+        // Custom resources need their own collectors.
+        if scenario.custom_resource_state.is_some() {
+            continue;
+        }
+        compared += 1;
+        let expected = Exposition::parse(&unzipped(&format!("{name}.prom.gz")));
+        let actual = Exposition::parse(&rendered(&scenario.flags, cluster.path()));
+        problems.extend(expected.without(&actual).iter().map(|s| format!("{name}: - {s}")));
+        problems.extend(actual.without(&expected).iter().map(|s| format!("{name}: + {s}")));
+        for (family, kind) in &expected.types {
+            let has_series = expected.series.keys().any(|s| s.split('{').next() == Some(family));
+            if has_series && actual.types.get(family) != Some(kind) {
+                problems.push(format!("{name}: {family} is {:?}, not {kind}", actual.types.get(family)));
+            }
+        }
+    }
+    assert!(compared >= 11, "{compared} scenarios");
+    for problem in problems.iter().take(20) {
+        println!("{problem}");
+    }
+    assert!(problems.is_empty(), "{} differences", problems.len());
+}

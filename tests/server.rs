@@ -1,0 +1,385 @@
+//! Both ports over real sockets, with a store filled by hand.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Store};
+use kube_state_fleet::intake::Status;
+use kube_state_fleet::server::{Metrics, Readiness, Routes, bind, metrics_routes, serve, telemetry_routes};
+use kube_state_fleet::settings::{Listen, Shard};
+use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What waits longer has failed; nothing here takes more than a moment.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A replica without sources: a store with pods and nodes, and both ports.
+struct World {
+    store: Arc<Store>,
+    pods: ResourceId,
+    status: Arc<Status>,
+    metrics: SocketAddr,
+    telemetry: SocketAddr,
+    stop: CancellationToken,
+    servers: Vec<JoinHandle<()>>,
+}
+
+fn header(name: &str, kind: MetricType) -> Header {
+    Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind }
+}
+
+impl World {
+    fn new(gzip: bool, pods: usize) -> Self {
+        let mut builder = Store::builder();
+        let pods_id = builder.resource(
+            "pods",
+            &[header("kube_pod_info", MetricType::Info), header("kube_pod_restarts_total", MetricType::Counter)],
+        );
+        let nodes_id = builder.resource("nodes", &[header("kube_node_info", MetricType::Gauge)]);
+        let store = Arc::new(builder.build());
+        for i in 0..pods {
+            let mut block = BlockBuilder::new(&[("namespace", "default"), ("pod", &format!("pod-{i}"))]);
+            block.family(0, |samples| samples.sample(&[("host_ip", "10.0.0.1")], 1.0));
+            block.family(1, |samples| samples.sample(&[("container", "app")], i as f64));
+            store.resource(pods_id).apply(0, format!("pod-{i}").as_str().into(), 0, 1, block.finish());
+        }
+        let mut block = BlockBuilder::new(&[("node", "n")]);
+        block.family(0, |samples| samples.sample(&[], 1.0));
+        store.resource(nodes_id).apply(0, "node".into(), 0, 1, block.finish());
+
+        let status = Arc::new(Status::default());
+        let watched = |resource: &str, kind: &str, id| Watched {
+            resource: resource.to_owned(),
+            kind: kind.to_owned(),
+            id,
+            sources: vec![Arc::clone(&status)],
+        };
+        let telemetry = Arc::new(Telemetry::new(Replica {
+            shard: Shard { ordinal: 2, total: 5 },
+            object_limit: 1000,
+            store: Arc::clone(&store),
+            watched: vec![watched("pods", "*v1.Pod", pods_id)],
+        }));
+        let readiness = Readiness(vec![
+            ("pods".to_owned(), vec![Arc::clone(&status), Arc::new(settled())]),
+            ("nodes".to_owned(), vec![Arc::new(settled())]),
+        ]);
+        let stop = CancellationToken::new();
+        let mut servers = Vec::new();
+        let mut start = |routes: Routes| {
+            let listener = bind(Listen { host: Ipv4Addr::LOCALHOST.into(), port: 0 }).expect("a free port");
+            let address = listener.local_addr().expect("it is bound");
+            servers.push(tokio::spawn(serve(listener, routes, stop.clone())));
+            address
+        };
+        let metrics =
+            start(metrics_routes(Metrics { store: Arc::clone(&store), gzip, telemetry: Arc::clone(&telemetry) }));
+        let telemetry = start(telemetry_routes(telemetry, readiness));
+        Self { store, pods: pods_id, status, metrics, telemetry, stop, servers }
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        Client::connect(self.metrics).await.send(Method::GET, path, headers).await
+    }
+
+    async fn ask_telemetry(&self, path: &str) -> Answer {
+        Client::connect(self.telemetry).await.send(Method::GET, path, &[]).await
+    }
+
+    /// All series, as the store itself prints them.
+    fn text(&self, format: Format) -> String {
+        let bytes: Vec<u8> = self.store.scrape(&Selection::All, format).flatten().collect();
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+}
+
+fn settled() -> Status {
+    Status { settled: true.into(), ..Status::default() }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("UTF-8")
+    }
+
+    fn inflated(&self) -> String {
+        let mut text = String::new();
+        GzDecoder::new(self.body.as_slice()).read_to_string(&mut text).expect("gzip");
+        text
+    }
+}
+
+/// One connection.
+struct Client(SendRequest<Empty<Bytes>>);
+
+impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    async fn begin(&mut self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response<hyper::body::Incoming> {
+        let mut request = Request::builder().method(method).uri(path).header("host", "replica");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Empty::new()).expect("a request");
+        self.0.ready().await.expect("the connection is open");
+        tokio::time::timeout(LONG, self.0.send_request(request)).await.expect("in time").expect("an answer")
+    }
+
+    async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let response = self.begin(method, path, headers).await;
+        let (parts, body) = response.into_parts();
+        let headers = parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned()))
+            .collect();
+        let body = tokio::time::timeout(LONG, body.collect()).await.expect("in time").expect("a whole body");
+        Answer { status: parts.status, headers, body: body.to_bytes().to_vec() }
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_gets_the_format_and_the_encoding_that_it_asks_for() {
+    let world = World::new(true, 2000);
+    for (accept, format, content_type) in [
+        ("", Format::Text, TEXT),
+        ("text/plain;version=0.0.4", Format::Text, TEXT),
+        ("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5", Format::OpenMetrics, OPEN),
+        ("application/vnd.google.protobuf;q=0.9,*/*;q=0.1", Format::Text, TEXT),
+    ] {
+        for (encoding, gzip) in [("", false), ("gzip", true), ("gzip;q=0", false), ("*", true), ("identity", false)] {
+            let answer = world.get("/metrics", &[("accept", accept), ("accept-encoding", encoding)]).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            assert_eq!(answer.header("content-type"), Some(content_type), "{accept}");
+            assert_eq!(answer.header("content-encoding"), gzip.then_some("gzip"), "{encoding}");
+            let text = if gzip { answer.inflated() } else { answer.text().to_owned() };
+            assert!(text == world.text(format), "{accept} {encoding}: the body is the store's text");
+            assert!(text.ends_with('\n'));
+            assert_eq!(text.ends_with("\n# EOF\n"), format == Format::OpenMetrics);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_gzipped_where_it_is_turned_off() {
+    let world = World::new(false, 1);
+    let answer = world.get("/metrics", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(answer.text(), world.text(Format::Text));
+}
+
+#[tokio::test]
+async fn resources_can_be_picked_and_left_out() {
+    let world = World::new(true, 1);
+    for (query, pods, nodes) in [
+        ("?resources=pods", true, false),
+        ("?resources=pods,nodes", true, true),
+        ("?resources=pods&resources=nodes", true, true),
+        ("?resources=pods%2Cnodes", true, true),
+        ("?exclude_resources=pods", false, true),
+        ("?resources=pods,nodes&exclude_resources=pods", false, true),
+        ("?resources=", false, false),
+        ("?resources=unknown", false, false),
+        ("?exclude_resources=", true, true),
+        ("?other=1", true, true),
+    ] {
+        let answer = world.get(&format!("/metrics{query}"), &[]).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.text().contains("kube_pod_info"), pods, "{query}");
+        assert_eq!(answer.text().contains("kube_node_info"), nodes, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn each_port_has_its_paths_and_only_reads() {
+    let world = World::new(true, 1);
+    for (address, good, bad) in [
+        (world.metrics, ["/", "/metrics", "/healthz", "/livez"].as_slice(), ["/readyz", "/x"].as_slice()),
+        (world.telemetry, &["/", "/metrics"], &["/livez", "/healthz", "/debug/pprof/"]),
+    ] {
+        let mut client = Client::connect(address).await;
+        for path in good {
+            let got = client.send(Method::GET, path, &[]).await;
+            let head = client.send(Method::HEAD, path, &[]).await;
+            assert_eq!((got.status, head.status), (StatusCode::OK, StatusCode::OK), "{path}");
+            assert_eq!(got.header("content-type"), head.header("content-type"), "{path}");
+            assert!(!got.body.is_empty() && head.body.is_empty(), "{path}");
+            for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+                let refused = client.send(method.clone(), path, &[]).await;
+                assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+                assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+            }
+        }
+        for path in bad {
+            assert_eq!(client.send(Method::GET, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    let page = world.get("/", &[]).await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.text().contains("href=\"/metrics\""));
+}
+
+#[tokio::test]
+async fn ready_is_who_has_loaded_everything_and_else_what_is_missing_is_named() {
+    let world = World::new(true, 1);
+    let answer = world.ask_telemetry("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.text(), "pods: not loaded yet\n");
+    world.status.settled.store(true, Relaxed);
+    assert_eq!(world.ask_telemetry("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
+    let world = World::new(true, 1);
+    let mut client = Client::connect(world.metrics).await;
+    for scrape in 0..3 {
+        let answer = client.send(Method::GET, "/metrics", &[]).await;
+        assert_eq!(answer.text().matches("kube_pod_info{").count(), 1 - usize::from(scrape == 2));
+        if scrape == 1 {
+            world.store.resource(world.pods).delete("pod-0".into(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_scrape() {
+    let world = World::new(true, 100_000);
+    for encoding in ["identity", "gzip"] {
+        let mut stream = TcpStream::connect(world.metrics).await.expect("the server listens");
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: replica\r\naccept-encoding: {encoding}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        stream.read_exact(&mut [0; 1000]).await.expect("an answer begins");
+    }
+    // A scrape is counted when its snapshot has been dropped.
+    let count = "http_request_duration_seconds_count{handler=\"metrics\",method=\"get\"} 2\n";
+    let ended = async {
+        while !world.ask_telemetry("/metrics").await.text().contains(count) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, ended).await.expect("both scrapes end though nobody read them");
+}
+
+#[tokio::test]
+async fn on_shutdown_the_answer_that_has_begun_ends_and_idle_connections_close() {
+    let mut world = World::new(true, 20_000);
+    let mut idle = Client::connect(world.metrics).await;
+    idle.send(Method::GET, "/healthz", &[]).await;
+    let mut busy = Client::connect(world.metrics).await;
+    let response = busy.begin(Method::GET, "/metrics", &[]).await;
+    world.stop.cancel();
+    let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+    assert!(body == world.text(Format::Text));
+    assert!(idle.0.ready().await.is_err());
+    for server in world.servers.drain(..) {
+        tokio::time::timeout(LONG, server).await.expect("it ends").expect("it does not panic");
+    }
+    assert!(TcpStream::connect(world.metrics).await.is_err());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error() {
+    let world = World::new(true, 0);
+    let taken = Listen { host: world.metrics.ip(), port: world.metrics.port() };
+    assert_eq!(bind(taken).expect_err("taken").kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn self_metrics_have_the_names_that_upstreams_alerts_and_dashboards_know() {
+    let world = World::new(true, 3);
+    world.get("/metrics", &[]).await;
+    let status = &world.status;
+    for (counter, value) in [
+        (&status.lists, 3),
+        (&status.list_errors, 1),
+        (&status.watches, 5),
+        (&status.watch_errors, 2),
+        (&status.listed_objects, 30),
+        (&status.applied, 7),
+        (&status.foreign, 23),
+        (&status.refused, 403),
+    ] {
+        counter.store(value, Relaxed);
+    }
+    let answer = world.ask_telemetry("/metrics").await;
+    assert_eq!(answer.header("content-type"), Some(TEXT));
+    let text = answer.text();
+    for line in [
+        "# TYPE kube_state_metrics_list_total counter",
+        "kube_state_metrics_list_total{result=\"success\",resource=\"*v1.Pod\"} 3",
+        "kube_state_metrics_list_total{result=\"error\",resource=\"*v1.Pod\"} 1",
+        "kube_state_metrics_watch_total{result=\"success\",resource=\"*v1.Pod\"} 5",
+        "kube_state_metrics_watch_total{result=\"error\",resource=\"*v1.Pod\"} 2",
+        "kube_state_metrics_list_objects{resource=\"*v1.Pod\"} 30",
+        "kube_state_metrics_list_objects_limit{resource=\"*v1.Pod\"} 1000",
+        "kube_state_metrics_shard_ordinal{shard_ordinal=\"2\"} 2",
+        "# TYPE kube_state_metrics_total_shards gauge",
+        "kube_state_metrics_total_shards 5",
+        "# TYPE http_request_duration_seconds histogram",
+        "http_request_duration_seconds_count{handler=\"metrics\",method=\"get\"} 1",
+        "http_request_duration_seconds_bucket{le=\"10\",handler=\"metrics\",method=\"get\"} 1",
+        "kube_state_fleet_events_total{resource=\"pods\",outcome=\"applied\"} 7",
+        "kube_state_fleet_events_total{resource=\"pods\",outcome=\"foreign\"} 23",
+        "kube_state_fleet_objects{resource=\"pods\"} 3",
+        "kube_state_fleet_loaded{resource=\"pods\"} 0",
+        "kube_state_fleet_refused{resource=\"pods\",code=\"403\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+    }
+    assert!(text.contains("\nkube_state_metrics_build_info{version=\""));
+    #[cfg(target_os = "linux")]
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_start_time_seconds",
+        "process_threads",
+    ] {
+        assert!(text.contains(&format!("\n{name} ")), "{name} is missing in\n{text}");
+    }
+    let samples = text.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split(['{', ' ']).next());
+    for name in samples {
+        let family = ["_bucket", "_sum", "_count"].iter().fold(name, |n, suffix| n.strip_suffix(suffix).unwrap_or(n));
+        assert!(text.contains(&format!("# HELP {family} ")), "{family} has no HELP");
+        assert!(text.contains(&format!("# TYPE {family} ")), "{family} has no TYPE");
+    }
+    let open = Client::connect(world.telemetry)
+        .await
+        .send(Method::GET, "/metrics", &[("accept", "application/openmetrics-text")])
+        .await;
+    assert_eq!(open.header("content-type"), Some(OPEN));
+    assert!(open.text().ends_with("# EOF\n"));
+}
