@@ -107,6 +107,8 @@ fn accept(source: &Source, watch: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
     use std::sync::Arc;
 
     use arc_swap::ArcSwap;

@@ -246,7 +246,7 @@ impl Worker {
             if was_initial && !watching.initial {
                 answer.set_silence(SILENCE);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
-            } else if !was_initial {
+            } else if !was_initial && watching.seen {
                 self.retry.succeeded();
             }
             // Initial events are not interrupted: they cannot be resumed.
@@ -298,7 +298,10 @@ impl Worker {
 
     fn retry_later(&mut self, step: Step, failure: &Failure, retry_after: Option<Duration>) -> Duration {
         let delay = self.retry.failed(retry_after);
-        if self.retry.is_news() {
+        if step == Step::Watch && self.retry.is_first() {
+            // Connections break now and then: nothing is lost if it can be resumed.
+            tracing::info!(?delay, "{failure}; resuming the watch");
+        } else if self.retry.is_news() {
             tracing::warn!(?step, ?delay, "{failure}; retrying");
         } else {
             tracing::debug!(?step, ?delay, "{failure}; retrying");
