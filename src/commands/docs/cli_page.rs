@@ -40,13 +40,19 @@ pub(super) fn commands() -> String {
         "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
          comma-separated and add up when a flag is repeated; of any other flag the last one counts. Flags count over the \
          environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT` \
-         and `POD_NAME` are read (and `KUBECONFIG`, as every Kubernetes client does).\n\nExit codes: 0 for done, 1 for input \
+         and `POD_NAME` are read.\n\nExit codes: 0 for done, 1 for input \
          that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",
     );
     for command in root.get_subcommands() {
         let text = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
         let (first, more) = text.split_once("\n\n").unwrap_or((&text, ""));
-        let _ = write!(page, "\n### {}\n\n{}.{}{more}\n", command.get_name(), first.trim_end_matches('.'), if more.is_empty() { "" } else { " " });
+        let _ = write!(
+            page,
+            "\n### {}\n\n{}.{}{more}\n",
+            command.get_name(),
+            first.trim_end_matches('.'),
+            if more.is_empty() { "" } else { " " }
+        );
         let listed: Vec<_> = own_flags(command).chain(pages(command)).collect();
         if !listed.is_empty() {
             let _ = write!(page, "\n{}", listed.concat());
