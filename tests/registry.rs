@@ -8,7 +8,7 @@ use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Resource, Stability, Visitor, name, visit_all};
 use kube_state_fleet::exposition::MetricType;
-use kube_state_fleet::intake::NullsAsZero;
+use kube_state_fleet::intake::decode_object;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -150,7 +150,7 @@ impl Visitor for Hollow {
                 "status": status,
             });
             let object =
-                R::Object::deserialize(NullsAsZero::new(&object)).expect("an object with nothing in it parses");
+                decode_object::<R::Object, _>(&object, R::FORM).expect("an object with nothing in it parses");
             collector.collect(&object);
         }
     }

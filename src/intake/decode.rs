@@ -1,11 +1,10 @@
 //! From an object's bytes to its k8s-openapi type.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::Deserializer;
 
-use super::nulls::NullsAsZero;
 use super::protobuf;
-use super::redact::View;
+use super::redact::kept;
 use crate::collectors::Form;
 
 /// How an object's bytes are encoded.
@@ -54,13 +53,9 @@ impl Item<'_> {
     /// The bytes are not an object of type `T` in the item's encoding.
     pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => protobuf::read::<T>(self.bytes)
-                .and_then(|object| match self.form {
-                    // The tables leave out already what a view would.
-                    Form::Object => T::deserialize(object),
-                    form => T::deserialize(View::new(object, form, self.table_type)),
-                })
-                .map_err(|error| DecodeError::Protobuf(error.to_string())),
+            Encoding::Protobuf => {
+                protobuf::read(self.bytes, self.form).map_err(|error| DecodeError::Protobuf(error.to_string()))
+            }
             Encoding::Json => json(self.bytes, self.form, self.table_type),
         }
     }
@@ -77,28 +72,21 @@ impl Item<'_> {
     }
 }
 
-/// An object from JSON text, as far as `form` would hold it: of a whole Secret or ConfigMap neither its data nor the
-/// annotation with a copy of it is ever more than skipped text.
-///
-/// # Errors
-/// The text is not JSON of a `T`.
-pub fn decode_json_object<T: DeserializeOwned>(text: &[u8], form: Form) -> Result<T, DecodeError> {
-    json(text, form, None)
-}
-
-/// The same from any deserializer of an object: a `serde_json::Value`, a YAML document.
+/// An object from JSON or anything like it (a `serde_json::Value`, a YAML document), as far as `form` would hold it: of a
+/// whole Secret or ConfigMap neither its data nor the annotation with a copy of it is ever more than skipped text.
 ///
 /// # Errors
 /// `object` does not hold a `T`.
-pub fn decode_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(object: D, form: Form) -> Result<T, D::Error> {
-    T::deserialize(View::new(NullsAsZero::new(object), form, None))
+pub fn decode_object<'de, T: DeserializeOwned, D: Deserializer<'de>>(object: D, form: Form) -> Result<T, DecodeError> {
+    let tree = kept(object, form, None).map_err(serde_json::Error::custom)?;
+    Ok(T::deserialize(tree)?)
 }
 
 fn json<T: DeserializeOwned>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let object = T::deserialize(View::new(NullsAsZero::new(&mut reader), form, table_type))?;
+    let tree = kept(&mut reader, form, table_type)?;
     reader.end()?;
-    Ok(object)
+    Ok(T::deserialize(tree)?)
 }
 
 #[cfg(test)]
@@ -108,7 +96,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
     use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-    use serde_json::{Value, json};
+    use serde_json::{Value, json as object};
 
     use super::*;
 
@@ -119,7 +107,7 @@ mod tests {
     }
 
     fn whole(kind: &str) -> Value {
-        json!({
+        object!({
             "apiVersion": "v1",
             "kind": kind,
             "data": {"password": "aGlkZGVu"},
@@ -142,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_whole_secret_is_read_for_metadata_and_type_alone() {
-        let secret: Secret = decode_json_object(whole("Secret").to_string().as_bytes(), Form::Table).unwrap();
+        let secret: Secret = json(whole("Secret").to_string().as_bytes(), Form::Table, None).unwrap();
         assert_eq!((secret.data.as_ref(), secret.string_data.as_ref(), secret.immutable), (None, None, None));
         assert_eq!(secret.type_.as_deref(), Some("Opaque"));
         assert_eq!(annotations(&secret), [("a", "b"), ("escaped \"key\"", "c")]);
@@ -153,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_whole_config_map_is_read_for_metadata_alone() {
-        let map: ConfigMap = decode_json_object(whole("ConfigMap").to_string().as_bytes(), Form::Metadata).unwrap();
+        let map: ConfigMap = json(whole("ConfigMap").to_string().as_bytes(), Form::Metadata, None).unwrap();
         assert_eq!((map.data.as_ref(), map.binary_data.as_ref(), map.immutable), (None, None, None));
         assert_eq!(map.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&map), [("a", "b"), ("escaped \"key\"", "c")]);
@@ -161,7 +149,7 @@ mod tests {
 
     #[test]
     fn partial_metadata_and_the_printed_type_make_a_secret() {
-        let row = json!({
+        let row = object!({
             "kind": "PartialObjectMetadata",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": {"name": "n", "annotations": {LAST_APPLIED: "hidden"}},
@@ -197,11 +185,30 @@ mod tests {
 
     #[test]
     fn an_object_of_another_kind_or_with_more_behind_it_is_an_error() {
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"}}).to_string();
+        let pod = object!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"}}).to_string();
         assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Pod>().is_ok());
         assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Secret>().is_err());
         assert!(item(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).decode::<Pod>().is_err());
         assert!(item(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).decode::<Pod>().is_err());
         assert!(item(Encoding::Protobuf, Form::Object, pod.as_bytes()).decode::<Pod>().is_err());
+    }
+
+    #[test]
+    fn null_is_a_zero_value() {
+        let pod: Pod = decode_object(
+            &object!({
+                "metadata": {"name": null, "labels": {"a": null, "b": "c"}, "creationTimestamp": null},
+                "spec": {"containers": [null, {"name": "a", "ports": [{"containerPort": null}], "args": [null, "x"]}]},
+                "status": {"conditions": null},
+            }),
+            Form::Object,
+        )
+        .unwrap();
+        let containers = pod.spec.unwrap().containers;
+        assert_eq!((containers.len(), containers[0].name.as_str()), (2, ""));
+        assert_eq!(containers[1].ports.as_ref().unwrap()[0].container_port, 0);
+        assert_eq!(containers[1].args.as_ref().unwrap(), &["", "x"]);
+        assert_eq!((pod.metadata.name, pod.metadata.creation_timestamp), (None, None));
+        assert_eq!(pod.metadata.labels.unwrap().len(), 1);
     }
 }

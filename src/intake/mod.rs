@@ -13,7 +13,6 @@ mod event;
 mod failure;
 mod frames;
 mod json;
-mod nulls;
 mod objects;
 pub mod protobuf;
 mod redact;
@@ -24,7 +23,7 @@ mod watch;
 pub mod wipe;
 
 pub use client::{private_client, shared_client};
-pub use decode::{DecodeError, Encoding, Item, decode_json_object, decode_object};
+pub use decode::{DecodeError, Encoding, Item, decode_object};
 pub use source::{Endpoint, SharedRanges, Source, Status};
 pub use watch::run;
 

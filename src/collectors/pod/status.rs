@@ -1,6 +1,6 @@
 //! How a pod is.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 

@@ -147,7 +147,7 @@ impl<R: Resource> Render for Rendered<R> {
         }
         *taken += 1;
         let object: R::Object =
-            decode_object(Value::Object(fields), R::FORM).map_err(|e: serde_json::Error| e.to_string())?;
+            decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
         let block = self.collector.collect(&object);
         let hash = Hasher::default().hash(&identity.uid);
         let partition = partition as u32;

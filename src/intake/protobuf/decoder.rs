@@ -9,29 +9,40 @@ use std::str;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::jiff::Timestamp;
-use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::Error;
+use super::{Error, LAST_APPLIED};
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
 
 /// Long enough for any instant that jiff can print.
 const LONGEST_TIME: usize = 64;
 
-/// One value.
-#[derive(Clone, Copy)]
-pub(super) struct Node<'de> {
-    pub(super) kind: Kind,
-    pub(super) value: Value<'de>,
+/// A value of an object: one, or all of a repeated field.
+///
+/// One type for both, and [`Map`] one for messages and maps: every type of k8s-openapi is compiled once for each
+/// deserializer that it is read from.
+pub(super) enum Node<'de> {
+    One(Kind, Value<'de>),
+    Many(Many<'de>),
+    /// A message of which not all may be kept: an object in another form than whole, or its metadata.
+    Partial(&'static Table, &'de [u8]),
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match (self.kind, self.value) {
+        let (kind, value) = match self {
+            Self::One(kind, value) => (kind, value),
+            Self::Many(many) if many.field.shape == Shape::Map => return visitor.visit_map(Map::Entries(many)),
+            Self::Many(many) => return visitor.visit_seq(many),
+            Self::Partial(table, bytes) => {
+                return visitor.visit_map(Map::Message(Message { partial: true, ..Message::new(table, bytes) }));
+            }
+        };
+        match (kind, value) {
             (Kind::Bool, Value::Varint(value)) => visitor.visit_bool(value != 0),
             (Kind::Int, Value::Varint(value)) => visitor.visit_i64(value.cast_signed()),
             (Kind::String, Value::Bytes(bytes)) => text(bytes, visitor),
@@ -40,14 +51,14 @@ impl<'de> Deserializer<'de> for Node<'de> {
             (Kind::MicroTime, Value::Bytes(bytes)) => time(bytes, visitor, |nanos| nanos / 1000 * 1000),
             (Kind::Quantity, Value::Bytes(bytes)) => quantity(bytes, visitor),
             (Kind::IntOrString, Value::Bytes(bytes)) => int_or_string(bytes, visitor),
-            (Kind::Message(table), Value::Bytes(bytes)) => visitor.visit_map(Message::new(table, bytes)),
+            (Kind::Message(table), Value::Bytes(bytes)) => visitor.visit_map(Map::Message(Message::new(table, bytes))),
             (kind, _) => Err(Error::custom(format_args!("the wire type does not fit a {kind:?}"))),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match (self.kind, self.value) {
-            (Kind::Time | Kind::MicroTime, Value::Bytes([])) => visitor.visit_none(),
+        match self {
+            Self::One(Kind::Time | Kind::MicroTime, Value::Bytes([])) => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -63,6 +74,38 @@ impl<'de> Deserializer<'de> for Node<'de> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct enum identifier
+    }
+}
+
+/// The fields of a message, or the entries of a map.
+enum Map<'de> {
+    Message(Message<'de>),
+    Entries(Many<'de>),
+}
+
+impl<'de> MapAccess<'de> for Map<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        let key = match self {
+            Self::Message(message) => message.next_name()?.map(|name| Node::One(Kind::String, Value::Bytes(name))),
+            Self::Entries(many) => many.next_key()?.map(|key| Node::One(Kind::String, key)),
+        };
+        key.map(|key| seed.deserialize(key)).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let early = || Error::custom("a value was asked for before its key");
+        match self {
+            Self::Message(message) => {
+                let (field, value) = message.value().ok_or_else(early)?;
+                seed.deserialize(value).map_err(|error| Error::Within { field: field.name, source: Box::new(error) })
+            }
+            Self::Entries(many) => {
+                let value = many.value.take().ok_or_else(early)?;
+                seed.deserialize(Node::One(many.field.kind, value))
+            }
+        }
     }
 }
 
@@ -128,6 +171,8 @@ struct Message<'de> {
     level: Level<'de>,
     /// The message into which `level` is inlined.
     outer: Option<Level<'de>>,
+    /// Whether this is a [`Node::Partial`].
+    partial: bool,
     /// The field whose name was shown last.
     current: Option<(&'static Field, Value<'de>)>,
 }
@@ -155,7 +200,7 @@ impl<'de> Level<'de> {
 
 impl<'de> Message<'de> {
     fn new(table: &'static Table, bytes: &'de [u8]) -> Self {
-        Self { level: Level::new(table, bytes), outer: None, current: None }
+        Self { level: Level::new(table, bytes), outer: None, partial: false, current: None }
     }
 
     fn next_field(&mut self) -> Result<Option<(&'static Field, Value<'de>)>, Error> {
@@ -190,29 +235,36 @@ impl<'de> Message<'de> {
     }
 }
 
-impl<'de> MapAccess<'de> for Message<'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+impl<'de> Message<'de> {
+    /// Moves on to the next field; the bytes of its name.
+    fn next_name(&mut self) -> Result<Option<&'static [u8]>, Error> {
         self.current = self.next_field()?;
-        self.current.map(|(field, _)| seed.deserialize(BorrowedStrDeserializer::new(field.name))).transpose()
+        Ok(self.current.map(|(field, _)| field.name.as_bytes()))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let (field, value) =
-            self.current.take().ok_or_else(|| Error::custom("a value was asked for before its key"))?;
-        let many = || Many { field, first: Some(value), rest: self.level.fields.clone(), value: None };
-        match field.shape {
-            Shape::One | Shape::UnlessEmpty | Shape::Inline => seed.deserialize(Node { kind: field.kind, value }),
-            Shape::Repeated | Shape::Map => seed.deserialize(many()),
-        }
-        .map_err(|error| Error::Within { field: field.name, source: Box::new(error) })
+    /// The value of the field whose name was shown last.
+    fn value(&mut self) -> Option<(&'static Field, Node<'de>)> {
+        let (field, value) = self.current.take()?;
+        let node = match field.shape {
+            Shape::One | Shape::UnlessEmpty if self.partial && field.name == "metadata" => match (field.kind, value) {
+                (Kind::Message(table), Value::Bytes(bytes)) => Node::Partial(table, bytes),
+                (kind, value) => Node::One(kind, value),
+            },
+            Shape::One | Shape::UnlessEmpty | Shape::Inline => Node::One(field.kind, value),
+            Shape::Repeated | Shape::Map => {
+                let redacted = self.partial && field.name == "annotations";
+                Node::Many(Many { field, redacted, first: Some(value), rest: self.level.fields.clone(), value: None })
+            }
+        };
+        Some((field, node))
     }
 }
 
 /// All elements of a repeated field, or all entries of a map, wherever in the message they are.
-struct Many<'de> {
+pub(super) struct Many<'de> {
     field: &'static Field,
+    /// Whether [`LAST_APPLIED`] is stepped over.
+    redacted: bool,
     first: Option<Value<'de>>,
     rest: Fields<'de>,
     /// Of the entry whose key was shown last.
@@ -240,30 +292,26 @@ impl<'de> Many<'de> {
             _ => Value::Bytes(&[]),
         }
     }
-}
 
-impl<'de> Deserializer<'de> for Many<'de> {
-    type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.field.shape == Shape::Map { visitor.visit_map(self) } else { visitor.visit_seq(self) }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_unit()
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct enum identifier
+    /// Moves on to the next entry of a map; its key.
+    fn next_key(&mut self) -> Result<Option<Value<'de>>, Error> {
+        while let Some(entry) = self.next()? {
+            let Value::Bytes(entry) = entry else { return Err(Error::custom("an entry of a map is not a message")) };
+            let (mut key, mut value) = (Value::Bytes(&[]), self.zero());
+            for field in Fields::new(entry) {
+                match field? {
+                    (1, found) => key = found,
+                    (2, found) => value = found,
+                    _ => {}
+                }
+            }
+            if self.redacted && matches!(key, Value::Bytes(key) if key == LAST_APPLIED.as_bytes()) {
+                continue;
+            }
+            self.value = Some(value);
+            return Ok(Some(key));
+        }
+        Ok(None)
     }
 }
 
@@ -272,30 +320,6 @@ impl<'de> SeqAccess<'de> for Many<'de> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let kind = self.field.kind;
-        self.next()?.map(|value| seed.deserialize(Node { kind, value })).transpose()
-    }
-}
-
-impl<'de> MapAccess<'de> for Many<'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some(entry) = self.next()? else { return Ok(None) };
-        let Value::Bytes(entry) = entry else { return Err(Error::custom("an entry of a map is not a message")) };
-        let (mut key, mut value) = (Value::Bytes(&[]), self.zero());
-        for field in Fields::new(entry) {
-            match field? {
-                (1, found) => key = found,
-                (2, found) => value = found,
-                _ => {}
-            }
-        }
-        self.value = Some(value);
-        seed.deserialize(Node { kind: Kind::String, value: key }).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let value = self.value.take().ok_or_else(|| Error::custom("a value was asked for before its key"))?;
-        seed.deserialize(Node { kind: self.field.kind, value })
+        self.next()?.map(|value| seed.deserialize(Node::One(kind, value))).transpose()
     }
 }

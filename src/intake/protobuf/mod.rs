@@ -11,11 +11,13 @@ mod table;
 mod tables;
 pub mod wire;
 
-use serde::Deserializer;
+use serde::de::DeserializeOwned;
 use wire::{Value, WireError};
 
 use decoder::Node;
 use table::Kind;
+
+use crate::collectors::Form;
 
 /// Why bytes are not an object.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +52,21 @@ impl serde::de::Error for Error {
     }
 }
 
-/// A deserializer over the protobuf message of a `T`, without its `k8s\0` envelope. It shows no apiVersion and no kind.
+/// The annotation in which kubectl keeps a copy of all that it applied, the data of a Secret too.
+pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In forms other than the whole object the annotation
+/// [`LAST_APPLIED`] is stepped over.
 ///
 /// # Errors
-/// No collector reads that kind, so there is no table for it.
-pub fn read<T: k8s_openapi::Resource>(bytes: &[u8]) -> Result<impl Deserializer<'_, Error = Error>, Error> {
+/// No collector reads that kind, so there is no table for it; or the bytes are not its message.
+pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: Form) -> Result<T, Error> {
     let table = tables::root(T::GROUP, T::VERSION, T::KIND)
         .ok_or(Error::UnknownKind { api_version: T::API_VERSION, kind: T::KIND })?;
-    Ok(Node { kind: Kind::Message(table), value: Value::Bytes(bytes) })
+    T::deserialize(match form {
+        Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes)),
+        Form::Metadata | Form::Table => Node::Partial(table, bytes),
+    })
 }
 
 #[cfg(test)]
