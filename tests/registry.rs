@@ -9,7 +9,6 @@ use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Resource, Stability, Visitor, name, visit_all};
 use kube_state_fleet::exposition::MetricType;
 use kube_state_fleet::intake::decode_object;
-use serde::Deserialize;
 use serde_json::json;
 
 /// Files that collect nothing themselves.
@@ -149,8 +148,7 @@ impl Visitor for Hollow {
                 "spec": spec,
                 "status": status,
             });
-            let object =
-                decode_object::<R::Object, _>(&object, R::FORM).expect("an object with nothing in it parses");
+            let object = decode_object::<R::Object, _>(&object, R::FORM).expect("an object with nothing in it parses");
             collector.collect(&object);
         }
     }

@@ -1,7 +1,7 @@
 //! From an object's bytes to its k8s-openapi type.
 
-use serde::de::{DeserializeOwned, Error as _};
 use serde::Deserializer;
+use serde::de::{DeserializeOwned, Error as _};
 
 use super::protobuf;
 use super::redact::kept;
@@ -38,9 +38,12 @@ pub struct Item<'a> {
 /// Why an object did not decode.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The protobuf message is malformed.
+    /// The protobuf message is malformed, or of a kind that nobody reads.
     #[error("malformed protobuf: {0}")]
-    Protobuf(String),
+    Protobuf(#[from] protobuf::Error),
+    /// A custom resource came as protobuf, of which it has none.
+    #[error("a custom resource has no protobuf message")]
+    CustomProtobuf,
     /// The JSON text is malformed or of another shape.
     #[error("malformed JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -53,9 +56,7 @@ impl Item<'_> {
     /// The bytes are not an object of type `T` in the item's encoding.
     pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => {
-                protobuf::read(self.bytes, self.form).map_err(|error| DecodeError::Protobuf(error.to_string()))
-            }
+            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form)?),
             Encoding::Json => json(self.bytes, self.form, self.table_type),
         }
     }
@@ -66,7 +67,7 @@ impl Item<'_> {
     /// The bytes are not JSON of a `T`.
     pub fn decode_custom<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => Err(DecodeError::Protobuf("a custom resource has no protobuf message".to_owned())),
+            Encoding::Protobuf => Err(DecodeError::CustomProtobuf),
             Encoding::Json => Ok(serde_json::from_slice(self.bytes)?),
         }
     }
@@ -77,14 +78,21 @@ impl Item<'_> {
 ///
 /// # Errors
 /// `object` does not hold a `T`.
-pub fn decode_object<'de, T: DeserializeOwned, D: Deserializer<'de>>(object: D, form: Form) -> Result<T, DecodeError> {
-    let tree = kept(object, form, None).map_err(serde_json::Error::custom)?;
+pub fn decode_object<'de, T, D>(object: D, form: Form) -> Result<T, DecodeError>
+where
+    T: k8s_openapi::Resource + DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let tree = kept(object, protobuf::table::<T>()?, form, None).map_err(serde_json::Error::custom)?;
     Ok(T::deserialize(tree)?)
 }
 
-fn json<T: DeserializeOwned>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError> {
+fn json<T>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError>
+where
+    T: k8s_openapi::Resource + DeserializeOwned,
+{
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let tree = kept(&mut reader, form, table_type)?;
+    let tree = kept(&mut reader, protobuf::table::<T>()?, form, table_type)?;
     reader.end()?;
     Ok(T::deserialize(tree)?)
 }
@@ -198,16 +206,21 @@ mod tests {
         let pod: Pod = decode_object(
             &object!({
                 "metadata": {"name": null, "labels": {"a": null, "b": "c"}, "creationTimestamp": null},
-                "spec": {"containers": [null, {"name": "a", "ports": [{"containerPort": null}], "args": [null, "x"]}]},
-                "status": {"conditions": null},
+                "spec": {"containers": [null, {"name": "a", "resources": {"limits": {"cpu": 2, "memory": null}}}]},
+                "status": {"conditions": null, "containerStatuses": [{"name": "a", "restartCount": null}]},
             }),
             Form::Object,
         )
         .unwrap();
         let containers = pod.spec.unwrap().containers;
         assert_eq!((containers.len(), containers[0].name.as_str()), (2, ""));
-        assert_eq!(containers[1].ports.as_ref().unwrap()[0].container_port, 0);
-        assert_eq!(containers[1].args.as_ref().unwrap(), &["", "x"]);
+        let limits = containers[1].resources.as_ref().unwrap().limits.as_ref().unwrap();
+        assert_eq!(
+            limits.iter().map(|(name, limit)| (name.as_str(), limit.0.as_str())).collect::<Vec<_>>(),
+            [("cpu", "2")]
+        );
+        let status = pod.status.unwrap();
+        assert_eq!((status.conditions, status.container_statuses.unwrap()[0].restart_count), (None, 0));
         assert_eq!((pod.metadata.name, pod.metadata.creation_timestamp), (None, None));
         assert_eq!(pod.metadata.labels.unwrap().len(), 1);
     }

@@ -1,55 +1,97 @@
-//! What of an object is kept when it is read from JSON, before its type is: a seed of the tree that remains.
+//! What of an object is kept when it is read from JSON, before its type is: a tree of the fields that collectors read.
 //!
-//! What is left out is handed to `IgnoredAny`, so it is stepped over and never becomes a value of this process. The types
-//! of k8s-openapi are then read from the tree alone, whatever the text was: each of them is compiled once for each
-//! deserializer that it is read from.
+//! The tables that drive the protobuf decoder drive this one too, so both encodings show the same. All else is handed to
+//! `IgnoredAny`: it is stepped over and never becomes a value of this process. The types of k8s-openapi are then read from
+//! the tree, whatever the text was: each of them is compiled once for each deserializer that it is read from.
 //!
-//! Null is what Go makes of it, the zero value: of an entry that is to leave the entry out. API servers do send such nulls
-//! (a list that was never set, a time that is zero), and the types take them for their optional fields alone.
+//! Null is what Go makes of it, the zero value. API servers do send such nulls (a list that was never set, a time that is
+//! zero), and the types take them for their optional fields alone.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::protobuf::LAST_APPLIED;
+use super::protobuf::{Kind, LAST_APPLIED, Shape, Table};
 use crate::collectors::Form;
 
 /// The part of the object at which a seed stands.
 #[derive(Clone, Copy)]
 enum Part {
-    /// The whole, of which `type` is replaced by a printed one if there is one.
-    Object(Form, bool),
-    Metadata(Form),
-    Annotations,
-    /// Anything else, of which all is kept.
-    Rest,
+    /// The whole; the last says whether its own `type` is kept.
+    Object(&'static Table, Form, bool),
+    /// A message of which nothing is held back.
+    Message(&'static Table),
+    /// The metadata of an object in another form than whole.
+    PartialMetadata(&'static Table),
+    /// Annotations without [`LAST_APPLIED`].
+    PartialAnnotations,
+    /// Entries of a map.
+    Entries(Kind),
+    /// Elements of a list.
+    Elements(Kind),
+    /// A value without fields.
+    Leaf(Kind),
 }
 
 impl Part {
     /// What stands under `key`; nothing if it is not to be kept.
     fn under(self, key: &str) -> Option<Self> {
-        match (self, key) {
-            (Self::Object(form, _), "metadata") => Some(Self::Metadata(form)),
-            (Self::Object(Form::Object, _) | Self::Object(Form::Table, false), _) if key == "type" => Some(Self::Rest),
-            (Self::Object(Form::Object, _), _) => Some(Self::Rest),
-            (Self::Object(Form::Metadata | Form::Table, _), _) => None,
-            (Self::Metadata(_), "managedFields") => None,
-            (Self::Metadata(Form::Metadata | Form::Table), "annotations") => Some(Self::Annotations),
-            (Self::Annotations, LAST_APPLIED) => None,
-            (Self::Metadata(_) | Self::Annotations | Self::Rest, _) => Some(Self::Rest),
+        match self {
+            Self::Object(_, Form::Object, _) if matches!(key, "apiVersion" | "kind") => Some(Self::Leaf(Kind::String)),
+            Self::Object(table, Form::Object, _) | Self::Message(table) => field(table, key),
+            Self::Object(table, _, _) if key == "metadata" => match field(table, key) {
+                Some(Self::Message(table)) => Some(Self::PartialMetadata(table)),
+                other => other,
+            },
+            Self::Object(_, Form::Table, true) if key == "type" => Some(Self::Leaf(Kind::String)),
+            Self::Object(..) => None,
+            Self::PartialMetadata(_) if key == "annotations" => Some(Self::PartialAnnotations),
+            Self::PartialMetadata(table) => field(table, key),
+            Self::PartialAnnotations => (key != LAST_APPLIED).then_some(Self::Leaf(Kind::String)),
+            Self::Entries(kind) => Some(Self::of(kind)),
+            Self::Elements(_) | Self::Leaf(_) => None,
         }
     }
+
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Message(table) => Self::Message(table),
+            leaf => Self::Leaf(leaf),
+        }
+    }
+
+    /// The value of an element that is null.
+    fn zero(self) -> Value {
+        match self {
+            Self::Leaf(Kind::Bool) => false.into(),
+            Self::Leaf(Kind::Int) => 0.into(),
+            Self::Leaf(_) => "".into(),
+            _ => Value::Object(Map::new()),
+        }
+    }
+}
+
+/// The field of a message that JSON calls `name`.
+fn field(table: &'static Table, name: &str) -> Option<Part> {
+    table.fields.iter().find_map(|field| match (field.shape, field.kind) {
+        (Shape::Inline, Kind::Message(inner)) => self::field(inner, name),
+        _ if field.name != name => None,
+        (Shape::Map, kind) => Some(Part::Entries(kind)),
+        (Shape::Repeated, kind) => Some(Part::Elements(kind)),
+        (Shape::One | Shape::UnlessEmpty | Shape::Inline, kind) => Some(Part::of(kind)),
+    })
 }
 
 /// The tree of an object that comes in `form`, or that would: only what that form holds is kept. `table_type` takes the
 /// place of its own `type`.
 pub(super) fn kept<'de, D: Deserializer<'de>>(
     object: D,
+    table: &'static Table,
     form: Form,
     table_type: Option<&str>,
 ) -> Result<Value, D::Error> {
-    let mut tree = Part::Object(form, table_type.is_some()).deserialize(object)?;
+    let mut tree = Part::Object(table, form, table_type.is_none()).deserialize(object)?;
     if let (Some(printed), Form::Table, Value::Object(fields)) = (table_type, form, &mut tree) {
         fields.insert("type".to_owned(), printed.into());
     }
@@ -60,7 +102,12 @@ impl<'de> DeserializeSeed<'de> for Part {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        inner.deserialize_any(self)
+        let value = inner.deserialize_any(self)?;
+        Ok(match (self, value) {
+            // In YAML, and in JSON written by hand, a quantity may be a number.
+            (Self::Leaf(Kind::Quantity), Value::Number(number)) => number.to_string().into(),
+            (_, value) => value,
+        })
     }
 }
 
@@ -108,15 +155,13 @@ impl<'de> Visitor<'de> for Part {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut elements = Vec::with_capacity(list.size_hint().unwrap_or_default().min(1024));
-        while let Some(element) = list.next_element_seed(Self::Rest)? {
-            elements.push(element);
-        }
-        // An element that is null is the zero of its siblings' type; with none to tell, there is nothing to be read of it.
-        if let Some(zero) = elements.iter().find_map(zero_of) {
-            elements.iter_mut().filter(|element| element.is_null()).for_each(|element| *element = zero.clone());
-        } else {
-            elements.clear();
+        let element = match self {
+            Self::Elements(kind) => Self::of(kind),
+            other => other,
+        };
+        let mut elements = Vec::new();
+        while let Some(value) = list.next_element_seed(element)? {
+            elements.push(if value.is_null() { element.zero() } else { value });
         }
         Ok(Value::Array(elements))
     }
@@ -134,16 +179,5 @@ impl<'de> Visitor<'de> for Part {
             }
         }
         Ok(Value::Object(fields))
-    }
-}
-
-fn zero_of(value: &Value) -> Option<Value> {
-    match value {
-        Value::Null => None,
-        Value::Bool(_) => Some(false.into()),
-        Value::Number(_) => Some(0.into()),
-        Value::String(_) => Some("".into()),
-        Value::Array(_) => Some(Value::Array(Vec::new())),
-        Value::Object(_) => Some(Value::Object(Map::new())),
     }
 }

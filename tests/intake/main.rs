@@ -32,7 +32,7 @@ impl Sink for Recorder {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         if item.uid.starts_with("bad") {
-            return Err(DecodeError::Protobuf("bad".to_owned()));
+            return Err(DecodeError::CustomProtobuf);
         }
         assert_eq!(item.hash, Hasher::default().hash(item.uid));
         if item.encoding == Encoding::Json {

@@ -146,8 +146,7 @@ impl<R: Resource> Render for Rendered<R> {
             return Ok(());
         }
         *taken += 1;
-        let object: R::Object =
-            decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
+        let object: R::Object = decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
         let block = self.collector.collect(&object);
         let hash = Hasher::default().hash(&identity.uid);
         let partition = partition as u32;

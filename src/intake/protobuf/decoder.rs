@@ -12,9 +12,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{Error, LAST_APPLIED};
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
+use super::{Error, LAST_APPLIED};
 
 /// Long enough for any instant that jiff can print.
 const LONGEST_TIME: usize = 64;

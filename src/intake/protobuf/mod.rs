@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use wire::{Value, WireError};
 
 use decoder::Node;
-use table::Kind;
+pub(super) use table::{Kind, Shape, Table};
 
 use crate::collectors::Form;
 
@@ -61,12 +61,19 @@ pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 /// # Errors
 /// No collector reads that kind, so there is no table for it; or the bytes are not its message.
 pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: Form) -> Result<T, Error> {
-    let table = tables::root(T::GROUP, T::VERSION, T::KIND)
-        .ok_or(Error::UnknownKind { api_version: T::API_VERSION, kind: T::KIND })?;
+    let table = table::<T>()?;
     T::deserialize(match form {
         Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes)),
         Form::Metadata | Form::Table => Node::Partial(table, bytes),
     })
+}
+
+/// What is read of a `T`.
+///
+/// # Errors
+/// No collector reads that kind.
+pub(super) fn table<T: k8s_openapi::Resource>() -> Result<&'static Table, Error> {
+    tables::root(T::GROUP, T::VERSION, T::KIND).ok_or(Error::UnknownKind { api_version: T::API_VERSION, kind: T::KIND })
 }
 
 #[cfg(test)]

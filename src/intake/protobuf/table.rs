@@ -2,27 +2,27 @@
 
 /// What is read of a message.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::intake) struct Table {
     /// Ascending by number, at most 64.
-    pub(super) fields: &'static [Field],
+    pub(in crate::intake) fields: &'static [Field],
 }
 
 /// One field of a message.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(in crate::intake) struct Field {
     /// Its number on the wire.
-    pub(super) number: u32,
+    pub(in crate::intake) number: u32,
     /// Its name in JSON; for [`Shape::Inline`] that of the Go type.
-    pub(super) name: &'static str,
+    pub(in crate::intake) name: &'static str,
     /// What it holds, or each of its elements.
-    pub(super) kind: Kind,
+    pub(in crate::intake) kind: Kind,
     /// How often it may come, and how JSON writes that.
-    pub(super) shape: Shape,
+    pub(in crate::intake) shape: Shape,
 }
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(in crate::intake) enum Kind {
     /// A varint, 0 or 1.
     Bool,
     /// An int32 or int64: a varint, two's complement.
@@ -45,7 +45,7 @@ pub(super) enum Kind {
 
 /// How often a field may come, and how JSON writes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::intake) enum Shape {
     /// At most once. If it is there, JSON has it.
     One,
     /// At most once. It is always on the wire, and JSON omits it when it is zero or empty.
