@@ -1,5 +1,7 @@
 //! Checked-in pages say what the code says. `scripts/gen` writes them anew.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;

@@ -35,7 +35,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "telemetry",
-        rooms: &["intake", "settings"],
+        rooms: &["exposition", "intake", "settings"],
         pure: false,
         strangers: &["warp", "hyper", "k8s_openapi"],
     },

@@ -1,5 +1,7 @@
 //! A small varied cluster under many sets of flags: what `render` prints is what kube-state-metrics served.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};

@@ -15,7 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Store};
 use kube_state_fleet::intake::Status;
-use kube_state_fleet::server::{Metrics, Readiness, Routes, bind, metrics_routes, serve, telemetry_routes};
+use kube_state_fleet::server::{Metrics, Routes, bind, metrics_routes, serve, telemetry_routes};
 use kube_state_fleet::settings::{Listen, Shard};
 use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,22 +63,22 @@ impl World {
         store.resource(nodes_id).apply(0, "node".into(), 0, 1, block.finish());
 
         let status = Arc::new(Status::default());
-        let watched = |resource: &str, kind: &str, id| Watched {
+        let watched = |resource: &str, kind: &str, id, sources| Watched {
             resource: resource.to_owned(),
             kind: kind.to_owned(),
             id,
-            sources: vec![Arc::clone(&status)],
+            sources,
         };
+        let settled = || Arc::new(Status { settled: true.into(), ..Status::default() });
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
             object_limit: 1000,
             store: Arc::clone(&store),
-            watched: vec![watched("pods", "*v1.Pod", pods_id)],
+            watched: vec![
+                watched("pods", "*v1.Pod", pods_id, vec![settled(), Arc::clone(&status)]),
+                watched("nodes", "*v1.Node", nodes_id, vec![settled()]),
+            ],
         }));
-        let readiness = Readiness(vec![
-            ("pods".to_owned(), vec![Arc::clone(&status), Arc::new(settled())]),
-            ("nodes".to_owned(), vec![Arc::new(settled())]),
-        ]);
         let stop = CancellationToken::new();
         let mut servers = Vec::new();
         let mut start = |routes: Routes| {
@@ -89,7 +89,7 @@ impl World {
         };
         let metrics =
             start(metrics_routes(Metrics { store: Arc::clone(&store), gzip, telemetry: Arc::clone(&telemetry) }));
-        let telemetry = start(telemetry_routes(telemetry, readiness));
+        let telemetry = start(telemetry_routes(telemetry));
         Self { store, pods: pods_id, status, metrics, telemetry, stop, servers }
     }
 
@@ -106,10 +106,6 @@ impl World {
         let bytes: Vec<u8> = self.store.scrape(&Selection::All, format).flatten().collect();
         String::from_utf8(bytes).expect("UTF-8")
     }
-}
-
-fn settled() -> Status {
-    Status { settled: true.into(), ..Status::default() }
 }
 
 struct Answer {

@@ -1,5 +1,7 @@
 //! The simulator as its clients see it: a plain kube client, and raw HTTP where the wire itself matters.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};

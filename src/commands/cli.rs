@@ -15,10 +15,10 @@ pub(super) const VERSION_LINE: &str =
 
 const EXAMPLES: &str = "\
 Examples:
-  kube-state-fleet                                    serve the cluster of your kubeconfig on :8080/metrics
-  kube-state-fleet --resources=pods,nodes --port=9000 ... only pods and nodes, on another port
-  kube-state-fleet demo                               see a fleet at work; no cluster is needed
-  kubectl get pods -A -o yaml | kube-state-fleet render -   print metrics of a dump; no cluster is asked
+  kube-state-fleet demo                           a fleet at work, without a cluster
+  kube-state-fleet --kubeconfig ~/.kube/config    your cluster on :8080/metrics
+  kube-state-fleet                                the same, in a pod
+  kubectl get pods -A -o yaml | kube-state-fleet render -    metrics of a dump
 ";
 
 /// Turns the objects of a Kubernetes cluster into Prometheus metrics.

@@ -35,6 +35,9 @@ const TALLY_SECONDS: u64 = 10;
 /// How long the replicas may take to load.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long the end may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Why the demo ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DemoError {
@@ -62,7 +65,7 @@ pub(super) enum DemoError {
 pub(super) fn run(demo: Demo, flags: &Flags, out: &mut dyn Write) -> Result<(), DemoError> {
     warnings_to_stderr();
     let runtime = runtime().map_err(DemoError::Start)?;
-    runtime.block_on(async {
+    let played = runtime.block_on(async {
         let mut ends = Ends::new().map_err(DemoError::Start)?;
         let mut stage = Stage::start(demo, flags).await?;
         let mut screen = Screen::new(out);
@@ -72,7 +75,9 @@ pub(super) fn run(demo: Demo, flags: &Flags, out: &mut dyn Write) -> Result<(), 
         };
         stage.stop().await;
         played
-    })
+    });
+    runtime.shutdown_timeout(FAREWELL);
+    played
 }
 
 /// The signals that end the demo.
@@ -195,8 +200,12 @@ impl Stage {
         ["nodes", "namespaces", "deployments", "pods"].map(|kind| (self.simulator.count(kind), kind)).to_vec()
     }
 
+    /// Stops everything; an answer that is still being written is cut off then, since whoever waits for it sits at the
+    /// same screen.
     async fn stop(self) {
-        futures::future::join_all(self.replicas.into_iter().map(Replica::stop)).await;
+        let stopped = futures::future::join_all(self.replicas.into_iter().map(Replica::stop));
+        // What is not done in time ends when it is dropped.
+        let _ = tokio::time::timeout(FAREWELL, stopped).await;
         self.simulator.stop().await;
     }
 }

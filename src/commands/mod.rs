@@ -14,8 +14,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use tracing::warn;
 
 use crate::settings::{Environment, Flags, Settings, SettingsError, Warning};
+use crate::telemetry::log_to_stderr;
 use cli::{Command, Invocation};
 
 /// What a command line that cannot be followed ends with.
@@ -48,7 +50,10 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
     match command {
         Command::Run(_) => {
             let (settings, warnings) = Settings::resolve(&flags, &Environment::of_process(), host_name)?;
-            tell(&warnings, err);
+            log_to_stderr(settings.log);
+            for warning in warnings {
+                warn!("{warning}");
+            }
             Ok(run::run(settings))
         }
         Command::Render(arguments) => {

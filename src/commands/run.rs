@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::replica::{ClientError, Replica, StartError, client};
+use crate::replica::{ClientError, Replica, StartError, client_config};
 use crate::settings::Settings;
 use crate::telemetry::log_to_stderr;
 
@@ -53,8 +53,8 @@ async fn serve(settings: Settings) -> Result<ExitCode, RunError> {
     // Before anything takes time, so that a signal is not missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    let client = client(&settings).await?;
-    let mut replica = Replica::start(settings, client).await?;
+    let config = client_config(&settings).await?;
+    let mut replica = Replica::connect(settings, config).await?;
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
         _ = interrupt.recv() => ExitCode::SUCCESS,

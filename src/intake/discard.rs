@@ -309,6 +309,8 @@ pub mod table {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 

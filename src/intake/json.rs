@@ -40,8 +40,7 @@ impl Scan {
         while let Some(&byte) = bytes.get(at) {
             match self.within {
                 Within::String => {
-                    let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..)?) else { return None };
-                    at += found;
+                    at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
                     match bytes.get(at) {
                         Some(b'\\') => self.within = Within::Escape,
                         _ if self.depth == 0 => return Some(at + 1),
@@ -204,6 +203,8 @@ impl<'a> Iterator for Elements<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 

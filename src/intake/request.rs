@@ -1,6 +1,6 @@
 //! The requests of a source: URLs, and the forms that are asked for.
 
-use http::header::{ACCEPT, CONNECTION};
+use http::header::ACCEPT;
 use kube::client::Body;
 
 use super::Source;
@@ -68,12 +68,7 @@ pub fn request(source: &Source, ask: Ask<'_>) -> Result<http::Request<Body>, htt
             .append_pair("allowWatchBookmarks", "true")
             .append_pair("timeoutSeconds", &fastrand::u32(WATCH_SECONDS).to_string());
     }
-    let mut request = http::Request::get(query.finish()).header(ACCEPT, accept(source, watch));
-    if source.endpoint.form == Form::Table && !watch {
-        // The buffers of a connection that waits for its next use would still hold what this list brought.
-        request = request.header(CONNECTION, "close");
-    }
-    request.body(Body::empty())
+    http::Request::get(query.finish()).header(ACCEPT, accept(source, watch)).body(Body::empty())
 }
 
 fn path(source: &Source) -> String {
@@ -112,6 +107,8 @@ fn accept(source: &Source, watch: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
     use std::sync::Arc;
 
     use arc_swap::ArcSwap;

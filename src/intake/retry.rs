@@ -65,6 +65,11 @@ impl Retry {
         self.failures.is_power_of_two()
     }
 
+    /// Whether the last failure followed a success.
+    pub const fn is_first(&self) -> bool {
+        self.failures == 1
+    }
+
     /// Something succeeded: the next failure is the first one again.
     pub fn succeeded(&mut self) {
         if self.failures != 0 || self.refusals != 0 {

@@ -30,7 +30,7 @@ const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 const BRIEF: Duration = Duration::from_secs(1);
 
 /// So long after the data of a Secret arrived (in an annotation; it is discarded at once) the connection is exchanged:
-/// the buffers of TLS and HTTP below us, which still hold it, are freed only with their connection.
+/// the buffers of TLS and HTTP below us, which still hold it, are freed, and wiped ([`super::wipe`]), only with their connection.
 const SCRUB: Duration = Duration::from_secs(5);
 
 /// What a source is doing.
@@ -162,7 +162,7 @@ impl Worker {
                 break;
             }
         }
-        // The connections of such lists are closed already.
+        // Their connections ended with the pages.
         self.objects.take_taint();
         self.objects.done(&page.version);
         count(&self.api.status.lists);
@@ -246,7 +246,7 @@ impl Worker {
             if was_initial && !watching.initial {
                 answer.set_silence(SILENCE);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
-            } else if !was_initial {
+            } else if !was_initial && watching.seen {
                 self.retry.succeeded();
             }
             // Initial events are not interrupted: they cannot be resumed.
@@ -298,7 +298,10 @@ impl Worker {
 
     fn retry_later(&mut self, step: Step, failure: &Failure, retry_after: Option<Duration>) -> Duration {
         let delay = self.retry.failed(retry_after);
-        if self.retry.is_news() {
+        if step == Step::Watch && self.retry.is_first() {
+            // Connections break now and then: nothing is lost if it can be resumed.
+            tracing::info!(?delay, "{failure}; resuming the watch");
+        } else if self.retry.is_news() {
             tracing::warn!(?step, ?delay, "{failure}; retrying");
         } else {
             tracing::debug!(?step, ?delay, "{failure}; retrying");

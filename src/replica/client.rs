@@ -7,7 +7,6 @@ use http::header::{HeaderValue, USER_AGENT};
 use kube::Config;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 
-use crate::intake::shared_client;
 use crate::settings::Settings;
 
 /// As the API server's audit log names us.
@@ -35,14 +34,6 @@ pub enum ClientError {
     /// Neither flags nor a pod's environment say where the API server is.
     #[error("not in a cluster ({0}): --kubeconfig must name a file, or --apiserver a URL")]
     NotInCluster(InClusterError),
-    /// Certificates or credentials cannot be used.
-    #[error("cannot set up a client for {server}: {source}")]
-    SetUp {
-        /// The API server.
-        server: Uri,
-        /// What is wrong.
-        source: Box<kube::Error>,
-    },
 }
 
 /// What is wrong with a kubeconfig. kube's own message names a file that could not be read, and so does ours.
@@ -53,14 +44,12 @@ fn reason(error: &KubeconfigError) -> String {
     }
 }
 
-/// A client for the API server that the settings name. Nothing is asked of it yet: it may be down.
+/// How to reach the API server that the settings name. Nothing is asked of it yet: it may be down.
 ///
 /// # Errors
-/// The kubeconfig, the URL or the pod's environment do not tell how to reach the API server.
-pub async fn client(settings: &Settings) -> Result<kube::Client, ClientError> {
-    let config = config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await?;
-    let server = config.cluster_url.clone();
-    shared_client(config).map_err(|source| ClientError::SetUp { server, source: Box::new(source) })
+/// The kubeconfig, the URL or the pod's environment do not tell.
+pub async fn client_config(settings: &Settings) -> Result<Config, ClientError> {
+    config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await
 }
 
 /// Where the API server is and who we are: the kubeconfig, with `--apiserver` in place of its server; `--apiserver` alone,
@@ -117,7 +106,6 @@ mod tests {
     async fn apiserver_alone_needs_no_file() {
         let config = config(None, Some("http://127.0.0.1:8001")).await.expect("valid");
         assert_eq!(config.cluster_url, "http://127.0.0.1:8001/");
-        shared_client(config).expect("a client");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod client;
 mod pipeline;
+mod private;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -12,12 +13,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::collectors::{Collector, Resource, Visitor, visit_all};
+use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
 use crate::intake::{self, Endpoint, SharedRanges, Sink, Source, Status};
-use crate::server::{self, Metrics, Readiness};
+use crate::server::{self, Metrics};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings};
@@ -26,7 +27,7 @@ use crate::telemetry::{self, Telemetry, Watched};
 use pipeline::Pipeline;
 use tasks::Tasks;
 
-pub use client::{ClientError, client};
+pub use client::{ClientError, client_config};
 pub use tasks::StopReason;
 
 /// Why a replica did not start.
@@ -42,6 +43,17 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Certificates or credentials cannot be used.
+    #[error("cannot set up a client for {server}: {source}")]
+    Client {
+        /// The API server.
+        server: Box<http::Uri>,
+        /// What is wrong.
+        source: Box<kube::Error>,
+    },
+    /// There is no thread for what is kept apart.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// The shard cannot be.
     #[error("--total-shards: {0}")]
     Shards(#[from] AssignmentError),
@@ -56,12 +68,32 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Binds both ports, then watches and serves what the settings ask for. The API server may be down: sources retry, and
-    /// `/readyz` says what is missing.
+    /// Binds both ports, then watches by `client` and serves what the settings ask for. The API server may be down: sources
+    /// retry, and `/readyz` says what is missing.
     ///
     /// # Errors
     /// A port is taken or an address is not ours; nothing runs then.
     pub async fn start(settings: Settings, client: kube::Client) -> Result<Self, StartError> {
+        Self::launch(settings, client, None)
+    }
+
+    /// As [`Replica::start`], with clients of its own: what may carry a Secret's data is read on a thread whose memory is
+    /// wiped, over connections that nothing else uses.
+    ///
+    /// # Errors
+    /// Likewise, or no client can be made of `config`.
+    pub async fn connect(settings: Settings, config: kube::Config) -> Result<Self, StartError> {
+        let client = intake::shared_client(config.clone()).map_err(|source| StartError::Client {
+            server: Box::new(config.cluster_url.clone()),
+            source: Box::new(source),
+        })?;
+        if config.accept_invalid_certs {
+            warn!(server = %config.cluster_url, "the API server's certificate is not checked, as the kubeconfig says");
+        }
+        Self::launch(settings, client, Some(config))
+    }
+
+    fn launch(settings: Settings, client: kube::Client, private: Option<kube::Config>) -> Result<Self, StartError> {
         let owned = Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal);
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
@@ -73,19 +105,28 @@ impl Replica {
         let mut watched = Vec::new();
         for resource in wanted.resources {
             let mut sources = Vec::new();
+            let mut apart = Vec::new();
             for (partition, selector) in (0_u32..).zip(&resource.selectors) {
                 let status = Arc::new(Status::default());
                 sources.push(Arc::clone(&status));
                 let source = source(&settings, &resource.kind, selector, &ranges);
                 let sink = (resource.sink)(partition, Arc::clone(&store), Arc::clone(&ranges));
-                let name = format!("the watch of {}", resource.kind.plural);
-                let (client, stop) = (client.clone(), tasks.stop_token());
-                tasks.spawn(name, intake::run(client, source, sink, status, stop));
+                if resource.kind.form == Form::Table && private.is_some() {
+                    apart.push(private::Watch { source, sink, status });
+                } else {
+                    let watch = intake::run(client.clone(), source, sink, status, tasks.stop_token());
+                    tasks.spawn(watch_of(&resource.kind), watch);
+                }
+            }
+            if let Some(config) = &private
+                && !apart.is_empty()
+            {
+                let thread = private::run(config.clone(), apart, tasks.stop_token()).map_err(StartError::Thread)?;
+                tasks.spawn(watch_of(&resource.kind), thread);
             }
             let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
             watched.push(Watched { resource: resource.kind.plural.to_owned(), kind, id: resource.id, sources });
         }
-        let readiness = Readiness(watched.iter().map(|w| (w.resource.clone(), w.sources.clone())).collect());
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
             object_limit: settings.object_limit,
@@ -96,7 +137,7 @@ impl Replica {
         let routes =
             server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
-        let routes = server::telemetry_routes(self_metrics, readiness);
+        let routes = server::telemetry_routes(self_metrics);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
         info!(
             %metrics, %telemetry, shard = settings.shard.ordinal, shards = settings.shard.total,
@@ -132,6 +173,11 @@ impl Replica {
 fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {
     let bound = server::bind(listen).and_then(|listener| listener.local_addr().map(|address| (listener, address)));
     bound.map_err(|source| StartError::Listen { flags, address: SocketAddr::new(listen.host, listen.port), source })
+}
+
+/// How a log line calls the sources of a resource.
+fn watch_of(kind: &Kind) -> String {
+    format!("the watch of {}", kind.plural)
 }
 
 fn source(settings: &Settings, kind: &Kind, selector: &Selector, ranges: &SharedRanges) -> Source {

@@ -31,19 +31,21 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
-        let uid = Uid::from(item.uid);
         match item.decode::<R::Object>() {
             Ok(object) => {
                 let block = self.collector.collect(&object);
-                self.objects().apply(self.partition, uid, item.hash, item.version, block);
+                self.objects().apply(self.partition, item.uid.into(), item.hash, item.version, block);
                 Ok(())
             }
             Err(error) => {
-                // It exists: the end of a list must not remove what was known of it.
-                self.objects().touch(&uid);
+                self.keep(item.uid);
                 Err(error)
             }
         }
+    }
+
+    fn keep(&mut self, uid: &str) {
+        self.objects().touch(&Uid::from(uid));
     }
 
     fn delete(&mut self, uid: &str, _hash: u64, version: u64) {

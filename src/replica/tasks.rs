@@ -66,6 +66,13 @@ impl Tasks {
     }
 }
 
+impl Drop for Tasks {
+    /// For what runs on threads of its own.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ use warp::reply::Response;
 
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
-pub use telemetry::{Readiness, telemetry_routes};
+pub use telemetry::telemetry_routes;
 
 /// The routes of one port.
 pub type Routes = BoxedFilter<(Response,)>;

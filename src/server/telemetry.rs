@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
@@ -10,34 +9,11 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::{Routes, negotiation, page, read_only, text};
-use crate::intake::Status;
 use crate::telemetry::Telemetry;
 
-/// Which resources a replica must have loaded before it is ready, each with its sources.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(pub Vec<(String, Vec<Arc<Status>>)>);
-
-impl Readiness {
-    /// The resources that are still missing.
-    fn missing(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(|(_, sources)| !sources.iter().all(|s| s.settled.load(Relaxed)))
-            .map(|(resource, _)| resource.as_str())
-    }
-
-    fn answer(&self) -> Response {
-        let mut lines = String::new();
-        for resource in self.missing() {
-            // Writing to a String cannot fail.
-            let _ = writeln!(lines, "{resource}: not loaded yet");
-        }
-        if lines.is_empty() { text(StatusCode::OK, "OK\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
-    }
-}
-
 /// The routes of the telemetry port.
-pub fn telemetry_routes(telemetry: Arc<Telemetry>, readiness: Readiness) -> Routes {
+pub fn telemetry_routes(telemetry: Arc<Telemetry>) -> Routes {
+    let state = Arc::clone(&telemetry);
     let metrics = warp::path!("metrics").and(warp::method()).and(warp::header::headers_cloned()).map(
         move |method: Method, headers: HeaderMap| {
             read_only(&method, || {
@@ -48,7 +24,17 @@ pub fn telemetry_routes(telemetry: Arc<Telemetry>, readiness: Readiness) -> Rout
             })
         },
     );
-    let ready = warp::path!("readyz").and(warp::method()).map(move |method| read_only(&method, || readiness.answer()));
+    let ready = warp::path!("readyz").and(warp::method()).map(move |method| read_only(&method, || readiness(&state)));
     let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::telemetry));
     metrics.or(ready).unify().or(landing).unify().boxed()
+}
+
+/// 200 when everything is loaded; else a line for each resource that is missing.
+fn readiness(telemetry: &Telemetry) -> Response {
+    let mut lines = String::new();
+    for resource in telemetry.missing() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{resource}: not loaded yet");
+    }
+    if lines.is_empty() { text(StatusCode::OK, "OK\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
 }

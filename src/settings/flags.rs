@@ -21,7 +21,7 @@ const LOGGING: &str = "Logging";
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct Flags {
-    /// Kubeconfig file. Without it: $KUBECONFIG or ~/.kube/config, and in a pod its service account.
+    /// Kubeconfig file. Default: the service account of the pod in which this runs.
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub kubeconfig: Option<PathBuf>,
     /// URL of the API server, instead of the one in the kubeconfig.

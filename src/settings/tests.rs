@@ -1,5 +1,7 @@
 //! Settings from command lines and environments, as a user would give them.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use clap::{Args, Command, FromArgMatches};
 
 use super::resources::Kind;
@@ -162,7 +164,7 @@ fn keys_are_listed_by_resource() {
     assert_eq!(keys("configmaps=[]")["configmaps"], KeyFilter::None);
     assert_eq!(keys("*=[a],configmaps=[b]")["configmaps"], named(&["a", "b"]));
     assert_eq!(keys("configmaps=[a],configmaps=[b]")["configmaps"], named(&["b"]));
-    assert!(keys("").is_empty() && keys("*=[*]").len() > 0);
+    assert!(keys("").is_empty() && !keys("*=[*]").is_empty());
     let last = resolve(&["--metric-labels-allowlist=configmaps=[a]", "--metric-labels-allowlist=configmaps=[b]"]);
     assert_eq!(last.labels["configmaps"], named(&["b"]));
     let annotations = resolve(&["--metric-annotations-allowlist=configmaps=[example.com/*]"]).annotations;

@@ -253,6 +253,7 @@ impl Writer {
     fn cells(&self, object: &Value) -> Vec<Value> {
         let text = |value: &Value| Value::from(value.as_str().unwrap_or_default());
         let name = text(&object["metadata"]["name"]);
+        // NB: always the same age; a fixed text does no harm to who reads Type.
         let age = Value::from(if object["metadata"]["creationTimestamp"].is_string() { "1m" } else { "<unknown>" });
         if self.is_secret() {
             let data = object["data"].as_object().map_or(0, serde_json::Map::len);

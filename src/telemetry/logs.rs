@@ -31,12 +31,12 @@ fn filter(verbosity: u8) -> Targets {
         4..8 => (LevelFilter::DEBUG, LevelFilter::INFO),
         8.. => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    // NB: kube logs each request that fails as an error; the source that made it does so too, and knows what it means.
+    // NB: kube says of each connection that the server's certificate is not checked. That is said once, at the start.
     let kube = if verbosity < 4 { LevelFilter::OFF } else { others };
     Targets::new()
         .with_default(others)
         .with_target("kube_state_fleet", own)
-        .with_target("kube_client::client::builder", kube)
+        .with_target("kube_client::client::tls", kube)
 }
 
 #[cfg(test)]
@@ -55,6 +55,6 @@ mod tests {
             assert!(filter.would_enable("hyper", &others), "{verbosity}");
         }
         assert!(!filter(0).would_enable("kube_state_fleet::intake", &Level::DEBUG));
-        assert!(!filter(0).would_enable("kube_client::client::builder", &Level::ERROR));
+        assert!(!filter(0).would_enable("kube_client::client::tls", &Level::ERROR));
     }
 }

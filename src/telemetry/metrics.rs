@@ -1,6 +1,7 @@
 //! The self-metrics of a replica: upstream's names (`kube_state_metrics_*`) and our own (`kube_state_fleet_*`).
 
 use std::fmt::Error;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,9 +15,12 @@ use crate::intake::Status;
 /// Labels of one sample.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
+/// Reads one number of a source.
+type Count = fn(&Status) -> u64;
+
 /// Reads the handles of a replica whenever it is asked.
 #[derive(Debug)]
-pub(super) struct Metrics(pub Replica);
+pub(super) struct Metrics(pub Arc<Replica>);
 
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
@@ -56,7 +60,7 @@ impl Metrics {
 
     /// Lists and watches, by upstream's names.
     fn requests(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let by_result = |good: fn(&Status) -> u64, bad: fn(&Status) -> u64| {
+        let by_result = |good: Count, bad: Count| {
             self.0.watched.iter().flat_map(move |w| {
                 let labels = |result| vec![("result", result), ("resource", w.kind.as_str())];
                 [(labels("success"), w.sum(good)), (labels("error"), w.sum(bad))]
@@ -103,7 +107,7 @@ impl Metrics {
 
     /// What came of the objects that the API server sent.
     fn events(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        const OUTCOMES: [(&str, fn(&Status) -> u64); 5] = [
+        const OUTCOMES: [(&str, Count); 5] = [
             ("applied", |s| s.applied.load(Relaxed)),
             ("deleted", |s| s.deleted.load(Relaxed)),
             ("foreign", |s| s.foreign.load(Relaxed)),
@@ -129,7 +133,7 @@ impl Metrics {
             out,
             "kube_state_fleet_loaded",
             "1 when the resource has been listed whole, or is refused by the API server; 0 before.",
-            self.by_resource(|w| u64::from(w.sources.iter().all(|s| s.settled.load(Relaxed)))),
+            self.by_resource(|w| u64::from(w.is_settled())),
         )?;
         let refused: Vec<_> = self.0.watched.iter().flat_map(refusals).collect();
         gauge(
@@ -153,12 +157,6 @@ impl Metrics {
 
     fn by_resource(&self, value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
         self.0.watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
-    }
-}
-
-impl Watched {
-    fn sum(&self, count: fn(&Status) -> u64) -> u64 {
-        self.sources.iter().map(|s| count(s)).sum()
     }
 }
 

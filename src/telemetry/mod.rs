@@ -9,6 +9,7 @@ mod process;
 mod text;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -32,6 +33,17 @@ pub struct Watched {
     pub id: ResourceId,
     /// One for each source.
     pub sources: Vec<Arc<Status>>,
+}
+
+impl Watched {
+    /// Whether every source has listed once, or was refused.
+    fn is_settled(&self) -> bool {
+        self.sources.iter().all(|s| s.settled.load(Relaxed))
+    }
+
+    fn sum(&self, count: fn(&Status) -> u64) -> u64 {
+        self.sources.iter().map(|s| count(s)).sum()
+    }
 }
 
 /// What the self-metrics of a replica are read from.
@@ -66,6 +78,7 @@ impl MetricConstructor<Histogram> for NewHistogram {
 /// The self-metrics of one replica.
 #[derive(Debug)]
 pub struct Telemetry {
+    replica: Arc<Replica>,
     registry: Registry,
     requests: Family<RequestLabels, Histogram, NewHistogram>,
 }
@@ -80,14 +93,20 @@ impl Telemetry {
             "How long it took to answer requests, until the last byte was handed to the connection",
             requests.clone(),
         );
-        registry.register_collector(Box::new(metrics::Metrics(replica)));
+        let replica = Arc::new(replica);
+        registry.register_collector(Box::new(metrics::Metrics(Arc::clone(&replica))));
         registry.register_collector(Box::new(process::Process::new()));
-        Self { registry, requests }
+        Self { replica, registry, requests }
     }
 
     /// Counts a request that was answered.
     pub fn observe_request(&self, handler: &'static str, method: &'static str, took: Duration) {
         self.requests.get_or_create(&[("handler", handler), ("method", method)]).observe(took.as_secs_f64());
+    }
+
+    /// The resources that a replica must have loaded before it is ready, and has not.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        self.replica.watched.iter().filter(|w| !w.is_settled()).map(|w| w.resource.as_str())
     }
 
     /// All self-metrics, as they are now.

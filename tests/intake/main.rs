@@ -1,5 +1,7 @@
 //! The life of a source against a scripted API server, on a paused clock.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
 mod forms;
 mod lists;
 mod server;

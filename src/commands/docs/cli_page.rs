@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
 use super::{GENERATED, cell};
@@ -39,30 +40,22 @@ pub(super) fn commands() -> String {
         "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
          comma-separated and add up when a flag is repeated; of any other flag the last one counts. Flags count over the \
          environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT` \
-         and `POD_NAME` are read (and `KUBECONFIG`, as every Kubernetes client does).\n\nExit codes: 0 for done, 1 for input \
+         and `POD_NAME` are read.\n\nExit codes: 0 for done, 1 for input \
          that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",
     );
     for command in root.get_subcommands() {
-        let _ = writeln!(page, "\n### {}\n", command.get_name());
-        let _ = writeln!(
+        let text = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+        let (first, more) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let _ = write!(
             page,
-            "{}.\n",
-            command
-                .get_long_about()
-                .or(command.get_about())
-                .map(ToString::to_string)
-                .unwrap_or_default()
-                .trim_end_matches('.')
+            "\n### {}\n\n{}.{}{more}\n",
+            command.get_name(),
+            first.trim_end_matches('.'),
+            if more.is_empty() { "" } else { " " }
         );
-        for page_of in command.get_subcommands() {
-            let _ = writeln!(
-                page,
-                "- `{} {}`: {}{}",
-                command.get_name(),
-                page_of.get_name(),
-                about(page_of),
-                own_flags(page_of)
-            );
+        let listed: Vec<_> = own_flags(command).chain(pages(command)).collect();
+        if !listed.is_empty() {
+            let _ = write!(page, "\n{}", listed.concat());
         }
     }
     page.push_str("\n## Flags\n\nOf `run` and `render`. `render` serves nothing and belongs to no fleet: what is about a cluster, ports or shards has no effect there.\n");
@@ -89,17 +82,26 @@ pub(super) fn commands() -> String {
     page
 }
 
-fn about(command: &Command) -> String {
-    command.get_about().map(ToString::to_string).unwrap_or_default()
+/// The flags of a command that has its own, and not those of an exporter.
+fn own_flags(command: &Command) -> impl Iterator<Item = String> {
+    let shared = command.get_arguments().any(|a| a.get_long() == Some("kubeconfig"));
+    command.get_arguments().filter(move |a| !shared && a.get_long().is_some_and(|long| long != "help")).map(|a| {
+        let default: Vec<_> = a.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
+        let default = if default.is_empty() { String::new() } else { format!(". Default: {}", default.join(",")) };
+        format!("- {}: {}{default}\n", form(a), about(a.get_help()))
+    })
 }
 
-fn own_flags(command: &Command) -> String {
-    let flags: Vec<_> = command
-        .get_arguments()
-        .filter(|a| a.get_long().is_some_and(|long| long != "help"))
-        .map(|a| format!(" {}: {}", form(a), a.get_help().map(ToString::to_string).unwrap_or_default()))
-        .collect();
-    if flags.is_empty() { String::new() } else { format!(".{}", flags.join(" ")) }
+/// The commands of a command, with their flags.
+fn pages(command: &Command) -> impl Iterator<Item = String> {
+    command.get_subcommands().map(|page| {
+        let flags: String = own_flags(page).map(|flag| format!("  {flag}")).collect();
+        format!("- `{} {}`: {}\n{flags}", command.get_name(), page.get_name(), about(page.get_about()))
+    })
+}
+
+fn about(text: Option<&StyledStr>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
 }
 
 /// How a flag is written.

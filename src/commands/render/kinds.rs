@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::collectors::{self, Collector, Form, Resource, Visitor};
+use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{ResourceId, Store, StoreBuilder, Uid};
+use crate::intake::decode_object;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
@@ -146,30 +147,13 @@ impl<R: Resource> Render for Rendered<R> {
         }
         *taken += 1;
         let object: R::Object =
-            serde_json::from_value(Value::Object(as_asked_for(fields, R::FORM))).map_err(|e| e.to_string())?;
+            decode_object(Value::Object(fields), R::FORM).map_err(|e: serde_json::Error| e.to_string())?;
         let block = self.collector.collect(&object);
         let hash = Hasher::default().hash(&identity.uid);
         let partition = partition as u32;
         store.resource(self.place).apply(partition, Uid::from(identity.uid.as_str()), hash, identity.version, block);
         Ok(())
     }
-}
-
-/// The annotation in which kubectl keeps what was applied, the data of a Secret among it.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// The part of a whole object that the API server would send in `form`.
-fn as_asked_for(mut fields: Map<String, Value>, form: Form) -> Map<String, Value> {
-    if form == Form::Object {
-        return fields;
-    }
-    fields.retain(|key, _| {
-        matches!(key.as_str(), "apiVersion" | "kind" | "metadata") || (form == Form::Table && key == "type")
-    });
-    if let Some(Value::Object(annotations)) = fields.get_mut("metadata").and_then(|m| m.get_mut("annotations")) {
-        annotations.remove(LAST_APPLIED);
-    }
-    fields
 }
 
 struct Build<'a> {

@@ -1,5 +1,7 @@
 //! Frames of made-up and of real answers, cut at any place.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -83,7 +83,6 @@ static DEPLOYMENT_METADATA_OWNER_REFERENCES: Table = Table {
     fields: &[
         Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
-        Field { number: 6, name: "controller", kind: Kind::Bool, shape: Shape::One },
     ],
 };
 
@@ -264,7 +263,6 @@ static ENDPOINT_SLICE_PORTS: Table = Table {
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "protocol", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "port", kind: Kind::Int, shape: Shape::One },
-        Field { number: 4, name: "appProtocol", kind: Kind::String, shape: Shape::One },
     ],
 };
 
@@ -622,12 +620,8 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_RESOURCE: Table 
     ],
 };
 
-static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE_PORT: Table = Table {
-    fields: &[
-        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
-        Field { number: 2, name: "number", kind: Kind::Int, shape: Shape::UnlessEmpty },
-    ],
-};
+static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE_PORT: Table =
+    Table { fields: &[Field { number: 2, name: "number", kind: Kind::Int, shape: Shape::UnlessEmpty }] };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE: Table = Table {
     fields: &[
@@ -735,6 +729,14 @@ static INGRESS_CLASS: Table = Table {
     ],
 };
 
+static JOB_METADATA_OWNER_REFERENCES: Table = Table {
+    fields: &[
+        Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
+        Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
+        Field { number: 6, name: "controller", kind: Kind::Bool, shape: Shape::One },
+    ],
+};
+
 static JOB_METADATA: Table = Table {
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -745,7 +747,7 @@ static JOB_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -756,7 +758,6 @@ static JOB_SPEC: Table = Table {
         Field { number: 1, name: "parallelism", kind: Kind::Int, shape: Shape::One },
         Field { number: 2, name: "completions", kind: Kind::Int, shape: Shape::One },
         Field { number: 3, name: "activeDeadlineSeconds", kind: Kind::Int, shape: Shape::One },
-        Field { number: 10, name: "suspend", kind: Kind::Bool, shape: Shape::One },
     ],
 };
 
@@ -788,13 +789,6 @@ static JOB: Table = Table {
     ],
 };
 
-static LEASE_METADATA_OWNER_REFERENCES: Table = Table {
-    fields: &[
-        Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
-        Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
-    ],
-};
-
 static LEASE_METADATA: Table = Table {
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -802,7 +796,7 @@ static LEASE_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&LEASE_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -857,29 +851,63 @@ static LIMIT_RANGE: Table = Table {
     ],
 };
 
-static MUTATING_ADMISSION_POLICY_METADATA: Table = Table {
+static MUTATING_ADMISSION_POLICY_SPEC_PARAM_KIND: Table = Table {
     fields: &[
-        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
-        Field { number: 8, name: "creationTimestamp", kind: Kind::Time, shape: Shape::One },
+        Field { number: 1, name: "apiVersion", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 2, name: "kind", kind: Kind::String, shape: Shape::UnlessEmpty },
+    ],
+};
+
+static MUTATING_ADMISSION_POLICY_SPEC: Table = Table {
+    fields: &[
+        Field {
+            number: 1,
+            name: "paramKind",
+            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_SPEC_PARAM_KIND),
+            shape: Shape::One,
+        },
+        Field { number: 5, name: "failurePolicy", kind: Kind::String, shape: Shape::One },
+        Field { number: 7, name: "reinvocationPolicy", kind: Kind::String, shape: Shape::UnlessEmpty },
     ],
 };
 
 static MUTATING_ADMISSION_POLICY: Table = Table {
-    fields: &[Field {
-        number: 1,
-        name: "metadata",
-        kind: Kind::Message(&MUTATING_ADMISSION_POLICY_METADATA),
-        shape: Shape::One,
-    }],
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
+        Field { number: 2, name: "spec", kind: Kind::Message(&MUTATING_ADMISSION_POLICY_SPEC), shape: Shape::One },
+    ],
+};
+
+static MUTATING_ADMISSION_POLICY_BINDING_SPEC_PARAM_REF: Table = Table {
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 2, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 4, name: "parameterNotFoundAction", kind: Kind::String, shape: Shape::One },
+    ],
+};
+
+static MUTATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
+    fields: &[
+        Field { number: 1, name: "policyName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 2,
+            name: "paramRef",
+            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_BINDING_SPEC_PARAM_REF),
+            shape: Shape::One,
+        },
+    ],
 };
 
 static MUTATING_ADMISSION_POLICY_BINDING: Table = Table {
-    fields: &[Field {
-        number: 1,
-        name: "metadata",
-        kind: Kind::Message(&MUTATING_ADMISSION_POLICY_METADATA),
-        shape: Shape::One,
-    }],
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
+        Field {
+            number: 2,
+            name: "spec",
+            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_BINDING_SPEC),
+            shape: Shape::One,
+        },
+    ],
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION_METADATA: Table = Table {
@@ -1029,7 +1057,6 @@ static NODE_STATUS_NODE_INFO: Table = Table {
         Field { number: 5, name: "osImage", kind: Kind::String, shape: Shape::One },
         Field { number: 6, name: "containerRuntimeVersion", kind: Kind::String, shape: Shape::One },
         Field { number: 7, name: "kubeletVersion", kind: Kind::String, shape: Shape::One },
-        Field { number: 8, name: "kubeProxyVersion", kind: Kind::String, shape: Shape::One },
     ],
 };
 
@@ -1167,10 +1194,8 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE: Table = Table {
 
 static PERSISTENT_VOLUME_SPEC_CLAIM_REF: Table = Table {
     fields: &[
-        Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
-        Field { number: 5, name: "apiVersion", kind: Kind::String, shape: Shape::UnlessEmpty },
     ],
 };
 
@@ -1280,7 +1305,7 @@ static POD_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -1293,13 +1318,23 @@ static POD_SPEC_VOLUMES_VOLUME_SOURCE_PERSISTENT_VOLUME_CLAIM: Table = Table {
     ],
 };
 
+static POD_SPEC_VOLUMES_VOLUME_SOURCE_EPHEMERAL: Table = Table { fields: &[] };
+
 static POD_SPEC_VOLUMES_VOLUME_SOURCE: Table = Table {
-    fields: &[Field {
-        number: 10,
-        name: "persistentVolumeClaim",
-        kind: Kind::Message(&POD_SPEC_VOLUMES_VOLUME_SOURCE_PERSISTENT_VOLUME_CLAIM),
-        shape: Shape::One,
-    }],
+    fields: &[
+        Field {
+            number: 10,
+            name: "persistentVolumeClaim",
+            kind: Kind::Message(&POD_SPEC_VOLUMES_VOLUME_SOURCE_PERSISTENT_VOLUME_CLAIM),
+            shape: Shape::One,
+        },
+        Field {
+            number: 29,
+            name: "ephemeral",
+            kind: Kind::Message(&POD_SPEC_VOLUMES_VOLUME_SOURCE_EPHEMERAL),
+            shape: Shape::One,
+        },
+    ],
 };
 
 static POD_SPEC_VOLUMES: Table = Table {
@@ -1402,7 +1437,6 @@ static POD_STATUS_CONTAINER_STATUSES_STATE_RUNNING: Table =
 
 static POD_STATUS_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
     fields: &[
-        Field { number: 1, name: "exitCode", kind: Kind::Int, shape: Shape::One },
         Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 5, name: "startedAt", kind: Kind::Time, shape: Shape::One },
         Field { number: 6, name: "finishedAt", kind: Kind::Time, shape: Shape::One },
@@ -1432,11 +1466,19 @@ static POD_STATUS_CONTAINER_STATUSES_STATE: Table = Table {
     ],
 };
 
+static POD_STATUS_CONTAINER_STATUSES_LAST_STATE_TERMINATED: Table = Table {
+    fields: &[
+        Field { number: 1, name: "exitCode", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 6, name: "finishedAt", kind: Kind::Time, shape: Shape::One },
+    ],
+};
+
 static POD_STATUS_CONTAINER_STATUSES_LAST_STATE: Table = Table {
     fields: &[Field {
         number: 3,
         name: "terminated",
-        kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_STATE_TERMINATED),
+        kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_LAST_STATE_TERMINATED),
         shape: Shape::One,
     }],
 };
@@ -1448,6 +1490,59 @@ static POD_STATUS_CONTAINER_STATUSES: Table = Table {
             number: 2,
             name: "state",
             kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_STATE),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "lastState",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_LAST_STATE),
+            shape: Shape::One,
+        },
+        Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int, shape: Shape::One },
+        Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
+        Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
+        Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
+    ],
+};
+
+static POD_STATUS_INIT_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
+    fields: &[
+        Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "startedAt", kind: Kind::Time, shape: Shape::One },
+    ],
+};
+
+static POD_STATUS_INIT_CONTAINER_STATUSES_STATE: Table = Table {
+    fields: &[
+        Field {
+            number: 1,
+            name: "waiting",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_STATE_WAITING),
+            shape: Shape::One,
+        },
+        Field {
+            number: 2,
+            name: "running",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_STATE_RUNNING),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "terminated",
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES_STATE_TERMINATED),
+            shape: Shape::One,
+        },
+    ],
+};
+
+static POD_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field {
+            number: 2,
+            name: "state",
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES_STATE),
             shape: Shape::One,
         },
         Field {
@@ -1492,7 +1587,7 @@ static POD_STATUS: Table = Table {
         Field {
             number: 10,
             name: "initContainerStatuses",
-            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES),
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES),
             shape: Shape::Repeated,
         },
         Field { number: 12, name: "podIPs", kind: Kind::Message(&POD_STATUS_POD_IPS), shape: Shape::Repeated },
@@ -1546,7 +1641,7 @@ static REPLICA_SET_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -1582,7 +1677,7 @@ static REPLICATION_CONTROLLER_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -1609,9 +1704,6 @@ static REPLICATION_CONTROLLER: Table = Table {
     ],
 };
 
-static RESOURCE_QUOTA_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "hard", kind: Kind::Quantity, shape: Shape::Map }] };
-
 static RESOURCE_QUOTA_STATUS: Table = Table {
     fields: &[
         Field { number: 1, name: "hard", kind: Kind::Quantity, shape: Shape::Map },
@@ -1622,7 +1714,6 @@ static RESOURCE_QUOTA_STATUS: Table = Table {
 static RESOURCE_QUOTA: Table = Table {
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&ENDPOINTS_METADATA), shape: Shape::One },
-        Field { number: 2, name: "spec", kind: Kind::Message(&RESOURCE_QUOTA_SPEC), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&RESOURCE_QUOTA_STATUS), shape: Shape::One },
     ],
 };
@@ -1677,7 +1768,7 @@ static SECRET_METADATA: Table = Table {
         Field {
             number: 13,
             name: "ownerReferences",
-            kind: Kind::Message(&DEPLOYMENT_METADATA_OWNER_REFERENCES),
+            kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
             shape: Shape::Repeated,
         },
     ],
@@ -1819,26 +1910,41 @@ static STORAGE_CLASS: Table = Table {
     ],
 };
 
-static VALIDATING_ADMISSION_POLICY: Table = Table {
-    fields: &[Field {
-        number: 1,
-        name: "metadata",
-        kind: Kind::Message(&MUTATING_ADMISSION_POLICY_METADATA),
-        shape: Shape::One,
-    }],
-};
-
-static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: Table =
-    Table { fields: &[Field { number: 4, name: "validationActions", kind: Kind::String, shape: Shape::Repeated }] };
-
-static VALIDATING_ADMISSION_POLICY_BINDING: Table = Table {
+static VALIDATING_ADMISSION_POLICY_SPEC: Table = Table {
     fields: &[
         Field {
             number: 1,
-            name: "metadata",
-            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_METADATA),
+            name: "paramKind",
+            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_SPEC_PARAM_KIND),
             shape: Shape::One,
         },
+        Field { number: 4, name: "failurePolicy", kind: Kind::String, shape: Shape::One },
+    ],
+};
+
+static VALIDATING_ADMISSION_POLICY: Table = Table {
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
+        Field { number: 2, name: "spec", kind: Kind::Message(&VALIDATING_ADMISSION_POLICY_SPEC), shape: Shape::One },
+    ],
+};
+
+static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
+    fields: &[
+        Field { number: 1, name: "policyName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 2,
+            name: "paramRef",
+            kind: Kind::Message(&MUTATING_ADMISSION_POLICY_BINDING_SPEC_PARAM_REF),
+            shape: Shape::One,
+        },
+        Field { number: 4, name: "validationActions", kind: Kind::String, shape: Shape::Repeated },
+    ],
+};
+
+static VALIDATING_ADMISSION_POLICY_BINDING: Table = Table {
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field {
             number: 2,
             name: "spec",

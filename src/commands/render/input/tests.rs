@@ -1,5 +1,7 @@
 //! What is read as objects, and what is refused.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use super::*;
 
 /// API version, kind and name of each object, with its document.

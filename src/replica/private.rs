@@ -1,0 +1,47 @@
+//! Watches that may see a Secret's data: on a thread whose memory is wiped when it is freed.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::future::select_all;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::intake::wipe::wipe_this_thread;
+use crate::intake::{self, Sink, Source, Status};
+
+/// What [`intake::run`] needs, but for the client and the token.
+pub(super) struct Watch {
+    pub source: Source,
+    pub sink: Box<dyn Sink>,
+    pub status: Arc<Status>,
+}
+
+/// Runs `watches` on a thread of their own, with clients that keep no connection. The future ends with the first of them.
+pub(super) fn run(
+    config: kube::Config,
+    watches: Vec<Watch>,
+    stop: CancellationToken,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Dropped when the thread ends, be it by a panic.
+    let (running, ended) = oneshot::channel::<()>();
+    std::thread::Builder::new().name("private".to_owned()).spawn(move || {
+        wipe_this_thread();
+        let _running = running;
+        runtime.block_on(async {
+            match intake::private_client(config) {
+                Ok(client) => {
+                    let run = |w: Watch| intake::run(client.clone(), w.source, w.sink, w.status, stop.clone());
+                    select_all(watches.into_iter().map(|w| Box::pin(run(w)))).await;
+                }
+                Err(error) => error!(%error, "cannot set up a client"),
+            }
+        });
+    })?;
+    Ok(async {
+        // Nothing is ever sent.
+        let _ = ended.await;
+    })
+}
