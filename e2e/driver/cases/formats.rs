@@ -46,6 +46,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     )?;
     replica.ready().await?;
     lint(stage, &replica.at).await?;
+    configuration(stage)?;
     let samples = scrape(stage, &replica.at).await?;
     Ok(format!("{samples} samples in either format, {objects} odd objects among them; promtool finds no fault"))
 }
@@ -67,6 +68,15 @@ async fn lint(stage: &Stage, at: &Endpoints) -> Result<()> {
     let output = Command::new(stage.tool("promtool")?).args(["check", "metrics"]).stdin(File::open(&file)?).output()?;
     let complaints = String::from_utf8(output.stderr)?;
     ensure!(output.status.success(), "promtool: {}: {}", output.status, complaints.trim());
+    Ok(())
+}
+
+/// The configuration that `manifests/` offers is one that Prometheus takes.
+fn configuration(stage: &Stage) -> Result<()> {
+    let file = stage.repository("manifests/prometheus/prometheus.yml");
+    let output =
+        Command::new(stage.tool("promtool")?).args(["check", "config", "--syntax-only"]).arg(&file).output()?;
+    ensure!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 
