@@ -2,6 +2,8 @@
 //!
 //! `CORPUS=pods,nodes cargo test --test conformance` looks at these resources only and shows more differences.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;

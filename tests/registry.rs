@@ -1,5 +1,7 @@
 //! The one list of resources: what stands in the folder is in it, and what it tables is what kube-state-metrics v2.20.0 has.
 
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

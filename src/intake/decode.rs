@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn null_is_a_zero_value() {
         let pod: Pod = decode_object(
-            &object!({
+            object!({
                 "metadata": {"name": null, "labels": {"a": null, "b": "c"}, "creationTimestamp": null},
                 "spec": {"containers": [null, {"name": "a", "resources": {"limits": {"cpu": 2, "memory": null}}}]},
                 "status": {"conditions": null, "containerStatuses": [{"name": "a", "restartCount": null}]},

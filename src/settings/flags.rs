@@ -4,6 +4,9 @@
 //! `--flag value` and `--flag=value`; a bare `--flag` or `--flag=false` for booleans. Lists are comma-separated and add
 //! up when a flag is repeated; of any other flag the last one counts.
 
+// The help of a flag is its doc comment, and shows lists in brackets as a user writes them.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};

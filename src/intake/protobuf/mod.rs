@@ -55,8 +55,8 @@ impl serde::de::Error for Error {
 /// The annotation in which kubectl keeps a copy of all that it applied, the data of a Secret too.
 pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In forms other than the whole object the annotation
-/// [`LAST_APPLIED`] is stepped over.
+/// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In forms other than the whole object kubectl's
+/// last-applied annotation is stepped over.
 ///
 /// # Errors
 /// No collector reads that kind, so there is no table for it; or the bytes are not its message.
