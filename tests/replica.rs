@@ -1,5 +1,7 @@
 //! A whole replica: what it does when the world around it is not as it should be.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
