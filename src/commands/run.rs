@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZero;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
@@ -15,6 +16,9 @@ use crate::telemetry::log_to_stderr;
 const NOT_STARTED: u8 = 2;
 /// Something broke that was served before.
 const BROKEN: u8 = 1;
+
+/// How long what cannot be interrupted is waited for at the end.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// Why nothing was served.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +36,13 @@ enum RunError {
 /// Runs one replica until SIGTERM or SIGINT. The exit code is 0 then, 2 if it could not start, and 1 if a part of it broke.
 pub fn run(settings: Settings) -> ExitCode {
     log_to_stderr(settings.log);
-    match runtime().map_err(RunError::Threads).and_then(|runtime| runtime.block_on(serve(settings))) {
+    let served = runtime().map_err(RunError::Threads).and_then(|runtime| {
+        let served = runtime.block_on(serve(settings));
+        // A name that is being looked up cannot be interrupted, and need not be waited for.
+        runtime.shutdown_timeout(LAST_WAIT);
+        served
+    });
+    match served {
         Ok(code) => code,
         Err(error) => {
             eprintln!("kube-state-fleet: {error}");
@@ -68,6 +78,11 @@ async fn serve(settings: Settings) -> Result<ExitCode, RunError> {
         },
     };
     info!("stopping");
-    replica.stop().await;
+    tokio::select! {
+        () = replica.stop() => {}
+        // Who asks twice does not want to wait for answers to end.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     Ok(code)
 }

@@ -168,6 +168,18 @@ impl ResourceStore {
         }
     }
 
+    /// The list that began at `epoch` will not go on: nothing is removed for it, and no deletion remembered.
+    pub fn abandon(&self, epoch: Epoch) {
+        self.state().close(epoch);
+    }
+
+    /// The versions of what was applied under this partition mean nothing any more: whatever comes is newer.
+    pub fn rewind(&self, partition: u32) {
+        let mut state = self.state();
+        state.tombstones.clear();
+        state.entries.values_mut().filter(|entry| entry.partition == partition).for_each(|entry| entry.version = 0);
+    }
+
     /// The list that began at `epoch` is whole, as of `version` (0: unknown): what its scope kept from before, and nobody
     /// applied since, is gone.
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
@@ -406,6 +418,19 @@ mod tests {
         things.delete("a".into(), 3);
         things.finish(retried, everything(), 2);
         assert!(things.state().tombstones.is_empty());
+    }
+
+    #[test]
+    fn after_a_rewind_older_versions_replace_newer_ones() {
+        let (store, id) = store();
+        let things = store.resource(id);
+        put(things, "a", 9, "a");
+        put(things, "gone", 9, "gone");
+        things.rewind(ALL);
+        let list = things.begin(None);
+        put(things, "a", 2, "restored");
+        things.finish(list, everything(), 3);
+        assert_eq!(served(&store), ["restored"]);
     }
 
     #[test]

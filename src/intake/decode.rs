@@ -45,7 +45,7 @@ pub enum DecodeError {
     #[error("a custom resource has no protobuf message")]
     CustomProtobuf,
     /// The JSON text is malformed or of another shape.
-    #[error("malformed JSON: {0}")]
+    #[error("it is not what its kind says: {0}")]
     Json(#[from] serde_json::Error),
 }
 

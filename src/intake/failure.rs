@@ -9,11 +9,29 @@ use super::discard;
 use super::frames::FrameError;
 use super::protobuf::wire::{Fields, Value};
 
+/// How the API server's message begins that answers a resourceVersion which it has not reached; the status alone is that of
+/// any timeout. Source: `NewTooLargeResourceVersionError` in `k8s.io/apiserver/pkg/storage/errors.go`.
+const TOO_LARGE: &str = "Too large resource version";
+
+/// What went wrong, and what made it: kube's own message stops at the first.
+fn chain(error: &kube::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        source = error.source();
+    }
+    text
+}
+
 /// Why a list or a watch did not go on. All are retried; how is said at each.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// No connection, or no answer. Backed off.
-    #[error("the request failed: {0}")]
+    #[error("the request failed: {}", chain(.0))]
     Request(#[source] kube::Error),
     /// The request cannot be written: the endpoint or namespace has an impossible name. Backed off.
     #[error("the request cannot be written: {0}")]
@@ -29,6 +47,10 @@ pub enum Failure {
     /// 410: the resourceVersion or the page is too old. Listed again.
     #[error("too old: {0}")]
     Expired(String),
+    /// 504 for a resourceVersion that the server has not reached: it was restored from a backup, or is another one. What is
+    /// known says nothing about what it has now. Listed again from nothing.
+    #[error("the server is behind what it said before: {0}")]
+    Rewound(String),
     /// Any other status. Backed off, at least for as long as the server asks.
     #[error("the server answers {code}: {message}")]
     Status {
@@ -54,7 +76,7 @@ pub enum Failure {
     #[error(transparent)]
     Frames(#[from] FrameError),
     /// The connection broke. Backed off.
-    #[error("the answer broke off: {0}")]
+    #[error("the answer broke off: {}", chain(.0))]
     Broken(#[source] kube::Error),
     /// A watch ended well, but at once and without an event. Backed off.
     #[error("the watch ended at once")]
@@ -65,11 +87,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether a watch from the same resourceVersion may well end the same way: not what says that the server is busy, or
+    /// out of reach.
+    pub fn will_come_again(&self) -> bool {
+        match self {
+            Self::Frames(_) | Self::WrongForm(_) | Self::Silent(_) => true,
+            Self::Status { code, .. } => !matches!(code, 401 | 429 | 502..=504),
+            _ => false,
+        }
+    }
+
     /// What an HTTP status or the status of an `ERROR` event means.
     pub fn of_status(code: u16, message: String, retry_after: Option<Duration>) -> Self {
         match code {
             403..=405 => Self::Refused { code, message },
             410 => Self::Expired(message),
+            504 if message.contains(TOO_LARGE) => Self::Rewound(message),
             _ => Self::Status { code, message, retry_after },
         }
     }

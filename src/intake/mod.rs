@@ -38,6 +38,11 @@ pub trait Sink: Send {
     fn keep(&mut self, uid: &str) {
         let _ = uid;
     }
+    /// A list that was begun is not continued for now; another `init` will follow.
+    fn give_up(&mut self) {}
+    /// The server counts its resourceVersions from an earlier one again: those of what is known mean nothing any more, and
+    /// the list that follows replaces it all.
+    fn rewind(&mut self);
     /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
     fn delete(&mut self, uid: &str, hash: u64, version: u64);
     /// The list is whole: of this source's scope, what was not applied since `init` and is not newer than `version` is gone.

@@ -111,6 +111,16 @@ impl Objects {
         self.sink.init();
     }
 
+    /// A list that has begun, if one has, will not go on.
+    pub fn give_up(&mut self) {
+        self.sink.give_up();
+    }
+
+    /// What the server said before is void.
+    pub fn rewind(&mut self) {
+        self.sink.rewind();
+    }
+
     /// The list is whole, as of `version`.
     pub fn done(&mut self, version: &str) {
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);

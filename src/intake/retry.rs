@@ -60,6 +60,11 @@ impl Retry {
         jittered(if self.refusals <= EARLY_TRIES { REFUSED_EARLY } else { REFUSED_LATE })
     }
 
+    /// Whether the server has refused the resource for minutes.
+    pub const fn is_refused_for_long(&self) -> bool {
+        self.refusals > EARLY_TRIES
+    }
+
     /// Whether the last failure is worth a warning: the first, second, fourth, eighth in a row.
     pub const fn is_news(&self) -> bool {
         self.failures.is_power_of_two()

@@ -33,6 +33,13 @@ const BRIEF: Duration = Duration::from_secs(1);
 /// the buffers of TLS and HTTP below us, which still hold it, are freed, and wiped ([`super::wipe`]), only with their connection.
 const SCRUB: Duration = Duration::from_secs(5);
 
+/// After so many watches in a row that came to nothing at one resourceVersion, all is listed again: an event that cannot be
+/// sent or read would else be met again for ever, and a server that was restored from a backup may say nothing at all.
+const STUCK: u32 = 2;
+
+/// No right to it, which says nothing about whether the objects exist.
+const FORBIDDEN: u16 = 403;
+
 /// What a source is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -62,6 +69,7 @@ pub async fn run(
         position: None,
         pages_next: false,
         unpaged: false,
+        stuck: 0,
     };
     let life = async {
         tokio::select! {
@@ -109,6 +117,8 @@ struct Worker {
     pages_next: bool,
     /// The next list is asked for without pages, since its pages became too old before they were read.
     unpaged: bool,
+    /// Watches in a row that brought nothing but a failure which the same resourceVersion will bring again.
+    stuck: u32,
 }
 
 impl Worker {
@@ -158,6 +168,9 @@ impl Worker {
                 frames.feed(&chunk, |part| objects.list_part(&ranges, answer.encoding, part, &mut page))?;
             }
             frames.finish()?;
+            if page.version.is_empty() {
+                return Err(Failure::WrongForm("a list without a resourceVersion".to_owned()));
+            }
             if page.next.is_empty() || limit != 0 {
                 break;
             }
@@ -192,6 +205,9 @@ impl Worker {
         }
         let result = self.follow(&mut answer, &mut watching).await;
         let Watching { initial, seen, version } = watching;
+        if seen {
+            self.stuck = 0;
+        }
         if !initial {
             self.position = Some(version);
         }
@@ -263,6 +279,15 @@ impl Worker {
             _ if step == Step::Pages => count(&self.api.status.list_errors),
             _ => count(&self.api.status.watch_errors),
         }
+        if self.position.is_none() {
+            self.objects.give_up();
+        } else if step == Step::Watch && failure.will_come_again() {
+            self.stuck += 1;
+            if self.stuck >= STUCK {
+                tracing::warn!("{failure}, again and again; listing again from nothing");
+                self.start_over();
+            }
+        }
         match failure {
             Failure::NoStreaming { ref why, for_good } => {
                 tracing::info!("the server makes no streaming list, it is asked for pages: {why}");
@@ -276,12 +301,26 @@ impl Worker {
                 self.unpaged = step == Step::Pages;
                 Some(self.retry.failed(None))
             }
+            Failure::Rewound(_) => {
+                tracing::warn!("{failure}; listing again from nothing");
+                self.start_over();
+                Some(self.retry.failed(None))
+            }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
-                    tracing::warn!("{failure}; it is left out and asked for again every few minutes");
+                    let fate = if self.position.is_some() { "what is known of it stays" } else { "it is left out" };
+                    tracing::warn!("{failure}; {fate}, and it is asked for again every few minutes");
                 }
-                Some(self.retry.refused())
+                let delay = self.retry.refused();
+                // A server that starts may not know its resources yet; one that goes on not to has removed this one.
+                if code != FORBIDDEN && self.position.is_some() && self.retry.is_refused_for_long() {
+                    tracing::warn!("the server has not had it for minutes: what was known of it is dropped");
+                    self.position = None;
+                    self.objects.begin();
+                    self.objects.done("");
+                }
+                Some(delay)
             }
             Failure::Silent(_) if step != Step::Pages && self.position.is_some() => {
                 tracing::warn!("{failure}, the watch is opened again");
@@ -294,6 +333,13 @@ impl Worker {
             Failure::Status { retry_after, .. } => Some(self.retry_later(step, &failure, retry_after)),
             _ => Some(self.retry_later(step, &failure, None)),
         }
+    }
+
+    /// What the server said before is void: the next list replaces it, whatever its versions.
+    fn start_over(&mut self) {
+        self.stuck = 0;
+        self.position = None;
+        self.objects.rewind();
     }
 
     fn retry_later(&mut self, step: Step, failure: &Failure, retry_after: Option<Duration>) -> Duration {

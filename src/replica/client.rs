@@ -36,11 +36,12 @@ pub enum ClientError {
     NotInCluster(InClusterError),
 }
 
-/// What is wrong with a kubeconfig. kube's own message names a file that could not be read, and so does ours.
+/// What is wrong with a kubeconfig. kube's own message names a file that could not be read, and so does ours; where it
+/// shows the line that does not parse, ours does not: there may be a token in it.
 fn reason(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(source, _) => source.to_string(),
-        other => other.to_string(),
+        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
 

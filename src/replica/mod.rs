@@ -87,10 +87,12 @@ impl Replica {
             server: Box::new(config.cluster_url.clone()),
             source: Box::new(source),
         })?;
-        if config.accept_invalid_certs {
-            warn!(server = %config.cluster_url, "the API server's certificate is not checked, as the kubeconfig says");
+        let unchecked = config.accept_invalid_certs.then(|| config.cluster_url.clone());
+        let replica = Self::launch(settings, client, Some(config))?;
+        if let Some(server) = unchecked {
+            warn!(%server, "the API server's certificate is not checked, as the kubeconfig says");
         }
-        Self::launch(settings, client, Some(config))
+        Ok(replica)
     }
 
     fn launch(settings: Settings, client: kube::Client, private: Option<kube::Config>) -> Result<Self, StartError> {

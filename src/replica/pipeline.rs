@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::collectors::{Collector, Resource};
 use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Store, Uid};
 use crate::intake::{DecodeError, Item, SharedRanges, Sink};
+use crate::sharding::Ranges;
 
 /// Turns what one source says into changes of the store.
 pub(super) struct Pipeline<R: Resource> {
@@ -14,8 +15,8 @@ pub(super) struct Pipeline<R: Resource> {
     /// The source's number among those of its resource.
     pub partition: u32,
     pub ranges: SharedRanges,
-    /// The list that is under way.
-    pub list: Option<Epoch>,
+    /// The list that is under way, and the ranges that it began with.
+    pub list: Option<(Epoch, Arc<Ranges>)>,
 }
 
 impl<R: Resource> Pipeline<R> {
@@ -26,8 +27,9 @@ impl<R: Resource> Pipeline<R> {
 
 impl<R: Resource> Sink for Pipeline<R> {
     fn init(&mut self) {
-        let previous = self.list.take();
-        self.list = Some(self.objects().begin(previous));
+        let previous = self.list.take().map(|(epoch, _)| epoch);
+        let epoch = self.objects().begin(previous);
+        self.list = Some((epoch, self.ranges.load_full()));
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
@@ -48,13 +50,22 @@ impl<R: Resource> Sink for Pipeline<R> {
         self.objects().touch(&Uid::from(uid));
     }
 
+    fn give_up(&mut self) {
+        if let Some((epoch, _)) = self.list.take() {
+            self.objects().abandon(epoch);
+        }
+    }
+
+    fn rewind(&mut self) {
+        self.objects().rewind(self.partition);
+    }
+
     fn delete(&mut self, uid: &str, _hash: u64, version: u64) {
         self.objects().delete(Uid::from(uid), version);
     }
 
     fn init_done(&mut self, version: u64) {
-        if let Some(epoch) = self.list.take() {
-            let ranges = self.ranges.load();
+        if let Some((epoch, ranges)) = self.list.take() {
             self.objects().finish(epoch, Scope { partition: self.partition, ranges: &ranges }, version);
         }
     }
@@ -69,7 +80,6 @@ mod tests {
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection};
     use crate::intake::Encoding;
-    use crate::sharding::Ranges;
 
     struct Things;
 

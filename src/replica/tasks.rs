@@ -7,7 +7,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// How long tasks may take to end when they are told to: a little longer than the servers give to answers.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(23);
 
 /// A part of a replica that ended by itself.
 #[derive(Debug, thiserror::Error)]

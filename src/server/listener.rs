@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::Routes;
 use super::connection::converse;
@@ -17,7 +17,7 @@ use crate::settings::Listen;
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
 const CONNECTIONS: usize = 512;
 /// How long answers that have begun may take after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(20);
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the system completes before they are accepted.
@@ -77,7 +77,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToke
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, all).await.is_err() {
-        debug!("connections were cut while answers were being sent");
+        warn!(seconds = DRAIN.as_secs(), "connections were cut while answers were being sent");
     }
 }
 

@@ -47,6 +47,10 @@ impl Sink for Recorder {
         let _ = self.0.send(format!("keep {uid}"));
     }
 
+    fn rewind(&mut self) {
+        let _ = self.0.send("rewind".to_owned());
+    }
+
     fn delete(&mut self, uid: &str, hash: u64, version: u64) {
         assert_eq!(hash, Hasher::default().hash(uid));
         let _ = self.0.send(format!("delete {uid} {version}"));

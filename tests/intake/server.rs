@@ -119,7 +119,12 @@ impl Call {
 
     /// A whole answer of an error.
     pub fn refuse(self, status: u16) {
-        let message = format!(r#"{{"kind":"Status","code":{status},"message":"no because {status}"}}"#);
+        self.fail(status, &format!("no because {status}"));
+    }
+
+    /// Answers with a failure in these words.
+    pub fn fail(self, status: u16, words: &str) {
+        let message = format!(r#"{{"kind":"Status","code":{status},"message":"{words}"}}"#);
         self.answer(status, "application/json", &[]).send(message);
     }
 

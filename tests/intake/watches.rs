@@ -75,6 +75,17 @@ async fn what_is_too_old_is_listed_again_while_the_old_state_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_was_restored_from_a_backup_is_listed_from_nothing() {
+    let (mut run, stream) = loaded().await;
+    drop(stream);
+    run.server.watch("9").await.fail(504, "Too large resource version: 9, current: 3");
+    let stream = run.server.streaming_list().await.protobuf();
+    run.tells(&["rewind", "init"]).await;
+    stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
+    run.tells(&["apply b 2", "done 3"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_are_too_old_at_once_are_not_made_in_a_loop() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
@@ -93,6 +104,35 @@ async fn another_error_event_leads_to_a_resumed_watch() {
     stream.send(error(244));
     run.server.watch("9").await;
     assert_eq!(value(&run.status.watch_errors), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_sent_again_and_again_leads_to_a_list() {
+    let (mut run, stream) = loaded().await;
+    stream.send(error(244));
+    run.server.watch("9").await.protobuf().send(error(244));
+    let stream = run.server.streaming_list().await.protobuf();
+    run.tells(&["rewind", "init"]).await;
+    stream.send([pod("ADDED", "b", 20), bookmark(30, true)].concat());
+    run.tells(&["apply b 20", "done 30"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_the_server_has_no_longer_is_dropped_after_minutes_and_one_that_it_forbids_is_kept() {
+    for (status, dropped) in [(404, true), (403, false)] {
+        let (mut run, stream) = loaded().await;
+        drop(stream);
+        for _ in 0..5 {
+            run.server.watch("9").await.refuse(status);
+        }
+        if dropped {
+            run.tells(&["init", "done 0"]).await;
+            run.server.streaming_list().await;
+        } else {
+            run.server.watch("9").await;
+            run.tells_nothing().await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
