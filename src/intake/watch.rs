@@ -281,7 +281,7 @@ impl Worker {
         }
         if self.position.is_none() {
             self.objects.give_up();
-        } else if step == Step::Watch && failure.will_come_again() {
+        } else if step != Step::Pages && failure.will_come_again() {
             self.stuck += 1;
             if self.stuck >= STUCK {
                 tracing::warn!("{failure}, again and again; listing again from nothing");
