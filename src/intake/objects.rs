@@ -12,15 +12,13 @@ use super::event::{Event, EventKind};
 use super::failure::Failure;
 use super::frames::ListPart;
 use super::json::{self, Elements};
+use super::protobuf::LAST_APPLIED;
 use super::{Encoding, Item, Sink, Source, Status};
 use crate::collectors::Form;
 use crate::sharding::{Hasher, Ranges};
 
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
-
-/// The annotation that holds what `kubectl apply` was given: for a Secret, all of its data.
-const LAST_APPLIED: &[u8] = b"kubectl.kubernetes.io/last-applied-configuration";
 
 /// How far an event brought the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +99,7 @@ impl Objects {
     }
 
     fn see_taint(&mut self, bytes: &[u8]) {
-        self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED).is_some();
+        self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED.as_bytes()).is_some();
     }
 
     /// A list starts.

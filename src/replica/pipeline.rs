@@ -33,17 +33,9 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
-        match item.decode::<R::Object>() {
-            Ok(object) => {
-                let block = self.collector.collect(&object);
-                self.objects().apply(self.partition, item.uid.into(), item.hash, item.version, block);
-                Ok(())
-            }
-            Err(error) => {
-                self.keep(item.uid);
-                Err(error)
-            }
-        }
+        let block = self.collector.collect(&item.decode::<R::Object>()?);
+        self.objects().apply(self.partition, item.uid.into(), item.hash, item.version, block);
+        Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
@@ -157,6 +149,8 @@ mod tests {
         pipeline.init_done(1);
         pipeline.init();
         apply(&mut pipeline, "1", 2, "{\"metadata\":7}").expect_err("it does not decode");
+        // As a source does.
+        pipeline.keep("1");
         pipeline.init_done(3);
         assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1"]);
     }
