@@ -9,6 +9,7 @@
 pub mod collectors;
 pub mod commands;
 pub mod exposition;
+pub mod fleet;
 pub mod intake;
 pub mod replica;
 pub mod server;

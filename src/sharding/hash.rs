@@ -3,7 +3,8 @@
 use twox_hash::XxHash64;
 
 /// How a UID becomes a point of the space that the shards divide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Hasher {
     /// xxHash64 with seed 0: even and fast. The default.
     #[default]

@@ -5,7 +5,9 @@
 mod hash;
 mod ordinal;
 mod ranges;
+mod slice;
 
 pub use hash::Hasher;
 pub use ordinal::ordinal;
 pub use ranges::{Assignment, AssignmentError, Ranges};
+pub use slice::{Hashes, Slice};

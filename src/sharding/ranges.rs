@@ -114,6 +114,9 @@ pub enum AssignmentError {
     /// A member that is untaken without being absent.
     #[error("shard {0} is untaken but not absent")]
     UntakenPresent(u32),
+    /// A member that is absent more than once.
+    #[error("shard {0} is absent twice")]
+    AbsentTwice(u32),
 }
 
 /// Who owns which ranges: a pure function of the number of shards and of who is absent, the same on every replica.
@@ -126,40 +129,42 @@ impl Assignment {
     /// # Errors
     /// `total` is 0.
     pub fn new(total: u32) -> Result<Self, AssignmentError> {
-        Self::with_absent(total, &BTreeSet::new(), &BTreeSet::new())
+        Self::with_absent(total, &[], &BTreeSet::new())
     }
 
     /// The ranges of `total` shards while `absent` members are served for by others, but for the `untaken` among them,
     /// whose ranges nobody owns. With nobody present, nobody owns anything.
     ///
-    /// What an absent member owned, laid end to end, is cut in equal parts between the next two present ordinals, wrapping
-    /// around: not among all, since each member that gains must list the whole cluster. Who already serves for another
-    /// absent member is passed over while someone is free.
+    /// Members became absent one after the other, in the order given. What one owned when it did (what it had taken over
+    /// before included), laid end to end, is cut in equal parts between the next two present ordinals, wrapping around: not
+    /// among all, since each member that gains must list the whole cluster. Who already serves for another absent member is
+    /// passed over while someone is free. The order matters: one more at its end takes nothing from who is present.
     ///
     /// # Errors
-    /// `total` is 0, a member is not below it, or one is untaken without being absent.
-    pub fn with_absent(total: u32, absent: &BTreeSet<u32>, untaken: &BTreeSet<u32>) -> Result<Self, AssignmentError> {
+    /// `total` is 0, a member is not below it or absent twice, or one is untaken without being absent.
+    pub fn with_absent(total: u32, absent: &[u32], untaken: &BTreeSet<u32>) -> Result<Self, AssignmentError> {
         if total == 0 {
             return Err(AssignmentError::NoShards);
         }
         if let Some(&member) = absent.iter().chain(untaken).find(|m| **m >= total) {
             return Err(AssignmentError::OutOfRange(member, total));
         }
-        if let Some(&member) = untaken.difference(absent).next() {
+        if let Some(&member) = untaken.iter().find(|m| !absent.contains(m)) {
             return Err(AssignmentError::UntakenPresent(member));
         }
         let mut owned = full(total);
+        let mut gone = BTreeSet::new();
         let mut busy = BTreeSet::new();
-        for &gone in absent {
-            let mut left = std::mem::take(&mut owned[gone as usize]);
-            if untaken.contains(&gone) {
+        for &leaver in absent {
+            if !gone.insert(leaver) {
+                return Err(AssignmentError::AbsentTwice(leaver));
+            }
+            let mut left = std::mem::take(&mut owned[leaver as usize]);
+            if untaken.contains(&leaver) {
                 continue;
             }
-            let takers = takers(total, gone, absent, &busy);
-            let parts = takers.len() as u128;
-            for (i, &taker) in takers.iter().enumerate().rev() {
-                let share = if i == 0 { left.size() } else { left.size() / (i as u128 + 1) };
-                debug_assert!(parts > 0);
+            for (i, &taker) in takers(total, leaver, &gone, &busy).iter().enumerate().rev() {
+                let share = left.size() / (i as u128 + 1);
                 let part = left.split_tail(share);
                 owned[taker as usize] = owned[taker as usize].union(&part);
                 busy.insert(taker);
@@ -198,9 +203,9 @@ fn full(total: u32) -> Vec<Ranges> {
     owned
 }
 
-/// The two who take over from `gone`: the next present ones, those without such a duty first.
-fn takers(total: u32, gone: u32, absent: &BTreeSet<u32>, busy: &BTreeSet<u32>) -> Vec<u32> {
-    let present = || (1..total).map(|step| (gone + step) % total).filter(|m| !absent.contains(m));
+/// The two who take over from `leaver`: the next present ones, those without such a duty first.
+fn takers(total: u32, leaver: u32, gone: &BTreeSet<u32>, busy: &BTreeSet<u32>) -> Vec<u32> {
+    let present = || (1..total).map(|step| (leaver + step) % total).filter(|m| !gone.contains(m));
     let free = present().filter(|m| !busy.contains(m));
     let burdened = present().filter(|m| busy.contains(m));
     free.chain(burdened).take(2).collect()
@@ -212,16 +217,18 @@ mod tests {
     use proptest::prelude::*;
 
     /// A total, and absent and untaken members of it.
-    fn fleet() -> impl Strategy<Value = (u32, BTreeSet<u32>, BTreeSet<u32>)> {
+    fn fleet() -> impl Strategy<Value = (u32, Vec<u32>, BTreeSet<u32>)> {
         (1_u32..40).prop_flat_map(|total| {
-            proptest::collection::btree_map(0..total, any::<bool>(), 0..=total as usize / 2).prop_map(move |members| {
-                let untaken = members.iter().filter(|(_, untaken)| **untaken).map(|(m, _)| *m).collect();
-                (total, members.into_keys().collect(), untaken)
+            let members = proptest::collection::btree_map(0..total, any::<bool>(), 0..=total as usize / 2);
+            members.prop_flat_map(move |members| {
+                let untaken: BTreeSet<u32> = members.iter().filter(|(_, untaken)| **untaken).map(|(m, _)| *m).collect();
+                let absent: Vec<u32> = members.into_keys().collect();
+                (Just(total), Just(absent).prop_shuffle(), Just(untaken))
             })
         })
     }
 
-    fn assign((total, absent, untaken): &(u32, BTreeSet<u32>, BTreeSet<u32>)) -> Assignment {
+    fn assign((total, absent, untaken): &(u32, Vec<u32>, BTreeSet<u32>)) -> Assignment {
         Assignment::with_absent(*total, absent, untaken).expect("the strategy makes valid fleets")
     }
 
@@ -256,16 +263,38 @@ mod tests {
         fn absence_leaves_no_gap_and_no_overlap_but_what_is_untaken(fleet in fleet(), hash: u64) {
             let assignment = assign(&fleet);
             let (total, absent, untaken) = &fleet;
-            let everyone = full(*total);
-            let lost: u128 = untaken.iter().map(|m| everyone[*m as usize].size()).sum();
-            prop_assert_eq!(points(&assignment), if absent.len() == *total as usize { 0 } else { END - lost });
+            let mut lost = Ranges::none();
+            for (at, member) in absent.iter().enumerate().filter(|(_, member)| untaken.contains(member)) {
+                let before: BTreeSet<_> = untaken.intersection(&absent[..at].iter().copied().collect()).copied().collect();
+                let before = Assignment::with_absent(*total, &absent[..at], &before).expect("valid");
+                lost = lost.union(&before.ranges(*member));
+            }
+            if absent.len() == *total as usize {
+                lost = Ranges::all();
+            }
+            prop_assert_eq!(points(&assignment), END - lost.size());
             for hash in bounds(&assignment).into_iter().chain([hash]) {
                 let owners = assignment.0.iter().filter(|r| r.contains(hash)).count();
-                let wanted = usize::from(absent.len() < *total as usize && !untaken.iter().any(|m| everyone[*m as usize].contains(hash)));
-                prop_assert_eq!(owners, wanted);
+                prop_assert_eq!(owners, usize::from(!lost.contains(hash)));
             }
             for member in absent {
                 prop_assert!(assignment.ranges(*member).is_empty());
+            }
+        }
+
+        #[test]
+        fn one_more_that_is_absent_takes_nothing_from_who_is_present(fleet in fleet(), one_more: u32, untaken: bool) {
+            let before = assign(&fleet);
+            let (total, mut absent, mut nobody) = fleet;
+            let one_more = one_more % total;
+            prop_assume!(!absent.contains(&one_more));
+            absent.push(one_more);
+            if untaken {
+                nobody.insert(one_more);
+            }
+            let after = assign(&(total, absent, nobody));
+            for member in (0..total).filter(|m| *m != one_more) {
+                prop_assert!(before.ranges(member).minus(&after.ranges(member)).is_empty());
             }
         }
 
@@ -282,7 +311,7 @@ mod tests {
         #[test]
         fn at_most_two_gain_for_one_that_is_absent(total in 1_u32..40, gone in 0_u32..40) {
             let gone = gone % total;
-            let assignment = Assignment::with_absent(total, &[gone].into(), &BTreeSet::new()).expect("valid");
+            let assignment = Assignment::with_absent(total, &[gone], &BTreeSet::new()).expect("valid");
             let gainers: Vec<_> = (0..total).filter(|m| assignment.ranges(*m) != full(total)[*m as usize] && *m != gone).collect();
             prop_assert_eq!(gainers.len(), (total as usize - 1).min(2));
         }
@@ -328,9 +357,10 @@ mod tests {
 
     #[test]
     fn impossible_fleets_are_refused() {
-        let set = |members: &[u32]| members.iter().copied().collect::<BTreeSet<_>>();
+        let none = BTreeSet::new();
         assert_eq!(Assignment::new(0), Err(AssignmentError::NoShards));
-        assert_eq!(Assignment::with_absent(3, &set(&[3]), &set(&[])), Err(AssignmentError::OutOfRange(3, 3)));
-        assert_eq!(Assignment::with_absent(3, &set(&[1]), &set(&[2])), Err(AssignmentError::UntakenPresent(2)));
+        assert_eq!(Assignment::with_absent(3, &[3], &none), Err(AssignmentError::OutOfRange(3, 3)));
+        assert_eq!(Assignment::with_absent(3, &[1, 1], &none), Err(AssignmentError::AbsentTwice(1)));
+        assert_eq!(Assignment::with_absent(3, &[1], &[2].into()), Err(AssignmentError::UntakenPresent(2)));
     }
 }

@@ -1,0 +1,128 @@
+//! Which objects a replica is about: ranges of one hash space, and for the time of a change of hash, of two.
+
+use super::{Hasher, Ranges};
+
+/// The points of one UID in all hash spaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hashes {
+    /// By [`Hasher::XxHash64`].
+    pub xxhash64: u64,
+    /// By [`Hasher::Fnv1a64`].
+    pub fnv1a64: u64,
+}
+
+impl Hashes {
+    /// Those of `uid`.
+    pub fn of(uid: &str) -> Self {
+        Self { xxhash64: Hasher::XxHash64.hash(uid), fnv1a64: Hasher::Fnv1a64.hash(uid) }
+    }
+}
+
+/// A set of objects: those whose UID lies in the ranges of either hash space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    xxhash64: Ranges,
+    fnv1a64: Ranges,
+}
+
+impl Slice {
+    /// Every object.
+    pub fn all() -> Self {
+        Self::of(Hasher::XxHash64, Ranges::all())
+    }
+
+    /// No object.
+    pub const fn none() -> Self {
+        Self { xxhash64: Ranges::none(), fnv1a64: Ranges::none() }
+    }
+
+    /// The objects whose hash by `hasher` lies in `ranges`.
+    pub fn of(hasher: Hasher, ranges: Ranges) -> Self {
+        match hasher {
+            Hasher::XxHash64 => Self { xxhash64: ranges, fnv1a64: Ranges::none() },
+            Hasher::Fnv1a64 => Self { xxhash64: Ranges::none(), fnv1a64: ranges },
+        }
+    }
+
+    /// What it has of one hash space.
+    pub const fn ranges(&self, hasher: Hasher) -> &Ranges {
+        match hasher {
+            Hasher::XxHash64 => &self.xxhash64,
+            Hasher::Fnv1a64 => &self.fnv1a64,
+        }
+    }
+
+    /// Whether an object is in it.
+    pub fn contains(&self, hashes: Hashes) -> bool {
+        self.xxhash64.contains(hashes.xxhash64) || self.fnv1a64.contains(hashes.fnv1a64)
+    }
+
+    /// Whether the object with this UID is in it; hashes no more than it has to.
+    pub fn contains_uid(&self, uid: &str) -> bool {
+        let within = |ranges: &Ranges, hasher: Hasher| {
+            !ranges.is_empty() && (ranges.is_all() || ranges.contains(hasher.hash(uid)))
+        };
+        within(&self.xxhash64, Hasher::XxHash64) || within(&self.fnv1a64, Hasher::Fnv1a64)
+    }
+
+    /// Whether it has no object.
+    pub fn is_empty(&self) -> bool {
+        self.xxhash64.is_empty() && self.fnv1a64.is_empty()
+    }
+
+    /// Whether it has every object.
+    pub fn is_all(&self) -> bool {
+        self.xxhash64.is_all() || self.fnv1a64.is_all()
+    }
+
+    /// Whether it has all that `other` has. Two hash spaces cannot be compared, so ranges of the one never stand for ranges
+    /// of the other, but for the whole.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.minus(self).is_empty()
+    }
+
+    /// What is in either.
+    pub fn union(&self, other: &Self) -> Self {
+        Self { xxhash64: self.xxhash64.union(&other.xxhash64), fnv1a64: self.fnv1a64.union(&other.fnv1a64) }
+    }
+
+    /// What is left without what `other` has in the same hash space; more than what only one of them has, never less.
+    pub fn minus(&self, other: &Self) -> Self {
+        if other.is_all() {
+            return Self::none();
+        }
+        Self { xxhash64: self.xxhash64.minus(&other.xxhash64), fnv1a64: self.fnv1a64.minus(&other.fnv1a64) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slices() -> impl Strategy<Value = Slice> {
+        let parts = || proptest::collection::vec((0..=1_u128 << 64, 0..=1_u128 << 64), 0..4);
+        (parts(), parts()).prop_map(|(x, f)| Slice { xxhash64: Ranges::from_parts(x), fnv1a64: Ranges::from_parts(f) })
+    }
+
+    proptest! {
+        #[test]
+        fn slices_behave_as_sets(a in slices(), b in slices(), uid in "[a-f0-9-]{1,36}") {
+            let hashes = Hashes::of(&uid);
+            prop_assert_eq!(a.contains(hashes), a.contains_uid(&uid));
+            prop_assert_eq!(a.union(&b).contains(hashes), a.contains(hashes) || b.contains(hashes));
+            prop_assert!(!(a.contains(hashes) && !b.contains(hashes)) || a.minus(&b).contains(hashes));
+            prop_assert!(a.union(&b).covers(&a));
+            prop_assert!(!a.covers(&b) || !b.contains(hashes) || a.contains(hashes));
+        }
+    }
+
+    #[test]
+    fn everything_is_everything_by_any_hash() {
+        let by_fnv = Slice::of(Hasher::Fnv1a64, Ranges::all());
+        assert!(Slice::all().covers(&by_fnv) && by_fnv.covers(&Slice::all()));
+        let some = Slice::of(Hasher::Fnv1a64, Ranges::from_parts([(0, 7)]));
+        assert!(!Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 7)])).covers(&some));
+        assert!(Slice::none().is_empty() && !Slice::none().is_all());
+    }
+}
