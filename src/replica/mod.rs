@@ -22,7 +22,7 @@ use crate::server::{self, Metrics};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings};
-use crate::sharding::{Assignment, AssignmentError, Hasher};
+use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Telemetry, Watched};
 use pipeline::Pipeline;
 use tasks::Tasks;
@@ -101,6 +101,7 @@ impl Replica {
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
         let wanted = Wanted::of(&settings);
+        let gate = Arc::new(server::Fixed::new(Slice::of(Hasher::default(), owned.clone())));
         let ranges: SharedRanges = Arc::new(ArcSwap::from_pointee(owned));
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
@@ -137,7 +138,7 @@ impl Replica {
         }));
 
         let routes =
-            server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
+            server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
         let routes = server::telemetry_routes(self_metrics);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
