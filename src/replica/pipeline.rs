@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Store, Uid};
+use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, Uid};
 use crate::intake::{DecodeError, Item, SharedRanges, Sink};
-use crate::sharding::Ranges;
+use crate::sharding::{Hasher, Hashes, Slice};
 
 /// Turns what one source says into changes of the store.
 pub(super) struct Pipeline<R: Resource> {
@@ -15,8 +15,8 @@ pub(super) struct Pipeline<R: Resource> {
     /// The source's number among those of its resource.
     pub partition: u32,
     pub ranges: SharedRanges,
-    /// The list that is under way, and the ranges that it began with.
-    pub list: Option<(Epoch, Arc<Ranges>)>,
+    /// The list that is under way, and what it began with.
+    pub list: Option<(Epoch, Slice)>,
 }
 
 impl<R: Resource> Pipeline<R> {
@@ -29,12 +29,13 @@ impl<R: Resource> Sink for Pipeline<R> {
     fn init(&mut self) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
         let epoch = self.objects().begin(previous);
-        self.list = Some((epoch, self.ranges.load_full()));
+        self.list = Some((epoch, Slice::of(Hasher::default(), self.ranges.load().as_ref().clone())));
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let block = self.collector.collect(&item.decode::<R::Object>()?);
-        self.objects().apply(self.partition, item.uid.into(), item.hash, item.version, block);
+        let stamp = Stamp { version: item.version, listed: self.list.is_some() };
+        self.objects().apply(self.partition, item.uid.into(), Hashes::of(item.uid), stamp, block);
         Ok(())
     }
 
@@ -57,8 +58,8 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn init_done(&mut self, version: u64) {
-        if let Some((epoch, ranges)) = self.list.take() {
-            self.objects().finish(epoch, Scope { partition: self.partition, ranges: &ranges }, version);
+        if let Some((epoch, slice)) = self.list.take() {
+            self.objects().finish(epoch, Scope { partition: self.partition, slice: &slice }, version);
         }
     }
 }
@@ -72,6 +73,7 @@ mod tests {
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection};
     use crate::intake::Encoding;
+    use crate::sharding::Ranges;
 
     struct Things;
 
@@ -119,7 +121,7 @@ mod tests {
     }
 
     fn served(pipeline: &Pipeline<Things>) -> Vec<String> {
-        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text).flatten().collect();
+        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).expect("UTF-8");
         let mut series: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
         series.sort();
