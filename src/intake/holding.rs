@@ -91,9 +91,9 @@ impl Holding {
     pub fn want(&self, wanted: Slice) {
         self.update(|state| {
             let kept = self.kept.load();
-            self.kept.store(Arc::new(common(&kept, &wanted)));
-            state.whole = common(&state.whole, &wanted);
-            state.listing = common(&state.listing, &wanted);
+            self.kept.store(Arc::new(kept.intersection(&wanted)));
+            state.whole = state.whole.intersection(&wanted);
+            state.listing = state.listing.intersection(&wanted);
             if state.gain.as_ref().is_some_and(|gain| !wanted.covers(&gain.slice)) {
                 state.gain = None;
             }
@@ -304,9 +304,4 @@ impl State {
         self.lost = None;
         self.refused = false;
     }
-}
-
-/// What is in both, as far as one hash space can tell; never more.
-fn common(a: &Slice, b: &Slice) -> Slice {
-    if a.is_all() { b.clone() } else { a.minus(&a.minus(b)) }
 }

@@ -13,10 +13,9 @@ use super::failure::Failure;
 use super::frames::ListPart;
 use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
-use super::seen::Tally;
 use super::{Encoding, Item, Sink, Source, Status};
 use crate::collectors::Form;
-use crate::sharding::{Hasher, Hashes, Slice};
+use crate::sharding::{Digest, Hasher, Hashes, Slice};
 
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
@@ -54,8 +53,8 @@ pub struct Objects {
     /// Whether all UIDs are counted.
     audited: bool,
     /// What the list has had so far, of all shards.
-    tally: Tally,
-    /// Something of the list may be missing in the tally.
+    digest: Digest,
+    /// Something of the list may be missing in the digest.
     unsure: bool,
     /// What the server was asked to send alone, as long as nothing else came.
     asked: Option<Slice>,
@@ -101,7 +100,7 @@ impl Objects {
             kind: source.endpoint.kind.clone(),
             aside: None,
             audited: source.audited,
-            tally: Tally::default(),
+            digest: Digest::default(),
             unsure: false,
             asked: None,
             limit: source.object_limit,
@@ -144,7 +143,7 @@ impl Objects {
     pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
-        self.tally = Tally::default();
+        self.digest = Digest::default();
         self.unsure = false;
         self.sink.init(slice);
     }
@@ -183,7 +182,7 @@ impl Objects {
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);
         if self.audited {
             let mut seen = self.status.seen();
-            seen.listed(self.tally, version);
+            seen.listed(self.digest, version);
             if self.unsure {
                 seen.missed();
             }
@@ -407,11 +406,13 @@ impl Objects {
         if uid.is_empty() {
             return self.miss(listed);
         }
-        let (hash, added) = (Hasher::XxHash64.hash(uid), kind == EventKind::Added);
+        // The digest is of this hash alone.
+        let hashes = Hashes { xxhash64: Hasher::XxHash64.hash(uid), ..Hashes::default() };
+        let added = kind == EventKind::Added;
         match (listed, added) {
-            (true, true) => self.tally.add(hash),
-            (true, false) => self.tally.remove(hash),
-            (false, _) => self.status.seen().changed(number(&arrival.peek.version), hash, added),
+            (true, true) => self.digest.add(hashes),
+            (true, false) => self.digest.remove(hashes),
+            (false, _) => self.status.seen().changed(number(&arrival.peek.version), hashes, added),
         }
     }
 

@@ -5,31 +5,10 @@
 
 use std::collections::VecDeque;
 
-/// How many changes are remembered: minutes of a busy cluster's pods, in 200 KB; quiet resources never need the space.
+use crate::sharding::{Digest, Hashes};
+
+/// How many changes are remembered: minutes of a busy cluster's pods, in 256 KB; quiet resources never need the space.
 const REMEMBERED: usize = 8192;
-
-/// The number of a set of UIDs, and the wrapping sum of their xxHash64.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How many.
-    pub count: u64,
-    /// Their hashes, summed.
-    pub sum: u64,
-}
-
-impl Tally {
-    /// One more.
-    pub(super) const fn add(&mut self, hash: u64) {
-        self.count = self.count.wrapping_add(1);
-        self.sum = self.sum.wrapping_add(hash);
-    }
-
-    /// One less.
-    pub(super) const fn remove(&mut self, hash: u64) {
-        self.count = self.count.wrapping_sub(1);
-        self.sum = self.sum.wrapping_sub(hash);
-    }
-}
 
 /// Why it is not known what was there as of a resourceVersion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,14 +34,14 @@ pub enum Unseen {
 #[derive(Clone, Copy, Debug)]
 struct Change {
     version: u64,
-    hash: u64,
+    uid: Hashes,
     added: bool,
 }
 
 /// All objects of a source, of whichever shard.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    now: Tally,
+    now: Digest,
     /// The newest changes, the newest last.
     changes: VecDeque<Change>,
     /// From which resourceVersion on it can be told.
@@ -75,30 +54,30 @@ pub(super) struct Seen {
 
 impl Seen {
     /// A list was whole as of `version`.
-    pub fn listed(&mut self, tally: Tally, version: u64) {
-        self.now = tally;
+    pub fn listed(&mut self, digest: Digest, version: u64) {
+        self.now = digest;
         self.changes.clear();
         self.floor = version;
         self.sure = version != 0;
     }
 
     /// An event came: an object is new, or gone.
-    pub fn changed(&mut self, version: u64, hash: u64, added: bool) {
+    pub fn changed(&mut self, version: u64, uid: Hashes, added: bool) {
         if version == 0 {
             self.sure = false;
             return;
         }
         if added {
-            self.now.add(hash);
+            self.now.add(uid);
         } else {
-            self.now.remove(hash);
+            self.now.remove(uid);
         }
         if self.changes.len() == REMEMBERED
             && let Some(forgotten) = self.changes.pop_front()
         {
             self.floor = forgotten.version;
         }
-        self.changes.push_back(Change { version, hash, added });
+        self.changes.push_back(Change { version, uid, added });
     }
 
     /// Something was missed: nothing is sure before the next list.
@@ -119,7 +98,7 @@ impl Seen {
     }
 
     /// What was there as of `version`, having got to `position`.
-    pub fn at(&self, version: u64, position: u64) -> Result<Tally, Unseen> {
+    pub fn at(&self, version: u64, position: u64) -> Result<Digest, Unseen> {
         if !self.sure || self.doubted {
             return Err(Unseen::Unsure);
         }
@@ -129,14 +108,14 @@ impl Seen {
         if version > position {
             return Err(Unseen::NotReached { position });
         }
-        let mut tally = self.now;
+        let mut digest = self.now;
         for change in self.changes.iter().rev().take_while(|change| change.version > version) {
             if change.added {
-                tally.remove(change.hash);
+                digest.remove(change.uid);
             } else {
-                tally.add(change.hash);
+                digest.add(change.uid);
             }
         }
-        Ok(tally)
+        Ok(digest)
     }
 }

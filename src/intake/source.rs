@@ -92,8 +92,8 @@ impl Status {
     /// It is too long ago, or was not reached yet; or not all objects were seen.
     pub fn seen_at(&self, version: u64) -> Result<(u64, u64), Unseen> {
         let seen = self.seen();
-        let tally = seen.at(version, self.position.load(Ordering::Acquire))?;
-        Ok((tally.count, tally.sum))
+        let digest = seen.at(version, self.position.load(Ordering::Acquire))?;
+        Ok((digest.count, digest.sum))
     }
 
     /// For the source itself.

@@ -100,6 +100,7 @@ impl Replica {
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
         let wanted = Wanted::of(&settings);
+        let gate = Arc::new(server::Fixed::new(owned.clone()));
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
         let mut watched = Vec::new();
@@ -135,7 +136,7 @@ impl Replica {
         }));
 
         let routes =
-            server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
+            server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
         let routes = server::telemetry_routes(self_metrics);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));

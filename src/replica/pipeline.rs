@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Store, Uid};
+use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, Uid};
 use crate::intake::{DecodeError, Item, Sink};
-use crate::sharding::{Hasher, Slice};
+use crate::sharding::Slice;
 
 /// Turns what one source says into changes of the store.
 pub(super) struct Pipeline<R: Resource> {
@@ -33,7 +33,8 @@ impl<R: Resource> Sink for Pipeline<R> {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let block = self.collector.collect(&item.decode::<R::Object>()?);
-        self.objects().apply(self.partition, item.uid.into(), item.hashes.xxhash64, item.version, block);
+        let stamp = Stamp { version: item.version, listed: item.listed };
+        self.objects().apply(self.partition, item.uid.into(), item.hashes, stamp, block);
         Ok(())
     }
 
@@ -57,8 +58,7 @@ impl<R: Resource> Sink for Pipeline<R> {
 
     fn init_done(&mut self, version: u64) {
         if let Some((epoch, slice)) = self.list.take() {
-            let ranges = slice.ranges(Hasher::XxHash64);
-            self.objects().finish(epoch, Scope { partition: self.partition, ranges }, version);
+            self.objects().finish(epoch, Scope { partition: self.partition, slice: &slice }, version);
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     fn served(pipeline: &Pipeline<Things>) -> Vec<String> {
-        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text).flatten().collect();
+        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).expect("UTF-8");
         let mut series: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
         series.sort();
