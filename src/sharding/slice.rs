@@ -88,7 +88,7 @@ impl Slice {
 
     /// What is in both, as far as that can be said of one hash space; see [`Slice::minus`].
     pub fn intersection(&self, other: &Self) -> Self {
-        self.minus(&self.minus(other))
+        if self.is_all() { other.clone() } else { self.minus(&self.minus(other)) }
     }
 
     /// What is left without what `other` has in the same hash space; more than what only one of them has, never less.
