@@ -32,6 +32,11 @@ impl Answer {
 
 /// Gets `url`, over a connection of its own.
 pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    get_within(LIMIT, url, headers).await
+}
+
+/// Gets `url` within `limit`, over a connection of its own.
+pub async fn get_within(limit: Duration, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
     let mut request = Request::get(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -43,9 +48,9 @@ pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let body = body.collect().await?.to_bytes();
         anyhow::Ok(Answer { status: head.status, headers: head.headers, body })
     };
-    match tokio::time::timeout(LIMIT, exchange).await {
+    match tokio::time::timeout(limit, exchange).await {
         Ok(answer) => answer.with_context(|| format!("GET {url}")),
-        Err(_) => bail!("GET {url}: no answer after {} s", LIMIT.as_secs()),
+        Err(_) => bail!("GET {url}: no answer after {} s", limit.as_secs_f64()),
     }
 }
 

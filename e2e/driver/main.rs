@@ -12,8 +12,10 @@ mod cluster;
 mod fleet;
 mod http;
 mod kubelet;
+mod observer;
 mod process;
 mod prometheus;
+mod proxy;
 mod replica;
 mod series;
 mod stage;
@@ -28,9 +30,9 @@ use cases::{CASES, Case};
 use stage::{Size, Stage};
 
 /// What no case needs, however slow the machine; it ends one that hangs.
-const CASE_LIMIT: Duration = Duration::from_secs(300);
+const CASE_LIMIT: Duration = Duration::from_secs(600);
 /// The same for `--long`.
-const LONG_CASE_LIMIT: Duration = Duration::from_secs(1200);
+const LONG_CASE_LIMIT: Duration = Duration::from_secs(2400);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -77,11 +79,11 @@ fn run(arguments: &[String]) -> Result<bool> {
         let outcome = runtime.block_on(play(case, size));
         let seconds = start.elapsed().as_secs_f64();
         match outcome {
-            Ok(said) => println!("{:<16} ok     {seconds:6.1} s  {said}", case.name),
+            Ok(said) => println!("{:<20} ok     {seconds:6.1} s  {said}", case.name),
             Err(error) => {
                 failed += 1;
-                println!("{:<16} FAILED {seconds:6.1} s  {error:#}", case.name);
-                println!("{:<16} logs: {}", "", Stage::directory(case.name).display());
+                println!("{:<20} FAILED {seconds:6.1} s  {error:#}", case.name);
+                println!("{:<20} logs: {}", "", Stage::directory(case.name).display());
             }
         }
     }

@@ -1,10 +1,14 @@
 //! The cases: one file each.
 
 mod down_at_start;
+mod faults;
+mod faults_api;
 mod formats;
 mod freshness;
+mod handover;
 mod missing_kinds;
 mod rbac;
+mod scrapes;
 mod secret;
 mod union;
 
@@ -32,4 +36,10 @@ pub const CASES: &[Case] = &[
     Case { name: "secret", run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "missing-kinds", run: |stage| Box::pin(missing_kinds::run(stage)) },
     Case { name: "down-at-start", run: |stage| Box::pin(down_at_start::run(stage)) },
+    Case { name: "handover", run: |stage| Box::pin(handover::run(stage)) },
+    Case { name: "handover-server-side", run: |stage| Box::pin(handover::run_server_side(stage)) },
+    Case { name: "scrapes", run: |stage| Box::pin(scrapes::run(stage)) },
+    Case { name: "faults", run: |stage| Box::pin(faults::run(stage)) },
+    Case { name: "faults-crashes", run: |stage| Box::pin(faults::run_crashes(stage)) },
+    Case { name: "faults-api", run: |stage| Box::pin(faults_api::run(stage)) },
 ];
