@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::api::Api;
+use crate::api::{self, Api};
 use crate::cluster::Cluster;
 use crate::kubelet::{Board, Kubelet, Running, replace_flags};
 use crate::process::{Signal, signal};
@@ -235,6 +235,35 @@ impl Fleet {
         Ok(generations)
     }
 
+    /// Ends it, and removes all that it leaves in the API server.
+    pub async fn remove(self) -> Result<()> {
+        self.kubelet.abort();
+        self.api.delete(&self.path).await?;
+        let (key, value) = &self.label;
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases");
+        for (collection, label) in
+            [(pods, format!("{key}%3D{value}")), (leases, format!("kube-state-fleet.io%2Fstatefulset%3D{}", self.name))]
+        {
+            for object in self.api.list(&format!("{collection}?labelSelector={label}")).await? {
+                self.api.delete(&format!("{collection}/{}", api::name(&object).unwrap_or_default())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What its replicas have logged, by the pods' names.
+    pub fn logs(&self, stage: &Stage) -> Result<Vec<(String, String)>> {
+        let mut logs = Vec::new();
+        for entry in std::fs::read_dir(&stage.directory)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if let Some(pod) = name.strip_suffix(".log").filter(|pod| pod.starts_with(&format!("{}-", self.name))) {
+                logs.push((pod.to_owned(), std::fs::read_to_string(stage.directory.join(&name))?));
+            }
+        }
+        Ok(logs)
+    }
+
     /// A scrape job that finds the fleet's pods through the API server, and nobody else: other pods have addresses that no
     /// request may be sent to.
     pub fn scrape_job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool) -> Value {
@@ -300,9 +329,7 @@ fn set_flags(container: &mut Value, flags: &[String]) {
 
 /// The StatefulSet of `manifests/base`, with what kustomize and the scheduler would put in: the count, the node, the ports.
 fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: &[String]) -> Result<Value> {
-    let file = stage.repository("manifests/base/statefulset.yaml");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut object: Value = serde_saphyr::from_str(&text)?;
+    let mut object = stage.manifest("statefulset.yaml")?;
     object["metadata"]["namespace"] = json!(NAMESPACE);
     object["spec"]["replicas"] = json!(count);
     let pod = &mut object["spec"]["template"]["spec"];

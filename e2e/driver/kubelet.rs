@@ -262,7 +262,7 @@ impl Kubelet {
             number => number.as_u64().context("a probe without a port")?,
         };
         // No answer is "not ready", not an error.
-        let answer = get_within(PROBE_LIMIT, &format!("http://{}:{port}{path}", at.address), &[]).await;
+        let answer = get_within(PROBE_LIMIT, &format!("http://{}:{port}{path}", at.address)).await;
         Ok(answer.is_ok_and(|answer| answer.status.is_success()))
     }
 

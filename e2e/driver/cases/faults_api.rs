@@ -27,7 +27,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     proxy.write_kubeconfig(&kubeconfig, &cluster)?;
     options.board.lock().kubeconfigs.insert(CUT, kubeconfig);
     let fleet = Fleet::start_with(stage, &cluster, options).await?;
-    let mut observer = Observer::new(&fleet, &expected)?;
+    let mut observer = Observer::new(stage, &fleet, &expected)?;
     observer.settle(&fleet).await?;
     fleet.board.lock().start_delay = start_delay(stage);
 

@@ -56,7 +56,7 @@ pub async fn start(stage: &Stage, flags: &[&str]) -> Result<(Cluster, Fleet, Obs
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
     ensure!(expected.len() == stage.pods(), "{} loaded pods", expected.len());
     let fleet = Fleet::start_with(stage, &cluster, fleet::Options::lean(2, flags)).await?;
-    let observer = Observer::new(&fleet, &expected)?;
+    let observer = Observer::new(stage, &fleet, &expected)?;
     observer.settle(&fleet).await?;
     fleet.board.lock().start_delay = start_delay(stage);
     Ok((cluster, fleet, observer))

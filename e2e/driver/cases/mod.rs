@@ -1,5 +1,6 @@
 //! The cases: one file each.
 
+mod cover;
 mod down_at_start;
 mod faults;
 mod faults_api;
@@ -8,6 +9,7 @@ mod freshness;
 mod handover;
 mod missing_kinds;
 mod rbac;
+mod rights;
 mod scrapes;
 mod secret;
 mod union;
@@ -42,4 +44,6 @@ pub const CASES: &[Case] = &[
     Case { name: "faults", run: |stage| Box::pin(faults::run(stage)) },
     Case { name: "faults-crashes", run: |stage| Box::pin(faults::run_crashes(stage)) },
     Case { name: "faults-api", run: |stage| Box::pin(faults_api::run(stage)) },
+    Case { name: "rights", run: |stage| Box::pin(rights::run(stage)) },
+    Case { name: "cover", run: |stage| Box::pin(cover::run(stage)) },
 ];
