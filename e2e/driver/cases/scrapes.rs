@@ -49,17 +49,18 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let from = now()?;
     observer.phase(&fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
     observer.phase(&fleet, "rolling update", Bounds::SEAMLESS, async || fleet.roll(&[]).await).await?;
-    let told = observer.told()?;
     tokio::time::sleep(Duration::from_secs_f64(2.0 * INTERVAL)).await;
     let spells = spells(&prometheus, &expected, from, now()?).await?;
-    let said = format!(
-        "{told}; Prometheus at {INTERVAL} s: {} of {} objects absent once, {:.1} s at most; {} doubled, {:.1} s at most",
+    let seen = format!(
+        "Prometheus at {INTERVAL} s: {} of {} objects absent once, {:.1} s at most; {} doubled, {:.1} s at most",
         spells.absent,
         expected.len(),
         spells.longest_absent,
         spells.doubled,
         spells.longest_doubled
     );
+    let told = observer.told().with_context(|| seen.clone())?;
+    let said = format!("{told}; {seen}");
     ensure!(spells.longest_absent <= INTERVAL + JITTER && spells.longest_doubled <= INTERVAL + JITTER, "{said}");
     // The fleet moved: who saw nothing of that did not look.
     ensure!(spells.absent + spells.doubled > 0, "nothing moved: {said}");
