@@ -1,7 +1,9 @@
 //! Looks at all replicas of a fleet at once, five times a second, and counts which objects nobody serves and which two serve.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,8 @@ pub struct Observer {
     /// What each phase came to.
     told: Vec<String>,
     failed: bool,
+    /// What was seen when, for whoever looks for a cause.
+    log: PathBuf,
 }
 
 impl Observer {
@@ -92,8 +96,9 @@ impl Observer {
             index.insert(uid, number);
         }
         let tally = Arc::new(Mutex::new(Tally::new(index.len())));
-        let task = tokio::spawn(observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone()));
-        Ok(Self { tally, task, told: Vec::new(), failed: false })
+        let log = stage.directory.join("observer.log");
+        let look = observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone(), log.clone());
+        Ok(Self { tally, task: tokio::spawn(look), told: Vec::new(), failed: false, log })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
@@ -131,6 +136,7 @@ impl Observer {
         settled: impl AsyncFn() -> Result<()>,
     ) -> Result<()> {
         self.lock().begin();
+        note(&self.log, &format!("== {name}"));
         let start = Instant::now();
         let outcome = async {
             change().await?;
@@ -155,7 +161,7 @@ impl Observer {
             self.failed = true;
             line += " (TOO MUCH)";
         }
-        println!("  {line}");
+        note(&self.log, &line);
         if let Err(error) = outcome {
             let before = self.told.join("; ");
             return Err(error).with_context(|| format!("{before}; {name}: {tally}; not settled after {seconds:.0} s"));
@@ -269,8 +275,9 @@ impl std::fmt::Display for Tally {
 async fn observe(source: Ipv4Addr, board: Board, index: HashMap<[u8; UID], usize>, tally: Arc<Mutex<Tally>>) {
     loop {
         let start = Instant::now();
-        let live: Vec<_> = board.lock().running.values().filter(|each| !each.paused).map(|each| each.at).collect();
-        let answers = join_all(live.iter().map(async |at| {
+        let live: Vec<_> =
+            board.lock().running.iter().filter(|(_, each)| !each.paused).map(|(&o, each)| (o, each.at)).collect();
+        let answers = join_all(live.iter().map(async |(_, at)| {
             let answer = get_from(source, SCRAPE_LIMIT, &format!("{}?resources=pods", at.metrics_url())).await;
             answer.ok().filter(|answer| answer.status.is_success()).map(|answer| answer.body)
         }))
@@ -285,9 +292,22 @@ async fn observe(source: Ipv4Addr, board: Board, index: HashMap<[u8; UID], usize
             }
             shares.push(share);
         }
+        let of = |wanted: fn(u8) -> bool| served.iter().filter(|times| wanted(**times)).count();
+        let by: Vec<_> = live.iter().map(|(ordinal, _)| ordinal).zip(&shares).collect();
+        let now = format!("{} missing, {} doubled; by replica: {by:?}", of(|n| n == 0), of(|n| n > 1));
+        if now != before {
+            note(&log, &now);
+        }
+        before = now;
         tally.lock().unwrap_or_else(PoisonError::into_inner).add(&served, shares);
         tokio::time::sleep(PERIOD.saturating_sub(start.elapsed())).await;
     }
+}
+
+fn note(log: &Path, line: &str) {
+    let file = std::fs::File::options().create(true).append(true).open(log);
+    // The figures do not stand on it.
+    let _ = file.and_then(|mut file| writeln!(file, "{} {line}", jiff::Timestamp::now()));
 }
 
 /// The UIDs of the pods in an exposition.
