@@ -272,7 +272,14 @@ impl std::fmt::Display for Tally {
 }
 
 /// Looks again and again.
-async fn observe(source: Ipv4Addr, board: Board, index: HashMap<[u8; UID], usize>, tally: Arc<Mutex<Tally>>) {
+async fn observe(
+    source: Ipv4Addr,
+    board: Board,
+    index: HashMap<[u8; UID], usize>,
+    tally: Arc<Mutex<Tally>>,
+    log: PathBuf,
+) {
+    let mut before = String::new();
     loop {
         let start = Instant::now();
         let live: Vec<_> =
