@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::api;
 use crate::cluster::{Cluster, Options};
@@ -22,7 +22,7 @@ const SERVER_SIDE: &str = "--server-side-sharding";
 /// The phases without server-side sharding.
 pub async fn run(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
-    phases(&fleet, &mut observer).await?;
+    phases(stage, &fleet, &mut observer).await?;
     observer.told()
 }
 
@@ -31,7 +31,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
 pub async fn run_server_side(stage: &Stage) -> Result<String> {
     let (mut cluster, fleet, mut observer) = start(stage, &[SERVER_SIDE]).await?;
     ensure_filtered(&fleet, true).await?;
-    phases(&fleet, &mut observer).await?;
+    phases(stage, &fleet, &mut observer).await?;
     ensure_filtered(&fleet, true).await?;
     let off = format!("{SERVER_SIDE}=false");
     observer.phase(&fleet, "off by a roll", Bounds::SEAMLESS, async || fleet.roll(&[&off]).await).await?;
@@ -67,13 +67,27 @@ pub fn start_delay(stage: &Stage) -> Duration {
     Duration::from_secs(if stage.size == Size::Long { 10 } else { 5 })
 }
 
-async fn phases(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer.phase(fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
     observer.phase(fleet, "scale down", Bounds::SEAMLESS, async || fleet.scale(2).await).await?;
     observer.phase(fleet, "rolling update", Bounds::SEAMLESS, async || fleet.roll(&[]).await).await?;
-    let (taker, before) = (fleet.live()[1].1.process, peak_memory(fleet.live()[1].1.process)?);
+    kill(fleet, observer).await?;
+    if stage.size == Size::Long {
+        for (name, count) in [("2 to 1", 1), ("1 to 4", 4), ("4 to 2", 2)] {
+            observer.phase(fleet, name, Bounds::SEAMLESS, async || fleet.scale(count).await).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Kills a replica of two; the other one takes over all that it served, and keeps within twice the memory that it had.
+pub async fn kill(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    let (_, taker) = *fleet.live().iter().find(|(ordinal, _)| *ordinal == 1).context("no replica 1")?;
+    let before = peak_memory(taker.process)?;
     observer.phase(fleet, "SIGKILL", Bounds::missing(KILL_SLACK), async || fleet.signal(0, Signal::KILL)).await?;
-    observer.note(format!("who took over had {:.0} MB, then {:.0} at most", mega(before), mega(peak_memory(taker)?)));
+    let after = peak_memory(taker.process)?;
+    observer.note(format!("who took over had {:.0} MB, then {:.0} MB at most", mega(before), mega(after)));
+    ensure!(after <= 2 * before, "its memory grew from {before} to {after} bytes");
     Ok(())
 }
 
