@@ -657,6 +657,14 @@ fn a_fleet_that_was_killed_as_a_whole_comes_back() {
 }
 
 #[test]
+fn no_switch_is_set_that_somebody_who_serves_has_not_heard_of() {
+    for seed in 0..8 {
+        let pause = (5_000, Action::Pause(2, 6_000 + seed * 1_000));
+        live(seed, 3, &[pause, (2_000, Action::Scale(2))]).unwrap();
+    }
+}
+
+#[test]
 fn a_new_hash_is_a_handover() {
     let mut world = live(3, 3, &[]).unwrap();
     world.hash = Hasher::Fnv1a64;
