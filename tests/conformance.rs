@@ -11,8 +11,9 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
-use kube_state_fleet::exposition::{Block, Format, Selection, Store, Uid};
+use kube_state_fleet::exposition::{Block, Format, Selection, Stamp, Store, Uid};
 use kube_state_fleet::intake::decode_object;
+use kube_state_fleet::sharding::{Hashes, Slice};
 use serde::Deserialize;
 
 /// One line of the corpus.
@@ -63,8 +64,8 @@ fn series(headers: &[kube_state_fleet::exposition::Header], block: Block) -> Vec
     let mut builder = Store::builder();
     let id = builder.resource("one", headers);
     let store = builder.build();
-    store.resource(id).apply(0, Uid::from("uid"), 0, 1, block);
-    let text: Vec<u8> = store.scrape(&Selection::All, Format::Text).flatten().collect();
+    store.resource(id).apply(0, Uid::from("uid"), Hashes::default(), Stamp { version: 1, listed: false }, block);
+    let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
     let text = String::from_utf8(text).expect("the exposition is UTF-8");
     text.lines().filter(|l| !l.starts_with('#')).map(sample).collect()
 }

@@ -31,7 +31,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "server",
-        rooms: &["exposition", "settings", "telemetry"],
+        rooms: &["exposition", "settings", "sharding", "telemetry"],
         pure: false,
         strangers: &["kube", "k8s_openapi"],
     },

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Store};
+use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Stamp, Store};
 use kube_state_fleet::intake::Status;
-use kube_state_fleet::server::{Metrics, Routes, bind, metrics_routes, serve, telemetry_routes};
+use kube_state_fleet::server::{Gate, Metrics, Routes, bind, metrics_routes, serve, telemetry_routes};
 use kube_state_fleet::settings::{Listen, Shard};
+use kube_state_fleet::sharding::{Hashes, Slice};
 use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,10 +30,28 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// What waits longer has failed; nothing here takes more than a moment.
 const LONG: Duration = Duration::from_secs(60);
+const STAMP: Stamp = Stamp { version: 1, listed: false };
+
+/// What is exposed, `None` for nothing that could be.
+#[derive(Default)]
+struct Door(Mutex<Option<Arc<Slice>>>);
+
+impl Door {
+    fn set(&self, exposed: Option<Slice>) {
+        *self.0.lock().unwrap() = exposed.map(Arc::new);
+    }
+}
+
+impl Gate for Door {
+    fn now(&self) -> Option<Arc<Slice>> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 /// A replica without sources: a store with pods and nodes, and both ports.
 struct World {
     store: Arc<Store>,
+    door: Arc<Door>,
     pods: ResourceId,
     status: Arc<Status>,
     metrics: SocketAddr,
@@ -58,11 +77,17 @@ impl World {
             let mut block = BlockBuilder::new(&[("namespace", "default"), ("pod", &format!("pod-{i}"))]);
             block.family(0, |samples| samples.sample(&[("host_ip", "10.0.0.1")], 1.0));
             block.family(1, |samples| samples.sample(&[("container", "app")], i as f64));
-            store.resource(pods_id).apply(0, format!("pod-{i}").as_str().into(), 0, 1, block.finish());
+            store.resource(pods_id).apply(
+                0,
+                format!("pod-{i}").as_str().into(),
+                Hashes::default(),
+                STAMP,
+                block.finish(),
+            );
         }
         let mut block = BlockBuilder::new(&[("node", "n")]);
         block.family(0, |samples| samples.sample(&[], 1.0));
-        store.resource(nodes_id).apply(0, "node".into(), 0, 1, block.finish());
+        store.resource(nodes_id).apply(0, "node".into(), Hashes::default(), STAMP, block.finish());
 
         let status = Arc::new(Status::default());
         let watched = |resource: &str, kind: &str, id, sources| Watched {
@@ -71,7 +96,11 @@ impl World {
             id,
             sources,
         };
-        let settled = || Arc::new(Status { settled: true.into(), ..Status::default() });
+        let settled = || {
+            let status = Arc::new(Status::default());
+            status.settled.store(true, std::sync::atomic::Ordering::Relaxed);
+            status
+        };
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
             object_limit: 1000,
@@ -89,10 +118,13 @@ impl World {
             servers.push(tokio::spawn(serve(listener, routes, stop.clone())));
             address
         };
+        let door = Arc::new(Door::default());
+        door.set(Some(Slice::all()));
+        let gate: Arc<dyn Gate> = Arc::clone(&door) as _;
         let metrics =
-            start(metrics_routes(Metrics { store: Arc::clone(&store), gzip, telemetry: Arc::clone(&telemetry) }));
+            start(metrics_routes(Metrics { store: Arc::clone(&store), gate, gzip, telemetry: Arc::clone(&telemetry) }));
         let telemetry = start(telemetry_routes(telemetry));
-        Self { store, pods: pods_id, status, metrics, telemetry, stop, servers }
+        Self { store, door, pods: pods_id, status, metrics, telemetry, stop, servers }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -105,7 +137,7 @@ impl World {
 
     /// All series, as the store itself prints them.
     fn text(&self, format: Format) -> String {
-        let bytes: Vec<u8> = self.store.scrape(&Selection::All, format).flatten().collect();
+        let bytes: Vec<u8> = self.store.scrape(&Selection::All, format, &Slice::all()).flatten().collect();
         String::from_utf8(bytes).expect("UTF-8")
     }
 }
@@ -268,6 +300,22 @@ async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
             world.store.resource(world.pods).delete("pod-0".into(), 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_scrape_shows_what_the_gate_lets_through_and_is_refused_while_it_is_shut() {
+    let world = World::new(true, 1);
+    for (exposed, status, series) in [
+        (Some(Slice::all()), StatusCode::OK, 1),
+        (Some(Slice::none()), StatusCode::OK, 0),
+        (None, StatusCode::SERVICE_UNAVAILABLE, 0),
+    ] {
+        world.door.set(exposed);
+        let answer = world.get("/metrics", &[]).await;
+        assert_eq!((answer.status, answer.text().matches("kube_pod_info{").count()), (status, series));
+    }
+    assert!(world.get("/metrics", &[]).await.text().contains("heard neither from the API server nor from its peers"));
+    assert_eq!(world.get("/livez", &[]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

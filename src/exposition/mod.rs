@@ -5,14 +5,18 @@
 //! May not know Kubernetes types, clients, clocks or HTTP.
 
 mod block;
+mod history;
 mod number;
 mod store;
 mod text;
+mod uid;
 
 pub use block::{Block, BlockBuilder, Samples};
+pub use history::Unknown;
 pub use number::write_number;
-pub use store::{Epoch, ResourceId, ResourceStore, Scope, Store, StoreBuilder, Uid};
+pub use store::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, StoreBuilder};
 pub use text::{Format, Scrape, Selection};
+pub use uid::Uid;
 
 /// The type of a family, as `# TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,51 +2,16 @@
 //!
 //! Several sources may feed one resource at once (namespaces, later the ranges that a replica gains), in any order:
 //! the newer resourceVersion wins, deletions are remembered while any source is still listing, and a finished list
-//! removes what its scope no longer holds. An object is served while its hash lies in the exposed ranges, so a set of
-//! ranges can be loaded hidden and shown in one step, for all resources at once.
+//! removes what its scope no longer holds. A scrape names the slice that it exposes: what is loaded can stay hidden, and be
+//! shown in one step, for all resources at once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
-
+use super::history::{History, Unknown};
 use super::text::{Format, Scrape, Selection};
-use super::{Block, Header};
-use crate::sharding::Ranges;
-
-/// The key of an object. UUIDs, which nearly all UIDs are, take no memory of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Uid {
-    /// A UUID in its usual text form: lower-case hexadecimal digits in groups of 8, 4, 4, 4, 12.
-    Uuid(u128),
-    /// Anything else.
-    Text(Box<str>),
-}
-
-impl From<&str> for Uid {
-    fn from(text: &str) -> Self {
-        parse_uuid(text).map_or_else(|| Self::Text(text.into()), Self::Uuid)
-    }
-}
-
-fn parse_uuid(text: &str) -> Option<u128> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 {
-        return None;
-    }
-    let mut value = 0_u128;
-    for (i, &byte) in bytes.iter().enumerate() {
-        let digit = match (i, byte) {
-            (8 | 13 | 18 | 23, b'-') => continue,
-            (8 | 13 | 18 | 23, _) => return None,
-            (_, b'0'..=b'9') => byte - b'0',
-            (_, b'a'..=b'f') => byte - b'a' + 10,
-            _ => return None,
-        };
-        value = value << 4 | u128::from(digit);
-    }
-    Some(value)
-}
+use super::{Block, Header, Uid};
+use crate::sharding::{Digest, Hashes, Slice};
 
 /// A point in the life of a [`ResourceStore`] at which a list began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,8 +22,17 @@ pub struct Epoch(u64);
 pub struct Scope<'a> {
     /// The source's partition: objects were applied under the same number. One a namespace, or 0 for all of them.
     pub partition: u32,
-    /// The ranges that were listed.
-    pub ranges: &'a Ranges,
+    /// What was listed.
+    pub slice: &'a Slice,
+}
+
+/// How new an object's state is, and whence it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The resourceVersion, 0 if it is no number.
+    pub version: u64,
+    /// Whether it came with a list (or initial events), and not with an event of a watch: when it was created is not known.
+    pub listed: bool,
 }
 
 /// The place of a resource in the store.
@@ -67,7 +41,7 @@ pub struct ResourceId(usize);
 
 #[derive(Debug)]
 struct Entry {
-    hash: u64,
+    hashes: Hashes,
     version: u64,
     partition: u32,
     /// When it was last applied.
@@ -75,9 +49,12 @@ struct Entry {
     block: Arc<Block>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     entries: HashMap<Uid, Entry>,
+    /// Of what all objects are here; others may be, but only in part.
+    loaded: Slice,
+    history: History,
     /// The newest epoch.
     clock: u64,
     /// Lists that are under way.
@@ -127,21 +104,37 @@ impl ResourceStore {
     }
 
     /// An object is there, new or changed. What is known already and newer stays.
-    pub fn apply(&self, partition: u32, uid: Uid, hash: u64, version: u64, block: Block) {
+    pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
         let mut state = self.state();
-        if state.tombstones.get(&uid).is_some_and(|deleted| version <= *deleted) {
+        let State { entries, history, tombstones, loaded, clock, .. } = &mut *state;
+        let Stamp { version, listed } = stamp;
+        history.heard(version);
+        if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
+            // It was there when the list was made, and its removal is not in the history: the object was not known.
+            history.raise(if *deleted == u64::MAX { 0 } else { *deleted });
             return;
         }
-        let epoch = Epoch(state.clock);
-        match state.entries.get_mut(&uid) {
-            Some(known) if known.version > version => known.epoch = epoch,
+        let epoch = Epoch(*clock);
+        match entries.get_mut(&uid) {
+            Some(known) if known.version > version => {
+                known.epoch = epoch;
+                if listed {
+                    // It was there before the event that the history takes for its creation.
+                    history.raise(known.version);
+                }
+            }
             Some(known) => {
                 // An update that changes nothing visible keeps the block that scrapes may be reading.
                 let block = if *known.block == block { Arc::clone(&known.block) } else { Arc::new(block) };
-                *known = Entry { hash, version, partition, epoch, block };
+                *known = Entry { hashes, version, partition, epoch, block };
             }
             None => {
-                state.entries.insert(uid, Entry { hash, version, partition, epoch, block: Arc::new(block) });
+                if !listed {
+                    history.changed(version, hashes, true);
+                } else if loaded.contains(hashes) {
+                    history.unsettle(partition);
+                }
+                entries.insert(uid, Entry { hashes, version, partition, epoch, block: Arc::new(block) });
             }
         }
     }
@@ -158,13 +151,19 @@ impl ResourceStore {
     /// An object is gone as of `version` (0: unknown, taken as now).
     pub fn delete(&self, uid: Uid, version: u64) {
         let mut state = self.state();
-        let version = if version == 0 { u64::MAX } else { version };
-        if state.entries.get(&uid).is_some_and(|known| known.version <= version) {
+        let at = if version == 0 { u64::MAX } else { version };
+        if let Some(known) = state.entries.get(&uid).filter(|known| known.version <= at) {
+            let hashes = known.hashes;
             state.entries.remove(&uid);
+            match version {
+                0 => state.history.raise(0),
+                version => state.history.changed(version, hashes, false),
+            }
         }
+        state.history.heard(version);
         if !state.open.is_empty() {
             let deleted = state.tombstones.entry(uid).or_default();
-            *deleted = version.max(*deleted);
+            *deleted = at.max(*deleted);
         }
     }
 
@@ -177,6 +176,7 @@ impl ResourceStore {
     pub fn rewind(&self, partition: u32) {
         let mut state = self.state();
         state.tombstones.clear();
+        state.history.forget(partition);
         state.entries.values_mut().filter(|entry| entry.partition == partition).for_each(|entry| entry.version = 0);
     }
 
@@ -185,27 +185,67 @@ impl ResourceStore {
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
         let mut state = self.state();
         state.entries.retain(|_, entry| {
-            let listed = entry.partition == scope.partition && scope.ranges.contains(entry.hash);
+            let listed = entry.partition == scope.partition && scope.slice.contains(entry.hashes);
             !listed || entry.epoch >= epoch || (version != 0 && entry.version > version)
         });
+        state.history.settle(scope.partition, version);
         state.close(epoch);
     }
 
-    /// Frees the objects outside `ranges`.
-    fn retain(&self, ranges: &Ranges) {
-        self.state().entries.retain(|_, entry| ranges.contains(entry.hash));
+    /// From now on all objects of `loaded` are here, and of others perhaps some: none of those is exposed.
+    pub fn set_loaded(&self, loaded: Slice) {
+        self.state().loaded = loaded;
+    }
+
+    /// The digest of the objects that are exposed while `exposed` is, as of `version`; it must have been reached by all
+    /// sources. An object that is left as it was since its new state does not decode changes nothing here.
+    ///
+    /// # Errors
+    /// It is not known as of that version: so much has happened since, or a list was needed since.
+    pub fn digest(&self, exposed: &Slice, version: u64) -> Result<Digest, Unknown> {
+        let state = self.state();
+        let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
+        let mut now = Digest::default();
+        state.entries.values().filter(|e| within(e.hashes)).for_each(|e| now.add(e.hashes));
+        state.history.undo(now, version, within)
+    }
+
+    /// The earliest version as of which [`ResourceStore::digest`] is known; `None` while a list is under way.
+    pub fn floor(&self) -> Option<u64> {
+        self.state().history.floor()
+    }
+
+    /// The objects that are exposed while `exposed` is, in no order.
+    pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
+        let state = self.state();
+        let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
+        state.entries.iter().filter(|(_, e)| within(e.hashes)).map(|(uid, _)| uid.clone()).collect()
+    }
+
+    /// Frees the objects outside `slice`.
+    fn retain(&self, slice: &Slice) {
+        self.state().entries.retain(|_, entry| slice.contains(entry.hashes));
     }
 
     /// The blocks of the exposed objects.
-    fn snapshot(&self, exposed: &Ranges) -> Vec<Arc<Block>> {
-        let everything = exposed.is_all();
+    fn snapshot(&self, exposed: &Slice) -> Vec<Arc<Block>> {
         let state = self.state();
-        state
-            .entries
-            .values()
-            .filter(|e| everything || exposed.contains(e.hash))
-            .map(|e| Arc::clone(&e.block))
-            .collect()
+        let everything = exposed.is_all() && state.loaded.is_all();
+        let within = |e: &&Entry| everything || (exposed.contains(e.hashes) && state.loaded.contains(e.hashes));
+        state.entries.values().filter(within).map(|e| Arc::clone(&e.block)).collect()
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::new(),
+            loaded: Slice::all(),
+            history: History::default(),
+            clock: 0,
+            open: HashSet::new(),
+            tombstones: HashMap::new(),
+        }
     }
 }
 
@@ -249,13 +289,9 @@ impl StoreBuilder {
         ResourceId(resource)
     }
 
-    /// The store, with everything exposed that it will hold.
+    /// The store, still empty.
     pub fn build(self) -> Store {
-        Store {
-            resources: self.resources,
-            families: Arc::new(self.families),
-            exposed: ArcSwap::from_pointee(Ranges::all()),
-        }
+        Store { resources: self.resources, families: Arc::new(self.families) }
     }
 }
 
@@ -264,7 +300,6 @@ impl StoreBuilder {
 pub struct Store {
     resources: Vec<ResourceStore>,
     families: Arc<Vec<Joined>>,
-    exposed: ArcSwap<Ranges>,
 }
 
 impl Store {
@@ -283,161 +318,20 @@ impl Store {
         self.resources.iter()
     }
 
-    /// From now on, serves the objects in `ranges` and no others. A scrape that has begun goes on as it began.
-    pub fn expose(&self, ranges: Ranges) {
-        self.exposed.store(Arc::new(ranges));
-    }
-
-    /// Frees the objects outside `ranges`.
-    pub fn retain(&self, ranges: &Ranges) {
+    /// Frees the objects outside `slice`.
+    pub fn retain(&self, slice: &Slice) {
         for resource in &self.resources {
-            resource.retain(ranges);
+            resource.retain(slice);
         }
     }
 
-    /// The exposition of what is there now, made chunk by chunk as it is read.
-    pub fn scrape(&self, selection: &Selection, format: Format) -> Scrape {
-        let exposed = self.exposed.load();
+    /// The exposition of the objects in `exposed` that are there now, made chunk by chunk as it is read.
+    pub fn scrape(&self, selection: &Selection, format: Format, exposed: &Slice) -> Scrape {
         let snapshots =
-            self.resources.iter().map(|r| selection.selects(&r.name).then(|| r.snapshot(&exposed))).collect();
+            self.resources.iter().map(|r| selection.selects(&r.name).then(|| r.snapshot(exposed))).collect();
         Scrape::new(Arc::clone(&self.families), snapshots, format)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exposition::BlockBuilder;
-
-    const ALL: u32 = 0;
-
-    fn block(text: &str) -> Block {
-        let mut block = BlockBuilder::new(&[("object", text)]);
-        block.family(0, |samples| samples.sample(&[], 1.0));
-        block.finish()
-    }
-
-    fn store() -> (Store, ResourceId) {
-        let mut builder = Store::builder();
-        let header = Header {
-            name: "kube_thing_info".into(),
-            help: "A thing.".into(),
-            kind: crate::exposition::MetricType::Gauge,
-        };
-        let id = builder.resource("things", &[header]);
-        (builder.build(), id)
-    }
-
-    fn served(store: &Store) -> Vec<String> {
-        let text: Vec<u8> = store.scrape(&Selection::All, Format::Text).flat_map(|chunk| chunk.to_vec()).collect();
-        let text = String::from_utf8(text).expect("UTF-8");
-        let mut names: Vec<_> = text
-            .lines()
-            .filter_map(|l| l.strip_prefix("kube_thing_info{object=\"")?.strip_suffix("\"} 1").map(str::to_owned))
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn put(store: &ResourceStore, uid: &str, version: u64, text: &str) {
-        store.apply(ALL, uid.into(), version << 60, version, block(text));
-    }
-
-    fn everything() -> Scope<'static> {
-        static RANGES: std::sync::LazyLock<Ranges> = std::sync::LazyLock::new(Ranges::all);
-        Scope { partition: ALL, ranges: &RANGES }
-    }
-
-    #[test]
-    fn a_list_replaces_what_was_there_and_serves_the_old_until_it_is_whole() {
-        let (store, id) = store();
-        let things = store.resource(id);
-        let first = things.begin(None);
-        put(things, "a", 1, "a");
-        put(things, "b", 2, "b");
-        things.finish(first, everything(), 2);
-        let second = things.begin(None);
-        put(things, "b", 3, "b'");
-        assert_eq!(served(&store), ["a", "b'"]);
-        things.finish(second, everything(), 4);
-        assert_eq!(served(&store), ["b'"]);
-    }
-
-    #[test]
-    fn an_older_item_changes_nothing_and_brings_nothing_back() {
-        let (store, id) = store();
-        let things = store.resource(id);
-        let list = things.begin(None);
-        put(things, "a", 5, "new");
-        put(things, "a", 4, "old");
-        put(things, "b", 5, "b");
-        things.delete("b".into(), 6);
-        put(things, "b", 5, "b again");
-        assert_eq!(served(&store), ["new"]);
-        things.finish(list, everything(), 5);
-        put(things, "b", 7, "reborn");
-        assert_eq!(served(&store), ["new", "reborn"]);
-    }
-
-    #[test]
-    fn a_list_removes_nothing_that_is_newer_or_out_of_its_scope() {
-        let (store, id) = store();
-        let things = store.resource(id);
-        things.apply(1, "other namespace".into(), 0, 1, block("other namespace"));
-        things.apply(ALL, "other range".into(), u64::MAX, 1, block("other range"));
-        things.apply(ALL, "newer".into(), 0, 9, block("newer"));
-        things.apply(ALL, "stale".into(), 0, 1, block("stale"));
-        let lower = Ranges::from_parts([(0, 1 << 63)]);
-        let list = things.begin(None);
-        things.finish(list, Scope { partition: ALL, ranges: &lower }, 5);
-        assert_eq!(served(&store), ["newer", "other namespace", "other range"]);
-    }
-
-    #[test]
-    fn ranges_are_loaded_hidden_and_shown_in_one_step() {
-        let (store, id) = store();
-        let lower = Ranges::from_parts([(0, 1 << 63)]);
-        store.expose(lower.clone());
-        let things = store.resource(id);
-        things.apply(ALL, "low".into(), 0, 1, block("low"));
-        things.apply(ALL, "high".into(), u64::MAX, 1, block("high"));
-        assert_eq!(served(&store), ["low"]);
-        store.expose(Ranges::all());
-        assert_eq!(served(&store), ["high", "low"]);
-        store.expose(lower.clone());
-        store.retain(&lower);
-        assert_eq!((served(&store), things.len()), (vec!["low".to_owned()], 1));
-    }
-
-    #[test]
-    fn tombstones_end_with_the_last_list() {
-        let (store, id) = store();
-        let things = store.resource(id);
-        let list = things.begin(None);
-        let retried = things.begin(Some(list));
-        things.delete("a".into(), 3);
-        things.finish(retried, everything(), 2);
-        assert!(things.state().tombstones.is_empty());
-    }
-
-    #[test]
-    fn after_a_rewind_older_versions_replace_newer_ones() {
-        let (store, id) = store();
-        let things = store.resource(id);
-        put(things, "a", 9, "a");
-        put(things, "gone", 9, "gone");
-        things.rewind(ALL);
-        let list = things.begin(None);
-        put(things, "a", 2, "restored");
-        things.finish(list, everything(), 3);
-        assert_eq!(served(&store), ["restored"]);
-    }
-
-    #[test]
-    fn only_canonical_uuids_are_packed() {
-        assert_eq!(Uid::from("00000000-0000-0000-0000-00000000001f"), Uid::Uuid(31));
-        for text in ["", "00000000-0000-0000-0000-00000000001F", "00000000000000000000000000000000001f", "node-1"] {
-            assert_eq!(Uid::from(text), Uid::Text(text.into()));
-        }
-    }
-}
+mod tests;

@@ -172,14 +172,17 @@ fn write_header(out: &mut Vec<u8>, header: &Header, format: Format) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::{BlockBuilder, Store, Uid};
+    use crate::exposition::{BlockBuilder, Stamp, Store, Uid};
+    use crate::sharding::{Hashes, Slice};
+
+    const STAMP: Stamp = Stamp { version: 1, listed: false };
 
     fn header(name: &str, kind: MetricType) -> Header {
         Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind }
     }
 
     fn text(store: &Store, selection: &Selection, format: Format) -> String {
-        let chunks: Vec<u8> = store.scrape(selection, format).flatten().collect();
+        let chunks: Vec<u8> = store.scrape(selection, format, &Slice::all()).flatten().collect();
         String::from_utf8(chunks).expect("UTF-8")
     }
 
@@ -201,7 +204,7 @@ mod tests {
             for family in 0..3 {
                 block.family(family, |s| s.sample(&[("l", "back\\slash \"quote\"\nline")], f64::from(family)));
             }
-            store.resource(id).apply(0, Uid::from(object), 0, 1, block.finish());
+            store.resource(id).apply(0, Uid::from(object), Hashes::default(), STAMP, block.finish());
         }
         store
     }
@@ -251,7 +254,7 @@ mod tests {
                 s.sample(&[("a", "b")], 3.0);
                 s.sample(&[], 4.0);
             });
-            store.resource(id).apply(0, Uid::from(object), 0, 1, block.finish());
+            store.resource(id).apply(0, Uid::from(object), Hashes::default(), STAMP, block.finish());
         }
         let series = text(&store, &Selection::All, Format::Text);
         let series: Vec<_> = series.lines().filter(|l| !l.starts_with('#')).collect();
@@ -271,7 +274,7 @@ mod tests {
                 let mut block = BlockBuilder::new(&[("object", &name), ("padding", &"p".repeat(padding))]);
                 block.family(0, |s| s.sample(&[], 0.0));
                 block.family(1, |s| s.sample(&[], 0.0));
-                store.resource(id).apply(0, Uid::from(name.as_str()), 0, 1, block.finish());
+                store.resource(id).apply(0, Uid::from(name.as_str()), Hashes::default(), STAMP, block.finish());
             }
             let text = text(&store, &Selection::All, Format::Text);
             let lines: BTreeSet<_> = text.lines().collect();

@@ -10,19 +10,18 @@ mod tasks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
-use crate::intake::{self, Endpoint, SharedRanges, Sink, Source, Status};
+use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
 use crate::server::{self, Metrics};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings};
-use crate::sharding::{Assignment, AssignmentError, Hasher};
+use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Telemetry, Watched};
 use pipeline::Pipeline;
 use tasks::Tasks;
@@ -96,12 +95,12 @@ impl Replica {
     }
 
     fn launch(settings: Settings, client: kube::Client, private: Option<kube::Config>) -> Result<Self, StartError> {
-        let owned = Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal);
+        let owned = Slice::of(Hasher::default(), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
         let wanted = Wanted::of(&settings);
-        let ranges: SharedRanges = Arc::new(ArcSwap::from_pointee(owned));
+        let gate = Arc::new(server::Fixed::new(owned.clone()));
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
         let mut watched = Vec::new();
@@ -111,12 +110,12 @@ impl Replica {
             for (partition, selector) in (0_u32..).zip(&resource.selectors) {
                 let status = Arc::new(Status::default());
                 sources.push(Arc::clone(&status));
-                let source = source(&settings, &resource.kind, selector, &ranges);
-                let sink = (resource.sink)(partition, Arc::clone(&store), Arc::clone(&ranges));
+                let source = source(&settings, &resource.kind, selector, Holding::new(owned.clone()));
+                let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(&store)));
                 if resource.kind.form == Form::Table && private.is_some() {
-                    apart.push(private::Watch { source, sink, status });
+                    apart.push(private::Watch { source, sinks, status });
                 } else {
-                    let watch = intake::run(client.clone(), source, sink, status, tasks.stop_token());
+                    let watch = intake::run(client.clone(), source, sinks, status, tasks.stop_token());
                     tasks.spawn(watch_of(&resource.kind), watch);
                 }
             }
@@ -137,7 +136,7 @@ impl Replica {
         }));
 
         let routes =
-            server::metrics_routes(Metrics { store, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
+            server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
         let routes = server::telemetry_routes(self_metrics);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
@@ -182,7 +181,7 @@ fn watch_of(kind: &Kind) -> String {
     format!("the watch of {}", kind.plural)
 }
 
-fn source(settings: &Settings, kind: &Kind, selector: &Selector, ranges: &SharedRanges) -> Source {
+fn source(settings: &Settings, kind: &Kind, selector: &Selector, holding: Holding) -> Source {
     Source {
         endpoint: Endpoint {
             group: kind.group.to_owned(),
@@ -195,15 +194,16 @@ fn source(settings: &Settings, kind: &Kind, selector: &Selector, ranges: &Shared
         },
         namespace: selector.namespace().map(str::to_owned),
         field_selector: selector.field_selector(),
-        ranges: Arc::clone(ranges),
-        hasher: Hasher::default(),
+        holding: Arc::new(holding),
+        server_side: false,
+        audited: false,
         use_cache: settings.use_apiserver_cache,
         object_limit: settings.object_limit,
     }
 }
 
 /// What makes the sink of one partition; it hides the resource's type.
-type NewSink = Box<dyn Fn(u32, Arc<Store>, SharedRanges) -> Box<dyn Sink> + Send>;
+type NewSink = Box<dyn Fn(u32, Arc<Store>) -> Box<dyn Sink> + Send>;
 
 /// A resource that the settings enable.
 struct Enabled {
@@ -243,8 +243,8 @@ impl Visitor for Wanted<'_> {
         ));
         let id = self.store.resource(kind.plural, &collector.headers());
         let selectors = selectors(self.settings, &kind);
-        let sink: NewSink = Box::new(move |partition, store, ranges| {
-            Box::new(Pipeline { collector: Arc::clone(&collector), store, id, partition, ranges, list: None })
+        let sink: NewSink = Box::new(move |partition, store| {
+            Box::new(Pipeline { collector: Arc::clone(&collector), store, id, partition, list: None })
         });
         self.resources.push(Enabled { kind, id, selectors, sink });
     }

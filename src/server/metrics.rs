@@ -10,20 +10,26 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::body::ScrapeBody;
-use super::{Routes, negotiation, page, read_only, text};
+use super::{Gate, Routes, negotiation, page, read_only, text};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
 
 /// What scrapes are answered from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Metrics {
-    /// What is exposed.
+    /// The objects.
     pub store: Arc<Store>,
+    /// Which of them are exposed.
+    pub gate: Arc<dyn Gate>,
     /// Whether answers are gzipped for those who can read it.
     pub gzip: bool,
     /// Where requests are counted.
     pub telemetry: Arc<Telemetry>,
 }
+
+/// What a scrape is told while the gate is shut.
+const SHUT: &str = "this replica has heard neither from the API server nor from its peers for so long that others may have \
+taken over its objects; it serves them again as soon as it has heard that they have not\n";
 
 /// The routes of the metrics port.
 pub fn metrics_routes(metrics: Metrics) -> Routes {
@@ -48,11 +54,12 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
 
 impl Metrics {
     fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
+        let Some(exposed) = self.gate.now() else { return text(StatusCode::SERVICE_UNAVAILABLE, SHUT) };
         let (format, content_type) = negotiation::format(headers);
         let gzip = self.gzip && negotiation::gzip(headers);
         let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
         let mut answer = if method == Method::GET {
-            let scrape = self.store.scrape(&selection(query), format);
+            let scrape = self.store.scrape(&selection(query), format, &exposed);
             warp::reply::stream(ScrapeBody::new(scrape, gzip, timer)).into_response()
         } else {
             Response::default()

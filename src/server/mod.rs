@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod gate;
 mod listener;
 mod metrics;
 mod negotiation;
@@ -16,6 +17,7 @@ use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use telemetry::telemetry_routes;

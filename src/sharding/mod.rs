@@ -2,11 +2,13 @@
 //!
 //! Pure functions of their arguments. May not know kube, clocks or I/O.
 
+mod digest;
 mod hash;
 mod ordinal;
 mod ranges;
 mod slice;
 
+pub use digest::Digest;
 pub use hash::Hasher;
 pub use ordinal::ordinal;
 pub use ranges::{Assignment, AssignmentError, Ranges};

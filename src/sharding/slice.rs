@@ -86,6 +86,11 @@ impl Slice {
         Self { xxhash64: self.xxhash64.union(&other.xxhash64), fnv1a64: self.fnv1a64.union(&other.fnv1a64) }
     }
 
+    /// What is in both, as far as that can be said of one hash space; see [`Slice::minus`].
+    pub fn intersection(&self, other: &Self) -> Self {
+        if self.is_all() { other.clone() } else { self.minus(&self.minus(other)) }
+    }
+
     /// What is left without what `other` has in the same hash space; more than what only one of them has, never less.
     pub fn minus(&self, other: &Self) -> Self {
         if other.is_all() {
@@ -112,6 +117,7 @@ mod tests {
             prop_assert_eq!(a.contains(hashes), a.contains_uid(&uid));
             prop_assert_eq!(a.union(&b).contains(hashes), a.contains(hashes) || b.contains(hashes));
             prop_assert!(!(a.contains(hashes) && !b.contains(hashes)) || a.minus(&b).contains(hashes));
+            prop_assert!(!a.intersection(&b).contains(hashes) || (a.contains(hashes) && b.contains(hashes)));
             prop_assert!(a.union(&b).covers(&a));
             prop_assert!(!a.covers(&b) || !b.contains(hashes) || a.contains(hashes));
         }

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{ResourceId, Store, StoreBuilder, Uid};
+use crate::exposition::{ResourceId, Stamp, Store, StoreBuilder, Uid};
 use crate::intake::decode_object;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
-use crate::sharding::Hasher;
+use crate::sharding::{Hasher, Hashes};
 
 use super::input::Object;
 
@@ -148,9 +148,9 @@ impl<R: Resource> Render for Rendered<R> {
         *taken += 1;
         let object: R::Object = decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
         let block = self.collector.collect(&object);
-        let hash = Hasher::default().hash(&identity.uid);
-        let partition = partition as u32;
-        store.resource(self.place).apply(partition, Uid::from(identity.uid.as_str()), hash, identity.version, block);
+        let uid = identity.uid.as_str();
+        let stamp = Stamp { version: identity.version, listed: true };
+        store.resource(self.place).apply(partition as u32, Uid::from(uid), Hashes::of(uid), stamp, block);
         Ok(())
     }
 }

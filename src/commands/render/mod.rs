@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exposition::{Format, Selection};
 use crate::settings::Settings;
+use crate::sharding::Slice;
 
 use input::InputError;
 use kinds::{Kinds, Outcome};
@@ -75,7 +76,7 @@ pub(super) fn render(
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         super::say(err, &format!("skipped, for want of a collector: {}", counts.join(", ")));
     }
-    for chunk in kinds.into_store().scrape(&Selection::All, Format::Text) {
+    for chunk in kinds.into_store().scrape(&Selection::All, Format::Text, &Slice::all()) {
         out.write_all(&chunk).map_err(RenderError::Output)?;
     }
     out.flush().map_err(RenderError::Output)?;

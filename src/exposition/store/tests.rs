@@ -1,0 +1,240 @@
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::exposition::BlockBuilder;
+use crate::sharding::{Hasher, Ranges};
+
+const ALL: u32 = 0;
+
+fn event(version: u64) -> Stamp {
+    Stamp { version, listed: false }
+}
+
+fn listed(version: u64) -> Stamp {
+    Stamp { version, listed: true }
+}
+
+fn at(point: u64) -> Hashes {
+    Hashes { xxhash64: point, fnv1a64: point }
+}
+
+fn block(text: &str) -> Block {
+    let mut block = BlockBuilder::new(&[("object", text)]);
+    block.family(0, |samples| samples.sample(&[], 1.0));
+    block.finish()
+}
+
+fn store() -> (Store, ResourceId) {
+    let mut builder = Store::builder();
+    let header =
+        Header { name: "kube_thing_info".into(), help: "A thing.".into(), kind: crate::exposition::MetricType::Gauge };
+    let id = builder.resource("things", &[header]);
+    (builder.build(), id)
+}
+
+fn served(store: &Store) -> Vec<String> {
+    served_of(store, &Slice::all())
+}
+
+fn served_of(store: &Store, exposed: &Slice) -> Vec<String> {
+    let scrape = store.scrape(&Selection::All, Format::Text, exposed);
+    let text: Vec<u8> = scrape.flat_map(|chunk| chunk.to_vec()).collect();
+    let text = String::from_utf8(text).expect("UTF-8");
+    let mut names: Vec<_> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("kube_thing_info{object=\"")?.strip_suffix("\"} 1").map(str::to_owned))
+        .collect();
+    names.sort();
+    names
+}
+
+fn put(store: &ResourceStore, uid: &str, version: u64, text: &str) {
+    store.apply(ALL, uid.into(), Hashes::of(uid), event(version), block(text));
+}
+
+fn everything() -> Scope<'static> {
+    static SLICE: LazyLock<Slice> = LazyLock::new(Slice::all);
+    Scope { partition: ALL, slice: &SLICE }
+}
+
+#[test]
+fn a_list_replaces_what_was_there_and_serves_the_old_until_it_is_whole() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    let first = things.begin(None);
+    put(things, "a", 1, "a");
+    put(things, "b", 2, "b");
+    things.finish(first, everything(), 2);
+    let second = things.begin(None);
+    put(things, "b", 3, "b'");
+    assert_eq!(served(&store), ["a", "b'"]);
+    things.finish(second, everything(), 4);
+    assert_eq!(served(&store), ["b'"]);
+}
+
+#[test]
+fn an_older_item_changes_nothing_and_brings_nothing_back() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    let list = things.begin(None);
+    put(things, "a", 5, "new");
+    put(things, "a", 4, "old");
+    put(things, "b", 5, "b");
+    things.delete("b".into(), 6);
+    put(things, "b", 5, "b again");
+    assert_eq!(served(&store), ["new"]);
+    things.finish(list, everything(), 5);
+    put(things, "b", 7, "reborn");
+    assert_eq!(served(&store), ["new", "reborn"]);
+}
+
+#[test]
+fn a_list_removes_nothing_that_is_newer_or_out_of_its_scope() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    things.apply(1, "other namespace".into(), at(0), event(1), block("other namespace"));
+    things.apply(ALL, "other range".into(), at(u64::MAX), event(1), block("other range"));
+    things.apply(ALL, "newer".into(), at(0), event(9), block("newer"));
+    things.apply(ALL, "stale".into(), at(0), event(1), block("stale"));
+    let lower = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
+    let list = things.begin(None);
+    things.finish(list, Scope { partition: ALL, slice: &lower }, 5);
+    assert_eq!(served(&store), ["newer", "other namespace", "other range"]);
+}
+
+#[test]
+fn a_slice_is_loaded_hidden_and_shown_in_one_step() {
+    let (store, id) = store();
+    let lower = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
+    let things = store.resource(id);
+    things.apply(ALL, "low".into(), at(0), event(1), block("low"));
+    things.apply(ALL, "high".into(), at(u64::MAX), event(1), block("high"));
+    assert_eq!(served_of(&store, &lower), ["low"]);
+    assert_eq!(served(&store), ["high", "low"]);
+    things.set_loaded(lower.clone());
+    assert_eq!(served(&store), ["low"], "what is not loaded is not exposed");
+    assert_eq!(things.uids(&Slice::all()), ["low".into()]);
+    store.retain(&lower);
+    assert_eq!(things.len(), 1);
+}
+
+#[test]
+fn tombstones_end_with_the_last_list() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    let list = things.begin(None);
+    let retried = things.begin(Some(list));
+    things.delete("a".into(), 3);
+    things.finish(retried, everything(), 2);
+    assert!(things.state().tombstones.is_empty());
+}
+
+#[test]
+fn after_a_rewind_older_versions_replace_newer_ones() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    put(things, "a", 9, "a");
+    put(things, "gone", 9, "gone");
+    things.rewind(ALL);
+    let list = things.begin(None);
+    put(things, "a", 2, "restored");
+    things.finish(list, everything(), 3);
+    assert_eq!(served(&store), ["restored"]);
+}
+
+fn digest_of(uids: &[&str]) -> Digest {
+    let mut digest = Digest::default();
+    uids.iter().for_each(|uid| digest.add(Hashes::of(uid)));
+    digest
+}
+
+#[test]
+fn a_digest_is_known_as_of_what_the_events_went_through() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    let list = things.begin(None);
+    things.apply(ALL, "a".into(), Hashes::of("a"), listed(3), block("a"));
+    assert_eq!(things.digest(&Slice::all(), 9), Err(Unknown { floor: None }), "the list is not whole");
+    things.finish(list, everything(), 5);
+    put(things, "b", 6, "b");
+    put(things, "a", 7, "a'");
+    things.delete("a".into(), 8);
+    things.delete("never seen".into(), 9);
+    for (version, uids) in [(5, vec!["a"]), (6, vec!["a", "b"]), (7, vec!["a", "b"]), (8, vec!["b"]), (99, vec!["b"])] {
+        assert_eq!(things.digest(&Slice::all(), version), Ok(digest_of(&uids)), "as of {version}");
+    }
+    assert_eq!(things.digest(&Slice::all(), 4), Err(Unknown { floor: Some(5) }));
+    assert_eq!(things.digest(&Slice::none(), 6), Ok(Digest::default()));
+    things.rewind(ALL);
+    assert_eq!(things.floor(), None, "after a rewind nothing is known until a list is whole");
+}
+
+#[test]
+fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
+    let (store, id) = store();
+    let things = store.resource(id);
+    things.set_loaded(Slice::none());
+    let list = things.begin(None);
+    // Both were there at 5, when the list was made; what the events say of them came first.
+    put(things, "changed", 7, "changed");
+    things.delete("deleted".into(), 8);
+    things.apply(ALL, "changed".into(), Hashes::of("changed"), listed(2), block("changed"));
+    assert_eq!(things.floor(), Some(7), "nothing that is exposed has changed");
+    things.apply(ALL, "deleted".into(), Hashes::of("deleted"), listed(2), block("deleted"));
+    things.finish(list, everything(), 5);
+    things.set_loaded(Slice::all());
+    assert_eq!(things.floor(), Some(8));
+    assert_eq!(things.digest(&Slice::all(), 8), Ok(digest_of(&["changed"])));
+}
+
+proptest! {
+    /// A cluster's events, with lists of it in between: whenever the store says that it knows, it is right.
+    #[test]
+    fn what_is_known_as_of_a_version_is_what_was_there(
+        steps in proptest::collection::vec((0..6_u8, 0..12_u8), 1..120),
+        half in any::<bool>(),
+    ) {
+        let (store, id) = store();
+        let things = store.resource(id);
+        let slice = if half { Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)])) } else { Slice::all() };
+        let mut cluster = BTreeMap::<String, u64>::new();
+        let mut past = vec![cluster.clone()];
+        let list = things.begin(None);
+        things.finish(list, everything(), 0);
+        for (kind, name) in steps {
+            let (version, uid) = (past.len() as u64, format!("uid-{name}"));
+            match kind {
+                0..3 => {
+                    cluster.insert(uid.clone(), version);
+                    put(things, &uid, version, "x");
+                }
+                3..5 => {
+                    if cluster.remove(&uid).is_some() {
+                        things.delete(uid.as_str().into(), version);
+                    }
+                }
+                // The watch missed this one, and a list follows.
+                _ => {
+                    if cluster.remove(&uid).is_none() {
+                        cluster.insert(uid, version);
+                    }
+                    let list = things.begin(None);
+                    for (uid, version) in &cluster {
+                        things.apply(ALL, uid.as_str().into(), Hashes::of(uid), listed(*version), block("x"));
+                    }
+                    things.finish(list, everything(), version);
+                }
+            }
+            past.push(cluster.clone());
+        }
+        let floor = things.floor().expect("no list is open");
+        for (version, then) in past.iter().enumerate().map(|(v, then)| (v as u64, then)) {
+            let then: Vec<_> = then.keys().map(String::as_str).filter(|uid| slice.contains_uid(uid)).collect();
+            let expected = if version < floor { Err(Unknown { floor: Some(floor) }) } else { Ok(digest_of(&then)) };
+            prop_assert_eq!(things.digest(&slice, version), expected);
+        }
+    }
+}
