@@ -31,13 +31,13 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "server",
-        rooms: &["exposition", "settings", "sharding", "telemetry"],
+        rooms: &["exposition", "fleet", "settings", "sharding", "telemetry"],
         pure: false,
         strangers: &["kube", "k8s_openapi"],
     },
     Room {
         name: "telemetry",
-        rooms: &["exposition", "intake", "settings"],
+        rooms: &["exposition", "fleet", "intake", "settings"],
         pure: false,
         strangers: &["warp", "hyper", "k8s_openapi"],
     },

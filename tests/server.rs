@@ -109,6 +109,7 @@ impl World {
                 watched("pods", "*v1.Pod", pods_id, vec![settled(), Arc::clone(&status)]),
                 watched("nodes", "*v1.Node", nodes_id, vec![settled()]),
             ],
+            coverage: Arc::default(),
         }));
         let stop = CancellationToken::new();
         let mut servers = Vec::new();

@@ -3,6 +3,7 @@
 //! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
 
 mod client;
+mod inventory;
 mod pipeline;
 mod private;
 mod tasks;
@@ -17,12 +18,13 @@ use tracing::{info, warn};
 use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
 use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
-use crate::server::{self, Metrics};
+use crate::server::{self, Metrics, Peers};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Telemetry, Watched};
+use inventory::{Alone, Inventory};
 use pipeline::Pipeline;
 use tasks::Tasks;
 
@@ -100,6 +102,7 @@ impl Replica {
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
         let wanted = Wanted::of(&settings);
+        let vantage = Arc::new(Alone(owned.clone()));
         let gate = Arc::new(server::Fixed::new(owned.clone()));
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
@@ -133,12 +136,15 @@ impl Replica {
             object_limit: settings.object_limit,
             store: Arc::clone(&store),
             watched,
+            coverage: Arc::default(),
         }));
+        let inventory = Arc::new(Inventory { store: Arc::clone(&store), vantage });
 
         let routes =
             server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
-        let routes = server::telemetry_routes(self_metrics);
+        let peers = server::fleet_routes(Peers { inventory, witness: None });
+        let routes = server::both(server::telemetry_routes(self_metrics), peers);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
         info!(
             %metrics, %telemetry, shard = settings.shard.ordinal, shards = settings.shard.total,

@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod fleet;
 mod gate;
 mod listener;
 mod metrics;
@@ -13,10 +14,11 @@ mod page;
 mod telemetry;
 
 use http::{HeaderValue, Method, StatusCode, header};
-use warp::Reply;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+use warp::{Filter, Reply};
 
+pub use fleet::{Inventory, Peers, fleet_routes};
 pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
@@ -24,6 +26,11 @@ pub use telemetry::telemetry_routes;
 
 /// The routes of one port.
 pub type Routes = BoxedFilter<(Response,)>;
+
+/// One port with the routes of both.
+pub fn both(first: Routes, second: Routes) -> Routes {
+    first.or(second).unify().boxed()
+}
 
 /// Answers GET with `answer` and HEAD with nothing but its headers; refuses other methods.
 fn read_only(method: &Method, answer: impl FnOnce() -> Response) -> Response {

@@ -26,6 +26,7 @@ pub(super) fn telemetry() -> Response {
         &[
             ("/metrics", "self-metrics, for Prometheus"),
             ("/readyz", "whether all resources are loaded, and which are not"),
+            ("/fleet/objects?resource=pods", "the UIDs of the objects that this replica serves"),
         ],
     )
 }

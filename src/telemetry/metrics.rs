@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::{Replica, Watched};
+use crate::fleet::coverage::State;
 use crate::intake::Status;
 
 /// Labels of one sample.
@@ -29,7 +30,8 @@ impl Collector for Metrics {
         self.requests(out)?;
         self.objects(out)?;
         self.events(out)?;
-        self.health(out)
+        self.health(out)?;
+        self.cover(out)
     }
 }
 
@@ -152,6 +154,38 @@ impl Metrics {
                 let last = w.sources.iter().map(|s| s.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
                 Some((vec![("resource", w.resource.as_str())], now.saturating_sub(last)))
             }),
+        )
+    }
+
+    /// Whether the fleet exposes each object once, if it is this replica that finds out.
+    fn cover(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let lines = self.0.coverage.lines();
+        let labelled = |resource, key, value| vec![("resource", resource), (key, value)];
+        gauge(
+            out,
+            "kube_state_fleet_cover",
+            "What the last audit showed of the resource, 1 if it is so: each object exposed once (exact), some by nobody \
+             (missing), some more than once (doubled); or there was no proof for 3 minutes (unproven). From the coordinator only.",
+            lines.iter().flat_map(|line| {
+                let State { exact, missing, doubled, unproven } = line.state;
+                let states = [("exact", exact), ("missing", missing), ("doubled", doubled), ("unproven", unproven)];
+                states.map(|(state, is)| (labelled(line.resource.as_str(), "state", state), u64::from(is)))
+            }),
+        )?;
+        gauge(
+            out,
+            "kube_state_fleet_cover_objects",
+            "Objects of the resource at the last audit: in the cluster (seen), and exposed by all replicas together (exposed).",
+            lines.iter().filter_map(|line| Some((line, line.proof?))).flat_map(|(line, proof)| {
+                let counts = [("seen", proof.seen.count), ("exposed", proof.exposed.count)];
+                counts.map(|(of, count)| (labelled(line.resource.as_str(), "of", of), count))
+            }),
+        )?;
+        gauge(
+            out,
+            "kube_state_fleet_cover_age_seconds",
+            "How long ago the last audit of the resource succeeded; before the first, for how long it has been tried.",
+            lines.iter().map(|line| (vec![("resource", line.resource.as_str())], line.age.as_secs())),
         )
     }
 

@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::exposition::{Format, ResourceId, Store};
+use crate::fleet::audit::Coverage;
 use crate::intake::Status;
 use crate::settings::Shard;
 
@@ -57,6 +58,8 @@ pub struct Replica {
     pub store: Arc<Store>,
     /// What it watches.
     pub watched: Vec<Watched>,
+    /// What it has shown of the fleet's coverage, while it is the coordinator.
+    pub coverage: Arc<Coverage>,
 }
 
 /// Labels of a request's duration.
