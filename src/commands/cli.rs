@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 
 use super::docs::Page;
 use crate::settings::Flags;
@@ -19,6 +21,7 @@ Examples:
   kube-state-fleet --kubeconfig ~/.kube/config    your cluster on :8080/metrics
   kube-state-fleet                                the same, in a pod
   kubectl get pods -A -o yaml | kube-state-fleet render -    metrics of a dump
+  kube-state-fleet verify --kubeconfig ~/.kube/config        is each object served once?
 ";
 
 /// Turns the objects of a Kubernetes cluster into Prometheus metrics.
@@ -57,6 +60,15 @@ pub(super) enum Command {
     Render(Box<Render>),
     /// Run a fleet against a simulated cluster, all in this process; no cluster is needed
     Demo(Demo),
+    /// Prove that the replicas together serve each object of the cluster once
+    ///
+    /// Asks the API server for the metadata of all objects and every replica for what it serves, prints a table and names
+    /// what is missing or doubled. What differs is asked for again before it is told, so that a fleet is not accused of what
+    /// changes meanwhile. Flags that select objects must be those of the replicas. Needs the rights to list what is served,
+    /// to get the StatefulSet and list its pods, and from outside the cluster to get pods/proxy. Exit codes: 0 for each
+    /// object served once, 1 for a difference, 2 for no answer.
+    #[command(args_override_self = true, allow_negative_numbers = true)]
+    Verify(Box<Verify>),
     /// Print a page of the reference: the source of docs/metrics.md, docs/cli.md and the ClusterRole
     Docs {
         /// The page.
@@ -75,6 +87,43 @@ pub(super) struct Render {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// Arguments of `verify`.
+#[derive(Args, Debug)]
+pub(super) struct Verify {
+    /// The StatefulSet of the replicas.
+    #[arg(long, value_name = "NAME", default_value = "kube-state-fleet")]
+    pub statefulset: String,
+    /// The StatefulSet's namespace. Default: that of the kubeconfig or of the pod in which this runs.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub fleet_namespace: Option<String>,
+    /// How replicas are reached: at their pod IPs, or by the API server's pod proxy. Default: direct in a pod, else proxy.
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<Via>,
+    /// URL of a replica's telemetry port, http://10.0.0.7:8081; may be repeated. No StatefulSet is looked for then.
+    #[arg(long, value_name = "URL")]
+    pub replica: Vec<String>,
+    /// Go on, and verify again so long after each round. Default, where only --watch is given: 30s.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_parser = duration)]
+    pub watch: Option<Duration>,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// How replicas are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Via {
+    /// At their pod IPs.
+    Direct,
+    /// By the API server's pod proxy.
+    Proxy,
+}
+
+/// As Go prints it: `30s`, `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|e: jiff::Error| e.to_string())?;
+    Duration::try_from(duration).map_err(|_| "it is negative".to_owned())
 }
 
 /// Arguments of `demo`.
@@ -109,7 +158,9 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
     let matches = Cli::command().try_get_matches_from(args)?;
     let Cli { mut flags, command } = Cli::from_arg_matches(&matches)?;
     // What stands behind the command counts over what stands before it.
-    if let (Some(Command::Run(_) | Command::Render(_)), Some((_, behind))) = (&command, matches.subcommand()) {
+    if let (Some(Command::Run(_) | Command::Render(_) | Command::Verify(_)), Some((_, behind))) =
+        (&command, matches.subcommand())
+    {
         flags.update_from_arg_matches(behind)?;
     }
     Ok(Invocation { flags, command: command.unwrap_or_else(|| Command::Run(Box::default())) })

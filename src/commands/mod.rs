@@ -1,4 +1,4 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `docs`, `version`.
+//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `docs`, `version`.
 //!
 //! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
 //! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod render;
 mod run;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -72,6 +73,16 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             Err(demo::DemoError::Settings(error)) => refuse(err, &error.to_string()),
             Err(error) => fail(err, &error.to_string()),
         }),
+        Command::Verify(mut arguments) => {
+            arguments.flags = flags.clone();
+            let (settings, warnings) = alone(flags)?;
+            tell(&warnings, err);
+            Ok(match verify::run(&settings, &arguments, out) {
+                Ok(code) => code,
+                Err(verify::VerifyError::Output(error)) => printed(Err(error), err),
+                Err(error) => refuse(err, &error.to_string()),
+            })
+        }
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
         Command::Version => Ok(printed(writeln!(out, "{}", cli::VERSION_LINE), err)),
     }

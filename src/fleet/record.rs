@@ -119,6 +119,9 @@ pub struct Member {
     pub id: Incarnation,
     /// Where its telemetry port is, as `ip:port`.
     pub address: String,
+    /// Unix milliseconds, by its clock, at which it wrote its Lease: the Lease's `renewTime`, so not part of the annotation.
+    #[serde(skip)]
+    pub renewed: Option<u64>,
     /// Counts what it has said: of two statements of one incarnation the one with the higher number is the newer.
     #[serde(default)]
     pub sequence: u64,
@@ -165,6 +168,9 @@ pub struct Beat {
     pub confirmed_age: Option<u64>,
     /// The sender's clock, Unix milliseconds.
     pub now: u64,
+    /// The clock of the record's coordinator minus the sender's, in milliseconds, as far as the sender can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<i64>,
 }
 
 impl View {

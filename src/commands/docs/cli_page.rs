@@ -1,5 +1,6 @@
 //! The pages about the command line, from clap's definition and kube-state-metrics' list of flags.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::builder::StyledStr;
@@ -64,7 +65,7 @@ pub(super) fn commands() -> String {
             let _ = write!(page, "\n{}", listed.concat());
         }
     }
-    page.push_str("\n## Flags\n\nOf `run` and `render`. `render` serves nothing and belongs to no fleet: what is about a cluster, ports or shards has no effect there.\n");
+    page.push_str("\n## Flags\n\nOf `run`, `render` and `verify`. `render` serves nothing and belongs to no fleet: what is about a cluster, ports or shards has no effect there. Of `verify`, what is about the cluster and which objects counts, and `--telemetry-port`, on which replicas are asked.\n");
     let mut heading = None;
     for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
         let of_group = arg.get_help_heading().unwrap_or("Other");
@@ -88,10 +89,14 @@ pub(super) fn commands() -> String {
     page
 }
 
-/// The flags of a command that has its own, and not those of an exporter.
+/// The flags of a command that are its own, and not those of an exporter.
 fn own_flags(command: &Command) -> impl Iterator<Item = String> {
-    let shared = command.get_arguments().any(|a| a.get_long() == Some("kubeconfig"));
-    command.get_arguments().filter(move |a| !shared && a.get_long().is_some_and(|long| long != "help")).map(|a| {
+    let shared: BTreeSet<String> =
+        cli::definition().get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect();
+    // `docs rbac` has a flag of the same name, and none of the others.
+    let shares = command.get_arguments().any(|a| a.get_long() == Some("kubeconfig"));
+    let own = move |long: &str| long != "help" && !(shares && shared.contains(long));
+    command.get_arguments().filter(move |a| a.get_long().is_some_and(&own)).map(|a| {
         let default: Vec<_> = a.get_default_values().iter().map(|v| v.to_string_lossy()).collect();
         let default = if default.is_empty() { String::new() } else { format!(". Default: {}", default.join(",")) };
         format!("- {}: {}{default}\n", form(a), about(a.get_help()))

@@ -167,7 +167,7 @@ impl Fleet {
             Life::Live if member.follows < record.revision => Fate::MayServe,
             Life::Live if member.awaits => Fate::Lost,
             Life::Silent => Fate::MayServe,
-            Life::Dead if member.joined.is_some() => Fate::Lost,
+            Life::Dead if member.joined.or(member.prepared).is_some() || member.phase == Phase::Left => Fate::Lost,
             life => waited(life),
         }
     }

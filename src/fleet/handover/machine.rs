@@ -84,6 +84,7 @@ impl Machine {
         let member = Member {
             id: config.id.clone(),
             address: config.address.clone(),
+            renewed: None,
             sequence: 0,
             phase: Phase::Starting,
             awaits: false,
@@ -153,6 +154,9 @@ impl Machine {
             Event::Answered(beat, sent) => {
                 self.learn(beat.member.clone(), Way::Answer(sent), now);
                 self.members.answered(&beat, sent, now);
+                if let Some(record) = self.record.as_ref().filter(|_| self.due.is_some()) {
+                    self.due = self.due_of(record, now);
+                }
                 self.follow_beat(beat, now);
             }
             Event::Heard(beat) => {
@@ -217,6 +221,7 @@ impl Machine {
             record: self.record.clone(),
             confirmed_age: self.last_confirmed().map(|at| now.boot.saturating_sub(at).as_millis() as u64),
             now: now.unix,
+            ahead: self.record.as_ref().and_then(|record| self.clock_of(record.coordinator.ordinal)),
         }
     }
 
@@ -245,6 +250,13 @@ impl Machine {
             pending: self.pending_since.map(|since| now.boot.saturating_sub(since)),
             waiting_for: self.proposal.waiting_for.clone(),
             peers: live().map(|peer| peer.member.clone()).collect(),
+            contacts: self
+                .members
+                .iter()
+                .map(|peer| &peer.member)
+                .filter(|member| member.phase != Phase::Left)
+                .cloned()
+                .collect(),
             answering: live().filter(|peer| peer.is_answering(now)).count() as u32,
             confirmed_age: self.last_confirmed().map(|at| now.boot.saturating_sub(at)),
             isolated: self.until(now).is_some_and(|until| now.boot >= until),
@@ -322,22 +334,10 @@ impl Machine {
         if self.record.as_ref().is_some_and(|known| known.revision >= record.revision) {
             return;
         }
-        let due = record.next.as_ref().and_then(|next| next.switch).map(|switch| {
-            let offset = match switch.by == self.ordinal() {
-                true => 0,
-                false => self.members.get(switch.by).and_then(|peer| peer.offset).unwrap_or_default(),
-            };
-            let here = switch.at as i64 - offset;
-            let ahead = here.saturating_sub(now.unix as i64);
-            match u64::try_from(ahead) {
-                Ok(ahead) => now.boot + Duration::from_millis(ahead),
-                Err(_) => now.boot,
-            }
-        });
         let exposed = self.own_now();
         let before = self.record.take();
         self.tell_of(&record);
-        self.due = due.map(|due| (record.revision, due));
+        self.due = self.due_of(&record, now);
         let proposed = |record: &Record| record.next.as_ref().map(|next| next.view.generation);
         if before.as_ref().and_then(proposed) != proposed(&record) {
             self.next_since = proposed(&record).map(|_| now.boot);
@@ -348,6 +348,20 @@ impl Machine {
         if changed {
             self.enter(&current, exposed, now);
         }
+    }
+
+    /// When the switch of a record is due, by our clock. It is written down by the clock of who set it, whose difference to
+    /// ours may become known only later.
+    fn due_of(&self, record: &Record, now: Now) -> Option<(u64, Duration)> {
+        let switch = record.next.as_ref()?.switch?;
+        let offset = self.clock_of(switch.by).unwrap_or_default();
+        let ahead = (switch.at as i64).saturating_sub(offset).saturating_sub(now.unix as i64);
+        Some((record.revision, now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0))))
+    }
+
+    /// The clock of a member minus ours, in milliseconds.
+    fn clock_of(&self, ordinal: u32) -> Option<i64> {
+        if ordinal == self.ordinal() { Some(0) } else { self.members.offset(ordinal) }
     }
 
     fn tell_of(&mut self, record: &Record) {
@@ -520,7 +534,7 @@ impl Machine {
             }
             None => self.base(),
         };
-        if self.leaving && !self.joined {
+        if self.leaving && !self.joined && !self.is_about_to_serve() {
             wanted = Slice::none();
         }
         if let Some((before, until)) = &self.overlap {
@@ -692,7 +706,12 @@ impl Machine {
                 && peer.member.phase != Phase::Leaving
                 && peer.member.id.ordinal < wanted
         };
-        !self.joined || !self.members.iter().any(stays)
+        !(self.joined || self.is_about_to_serve()) || !self.members.iter().any(stays)
+    }
+
+    /// Whether a switch is due after which others count on us.
+    fn is_about_to_serve(&self) -> bool {
+        self.due_view().is_some_and(|(_, view)| view.has(self.ordinal()))
     }
 
     /// What we own in a view.

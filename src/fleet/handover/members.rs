@@ -55,6 +55,10 @@ pub(super) struct Peer {
     pub confirmed: Option<Duration>,
     /// Its clock minus ours, in milliseconds.
     pub offset: Option<i64>,
+    /// Whose clock it can tell, and how far that one is ahead of its own.
+    told: Option<(u32, i64)>,
+    /// What its last Leases say of its clock: each is too low by the time that the Lease took to reach us.
+    renewals: Vec<i64>,
 }
 
 impl Peer {
@@ -68,6 +72,8 @@ impl Peer {
             past: Vec::new(),
             confirmed: None,
             offset: None,
+            told: None,
+            renewals: Vec::new(),
         }
     }
 
@@ -149,8 +155,9 @@ impl Members {
     }
 
     /// A member spoke.
-    pub fn learn(&mut self, member: Member, way: Way, now: Now) {
+    pub fn learn(&mut self, mut member: Member, way: Way, now: Now) {
         let ordinal = member.id.ordinal;
+        let renewed = member.renewed.take().map(|at| at as i64 - now.unix as i64);
         let Some(peer) = self.0.get_mut(&ordinal) else {
             let mut peer = Peer::new(member);
             peer.spoke(way, now);
@@ -162,6 +169,9 @@ impl Members {
                 peer.member = member;
             }
             peer.spoke(way, now);
+            peer.renewals.extend(renewed);
+            let surplus = peer.renewals.len().saturating_sub(4);
+            peer.renewals.drain(..surplus);
         } else if !peer.past.contains(&member.id.nonce) {
             // Anybody may send a beat; a life that is known to be over is replaced by nothing less than proof.
             let over = peer.gone.is_some() || peer.member.phase == Phase::Left;
@@ -181,10 +191,22 @@ impl Members {
             peer.confirmed = peer.confirmed.max(sent.checked_sub(Duration::from_millis(age)));
         }
         let took = now.boot.saturating_sub(sent);
-        if peer.offset.is_none() || took <= GOOD_EXCHANGE {
+        if took <= GOOD_EXCHANGE {
             let ours = now.unix.saturating_sub(took.as_millis() as u64 / 2);
             peer.offset = Some(beat.now as i64 - ours as i64);
         }
+        peer.told = beat.record.as_ref().map(|record| record.coordinator.ordinal).zip(beat.ahead);
+    }
+
+    /// The clock of a member minus ours, in milliseconds: measured, or as another member tells us.
+    pub fn offset(&self, ordinal: u32) -> Option<i64> {
+        let told = || {
+            let by = |peer: &Peer| peer.told.filter(|(of, _)| *of == ordinal).map(|(_, ahead)| ahead);
+            self.iter().find_map(|peer| Some(peer.offset? + by(peer)?))
+        };
+        let peer = self.get(ordinal);
+        let renewed = || peer.and_then(|peer| peer.renewals.iter().max().copied());
+        peer.and_then(|peer| peer.offset).or_else(told).or_else(renewed)
     }
 
     /// Nobody is at its address any more.

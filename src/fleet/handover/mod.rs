@@ -171,6 +171,8 @@ pub struct Status {
     pub waiting_for: Vec<u32>,
     /// The other members that live, absent ones too.
     pub peers: Vec<Member>,
+    /// Whom to send beats to: all of whom we know and who have not left, since who is silent may only be out of our sight.
+    pub contacts: Vec<Member>,
     /// How many of them answered a beat lately.
     pub answering: u32,
     /// How long ago what we know was last confirmed.

@@ -231,13 +231,13 @@ impl World {
                     let pod = self.pods.get_mut(&o).unwrap();
                     pod.process = None;
                     pod.start = now + after;
-                    self.excuse_gap = self.excuse_gap.max(now + HEALING);
+                    self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
                 }
             }
             Action::Pause(o, time) => {
                 if let Some(p) = process(self, o) {
                     self.processes[p].paused_until = now + time;
-                    self.excuse_gap = self.excuse_gap.max(now + time + 20_000);
+                    self.excuse_gap = self.excuse_gap.max(self.connected_again().max(now + time) + 20_000);
                 }
             }
             Action::CutApi(o, time) => {
@@ -256,6 +256,11 @@ impl World {
         }
     }
 
+    /// When everybody reaches the API server again.
+    fn connected_again(&self) -> u64 {
+        self.api_cut.values().max().copied().unwrap_or(0).max(self.api_down_until).max(self.now)
+    }
+
     /// Whoever is cut off from all may expose what it had for one lease, or nothing for as long as it is.
     fn excuse_for_isolation(&mut self, time: u64) {
         let cut = |until: &u64| self.now < *until;
@@ -266,9 +271,8 @@ impl World {
         }
         if from_api {
             // A crash is not healed, and nobody loads anything, for so long.
-            let end = self.api_cut.values().max().copied().unwrap_or(0).max(self.api_down_until);
             if self.excuse_gap > self.now {
-                self.excuse_gap = self.excuse_gap.max(end + HEALING);
+                self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
             }
         }
     }
@@ -328,7 +332,7 @@ impl World {
                     }
                     if self.now >= kill {
                         self.said.push(format!("{:>6} {ordinal} is killed after its grace", self.now));
-                        self.excuse_gap = self.excuse_gap.max(self.now + HEALING);
+                        self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
                         self.kill(p);
                         self.pods.remove(&ordinal);
                     } else if pod.released.is_some_and(|at| self.now > at + 300) && self.reaches_api(ordinal) {
@@ -457,7 +461,8 @@ impl World {
             self.processes[p].renew = self.now + 5_000;
             self.processes[p].written = Some(wishes.member.clone());
             self.processes[p].echoes.push((self.log.len(), boot));
-            self.commit(Entry::Lease(wishes.member.clone()));
+            let renewed = Some(self.clock(p).unix);
+            self.commit(Entry::Lease(Member { renewed, ..wishes.member.clone() }));
         }
         if let Some(record) = &wishes.write
             && self.processes[p].seen_record == self.record_writes
@@ -476,7 +481,7 @@ impl World {
         self.processes[p].next_beat = self.now + 1_000;
         self.processes[p].told = news;
         let from = self.processes[p].ordinal;
-        for peer in self.processes[p].machine.status(clock).peers {
+        for peer in self.processes[p].machine.status(clock).contacts {
             if !self.connected(from, peer.id.ordinal) {
                 continue;
             }
@@ -506,7 +511,8 @@ impl World {
         let untaken = self.processes.iter().any(|process| {
             process.alive && !process.machine.known_record().is_none_or(|record| record.current.untaken.is_empty())
         });
-        if untaken || self.pods.values().all(|pod| pod.process.is_none()) {
+        // With nobody who stays, nobody can take over.
+        if untaken || self.pods.values().all(|pod| pod.process.is_none() || pod.deleting.is_some()) {
             self.excuse_gap = self.excuse_gap.max(self.now + 20_000);
         }
         let mut whole = true;

@@ -1,0 +1,257 @@
+//! `verify` as a user runs it: against a simulated cluster and replicas in this process.
+
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube_state_fleet::commands;
+use kube_state_fleet::intake::shared_client;
+use kube_state_fleet::replica::Replica;
+use kube_state_fleet::settings::{Environment, Flags, Settings};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What waits longer has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The API server does not have the last.
+const RESOURCES: &str = "--resources=pods,nodes,services";
+
+/// A cluster with some pods, and replicas of it.
+struct World {
+    simulator: Arc<Simulator>,
+    replicas: Vec<Replica>,
+}
+
+fn pod(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "namespace": "shop", "name": name },
+        "spec": { "nodeName": "n", "containers": [{ "name": "main", "image": "i" }] },
+    })
+}
+
+impl World {
+    /// Replicas with these shards of so many.
+    async fn new(shards: &[u32], total: u32) -> Self {
+        let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>(), ResourceType::of::<StatefulSet>()];
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" } })).expect("applied");
+        for i in 0..60 {
+            simulator.apply(&pod(&format!("web-{i:02}"))).expect("applied");
+        }
+        let mut replicas = Vec::new();
+        for shard in shards {
+            let client = kube::Config::new(simulator.url().parse().expect("a URL"));
+            let client = shared_client(client).expect("a client");
+            replicas.push(Replica::start(settings(*shard, total), client).await.expect("it starts"));
+        }
+        for replica in &replicas {
+            tokio::time::timeout(LONG, ready(replica)).await.expect("it loads");
+        }
+        Self { simulator: Arc::new(simulator), replicas }
+    }
+
+    /// Exit code, stdout and stderr of `verify` with these arguments besides.
+    async fn verify(&self, arguments: &[&str]) -> (ExitCode, String, String) {
+        let url = self.simulator.url();
+        let resources = if arguments.iter().any(|a| a.starts_with("--resources")) { None } else { Some(RESOURCES) };
+        let line = ["kube-state-fleet", "verify", "--apiserver", &url].into_iter().chain(resources);
+        let line: Vec<_> = line.chain(arguments.iter().copied()).map(OsString::from).collect();
+        let run = move || {
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            let code = commands::execute(line, &mut out, &mut err);
+            (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(err).expect("UTF-8"))
+        };
+        tokio::time::timeout(LONG, tokio::task::spawn_blocking(run)).await.expect("in time").expect("it does not panic")
+    }
+
+    /// The same, of all replicas by their URLs.
+    async fn verify_all(&self) -> (ExitCode, String, String) {
+        let urls: Vec<_> =
+            self.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
+        self.verify(&urls.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+}
+
+fn settings(shard: u32, total: u32) -> Settings {
+    let local = Some("127.0.0.1".to_owned());
+    let flags = Flags {
+        host: local.clone(),
+        port: Some(0),
+        telemetry_host: local,
+        telemetry_port: Some(0),
+        resources: vec!["pods,nodes,services".to_owned()],
+        shard: Some(shard),
+        total_shards: Some(total),
+        ..Flags::default()
+    };
+    Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
+}
+
+async fn ready(replica: &Replica) {
+    loop {
+        let mut stream = TcpStream::connect(replica.telemetry_address()).await.expect("it listens");
+        let request = b"GET /readyz HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        if answer.starts_with("HTTP/1.1 200 ") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The columns of a resource's line, but for the last.
+fn columns<'a>(out: &'a str, resource: &str) -> Vec<&'a str> {
+    let line = out.lines().find(|line| line.starts_with(resource)).unwrap_or_else(|| panic!("no {resource}: {out}"));
+    line.split_whitespace().skip(1).take(4).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_fleet_is_exact_also_while_the_cluster_lives() {
+    let world = World::new(&[0, 1, 2], 3).await;
+    let (code, out, err) = world.verify_all().await;
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    assert_eq!(columns(&out, "pods"), ["60", "60", "0", "0"], "{out}");
+    assert!(!out.contains("services"), "the API server does not have them: {out}");
+    assert!(out.ends_with("each of 61 objects of 2 resources is served by exactly one replica\n"), "{out}");
+
+    let simulator = Arc::clone(&world.simulator);
+    let churn = tokio::spawn(async move {
+        for i in 0.. {
+            simulator.apply(&pod(&format!("job-{i}"))).expect("applied");
+            if i >= 20 {
+                simulator.delete("pods", "shop", &format!("job-{}", i - 20)).expect("deleted");
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    for _ in 0..3 {
+        let (code, out, err) = world.verify_all().await;
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    }
+    churn.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_missing_shard_would_serve_is_missing_by_name() {
+    let world = World::new(&[0, 2], 3).await;
+    let (code, out, _) = world.verify_all().await;
+    assert_eq!(code, ExitCode::from(1), "{out}");
+    let [objects, served, missing, doubled] = columns(&out, "pods")[..] else { panic!("{out}") };
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    assert_eq!((objects, doubled, number(served) + number(missing)), ("60", "0", 60), "{out}");
+    assert!(number(missing) > 0, "{out}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("  shop/web-")).count(), number(missing).min(20), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_replicas_serve_is_doubled_and_both_are_named() {
+    let world = World::new(&[0, 1, 1], 2).await;
+    let (code, out, _) = world.verify_all().await;
+    assert_eq!(code, ExitCode::from(1), "{out}");
+    let [objects, served, missing, doubled] = columns(&out, "pods")[..] else { panic!("{out}") };
+    assert_eq!((objects, served, missing), ("60", "60", "0"), "{out}");
+    assert_ne!(doubled, "0");
+    let by = format!(" by {}, {}", world.replicas[1].telemetry_address(), world.replicas[2].telemetry_address());
+    assert!(out.lines().any(|line| line.starts_with("  shop/web-") && line.ends_with(&by)), "{out}");
+}
+
+/// A pod of the StatefulSet, whose telemetry port is `port`; without one it is pending.
+fn member(world: &World, uid: &str, ordinal: usize, port: Option<u16>) {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "monitoring", "name": format!("fleet-{ordinal}"), "labels": { "app": "fleet" },
+            "ownerReferences": [
+                { "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "fleet", "uid": uid, "controller": true },
+            ],
+        },
+        "spec": { "containers": [{ "name": "main", "image": "i" }] },
+    });
+    if let Some(port) = port {
+        pod["spec"]["containers"][0]["ports"] = json!([{ "name": "metrics", "containerPort": port }]);
+        pod["status"] = json!({ "podIP": "127.0.0.1", "conditions": [{ "type": "Ready", "status": "True" }] });
+    }
+    world.simulator.apply(&pod).expect("applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_are_found_by_their_statefulset() {
+    let world = World::new(&[0, 1], 2).await;
+    let in_fleet = ["--via=direct", "--statefulset=fleet", "--fleet-namespace=monitoring"];
+    let (code, out, err) = world.verify(&in_fleet).await;
+    assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
+    assert!(err.contains("no StatefulSet \"fleet\" in namespace \"monitoring\"") && err.contains("--replica"), "{err}");
+
+    let set = world.simulator.apply(&json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "namespace": "monitoring", "name": "fleet" },
+        "spec": {
+            "serviceName": "fleet", "replicas": 3, "selector": { "matchLabels": { "app": "fleet" } }, "template": {},
+        },
+    }));
+    let uid = set.expect("applied")["metadata"]["uid"].as_str().expect("it has one").to_owned();
+    let (code, _, err) = world.verify(&in_fleet).await;
+    assert_eq!(code, ExitCode::from(2));
+    assert!(err.contains("monitoring/fleet has no pods"), "{err}");
+
+    for (ordinal, replica) in world.replicas.iter().enumerate() {
+        member(&world, &uid, ordinal, Some(replica.telemetry_address().port()));
+    }
+    member(&world, &uid, 2, None);
+    let (code, out, err) = world.verify(&in_fleet).await;
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    assert!(out.starts_with("3 replicas: fleet-0, fleet-1, fleet-2\n"), "{out}");
+    assert_eq!(columns(&out, "pods"), ["63", "63", "0", "0"], "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_answer_and_what_cannot_be_verified_ends_with_2() {
+    let world = World::new(&[0], 1).await;
+    for (arguments, words) in [
+        (["--replica=http://127.0.0.1:1"].as_slice(), ["127.0.0.1:1", "/fleet/objects?resource="].as_slice()),
+        (&["--replica=127.0.0.1:1"], &["--replica", "\"127.0.0.1:1\""]),
+        (&["--node=n", "--resources=pods"], &["--node cannot be verified"]),
+        (&["--object-limit=5"], &["--object-limit cannot be verified"]),
+        (&["--watch=soon"], &["--watch", "soon"]),
+    ] {
+        let (code, out, err) = world.verify(arguments).await;
+        assert_eq!((code, out.as_str()), (ExitCode::from(2), ""), "{arguments:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{arguments:?}: {err:?} does not say {word:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_tells_a_line_a_round_until_it_is_ended() {
+    let world = World::new(&[0], 1).await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
+        .args(["verify", "--watch=10ms", "--apiserver", &world.simulator.url(), RESOURCES])
+        .args(["--replica", &format!("http://{}", world.replicas[0].telemetry_address())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it is built");
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    for _ in 0..3 {
+        let line = lines.next().expect("it goes on").expect("UTF-8");
+        assert!(
+            line.ends_with("1 replica: each of 61 objects of 2 resources is served by exactly one replica"),
+            "{line}"
+        );
+    }
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(kill.expect("kill is there").success());
+    assert!(child.wait().expect("it ends").success());
+}
