@@ -14,6 +14,7 @@ use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Form, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
 use kube_state_fleet::intake::{Encoding, Item, decode_object};
+use kube_state_fleet::sharding::Hashes;
 use serde_json::{Value as Json, json};
 
 /// The fields of `PartialObjectMetadata` as a server cuts it from a whole object: `metadata`, number 1.
@@ -61,7 +62,16 @@ impl Visitor for Compare {
                 Form::Metadata => (Encoding::Protobuf, partial_protobuf(protobuf), None),
                 Form::Table => (Encoding::Json, partial_json(object), object["type"].as_str().or(Some(""))),
             };
-            let item = Item { uid: "", hash: 0, version: 0, encoding, form: R::FORM, table_type, bytes: &bytes };
+            let item = Item {
+                uid: "",
+                hashes: Hashes::default(),
+                version: 0,
+                listed: true,
+                encoding,
+                form: R::FORM,
+                table_type,
+                bytes: &bytes,
+            };
 
             let from_json: R::Object = decode_object(object, R::FORM).unwrap();
             let from_server: R::Object = item.decode().unwrap();

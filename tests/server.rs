@@ -96,7 +96,11 @@ impl World {
             id,
             sources,
         };
-        let settled = || Arc::new(Status { settled: true.into(), ..Status::default() });
+        let settled = || {
+            let status = Arc::new(Status::default());
+            status.settled.store(true, std::sync::atomic::Ordering::Relaxed);
+            status
+        };
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
             object_limit: 1000,

@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use super::protobuf;
 use super::redact::kept;
 use crate::collectors::Form;
+use crate::sharding::Hashes;
 
 /// How an object's bytes are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +22,12 @@ pub enum Encoding {
 pub struct Item<'a> {
     /// `metadata.uid`.
     pub uid: &'a str,
-    /// Its hash.
-    pub hash: u64,
+    /// Its hashes.
+    pub hashes: Hashes,
     /// `metadata.resourceVersion` as a number, 0 if it is none.
     pub version: u64,
+    /// Whether it came with a list or the initial events of one, not because it changed just now.
+    pub listed: bool,
     /// How `bytes` are encoded.
     pub encoding: Encoding,
     /// In which form the object came.
@@ -111,7 +114,7 @@ mod tests {
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
     fn item(encoding: Encoding, form: Form, bytes: &[u8]) -> Item<'_> {
-        Item { uid: "u", hash: 0, version: 0, encoding, form, table_type: None, bytes }
+        Item { uid: "u", hashes: Hashes::default(), version: 0, listed: false, encoding, form, table_type: None, bytes }
     }
 
     fn whole(kind: &str) -> Value {

@@ -418,7 +418,7 @@ mod tests {
     fn a_real_protobuf_event_is_peeked_at() {
         let frames = frames(NAMESPACES);
         let event = Event::read(Encoding::Protobuf, frames[0]).unwrap();
-        assert_eq!((event.kind, event.object_kind.as_deref()), (EventKind::Present, Some("Namespace")));
+        assert_eq!((event.kind, event.object_kind.as_deref()), (EventKind::Added, Some("Namespace")));
         let peek = peek(Encoding::Protobuf, event.object, true).unwrap();
         assert_eq!((&*peek.uid, &*peek.version), ("5a78f90f-9a53-4bf0-9cf3-00bdc1af5da9", "21"));
         assert_eq!(names(Encoding::Protobuf, event.object), (String::new(), "default".to_owned()));

@@ -10,8 +10,10 @@ use super::protobuf::wire::{Fields, Value};
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// The object is there, new or changed: ADDED and MODIFIED say the same to who keeps only the newest state.
-    Present,
+    /// The object is there and was not before. To who keeps only the newest state it says the same as `Modified`.
+    Added,
+    /// The object was there and is now like this.
+    Modified,
     /// The object is gone; its resourceVersion is that of the deletion.
     Deleted,
     /// Nothing, but this resourceVersion was reached.
@@ -25,7 +27,8 @@ pub enum EventKind {
 impl EventKind {
     fn of(text: &[u8]) -> Self {
         match text {
-            b"ADDED" | b"MODIFIED" => Self::Present,
+            b"ADDED" => Self::Added,
+            b"MODIFIED" => Self::Modified,
             b"DELETED" => Self::Deleted,
             b"BOOKMARK" => Self::Bookmark,
             b"ERROR" => Self::Error,

@@ -51,6 +51,14 @@ pub enum Failure {
     /// known says nothing about what it has now. Listed again from nothing.
     #[error("the server is behind what it said before: {0}")]
     Rewound(String),
+    /// A list aside is older than what its watch had come to. Backed off.
+    #[error("the list is as of {version}, older than {at_least}")]
+    Stale {
+        /// Its resourceVersion.
+        version: String,
+        /// What was asked for.
+        at_least: u64,
+    },
     /// Any other status. Backed off, at least for as long as the server asks.
     #[error("the server answers {code}: {message}")]
     Status {

@@ -1,36 +1,46 @@
 //! The only caller of list and watch: bytes of the API server in, changes of our own objects out.
 //!
-//! A [`Source`] is (endpoint, namespace, ranges); several of one resource may run at once. Each tells its [`Sink`]
-//! `init, apply*, init_done, (apply | delete)*`, and starts over at `init` whenever it has to list again.
+//! A [`Source`] is (endpoint, namespace, slice); several of one resource may run at once. Each tells its [`Sink`]
+//! `init, apply*, init_done, (apply | delete)*`, and starts over at `init` whenever it has to list again. What it gains while it
+//! runs is listed aside, through a second sink that is told `init, (apply | keep)*, init_done`; its events come through the first.
 //! Objects of other shards are discarded after a peek at their UID on the raw bytes.
 //! May not know Prometheus, families or series.
 
 mod answer;
+mod api;
 mod client;
 mod decode;
 mod discard;
 mod event;
 mod failure;
 mod frames;
+mod gain;
+mod holding;
 mod json;
 mod objects;
 pub mod protobuf;
 mod redact;
 mod request;
 mod retry;
+mod seen;
+mod selector;
 mod source;
 mod watch;
 pub mod wipe;
 
 pub use client::{private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_object};
-pub use source::{Endpoint, SharedRanges, Source, Status};
+pub use holding::Holding;
+pub use seen::Unseen;
+pub use source::{Endpoint, Source, Status};
 pub use watch::run;
+
+use crate::sharding::Slice;
 
 /// What a source hands over, in order. The calls are synchronous: a sink must not block.
 pub trait Sink: Send {
-    /// A whole list follows; what is known stays served until [`Sink::init_done`].
-    fn init(&mut self);
+    /// A whole list of `slice` follows; what is known stays served until [`Sink::init_done`].
+    fn init(&mut self, slice: &Slice);
     /// An own object exists, new or changed. An error is counted and logged by the source; the object is skipped, and
     /// what was known of it before stays.
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError>;
@@ -44,7 +54,7 @@ pub trait Sink: Send {
     /// the list that follows replaces it all.
     fn rewind(&mut self);
     /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
-    fn delete(&mut self, uid: &str, hash: u64, version: u64);
-    /// The list is whole: of this source's scope, what was not applied since `init` and is not newer than `version` is gone.
+    fn delete(&mut self, uid: &str, version: u64);
+    /// The list is whole: of its slice, what was not applied since `init` and is not newer than `version` is gone.
     fn init_done(&mut self, version: u64);
 }

@@ -15,7 +15,7 @@ use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
 use super::{Encoding, Item, Sink, Source, Status};
 use crate::collectors::Form;
-use crate::sharding::{Hasher, Ranges};
+use crate::sharding::{Digest, Hasher, Hashes, Slice};
 
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
@@ -48,7 +48,16 @@ pub struct Objects {
     status: Arc<Status>,
     form: Form,
     kind: String,
-    hasher: Hasher,
+    /// The list that is made aside, if these are its objects.
+    aside: Option<Aside>,
+    /// Whether all UIDs are counted.
+    audited: bool,
+    /// What the list has had so far, of all shards.
+    digest: Digest,
+    /// Something of the list may be missing in the digest.
+    unsure: bool,
+    /// What the server was asked to send alone, as long as nothing else came.
+    asked: Option<Slice>,
     /// How many objects are kept at most, of all shards; 0 is no limit.
     limit: u64,
     /// With a limit: the hashes of the objects within it.
@@ -61,6 +70,13 @@ pub struct Objects {
     warned: bool,
     /// Something arrived that must not stay in memory, of whichever shard.
     tainted: bool,
+}
+
+/// A list that is made aside of a watch.
+#[derive(Debug, Default)]
+struct Aside {
+    /// What the watch keeps up to date already: of that the list says nothing new, and may be older.
+    served: Slice,
 }
 
 /// An object that arrived, peeked at.
@@ -82,7 +98,11 @@ impl Objects {
             status,
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
-            hasher: source.hasher,
+            aside: None,
+            audited: source.audited,
+            digest: Digest::default(),
+            unsure: false,
+            asked: None,
             limit: source.object_limit,
             known: HashSet::new(),
             listed: 0,
@@ -90,6 +110,11 @@ impl Objects {
             warned: false,
             tainted: false,
         }
+    }
+
+    /// Those that `source` gained, on their way to a sink of their own.
+    pub fn aside(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
+        Self { aside: Some(Aside::default()), audited: false, ..Self::new(source, sink, status) }
     }
 
     /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
@@ -102,11 +127,31 @@ impl Objects {
         self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED.as_bytes()).is_some();
     }
 
-    /// A list starts.
-    pub fn begin(&mut self) {
+    /// An answer starts; of `asked` alone, if the server does what it was asked for.
+    pub fn answer(&mut self, asked: Option<Slice>) {
+        // The last answer never showed whether it was filtered.
+        self.unsure |= self.asked.is_some();
+        let filtered = asked.is_some();
+        self.asked = asked;
+        self.status.filtered.store(filtered, Ordering::Relaxed);
+        if self.audited {
+            self.status.seen().begin(filtered);
+        }
+    }
+
+    /// A list of `slice` starts.
+    pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
-        self.sink.init();
+        self.digest = Digest::default();
+        self.unsure = false;
+        self.sink.init(slice);
+    }
+
+    /// A list of `slice` starts while a watch keeps `served` up to date.
+    pub fn begin_aside(&mut self, slice: &Slice, served: Slice) {
+        self.begin(slice);
+        self.aside = Some(Aside { served });
     }
 
     /// A list that has begun, if one has, will not go on.
@@ -117,13 +162,45 @@ impl Objects {
     /// What the server said before is void.
     pub fn rewind(&mut self) {
         self.sink.rewind();
+        self.forget();
+    }
+
+    fn forget(&self) {
+        self.status.position.store(0, Ordering::Release);
+        if self.audited {
+            self.status.seen().missed();
+        }
     }
 
     /// The list is whole, as of `version`.
     pub fn done(&mut self, version: &str) {
+        let version = number(version);
+        self.sink.init_done(version);
+        if self.aside.is_some() {
+            return;
+        }
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);
-        self.sink.init_done(number(version));
+        if self.audited {
+            let mut seen = self.status.seen();
+            seen.listed(self.digest, version);
+            if self.unsure {
+                seen.missed();
+            }
+        }
+        self.status.position.store(version, Ordering::Release);
         self.status.settled.store(true, Ordering::Release);
+    }
+
+    /// Nothing is known, and nothing asked for.
+    pub fn rest(&mut self) {
+        self.sink.give_up();
+        self.forget();
+        self.status.settled.store(true, Ordering::Release);
+    }
+
+    /// All is seen up to `version`.
+    pub fn reached(&self, version: &str) {
+        self.status.position.store(number(version), Ordering::Release);
     }
 
     /// How many objects were kept of the list so far, before sharding.
@@ -137,7 +214,7 @@ impl Objects {
     /// The list is not in the form asked for: nothing of it was used.
     pub fn list_part(
         &mut self,
-        ranges: &Ranges,
+        slice: &Slice,
         encoding: Encoding,
         part: ListPart<'_>,
         page: &mut Page,
@@ -157,7 +234,7 @@ impl Objects {
                 if !page.approved && (self.form != Form::Object || encoding == Encoding::Protobuf) {
                     return Err(Failure::WrongForm("a list that does not say its kind".to_owned()));
                 }
-                self.list_item(ranges, encoding, bytes);
+                self.list_item(slice, encoding, bytes);
             }
         }
         Ok(())
@@ -176,7 +253,7 @@ impl Objects {
         right.then_some(()).ok_or_else(|| Failure::WrongForm(format!("a {kind}")))
     }
 
-    fn list_item(&mut self, ranges: &Ranges, encoding: Encoding, bytes: &[u8]) {
+    fn list_item(&mut self, slice: &Slice, encoding: Encoding, bytes: &[u8]) {
         self.see_taint(bytes);
         let arrival = if self.form == Form::Table {
             table::row(bytes).and_then(|row| self.arrival_of_row(row))
@@ -189,8 +266,11 @@ impl Objects {
             })
         };
         match arrival {
-            Ok(arrival) => self.present(ranges, &arrival, true),
-            Err(error) => self.unreadable(&error),
+            Ok(arrival) => {
+                self.see(EventKind::Added, &arrival, true);
+                self.present(slice, &arrival, true);
+            }
+            Err(error) => self.unreadable(&error, true),
         }
     }
 
@@ -213,7 +293,7 @@ impl Objects {
     /// The event says that the watch failed.
     pub fn event(
         &mut self,
-        ranges: &Ranges,
+        slice: &Slice,
         encoding: Encoding,
         frame: &[u8],
         initial: bool,
@@ -223,7 +303,7 @@ impl Objects {
         let event = match Event::read(encoding, frame) {
             Ok(event) => event,
             Err(error) => {
-                self.unreadable(&error);
+                self.unreadable(&error, initial);
                 return Ok(Progress::Object);
             }
         };
@@ -232,10 +312,13 @@ impl Objects {
             return Err(Failure::of_event(encoding, status));
         }
         match self.arrival_of_event(encoding, &event) {
-            Ok(Some(arrival)) => Ok(self.arrived(ranges, event.kind, &arrival, initial, version)),
-            Ok(None) => Ok(Progress::Object),
+            Ok(Some(arrival)) => Ok(self.arrived(slice, event.kind, &arrival, initial, version)),
+            Ok(None) => {
+                self.miss(initial);
+                Ok(Progress::Object)
+            }
             Err(error) => {
-                self.unreadable(&error);
+                self.unreadable(&error, initial);
                 Ok(Progress::Object)
             }
         }
@@ -268,7 +351,7 @@ impl Objects {
 
     fn arrived(
         &mut self,
-        ranges: &Ranges,
+        slice: &Slice,
         kind: EventKind,
         arrival: &Arrival<'_>,
         initial: bool,
@@ -280,8 +363,14 @@ impl Objects {
             version.push_str(&arrival.peek.version);
         }
         match kind {
-            EventKind::Present => self.present(ranges, arrival, initial),
-            EventKind::Deleted => self.deleted(ranges, arrival),
+            EventKind::Added | EventKind::Modified => {
+                self.see(kind, arrival, initial);
+                self.present(slice, arrival, initial);
+            }
+            EventKind::Deleted => {
+                self.see(kind, arrival, initial);
+                self.deleted(slice, arrival);
+            }
             EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
                 return Progress::InitialEventsEnd;
             }
@@ -291,25 +380,64 @@ impl Objects {
         Progress::Object
     }
 
-    /// UID and hash of an object.
-    fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<(&'a str, u64)> {
+    /// The UID of an object.
+    fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<&'a str> {
         let uid = &*arrival.peek.uid;
         if uid.is_empty() {
             self.undecodable(arrival, &"it has no UID");
             return None;
         }
-        Some((uid, self.hasher.hash(uid)))
+        Some(uid)
+    }
+
+    /// Looks at an object for what it says of all shards: how many objects there are, and whether the server filters.
+    fn see(&mut self, kind: EventKind, arrival: &Arrival<'_>, listed: bool) {
+        let uid = &*arrival.peek.uid;
+        if self.asked.as_ref().is_some_and(|asked| !uid.is_empty() && !asked.contains_uid(uid)) {
+            self.asked = None;
+            self.status.filtered.store(false, Ordering::Relaxed);
+            if self.audited {
+                self.status.seen().trust();
+            }
+        }
+        if !self.audited || kind == EventKind::Modified {
+            return;
+        }
+        if uid.is_empty() {
+            return self.miss(listed);
+        }
+        // The digest is of this hash alone.
+        let hashes = Hashes { xxhash64: Hasher::XxHash64.hash(uid), ..Hashes::default() };
+        let added = kind == EventKind::Added;
+        match (listed, added) {
+            (true, true) => self.digest.add(hashes),
+            (true, false) => self.digest.remove(hashes),
+            (false, _) => self.status.seen().changed(number(&arrival.peek.version), hashes, added),
+        }
+    }
+
+    /// Something could not be seen, of a list or by itself.
+    fn miss(&mut self, listed: bool) {
+        if listed {
+            self.unsure = true;
+        } else if self.audited {
+            self.status.seen().missed();
+        }
     }
 
     /// An object is there; `listed` says that it came with a list.
-    fn present(&mut self, ranges: &Ranges, arrival: &Arrival<'_>, listed: bool) {
-        let Some((uid, hash)) = self.identify(arrival) else { return };
-        if !self.admit(hash) {
+    fn present(&mut self, slice: &Slice, arrival: &Arrival<'_>, listed: bool) {
+        let Some(uid) = self.identify(arrival) else { return };
+        if !self.admit(uid) {
             return;
         }
         self.listed += u64::from(listed);
-        if !ranges.contains(hash) {
+        if !slice.contains_uid(uid) {
             count(&self.status.foreign);
+            return;
+        }
+        if self.aside.as_ref().is_some_and(|aside| aside.served.contains_uid(uid)) {
+            self.sink.keep(uid);
             return;
         }
         if !arrival.right_form {
@@ -320,8 +448,9 @@ impl Objects {
         let table_type = arrival.row.zip(self.type_column).and_then(|(row, column)| row.cell(column));
         let item = Item {
             uid,
-            hash,
+            hashes: Hashes::of(uid),
             version: number(&arrival.peek.version),
+            listed,
             encoding: arrival.encoding,
             form: self.form,
             table_type: table_type.as_deref(),
@@ -337,8 +466,12 @@ impl Objects {
     }
 
     /// Whether an object is within the limit; if it is, it is known from now on.
-    fn admit(&mut self, hash: u64) -> bool {
-        if self.limit == 0 || self.known.contains(&hash) {
+    fn admit(&mut self, uid: &str) -> bool {
+        if self.limit == 0 {
+            return true;
+        }
+        let hash = Hasher::XxHash64.hash(uid);
+        if self.known.contains(&hash) {
             return true;
         }
         let room = (self.known.len() as u64) < self.limit;
@@ -349,16 +482,20 @@ impl Objects {
     }
 
     /// An object is gone.
-    fn deleted(&mut self, ranges: &Ranges, arrival: &Arrival<'_>) {
-        let Some((uid, hash)) = self.identify(arrival) else { return };
-        if self.limit != 0 && !self.known.remove(&hash) {
+    fn deleted(&mut self, slice: &Slice, arrival: &Arrival<'_>) {
+        let Some(uid) = self.identify(arrival) else { return };
+        if self.limit != 0 && !self.known.remove(&Hasher::XxHash64.hash(uid)) {
             return;
         }
-        if !ranges.contains(hash) {
+        if !slice.contains_uid(uid) {
             count(&self.status.foreign);
             return;
         }
-        self.sink.delete(uid, hash, number(&arrival.peek.version));
+        // What was deleted before a list aside was asked for is not in it, and the watch tells of what is deleted since.
+        if self.aside.is_some() {
+            return;
+        }
+        self.sink.delete(uid, number(&arrival.peek.version));
         count(&self.status.deleted);
     }
 
@@ -368,7 +505,8 @@ impl Objects {
         tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "an object does not decode, its last known state stays");
     }
 
-    fn unreadable(&self, error: &PeekError) {
+    fn unreadable(&mut self, error: &PeekError, listed: bool) {
+        self.miss(listed);
         count(&self.status.undecodable);
         tracing::warn!(%error, "an object cannot even be identified");
     }

@@ -22,18 +22,23 @@ pub enum Ask<'a> {
         limit: Option<u64>,
         /// Where it starts; empty is the start.
         from: &'a str,
+        /// The resourceVersion that the list must have reached; 0 is any.
+        at_least: u64,
     },
     /// A watch from a resourceVersion on.
     Watch(&'a str),
     /// A watch that starts with all objects.
-    StreamingList,
+    StreamingList {
+        /// The resourceVersion that they must have reached; 0 is the newest.
+        at_least: u64,
+    },
 }
 
-/// The request.
+/// The request; `selector` is the `shardSelector`, if there is one.
 ///
 /// # Errors
 /// The names in the source make no URL.
-pub fn request(source: &Source, ask: Ask<'_>) -> Result<http::Request<Body>, http::Error> {
+pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<http::Request<Body>, http::Error> {
     let path = path(source) + "?";
     let start = path.len();
     let mut query = form_urlencoded::Serializer::for_suffix(path, start);
@@ -44,12 +49,15 @@ pub fn request(source: &Source, ask: Ask<'_>) -> Result<http::Request<Body>, htt
         query.append_pair("includeObject", "Metadata");
     }
     match ask {
-        Ask::Page { limit, from } => {
+        Ask::Page { limit, from, at_least } => {
             if let Some(limit) = limit {
                 query.append_pair("limit", &limit.to_string());
             }
             if !from.is_empty() {
                 query.append_pair("continue", from);
+            } else if at_least != 0 {
+                query.append_pair("resourceVersion", &at_least.to_string());
+                query.append_pair("resourceVersionMatch", "NotOlderThan");
             } else if source.use_cache {
                 query.append_pair("resourceVersion", "0");
             }
@@ -57,9 +65,15 @@ pub fn request(source: &Source, ask: Ask<'_>) -> Result<http::Request<Body>, htt
         Ask::Watch(version) => {
             query.append_pair("resourceVersion", version);
         }
-        Ask::StreamingList => {
+        Ask::StreamingList { at_least } => {
             query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
+            if at_least != 0 {
+                query.append_pair("resourceVersion", &at_least.to_string());
+            }
         }
+    }
+    if let Some(selector) = selector {
+        query.append_pair("shardSelector", selector);
     }
     let watch = !matches!(ask, Ask::Page { .. });
     if watch {
@@ -111,11 +125,9 @@ mod tests {
 
     use std::sync::Arc;
 
-    use arc_swap::ArcSwap;
-
     use super::*;
-    use crate::intake::Endpoint;
-    use crate::sharding::{Hasher, Ranges};
+    use crate::intake::{Endpoint, Holding};
+    use crate::sharding::Slice;
 
     fn source(group: &str, form: Form) -> Source {
         Source {
@@ -130,29 +142,49 @@ mod tests {
             },
             namespace: None,
             field_selector: String::new(),
-            ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
-            hasher: Hasher::default(),
+            holding: Arc::new(Holding::new(Slice::all())),
+            server_side: false,
+            audited: false,
             use_cache: false,
             object_limit: 0,
         }
     }
 
     fn uri(source: &Source, ask: Ask<'_>) -> String {
-        request(source, ask).unwrap().uri().to_string()
+        request(source, ask, None).unwrap().uri().to_string()
     }
 
     #[test]
     fn a_page_is_asked_for_with_limit_and_token() {
         let mut source = source("", Form::Object);
-        assert_eq!(uri(&source, Ask::Page { limit: Some(500), from: "" }), "/api/v1/things?limit=500");
+        assert_eq!(uri(&source, Ask::Page { limit: Some(500), from: "", at_least: 0 }), "/api/v1/things?limit=500");
         source.namespace = Some("a".to_owned());
         source.field_selector = "spec.nodeName=n,metadata.namespace!=b".to_owned();
         source.use_cache = true;
         assert_eq!(
-            uri(&source, Ask::Page { limit: None, from: "" }),
+            uri(&source, Ask::Page { limit: None, from: "", at_least: 0 }),
             "/api/v1/namespaces/a/things?fieldSelector=spec.nodeName%3Dn%2Cmetadata.namespace%21%3Db&resourceVersion=0"
         );
-        assert!(uri(&source, Ask::Page { limit: Some(2), from: "a=b" }).ends_with("&limit=2&continue=a%3Db"));
+        assert!(
+            uri(&source, Ask::Page { limit: Some(2), from: "a=b", at_least: 9 }).ends_with("&limit=2&continue=a%3Db")
+        );
+    }
+
+    #[test]
+    fn a_list_may_have_to_be_as_new_as_what_is_known() {
+        let mut source = source("", Form::Object);
+        source.use_cache = true;
+        let page = uri(&source, Ask::Page { limit: None, from: "", at_least: 9 });
+        assert_eq!(page, "/api/v1/things?resourceVersion=9&resourceVersionMatch=NotOlderThan");
+        let stream = uri(&source, Ask::StreamingList { at_least: 9 });
+        assert!(stream.contains("?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=9&watch=1"));
+    }
+
+    #[test]
+    fn a_selector_is_encoded() {
+        let source = source("", Form::Object);
+        let request = request(&source, Ask::Watch("1"), Some("f(a,'0x1') || g")).unwrap();
+        assert!(request.uri().to_string().contains("&shardSelector=f%28a%2C%270x1%27%29+%7C%7C+g&"));
     }
 
     #[test]
@@ -179,13 +211,13 @@ mod tests {
                 assert!(accept(&source("", form), watch).split(", ").all(|f| f.contains(";as=")));
             }
         }
-        assert!(uri(&source("", Form::Table), Ask::StreamingList).contains("includeObject=Metadata"));
+        assert!(uri(&source("", Form::Table), Ask::StreamingList { at_least: 0 }).contains("includeObject=Metadata"));
     }
 
     #[test]
     fn an_impossible_name_is_an_error() {
         let mut source = source("", Form::Object);
         source.namespace = Some("a b".to_owned());
-        assert!(request(&source, Ask::Watch("1")).is_err());
+        assert!(request(&source, Ask::Watch("1"), None).is_err());
     }
 }

@@ -1,12 +1,11 @@
 //! What a source watches, and what can be seen of it from outside.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
-
+use super::holding::Holding;
+use super::seen::{Seen, Unseen};
 use crate::collectors::Form;
-use crate::sharding::{Hasher, Ranges};
 
 /// Where a resource is found on the API server, and in which form it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +26,6 @@ pub struct Endpoint {
     pub protobuf: bool,
 }
 
-/// The ranges that a source keeps; they may be exchanged while it runs.
-pub type SharedRanges = Arc<ArcSwap<Ranges>>;
-
 /// One list and watch.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -39,10 +35,12 @@ pub struct Source {
     pub namespace: Option<String>,
     /// `fieldSelector` of both requests, empty for none.
     pub field_selector: String,
-    /// Which UIDs are kept.
-    pub ranges: SharedRanges,
-    /// How a UID becomes a point of the ranges' space.
-    pub hasher: Hasher,
+    /// Which objects are kept; what is wanted may change while it runs.
+    pub holding: Arc<Holding>,
+    /// Whether the API server is asked to leave out what is not kept, where it can (KEP-5866).
+    pub server_side: bool,
+    /// Whether all UIDs are counted, those of other shards too ([`Status::seen_at`]).
+    pub audited: bool,
     /// Whether lists may come from the API server's cache (`resourceVersion=0`).
     pub use_cache: bool,
     /// How many objects are kept at most, counted before sharding; 0 is no limit.
@@ -78,4 +76,29 @@ pub struct Status {
     pub wrong_form: AtomicU64,
     /// Unix seconds of the newest event or bookmark; 0 before the first.
     pub last_event: AtomicU64,
+    /// The resourceVersion up to which the source has seen everything; 0 when there is none, or it is no number.
+    pub position: AtomicU64,
+    /// Whether the API server leaves out what was not asked for, as far as what came shows.
+    pub filtered: AtomicBool,
+    /// All objects, if the source is audited.
+    seen: Mutex<Seen>,
+}
+
+impl Status {
+    /// How many objects there were as of a resourceVersion, of all shards, and the wrapping sum of the xxHash64 of their
+    /// UIDs.
+    ///
+    /// # Errors
+    /// It is too long ago, or was not reached yet; or not all objects were seen.
+    pub fn seen_at(&self, version: u64) -> Result<(u64, u64), Unseen> {
+        let seen = self.seen();
+        let digest = seen.at(version, self.position.load(Ordering::Acquire))?;
+        Ok((digest.count, digest.sum))
+    }
+
+    /// For the source itself.
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        // A panic while the lock was held leaves a tally that no longer fits, which an audit finds.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -4,27 +4,25 @@
 //! there. Every failure leads back to one of them; nothing ends a source but its token.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use bytes::Bytes;
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::answer::Answer;
+use super::api::{Api, Opened, SILENCE, STREAMING_SILENCE, count, no_streaming};
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
+use super::gain::Gainer;
 use super::objects::{Objects, Page, Progress};
-use super::request::{self, Ask, PAGE};
+use super::request::{Ask, PAGE};
 use super::retry::Retry;
-use super::{Sink, Source, Status};
-
-/// How long an answer may be without a byte. A watch gets a bookmark each minute; two and a half without any mean that the
-/// connection is dead, whatever TCP says.
-const SILENCE: Duration = Duration::from_secs(150);
-
-/// A streaming list is a steady stream up to its last bookmark; a server that falls silent before does not know what it is.
-const STREAMING_SILENCE: Duration = Duration::from_secs(30);
+use super::{Holding, Sink, Source, Status};
+use crate::sharding::Slice;
 
 /// A watch that ends well before this, without an event, is not opened again at once.
 const BRIEF: Duration = Duration::from_secs(1);
@@ -51,20 +49,26 @@ enum Step {
     Watch,
 }
 
-/// Runs `source` until `stop`, telling `sink` what changes and `status` what happens. Never returns on an error: it retries.
+/// Runs `source` until `stop`, telling `status` what happens and the sinks what changes: the first one of its own list and
+/// watch, the second one of lists of what it gains. Never returns on an error: it retries.
 pub async fn run(
     client: kube::Client,
     source: Source,
-    sink: Box<dyn Sink>,
+    sinks: [Box<dyn Sink>; 2],
     status: Arc<Status>,
     stop: CancellationToken,
 ) {
     let span = tracing::info_span!("source", resource = source.endpoint.plural, namespace = source.namespace);
+    let [sink, gains] = sinks;
+    let holding = Arc::clone(&source.holding);
+    let objects = Objects::new(&source, sink, Arc::clone(&status));
+    let gained = Objects::aside(&source, gains, Arc::clone(&status));
+    let api = Arc::new(Api::new(client, source, status));
+    let gainer = Gainer::new(Arc::clone(&api), gained);
     let worker = Worker {
-        objects: Objects::new(&source, sink, Arc::clone(&status)),
-        // A streaming list has no limit.
-        streaming: source.object_limit == 0,
-        api: Api { client, source, status },
+        objects,
+        stirred: holding.stirred(),
+        api,
         retry: Retry::default(),
         position: None,
         pages_next: false,
@@ -76,43 +80,21 @@ pub async fn run(
             biased;
             () = stop.cancelled() => {}
             never = worker.live() => match never {},
+            never = gainer.live() => match never {},
+            never = holding.grow_stale() => match never {},
         }
     };
     life.instrument(span).await;
 }
 
-/// The side of the API server.
-struct Api {
-    client: kube::Client,
-    source: Source,
-    status: Arc<Status>,
-}
-
-impl Api {
-    async fn open(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let request = request::request(&self.source, ask)?;
-        let answer = Answer::to(&self.client, &self.source, request, SILENCE).await?;
-        if self.status.refused.swap(0, Ordering::Relaxed) != 0 {
-            tracing::info!("the server no longer refuses it");
-        }
-        Ok(answer)
-    }
-
-    /// Something arrived just now.
-    fn arrived(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
-    }
-}
-
 struct Worker {
-    api: Api,
+    api: Arc<Api>,
     objects: Objects,
     retry: Retry,
+    /// Ticks when something else may be wanted.
+    stirred: Receiver<()>,
     /// The resourceVersion up to which all is known; `None` before the first list and when it has become too old.
     position: Option<String>,
-    /// Whether streaming lists are asked for.
-    streaming: bool,
     /// The next list is made in pages even so.
     pages_next: bool,
     /// The next list is asked for without pages, since its pages became too old before they were read.
@@ -124,9 +106,12 @@ struct Worker {
 impl Worker {
     async fn live(mut self) -> std::convert::Infallible {
         loop {
+            if self.is_idle() {
+                self.rest().await;
+            }
             let step = match &self.position {
                 Some(_) => Step::Watch,
-                None if self.streaming && !self.pages_next => Step::StreamingList,
+                None if self.api.is_streaming() && !self.pages_next => Step::StreamingList,
                 None => Step::Pages,
             };
             let result = match step {
@@ -142,6 +127,26 @@ impl Worker {
         }
     }
 
+    fn holding(&self) -> &Holding {
+        &self.api.source.holding
+    }
+
+    /// Whether nothing is wanted, and the server could send nothing.
+    fn is_idle(&self) -> bool {
+        self.api.selector.is_enabled() && self.holding().wanted().is_empty()
+    }
+
+    /// Does nothing until something is wanted.
+    async fn rest(&mut self) {
+        self.position = None;
+        self.objects.rest();
+        self.holding().rests();
+        while self.is_idle() {
+            // The sender lives as long as the source, so this never fails.
+            let _ = self.stirred.changed().await;
+        }
+    }
+
     /// Lists page by page.
     async fn list(&mut self) -> Result<(), Failure> {
         let limit = self.api.source.object_limit;
@@ -152,20 +157,22 @@ impl Worker {
         };
         let mut page = Page::default();
         let mut begun = false;
+        let slice = self.holding().list_begins();
         loop {
-            let ask = Ask::Page { limit: page_size, from: &page.next };
-            let mut answer = self.api.open(ask).await?;
+            let ask = Ask::Page { limit: page_size, from: &page.next, at_least: 0 };
+            let Opened { mut answer, asked } = self.api.open(ask, &slice).await?;
+            self.objects.answer(asked);
             page = Page::default();
             let mut frames = ListFrames::new(answer.encoding);
             while let Some(chunk) = answer.chunk().await? {
                 self.api.arrived();
                 if !begun {
                     begun = true;
-                    self.objects.begin();
+                    self.objects.begin(&slice);
                 }
-                let ranges = self.api.source.ranges.load();
+                let kept = self.api.source.holding.kept();
                 let objects = &mut self.objects;
-                frames.feed(&chunk, |part| objects.list_part(&ranges, answer.encoding, part, &mut page))?;
+                frames.feed(&chunk, |part| objects.list_part(&kept, answer.encoding, part, &mut page))?;
             }
             frames.finish()?;
             if page.version.is_empty() {
@@ -178,6 +185,9 @@ impl Worker {
         // Their connections ended with the pages.
         self.objects.take_taint();
         self.objects.done(&page.version);
+        self.holding().list_ended();
+        // Its watch is still to be opened.
+        self.holding().watch_ended();
         count(&self.api.status.lists);
         self.pages_next = false;
         self.unpaged = false;
@@ -188,34 +198,44 @@ impl Worker {
 
     /// Watches from the position on, or, as a streaming list, from all objects on. Ends well when the server ends it.
     async fn watch(&mut self, streaming_list: bool) -> Result<(), Failure> {
-        let opened = if streaming_list {
-            self.api.open(Ask::StreamingList).await.map_err(no_streaming)
+        let (slice, opened);
+        if streaming_list {
+            slice = self.holding().list_begins();
+            opened = self.api.open(Ask::StreamingList { at_least: 0 }, &slice).await.map_err(no_streaming);
         } else {
-            self.api.open(Ask::Watch(self.position.as_deref().unwrap_or_default())).await
-        };
-        let mut answer = opened?;
+            slice = self.holding().widen();
+            opened = self.api.open(Ask::Watch(self.position.as_deref().unwrap_or_default()), &slice).await;
+        }
+        let Opened { mut answer, asked } = opened?;
+        self.objects.answer(asked.clone());
         count(&self.api.status.watches);
         let since = Instant::now();
-        let mut watching = Watching { initial: streaming_list, seen: false, version: String::new() };
+        let mut watching = Watching { initial: streaming_list, seen: false, version: String::new(), asked };
         if streaming_list {
             answer.set_silence(STREAMING_SILENCE);
-            self.objects.begin();
+            self.objects.begin(&slice);
         } else {
+            self.holding().watch_opened();
             watching.version = self.position.take().unwrap_or_default();
         }
         let result = self.follow(&mut answer, &mut watching).await;
-        let Watching { initial, seen, version } = watching;
+        let Watching { initial, seen, version, .. } = watching;
         if seen {
             self.stuck = 0;
         }
         if !initial {
+            self.holding().watch_ended();
+            self.objects.reached(&version);
             self.position = Some(version);
         }
-        if initial && matches!(result, Ok(()) | Err(Failure::Silent(_))) {
+        if initial && matches!(result, Ok(_) | Err(Failure::Silent(_))) {
             let why = if result.is_ok() { "it ended before all objects were sent" } else { "it fell silent" };
             return Err(Failure::NoStreaming { why: why.to_owned(), for_good: false });
         }
-        result?;
+        if result? == End::Adapted {
+            tracing::debug!("the watch is opened anew for what is wanted now");
+            return Ok(());
+        }
         if !seen && since.elapsed() < BRIEF {
             return Err(Failure::Brief);
         }
@@ -224,26 +244,49 @@ impl Worker {
         Ok(())
     }
 
+    /// Lets the running watch hand over all that is wanted; says whether it has to be opened anew for that.
+    fn adapt(&mut self, watching: &Watching) -> bool {
+        self.stirred.mark_unchanged();
+        let wanted = self.holding().wanted();
+        if self.is_idle() || watching.asked != self.api.selector.is_for(&wanted).then_some(wanted) {
+            return true;
+        }
+        self.holding().widen();
+        false
+    }
+
     /// Reads the events of a watch until it ends.
-    async fn follow(&mut self, answer: &mut Answer, watching: &mut Watching) -> Result<(), Failure> {
+    async fn follow(&mut self, answer: &mut Answer, watching: &mut Watching) -> Result<End, Failure> {
         let encoding = answer.encoding;
         let mut frames = WatchFrames::new(encoding);
         let mut scrub_at: Option<Instant> = None;
+        let mut adapted = false;
         loop {
-            let chunk = match scrub_at {
-                Some(at) => match timeout_at(at, answer.chunk()).await {
-                    Ok(chunk) => chunk?,
-                    Err(_) => return Ok(()),
+            // A list goes on as it began.
+            if !adapted && !watching.initial {
+                adapted = true;
+                if self.adapt(watching) {
+                    return Ok(End::Adapted);
+                }
+            }
+            let chunk: Bytes = tokio::select! {
+                biased;
+                _ = self.stirred.changed() => {
+                    adapted = false;
+                    continue;
+                }
+                chunk = answer.chunk() => match chunk? {
+                    Some(chunk) => chunk,
+                    None => return Ok(End::Over),
                 },
-                None => answer.chunk().await?,
+                () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => return Ok(End::Over),
             };
-            let Some(chunk) = chunk else { return Ok(()) };
             self.api.arrived();
             let was_initial = watching.initial;
-            let ranges = self.api.source.ranges.load();
+            let kept = self.api.source.holding.kept();
             let objects = &mut self.objects;
             frames.feed(&chunk, |frame| {
-                let progress = objects.event(&ranges, encoding, frame, watching.initial, &mut watching.version)?;
+                let progress = objects.event(&kept, encoding, frame, watching.initial, &mut watching.version)?;
                 watching.seen = true;
                 match progress {
                     Progress::InitialEventsEnd if watching.initial => {
@@ -258,8 +301,12 @@ impl Worker {
                 }
                 Ok(())
             })?;
-            drop(ranges);
+            drop(kept);
+            if !watching.initial {
+                self.objects.reached(&watching.version);
+            }
             if was_initial && !watching.initial {
+                self.holding().list_ended();
                 answer.set_silence(SILENCE);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
             } else if !was_initial && watching.seen {
@@ -292,12 +339,15 @@ impl Worker {
             Failure::NoStreaming { ref why, for_good } => {
                 tracing::info!("the server makes no streaming list, it is asked for pages: {why}");
                 self.pages_next = true;
-                self.streaming &= !for_good;
+                if for_good {
+                    self.api.stop_streaming();
+                }
                 None
             }
             Failure::Expired(ref message) => {
                 tracing::info!("what is known is too old for the server, listing again: {message}");
                 self.position = None;
+                self.holding().list_needed();
                 self.unpaged = step == Step::Pages;
                 Some(self.retry.failed(None))
             }
@@ -308,6 +358,7 @@ impl Worker {
             }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
+                self.holding().refused();
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
                     let fate = if self.position.is_some() { "what is known of it stays" } else { "it is left out" };
                     tracing::warn!("{failure}; {fate}, and it is asked for again every few minutes");
@@ -317,7 +368,7 @@ impl Worker {
                 if code != FORBIDDEN && self.position.is_some() && self.retry.is_refused_for_long() {
                     tracing::warn!("the server has not had it for minutes: what was known of it is dropped");
                     self.position = None;
-                    self.objects.begin();
+                    self.objects.begin(&self.api.source.holding.list_begins());
                     self.objects.done("");
                 }
                 Some(delay)
@@ -339,6 +390,7 @@ impl Worker {
     fn start_over(&mut self) {
         self.stuck = 0;
         self.position = None;
+        self.holding().list_needed();
         self.objects.rewind();
     }
 
@@ -364,16 +416,15 @@ struct Watching {
     seen: bool,
     /// The newest resourceVersion.
     version: String,
+    /// What the server was asked to send alone; `None` for everything.
+    asked: Option<Slice>,
 }
 
-/// A server without streaming lists refuses their parameters.
-fn no_streaming(failure: Failure) -> Failure {
-    match failure {
-        Failure::Status { code: 400 | 422, message, .. } => Failure::NoStreaming { why: message, for_good: true },
-        other => other,
-    }
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+/// How a watch ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The server ended it, or its connection is not to live any longer.
+    Over,
+    /// Something else is wanted, and the server has to be asked for that.
+    Adapted,
 }

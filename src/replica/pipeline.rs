@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
 use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, Uid};
-use crate::intake::{DecodeError, Item, SharedRanges, Sink};
-use crate::sharding::{Hasher, Hashes, Slice};
+use crate::intake::{DecodeError, Item, Sink};
+use crate::sharding::Slice;
 
 /// Turns what one source says into changes of the store.
 pub(super) struct Pipeline<R: Resource> {
@@ -14,8 +14,7 @@ pub(super) struct Pipeline<R: Resource> {
     pub id: ResourceId,
     /// The source's number among those of its resource.
     pub partition: u32,
-    pub ranges: SharedRanges,
-    /// The list that is under way, and what it began with.
+    /// The list that is under way, and what it speaks for.
     pub list: Option<(Epoch, Slice)>,
 }
 
@@ -26,16 +25,16 @@ impl<R: Resource> Pipeline<R> {
 }
 
 impl<R: Resource> Sink for Pipeline<R> {
-    fn init(&mut self) {
+    fn init(&mut self, slice: &Slice) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
         let epoch = self.objects().begin(previous);
-        self.list = Some((epoch, Slice::of(Hasher::default(), self.ranges.load().as_ref().clone())));
+        self.list = Some((epoch, slice.clone()));
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let block = self.collector.collect(&item.decode::<R::Object>()?);
-        let stamp = Stamp { version: item.version, listed: self.list.is_some() };
-        self.objects().apply(self.partition, item.uid.into(), Hashes::of(item.uid), stamp, block);
+        let stamp = Stamp { version: item.version, listed: item.listed };
+        self.objects().apply(self.partition, item.uid.into(), item.hashes, stamp, block);
         Ok(())
     }
 
@@ -53,7 +52,7 @@ impl<R: Resource> Sink for Pipeline<R> {
         self.objects().rewind(self.partition);
     }
 
-    fn delete(&mut self, uid: &str, _hash: u64, version: u64) {
+    fn delete(&mut self, uid: &str, version: u64) {
         self.objects().delete(Uid::from(uid), version);
     }
 
@@ -66,14 +65,13 @@ impl<R: Resource> Sink for Pipeline<R> {
 
 #[cfg(test)]
 mod tests {
-    use arc_swap::ArcSwap;
     use k8s_openapi::api::core::v1::Namespace;
 
     use super::*;
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection};
     use crate::intake::Encoding;
-    use crate::sharding::Ranges;
+    use crate::sharding::Hashes;
 
     struct Things;
 
@@ -94,21 +92,15 @@ mod tests {
         let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
         let mut builder = Store::builder();
         let id = builder.resource("things", &collector.headers());
-        Pipeline {
-            collector: Arc::new(collector),
-            store: Arc::new(builder.build()),
-            id,
-            partition: 0,
-            ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
-            list: None,
-        }
+        Pipeline { collector: Arc::new(collector), store: Arc::new(builder.build()), id, partition: 0, list: None }
     }
 
     fn apply(pipeline: &mut Pipeline<Things>, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
         pipeline.apply(&Item {
             uid,
-            hash: 0,
+            hashes: Hashes::of(uid),
             version,
+            listed: false,
             encoding: Encoding::Json,
             form: Things::FORM,
             table_type: None,
@@ -131,25 +123,25 @@ mod tests {
     #[test]
     fn what_a_source_says_is_what_is_served() {
         let mut pipeline = pipeline();
-        pipeline.init();
+        pipeline.init(&Slice::all());
         for (uid, name) in [("1", "a"), ("2", "b")] {
             apply(&mut pipeline, uid, 1, &named(name)).expect("it decodes");
         }
         pipeline.init_done(1);
         apply(&mut pipeline, "2", 2, &named("b2")).expect("it decodes");
         assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1", "kube_thing_info{thing=\"b2\"} 1"]);
-        pipeline.delete("1", 0, 3);
+        pipeline.delete("1", 3);
         assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"b2\"} 1"]);
     }
 
     #[test]
     fn an_object_that_no_longer_decodes_stays_as_it_was_through_a_new_list() {
         let mut pipeline = pipeline();
-        pipeline.init();
+        pipeline.init(&Slice::all());
         apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
         apply(&mut pipeline, "2", 1, &named("gone")).expect("it decodes");
         pipeline.init_done(1);
-        pipeline.init();
+        pipeline.init(&Slice::all());
         apply(&mut pipeline, "1", 2, "{\"metadata\":7}").expect_err("it does not decode");
         // As a source does.
         pipeline.keep("1");
@@ -160,11 +152,11 @@ mod tests {
     #[test]
     fn a_list_that_is_given_up_removes_nothing() {
         let mut pipeline = pipeline();
-        pipeline.init();
+        pipeline.init(&Slice::all());
         apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
         pipeline.init_done(1);
-        pipeline.init();
-        pipeline.init();
+        pipeline.init(&Slice::all());
+        pipeline.init(&Slice::all());
         apply(&mut pipeline, "1", 1, &named("a")).expect("it decodes");
         pipeline.init_done(2);
         assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1"]);

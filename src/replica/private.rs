@@ -14,7 +14,7 @@ use crate::intake::{self, Sink, Source, Status};
 /// What [`intake::run`] needs, but for the client and the token.
 pub(super) struct Watch {
     pub source: Source,
-    pub sink: Box<dyn Sink>,
+    pub sinks: [Box<dyn Sink>; 2],
     pub status: Arc<Status>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn run(
         runtime.block_on(async {
             match intake::private_client(config) {
                 Ok(client) => {
-                    let run = |w: Watch| intake::run(client.clone(), w.source, w.sink, w.status, stop.clone());
+                    let run = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
                     select_all(watches.into_iter().map(|w| Box::pin(run(w)))).await;
                 }
                 Err(error) => error!(%error, "cannot set up a client"),

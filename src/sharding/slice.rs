@@ -88,7 +88,7 @@ impl Slice {
 
     /// What is in both, as far as that can be said of one hash space; see [`Slice::minus`].
     pub fn intersection(&self, other: &Self) -> Self {
-        self.minus(&self.minus(other))
+        if self.is_all() { other.clone() } else { self.minus(&self.minus(other)) }
     }
 
     /// What is left without what `other` has in the same hash space; more than what only one of them has, never less.
@@ -116,7 +116,7 @@ mod tests {
             let hashes = Hashes::of(&uid);
             prop_assert_eq!(a.contains(hashes), a.contains_uid(&uid));
             prop_assert_eq!(a.union(&b).contains(hashes), a.contains(hashes) || b.contains(hashes));
-            prop_assert!(!(a.contains(hashes) && !b.contains(hashes)) || a.minus(&b).contains(hashes));
+            prop_assert!(!a.contains(hashes) || b.contains(hashes) || a.minus(&b).contains(hashes));
             prop_assert!(!a.intersection(&b).contains(hashes) || (a.contains(hashes) && b.contains(hashes)));
             prop_assert!(a.union(&b).covers(&a));
             prop_assert!(!a.covers(&b) || !b.contains(hashes) || a.contains(hashes));

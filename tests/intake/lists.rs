@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use kube_state_fleet::sharding::{Hasher, Ranges};
+use kube_state_fleet::intake::Holding;
+use kube_state_fleet::sharding::{Hasher, Ranges, Slice};
 use tokio::time::{Instant, sleep};
 
 use crate::wire::{bookmark, event, list, object, pod};
@@ -178,11 +178,12 @@ async fn what_is_refused_settles_and_is_asked_for_again_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_objects_in_the_ranges_are_handed_over() {
+async fn only_objects_in_the_slice_are_handed_over() {
     let [mine, other] = ["mine", "other"].map(|uid| u128::from(Hasher::default().hash(uid)));
     let mut source = pods();
-    let ranges = Arc::new(ArcSwap::from_pointee(Ranges::from_parts([(mine, mine + 1)])));
-    source.ranges = Arc::clone(&ranges);
+    let only = |hash| Slice::of(Hasher::default(), Ranges::from_parts([(hash, hash + 1)]));
+    let holding = Arc::new(Holding::new(only(mine)));
+    source.holding = Arc::clone(&holding);
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "mine", 7), pod("ADDED", "other", 8), bookmark(9, true)].concat());
@@ -190,8 +191,9 @@ async fn only_objects_in_the_ranges_are_handed_over() {
     stream.send([pod("DELETED", "other", 10), pod("DELETED", "mine", 11)].concat());
     run.tells(&["delete mine 11"]).await;
     assert_eq!((value(&run.status.foreign), value(&run.status.listed_objects)), (2, 2));
-    // The ranges may change while it runs.
-    ranges.store(Arc::new(Ranges::from_parts([(other, other + 1)])));
+    // What is wanted may change while it runs.
+    holding.want(only(other));
+    sleep(Duration::from_millis(1)).await;
     stream.send([pod("ADDED", "mine", 12), pod("ADDED", "other", 13)].concat());
     run.tells(&["apply other 13"]).await;
 }
@@ -202,7 +204,8 @@ async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
     let mut source = pods();
     source.object_limit = 2;
     source.use_cache = true;
-    source.ranges = Arc::new(ArcSwap::from_pointee(Ranges::from_parts([(mine, mine + 1)])));
+    let only = Slice::of(Hasher::default(), Ranges::from_parts([(mine, mine + 1)]));
+    source.holding = Arc::new(Holding::new(only));
     let mut run = start(source);
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));

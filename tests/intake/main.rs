@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use kube_state_fleet::collectors::Form;
-use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Item, Sink, Source, Status};
-use kube_state_fleet::sharding::{Hasher, Ranges};
+use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Holding, Item, Sink, Source, Status};
+use kube_state_fleet::sharding::{Hashes, Slice};
 use server::Server;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -26,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 struct Recorder(mpsc::UnboundedSender<String>);
 
 impl Sink for Recorder {
-    fn init(&mut self) {
+    fn init(&mut self, _: &Slice) {
         let _ = self.0.send("init".to_owned());
     }
 
@@ -34,7 +33,7 @@ impl Sink for Recorder {
         if item.uid.starts_with("bad") {
             return Err(DecodeError::CustomProtobuf);
         }
-        assert_eq!(item.hash, Hasher::default().hash(item.uid));
+        assert_eq!(item.hashes, Hashes::of(item.uid));
         if item.encoding == Encoding::Json {
             serde_json::from_slice::<serde_json::Value>(item.bytes).expect("the object alone");
         }
@@ -51,8 +50,7 @@ impl Sink for Recorder {
         let _ = self.0.send("rewind".to_owned());
     }
 
-    fn delete(&mut self, uid: &str, hash: u64, version: u64) {
-        assert_eq!(hash, Hasher::default().hash(uid));
+    fn delete(&mut self, uid: &str, version: u64) {
         let _ = self.0.send(format!("delete {uid} {version}"));
     }
 
@@ -84,8 +82,9 @@ fn pods() -> Source {
         },
         namespace: None,
         field_selector: String::new(),
-        ranges: Arc::new(ArcSwap::from_pointee(Ranges::all())),
-        hasher: Hasher::default(),
+        holding: Arc::new(Holding::new(Slice::all())),
+        server_side: false,
+        audited: false,
         use_cache: false,
         object_limit: 0,
     }
@@ -96,7 +95,8 @@ fn start(source: Source) -> Run {
     let (server, client) = Server::new();
     let (tell, told) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
-    let task = tokio::spawn(intake::run(client, source, Box::new(Recorder(tell)), Arc::clone(&status), stop.clone()));
+    let sinks: [Box<dyn Sink>; 2] = [Box::new(Recorder(tell.clone())), Box::new(Recorder(tell))];
+    let task = tokio::spawn(intake::run(client, source, sinks, Arc::clone(&status), stop.clone()));
     Run { server, told, status, stop, task }
 }
 

@@ -1,0 +1,194 @@
+//! What a source gains while its watch runs: a list aside, which disturbs nothing of what is known.
+//!
+//! The watch hands over the events of what is gained from before that list is asked for, and the list is no older than
+//! what the watch had come to by then: whatever the list misses, the watch tells. A list of the source itself speaks for what
+//! is gained as well, and makes this one void.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch::Receiver;
+use tokio::time::sleep;
+
+use super::Holding;
+use super::api::{Api, Opened, STREAMING_SILENCE, count, no_streaming};
+use super::failure::Failure;
+use super::frames::{ListFrames, WatchFrames};
+use super::holding::Gain;
+use super::objects::{Objects, Page, Progress};
+use super::request::Ask;
+use super::retry::Retry;
+
+/// Lists of several members that gain, and of their many resources, begin within this time and not all at once. What is
+/// lost in a crash has to be back within three seconds, so there is no more to spare.
+const STAGGER: Duration = Duration::from_millis(200);
+
+/// Lists what is gained.
+pub struct Gainer {
+    api: Arc<Api>,
+    objects: Objects,
+    retry: Retry,
+    stirred: Receiver<()>,
+    /// The next list is not asked for as a stream.
+    plain_next: bool,
+}
+
+impl Gainer {
+    /// For a source, with the objects of its second sink.
+    pub fn new(api: Arc<Api>, objects: Objects) -> Self {
+        let stirred = api.source.holding.stirred();
+        Self { api, objects, retry: Retry::default(), stirred, plain_next: false }
+    }
+
+    /// Lists whatever is gained, again until it succeeds or is of no use any more.
+    pub async fn live(mut self) -> std::convert::Infallible {
+        loop {
+            self.stirred.mark_unchanged();
+            let api = Arc::clone(&self.api);
+            let Some(gain) = api.source.holding.begin_gain() else {
+                // The sender lives as long as the source, so this never fails.
+                let _ = self.stirred.changed().await;
+                continue;
+            };
+            let voided = voided(&api.source.holding, &gain);
+            let listed = tokio::select! {
+                biased;
+                () = voided => Ok(()),
+                listed = self.list(&gain) => listed,
+            };
+            // Does nothing where the list is whole.
+            self.objects.give_up();
+            if let Err(failure) = listed {
+                let delay = self.failed(&failure);
+                sleep(delay).await;
+            }
+        }
+    }
+
+    /// Makes one list.
+    async fn list(&mut self, gain: &Gain) -> Result<(), Failure> {
+        sleep(STAGGER.mul_f64(fastrand::f64())).await;
+        let api = Arc::clone(&self.api);
+        let holding = &api.source.holding;
+        if !holding.is_gaining(gain) {
+            return Ok(());
+        }
+        // From here on deletions are remembered; all before them are in a list that is as new as this.
+        let at_least = api.status.position.load(Ordering::Acquire);
+        self.objects.begin_aside(&gain.slice, holding.whole());
+        let version = if api.is_streaming() && !std::mem::take(&mut self.plain_next) {
+            self.stream(gain, at_least).await?
+        } else {
+            self.plain(gain, at_least).await?
+        };
+        let Some(version) = version else { return Ok(()) };
+        if version.parse::<u64>().is_ok_and(|version| version < at_least) {
+            return Err(Failure::Stale { version, at_least });
+        }
+        self.objects.take_taint();
+        self.objects.done(&version);
+        holding.gained(gain);
+        self.retry.succeeded();
+        count(&api.status.lists);
+        tracing::debug!(objects = self.objects.listed(), version, "listed what was gained");
+        Ok(())
+    }
+
+    /// Lists by a watch that starts with all objects; returns the resourceVersion, `None` if the list became void.
+    async fn stream(&mut self, gain: &Gain, at_least: u64) -> Result<Option<String>, Failure> {
+        let api = Arc::clone(&self.api);
+        let opened = api.open(Ask::StreamingList { at_least }, &gain.slice).await.map_err(no_streaming);
+        let Opened { mut answer, .. } = opened?;
+        answer.set_silence(STREAMING_SILENCE);
+        let encoding = answer.encoding;
+        let mut frames = WatchFrames::new(encoding);
+        let mut version = String::new();
+        let mut whole = false;
+        let no_end = |why: &str, for_good| Failure::NoStreaming { why: why.to_owned(), for_good };
+        loop {
+            let chunk = match answer.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Err(no_end("it ended before all objects were sent", false)),
+                Err(Failure::Silent(_)) => return Err(no_end("it fell silent", false)),
+                Err(failure) => return Err(failure),
+            };
+            if !api.source.holding.is_gaining(gain) {
+                return Ok(None);
+            }
+            let objects = &mut self.objects;
+            frames.feed(&chunk, |frame| {
+                // What follows the end is for the watch to tell.
+                if whole {
+                    return Ok(());
+                }
+                match objects.event(&gain.slice, encoding, frame, true, &mut version)? {
+                    Progress::InitialEventsEnd => whole = true,
+                    Progress::Bookmark => {
+                        return Err(no_end("it sent a bookmark, but not the end of the initial events", true));
+                    }
+                    Progress::Object => {}
+                }
+                Ok(())
+            })?;
+            if whole {
+                return Ok(Some(version));
+            }
+        }
+    }
+
+    /// Lists in one answer, which comes from the server's cache where pages may not; returns as [`Gainer::stream`].
+    async fn plain(&mut self, gain: &Gain, at_least: u64) -> Result<Option<String>, Failure> {
+        let api = Arc::clone(&self.api);
+        let limit = Some(api.source.object_limit).filter(|limit| *limit != 0);
+        let Opened { mut answer, .. } = api.open(Ask::Page { limit, from: "", at_least }, &gain.slice).await?;
+        let mut page = Page::default();
+        let mut frames = ListFrames::new(answer.encoding);
+        while let Some(chunk) = answer.chunk().await? {
+            if !api.source.holding.is_gaining(gain) {
+                return Ok(None);
+            }
+            let objects = &mut self.objects;
+            frames.feed(&chunk, |part| objects.list_part(&gain.slice, answer.encoding, part, &mut page))?;
+        }
+        frames.finish()?;
+        if page.version.is_empty() {
+            return Err(Failure::WrongForm("a list without a resourceVersion".to_owned()));
+        }
+        Ok(Some(page.version))
+    }
+
+    /// Draws the consequences of a failure; returns how long to wait.
+    fn failed(&mut self, failure: &Failure) -> Duration {
+        match failure {
+            Failure::NoStreaming { for_good, .. } => {
+                self.plain_next = true;
+                if *for_good {
+                    self.api.stop_streaming();
+                }
+                tracing::info!("{failure}; what was gained is listed without");
+                return Duration::ZERO;
+            }
+            Failure::WrongForm(what) => self.objects.wrong_form(what),
+            _ => {}
+        }
+        count(&self.api.status.list_errors);
+        let delay = match failure {
+            Failure::Status { retry_after, .. } => self.retry.failed(*retry_after),
+            _ => self.retry.failed(None),
+        };
+        if self.retry.is_news() {
+            tracing::warn!(?delay, "what was gained is not listed yet: {failure}; retrying");
+        }
+        delay
+    }
+}
+
+/// Ends when a list aside is of no use any more.
+async fn voided(holding: &Holding, gain: &Gain) {
+    let mut stirred = holding.stirred();
+    while holding.is_gaining(gain) {
+        // The sender lives as long as the source, so this never fails.
+        let _ = stirred.changed().await;
+    }
+}

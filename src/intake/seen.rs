@@ -1,0 +1,121 @@
+//! How many objects there are, own and foreign, and the sum of their hashes: what coverage is proven against.
+//!
+//! A whole list sets it, watch events change it. The newest changes are remembered with their resourceVersions, so that it
+//! can be told as of a moment of the last minutes. Knows no bytes and no requests.
+
+use std::collections::VecDeque;
+
+use crate::sharding::{Digest, Hashes};
+
+/// How many changes are remembered: minutes of a busy cluster's pods, in 256 KB; quiet resources never need the space.
+const REMEMBERED: usize = 8192;
+
+/// Why it is not known what was there as of a resourceVersion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unseen {
+    /// Changes are not remembered for so long.
+    #[error("what was there is known from resourceVersion {floor} on")]
+    TooOld {
+        /// The oldest resourceVersion that can be asked for.
+        floor: u64,
+    },
+    /// It has not been reached.
+    #[error("resourceVersion {position} was reached so far")]
+    NotReached {
+        /// The newest resourceVersion that can be asked for.
+        position: u64,
+    },
+    /// There is no list yet, the server filters, or an event could not be read.
+    #[error("not everything was seen")]
+    Unsure,
+}
+
+/// A change that a watch told.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    version: u64,
+    uid: Hashes,
+    added: bool,
+}
+
+/// All objects of a source, of whichever shard.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    now: Digest,
+    /// The newest changes, the newest last.
+    changes: VecDeque<Change>,
+    /// From which resourceVersion on it can be told.
+    floor: u64,
+    /// A list was whole, and nothing was missed since.
+    sure: bool,
+    /// The running answer may be filtered by the server.
+    doubted: bool,
+}
+
+impl Seen {
+    /// A list was whole as of `version`.
+    pub fn listed(&mut self, digest: Digest, version: u64) {
+        self.now = digest;
+        self.changes.clear();
+        self.floor = version;
+        self.sure = version != 0;
+    }
+
+    /// An event came: an object is new, or gone.
+    pub fn changed(&mut self, version: u64, uid: Hashes, added: bool) {
+        if version == 0 {
+            self.sure = false;
+            return;
+        }
+        if added {
+            self.now.add(uid);
+        } else {
+            self.now.remove(uid);
+        }
+        if self.changes.len() == REMEMBERED
+            && let Some(forgotten) = self.changes.pop_front()
+        {
+            self.floor = forgotten.version;
+        }
+        self.changes.push_back(Change { version, uid, added });
+    }
+
+    /// Something was missed: nothing is sure before the next list.
+    pub const fn missed(&mut self) {
+        self.sure = false;
+    }
+
+    /// An answer begins; `filtered` if the server was asked to leave out foreign objects.
+    pub const fn begin(&mut self, filtered: bool) {
+        // Whether the last answer was whole never showed.
+        self.sure &= !self.doubted;
+        self.doubted = filtered;
+    }
+
+    /// The running answer leaves nothing out: a foreign object came with it.
+    pub const fn trust(&mut self) {
+        self.doubted = false;
+    }
+
+    /// What was there as of `version`, having got to `position`.
+    pub fn at(&self, version: u64, position: u64) -> Result<Digest, Unseen> {
+        if !self.sure || self.doubted {
+            return Err(Unseen::Unsure);
+        }
+        if version < self.floor {
+            return Err(Unseen::TooOld { floor: self.floor });
+        }
+        if version > position {
+            return Err(Unseen::NotReached { position });
+        }
+        let mut digest = self.now;
+        for change in self.changes.iter().rev().take_while(|change| change.version > version) {
+            if change.added {
+                digest.remove(change.uid);
+            } else {
+                digest.add(change.uid);
+            }
+        }
+        Ok(digest)
+    }
+}

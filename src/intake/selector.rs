@@ -1,0 +1,114 @@
+//! What the API server is asked to leave out: the ranges of a slice as a `shardSelector` (KEP-5866).
+//!
+//! Only ever a saving: what arrives is filtered again, so a server that does not know the parameter, or another of several
+//! that does, is as good. Knows no requests.
+
+use std::fmt::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::sharding::{Hasher, Slice};
+
+/// How many ranges are written at most: 97 KB in a URL, which a 1.36 API server takes.
+const MOST: usize = 1000;
+
+/// A server that refused a selector is not sent one for this long: upgrades and feature gates are a matter of minutes.
+const REFUSED_FOR: Duration = Duration::from_secs(600);
+
+/// Whether and how a selector is sent.
+#[derive(Debug)]
+pub struct Selector {
+    enabled: bool,
+    refused: Mutex<Option<Instant>>,
+}
+
+impl Selector {
+    /// One that is sent if `enabled`.
+    pub const fn new(enabled: bool) -> Self {
+        Self { enabled, refused: Mutex::new(None) }
+    }
+
+    /// Whether selectors are sent at all, as far as the server takes them.
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Whether a request for `slice` carries one now: the server knows FNV-1a alone.
+    pub fn is_for(&self, slice: &Slice) -> bool {
+        let ranges = slice.ranges(Hasher::Fnv1a64).parts().len();
+        self.enabled
+            && slice.ranges(Hasher::XxHash64).is_empty()
+            && !slice.is_all()
+            && (1..=MOST).contains(&ranges)
+            && self.refused().is_none_or(|at| at.elapsed() >= REFUSED_FOR)
+    }
+
+    /// The server took the same request without it.
+    pub fn refuse(&self) {
+        *self.refused() = Some(Instant::now());
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        // An instant is never half written.
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an answer with this status may be due to a selector: a parameter that is not allowed, a URL that is too long, or
+/// a server that fails on it.
+pub const fn may_blame(status: u16) -> bool {
+    matches!(status, 400 | 414 | 431 | 500)
+}
+
+/// The selector of a slice of the FNV-1a space: <https://kep.k8s.io/5866>.
+pub fn text(slice: &Slice) -> String {
+    let mut text = String::new();
+    for (start, end) in slice.ranges(Hasher::Fnv1a64).parts() {
+        let or = if text.is_empty() { "" } else { " || " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{or}shardRange(object.metadata.uid,'{start:#018x}','{end:#018x}')");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sharding::Ranges;
+
+    fn fnv(parts: &[(u128, u128)]) -> Slice {
+        Slice::of(Hasher::Fnv1a64, Ranges::from_parts(parts.iter().copied()))
+    }
+
+    #[test]
+    fn ranges_are_written_with_sixteen_digits_and_the_end_of_the_space_with_seventeen() {
+        assert_eq!(
+            text(&fnv(&[(0, 0x80), (1 << 63, 1 << 64)])),
+            "shardRange(object.metadata.uid,'0x0000000000000000','0x0000000000000080') || \
+             shardRange(object.metadata.uid,'0x8000000000000000','0x10000000000000000')"
+        );
+    }
+
+    #[test]
+    fn only_what_the_server_can_tell_is_asked_of_it() {
+        let selector = Selector::new(true);
+        let half = fnv(&[(0, 1 << 63)]);
+        assert!(selector.is_for(&half) && !Selector::new(false).is_for(&half));
+        assert!(!selector.is_for(&Slice::none()) && !selector.is_for(&fnv(&[(0, 1 << 64)])));
+        assert!(!selector.is_for(&half.union(&Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1)])))));
+        let ranges = |n: u128| fnv(&(0..n).map(|i| (2 * i, 2 * i + 1)).collect::<Vec<_>>());
+        assert!(selector.is_for(&ranges(1000)) && !selector.is_for(&ranges(1001)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_remembered_for_a_while() {
+        let selector = Selector::new(true);
+        let half = fnv(&[(0, 1 << 63)]);
+        selector.refuse();
+        assert!(!selector.is_for(&half));
+        tokio::time::advance(REFUSED_FOR).await;
+        assert!(selector.is_for(&half));
+    }
+}
