@@ -3,8 +3,8 @@
 // plays those parts.
 //
 // When the API server is ready, it prints one line of JSON to standard output (see [ready]); everything else goes to
-// standard error. It keeps nothing: the directory is wiped at the start, and it is ended by SIGKILL, since a graceful
-// stop would wait a minute for open watches.
+// standard error. The directory is wiped at the start, unless -keep asks to go on with what an earlier run has left there.
+// It is ended by SIGKILL, since a graceful stop would wait a minute for open watches.
 package main
 
 import (
@@ -51,6 +51,7 @@ type options struct {
 	controllers    string
 	runtimeConfig  string
 	featureGates   string
+	keep           bool
 	readyTimeout   time.Duration
 }
 
@@ -70,7 +71,8 @@ func main() {
 		os.Exit(cli.Run(command))
 	}
 	var o options
-	flag.StringVar(&o.dir, "dir", "", "directory for data, keys and the kubeconfig; wiped at the start (required)")
+	flag.StringVar(&o.dir, "dir", "", "directory for data, keys and the kubeconfig (required)")
+	flag.BoolVar(&o.keep, "keep", false, "go on with the data and keys in the directory, which is wiped otherwise; needs the same host and port")
 	flag.StringVar(&o.host, "host", "127.0.0.1", "loopback address to listen on")
 	flag.IntVar(&o.port, "port", 0, "port of the API server; 0 takes a free one")
 	flag.IntVar(&o.etcdPort, "etcd-port", 0, "client port of etcd; 0 takes a free one")
@@ -97,11 +99,13 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+	if !o.keep {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	ports, err := freePorts(o.host, o.port, o.etcdPort, 0)
 	if err != nil {
@@ -113,8 +117,10 @@ func run(o options) error {
 		CAFile:     filepath.Join(dir, "ca.crt"),
 		Token:      adminToken,
 	}
-	if err := writeFiles(dir, address, at); err != nil {
-		return err
+	if !o.keep {
+		if err := writeFiles(dir, address, at); err != nil {
+			return err
+		}
 	}
 	if at.Etcd, err = startEtcd(dir, o.host, ports[1], ports[2]); err != nil {
 		return fmt.Errorf("etcd: %w", err)
@@ -213,7 +219,7 @@ current-context: e2e
 	return nil
 }
 
-// startEtcd starts a single member without fsync (nothing is to survive) and gives its client URL.
+// startEtcd starts a single member without fsync (nothing is to survive the machine) and gives its client URL.
 func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	client := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(clientPort))}
 	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(peerPort))}

@@ -85,6 +85,30 @@ impl Api {
         }
         Ok(objects.len())
     }
+
+    /// A token of a new ServiceAccount that has these rights: in the whole cluster, and in the namespace `default`.
+    pub async fn account(&self, name: &str, everywhere: &Value, here: Option<&Value>) -> Result<String> {
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        self.create(accounts, &json!({ "metadata": { "name": name } })).await?;
+        let group = "/apis/rbac.authorization.k8s.io/v1";
+        let places = [("Cluster", String::new(), Some(everywhere)), ("", "/namespaces/default".to_owned(), here)];
+        for (kind, place, role) in places.into_iter().filter_map(|(kind, place, role)| Some((kind, place, role?))) {
+            let mut role = role.clone();
+            role["metadata"] = json!({ "name": name });
+            let plural = kind.to_lowercase();
+            self.create(&format!("{group}{place}/{plural}roles"), &role).await?;
+            let binding = json!({
+                "metadata": { "name": name },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": format!("{kind}Role"), "name": name },
+                "subjects": [{ "kind": "ServiceAccount", "namespace": "default", "name": name }],
+            });
+            self.create(&format!("{group}{place}/{plural}rolebindings"), &binding).await?;
+        }
+        let request =
+            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
+        let answer = self.create(&format!("{accounts}/{name}/token"), &request).await?;
+        Ok(answer["status"]["token"].as_str().context("no token")?.to_owned())
+    }
 }
 
 /// The UID of an object.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::process::Process;
+use crate::process::{Process, Signal};
 use crate::stage::Stage;
 use crate::wait::until;
 
@@ -17,7 +17,7 @@ use crate::wait::until;
 const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// How a control plane is started.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
     /// Controllers to run.
     pub controllers: &'a str,
@@ -25,6 +25,14 @@ pub struct Options<'a> {
     pub runtime_config: &'a str,
     /// Port of the API server, 0 for a free one.
     pub port: u16,
+    /// Without the feature gate ShardedListAndWatch: the API server does not filter by ranges of a hash.
+    pub unfiltered: bool,
+}
+
+impl Options<'_> {
+    /// What a fleet needs.
+    pub const FLEET: Self =
+        Options { controllers: "statefulset-controller", runtime_config: "", port: 0, unfiltered: false };
 }
 
 /// A running control plane.
@@ -56,6 +64,24 @@ struct Ready {
 
 impl Cluster {
     pub async fn start(stage: &Stage, options: Options<'_>) -> Result<Self> {
+        Self::launch(stage, options, false).await
+    }
+
+    /// Ends it at once and starts it again, on the same data and port, with other options.
+    pub async fn restart(&mut self, stage: &Stage, options: Options<'_>) -> Result<()> {
+        let port = self.server.rsplit(':').next().unwrap_or_default().parse().context("an odd address of a server")?;
+        self.process.kill()?;
+        // Until another one runs this one is the dead one.
+        *self = Self::launch(stage, Options { port, ..options }, true).await?;
+        Ok(())
+    }
+
+    /// Stops its process for a while (SIGSTOP), etcd and API server; or lets it go on.
+    pub fn pause(&self, paused: bool) -> Result<()> {
+        self.process.signal(if paused { Signal::STOP } else { Signal::CONT })
+    }
+
+    async fn launch(stage: &Stage, options: Options<'_>, keep: bool) -> Result<Self> {
         let output = stage.directory.join("controlplane.json");
         let mut process = Process::start(
             &stage.tool("controlplane")?,
@@ -65,6 +91,8 @@ impl Cluster {
                 format!("-port={}", options.port),
                 format!("-controllers={}", options.controllers),
                 format!("-runtime-config={}", options.runtime_config),
+                format!("-feature-gates=ShardedListAndWatch={}", !options.unfiltered),
+                format!("-keep={keep}"),
             ],
             &[],
             &stage.directory.join("controlplane.log"),
@@ -91,6 +119,23 @@ impl Cluster {
             etcd: ready.etcd,
             process,
         })
+    }
+
+    /// Starts to change the status of random pods, so many a second, until the process is dropped. Filled it must be.
+    pub fn churn(&self, stage: &Stage, pods: usize, rate: u32) -> Result<Process> {
+        Process::start(
+            &stage.tool("load")?,
+            &[
+                format!("-kubeconfig={}", self.kubeconfig.display()),
+                format!("-etcd={}", self.etcd),
+                format!("-pods={pods}"),
+                format!("-churn={rate}"),
+                "-for=1h".to_owned(),
+            ],
+            &[],
+            &stage.directory.join("churn.log"),
+            None,
+        )
     }
 
     /// Fills it with pods and what they stand on.

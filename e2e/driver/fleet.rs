@@ -1,14 +1,19 @@
 //! The fleet as `manifests/` deploys it: a StatefulSet, whose pods the kubelet player runs.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::api::{self, Api};
 use crate::cluster::Cluster;
-use crate::kubelet::Kubelet;
+use crate::kubelet::{Board, Kubelet, Running, replace_flags};
+use crate::process::{Signal, signal};
 use crate::replica::Endpoints;
+use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
@@ -18,21 +23,65 @@ pub const NAMESPACE: &str = "default";
 const FIRST_HOST: u8 = 10;
 /// How long it may take until all replicas are ready.
 const READY_LIMIT: Duration = Duration::from_secs(90);
+/// What the handover cases serve: one series an object, so that looking often costs little.
+pub const LEAN: [&str; 2] = ["--resources=pods", "--metric-allowlist=kube_pod_info"];
+
+/// How a fleet is started.
+pub struct Options {
+    pub replicas: u8,
+    /// Flags besides those of the manifest, in the place of those that it has.
+    pub flags: Vec<String>,
+    /// What its pods reach the API server with; none for the administrator's.
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether the replicas may coordinate; else they are static shards, each for itself.
+    pub coordinated: bool,
+    pub board: Board,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { replicas: 2, flags: Vec::new(), kubeconfig: None, coordinated: true, board: Board::default() }
+    }
+}
+
+impl Options {
+    /// A fleet that serves what [`LEAN`] says, with these flags besides.
+    pub fn lean(replicas: u8, flags: &[&str]) -> Self {
+        let flags = LEAN.iter().chain(flags).map(|&flag| flag.to_owned()).collect();
+        Self { replicas, flags, ..Self::default() }
+    }
+}
 
 /// A running fleet.
 pub struct Fleet {
-    /// One for each ordinal.
+    /// One for each ordinal that it started with.
     pub replicas: Vec<Endpoints>,
     /// The label by which its pods are known, key and value.
     pub label: (String, String),
+    /// What the kubelet is told and tells.
+    pub board: Board,
+    api: Api,
+    /// Path of the StatefulSet.
+    path: String,
+    name: String,
+    /// The containers of its template as the manifest has them, with the flags of [`Options`].
+    containers: Value,
+    coordinated: bool,
+    rolls: AtomicU32,
     kubelet: JoinHandle<()>,
 }
 
 impl Fleet {
     /// Starts `count` replicas and waits until they are ready.
     pub async fn start(stage: &Stage, cluster: &Cluster, count: u8) -> Result<Self> {
+        Self::start_with(stage, cluster, Options { replicas: count, ..Options::default() }).await
+    }
+
+    /// Starts a fleet and waits until all replicas are ready.
+    pub async fn start_with(stage: &Stage, cluster: &Cluster, options: Options) -> Result<Self> {
+        let count = options.replicas;
         let (port, telemetry_port) = (stage.free_port(FIRST_HOST)?, stage.free_port(FIRST_HOST)?);
-        let statefulset = statefulset(stage, count, port, telemetry_port)?;
+        let statefulset = statefulset(stage, count, port, telemetry_port, &options.flags)?;
         let label = "app.kubernetes.io/name";
         let value = statefulset["spec"]["selector"]["matchLabels"][label].as_str();
         let value = value.with_context(|| format!("the StatefulSet does not select by {label}"))?.to_owned();
@@ -41,27 +90,178 @@ impl Fleet {
             collection: format!("/api/v1/namespaces/{NAMESPACE}/pods"),
             selector: format!("{label}%3D{value}"),
             program: stage.exporter()?,
-            kubeconfig: cluster.kubeconfig.clone(),
+            kubeconfig: options.kubeconfig.unwrap_or_else(|| cluster.kubeconfig.clone()),
             directory: stage.directory.clone(),
             first_address: stage.address(FIRST_HOST),
             port,
             telemetry_port,
+            board: options.board.clone(),
         };
         let collection = format!("/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets");
         cluster.api.create(&collection, &statefulset).await?;
         let replicas =
             (0..count).map(|i| Endpoints { address: stage.address(FIRST_HOST + i), port, telemetry_port }).collect();
-        let fleet = Self { replicas, label: (label.to_owned(), value), kubelet: tokio::spawn(kubelet.run()) };
-        let path = format!("{collection}/{}", statefulset["metadata"]["name"].as_str().unwrap_or_default());
+        let name = statefulset["metadata"]["name"].as_str().context("a StatefulSet without a name")?.to_owned();
+        let fleet = Self {
+            replicas,
+            label: (label.to_owned(), value),
+            board: options.board,
+            api: cluster.api.clone(),
+            path: format!("{collection}/{name}"),
+            name,
+            containers: statefulset["spec"]["template"]["spec"]["containers"].clone(),
+            coordinated: options.coordinated,
+            rolls: AtomicU32::new(0),
+            kubelet: tokio::spawn(kubelet.run()),
+        };
         until("the fleet", READY_LIMIT, async || {
-            let ready = cluster.api.get(&path).await?["status"]["readyReplicas"].as_u64().unwrap_or(0);
-            if ready != u64::from(count) {
-                bail!("{ready} of {count} replicas are ready");
-            }
+            let ready = cluster.api.get(&fleet.path).await?["status"]["readyReplicas"].as_u64().unwrap_or(0);
+            ensure!(ready == u64::from(count), "{ready} of {count} replicas are ready");
             Ok(())
         })
         .await?;
         Ok(fleet)
+    }
+
+    /// Asks for another number of replicas.
+    pub async fn scale(&self, replicas: u8) -> Result<()> {
+        self.api.patch(&self.path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
+    }
+
+    /// Asks for new pods, with these flags besides those that the fleet started with.
+    pub async fn roll(&self, flags: &[&str]) -> Result<()> {
+        let mut containers = self.containers.clone();
+        set_flags(&mut containers[0], &flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>());
+        let roll = self.rolls.fetch_add(1, Ordering::Relaxed).to_string();
+        let template = json!({
+            "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": roll } },
+            "spec": { "containers": containers },
+        });
+        self.api.patch(&self.path, &json!({ "spec": { "template": template } })).await.map(drop)
+    }
+
+    /// The processes that run, each with its ordinal; not those that are paused.
+    pub fn live(&self) -> Vec<(u8, Running)> {
+        self.board.lock().running.iter().filter(|(_, each)| !each.paused).map(|(&o, &each)| (o, each)).collect()
+    }
+
+    /// Sends a replica's process a signal.
+    pub fn signal(&self, ordinal: u8, what: Signal) -> Result<()> {
+        let mut board = self.board.lock();
+        let running = board.running.get_mut(&ordinal).with_context(|| format!("replica {ordinal} does not run"))?;
+        signal(running.process, what)?;
+        match what {
+            Signal::STOP => running.paused = true,
+            Signal::CONT => running.paused = false,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where a replica serves.
+    pub fn at(&self, ordinal: u8) -> Result<Endpoints> {
+        let board = self.board.lock();
+        Ok(board.running.get(&ordinal).with_context(|| format!("replica {ordinal} does not run"))?.at)
+    }
+
+    /// The fleet's record, as its Lease has it: who coordinates, and the JSON of the record.
+    pub async fn record(&self) -> Result<(u8, Value)> {
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/kube-state-fleet.{}", self.name);
+        let lease = self.api.get(&path).await?;
+        let holder = lease["spec"]["holderIdentity"].as_str().context("a record without a holder")?;
+        let ordinal = holder.split('_').next().unwrap_or_default().parse().with_context(|| holder.to_owned())?;
+        let record = lease["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str();
+        Ok((ordinal, serde_json::from_str(record.context("a Lease without a record")?)?))
+    }
+
+    /// Waits until the fleet is about to change: a `next` is written and, if asked for, its switch time too.
+    pub async fn changing(&self, switch: bool) -> Result<u8> {
+        until("a handover", READY_LIMIT, async || {
+            let (coordinator, record) = self.record().await?;
+            ensure!(record["next"].is_object(), "no next generation is written");
+            ensure!(!switch || record["next"]["switch"].is_object(), "no switch time is set");
+            Ok(coordinator)
+        })
+        .await
+    }
+
+    /// One of a replica's own metrics: the sum of its series that have these labels.
+    pub async fn metric(&self, ordinal: u8, family: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let text = self.at(ordinal)?.self_metrics().await?;
+        metric(&text, family, labels).with_context(|| format!("replica {ordinal}"))
+    }
+
+    /// An error unless all is as the StatefulSet wants it: its pods are there, new and ready, each runs, and all agree.
+    pub async fn ensure_settled(&self) -> Result<()> {
+        let object = self.api.get(&self.path).await?;
+        ensure!(object["status"]["observedGeneration"] == object["metadata"]["generation"], "not yet observed");
+        let wanted = object["spec"]["replicas"].as_u64().context("no replicas")?;
+        let (key, value) = &self.label;
+        let pods = self.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={key}%3D{value}")).await?;
+        ensure!(pods.len() as u64 == wanted, "{} of {wanted} pods are there", pods.len());
+        for pod in &pods {
+            let (meta, name) = (&pod["metadata"], pod["metadata"]["name"].as_str().unwrap_or_default());
+            ensure!(!meta["deletionTimestamp"].is_string(), "{name} is ending");
+            let revision = &meta["labels"]["controller-revision-hash"];
+            ensure!(*revision == object["status"]["updateRevision"], "{name} is an old one");
+            ensure!(is_ready(pod), "{name} is not ready");
+        }
+        let live = self.live();
+        ensure!(live.len() as u64 == wanted, "{} of {wanted} replicas run", live.len());
+        if self.coordinated { self.ensure_one_view(wanted).await } else { Ok(()) }
+    }
+
+    /// An error unless all live replicas follow the same generation, in which nobody is absent, and none is under way.
+    async fn ensure_one_view(&self, wanted: u64) -> Result<()> {
+        let generations = self.generations().await?;
+        ensure!(generations.windows(2).all(|two| two[0].1 == two[1].1), "a split view: {generations:?}");
+        for (ordinal, running) in self.live() {
+            let text = running.at.self_metrics().await?;
+            let state = |state| metric(&text, "kube_state_fleet_handover_state", &[("state", state)]);
+            ensure!(state("idle")? == 1.0, "replica {ordinal} is not done");
+            let members = metric(&text, "kube_state_fleet_members", &[("state", "present")])?;
+            ensure!(members == wanted as f64, "replica {ordinal} counts {members} members");
+        }
+        Ok(())
+    }
+
+    /// The generation that each live replica follows.
+    pub async fn generations(&self) -> Result<Vec<(u8, f64)>> {
+        let mut generations = Vec::new();
+        for (ordinal, running) in self.live() {
+            let text = running.at.self_metrics().await?;
+            generations.push((ordinal, metric(&text, "kube_state_fleet_generation", &[])?));
+        }
+        Ok(generations)
+    }
+
+    /// Ends it, and removes all that it leaves in the API server.
+    pub async fn remove(self) -> Result<()> {
+        self.kubelet.abort();
+        self.api.delete(&self.path).await?;
+        let (key, value) = &self.label;
+        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases");
+        for (collection, label) in
+            [(pods, format!("{key}%3D{value}")), (leases, format!("kube-state-fleet.io%2Fstatefulset%3D{}", self.name))]
+        {
+            for object in self.api.list(&format!("{collection}?labelSelector={label}")).await? {
+                self.api.delete(&format!("{collection}/{}", api::name(&object).unwrap_or_default())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What its replicas have logged, by the pods' names.
+    pub fn logs(&self, stage: &Stage) -> Result<Vec<(String, String)>> {
+        let mut logs = Vec::new();
+        for entry in std::fs::read_dir(&stage.directory)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if let Some(pod) = name.strip_suffix(".log").filter(|pod| pod.starts_with(&format!("{}-", self.name))) {
+                logs.push((pod.to_owned(), std::fs::read_to_string(stage.directory.join(&name))?));
+            }
+        }
+        Ok(logs)
     }
 
     /// A scrape job that finds the fleet's pods through the API server, and nobody else: other pods have addresses that no
@@ -105,11 +305,31 @@ impl Drop for Fleet {
     }
 }
 
+/// The sum of the series of a family that have these labels; an error without any.
+pub fn metric(text: &str, family: &str, labels: &[(&str, &str)]) -> Result<f64> {
+    let values: Vec<f64> = series::of(text, family)
+        .filter(|line| labels.iter().all(|(name, value)| series::label(line, name) == Some(*value)))
+        .filter_map(series::value)
+        .collect();
+    if values.is_empty() {
+        bail!("no {family} {labels:?}");
+    }
+    Ok(values.iter().sum())
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| all.iter().any(|each| each["type"] == "Ready" && each["status"] == "True"))
+}
+
+fn set_flags(container: &mut Value, flags: &[String]) {
+    let given = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    container["args"] = replace_flags(given, flags).into();
+}
+
 /// The StatefulSet of `manifests/base`, with what kustomize and the scheduler would put in: the count, the node, the ports.
-fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16) -> Result<Value> {
-    let file = stage.repository("manifests/base/statefulset.yaml");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let mut object: Value = serde_saphyr::from_str(&text)?;
+fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: &[String]) -> Result<Value> {
+    let mut object = stage.manifest("statefulset.yaml")?;
     object["metadata"]["namespace"] = json!(NAMESPACE);
     object["spec"]["replicas"] = json!(count);
     let pod = &mut object["spec"]["template"]["spec"];
@@ -119,8 +339,9 @@ fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16) -> Resu
         let telemetry = each["containerPort"] == json!(8081);
         each["containerPort"] = json!(if telemetry { telemetry_port } else { port });
     }
-    let count_variable = container["env"].as_array_mut().into_iter().flatten().find(|v| v["name"] == "TOTAL_SHARDS");
-    let variable = count_variable.context("the StatefulSet sets no TOTAL_SHARDS")?;
-    *variable = json!({ "name": "TOTAL_SHARDS", "value": count.to_string() });
+    for each in container["env"].as_array_mut().into_iter().flatten().filter(|v| v["name"] == "TOTAL_SHARDS") {
+        each["value"] = json!(count.to_string());
+    }
+    set_flags(container, flags);
     Ok(object)
 }

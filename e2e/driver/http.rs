@@ -1,5 +1,6 @@
 //! Plain HTTP, as Prometheus and a kubelet's probes speak it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -32,20 +34,36 @@ impl Answer {
 
 /// Gets `url`, over a connection of its own.
 pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    exchange(LIMIT, None, url, headers).await
+}
+
+/// Gets `url` within `limit`, over a connection of its own.
+pub async fn get_within(limit: Duration, url: &str) -> Result<Answer> {
+    exchange(limit, None, url, &[]).await
+}
+
+/// Gets `url` within `limit`, over a connection of its own from this loopback address.
+pub async fn get_from(source: Ipv4Addr, limit: Duration, url: &str) -> Result<Answer> {
+    exchange(limit, Some(source), url, &[]).await
+}
+
+async fn exchange(limit: Duration, source: Option<Ipv4Addr>, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let mut connector = HttpConnector::new();
+    connector.set_local_address(source.map(IpAddr::V4));
     let mut request = Request::get(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::<Bytes>::default())?;
     let exchange = async {
-        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await?;
+        let answer = Client::builder(TokioExecutor::new()).build(connector).request(request).await?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await?.to_bytes();
         anyhow::Ok(Answer { status: head.status, headers: head.headers, body })
     };
-    match tokio::time::timeout(LIMIT, exchange).await {
+    match tokio::time::timeout(limit, exchange).await {
         Ok(answer) => answer.with_context(|| format!("GET {url}")),
-        Err(_) => bail!("GET {url}: no answer after {} s", LIMIT.as_secs()),
+        Err(_) => bail!("GET {url}: no answer after {} s", limit.as_secs_f64()),
     }
 }
 

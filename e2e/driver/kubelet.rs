@@ -1,22 +1,67 @@
 //! Plays the kubelet for a StatefulSet's pods: runs a process for each, with the environment and arguments that its container
-//! asks for, and writes address and readiness into the pod's status.
+//! asks for, writes address and readiness into the pod's status, and ends it with SIGTERM, its grace period and SIGKILL.
+//!
+//! What goes wrong on nodes is played here too, by what a case writes on the [`Board`]: images that take long, pods that
+//! cannot be scheduled, containers that crash again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::api::{Api, name, uid};
-use crate::http::get;
-use crate::process::Process;
+use crate::http::get_within;
+use crate::process::{Process, Signal};
 use crate::replica::Endpoints;
 
 /// How often pods and probes are looked at.
 const PERIOD: Duration = Duration::from_millis(200);
+/// How long a probe may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+/// The grace period of a pod that names none.
+const DEFAULT_GRACE: u64 = 30;
+
+/// What a case and the kubelet tell each other. Never locked across an await.
+#[derive(Clone, Default)]
+pub struct Board(Arc<Mutex<Orders>>);
+
+/// What is on a [`Board`].
+#[derive(Default)]
+pub struct Orders {
+    /// How long a container waits before it starts, as for its image, also when it starts again.
+    pub start_delay: Duration,
+    /// Ordinals whose pods find no node.
+    pub pending: BTreeSet<u8>,
+    /// Ordinals whose containers are killed so long after each start.
+    pub crashing: BTreeMap<u8, Duration>,
+    /// Ordinals whose next containers use another kubeconfig.
+    pub kubeconfigs: BTreeMap<u8, PathBuf>,
+    /// The processes that run, by ordinal: written by the kubelet.
+    pub running: BTreeMap<u8, Running>,
+    /// Pods that were killed after their grace period: written by the kubelet.
+    pub overdue: Vec<String>,
+}
+
+/// A running process.
+#[derive(Clone, Copy, Debug)]
+pub struct Running {
+    pub process: u32,
+    pub at: Endpoints,
+    /// Whether a case has stopped it with SIGSTOP.
+    pub paused: bool,
+}
+
+impl Board {
+    pub fn lock(&self) -> MutexGuard<'_, Orders> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What the kubelet runs, whatever image a pod names.
 pub struct Kubelet {
@@ -35,16 +80,20 @@ pub struct Kubelet {
     pub first_address: Ipv4Addr,
     pub port: u16,
     pub telemetry_port: u16,
+    pub board: Board,
 }
 
 /// A pod that was seen.
 struct Pod {
+    ordinal: u8,
     at: Endpoints,
     process: Option<Process>,
-    /// Whether SIGTERM was sent.
-    ending: bool,
-    /// The readiness that its status has, none before the first.
-    reported: Option<bool>,
+    /// When its container was started, or may be.
+    since: Instant,
+    /// When SIGTERM was sent, if it was.
+    ending: Option<Instant>,
+    /// Phase and readiness that its status has, none before the first.
+    reported: Option<(&'static str, bool)>,
 }
 
 impl Kubelet {
@@ -62,20 +111,32 @@ impl Kubelet {
 
     async fn step(&self, pods: &mut BTreeMap<String, Pod>) -> Result<()> {
         let listed = self.api.list(&format!("{}?labelSelector={}", self.collection, self.selector)).await?;
-        pods.retain(|known, _| listed.iter().any(|object| uid(object).as_deref() == Some(known)));
-        for object in &listed {
-            let known = uid(object).context("a pod without a UID")?;
-            if !pods.contains_key(&known) {
+        let mut objects = BTreeMap::new();
+        for object in listed {
+            objects.insert(uid(&object).context("a pod without a UID")?, object);
+        }
+        pods.retain(|known, pod| {
+            let there = objects.contains_key(known);
+            if !there && pod.process.is_some() {
+                self.board.lock().running.remove(&pod.ordinal);
+            }
+            there
+        });
+        for (known, object) in &objects {
+            if !pods.contains_key(known) {
                 pods.insert(known.clone(), self.admit(object)?);
             }
-            let Some(pod) = pods.get_mut(&known) else { continue };
-            if object["metadata"]["deletionTimestamp"].is_string() {
-                self.end(object, pod).await?;
-            } else {
-                self.keep(object, pod).await?;
-            }
         }
-        Ok(())
+        // At once: a pod whose probe hangs must not hold up the others.
+        let tended =
+            pods.iter_mut().filter_map(|(known, pod)| Some((objects.get(known)?, pod))).map(async |(object, pod)| {
+                if object["metadata"]["deletionTimestamp"].is_string() {
+                    self.end(object, pod).await
+                } else {
+                    self.keep(object, pod).await
+                }
+            });
+        join_all(tended).await.into_iter().collect()
     }
 
     /// Gives a new pod its address.
@@ -85,47 +146,84 @@ impl Kubelet {
         let [a, b, c, d] = self.first_address.octets();
         let address = Ipv4Addr::new(a, b, c, d.checked_add(ordinal).context("too many pods")?);
         let at = Endpoints { address, port: self.port, telemetry_port: self.telemetry_port };
-        Ok(Pod { at, process: None, ending: false, reported: None })
+        let since = Instant::now() + self.board.lock().start_delay;
+        Ok(Pod { ordinal, at, process: None, since, ending: None, reported: None })
     }
 
     /// Keeps a pod running and its status true.
     async fn keep(&self, object: &Value, pod: &mut Pod) -> Result<()> {
+        if pod.process.is_none() && self.board.lock().pending.contains(&pod.ordinal) {
+            // Nothing is known of its node; from when it has one its container starts as any other.
+            pod.since = Instant::now() + self.board.lock().start_delay;
+            return Ok(());
+        }
         if pod.reported.is_none() {
             self.report(object, pod, false).await?; // The address first: the container may ask for it.
             return Ok(());
         }
-        let ended = match &mut pod.process {
-            Some(process) => process.ended()?,
-            None => {
-                pod.process = Some(self.start(object, pod.at)?);
-                None
-            }
-        };
-        if let Some(status) = ended {
+        self.crash(pod)?;
+        if let Some(status) = self.reap(pod)? {
             self.note(&format!("{} ended ({status}) and is started again", object["metadata"]["name"]));
-            pod.process = None;
+            pod.since = Instant::now() + self.board.lock().start_delay;
+        }
+        if pod.process.is_none() && Instant::now() >= pod.since {
+            self.start(object, pod)?;
         }
         let ready = pod.process.is_some() && self.probe(object, pod.at).await?;
-        if pod.reported != Some(ready) {
+        if pod.reported != Some((phase(pod), ready)) {
             self.report(object, pod, ready).await?;
         }
         Ok(())
     }
 
-    /// Ends a pod that is being deleted, as gently as the process wants; the case has a limit of its own.
+    /// Ends a pod that is being deleted: SIGTERM, its grace period, SIGKILL.
     async fn end(&self, object: &Value, pod: &mut Pod) -> Result<()> {
-        if let Some(process) = &mut pod.process {
-            if process.ended()?.is_none() {
-                if !pod.ending {
-                    process.terminate()?;
-                    pod.ending = true;
-                }
-                return Ok(());
+        self.reap(pod)?;
+        let Some(process) = &pod.process else {
+            self.api.delete(&self.path(object)).await?;
+            return Ok(());
+        };
+        let grace = object["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(DEFAULT_GRACE);
+        match pod.ending {
+            None => {
+                process.signal(Signal::TERM)?;
+                pod.ending = Some(Instant::now());
             }
-            pod.process = None;
+            Some(since) if since.elapsed() > Duration::from_secs(grace) => {
+                let name = name(object).unwrap_or_default();
+                self.note(&format!("{name} is killed after its grace period of {grace} s"));
+                self.board.lock().overdue.push(name);
+                process.signal(Signal::KILL)?;
+                // Not twice.
+                pod.ending = Some(Instant::now());
+            }
+            Some(_) => {}
         }
-        self.api.delete(&self.path(object)).await?;
+        let ready = self.probe(object, pod.at).await?;
+        if pod.reported != Some((phase(pod), ready)) {
+            self.report(object, pod, ready).await?;
+        }
         Ok(())
+    }
+
+    /// Kills the container if a case wants it to crash and its time has come.
+    fn crash(&self, pod: &Pod) -> Result<()> {
+        let Some(process) = &pod.process else { return Ok(()) };
+        let life = self.board.lock().crashing.get(&pod.ordinal).copied();
+        if life.is_some_and(|life| pod.since.elapsed() > life) { process.signal(Signal::KILL) } else { Ok(()) }
+    }
+
+    /// How the pod's process ended, if it did just now. In one step with its leaving the board: what is on the board can be
+    /// sent a signal.
+    fn reap(&self, pod: &mut Pod) -> Result<Option<std::process::ExitStatus>> {
+        let mut board = self.board.lock();
+        let Some(process) = &mut pod.process else { return Ok(None) };
+        let ended = process.ended()?;
+        if ended.is_some() {
+            pod.process = None;
+            board.running.remove(&pod.ordinal);
+        }
+        Ok(ended)
     }
 
     fn path(&self, object: &Value) -> String {
@@ -133,23 +231,21 @@ impl Kubelet {
     }
 
     /// Starts the process of the pod's first container.
-    fn start(&self, object: &Value, at: Endpoints) -> Result<Process> {
+    fn start(&self, object: &Value, pod: &mut Pod) -> Result<()> {
         let container = &object["spec"]["containers"][0];
-        let environment = environment(object, container, at)?;
-        let mut forced = at.flags();
-        forced.push(format!("--kubeconfig={}", self.kubeconfig.display()));
-        let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
-        let arguments: Vec<String> = container["args"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(|argument| expand(argument, &environment))
-            .filter(|argument| forced.iter().all(|each| flag(each) != flag(argument)))
-            .chain(forced.iter().cloned())
-            .collect();
+        let environment = environment(object, container, pod.at)?;
+        let mut board = self.board.lock();
+        let mut forced = pod.at.flags();
+        let kubeconfig = board.kubeconfigs.get(&pod.ordinal).unwrap_or(&self.kubeconfig);
+        forced.push(format!("--kubeconfig={}", kubeconfig.display()));
+        let given = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let arguments = replace_flags(given.map(|argument| expand(argument, &environment)), &forced);
         let log = self.directory.join(format!("{}.log", object["metadata"]["name"].as_str().unwrap_or_default()));
-        Process::start(&self.program, &arguments, &environment, &log, None)
+        let process = Process::start(&self.program, &arguments, &environment, &log, None)?;
+        board.running.insert(pod.ordinal, Running { process: process.id(), at: pod.at, paused: false });
+        pod.process = Some(process);
+        pod.since = Instant::now();
+        Ok(())
     }
 
     /// Asks as the readiness probe of the container does.
@@ -166,27 +262,41 @@ impl Kubelet {
             number => number.as_u64().context("a probe without a port")?,
         };
         // No answer is "not ready", not an error.
-        let answer = get(&format!("http://{}:{port}{path}", at.address), &[]).await;
+        let answer = get_within(PROBE_LIMIT, &format!("http://{}:{port}{path}", at.address)).await;
         Ok(answer.is_ok_and(|answer| answer.status.is_success()))
     }
 
     async fn report(&self, object: &Value, pod: &mut Pod, ready: bool) -> Result<()> {
         let status = json!({ "status": {
-            "phase": if pod.process.is_some() { "Running" } else { "Pending" },
+            "phase": phase(pod),
             "podIP": pod.at.address,
             "podIPs": [{ "ip": pod.at.address }],
             "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" } }],
         }});
         self.api.patch(&format!("{}/status", self.path(object)), &status).await?;
-        pod.reported = Some(ready);
+        pod.reported = Some((phase(pod), ready));
         Ok(())
     }
 
     fn note(&self, line: &str) {
         let file = std::fs::File::options().create(true).append(true).open(self.directory.join("kubelet.log"));
         // A log that cannot be written is no reason to let the pods down.
-        let _ = file.and_then(|mut file| writeln!(file, "{line}"));
+        let _ = file.and_then(|mut file| writeln!(file, "{} {line}", jiff::Timestamp::now()));
     }
+}
+
+/// The phase of a pod.
+fn phase(pod: &Pod) -> &'static str {
+    if pod.process.is_some() { "Running" } else { "Pending" }
+}
+
+/// `arguments` without those whose flags `forced` sets, then `forced`.
+pub fn replace_flags(arguments: impl Iterator<Item = String>, forced: &[String]) -> Vec<String> {
+    let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
+    arguments
+        .filter(|argument| forced.iter().all(|each| flag(each) != flag(argument)))
+        .chain(forced.iter().cloned())
+        .collect()
 }
 
 /// The container's environment, downward API included.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
+pub use rustix::process::Signal;
 
 /// First argument with which this program starts itself to become another one, see [`exec`].
 pub const EXEC: &str = "--exec";
@@ -66,10 +67,16 @@ impl Process {
         }
     }
 
-    /// Asks it to end.
-    pub fn terminate(&self) -> Result<()> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("no process id"))?;
-        Ok(rustix::process::kill_process(id, Signal::TERM)?)
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self::signal(self.child.id(), signal)
+    }
+
+    /// Kills it and waits until it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// The last lines of its log.
@@ -86,6 +93,20 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a process that is known to be there, or not to have been waited for yet.
+pub fn signal(id: u32, signal: Signal) -> Result<()> {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("no process id"))?;
+    Ok(rustix::process::kill_process(id, signal)?)
+}
+
+/// The most memory that a process ever had, in bytes.
+pub fn peak_memory(id: u32) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim_end().parse()?;
+    Ok(kibibytes * 1024)
 }
 
 /// Becomes the program in `arguments` (after the id of the process that wants it), having asked the kernel to be killed when

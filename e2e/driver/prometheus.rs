@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::http::{get, get_text};
@@ -35,14 +36,23 @@ impl Sample {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    data: Data,
+/// One series of a range query.
+#[derive(Debug, Deserialize)]
+pub struct Samples {
+    #[serde(rename = "metric")]
+    pub labels: BTreeMap<String, String>,
+    /// Unix time in seconds, and the value.
+    pub values: Vec<(f64, String)>,
 }
 
 #[derive(Deserialize)]
-struct Data {
-    result: Vec<Series>,
+struct Answer<S> {
+    data: Data<S>,
+}
+
+#[derive(Deserialize)]
+struct Data<S> {
+    result: Vec<S>,
 }
 
 #[derive(Deserialize)]
@@ -89,18 +99,24 @@ impl Prometheus {
 
     /// An instant query.
     pub async fn query(&self, query: &str) -> Result<Vec<Sample>> {
-        let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
-        let answer = get(&format!("{}/api/v1/query?query={encoded}", self.url), &[]).await?;
+        let series: Vec<Series> = self.ask("query", &[("query", query)]).await?;
+        series.into_iter().map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? })).collect()
+    }
+
+    /// A range query: from and to in Unix seconds, and the step in seconds.
+    pub async fn query_range(&self, query: &str, (from, to): (f64, f64), step: f64) -> Result<Vec<Samples>> {
+        let [from, to, step] = [from, to, step].map(|number| number.to_string());
+        self.ask("query_range", &[("query", query), ("start", &from), ("end", &to), ("step", &step)]).await
+    }
+
+    async fn ask<S: DeserializeOwned>(&self, what: &str, parameters: &[(&str, &str)]) -> Result<Vec<S>> {
+        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let answer = get(&format!("{}/api/v1/{what}?{encoded}", self.url), &[]).await?;
         if !answer.status.is_success() {
-            bail!("{query}: {}", answer.text()?);
+            bail!("{parameters:?}: {}", answer.text()?);
         }
-        let answer: Answer = serde_json::from_slice(&answer.body).with_context(|| query.to_owned())?;
-        answer
-            .data
-            .result
-            .into_iter()
-            .map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? }))
-            .collect()
+        let answer: Answer<S> = serde_json::from_slice(&answer.body).with_context(|| format!("{parameters:?}"))?;
+        Ok(answer.data.result)
     }
 
     /// Why targets are down, as Prometheus tells it.

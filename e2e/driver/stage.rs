@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// How big a cluster the cases use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,13 @@ impl Stage {
     /// A file of the repository.
     pub fn repository(&self, path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    /// A file of `manifests/base`.
+    pub fn manifest(&self, name: &str) -> Result<Value> {
+        let file = self.repository("manifests/base").join(name);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(serde_saphyr::from_str(&text)?)
     }
 
     /// Pods for the loader.

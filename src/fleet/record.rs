@@ -35,7 +35,7 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct View {
-    /// The revision of the record that it first appeared in.
+    /// A number that no other view has: a revision, at most that of the record in which it first appeared.
     pub generation: u64,
     /// Number of shards.
     pub total: u32,
@@ -119,9 +119,18 @@ pub struct Member {
     pub id: Incarnation,
     /// Where its telemetry port is, as `ip:port`.
     pub address: String,
+    /// Unix milliseconds, by its clock, at which it wrote its Lease: the Lease's `renewTime`, so not part of the annotation.
+    #[serde(skip)]
+    pub renewed: Option<u64>,
+    /// Counts what it has said: of two statements of one incarnation the one with the higher number is the newer.
+    #[serde(default)]
+    pub sequence: u64,
     /// How far it is.
     #[serde(default)]
     pub phase: Phase,
+    /// The record that it follows counts on it, but it may not join: an earlier life of it did, and ended in a crash.
+    #[serde(default)]
+    pub awaits: bool,
     /// The newest generation whose ranges it has loaded whole and keeps up to date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<u64>,
@@ -159,6 +168,9 @@ pub struct Beat {
     pub confirmed_age: Option<u64>,
     /// The sender's clock, Unix milliseconds.
     pub now: u64,
+    /// The clock of the record's coordinator minus the sender's, in milliseconds, as far as the sender can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<i64>,
 }
 
 impl View {
@@ -179,6 +191,11 @@ impl View {
     /// Whether `ordinal` serves for itself.
     pub fn has(&self, ordinal: u32) -> bool {
         ordinal < self.total && !self.absent.contains(&ordinal)
+    }
+
+    /// How many points `ordinal` owns.
+    pub fn size(&self, ordinal: u32) -> u128 {
+        self.slice(ordinal).ranges(self.hash).size()
     }
 
     /// Whether both lead to the same ranges.

@@ -3,15 +3,19 @@
 //! Lists come whole or in pages, as objects, `PartialObjectMetadata` or a `Table`; watches resume, carry bookmarks, stream the
 //! initial state, and end in a 410 when asked for what was forgotten. Objects are made, changed and removed over HTTP or
 //! through [`Simulator`]'s own methods; [`Faults`] and the methods beside them make it misbehave.
-//! There are no controllers: nothing changes by itself. Which resources exist is the caller's choice.
+//! There are no controllers, and nothing changes by itself, but for the Pods of StatefulSets where that is asked for
+//! ([`Options::statefulsets`]). Which resources exist is the caller's choice.
 //! May not know how replicas work: nothing of this crate but this folder.
 
 mod error;
 mod forms;
 mod objects;
 mod paths;
+mod proxy;
 mod select;
 mod serve;
+mod shards;
+mod statefulsets;
 mod stream;
 
 use std::any::TypeId;
@@ -85,11 +89,15 @@ pub struct Options {
     pub bookmarks: Duration,
     /// From which UIDs and generated names are drawn.
     pub seed: u64,
+    /// Whether StatefulSets have a controller: it makes their Pods, tells them to end, and rolls them. Who plays the kubelet
+    /// writes the status of the Pods, and deletes one ([`Simulator::delete`], or over HTTP with a grace period of 0) when what
+    /// it ran has ended.
+    pub statefulsets: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { history: 16_384, bookmarks: Duration::from_secs(60), seed: 0 }
+        Self { history: 16_384, bookmarks: Duration::from_secs(60), seed: 0, statefulsets: false }
     }
 }
 
@@ -110,6 +118,10 @@ pub struct Faults {
     pub no_streaming_lists: bool,
     /// Objects are answered whole, whatever form was asked for.
     pub whole_objects: bool,
+    /// `shardSelector` is ignored, as by a server that does not know it: everything is sent.
+    pub ignore_shards: bool,
+    /// Requests with a `shardSelector` are refused with 400.
+    pub refuse_shards: bool,
 }
 
 /// A request that was made.
@@ -222,7 +234,7 @@ impl Simulator {
         })
     }
 
-    /// Deletes an object, named by plural (`pods`, or `events.events.k8s.io` where the plural is not enough), namespace
+    /// Deletes an object at once, named by plural (`pods`, or `events.events.k8s.io` where the plural is not enough), namespace
     /// (empty for none) and name.
     ///
     /// # Errors
@@ -230,7 +242,9 @@ impl Simulator {
     pub fn delete(&self, resource: &str, namespace: &str, name: &str) -> Result<Value, ApiError> {
         let mut state = self.shared.state();
         let table = state.position(resource)?;
-        state.delete(table, namespace, name, &Value::Null).map(|object| Value::clone(&object))
+        let deleted = state.delete(table, namespace, name, &Value::Null)?;
+        state.settle();
+        Ok(Value::clone(&deleted))
     }
 
     /// An object as it is now.
@@ -338,6 +352,8 @@ impl Simulator {
         let text = |key: &str| object[key].as_str().unwrap_or_default();
         let mut state = self.shared.state();
         let table = state.of_kind(text("apiVersion"), text("kind"))?;
-        write(&mut state, table, object).map(|object| Value::clone(&object))
+        let written = write(&mut state, table, object)?;
+        state.settle();
+        Ok(Value::clone(&written))
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::error::ApiError;
 use super::select::Scope;
-use super::{Faults, Options, Request, ResourceType};
+use super::{Faults, Options, Request, ResourceType, statefulsets};
 
 /// An object as it was at one version.
 pub(super) type Object = Arc<Value>;
@@ -84,6 +84,8 @@ pub(super) struct State {
     open_lists: VecDeque<OpenList>,
     lists_opened: u64,
     history: usize,
+    /// Whether StatefulSets have a controller.
+    controlled: bool,
     rng: fastrand::Rng,
     pub requests: VecDeque<Request>,
 }
@@ -167,6 +169,7 @@ impl State {
             open_lists: VecDeque::new(),
             lists_opened: 0,
             history: options.history,
+            controlled: options.statefulsets,
             rng: fastrand::Rng::with_seed(options.seed),
             requests: VecDeque::new(),
         }
@@ -237,7 +240,21 @@ impl State {
         let old = &before["metadata"];
         let spec_changed = object.get("spec") != before.get("spec");
         let metadata = metadata_mut(&mut object)?;
-        check(&plural, &key.1, metadata.get("uid"), metadata.get("resourceVersion"), old)?;
+        let version = metadata.get("resourceVersion");
+        check(&plural, &key.1, metadata.get("uid"), version, old)?;
+        if !trusted && plural == "leases" && version.and_then(Value::as_str).is_none_or(str::is_empty) {
+            return Err(ApiError::invalid(
+                "metadata.resourceVersion: Invalid value: 0: must be specified for an update",
+            ));
+        }
+        // Who is told to end is not called back; only the server tells so.
+        for end in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            match old.get(end) {
+                Some(value) => metadata.insert(end.to_owned(), value.clone()),
+                None if trusted => continue,
+                None => metadata.remove(end),
+            };
+        }
         let asked = metadata.get("generation").and_then(Value::as_u64).filter(|_| trusted);
         for own in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
             match old.get(own) {
@@ -269,6 +286,51 @@ impl State {
             return Err(ApiError::bad_request("the name of the object does not match the name on the URL"));
         }
         self.update(table, object, false)
+    }
+
+    /// Lets controllers do what is to be done after a change.
+    pub fn settle(&mut self) {
+        if self.controlled {
+            statefulsets::settle(self);
+        }
+    }
+
+    /// Tells a Pod to end, unless it was told before.
+    pub fn terminate(&mut self, pods: usize, pod: &Object) {
+        if pod["metadata"]["deletionTimestamp"].is_string() {
+            return;
+        }
+        let mut ending = Value::clone(pod);
+        let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
+        ending["metadata"]["deletionTimestamp"] = format!("{:.0}", jiff::Timestamp::now()).into();
+        ending["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+        // Whoever calls read it under the lock that is still held, so that nothing can have come between.
+        let _ = self.update(pods, ending, true);
+    }
+
+    /// Deletes an object as a client asks for it: a Pod that somebody has to end first is told so instead, unless it is to go
+    /// at once (`grace` 0); the Pods of a StatefulSet stay where it is asked to let them go.
+    pub fn delete_asked(
+        &mut self,
+        table: usize,
+        namespace: &str,
+        name: &str,
+        options: &Value,
+    ) -> Result<Object, ApiError> {
+        let object = self.get(table, namespace, name)?;
+        let plural = self.tables[table].resource.plural.clone();
+        if self.controlled && plural == "pods" && statefulsets::has_owner(&object) {
+            let wanted = &options["preconditions"];
+            check(&plural, name, wanted.get("uid"), wanted.get("resourceVersion"), &object["metadata"])?;
+            if options["gracePeriodSeconds"] != 0 {
+                self.terminate(table, &object);
+                return self.get(table, namespace, name);
+            }
+        }
+        if self.controlled && plural == "statefulsets" && options["propagationPolicy"] == "Orphan" {
+            statefulsets::orphan(self, &object);
+        }
+        self.delete(table, namespace, name, &options["preconditions"])
     }
 
     /// Removes an object, if it has the given UID and version, where these are given.
@@ -448,106 +510,4 @@ pub fn uid(rng: &mut fastrand::Rng) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn state(history: usize) -> State {
-        let resource = ResourceType::new("", "v1", "pods", "Pod", true);
-        State::new(vec![resource], &Options { history, ..Options::default() })
-    }
-
-    fn pod(name: &str) -> Value {
-        json!({ "metadata": { "name": name, "namespace": "shop" }, "spec": { "a": 1 } })
-    }
-
-    #[test]
-    fn the_server_gives_what_every_object_has() {
-        let mut state = state(10);
-        let object = state.create(0, pod("a"), false).expect("created");
-        let metadata = &object["metadata"];
-        assert_eq!(metadata["uid"].as_str().map(str::len), Some(36));
-        assert_eq!(metadata["generation"], 1);
-        assert_eq!(metadata["resourceVersion"], "2");
-        assert_eq!(object["kind"], "Pod");
-        assert_eq!(state.create(0, pod("a"), false).map_err(|e| e.code), Err(409));
-        let named = state.create(0, json!({ "metadata": { "generateName": "b-", "namespace": "shop" } }), false);
-        assert!(named.expect("created")["metadata"]["name"].as_str().is_some_and(|n| n.len() == 7));
-        assert_eq!(state.create(0, json!({ "metadata": { "name": "c" } }), false).map_err(|e| e.code), Err(422));
-        assert_eq!(state.create(0, json!([]), false).map_err(|e| e.code), Err(400));
-    }
-
-    #[test]
-    fn a_write_from_an_old_version_is_a_conflict_and_one_that_changes_nothing_is_no_event() {
-        let mut state = state(10);
-        let first = state.create(0, pod("a"), false).expect("created");
-        let same = state.update(0, pod("a"), false).expect("unchanged");
-        assert_eq!(same, first);
-        assert_eq!(state.tables[0].next(), 1);
-        let mut newer = Value::clone(&first);
-        newer["spec"]["a"] = 2.into();
-        let second = state.update(0, newer.clone(), false).expect("updated");
-        assert_eq!(second["metadata"]["generation"], 2);
-        assert_eq!(second["metadata"]["uid"], first["metadata"]["uid"]);
-        assert_eq!(state.update(0, newer, false).map_err(|e| e.code), Err(409));
-        let patched = state.patch(0, "shop", "a", &json!({ "spec": { "a": null }, "status": { "x": 1 } }));
-        let patched = patched.expect("patched");
-        assert_eq!((&patched["spec"], &patched["status"]), (&json!({}), &json!({ "x": 1 })));
-        let stale = json!({ "metadata": { "resourceVersion": "2" } });
-        assert_eq!(state.patch(0, "shop", "a", &stale).map_err(|e| e.code), Err(409));
-        let other = json!({ "uid": "another" });
-        assert_eq!(state.delete(0, "shop", "a", &other).map_err(|e| e.code), Err(409));
-        assert!(state.delete(0, "shop", "a", &Value::Null).is_ok());
-        assert_eq!(state.get(0, "shop", "a").map_err(|e| e.code), Err(404));
-    }
-
-    #[test]
-    fn a_history_that_was_compacted_is_too_old_but_who_kept_up_misses_nothing() {
-        let mut state = state(10);
-        state.create(0, pod("a"), false).expect("created");
-        let kept_up = state.tables[0].next();
-        state.compact();
-        assert_eq!(state.tables[0].after(1), None);
-        assert_eq!(state.tables[0].after(state.version), Some(kept_up));
-        assert!(state.tables[0].since(kept_up).is_some());
-        assert!(state.tables[0].since(0).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn pages_are_the_list_as_of_the_first_page(count in 0_usize..40, limit in 1_usize..15, new in 0_usize..5) {
-            let mut state = state(10);
-            for i in 0..count {
-                state.create(0, pod(&format!("p{i:03}")), false).expect("created");
-            }
-            let mut page = state.list(0, &Scope::default(), limit);
-            let version = page.version;
-            for i in 0..new {
-                state.create(0, pod(&format!("a{i}")), false).expect("created");
-            }
-            let mut all = Vec::new();
-            loop {
-                prop_assert_eq!(page.version, version);
-                all.append(&mut page.objects);
-                prop_assert_eq!(all.len() + page.remaining, count);
-                let Some((id, from)) = page.next else { break };
-                page = state.page(id, from, limit).expect("not expired");
-            }
-            prop_assert_eq!(all.len(), count);
-            prop_assert!(all.iter().all(|object| object["metadata"]["name"].as_str().is_some_and(|n| n.starts_with('p'))));
-        }
-
-        #[test]
-        fn a_bounded_history_forgets_and_says_so(bound in 1_usize..8, changes in 0_u64..20) {
-            let mut state = state(bound);
-            for i in 0..changes {
-                state.create(0, pod(&format!("p{i}")), false).expect("created");
-            }
-            for version in 1..=state.version {
-                let newer = usize::try_from(state.version - version).expect("small");
-                let found = state.tables[0].after(version).and_then(|at| state.tables[0].since(at)).map(Iterator::count);
-                prop_assert_eq!(found, (newer <= bound).then_some(newer));
-            }
-        }
-    }
-}
+mod tests;

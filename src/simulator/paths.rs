@@ -1,6 +1,7 @@
 //! What a URL asks for.
 
 use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
 
 use super::ResourceType;
 use super::error::ApiError;
@@ -12,6 +13,8 @@ pub(super) enum Target {
     Other(Vec<String>),
     /// A resource, by the position of its table.
     Resource { table: usize, namespace: Option<String>, name: Option<String>, subresource: Option<String> },
+    /// What a pod serves itself, by the position of the table of pods; `pod` may hold a port, `path` begins with a slash.
+    Proxy { table: usize, namespace: String, pod: String, path: String },
 }
 
 impl Target {
@@ -38,6 +41,11 @@ impl Target {
             }
             _ => (None, rest.to_vec()),
         };
+        if let (Some(namespace), ["pods", pod, "proxy", path @ ..]) = (namespace, &rest[..]) {
+            let (table, _) = find("pods").ok_or_else(ApiError::unknown_resource)?;
+            let path = format!("/{}", path.join("/"));
+            return Ok(Self::Proxy { table, namespace: namespace.to_owned(), pod: (*pod).to_owned(), path });
+        }
         let (plural, name, subresource) = match *rest {
             [plural] => (plural, None, None),
             [plural, name] => (plural, Some(name), None),
@@ -66,7 +74,10 @@ pub(super) struct Query {
     pub next: String,
     pub fields: String,
     pub labels: String,
+    pub shards: String,
     pub include: String,
+    pub grace: Option<u64>,
+    pub propagation: String,
 }
 
 impl Query {
@@ -88,11 +99,27 @@ impl Query {
                 "continue" => parsed.next = value.into_owned(),
                 "fieldSelector" => parsed.fields = value.into_owned(),
                 "labelSelector" => parsed.labels = value.into_owned(),
+                "gracePeriodSeconds" => parsed.grace = Some(number(&key, &value)?),
+                "propagationPolicy" => parsed.propagation = value.into_owned(),
+                "shardSelector" => parsed.shards = value.into_owned(),
                 "includeObject" => parsed.include = value.into_owned(),
                 _ => {}
             }
         }
         Ok(parsed)
+    }
+
+    /// Puts what was asked for in the URL where a delete's body would say it; the body wins.
+    pub fn add_to_delete_options(&self, options: &mut Value) {
+        if !options.is_object() {
+            *options = json!({});
+        }
+        if let Some(grace) = self.grace.filter(|_| options["gracePeriodSeconds"].is_null()) {
+            options["gracePeriodSeconds"] = grace.into();
+        }
+        if !self.propagation.is_empty() && options["propagationPolicy"].is_null() {
+            options["propagationPolicy"] = self.propagation.as_str().into();
+        }
     }
 
     /// `resourceVersion` as a number; nothing where it is not given.
@@ -135,6 +162,17 @@ mod tests {
             target("/apis/apps/v1/namespaces/shop/deployments/web/status"),
             resource(2, ["shop", "web", "status"])
         );
+    }
+
+    #[test]
+    fn a_pod_is_a_server_of_its_own() {
+        let proxy = |path: &str| {
+            let [namespace, pod, path] = ["shop", "web-0:81", path].map(str::to_owned);
+            Ok(Target::Proxy { table: 1, namespace, pod, path })
+        };
+        assert_eq!(target("/api/v1/namespaces/shop/pods/web-0:81/proxy/fleet/objects"), proxy("/fleet/objects"));
+        assert_eq!(target("/api/v1/namespaces/shop/pods/web-0:81/proxy"), proxy("/"));
+        assert_eq!(target("/api/v1/pods/web-0:81/proxy/metrics"), Err(404));
     }
 
     #[test]

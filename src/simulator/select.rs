@@ -1,14 +1,17 @@
-//! `fieldSelector` and `labelSelector`: which objects a request is about.
+//! `fieldSelector`, `labelSelector` and `shardSelector`: which objects a request is about.
 
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::shards::Shards;
 
 /// What a list or watch is about: a namespace or all, and what the selectors say.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub namespace: Option<String>,
     requirements: Vec<Requirement>,
+    /// The part of the hash space that is asked for; nothing for all of it.
+    pub shards: Option<Shards>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,17 +62,21 @@ impl Scope {
             let (key, test) = parse(term);
             requirements.push(Requirement { of: Of::Label(key.to_owned()), test });
         }
-        Ok(Self { namespace, requirements })
+        Ok(Self { namespace, requirements, shards: None })
     }
 
     /// Whether some objects of the namespace may be left out, so that nobody can say how many remain.
     pub const fn selects(&self) -> bool {
-        !self.requirements.is_empty()
+        !self.requirements.is_empty() || self.shards.is_some()
     }
 
     pub fn contains(&self, object: &Value) -> bool {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         if self.namespace.as_deref().is_some_and(|wanted| text("/metadata/namespace") != Some(wanted)) {
+            return false;
+        }
+        let uid = text("/metadata/uid").unwrap_or_default();
+        if self.shards.as_ref().is_some_and(|shards| !shards.contains(uid)) {
             return false;
         }
         self.requirements.iter().all(|requirement| {

@@ -24,8 +24,9 @@ use super::forms::{Answer, Form, Writer, negotiate, to_bytes};
 use super::objects::{Page, State};
 use super::paths::{Query, Target};
 use super::select::Scope;
+use super::shards::Shards;
 use super::stream::watch;
-use super::{Request, Shared};
+use super::{Request, Shared, proxy};
 
 /// Why an answer broke off.
 pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
@@ -33,7 +34,7 @@ pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
 
 /// The largest body of a write: what etcd takes, and some more.
-const LARGEST_BODY: usize = 4 << 20;
+pub(super) const LARGEST_BODY: usize = 4 << 20;
 
 /// Answers connections until `stop`, then closes them all.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
@@ -101,8 +102,8 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             accept: accept.clone(),
         });
         let target = Target::of(head.uri.path(), state.tables.iter().map(|table| &table.resource))?;
-        if let Target::Resource { table, .. } = target {
-            let table = &state.tables[table];
+        if let Target::Resource { table, .. } | Target::Proxy { table, .. } = &target {
+            let table = &state.tables[*table];
             if let Some(code) = table.faults.refuse {
                 return Err(ApiError::wished_for(code, &table.resource.plural));
             }
@@ -111,6 +112,12 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
     };
     let (table, namespace, name, subresource) = match target {
         Target::Other(segments) => return discovery(shared, &segments),
+        Target::Proxy { table, namespace, pod, path } => {
+            let (name, port) = proxy::target(&pod)?;
+            let to = proxy::address(&*shared.state().get(table, &namespace, name)?, port)?;
+            let asked = if query.is_empty() { path } else { format!("{path}?{query}") };
+            return proxy::forward(to, &asked, &head, body).await;
+        }
         Target::Resource { table, namespace, name, subresource } => (table, namespace, name, subresource),
     };
     let call = Call { shared, table, namespace, query: Query::parse(query)?, accept };
@@ -121,7 +128,10 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             Method::POST => {
                 let mut object = call.body(body).await?;
                 call.place(&mut object, None)?;
-                let created = shared.state().create(table, object, false)?;
+                let mut state = shared.state();
+                let created = state.create(table, object, false)?;
+                state.settle();
+                drop(state);
                 call.one(201, &created)
             }
             _ => Err(ApiError::method_not_allowed()),
@@ -150,6 +160,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
                 object = whole;
             }
             let updated = state.update(table, object, false)?;
+            state.settle();
             drop(state);
             call.one(200, &updated)
         }
@@ -163,12 +174,19 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             if let Some(patch) = patch.as_object_mut().filter(|_| only_status) {
                 patch.retain(|key, _| matches!(key.as_str(), "status" | "metadata"));
             }
-            let patched = shared.state().patch(table, &namespace, &name, &patch)?;
+            let mut state = shared.state();
+            let patched = state.patch(table, &namespace, &name, &patch)?;
+            state.settle();
+            drop(state);
             call.one(200, &patched)
         }
         Method::DELETE if !only_status => {
             let mut options = call.body(body).await?;
-            let deleted = shared.state().delete(table, &namespace, &name, &options["preconditions"].take())?;
+            call.query.add_to_delete_options(&mut options);
+            let mut state = shared.state();
+            let deleted = state.delete_asked(table, &namespace, &name, &options)?;
+            state.settle();
+            drop(state);
             Ok(in_full(
                 200,
                 to_bytes(&json!({
@@ -217,8 +235,17 @@ impl Call<'_> {
     }
 
     fn scope(&self, state: &State) -> Result<Scope, ApiError> {
-        let plural = &state.tables[self.table].resource.plural;
-        Scope::new(self.namespace.clone(), &self.query.fields, &self.query.labels, plural)
+        let table = &state.tables[self.table];
+        let mut scope =
+            Scope::new(self.namespace.clone(), &self.query.fields, &self.query.labels, &table.resource.plural)?;
+        let shards = &self.query.shards;
+        if !shards.is_empty() && table.faults.refuse_shards {
+            return Err(ApiError::bad_request("shardSelector is refused, as the simulator was told"));
+        }
+        if !shards.is_empty() && !table.faults.ignore_shards {
+            scope.shards = Some(Shards::parse(shards)?);
+        }
+        Ok(scope)
     }
 
     fn one(&self, code: u16, object: &Value) -> Result<Response<Body>, ApiError> {
@@ -254,6 +281,10 @@ fn list(call: &Call<'_>) -> Result<Response<Body>, ApiError> {
         if !scope.selects() || !query.next.is_empty() {
             metadata["remainingItemCount"] = page.remaining.into();
         }
+    }
+    // The other forms of a list have no place for it.
+    if let Some(shards) = scope.shards.as_ref().filter(|_| form == Form::Whole) {
+        metadata["shardInfo"] = json!({ "selector": shards.selector });
     }
     let mut bytes = writer.list(metadata, page.objects.iter().map(|object| &**object));
     let Some(length) = faults.cut_lists.filter(|length| *length < bytes.len()) else {

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::api::Api;
 use crate::cluster::{Cluster, Options};
 use crate::replica::Replica;
 use crate::series;
@@ -17,9 +16,7 @@ const TAKEN: &str = "secrets";
 pub async fn run(stage: &Stage) -> Result<String> {
     let mut cluster = Cluster::start(stage, Options::default()).await?;
     cluster.fill(stage, 30).await?;
-    let file = stage.repository("manifests/base/clusterrole.yaml");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let role: Value = serde_saphyr::from_str(&text)?;
+    let role = stage.manifest("clusterrole.yaml")?;
 
     let whole = exporter(stage, &cluster, 10, "whole", &role).await?;
     let telemetry = whole.at.self_metrics().await?;
@@ -50,33 +47,14 @@ pub async fn run(stage: &Stage) -> Result<String> {
 /// A ready exporter whose ServiceAccount has nothing but `role`.
 async fn exporter(stage: &Stage, cluster: &Cluster, host: u8, account: &str, role: &Value) -> Result<Replica> {
     let kubeconfig = stage.directory.join(format!("kubeconfig-{account}"));
-    cluster.write_kubeconfig(&kubeconfig, &token(&cluster.api, account, role).await?)?;
+    cluster.write_kubeconfig(&kubeconfig, &cluster.api.account(account, role, None).await?)?;
     let mut replica = Replica::start(stage, host, Path::new(&kubeconfig), &[])?;
     replica.ready().await.with_context(|| format!("as {account}"))?;
     Ok(replica)
 }
 
-/// A token of a new ServiceAccount that is bound to `role`.
-async fn token(api: &Api, account: &str, role: &Value) -> Result<String> {
-    let accounts = "/api/v1/namespaces/default/serviceaccounts";
-    api.create(accounts, &json!({ "metadata": { "name": account } })).await?;
-    let mut role = role.clone();
-    role["metadata"] = json!({ "name": account });
-    api.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).await?;
-    let binding = json!({
-        "metadata": { "name": account },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": account },
-        "subjects": [{ "kind": "ServiceAccount", "namespace": "default", "name": account }],
-    });
-    api.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await?;
-    let request =
-        json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
-    let answer = api.create(&format!("{accounts}/{account}/token"), &request).await?;
-    Ok(answer["status"]["token"].as_str().context("no token")?.to_owned())
-}
-
 /// What the exporter says that it is refused, with the status.
-fn refused(telemetry: &str) -> Vec<(&str, &str)> {
+pub fn refused(telemetry: &str) -> Vec<(&str, &str)> {
     series::of(telemetry, "kube_state_fleet_refused")
         .filter(|line| series::value(line).is_some_and(|count| count > 0.0))
         .filter_map(|line| Some((series::label(line, "resource")?, series::label(line, "code")?)))

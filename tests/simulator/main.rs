@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod fleet;
+
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};

@@ -1,10 +1,34 @@
-//! The state machine of a member: events in, wishes out. No clock, no I/O.
+//! How ranges change hands: the state machine of a member. Events in, wishes out; no clock, no I/O.
+//!
+//! Every member runs a [`Machine`]. All follow one [`Record`]: the current view, and at most one that is next. The
+//! coordinator, which is whoever wrote the record last and lives, writes the next one; the rules are in `coordinate`,
+//! what is known of the others in `members`, what a member does itself in `machine`.
+//! May not know anything that runs, nor where events come from.
+
+mod coordinate;
+mod machine;
+mod members;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::record::{Beat, Incarnation, Member, Record};
 use crate::sharding::{Hasher, Slice};
+
+pub use machine::Machine;
+
+/// How long a Lease speaks for its holder, and a confirmation for a plan.
+pub const LEASE: Duration = Duration::from_secs(15);
+/// How often a Lease is renewed.
+pub const RENEW: Duration = Duration::from_secs(5);
+/// How far ahead a switch is set.
+pub const LEAD: Duration = Duration::from_secs(3);
+/// How long a member that never prepared is waited for.
+pub const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// Two clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,4 +126,76 @@ pub struct Wishes {
     pub wake: Duration,
     /// Ordinals about whose Pods we want to know ([`Event::Pods`]).
     pub ask_pods: Vec<u32>,
+}
+
+/// How a change of the fleet stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandoverState {
+    /// The fleet is as it should be.
+    #[default]
+    Idle,
+    /// Somebody who should serve is not there; the others cover for it, as far as they may.
+    Waiting,
+    /// Members load what they will own.
+    Preparing,
+    /// The moment of the switch is set.
+    Switching,
+}
+
+/// What a member knows of its fleet, for whoever watches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Generation of the current view, 0 without one.
+    pub generation: u64,
+    /// Its shards.
+    pub total: u32,
+    /// Its hash.
+    pub hash: Hasher,
+    /// What we own in it, whether or not we may expose it.
+    pub owned: Slice,
+    /// How many members serve for themselves.
+    pub present: u32,
+    /// Who is served for by others.
+    pub absent: Vec<u32>,
+    /// Of those, whose ranges nobody may take.
+    pub untaken: Vec<u32>,
+    /// How many replicas the StatefulSet wants.
+    pub replicas: Option<u32>,
+    /// Whether we are the coordinator.
+    pub coordinator: bool,
+    /// How a change stands.
+    pub handover: HandoverState,
+    /// For how long the fleet has not been as it should be.
+    pub pending: Option<Duration>,
+    /// The ordinals that a change waits for.
+    pub waiting_for: Vec<u32>,
+    /// The other members that live, absent ones too.
+    pub peers: Vec<Member>,
+    /// Whom to send beats to: all of whom we know and who have not left, since who is silent may only be out of our sight.
+    pub contacts: Vec<Member>,
+    /// How many of them answered a beat lately.
+    pub answering: u32,
+    /// How long ago what we know was last confirmed.
+    pub confirmed_age: Option<Duration>,
+    /// Whether it was too long ago to expose anything.
+    pub isolated: bool,
+    /// How often the current view has changed since the start.
+    pub handovers: u64,
+    /// How long the last planned change took, from its proposal to its switch.
+    pub last_handover: Option<Duration>,
+}
+
+/// Something worth a log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether somebody should look at it.
+    pub warning: bool,
+    /// What to say.
+    pub text: String,
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }

@@ -1,0 +1,175 @@
+//! The cover is proven, from inside by the coordinator's audits and from outside by `kube-state-fleet verify`: exact in a
+//! healthy fleet whose cluster keeps changing; and a gap and a double that are made on purpose are found.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
+
+use super::handover;
+use crate::cluster::Cluster;
+use crate::fleet::{Fleet, LEAN, NAMESPACE, metric};
+use crate::observer::Bounds;
+use crate::process::{Process, Signal};
+use crate::replica::{Endpoints, Replica};
+use crate::stage::{Size, Stage};
+use crate::wait::until;
+
+const REPLICAS: u8 = 3;
+/// Audits are made each minute; one may come to nothing while the fleet changes.
+const AUDIT_LIMIT: Duration = Duration::from_secs(150);
+/// How many pods change in a second.
+const CHURN: u32 = 50;
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let (cluster, fleet, mut observer) = handover::start(stage, &[]).await?;
+    observer.phase(&fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(REPLICAS).await).await?;
+    drop(observer);
+    let healthy = healthy(stage, &cluster, &fleet).await.context("a healthy fleet")?;
+    doubled(stage, &cluster, &fleet).await.context("a stray replica")?;
+    gap(stage, &cluster).await.context("static shards, one left out")?;
+    let found = lost(&fleet).await.context("two of three lost")?;
+    Ok(format!(
+        "{healthy}; a stray replica and a left-out shard found by verify; lost ranges by an audit after {found:.0} s"
+    ))
+}
+
+/// While pods change, come and go: audits and `verify` find nothing.
+async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<String> {
+    let mut churn = cluster.churn(stage, stage.pods(), CHURN)?;
+    let least = Duration::from_secs(if stage.size == Size::Long { 600 } else { 30 });
+    let start = Instant::now();
+    let (mut verified, mut made, mut exact) = (0, 0, None);
+    while exact.is_none() || start.elapsed() < least {
+        churn.ensure_running().context("the churn")?;
+        for _ in 0..10 {
+            come_and_go(cluster, made).await?;
+            made += 1;
+        }
+        let outcome = verify(stage, cluster, &fleet_arguments()).await?;
+        ensure!(outcome.code == 0, "verify: {outcome:?}");
+        verified += 1;
+        for state in ["missing", "doubled"] {
+            ensure!(cover(fleet, state).await? == 0.0, "the audits say {state}");
+        }
+        if exact.is_none() && cover(fleet, "exact").await? == 1.0 {
+            exact = Some(start.elapsed());
+        }
+        ensure!(exact.is_some() || start.elapsed() < AUDIT_LIMIT, "never proven");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    let after = exact.map_or(0.0, |exact| exact.as_secs_f64());
+    Ok(format!(
+        "exact after {after:.0} s and for {:.0} s of churn, {verified} times verify",
+        start.elapsed().as_secs_f64()
+    ))
+}
+
+/// A pod is made, and the one before is removed.
+async fn come_and_go(cluster: &Cluster, number: u32) -> Result<()> {
+    let collection = "/api/v1/namespaces/default/pods";
+    let pod = json!({
+        "metadata": { "name": format!("passing-{number}") },
+        "spec": { "nodeName": "e2e-node", "containers": [{ "name": "main", "image": "main" }] },
+    });
+    cluster.api.create(collection, &pod).await?;
+    if let Some(before) = number.checked_sub(1) {
+        cluster.api.delete(&format!("{collection}/passing-{before}")).await?;
+    }
+    Ok(())
+}
+
+/// A replica that nobody asked for serves what another one serves.
+async fn doubled(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<()> {
+    let mut stray = shard(stage, cluster, 100, 1)?;
+    stray.ready().await?;
+    let mut arguments: Vec<String> = fleet.live().iter().map(|(_, running)| replica_argument(running.at)).collect();
+    arguments.push(replica_argument(stray.at));
+    let outcome = verify(stage, cluster, &arguments).await?;
+    ensure!(outcome.code == 1, "verify: {outcome:?}");
+    let said =
+        outcome.text.contains("pods served more than once:") && outcome.text.contains(", 0 served by no replica");
+    ensure!(said, "verify names no double, or a gap: {outcome:?}");
+    Ok(())
+}
+
+/// Two of three static shards leave a third of the objects.
+async fn gap(stage: &Stage, cluster: &Cluster) -> Result<()> {
+    let mut shards = Vec::new();
+    for number in 0..2 {
+        let mut shard = shard(stage, cluster, 101 + number, number)?;
+        shard.ready().await?;
+        shards.push(shard);
+    }
+    let arguments: Vec<String> = shards.iter().map(|shard| replica_argument(shard.at)).collect();
+    let outcome = verify(stage, cluster, &arguments).await?;
+    ensure!(outcome.code == 1, "verify: {outcome:?}");
+    let said = outcome.text.contains("pods served by no replica:") && outcome.text.contains(" and 0 by several");
+    ensure!(said, "verify names no gap, or a double: {outcome:?}");
+    Ok(())
+}
+
+/// Two of three replicas do not come back: the last one takes on as much again as its share, and the rest is missing.
+async fn lost(fleet: &Fleet) -> Result<f64> {
+    let start = Instant::now();
+    fleet.board.lock().start_delay = Duration::from_secs(3600);
+    for ordinal in [1, 2] {
+        fleet.signal(ordinal, Signal::KILL)?;
+    }
+    until("an audit", AUDIT_LIMIT, async || {
+        ensure!(cover(fleet, "missing").await? == 1.0, "nothing is missing");
+        Ok(())
+    })
+    .await?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// What the coordinator says of the pods' cover: 1 if it is in this state, 0 if not or before the first audit.
+async fn cover(fleet: &Fleet, state: &str) -> Result<f64> {
+    for (_, running) in fleet.live() {
+        let text = running.at.self_metrics().await?;
+        if metric(&text, "kube_state_fleet_coordinator", &[])? == 1.0 {
+            let labels = [("resource", "pods"), ("state", state)];
+            return Ok(metric(&text, "kube_state_fleet_cover", &labels).unwrap_or(0.0));
+        }
+    }
+    bail!("nobody coordinates")
+}
+
+/// A static shard of three.
+fn shard(stage: &Stage, cluster: &Cluster, host: u8, number: u8) -> Result<Replica> {
+    let (shard, total) = (format!("--shard={number}"), format!("--total-shards={REPLICAS}"));
+    Replica::start(stage, host, &cluster.kubeconfig, &[LEAN[0], LEAN[1], &shard, &total])
+}
+
+fn replica_argument(at: Endpoints) -> String {
+    format!("--replica={}", at.telemetry_url(""))
+}
+
+/// How `verify` finds the fleet by itself.
+fn fleet_arguments() -> Vec<String> {
+    // The API server's proxy refuses loopback addresses.
+    vec![format!("--fleet-namespace={NAMESPACE}"), "--via=direct".to_owned()]
+}
+
+/// What `verify` came to.
+#[derive(Debug)]
+struct Outcome {
+    code: i32,
+    text: String,
+}
+
+/// Runs `kube-state-fleet verify`.
+async fn verify(stage: &Stage, cluster: &Cluster, arguments: &[String]) -> Result<Outcome> {
+    let output: PathBuf = stage.directory.join("verify.txt");
+    let mut all =
+        vec!["verify".to_owned(), format!("--kubeconfig={}", cluster.kubeconfig.display()), LEAN[0].to_owned()];
+    all.extend_from_slice(arguments);
+    let log = stage.directory.join("verify.log");
+    let mut process = Process::start(&stage.exporter()?, &all, &[], &log, Some(&output))?;
+    let limit = Duration::from_secs(60);
+    let status = until("verify", limit, async || process.ended()?.context("still at it")).await?;
+    let text = std::fs::read_to_string(&output)? + &process.last_words();
+    Ok(Outcome { code: status.code().context("verify was killed")?, text })
+}

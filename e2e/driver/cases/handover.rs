@@ -1,0 +1,105 @@
+//! A fleet that is scaled, rolled and loses a replica, on a real control plane: which objects nobody served, and which two
+//! served, seen by looking at all replicas at once, five times a second.
+//!
+//! New processes take a while to start, as an image pull would take: what a replica leaves must be served meanwhile.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::api;
+use crate::cluster::{Cluster, Options};
+use crate::fleet::{self, Fleet};
+use crate::observer::{Bounds, Observer};
+use crate::process::{Signal, peak_memory};
+use crate::stage::{Size, Stage};
+
+/// How long an object may be missing when its replica was killed, in seconds.
+pub const KILL_SLACK: f64 = 3.0;
+/// What asks the API server to filter.
+const SERVER_SIDE: &str = "--server-side-sharding";
+
+/// The phases without server-side sharding.
+pub async fn run(stage: &Stage) -> Result<String> {
+    let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
+    phases(stage, &fleet, &mut observer).await?;
+    observer.told()
+}
+
+/// The phases with server-side sharding; then it is turned off and on again in the running fleet, and the API server loses
+/// the feature and gets it back.
+pub async fn run_server_side(stage: &Stage) -> Result<String> {
+    let (mut cluster, fleet, mut observer) = start(stage, &[SERVER_SIDE]).await?;
+    ensure_filtered(&fleet, true).await?;
+    phases(stage, &fleet, &mut observer).await?;
+    ensure_filtered(&fleet, true).await?;
+    let off = format!("{SERVER_SIDE}=false");
+    observer.phase(&fleet, "off by a roll", Bounds::SEAMLESS, async || fleet.roll(&[&off]).await).await?;
+    ensure_filtered(&fleet, false).await?;
+    observer.phase(&fleet, "on by a roll", Bounds::SEAMLESS, async || fleet.roll(&[SERVER_SIDE]).await).await?;
+    ensure_filtered(&fleet, true).await?;
+    for (name, unfiltered) in [("a server without it", true), ("a server with it", false)] {
+        observer
+            .phase(&fleet, name, Bounds::SEAMLESS, async || {
+                cluster.restart(stage, Options { unfiltered, ..Options::FLEET }).await
+            })
+            .await?;
+        ensure_filtered(&fleet, !unfiltered).await?;
+    }
+    observer.told()
+}
+
+/// A filled cluster, a fleet of two that covers it, and who watches.
+pub async fn start(stage: &Stage, flags: &[&str]) -> Result<(Cluster, Fleet, Observer)> {
+    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+    cluster.fill(stage, stage.pods()).await?;
+    let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
+    ensure!(expected.len() == stage.pods(), "{} loaded pods", expected.len());
+    let fleet = Fleet::start_with(stage, &cluster, fleet::Options::lean(2, flags)).await?;
+    let observer = Observer::new(stage, &fleet, &expected)?;
+    observer.settle(&fleet).await?;
+    fleet.board.lock().start_delay = start_delay(stage);
+    Ok((cluster, fleet, observer))
+}
+
+/// How long a new process takes to start.
+pub fn start_delay(stage: &Stage) -> Duration {
+    Duration::from_secs(if stage.size == Size::Long { 10 } else { 5 })
+}
+
+async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    observer.phase(fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
+    observer.phase(fleet, "scale down", Bounds::SEAMLESS, async || fleet.scale(2).await).await?;
+    observer.phase(fleet, "rolling update", Bounds::SEAMLESS, async || fleet.roll(&[]).await).await?;
+    kill(fleet, observer).await?;
+    if stage.size == Size::Long {
+        for (name, count) in [("2 to 1", 1), ("1 to 4", 4), ("4 to 2", 2)] {
+            observer.phase(fleet, name, Bounds::SEAMLESS, async || fleet.scale(count).await).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Kills a replica of two; the other one takes over all that it served, and keeps within twice the memory that it had.
+pub async fn kill(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    let (_, taker) = *fleet.live().iter().find(|(ordinal, _)| *ordinal == 1).context("no replica 1")?;
+    let before = peak_memory(taker.process)?;
+    observer.phase(fleet, "SIGKILL", Bounds::missing(KILL_SLACK), async || fleet.signal(0, Signal::KILL)).await?;
+    let after = peak_memory(taker.process)?;
+    observer.note(format!("who took over had {:.0} MB, then {:.0} MB at most", mega(before), mega(after)));
+    ensure!(after <= 2 * before, "its memory grew from {before} to {after} bytes");
+    Ok(())
+}
+
+fn mega(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// An error unless every replica says that the API server filters for it, or that it does not.
+async fn ensure_filtered(fleet: &Fleet, filtered: bool) -> Result<()> {
+    for (ordinal, _) in fleet.live() {
+        let value = fleet.metric(ordinal, "kube_state_fleet_server_side", &[("resource", "pods")]).await?;
+        ensure!(value == f64::from(filtered), "replica {ordinal}: the server filters: {value}");
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! What a fleet may do: with the rights of `manifests/`, and no more, it hands over; with those of kube-state-metrics' chart,
+//! which give no Leases, its replicas follow the StatefulSet each for itself, and one line of each log says what is missing.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::handover;
+use super::rbac::refused;
+use crate::api;
+use crate::cluster::{Cluster, Options};
+use crate::fleet::{self, Fleet};
+use crate::observer::{Bounds, Observer};
+use crate::stage::{Size, Stage};
+
+/// Few, as every kind is served; enough for even shares.
+const PODS: usize = 400;
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+    cluster.fill(stage, if stage.size == Size::Long { stage.pods() } else { PODS }).await?;
+    let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
+    let everywhere = stage.manifest("clusterrole.yaml")?;
+
+    let token = cluster.api.account("ours", &everywhere, Some(&stage.manifest("role.yaml")?)).await?;
+    let fleet = fleet(stage, &cluster, "ours", &token, true).await?;
+    let ours = grow(stage, &fleet, &expected, true).await?;
+    for (ordinal, running) in fleet.live() {
+        let telemetry = running.at.self_metrics().await?;
+        ensure!(refused(&telemetry).is_empty(), "replica {ordinal} is refused {:?}", refused(&telemetry));
+    }
+    for (pod, log) in fleet.logs(stage)? {
+        let missing: Vec<_> = warnings(&log).into_iter().filter(|line| is_of_rights(line)).collect();
+        ensure!(missing.is_empty(), "{pod}: {missing:?}");
+        // What comes next writes there too.
+        std::fs::rename(stage.directory.join(format!("{pod}.log")), stage.directory.join(format!("ours-{pod}.log")))?;
+    }
+    fleet.remove().await?;
+
+    // charts/kube-state-metrics/templates/stsdiscovery-role.yaml, with `resourceNames` of the one StatefulSet.
+    let upstream = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": [
+        { "apiGroups": [""], "resources": ["pods"], "verbs": ["get"] },
+        {
+            "apiGroups": ["apps"], "resources": ["statefulsets"], "resourceNames": ["kube-state-fleet"],
+            "verbs": ["get", "list", "watch"],
+        },
+    ]});
+    let token = cluster.api.account("upstream", &everywhere, Some(&upstream)).await?;
+    let fleet = self::fleet(stage, &cluster, "upstream", &token, false).await?;
+    let alone = grow(stage, &fleet, &expected, false).await?;
+    for (pod, log) in fleet.logs(stage)? {
+        let warnings = warnings(&log);
+        ensure!(warnings.len() == 1 && warnings[0].contains("leases"), "{pod}: {warnings:?}");
+    }
+    Ok(format!("ours: {ours}; upstream's: {alone}, and a warning that names leases"))
+}
+
+/// Two replicas whose ServiceAccount has this token.
+async fn fleet(stage: &Stage, cluster: &Cluster, account: &str, token: &str, coordinated: bool) -> Result<Fleet> {
+    let kubeconfig = stage.directory.join(format!("kubeconfig-{account}"));
+    cluster.write_kubeconfig(&kubeconfig, token)?;
+    let options = fleet::Options { kubeconfig: Some(kubeconfig), coordinated, ..fleet::Options::default() };
+    Fleet::start_with(stage, cluster, options).await
+}
+
+/// Makes three of two.
+async fn grow(stage: &Stage, fleet: &Fleet, expected: &BTreeSet<String>, coordinated: bool) -> Result<String> {
+    // Without a handover what moves is missing until its new owner has it.
+    let bounds = if coordinated { Bounds::SEAMLESS } else { Bounds::missing(60.0) };
+    let mut observer = Observer::new(stage, fleet, expected)?;
+    observer.settle(fleet).await?;
+    if coordinated && stage.size == Size::Long {
+        // Here all kinds are served: what a replica that takes over needs is to be known of that.
+        handover::kill(fleet, &mut observer).await?;
+    }
+    observer.phase(fleet, "scale up", bounds, async || fleet.scale(3).await).await?;
+    observer.told()
+}
+
+fn warnings(log: &str) -> Vec<&str> {
+    log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect()
+}
+
+fn is_of_rights(line: &str) -> bool {
+    ["403", "orbidden", "right", "leases"].iter().any(|word| line.contains(word))
+}

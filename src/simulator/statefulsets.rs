@@ -1,0 +1,345 @@
+//! The controller of StatefulSets, as far as a fleet needs one: it makes their Pods, ends those that are too many, and rolls
+//! them, one at a time and from the highest ordinal down, when the template has changed.
+//!
+//! It acts as with `podManagementPolicy: Parallel`, whatever the StatefulSet says, and knows no partitions. Nobody runs the
+//! Pods: whoever plays the kubelet writes their status, and deletes a Pod that has a `deletionTimestamp` when its process has
+//! ended. A Pod counts as Ready by its condition.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::{Value, json};
+
+use super::objects::{Object, State};
+
+/// How many rounds it may take until nothing changes any more; each change is one that brings the end nearer.
+const ROUNDS: usize = 8;
+
+/// Where the objects are that it reads and writes.
+#[derive(Clone, Copy)]
+struct Tables {
+    sets: usize,
+    pods: usize,
+}
+
+/// Does all that is to be done after a change.
+pub(super) fn settle(state: &mut State) {
+    let find = |state: &State, name: &str| state.position(name).ok();
+    let Some((sets, pods)) = find(state, "statefulsets.apps").zip(find(state, "pods")) else { return };
+    let tables = Tables { sets, pods };
+    for _ in 0..ROUNDS {
+        let before = state.version;
+        collect_garbage(state, tables);
+        let all: Vec<Object> = state.tables[sets].objects.values().cloned().collect();
+        for set in all {
+            keep(state, tables, &set);
+        }
+        if state.version == before {
+            break;
+        }
+    }
+}
+
+/// Takes the Pods of a StatefulSet from it, so that they stay when it goes (`propagationPolicy: Orphan`).
+pub(super) fn orphan(state: &mut State, set: &Value) {
+    let Ok(pods) = state.position("pods") else { return };
+    for pod in state.tables[pods].objects.values().cloned().collect::<Vec<_>>() {
+        if owner(&pod).is_some_and(|owner| owner["uid"] == set["metadata"]["uid"]) {
+            let mut free = Value::clone(&pod);
+            if let Some(metadata) = free["metadata"].as_object_mut() {
+                metadata.remove("ownerReferences");
+            }
+            // It was read under the lock that is still held.
+            let _ = state.update(pods, free, true);
+        }
+    }
+}
+
+/// Whether the Pod is one that somebody ends in order, instead of at once.
+pub(super) fn has_owner(pod: &Value) -> bool {
+    owner(pod).is_some()
+}
+
+/// The StatefulSet that controls a Pod, as the Pod names it.
+fn owner(pod: &Value) -> Option<&Value> {
+    let all = pod["metadata"]["ownerReferences"].as_array()?;
+    all.iter().find(|owner| owner["kind"] == "StatefulSet" && owner["controller"] == true)
+}
+
+/// Ends Pods whose StatefulSet is gone.
+fn collect_garbage(state: &mut State, tables: Tables) {
+    let of = |object: &Object| object["metadata"]["uid"].clone();
+    let sets: Vec<Value> = state.tables[tables.sets].objects.values().map(of).collect();
+    let gone = |pod: &&Object| owner(pod).is_some_and(|owner| !sets.contains(&owner["uid"]));
+    let orphans: Vec<Object> = state.tables[tables.pods].objects.values().filter(gone).cloned().collect();
+    for pod in orphans {
+        state.terminate(tables.pods, &pod);
+    }
+}
+
+/// Brings the Pods of one StatefulSet nearer to what it wants, and its status to what is.
+fn keep(state: &mut State, tables: Tables, set: &Value) {
+    let revision = revision(set);
+    adopt(state, tables, set);
+    let wanted = ordinals(set);
+    let pods = own(state, tables, set);
+    for (_, pod) in pods.iter().filter(|(ordinal, _)| !wanted.contains(ordinal)) {
+        state.terminate(tables.pods, pod);
+    }
+    for ordinal in wanted.clone().filter(|ordinal| !pods.contains_key(ordinal)) {
+        // A Pod of that name that belongs to somebody else stands in the way, as on a real server.
+        let _ = state.create(tables.pods, pod(set, ordinal, &revision), false);
+    }
+    for (_, pod) in own(state, tables, set).range(wanted).rev() {
+        if is_of(pod, &revision) && is_ready(pod) {
+            continue;
+        }
+        if !is_of(pod, &revision) {
+            state.terminate(tables.pods, pod);
+        }
+        break;
+    }
+    report(state, tables, set, &revision);
+}
+
+/// Makes Pods its own that have its labels and the right name, and belong to nobody.
+fn adopt(state: &mut State, tables: Tables, set: &Value) {
+    let free = |pod: &&Object| {
+        let labels = set["spec"]["selector"]["matchLabels"].as_object();
+        pod["metadata"]["namespace"] == set["metadata"]["namespace"]
+            && pod["metadata"]["ownerReferences"].as_array().is_none_or(Vec::is_empty)
+            && ordinal(set, pod).is_some()
+            && labels.into_iter().flatten().all(|(key, value)| pod["metadata"]["labels"].get(key) == Some(value))
+    };
+    let orphans: Vec<Object> = state.tables[tables.pods].objects.values().filter(free).cloned().collect();
+    for pod in orphans {
+        let mut adopted = Value::clone(&pod);
+        adopted["metadata"]["ownerReferences"] = reference(set);
+        // It was read under the lock that is still held.
+        let _ = state.update(tables.pods, adopted, true);
+    }
+}
+
+/// Its Pods by ordinal.
+fn own(state: &State, tables: Tables, set: &Value) -> BTreeMap<u64, Object> {
+    let uid = &set["metadata"]["uid"];
+    let pods = state.tables[tables.pods].objects.values();
+    pods.filter(|pod| owner(pod).is_some_and(|owner| owner["uid"] == *uid))
+        .filter_map(|pod| Some((ordinal(set, pod)?, Object::clone(pod))))
+        .collect()
+}
+
+fn ordinals(set: &Value) -> Range<u64> {
+    let start = set["spec"]["ordinals"]["start"].as_u64().unwrap_or(0);
+    start..start.saturating_add(set["spec"]["replicas"].as_u64().unwrap_or(1))
+}
+
+fn ordinal(set: &Value, pod: &Value) -> Option<u64> {
+    let name = pod["metadata"]["name"].as_str()?;
+    name.strip_prefix(set["metadata"]["name"].as_str()?)?.strip_prefix('-')?.parse().ok()
+}
+
+fn is_of(pod: &Value, revision: &str) -> bool {
+    pod["metadata"]["labels"]["controller-revision-hash"] == revision
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    pod["metadata"]["deletionTimestamp"].is_null()
+        && conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// The name of the template: the same for the same text.
+fn revision(set: &Value) -> String {
+    let text = set["spec"]["template"].to_string();
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{}-{hash:08x}", set["metadata"]["name"].as_str().unwrap_or_default())
+}
+
+fn reference(set: &Value) -> Value {
+    let metadata = &set["metadata"];
+    json!([{
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": metadata["name"], "uid": metadata["uid"],
+        "controller": true, "blockOwnerDeletion": true,
+    }])
+}
+
+fn pod(set: &Value, ordinal: u64, revision: &str) -> Value {
+    let template = &set["spec"]["template"];
+    let name = format!("{}-{ordinal}", set["metadata"]["name"].as_str().unwrap_or_default());
+    let mut labels = template["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    for (label, value) in [
+        ("statefulset.kubernetes.io/pod-name", name.clone()),
+        ("apps.kubernetes.io/pod-index", ordinal.to_string()),
+        ("controller-revision-hash", revision.to_owned()),
+    ] {
+        labels.insert(label.to_owned(), value.into());
+    }
+    let mut metadata = json!({
+        "name": name, "namespace": set["metadata"]["namespace"], "labels": labels, "ownerReferences": reference(set),
+    });
+    if template["metadata"]["annotations"].is_object() {
+        metadata["annotations"] = template["metadata"]["annotations"].clone();
+    }
+    let mut spec = if template["spec"].is_object() { template["spec"].clone() } else { json!({}) };
+    spec["hostname"] = name.into();
+    spec["subdomain"] = set["spec"]["serviceName"].clone();
+    json!({ "metadata": metadata, "spec": spec, "status": { "phase": "Pending" } })
+}
+
+fn report(state: &mut State, tables: Tables, set: &Value, revision: &str) {
+    let pods = own(state, tables, set);
+    let count = |is: &dyn Fn(&Object) -> bool| pods.values().filter(|pod| is(pod)).count();
+    let ready = count(&|pod| is_ready(pod));
+    let updated = count(&|pod| is_of(pod, revision) && pod["metadata"]["deletionTimestamp"].is_null());
+    let rolled = updated == pods.len() && ready == pods.len();
+    let old = set["status"]["currentRevision"].as_str().filter(|_| !rolled).unwrap_or(revision);
+    let mut reported = set.clone();
+    reported["status"] = json!({
+        "observedGeneration": set["metadata"]["generation"], "replicas": pods.len(), "readyReplicas": ready,
+        "availableReplicas": ready, "updatedReplicas": updated, "currentReplicas": count(&|pod| is_of(pod, old)),
+        "currentRevision": old, "updateRevision": revision, "collisionCount": 0,
+    });
+    // It was read under the lock that is still held.
+    let _ = state.update(tables.sets, reported, true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::{Options, ResourceType};
+
+    const PODS: usize = 1;
+
+    fn state() -> State {
+        let resources = vec![
+            ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
+            ResourceType::new("", "v1", "pods", "Pod", true),
+        ];
+        State::new(resources, &Options { statefulsets: true, ..Options::default() })
+    }
+
+    fn set(replicas: u64, start: u64, image: &str) -> Value {
+        json!({
+            "metadata": { "name": "fleet", "namespace": "shop" },
+            "spec": {
+                "replicas": replicas, "ordinals": { "start": start }, "serviceName": "fleet",
+                "selector": { "matchLabels": { "app": "fleet" } },
+                "template": {
+                    "metadata": { "labels": { "app": "fleet" } },
+                    "spec": { "terminationGracePeriodSeconds": 7, "containers": [{ "image": image }] },
+                },
+            },
+        })
+    }
+
+    fn create(state: &mut State, replicas: u64, start: u64) {
+        state.create(0, set(replicas, start, "one"), false).expect("created");
+        state.settle();
+    }
+
+    fn change(state: &mut State, spec: Value) {
+        state.patch(0, "shop", "fleet", &json!({ "spec": spec })).expect("patched");
+        state.settle();
+    }
+
+    /// Name of each Pod, whether it is being ended, and whether it is Ready.
+    fn pods(state: &State) -> Vec<(String, bool, bool)> {
+        let all = state.tables[PODS].objects.iter();
+        all.map(|((_, name), pod)| (name.clone(), pod["metadata"]["deletionTimestamp"].is_string(), is_ready(pod)))
+            .collect()
+    }
+
+    fn ready(state: &mut State, name: &str) {
+        let status = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
+        state.patch(PODS, "shop", name, &status).expect("patched");
+        state.settle();
+    }
+
+    fn end(state: &mut State, name: &str) {
+        state.delete(PODS, "shop", name, &Value::Null).expect("deleted");
+        state.settle();
+    }
+
+    fn expected(pods: &[(&str, bool, bool)]) -> Vec<(String, bool, bool)> {
+        pods.iter().map(|(name, ending, ready)| ((*name).to_owned(), *ending, *ready)).collect()
+    }
+
+    #[test]
+    fn pods_are_made_owned_and_counted() {
+        let mut state = state();
+        create(&mut state, 2, 5);
+        assert_eq!(pods(&state), expected(&[("fleet-5", false, false), ("fleet-6", false, false)]));
+        let set = state.get(0, "shop", "fleet").expect("there");
+        let pod = state.get(PODS, "shop", "fleet-5").expect("there");
+        assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], set["metadata"]["uid"]);
+        assert_eq!(pod["metadata"]["labels"]["app"], "fleet");
+        assert_eq!(pod["metadata"]["labels"]["controller-revision-hash"], set["status"]["updateRevision"]);
+        ready(&mut state, "fleet-5");
+        let set = state.get(0, "shop", "fleet").expect("there");
+        assert_eq!((&set["status"]["replicas"], &set["status"]["readyReplicas"]), (&json!(2), &json!(1)));
+        assert_eq!(set["status"]["observedGeneration"], set["metadata"]["generation"]);
+    }
+
+    #[test]
+    fn what_is_too_many_is_told_to_end_and_goes_when_it_has_ended() {
+        let mut state = state();
+        create(&mut state, 3, 0);
+        change(&mut state, json!({ "replicas": 1 }));
+        let left = [("fleet-0", false, false), ("fleet-1", true, false), ("fleet-2", true, false)];
+        assert_eq!(pods(&state), expected(&left));
+        let ending = state.get(PODS, "shop", "fleet-2").expect("there");
+        assert_eq!(ending["metadata"]["deletionGracePeriodSeconds"], 7);
+        end(&mut state, "fleet-2");
+        // Wanted again, it is made again only when the old one has ended.
+        change(&mut state, json!({ "replicas": 2 }));
+        assert_eq!(pods(&state), expected(&left[..2]));
+        end(&mut state, "fleet-1");
+        assert_eq!(pods(&state), expected(&[("fleet-0", false, false), ("fleet-1", false, false)]));
+    }
+
+    #[test]
+    fn a_new_template_rolls_one_by_one_from_the_end() {
+        let mut state = state();
+        create(&mut state, 3, 0);
+        for name in ["fleet-0", "fleet-1", "fleet-2"] {
+            ready(&mut state, name);
+        }
+        let revision = |state: &State| state.get(0, "shop", "fleet").expect("there")["status"].clone();
+        let old = revision(&state)["currentRevision"].clone();
+        change(&mut state, json!({ "template": { "metadata": { "annotations": { "restarted": "now" } } } }));
+        for (name, next) in [("fleet-2", Some("fleet-1")), ("fleet-1", Some("fleet-0")), ("fleet-0", None)] {
+            let ending: Vec<_> = pods(&state).into_iter().filter(|(_, ending, _)| *ending).map(|(n, ..)| n).collect();
+            assert_eq!(ending, [name], "one at a time");
+            assert_eq!(revision(&state)["currentRevision"], old);
+            end(&mut state, name);
+            assert!(pods(&state).iter().all(|(_, ending, _)| !ending), "the next waits until {name} is Ready");
+            ready(&mut state, name);
+            let ending = pods(&state).into_iter().find(|(_, ending, _)| *ending).map(|(name, ..)| name);
+            assert_eq!(ending.as_deref(), next);
+        }
+        let status = revision(&state);
+        assert_eq!((&status["updatedReplicas"], &status["currentRevision"]), (&json!(3), &status["updateRevision"]));
+        assert_ne!(status["currentRevision"], old);
+    }
+
+    #[test]
+    fn pods_go_with_their_set_unless_it_lets_them_go_and_a_new_one_takes_them_in() {
+        let mut state = state();
+        create(&mut state, 1, 0);
+        let uid = state.get(PODS, "shop", "fleet-0").expect("there")["metadata"]["uid"].clone();
+        let old = state.get(0, "shop", "fleet").expect("there");
+        orphan(&mut state, &old);
+        state.delete(0, "shop", "fleet", &Value::Null).expect("deleted");
+        state.settle();
+        assert_eq!(pods(&state), expected(&[("fleet-0", false, false)]));
+        create(&mut state, 1, 0);
+        let pod = state.get(PODS, "shop", "fleet-0").expect("there");
+        let new = state.get(0, "shop", "fleet").expect("there");
+        assert_eq!(pod["metadata"]["uid"], uid);
+        assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], new["metadata"]["uid"]);
+        state.delete(0, "shop", "fleet", &Value::Null).expect("deleted");
+        state.settle();
+        assert_eq!(pods(&state), expected(&[("fleet-0", true, false)]));
+    }
+}
