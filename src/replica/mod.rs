@@ -3,6 +3,8 @@
 //! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
 
 mod client;
+#[expect(dead_code, reason = "started with the fleet, and nothing starts one yet")]
+mod coverage_watch;
 mod inventory;
 mod pipeline;
 mod private;
@@ -135,10 +137,10 @@ impl Replica {
             shard: settings.shard,
             object_limit: settings.object_limit,
             store: Arc::clone(&store),
-            watched,
+            watched: watched.clone(),
             coverage: Arc::default(),
         }));
-        let inventory = Arc::new(Inventory { store: Arc::clone(&store), vantage });
+        let inventory = Arc::new(Inventory { store: Arc::clone(&store), vantage, watched, sights: None });
 
         let routes =
             server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
