@@ -125,6 +125,9 @@ impl Fleet {
         let status = &glance.status;
         Some(match glance.ordinal {
             None => "fleet: its StatefulSet is not known yet".to_owned(),
+            Some(_) if !glance.coordinated && status.total == 0 => {
+                "fleet: how many replicas it has is not known yet".to_owned()
+            }
             Some(_) if status.generation == 0 && glance.coordinated => {
                 "fleet: who owns what is not agreed on yet".to_owned()
             }

@@ -20,5 +20,4 @@ mod run;
 pub use api::{Right, Unfit};
 pub use member::{Fleet, Glance, Refusal};
 pub use peers::LARGEST_BEAT;
-pub use place::own_address;
 pub use run::{Keeper, Start, run};

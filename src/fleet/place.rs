@@ -7,7 +7,7 @@ use tokio::net::UdpSocket;
 
 /// The address of the telemetry port, for peers: at `POD_IP`; else where it listens, if that is one address; else at the address
 /// from which this machine would speak to the API server.
-pub async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, server: Option<&Uri>) -> SocketAddr {
+pub(super) async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, server: Option<&Uri>) -> SocketAddr {
     let port = telemetry.port();
     if let Some(ip) = ip {
         return SocketAddr::new(ip, port);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep};
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::member::{Fleet, Glance};
+use super::place::own_address;
 use super::record::{Incarnation, Member, Phase, Record};
 use super::{clock, headroom, peers};
 use crate::settings::FleetSettings;
@@ -39,8 +41,10 @@ pub struct Start {
     pub client: Client,
     /// Which pod it runs in.
     pub settings: FleetSettings,
-    /// Where its telemetry port is found by others.
-    pub address: SocketAddr,
+    /// Where its telemetry port listens.
+    pub telemetry: SocketAddr,
+    /// Where the API server is, if that is known: for want of better, peers find us where we speak to it from.
+    pub server: Option<Uri>,
     /// The hash that its flags ask for.
     pub hash: Hasher,
     /// `--handover-overlap`.
@@ -80,14 +84,15 @@ async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: 
         Err(unfit) => return unfit,
     };
     let Place { names, .. } = &place;
+    let address = own_address(start.settings.ip, start.telemetry, start.server.as_ref()).await;
     info!(
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
-        address = %start.address, "found the own fleet"
+        %address, "found the own fleet"
     );
     fleet.show(Glance { ordinal: Some(names.ordinal), grace: place.grace, ..Glance::default() });
     let missing = match &place.missing {
         Some(right) => right.clone(),
-        None => match coordinate(&fleet, told, &start, &place).await {
+        None => match coordinate(&fleet, told, &start, &place, address).await {
             Ended::Forbidden(right) => right,
             Ended::Unfit(unfit) => return unfit,
         },
@@ -113,7 +118,13 @@ struct Orders {
     pods: watch::Sender<Vec<u32>>,
 }
 
-async fn coordinate(fleet: &Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: &Start, place: &Place) -> Ended {
+async fn coordinate(
+    fleet: &Arc<Fleet>,
+    told: mpsc::UnboundedReceiver<Message>,
+    start: &Start,
+    place: &Place,
+    address: SocketAddr,
+) -> Ended {
     let names = &place.names;
     let id = Incarnation { ordinal: names.ordinal, pod: place.pod.clone(), nonce: fastrand::u64(..) };
     let leases = Leases::new(&start.client, names, id.clone(), fleet.sender());
@@ -127,7 +138,7 @@ async fn coordinate(fleet: &Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, 
     let (contacts, pods) = (orders.contacts.subscribe(), orders.pods.subscribe());
     let config = Config {
         id: id.clone(),
-        address: start.address.to_string(),
+        address: address.to_string(),
         fleet: names.fleet(),
         hash: start.hash,
         overlap: start.overlap,
@@ -271,7 +282,7 @@ impl Actor {
         let status = self.machine.status(now);
         set(&self.orders.member, Some(wishes.member));
         set(&self.orders.write, wishes.write.map(|record| Write { record, over: self.stored.clone() }));
-        set(&self.orders.contacts, status.peers.clone());
+        set(&self.orders.contacts, status.contacts.clone());
         set(&self.orders.pods, wishes.ask_pods);
         self.fleet.speak(beat);
         self.fleet.show(Glance {
