@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::handover::Plan;
+use super::handover::{HandoverState, Plan, Status};
 use crate::sharding::{Digest, Slice};
 
 /// How long a resource may go without a proof before it counts as unproven: a proof is tried every minute, and a handover,
@@ -86,6 +86,12 @@ pub struct Stand {
 }
 
 impl Stand {
+    /// That of a member with this status and plan.
+    pub fn of(status: &Status, plan: &Plan, boot: Duration) -> Self {
+        let settled = status.handover != HandoverState::Switching;
+        Self::new(status.generation, settled, plan, &status.owned, boot)
+    }
+
     /// That of a member that exposes what `plan` says and owns `owned` in `generation`.
     pub fn new(generation: u64, settled: bool, plan: &Plan, owned: &Slice, boot: Duration) -> Self {
         let exposed = plan.at(boot).cloned().unwrap_or_default();

@@ -3,7 +3,7 @@
 //! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
 
 mod client;
-#[expect(dead_code, reason = "started with the fleet, and nothing starts one yet")]
+#[cfg_attr(not(test), expect(dead_code, reason = "started with the fleet, and nothing starts one yet"))]
 mod coverage_watch;
 mod inventory;
 mod pipeline;
@@ -257,3 +257,6 @@ impl Visitor for Wanted<'_> {
         self.resources.push(Enabled { kind, id, selectors, sink });
     }
 }
+
+#[cfg(test)]
+mod tests;
