@@ -222,7 +222,7 @@ impl Audit {
             Err(doubt) => return Some(resources.into_iter().map(|r| (r, Some(Err(doubt.clone())))).collect()),
         };
         for resource in resources {
-            match self.version(&resource, &first) {
+            match common_version(&resource, &first, self.witness.sight(&resource)) {
                 Ok(Some(version)) => drop(question.versions.insert(resource, version)),
                 Ok(None) => drop(results.insert(resource, None)),
                 Err(doubt) => drop(results.insert(resource, Some(Err(doubt)))),
@@ -244,14 +244,6 @@ impl Audit {
             results.values_mut().flatten().for_each(|result| *result = Err(Doubt::Unsettled));
         }
         Some(results)
-    }
-
-    /// The version that everyone knows about, who sees all objects included.
-    fn version(&self, resource: &str, answers: &Answers) -> Result<Option<u64>, Doubt> {
-        let reach = [(resource.to_owned(), self.witness.sight(resource))].into();
-        let sight = Answer { reach, ..Answer::default() };
-        let everyone: Answers = answers.iter().cloned().chain([("who sees all objects".to_owned(), sight)]).collect();
-        common_version(resource, &everyone)
     }
 
     /// The answers of all, our own first.
@@ -521,6 +513,8 @@ mod tests {
         seconds(1).await;
         assert_eq!(coverage.lines().len(), 1);
         world.state().own.reach = [(PODS.to_owned(), Reach::Refused)].into();
+        let other = Answer { reach: world.state().own.reach.clone(), ..answer(&[]) };
+        world.state().other = Ok(other);
         seconds(61).await;
         assert!(coverage.lines().is_empty());
     }
