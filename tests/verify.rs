@@ -189,7 +189,7 @@ fn member(world: &World, uid: &str, ordinal: usize, port: Option<u16>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_are_found_by_their_statefulset() {
     let world = World::new(&[0, 1], 2).await;
-    let in_fleet = ["--via=direct", "--statefulset=fleet", "--fleet-namespace=monitoring"];
+    let in_fleet = ["--statefulset=fleet", "--fleet-namespace=monitoring"];
     let (code, out, err) = world.verify(&in_fleet).await;
     assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
     assert!(err.contains("no StatefulSet \"fleet\" in namespace \"monitoring\"") && err.contains("--replica"), "{err}");
@@ -209,10 +209,17 @@ async fn replicas_are_found_by_their_statefulset() {
         member(&world, &uid, ordinal, Some(replica.telemetry_address().port()));
     }
     member(&world, &uid, 2, None);
-    let (code, out, err) = world.verify(&in_fleet).await;
-    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
-    assert!(out.starts_with("3 replicas: fleet-0, fleet-1, fleet-2\n"), "{out}");
-    assert_eq!(columns(&out, "pods"), ["63", "63", "0", "0"], "{out}");
+    let mut before = 0;
+    // From outside a cluster, the API server's proxy is the default.
+    for via in [[].as_slice(), &["--via=direct"], &["--via=proxy"]] {
+        let (code, out, err) = world.verify(&[via, &in_fleet].concat()).await;
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+        assert!(out.starts_with("3 replicas: fleet-0, fleet-1, fleet-2\n"), "{out}");
+        assert_eq!(columns(&out, "pods"), ["63", "63", "0", "0"], "{out}");
+        let asked = world.simulator.requests().iter().filter(|r| r.path.contains("/pods/fleet-0:")).count();
+        let proxied = std::mem::replace(&mut before, asked) != asked;
+        assert_eq!(proxied, via != ["--via=direct"], "{via:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

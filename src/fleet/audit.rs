@@ -132,7 +132,8 @@ impl Coverage {
         self.ledger().lines(self.began.elapsed())
     }
 
-    fn enter(&self, resource: &str, tried: Result<Proof, Doubt>) {
+    /// A try to prove that `resource` is covered, and what came of it.
+    pub fn enter(&self, resource: &str, tried: Result<Proof, Doubt>) {
         self.ledger().enter(resource, tried, self.began.elapsed());
     }
 
