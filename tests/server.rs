@@ -109,6 +109,8 @@ impl World {
                 watched("pods", "*v1.Pod", pods_id, vec![settled(), Arc::clone(&status)]),
                 watched("nodes", "*v1.Node", nodes_id, vec![settled()]),
             ],
+            server_side: false,
+            fleet: None,
             coverage: Arc::default(),
         }));
         let stop = CancellationToken::new();
@@ -122,8 +124,13 @@ impl World {
         let door = Arc::new(Door::default());
         door.set(Some(Slice::all()));
         let gate: Arc<dyn Gate> = Arc::clone(&door) as _;
-        let metrics =
-            start(metrics_routes(Metrics { store: Arc::clone(&store), gate, gzip, telemetry: Arc::clone(&telemetry) }));
+        let metrics = start(metrics_routes(Metrics {
+            store: Arc::clone(&store),
+            gate,
+            visitors: Arc::default(),
+            gzip,
+            telemetry: Arc::clone(&telemetry),
+        }));
         let telemetry = start(telemetry_routes(telemetry));
         Self { store, door, pods: pods_id, status, metrics, telemetry, stop, servers }
     }

@@ -1,17 +1,40 @@
-//! What this replica exposes, for those who check whether it is what it should be.
+//! What this replica exposes and sees, for those who check whether it is what it should be.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::exposition::Store;
-use crate::fleet::audit::Vantage;
-use crate::fleet::coverage::{Objects, Stand};
+use crate::exposition::{ResourceStore, Store};
+use crate::fleet::audit::{Vantage, Witness};
+use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
+use crate::intake::Status;
 use crate::server;
-use crate::sharding::Slice;
+use crate::sharding::{Digest, Slice};
+use crate::telemetry::Watched;
 
-/// The objects of the store, as far as they count.
+/// The objects of the store, as far as they count, and the sources that bring them.
 pub(super) struct Inventory {
     pub store: Arc<Store>,
     pub vantage: Arc<dyn Vantage>,
+    pub watched: Vec<Watched>,
+    /// Who sees all objects, where our own sources do not; `None` where they do.
+    pub sights: Option<Arc<Sights>>,
+}
+
+/// The sources that see all objects of each resource, while there are any.
+#[derive(Debug, Default)]
+pub(super) struct Sights(Mutex<BTreeMap<String, Vec<Arc<Status>>>>);
+
+impl Sights {
+    /// From now on these, by resource; none for an empty map.
+    pub fn set(&self, sources: BTreeMap<String, Vec<Arc<Status>>>) {
+        // Nothing panics while the lock is held.
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    fn of(&self, resource: &str) -> Vec<Arc<Status>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(resource).cloned().unwrap_or_default()
+    }
 }
 
 impl server::Inventory for Inventory {
@@ -22,6 +45,88 @@ impl server::Inventory for Inventory {
     }
 }
 
+impl Witness for Inventory {
+    fn answer(&self, question: &Question) -> Answer {
+        let Stand { generation, settled, counted } = self.vantage.stand();
+        let mut answer = Answer { generation, settled, ..Answer::default() };
+        for watched in &self.watched {
+            let objects = self.store.resource(watched.id);
+            answer.reach.insert(watched.resource.clone(), reach(&watched.sources, objects, &counted));
+            let digest = question.versions.get(&watched.resource).map(|version| objects.digest(&counted, *version));
+            if counted.is_empty() {
+                answer.digests.insert(watched.resource.clone(), Digest::default());
+            } else if let Some(Ok(digest)) = digest {
+                answer.digests.insert(watched.resource.clone(), digest);
+            }
+        }
+        answer
+    }
+
+    fn sight(&self, resource: &str) -> Reach {
+        match position(&self.seers(resource)) {
+            Position::Refused => Reach::Refused,
+            Position::None => Reach::None,
+            Position::At(position) => Reach::Versions { floor: 0, position },
+        }
+    }
+
+    fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String> {
+        self.seers(resource).iter().try_fold(Digest::default(), |sum, source| {
+            let (count, hashes) = source.seen_at(version).map_err(|error| {
+                let hint =
+                    if source.filtered.load(Relaxed) { "; --coverage-watch sees what the server filters" } else { "" };
+                format!("{error}{hint}")
+            })?;
+            Ok(sum.plus(Digest { count, sum: hashes }))
+        })
+    }
+}
+
+impl Inventory {
+    /// The sources that see all objects of a resource.
+    fn seers(&self, resource: &str) -> Vec<Arc<Status>> {
+        match &self.sights {
+            Some(sights) => sights.of(resource),
+            None => self
+                .watched
+                .iter()
+                .find(|w| w.resource == resource)
+                .map_or_else(Vec::new, |watched| watched.sources.clone()),
+        }
+    }
+}
+
+/// How far sources have come, all of them.
+#[derive(Debug, PartialEq, Eq)]
+enum Position {
+    /// The API server refuses one.
+    Refused,
+    /// One has none.
+    None,
+    At(u64),
+}
+
+fn position(sources: &[Arc<Status>]) -> Position {
+    if sources.iter().any(|s| s.refused.load(Relaxed) != 0) {
+        return Position::Refused;
+    }
+    // What a source has reached is in the store: it says so after it has handed over.
+    match sources.iter().map(|s| s.position.load(Acquire)).min() {
+        None | Some(0) => Position::None,
+        Some(position) => Position::At(position),
+    }
+}
+
+/// As of when it is known what is exposed. Who exposes nothing knows that always, and may watch nothing.
+fn reach(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> Reach {
+    match (position(sources), objects.floor()) {
+        (Position::Refused, _) => Reach::Refused,
+        _ if counted.is_empty() => Reach::Versions { floor: 0, position: u64::MAX },
+        (Position::At(position), Some(floor)) => Reach::Versions { floor, position },
+        _ => Reach::None,
+    }
+}
+
 /// The stand of a replica in no fleet: it never changes.
 #[derive(Clone, Debug)]
 pub(super) struct Alone(pub Slice);
@@ -29,5 +134,74 @@ pub(super) struct Alone(pub Slice);
 impl Vantage for Alone {
     fn stand(&self) -> Stand {
         Stand { generation: 0, settled: true, counted: self.0.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::{BlockBuilder, Stamp};
+    use crate::sharding::Hashes;
+
+    const PODS: &str = "pods";
+
+    fn source(position: u64) -> Arc<Status> {
+        let status = Status::default();
+        status.position.store(position, Relaxed);
+        Arc::new(status)
+    }
+
+    fn inventory(counted: Slice) -> Inventory {
+        let mut builder = Store::builder();
+        let id = builder.resource(PODS, &[]);
+        let store = Arc::new(builder.build());
+        let list = store.resource(id).begin(None);
+        for (uid, version) in [("a", 3), ("b", 4)] {
+            let (stamp, block) = (Stamp { version, listed: true }, BlockBuilder::new(&[]).finish());
+            store.resource(id).apply(0, uid.into(), Hashes::of(uid), stamp, block);
+        }
+        let scope = crate::exposition::Scope { partition: 0, slice: &Slice::all() };
+        store.resource(id).finish(list, scope, 5);
+        let sources = [9, 7].map(source);
+        let watched = Watched { resource: PODS.to_owned(), kind: "*v1.Pod".to_owned(), id, sources: sources.to_vec() };
+        Inventory { store, vantage: Arc::new(Alone(counted)), watched: vec![watched], sights: None }
+    }
+
+    fn asked(version: u64) -> Question {
+        Question { fleet: String::new(), versions: [(PODS.to_owned(), version)].into() }
+    }
+
+    #[test]
+    fn a_resource_is_known_from_its_list_to_the_slowest_of_its_sources() {
+        let inventory = inventory(Slice::all());
+        let answer = inventory.answer(&asked(6));
+        assert_eq!(answer.reach[PODS], Reach::Versions { floor: 5, position: 7 });
+        assert_eq!(answer.digests[PODS].count, 2);
+        assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known from before the list");
+        inventory.watched[0].sources[1].position.store(0, Relaxed);
+        assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::None);
+        inventory.watched[0].sources[1].refused.store(403, Relaxed);
+        assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::Refused);
+    }
+
+    #[test]
+    fn who_exposes_nothing_stands_in_nobodys_way() {
+        let inventory = inventory(Slice::none());
+        inventory.watched[0].sources[0].position.store(0, Relaxed);
+        let answer = inventory.answer(&asked(6));
+        assert_eq!(answer.reach[PODS], Reach::Versions { floor: 0, position: u64::MAX });
+        assert_eq!(answer.digests[PODS], Digest::default());
+    }
+
+    #[test]
+    fn a_watch_of_its_own_sees_in_place_of_the_sources() {
+        let mut inventory = inventory(Slice::all());
+        assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 7 });
+        let sights = Arc::new(Sights::default());
+        inventory.sights = Some(Arc::clone(&sights));
+        assert_eq!(inventory.sight(PODS), Reach::None);
+        sights.set([(PODS.to_owned(), vec![source(8)])].into());
+        assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 8 });
+        assert!(inventory.seen_at(PODS, 8).is_err(), "it has listed nothing yet");
     }
 }
