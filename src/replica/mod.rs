@@ -366,3 +366,6 @@ impl Visitor for Wanted<'_> {
         self.resources.push(Enabled { kind, id, selectors, sink });
     }
 }
+
+#[cfg(test)]
+mod tests;
