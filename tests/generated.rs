@@ -66,8 +66,6 @@ const NOT_YET: &[&str] = &[
     "custom-resource-state-config",
     "custom-resource-state-config-file",
     "custom-resource-state-only",
-    "pod",
-    "pod-namespace",
     "server-idle-timeout",
     "server-read-header-timeout",
     "server-read-timeout",

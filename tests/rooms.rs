@@ -29,6 +29,7 @@ const ROOMS: &[Room] = &[
         pure: false,
         strangers: &["kube", "tokio", "hyper", "warp"],
     },
+    Room { name: "fleet", rooms: &["settings", "sharding"], pure: false, strangers: &["warp", "prometheus_client"] },
     Room {
         name: "server",
         rooms: &["exposition", "fleet", "settings", "sharding", "telemetry"],
@@ -98,6 +99,22 @@ fn rooms_import_only_what_they_may_know() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// What decides about the fleet is tried in models, which have no clock and no network.
+#[test]
+fn the_state_machine_of_a_fleet_is_pure() {
+    let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fleet");
+    let mut files = vec![fleet.join("record.rs"), fleet.join("coverage.rs")];
+    sources(&fleet.join("handover"), &mut files);
+    for file in files {
+        let code = code(&file);
+        for stranger in OUTSIDE.iter().filter(|name| **name != "std::time").chain(&["tracing", "arc_swap"]) {
+            assert_eq!(paths(&code, stranger).next(), None, "{}: {stranger}", file.display());
+        }
+        let of_time: Vec<_> = paths(&code, "std::time").filter(|name| *name != "Duration").collect();
+        assert!(of_time.is_empty(), "{}: {of_time:?}", file.display());
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Stamp, Store};
-use kube_state_fleet::fleet::audit::{Ask, Coverage, OverHttp, Witness};
+use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
 use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
@@ -60,6 +60,16 @@ struct Stock;
 impl Inventory for Stock {
     fn objects(&self, resource: &str) -> Option<Objects> {
         (resource == "pods").then(|| Objects { generation: 4, uids: vec!["u1".to_owned(), "u2".to_owned()] })
+    }
+}
+
+impl Members for Stock {
+    fn fleet(&self) -> String {
+        FLEET.to_owned()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        None
     }
 }
 
@@ -141,6 +151,8 @@ impl World {
                 watched("pods", "*v1.Pod", pods_id, vec![settled(), Arc::clone(&status)]),
                 watched("nodes", "*v1.Node", nodes_id, vec![settled()]),
             ],
+            server_side: false,
+            fleet: None,
             coverage: Arc::clone(&coverage),
         }));
         let stop = CancellationToken::new();
@@ -154,9 +166,14 @@ impl World {
         let door = Arc::new(Door::default());
         door.set(Some(Slice::all()));
         let gate: Arc<dyn Gate> = Arc::clone(&door) as _;
-        let metrics =
-            start(metrics_routes(Metrics { store: Arc::clone(&store), gate, gzip, telemetry: Arc::clone(&telemetry) }));
-        let peers = Peers { inventory: Arc::new(Stock), witness: Some((FLEET.to_owned(), Arc::new(Stock))) };
+        let metrics = start(metrics_routes(Metrics {
+            store: Arc::clone(&store),
+            gate,
+            visitors: Arc::default(),
+            gzip,
+            telemetry: Arc::clone(&telemetry),
+        }));
+        let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
         let telemetry = start(both(telemetry_routes(telemetry), fleet_routes(peers)));
         Self { store, door, coverage, pods: pods_id, status, metrics, telemetry, stop, servers }
     }

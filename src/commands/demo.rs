@@ -233,7 +233,7 @@ fn settings(demo: Demo, flags: &Flags, shard: u32) -> Result<Settings, SettingsE
         telemetry_port: Some(0),
         shard: Some(shard),
         total_shards: Some(demo.shards),
-        ..flags.clone()
+        ..flags.clone().unsharded()
     };
     Settings::resolve(&flags, &Environment::default(), || None).map(|(settings, _)| settings)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-use crate::replica::{ClientError, Replica, StartError, client_config};
+use crate::fleet::Unfit;
+use crate::replica::{ClientError, Replica, StartError, StopReason, client_config};
 use crate::settings::Settings;
 use crate::telemetry::log_to_stderr;
 
@@ -31,6 +32,8 @@ enum RunError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Unfit(Unfit),
 }
 
 /// Runs one replica until SIGTERM or SIGINT. The exit code is 0 then, 2 if it could not start, and 1 if a part of it broke.
@@ -70,6 +73,9 @@ async fn serve(settings: Settings) -> Result<ExitCode, RunError> {
         _ = interrupt.recv() => ExitCode::SUCCESS,
         ended = replica.stopped() => match ended {
             Ok(()) => ExitCode::SUCCESS,
+            Err(StopReason { unfit: Some(unfit), .. }) if !matches!(unfit, Unfit::Renumbered { .. }) => {
+                return Err(RunError::Unfit(unfit));
+            }
             Err(reason) => {
                 // What is served would be frozen from now on; whoever started us shall start us anew.
                 error!(%reason, "stopping");
@@ -79,8 +85,8 @@ async fn serve(settings: Settings) -> Result<ExitCode, RunError> {
     };
     info!("stopping");
     tokio::select! {
-        () = replica.stop() => {}
-        // Who asks twice does not want to wait for answers to end.
+        () = replica.leave() => {}
+        // Who asks twice does not want to wait for answers to end, nor for other replicas.
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

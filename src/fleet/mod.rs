@@ -1,10 +1,23 @@
 //! Who else is there, who owns what, and when that changes.
 //!
-//! `record` holds what members tell each other, `handover` the pure state machine; `coverage` is what can be proven of what
-//! they expose together, and `audit` asks them.
+//! `record` holds what members tell each other, `handover` the pure state machine. `run` is the task around that machine: it
+//! hears from `api` (the API server) and `peers` (the other members), and what it decides is read from a [`Fleet`].
+//! `coverage` is what can be proven of what members expose together, and `audit` asks them.
 //! May not know how series look.
 
+mod api;
 pub mod audit;
+mod clock;
 pub mod coverage;
 pub mod handover;
+mod headroom;
+mod member;
+mod peers;
+mod place;
 pub mod record;
+mod run;
+
+pub use api::{Right, Unfit};
+pub use member::{Fleet, Glance, Refusal};
+pub use peers::LARGEST_BEAT;
+pub use run::{Keeper, Start, run};

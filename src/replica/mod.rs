@@ -3,30 +3,36 @@
 //! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
 
 mod client;
-#[cfg_attr(not(test), expect(dead_code, reason = "started with the fleet, and nothing starts one yet"))]
 mod coverage_watch;
 mod inventory;
+mod keeper;
+mod leave;
 mod pipeline;
 mod private;
 mod tasks;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::exposition::{ResourceId, Store, StoreBuilder};
+use crate::fleet::audit::{Audit, Coverage, OverHttp, Vantage};
+use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
-use crate::server::{self, Metrics, Peers};
+use crate::server::{self, Gate, Metrics, Peers, Visitors};
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
-use crate::settings::{Listen, Settings};
+use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Telemetry, Watched};
-use inventory::{Alone, Inventory};
+use coverage_watch::CoverageWatch;
+use inventory::{Alone, Inventory, Sights};
+use keeper::Keeper;
 use pipeline::Pipeline;
 use tasks::Tasks;
 
@@ -68,6 +74,11 @@ pub struct Replica {
     metrics: SocketAddr,
     telemetry: SocketAddr,
     tasks: Tasks,
+    /// What it is in its fleet, if it is in one.
+    member: Option<Arc<Fleet>>,
+    visitors: Arc<Visitors>,
+    /// Why it can be in none, once that is known.
+    unfit: Arc<OnceLock<Unfit>>,
 }
 
 impl Replica {
@@ -99,23 +110,26 @@ impl Replica {
     }
 
     fn launch(settings: Settings, client: kube::Client, private: Option<kube::Config>) -> Result<Self, StartError> {
-        let owned = Slice::of(Hasher::default(), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
+        let by_flags =
+            Slice::of(hasher(&settings), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
+        // In a fleet, what is held is decided later.
+        let held = if settings.fleet.is_some() { Slice::none() } else { by_flags.clone() };
         let wanted = Wanted::of(&settings);
-        let vantage = Arc::new(Alone(owned.clone()));
-        let gate = Arc::new(server::Fixed::new(owned.clone()));
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
-        let mut watched = Vec::new();
+        let (mut watched, mut holdings, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         for resource in wanted.resources {
-            let mut sources = Vec::new();
+            let (mut statuses, mut held_by) = (Vec::new(), Vec::new());
             let mut apart = Vec::new();
             for (partition, selector) in (0_u32..).zip(&resource.selectors) {
                 let status = Arc::new(Status::default());
-                sources.push(Arc::clone(&status));
-                let source = source(&settings, &resource.kind, selector, Holding::new(owned.clone()));
+                statuses.push(Arc::clone(&status));
+                let source = source(&settings, &resource.kind, selector, Holding::new(held.clone()));
+                held_by.push(Arc::clone(&source.holding));
+                sources.push(source.clone());
                 let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(&store)));
                 if resource.kind.form == Form::Table && private.is_some() {
                     apart.push(private::Watch { source, sinks, status });
@@ -130,29 +144,95 @@ impl Replica {
                 let thread = private::run(config.clone(), apart, tasks.stop_token()).map_err(StartError::Thread)?;
                 tasks.spawn(watch_of(&resource.kind), thread);
             }
+            holdings.push((resource.id, held_by));
             let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
-            watched.push(Watched { resource: resource.kind.plural.to_owned(), kind, id: resource.id, sources });
+            watched.push(Watched {
+                resource: resource.kind.plural.to_owned(),
+                kind,
+                id: resource.id,
+                sources: statuses,
+            });
         }
+
+        let unfit = Arc::default();
+        let server = private.as_ref().map(|config| config.cluster_url.clone());
+        let member = settings.fleet.clone().map(|fleet| {
+            let keeper = Arc::new(Keeper::new(Arc::clone(&store), holdings));
+            tasks.spawn("the keeper of what is loaded".to_owned(), Arc::clone(&keeper).run());
+            let start = fleet::Start {
+                client: client.clone(),
+                settings: fleet,
+                telemetry,
+                server,
+                hash: hasher(&settings),
+                overlap: settings.handover_overlap,
+                keeper,
+            };
+            join(start, &unfit, &mut tasks)
+        });
+        let (gate, vantage): (Arc<dyn Gate>, Arc<dyn Vantage>) = match &member {
+            Some(member) => (Arc::clone(member) as _, Arc::clone(member) as _),
+            None => (Arc::new(server::Fixed::new(by_flags.clone())), Arc::new(Alone(by_flags))),
+        };
+        let sights: Option<Arc<Sights>> = settings.coverage_watch.then(Arc::default);
+        let inventory = Arc::new(Inventory {
+            store: Arc::clone(&store),
+            vantage,
+            watched: watched.clone(),
+            sights: sights.clone(),
+        });
+        let coverage = Arc::new(Coverage::default());
+        // Who reads only some of the objects cannot know them all.
+        let reads_all = settings.nodes.is_empty() && !settings.track_unscheduled_pods && settings.object_limit == 0;
+        if let Some(member) = member.as_ref().filter(|_| reads_all) {
+            let audit = Audit {
+                members: Arc::clone(member) as _,
+                witness: Arc::clone(&inventory) as _,
+                ask: Arc::new(OverHttp::default()),
+                coverage: Arc::clone(&coverage),
+            };
+            let stop = tasks.stop_token();
+            tasks.spawn("the audit".to_owned(), audit.run(stop));
+            if let Some(sights) = sights {
+                let members = Arc::clone(member) as _;
+                let watch = CoverageWatch { members, sources, client, private, sights };
+                let stop = tasks.stop_token();
+                tasks.spawn("the watch of all objects".to_owned(), watch.run(stop));
+            }
+        }
+        let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
             object_limit: settings.object_limit,
             store: Arc::clone(&store),
-            watched: watched.clone(),
-            coverage: Arc::default(),
+            watched,
+            server_side: settings.server_side_sharding,
+            fleet: member.clone(),
+            coverage,
         }));
-        let inventory = Arc::new(Inventory { store: Arc::clone(&store), vantage, watched, sights: None });
 
-        let routes =
-            server::metrics_routes(Metrics { store, gate, gzip: settings.gzip, telemetry: Arc::clone(&self_metrics) });
+        let visitors = Arc::new(Visitors::default());
+        let routes = server::metrics_routes(Metrics {
+            store,
+            gate,
+            visitors: Arc::clone(&visitors),
+            gzip: settings.gzip,
+            telemetry: Arc::clone(&self_metrics),
+        });
         tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
-        let peers = server::fleet_routes(Peers { inventory, witness: None });
+        let peers =
+            server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
         let routes = server::both(server::telemetry_routes(self_metrics), peers);
         tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
-        info!(
-            %metrics, %telemetry, shard = settings.shard.ordinal, shards = settings.shard.total,
-            resources = settings.resources.len(), "serving"
-        );
-        Ok(Self { metrics, telemetry, tasks })
+        let resources = settings.resources.len();
+        match &settings.fleet {
+            Some(fleet) => info!(%metrics, %telemetry, pod = fleet.pod, resources, "serving"),
+            None => {
+                let Shard { ordinal, total } = settings.shard;
+                info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
+            }
+        }
+        Ok(Self { metrics, telemetry, tasks, member, visitors, unfit })
     }
 
     /// Where `/metrics` is served.
@@ -170,7 +250,18 @@ impl Replica {
     /// # Errors
     /// Always, with the part that ended, as long as the replica was not told to stop.
     pub async fn stopped(&mut self) -> Result<(), StopReason> {
-        self.tasks.ended().await
+        let ended = self.tasks.ended().await;
+        ended.map_err(|reason| StopReason { unfit: self.unfit.get().cloned(), ..reason })
+    }
+
+    /// Stops, and in a fleet hands over before, as long as the grace period of the pod allows.
+    pub async fn leave(self) {
+        let Some(member) = &self.member else { return self.stop().await };
+        let began = Instant::now();
+        leave::leave(member, &self.visitors).await;
+        let rest = leave::rest(member.glance().grace, began);
+        // What is still being answered then is cut off.
+        let _ = tokio::time::timeout(rest, self.stop()).await;
     }
 
     /// Stops watching and serving. Answers that have begun may take a few seconds more.
@@ -182,6 +273,24 @@ impl Replica {
 fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {
     let bound = server::bind(listen).and_then(|listener| listener.local_addr().map(|address| (listener, address)));
     bound.map_err(|source| StartError::Listen { flags, address: SocketAddr::new(listen.host, listen.port), source })
+}
+
+/// Starts what makes a replica a member of its fleet.
+fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, tasks: &mut Tasks) -> Arc<Fleet> {
+    let (member, task) = fleet::run(start);
+    let (unfit, stop) = (Arc::clone(unfit), tasks.stop_token());
+    tasks.spawn("the fleet".to_owned(), async move {
+        if let Some(why) = stop.run_until_cancelled(task).await {
+            // It is set once.
+            let _ = unfit.set(why);
+        }
+    });
+    member
+}
+
+/// Server-side sharding knows one hash; elsewhere the better one is free.
+fn hasher(settings: &Settings) -> Hasher {
+    if settings.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 }
 }
 
 /// How a log line calls the sources of a resource.
@@ -203,8 +312,8 @@ fn source(settings: &Settings, kind: &Kind, selector: &Selector, holding: Holdin
         namespace: selector.namespace().map(str::to_owned),
         field_selector: selector.field_selector(),
         holding: Arc::new(holding),
-        server_side: false,
-        audited: false,
+        server_side: settings.server_side_sharding,
+        audited: settings.fleet.is_some(),
         use_cache: settings.use_apiserver_cache,
         object_limit: settings.object_limit,
     }

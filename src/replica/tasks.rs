@@ -6,17 +6,24 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet::Unfit;
+
 /// How long tasks may take to end when they are told to: a little longer than the servers give to answers.
 const PATIENCE: Duration = Duration::from_secs(23);
 
 /// A part of a replica that ended by itself.
 #[derive(Debug, thiserror::Error)]
-#[error("{task} {}", if *.panicked { "panicked" } else { "ended" })]
+#[error("{}", match .unfit {
+    Some(unfit) => unfit.to_string(),
+    None => format!("{task} {}", if *.panicked { "panicked" } else { "ended" }),
+})]
 pub struct StopReason {
     /// Which.
     pub task: String,
     /// Whether it panicked. The message went to stderr.
     pub panicked: bool,
+    /// Why this replica can be in no fleet, if that is the reason.
+    pub unfit: Option<Unfit>,
 }
 
 /// Tasks that end together.
@@ -54,7 +61,7 @@ impl Tasks {
             Some(Ok((id, ()))) => (id, false),
             Some(Err(error)) => (JoinError::id(&error), true),
         };
-        Err(StopReason { task: self.names.remove(&id).unwrap_or_default(), panicked })
+        Err(StopReason { task: self.names.remove(&id).unwrap_or_default(), panicked, unfit: None })
     }
 
     /// Tells all to end, and waits until they have.

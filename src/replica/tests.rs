@@ -82,7 +82,7 @@ fn replica(simulator: &Simulator, slice: Slice, stop: &CancellationToken) -> (Ar
         watched.push(resource);
     }
     let inventory = Arc::new(Inventory { store, vantage: Arc::new(Member(slice)), watched, sights: None });
-    let witness = (FLEET.to_owned(), Arc::clone(&inventory) as _);
+    let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     tokio::spawn(server::serve(listener, routes, stop.clone()));

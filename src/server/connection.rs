@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tracing::debug;
 
-use super::Routes;
+use super::{Remote, Routes};
 
 /// From a request's first byte to the end of its head. Upstream's default for `--server-read-header-timeout`.
 const HEAD: Duration = Duration::from_secs(5);
@@ -34,14 +35,17 @@ const STALL: Duration = Duration::from_secs(60);
 /// Bytes of a request's head, and of an answer before the socket has to take some.
 const BUFFER: usize = 64 << 10;
 
-/// Answers by `routes` as many requests as the client has; after `stop` only the one that has begun.
-pub(super) async fn converse<S>(stream: S, routes: Routes, stop: CancellationToken)
+/// Answers by `routes` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
+pub(super) async fn converse<S>(stream: S, remote: IpAddr, routes: Routes, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
     let io = TokioIo::new(Timed::new(stream, activity.clone()));
-    let service = hyper::service::service_fn(move |request| answer(routes.clone(), activity.clone(), request));
+    let service = hyper::service::service_fn(move |mut request: Request<_>| {
+        request.extensions_mut().insert(Remote(remote));
+        answer(routes.clone(), activity.clone(), request)
+    });
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -238,6 +242,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
     use warp::{Filter, Reply};
@@ -248,7 +254,7 @@ mod tests {
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
         let routes = warp::any().map(move || vec![b'x'; length].into_response()).boxed();
         let (client, stream) = tokio::io::duplex(room);
-        (client, tokio::spawn(converse(stream, routes, CancellationToken::new())))
+        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, CancellationToken::new())))
     }
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: replica\r\n\r\n";

@@ -8,7 +8,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::{Routes, read_only, text};
-use crate::fleet::audit::Witness;
+use crate::fleet::audit::{Members, Witness};
 use crate::fleet::coverage::{Objects, Question};
 
 /// How long a question may be in bytes: a hundred resources make a tenth of it.
@@ -25,8 +25,8 @@ pub trait Inventory: Send + Sync {
 pub struct Peers {
     /// Lists the objects; every replica can.
     pub inventory: Arc<dyn Inventory>,
-    /// The fleet, as `namespace/name`, and who answers its coordinator; `None` outside a fleet.
-    pub witness: Option<(String, Arc<dyn Witness>)>,
+    /// The fleet, and who answers its coordinator; `None` outside a fleet.
+    pub witness: Option<(Arc<dyn Members>, Arc<dyn Witness>)>,
 }
 
 /// The routes for peers and for `verify`.
@@ -52,14 +52,15 @@ fn objects(inventory: Arc<dyn Inventory>) -> Routes {
 }
 
 /// `POST /fleet/cover`.
-fn cover(witness: Option<(String, Arc<dyn Witness>)>) -> Routes {
+fn cover(witness: Option<(Arc<dyn Members>, Arc<dyn Witness>)>) -> Routes {
     warp::path!("fleet" / "cover")
         .and(warp::post())
         .and(warp::body::content_length_limit(LONGEST))
         .and(warp::body::json())
         .map(move |question: Question| match &witness {
             None => outside(),
-            Some((fleet, _)) if *fleet != question.fleet => {
+            Some((members, _)) if members.fleet() != question.fleet => {
+                let fleet = members.fleet();
                 text(StatusCode::CONFLICT, format!("this is a member of {fleet}, not of {}\n", question.fleet))
             }
             Some((_, witness)) => warp::reply::json(&witness.answer(&question)).into_response(),

@@ -61,10 +61,10 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToke
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, remote)) => {
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(converse(stream, routes.clone(), stop.clone()));
+                    connections.spawn(converse(stream, remote.ip(), routes.clone(), stop.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {

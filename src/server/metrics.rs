@@ -10,7 +10,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::body::ScrapeBody;
-use super::{Gate, Routes, negotiation, page, read_only, text};
+use super::{Gate, Remote, Routes, Visitors, negotiation, page, read_only, text};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
 
@@ -21,6 +21,8 @@ pub struct Metrics {
     pub store: Arc<Store>,
     /// Which of them are exposed.
     pub gate: Arc<dyn Gate>,
+    /// Where it is noted who scrapes.
+    pub visitors: Arc<Visitors>,
     /// Whether answers are gzipped for those who can read it.
     pub gzip: bool,
     /// Where requests are counted.
@@ -37,7 +39,12 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::query::<Vec<(String, String)>>())
-        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>| {
+        .and(warp::ext::optional::<Remote>())
+        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<Remote>| {
+            // NB: before the gate is asked, so that who came after it was shut has seen that.
+            if let Some(Remote(ip)) = remote.filter(|_| method == Method::GET) {
+                metrics.visitors.note(ip);
+            }
             read_only(&method, || metrics.scrape(&method, &headers, &query))
         });
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));

@@ -3,6 +3,7 @@
 //! Routes are warp filters; connections are ours ([`serve`]), since warp's own server knows neither timeouts nor TLS.
 //! May not know how series are made, nor anything of Kubernetes.
 
+mod beat;
 mod body;
 mod connection;
 mod fleet;
@@ -12,17 +13,24 @@ mod metrics;
 mod negotiation;
 mod page;
 mod telemetry;
+mod visitors;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+pub use beat::beat_routes;
 pub use fleet::{Inventory, Peers, fleet_routes};
 pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use telemetry::telemetry_routes;
+pub use visitors::Visitors;
+
+/// From where a request came, as one of its extensions.
+#[derive(Clone, Copy, Debug)]
+struct Remote(std::net::IpAddr);
 
 /// The routes of one port.
 pub type Routes = BoxedFilter<(Response,)>;

@@ -29,12 +29,16 @@ pub fn telemetry_routes(telemetry: Arc<Telemetry>) -> Routes {
     metrics.or(ready).unify().or(landing).unify().boxed()
 }
 
-/// 200 when everything is loaded; else a line for each resource that is missing.
+/// 200 when everything is loaded, and the replica's part in its fleet is what it should be; else a line for each resource
+/// that is missing, and one for what the fleet waits for.
 fn readiness(telemetry: &Telemetry) -> Response {
     let mut lines = String::new();
     for resource in telemetry.missing() {
         // Writing to a String cannot fail.
         let _ = writeln!(lines, "{resource}: not loaded yet");
+    }
+    if let Some(why) = telemetry.waits_for_fleet() {
+        let _ = writeln!(lines, "{why}");
     }
     if lines.is_empty() { text(StatusCode::OK, "OK\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
 }

@@ -1,5 +1,7 @@
 //! The environment: the few variables that are read, and no others, since a Service may inject anything.
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 
 use super::SettingsError;
@@ -11,6 +13,8 @@ pub struct Environment {
     total_shards: Option<String>,
     shard_count: Option<String>,
     pod_name: Option<String>,
+    pod_namespace: Option<String>,
+    pod_ip: Option<String>,
 }
 
 impl Environment {
@@ -43,6 +47,22 @@ impl Environment {
     /// `POD_NAME`.
     pub(super) fn pod_name(&self) -> Option<&str> {
         self.pod_name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// `POD_NAMESPACE`.
+    pub(super) fn pod_namespace(&self) -> Option<&str> {
+        self.pod_namespace.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// `POD_IP`.
+    pub(super) fn pod_ip(&self) -> Result<Option<IpAddr>, SettingsError> {
+        match self.pod_ip.as_deref().map(str::trim) {
+            None | Some("") => Ok(None),
+            Some(value) => match value.parse() {
+                Ok(address) => Ok(Some(address)),
+                Err(_) => Err(SettingsError::NotAnAddress { variable: "POD_IP", value: value.to_owned() }),
+            },
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can be wrong with the settings, and what is accepted without effect.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Why the settings cannot be used. None is worth a retry: what was given has to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,30 @@ pub enum SettingsError {
         variable: &'static str,
         /// Its value.
         value: String,
+    },
+    /// A variable that is not an IP address.
+    #[error("environment variable {variable}: {value:?} is not an IP address")]
+    NotAnAddress {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A pod without its namespace.
+    #[error("--pod needs --pod-namespace: give both, or set POD_NAMESPACE")]
+    PodAlone,
+    /// A namespace without its pod.
+    #[error("--pod-namespace needs --pod: give both, or neither")]
+    PodNamespaceAlone,
+    /// A time that is none, or is too long.
+    #[error("{flag}: {value:?} is not a time from 0s to {}m; it is written as 30s or 1m30s", maximum.as_secs() / 60)]
+    Time {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// The longest that is possible.
+        maximum: Duration,
     },
     /// A number of shards that cannot be.
     #[error("{source_name}: the number of shards must be from 1 to {maximum}, and it is {total}")]

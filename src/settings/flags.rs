@@ -76,6 +76,25 @@ pub struct Flags {
     /// How many shards there are. Default: $TOTAL_SHARDS, $SHARD_COUNT, else 1.
     #[arg(long, value_name = "N", help_heading = SHARDING)]
     pub total_shards: Option<u32>,
+    /// The pod in which this runs. Its StatefulSet says how many shards there are, and the replicas hand objects over when
+    /// that changes. It overrides what else says so.
+    #[arg(long, value_name = "NAME", help_heading = SHARDING)]
+    pub pod: Option<String>,
+    /// The namespace of that pod. Default: $POD_NAMESPACE.
+    #[arg(long, value_name = "NAME", help_heading = SHARDING)]
+    pub pod_namespace: Option<String>,
+    /// Ask the API server to send only the objects of this shard; one that cannot (KEP-5866) sends all, which are
+    /// filtered here. In a running fleet the change is a handover.
+    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub server_side_sharding: Option<bool>,
+    /// How long objects that moved to another replica stay on the old one too, for those who prefer doubles to gaps of
+    /// one scrape: 30s, 1m30s. Default: 0s.
+    #[arg(long, value_name = "DURATION", help_heading = SHARDING)]
+    pub handover_overlap: Option<String>,
+    /// Watch the metadata of all objects on one replica, to prove that the fleet serves each once where the API server
+    /// sends no replica all of them.
+    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub coverage_watch: Option<bool>,
 
     /// IP address on which /metrics is served. Default: ::, all of this machine.
     #[arg(long, value_name = "IP", help_heading = SERVING)]
@@ -113,7 +132,7 @@ pub enum LogFormat {
 impl Flags {
     /// The same, without what says which shard this is.
     pub fn unsharded(self) -> Self {
-        Self { shard: None, total_shards: None, ..self }
+        Self { shard: None, total_shards: None, pod: None, pod_namespace: None, ..self }
     }
 }
 

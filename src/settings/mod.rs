@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod families;
 mod flags;
+mod fleet;
 mod keys;
 mod klog;
 pub mod resources;
@@ -18,6 +19,7 @@ mod shard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::collectors::labels::KeyFilter;
 
@@ -25,6 +27,7 @@ pub use environment::Environment;
 pub use error::{SettingsError, Warning};
 pub use families::FamilyFilter;
 pub use flags::{Flags, LogFormat};
+pub use fleet::FleetSettings;
 pub use klog::{Klog, ignored as ignored_flags};
 
 /// All settings of a replica, validated.
@@ -50,8 +53,17 @@ pub struct Settings {
     pub labels: BTreeMap<String, KeyFilter>,
     /// `--metric-annotations-allowlist`, by resource.
     pub annotations: BTreeMap<String, KeyFilter>,
-    /// `--shard`, `--total-shards` or where else they come from.
+    /// `--shard`, `--total-shards` or where else they come from; the one and only shard in a fleet, which finds out
+    /// by itself.
     pub shard: Shard,
+    /// `--pod`, `--pod-namespace`: the replica is a member of a fleet.
+    pub fleet: Option<FleetSettings>,
+    /// `--server-side-sharding`.
+    pub server_side_sharding: bool,
+    /// `--handover-overlap`.
+    pub handover_overlap: Duration,
+    /// `--coverage-watch`.
+    pub coverage_watch: bool,
     /// `--enable-gzip-encoding`.
     pub gzip: bool,
     /// `--use-apiserver-cache`.
@@ -125,6 +137,11 @@ impl Settings {
         let nodes = if track_unscheduled_pods { Vec::new() } else { items(&flags.node) };
         let resources = resources(flags, &nodes, track_unscheduled_pods, &mut warnings)?;
         let (namespaces, denied_namespaces) = namespaces(items(&flags.namespaces), items(&flags.namespaces_denylist));
+        let fleet = fleet::fleet(flags.pod.as_deref(), flags.pod_namespace.as_deref(), environment)?;
+        let shard = match fleet {
+            Some(_) => Shard { ordinal: 0, total: 1 },
+            None => shard::shard(flags.shard, flags.total_shards, environment, host_name)?,
+        };
         let settings = Self {
             kubeconfig: flags.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
             apiserver: apiserver(flags.apiserver.as_deref())?,
@@ -148,7 +165,11 @@ impl Settings {
                 &items(&flags.metric_denylist),
                 &items(&flags.metric_opt_in_list),
             )?,
-            shard: shard::shard(flags.shard, flags.total_shards, environment, host_name)?,
+            shard,
+            fleet,
+            server_side_sharding: flags.server_side_sharding.unwrap_or_default(),
+            handover_overlap: fleet::overlap(flags.handover_overlap.as_deref())?,
+            coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
             nodes,

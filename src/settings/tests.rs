@@ -344,3 +344,40 @@ proptest::proptest! {
         let _ = resolve_in(&["--metric-labels-allowlist", &list], &[]);
     }
 }
+
+#[test]
+fn a_pod_makes_a_fleet_and_overrides_every_other_source_of_shards() {
+    let line = ["--pod=fleet-2", "--pod-namespace=ops", "--shard=1", "--total-shards=4"];
+    let (settings, _) =
+        resolve_in(&line, &[("TOTAL_SHARDS", "x"), ("POD_IP", "10.1.2.3"), ("POD_NAMESPACE", "other")]).expect("valid");
+    let ip = "10.1.2.3".parse().ok();
+    let expected = FleetSettings { pod: "fleet-2".to_owned(), namespace: "ops".to_owned(), ip };
+    assert_eq!((settings.fleet, settings.shard), (Some(expected), Shard { ordinal: 0, total: 1 }));
+    let (settings, _) = resolve_in(&["--pod=fleet-2"], &[("POD_NAMESPACE", "other")]).expect("valid");
+    assert_eq!(settings.fleet.expect("a fleet").namespace, "other");
+    // As a chart with empty values gives them.
+    assert_eq!(resolve(&["--pod=", "--pod-namespace="]).fleet, None);
+    // The environment alone makes no fleet.
+    let (settings, _) = resolve_in(&[], &[("POD_NAME", "fleet-2"), ("POD_NAMESPACE", "ops")]).expect("valid");
+    assert_eq!(settings.fleet, None);
+}
+
+#[test]
+fn half_of_a_pod_is_refused() {
+    assert!(refusal(&["--pod=fleet-0"]).starts_with("--pod needs --pod-namespace"));
+    assert!(refusal(&["--pod-namespace=ops"]).starts_with("--pod-namespace needs --pod"));
+    let error = resolve_in(&["--pod=fleet-0", "--pod-namespace=ops"], &[("POD_IP", "here")]).expect_err("no address");
+    assert!(error.to_string().contains("POD_IP: \"here\""), "{error}");
+}
+
+#[test]
+fn an_overlap_is_a_time_as_go_writes_it() {
+    for (value, seconds) in [("0", 0), ("0s", 0), ("30s", 30), ("1m30s", 90), ("10m", 600)] {
+        let settings = resolve(&["--handover-overlap", value]);
+        assert_eq!(settings.handover_overlap, Duration::from_secs(seconds), "{value}");
+    }
+    for value in ["30", "-5s", "11m", "soon", "1y"] {
+        let message = refusal(&[&format!("--handover-overlap={value}")]);
+        assert!(message.starts_with("--handover-overlap: ") && message.contains("1m30s"), "{message}");
+    }
+}

@@ -12,9 +12,10 @@ use prometheus_client::metrics::MetricType;
 use super::{Replica, Watched};
 use crate::fleet::coverage::State;
 use crate::intake::Status;
+use crate::settings::Shard;
 
 /// Labels of one sample.
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 /// Reads one number of a source.
 type Count = fn(&Status) -> u64;
@@ -31,7 +32,12 @@ impl Collector for Metrics {
         self.objects(out)?;
         self.events(out)?;
         self.health(out)?;
-        self.cover(out)
+        self.cover(out)?;
+        self.server_side(out)?;
+        match &self.0.fleet {
+            Some(fleet) => super::fleet::encode(out, &fleet.glance()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -45,19 +51,27 @@ impl Metrics {
             ("arch", std::env::consts::ARCH),
         ];
         gauge(out, "kube_state_metrics_build_info", "Always 1; the labels say what was built.", [(build, 1)])?;
-        let ordinal = self.0.shard.ordinal.to_string();
+        let Shard { ordinal: shard, total } = self.shard();
+        let ordinal = shard.to_string();
         gauge(
             out,
             "kube_state_metrics_shard_ordinal",
             "Which shard this replica serves, as the value and as the label.",
-            [(vec![("shard_ordinal", ordinal.as_str())], u64::from(self.0.shard.ordinal))],
+            [(vec![("shard_ordinal", ordinal.as_str())], u64::from(shard))],
         )?;
         gauge(
             out,
             "kube_state_metrics_total_shards",
             "Over how many shards the objects are spread.",
-            [(vec![], u64::from(self.0.shard.total))],
+            [(vec![], u64::from(total))],
         )
+    }
+
+    /// In a fleet it is what the current generation says; 0 of 0 until there is one.
+    fn shard(&self) -> Shard {
+        let Some(fleet) = &self.0.fleet else { return self.0.shard };
+        let glance = fleet.glance();
+        Shard { ordinal: glance.ordinal.unwrap_or_default(), total: glance.status.total }
     }
 
     /// Lists and watches, by upstream's names.
@@ -189,6 +203,19 @@ impl Metrics {
         )
     }
 
+    /// Where the API server was asked to leave out what is not ours, whether it does.
+    fn server_side(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        if !self.0.server_side {
+            return Ok(());
+        }
+        gauge(
+            out,
+            "kube_state_fleet_server_side",
+            "Whether the API server leaves out what is not this replica's (1), or sends all that is filtered here (0).",
+            self.by_resource(|w| u64::from(w.sources.iter().all(|s| s.filtered.load(Relaxed)))),
+        )
+    }
+
     fn by_resource(&self, value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
         self.0.watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
     }
@@ -203,7 +230,7 @@ fn refusals(watched: &Watched) -> impl Iterator<Item = (&Watched, String, u64)> 
     codes.into_iter().map(move |(code, count)| (watched, code.to_string(), count))
 }
 
-fn gauge<'a>(
+pub(super) fn gauge<'a>(
     out: &mut DescriptorEncoder,
     name: &str,
     help: &str,

@@ -3,6 +3,7 @@
 //! Other rooms count through plain handles ([`Status`]); they are read when somebody scrapes. Nothing here is global but
 //! what [`log_to_stderr`] sets up, so that several replicas fit in one process.
 
+mod fleet;
 mod logs;
 mod metrics;
 mod process;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::exposition::{Format, ResourceId, Store};
+use crate::fleet::Fleet;
 use crate::fleet::audit::Coverage;
 use crate::intake::Status;
 use crate::settings::Shard;
@@ -58,6 +60,10 @@ pub struct Replica {
     pub store: Arc<Store>,
     /// What it watches.
     pub watched: Vec<Watched>,
+    /// Whether the API server is asked to leave out what is not ours.
+    pub server_side: bool,
+    /// Its fleet, if it is in one.
+    pub fleet: Option<Arc<Fleet>>,
     /// What it has shown of the fleet's coverage, while it is the coordinator.
     pub coverage: Arc<Coverage>,
 }
@@ -110,6 +116,11 @@ impl Telemetry {
     /// The resources that a replica must have loaded before it is ready, and has not.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         self.replica.watched.iter().filter(|w| !w.is_settled()).map(|w| w.resource.as_str())
+    }
+
+    /// What the replica waits for in its fleet before it is ready, if it is in one.
+    pub fn waits_for_fleet(&self) -> Option<String> {
+        self.replica.fleet.as_ref().and_then(|fleet| fleet.waits_for())
     }
 
     /// All self-metrics, as they are now.

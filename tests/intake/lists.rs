@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kube_state_fleet::intake::Holding;
-use kube_state_fleet::sharding::{Hasher, Ranges, Slice};
+use kube_state_fleet::sharding::Hasher;
 use tokio::time::{Instant, sleep};
 
 use crate::wire::{bookmark, event, list, object, pod};
-use crate::{pods, start, value};
+use crate::{only, pods, start, value};
 
 #[tokio::test(start_paused = true)]
 async fn a_streaming_list_goes_on_as_a_watch() {
@@ -179,10 +179,8 @@ async fn what_is_refused_settles_and_is_asked_for_again_slowly() {
 
 #[tokio::test(start_paused = true)]
 async fn only_objects_in_the_slice_are_handed_over() {
-    let [mine, other] = ["mine", "other"].map(|uid| u128::from(Hasher::default().hash(uid)));
     let mut source = pods();
-    let only = |hash| Slice::of(Hasher::default(), Ranges::from_parts([(hash, hash + 1)]));
-    let holding = Arc::new(Holding::new(only(mine)));
+    let holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["mine"])));
     source.holding = Arc::clone(&holding);
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
@@ -192,7 +190,7 @@ async fn only_objects_in_the_slice_are_handed_over() {
     run.tells(&["delete mine 11"]).await;
     assert_eq!((value(&run.status.foreign), value(&run.status.listed_objects)), (2, 2));
     // What is wanted may change while it runs.
-    holding.want(only(other));
+    holding.want(only(Hasher::XxHash64, &["other"]));
     sleep(Duration::from_millis(1)).await;
     stream.send([pod("ADDED", "mine", 12), pod("ADDED", "other", 13)].concat());
     run.tells(&["apply other 13"]).await;
@@ -200,12 +198,10 @@ async fn only_objects_in_the_slice_are_handed_over() {
 
 #[tokio::test(start_paused = true)]
 async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
-    let mine = u128::from(Hasher::default().hash("mine"));
     let mut source = pods();
     source.object_limit = 2;
     source.use_cache = true;
-    let only = Slice::of(Hasher::default(), Ranges::from_parts([(mine, mine + 1)]));
-    source.holding = Arc::new(Holding::new(only));
+    source.holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["mine"])));
     let mut run = start(source);
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));

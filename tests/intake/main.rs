@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
 
+mod audits;
 mod forms;
+mod gains;
 mod lists;
+mod model;
+mod selectors;
 mod server;
 mod watches;
 mod wire;
@@ -14,19 +18,28 @@ use std::time::Duration;
 
 use kube_state_fleet::collectors::Form;
 use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Holding, Item, Sink, Source, Status};
-use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::sharding::{Hasher, Hashes, Ranges, Slice};
 use server::Server;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Writes down what a source tells it. Objects whose UID starts with `bad` do not decode.
-struct Recorder(mpsc::UnboundedSender<String>);
+/// Writes down what a source tells it, behind its own name. Objects whose UID starts with `bad` do not decode.
+struct Recorder {
+    name: &'static str,
+    told: mpsc::UnboundedSender<String>,
+}
+
+impl Recorder {
+    fn tell(&self, what: &str) {
+        let _ = self.told.send(format!("{}{what}", self.name));
+    }
+}
 
 impl Sink for Recorder {
     fn init(&mut self, _: &Slice) {
-        let _ = self.0.send("init".to_owned());
+        self.tell("init");
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
@@ -38,24 +51,24 @@ impl Sink for Recorder {
             serde_json::from_slice::<serde_json::Value>(item.bytes).expect("the object alone");
         }
         let table_type = item.table_type.map(|t| format!(" {t}")).unwrap_or_default();
-        let _ = self.0.send(format!("apply {} {}{table_type}", item.uid, item.version));
+        self.tell(&format!("apply {} {}{table_type}", item.uid, item.version));
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        let _ = self.0.send(format!("keep {uid}"));
+        self.tell(&format!("keep {uid}"));
     }
 
     fn rewind(&mut self) {
-        let _ = self.0.send("rewind".to_owned());
+        self.tell("rewind");
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        let _ = self.0.send(format!("delete {uid} {version}"));
+        self.tell(&format!("delete {uid} {version}"));
     }
 
     fn init_done(&mut self, version: u64) {
-        let _ = self.0.send(format!("done {version}"));
+        self.tell(&format!("done {version}"));
     }
 }
 
@@ -90,12 +103,19 @@ fn pods() -> Source {
     }
 }
 
+/// The slice of these UIDs alone.
+fn only(hasher: Hasher, uids: &[&str]) -> Slice {
+    let points = uids.iter().map(|uid| u128::from(hasher.hash(uid)));
+    Slice::of(hasher, Ranges::from_parts(points.map(|point| (point, point + 1))))
+}
+
 /// Starts a source.
 fn start(source: Source) -> Run {
     let (server, client) = Server::new();
     let (tell, told) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
-    let sinks: [Box<dyn Sink>; 2] = [Box::new(Recorder(tell.clone())), Box::new(Recorder(tell))];
+    let sinks: [Box<dyn Sink>; 2] =
+        [Box::new(Recorder { name: "", told: tell.clone() }), Box::new(Recorder { name: "gain: ", told: tell })];
     let task = tokio::spawn(intake::run(client, source, sinks, Arc::clone(&status), stop.clone()));
     Run { server, told, status, stop, task }
 }

@@ -19,6 +19,12 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("host", "an IP address or `localhost`, no other name"),
     ("namespaces", "a namespace that is named twice is served once"),
     ("node", "several nodes may be given, comma-separated"),
+    (
+        "pod",
+        "the replicas of its StatefulSet hand objects over, by Leases that they need the right to use; without that right as \
+         there; the pod must belong to a StatefulSet",
+    ),
+    ("pod-namespace", "`POD_NAMESPACE` stands in for it; without `--pod` an error"),
     ("shard", "also from the environment; a shard that is not below the count is an error"),
     ("telemetry-host", "an IP address or `localhost`, no other name"),
     ("total-shards", "also from the environment; at most 1,024"),
@@ -40,8 +46,8 @@ pub(super) fn commands() -> String {
     page.push_str(
         "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
          comma-separated and add up when a flag is repeated; of any other flag the last one counts. Flags count over the \
-         environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT` \
-         and `POD_NAME` are read.\n\nExit codes: 0 for done, 1 for input \
+         environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT`, \
+         `POD_NAME`, `POD_NAMESPACE` and `POD_IP` (where the other members of a fleet find this one) are read.\n\nExit codes: 0 for done, 1 for input \
          that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",
     );
     for command in root.get_subcommands() {

@@ -1,0 +1,77 @@
+//! How much more of the hash space fits into this replica's memory.
+
+use std::path::Path;
+
+use crate::sharding::{Hasher, Slice};
+
+/// Of the limit, in percent: the rest is for scrapes, lists and what an allocator keeps.
+const USABLE: u64 = 80;
+/// Headroom is told in steps, of which the space has this many, so that small changes of memory are not news to the fleet.
+const STEPS: u64 = 64;
+/// Points of the hash space that make one unit of headroom.
+const UNIT: u128 = 1 << 32;
+
+/// How many units of 2^32 points this process can take on besides what it holds; `None` where there is no limit, or nothing
+/// to go by yet.
+pub(super) fn headroom(held: &Slice) -> Option<u32> {
+    let (limit, used) = (limit()?, resident()?);
+    room(limit, used, points(held))
+}
+
+fn points(held: &Slice) -> u128 {
+    if held.is_all() {
+        return 1 << 64;
+    }
+    held.ranges(Hasher::XxHash64).size() + held.ranges(Hasher::Fnv1a64).size()
+}
+
+/// That, of bytes and points.
+fn room(limit: u64, used: u64, held: u128) -> Option<u32> {
+    let units = held / UNIT;
+    if units == 0 || used == 0 {
+        return None;
+    }
+    let free = (limit / 100 * USABLE).saturating_sub(used);
+    let more = u128::from(free) * units / u128::from(used);
+    let step = (1_u128 << 32) / u128::from(STEPS);
+    Some(u32::try_from(more / step * step).unwrap_or(u32::MAX))
+}
+
+/// The memory limit of our control group, in bytes.
+fn limit() -> Option<u64> {
+    let number = |path: &Path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let root = Path::new("/sys/fs/cgroup");
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    // In a container the own group is the root of what can be seen; "max" is no number, and no limit.
+    let second = number(&root.join(own).join("memory.max")).or_else(|| number(&root.join("memory.max")));
+    let first = || number(&root.join("memory/memory.limit_in_bytes"));
+    // Without a limit version 1 says the largest number of pages.
+    second.or_else(first).filter(|limit| *limit < 1 << 60)
+}
+
+/// The memory of this process, in bytes.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_much_as_the_memory_bears() {
+        const MIB: u64 = 1 << 20;
+        let quarter = 1_u128 << 62;
+        // 60 of 80 usable MiB are free, and 20 hold a quarter: three quarters more.
+        assert_eq!(room(100 * MIB, 20 * MIB, quarter), Some(3 << 30));
+        assert_eq!(room(100 * MIB, 81 * MIB, quarter), Some(0));
+        assert_eq!(room(1 << 50, 20 * MIB, quarter), Some(u32::MAX));
+        assert_eq!(room(100 * MIB, 20 * MIB, 0), None);
+        // In steps: a little more memory is no news.
+        assert_eq!(room(100 * MIB, 20 * MIB + 64, quarter), room(100 * MIB, 20 * MIB + 128, quarter));
+        assert_eq!(points(&Slice::all()), 1 << 64);
+    }
+}

@@ -1,0 +1,226 @@
+//! A member of a fleet, as the rest of its replica sees it: what is exposed now, what is told to peers and to whoever asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::{mpsc, watch};
+
+use super::audit::{Members, Peer, Vantage};
+use super::clock;
+use super::coverage::Stand;
+use super::handover::{Event, Plan, Status};
+use super::record::Beat;
+use super::run::Message;
+use crate::sharding::Slice;
+
+/// What a member was when it was last looked at.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// What is exposed when.
+    pub plan: Plan,
+    /// What it knows of its fleet.
+    pub status: Status,
+    /// Its ordinal, once it is known.
+    pub ordinal: Option<u32>,
+    /// Whether it has loaded what it owns, and owns it.
+    pub ready: bool,
+    /// It was told to end, and nobody needs it any more.
+    pub released: bool,
+    /// Its Lease says that it has left.
+    pub left: bool,
+    /// Whether it agrees with the others about who owns what; else it goes by the StatefulSet alone.
+    pub coordinated: bool,
+    /// How long its pod may take to end.
+    pub grace: Duration,
+}
+
+impl Default for Glance {
+    fn default() -> Self {
+        Self {
+            plan: Plan { steps: vec![(Duration::ZERO, Slice::none())], until: None },
+            status: Status::default(),
+            ordinal: None,
+            ready: false,
+            released: false,
+            left: false,
+            coordinated: false,
+            grace: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a beat is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its sender belongs to another fleet.
+    #[error("this is a member of {ours}, not of {theirs}")]
+    OtherFleet {
+        /// The sender's.
+        theirs: String,
+        /// Ours.
+        ours: String,
+    },
+    /// We do not know yet who we are, or do not agree with others.
+    #[error("this replica does not hand over objects, or not yet")]
+    NotCoordinated,
+}
+
+/// A member of a fleet. What is decided about it is read here, and what happens to it is told here.
+#[derive(Debug)]
+pub struct Fleet {
+    events: mpsc::UnboundedSender<Message>,
+    glance: ArcSwap<Glance>,
+    /// What peers are told, and when that was made (boot time).
+    beat: ArcSwapOption<(Beat, Duration)>,
+    /// Ticks when peers are to be told something new.
+    stirred: watch::Sender<()>,
+    /// Ticks when the glance changes.
+    changed: watch::Sender<()>,
+}
+
+impl Fleet {
+    /// A member that knows nothing yet, and where it will be told.
+    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
+        let (events, told) = mpsc::unbounded_channel();
+        let fleet = Self {
+            events,
+            glance: ArcSwap::default(),
+            beat: ArcSwapOption::empty(),
+            stirred: watch::Sender::new(()),
+            changed: watch::Sender::new(()),
+        };
+        (Arc::new(fleet), told)
+    }
+
+    /// What it was when it was last looked at.
+    pub fn glance(&self) -> Arc<Glance> {
+        self.glance.load_full()
+    }
+
+    /// What may be exposed at this moment; `None` if that was confirmed too long ago.
+    pub fn exposed(&self) -> Option<Arc<Slice>> {
+        self.glance.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
+    }
+
+    /// A peer's beat; the answer is our own.
+    ///
+    /// # Errors
+    /// It is no peer, or we have nothing to say.
+    pub fn hear(&self, beat: Beat) -> Result<Beat, Refusal> {
+        let Some(answer) = self.newest_beat() else { return Err(Refusal::NotCoordinated) };
+        if beat.fleet != answer.fleet {
+            return Err(Refusal::OtherFleet { theirs: beat.fleet, ours: answer.fleet });
+        }
+        self.tell(Event::Heard(beat));
+        Ok(answer)
+    }
+
+    /// What the replica waits for until it is ready, in one line; `None` if it is.
+    pub fn waits_for(&self) -> Option<String> {
+        let glance = self.glance.load();
+        if glance.ready {
+            return None;
+        }
+        let status = &glance.status;
+        Some(match glance.ordinal {
+            None => "fleet: its StatefulSet is not known yet".to_owned(),
+            Some(_) if !glance.coordinated && status.total == 0 => {
+                "fleet: how many replicas it has is not known yet".to_owned()
+            }
+            Some(_) if status.generation == 0 && glance.coordinated => {
+                "fleet: who owns what is not agreed on yet".to_owned()
+            }
+            Some(ordinal) if ordinal >= status.total => {
+                format!("fleet: member {ordinal} is not one of the {} that share the objects now", status.total)
+            }
+            Some(ordinal) if status.absent.contains(&ordinal) => {
+                format!("fleet: others serve what is ours, until member {ordinal} is taken in again")
+            }
+            Some(_) => "fleet: what this member owns is not loaded yet".to_owned(),
+        })
+    }
+
+    /// It is told to end; [`Glance::released`] says when it may.
+    pub fn leave(&self) {
+        self.tell(Event::Leave);
+    }
+
+    /// Its Lease shall say that it has left; it exposes nothing from now on.
+    pub fn farewell(&self) {
+        let _ = self.events.send(Message::Farewell);
+    }
+
+    /// Ticks whenever [`Self::glance`] changes.
+    pub fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(super) fn sender(&self) -> mpsc::UnboundedSender<Message> {
+        self.events.clone()
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        // Nobody listens any more when the replica ends.
+        let _ = self.events.send(Message::Event(event));
+    }
+
+    pub(super) fn show(&self, glance: Glance) {
+        self.glance.store(Arc::new(glance));
+        self.changed.send_replace(());
+    }
+
+    /// What peers are told from now on.
+    pub(super) fn speak(&self, beat: Beat) {
+        let is_news = self.beat.load().as_ref().is_none_or(|before| {
+            let (before, _) = &**before;
+            (&before.member, &before.record, before.confirmed_age.is_some())
+                != (&beat.member, &beat.record, beat.confirmed_age.is_some())
+        });
+        self.beat.store(Some(Arc::new((beat, clock::boot()))));
+        if is_news {
+            self.stirred.send_replace(());
+        }
+    }
+
+    /// Nothing is told to peers any more.
+    pub(super) fn fall_silent(&self) {
+        self.beat.store(None);
+    }
+
+    pub(super) fn stirred(&self) -> watch::Receiver<()> {
+        self.stirred.subscribe()
+    }
+
+    /// Our beat, as of now.
+    pub(super) fn newest_beat(&self) -> Option<Beat> {
+        let said = self.beat.load_full()?;
+        let (beat, at) = &*said;
+        let now = clock::now();
+        let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
+        let confirmed_age = beat.confirmed_age.map(|before| before.saturating_add(age));
+        Some(Beat { now: now.unix, confirmed_age, ..beat.clone() })
+    }
+
+    pub(super) fn is_of(&self, beat: &Beat) -> bool {
+        self.beat.load().as_ref().is_some_and(|own| own.0.fleet == beat.fleet)
+    }
+}
+
+impl Vantage for Fleet {
+    fn stand(&self) -> Stand {
+        let glance = self.glance.load();
+        Stand::of(&glance.status, &glance.plan, clock::boot())
+    }
+}
+
+impl Members for Fleet {
+    fn fleet(&self) -> String {
+        self.beat.load().as_ref().map(|own| own.0.fleet.clone()).unwrap_or_default()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        let glance = self.glance.load();
+        Peer::all(&glance.status, glance.ordinal?)
+    }
+}

@@ -1,0 +1,363 @@
+//! The task of a member: finds its fleet, then runs the state machine, or follows the StatefulSet alone where the right to
+//! agree with others is missing.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{interval, sleep};
+use tracing::{info, warn};
+
+use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
+use super::handover::{Config, Event, Machine, Plan, Status};
+use super::member::{Fleet, Glance};
+use super::place::own_address;
+use super::record::{Incarnation, Member, Phase, Record};
+use super::{clock, headroom, peers};
+use crate::settings::FleetSettings;
+use crate::sharding::{Assignment, Hasher, Slice};
+
+/// How often memory is looked at.
+const HEADROOM: Duration = Duration::from_secs(10);
+
+/// What a fleet needs of its replica: somebody who loads what is wanted.
+pub trait Keeper: Send + Sync {
+    /// This is to be loaded and kept up to date, and nothing else.
+    fn want(&self, slice: &Slice);
+    /// What is loaded whole of every resource, and up to date.
+    fn prepared(&self) -> Slice;
+    /// Ticks whenever that changes.
+    fn changed(&self) -> watch::Receiver<()>;
+}
+
+/// What a member is started with.
+pub struct Start {
+    /// Of the API server.
+    pub client: Client,
+    /// Which pod it runs in.
+    pub settings: FleetSettings,
+    /// Where its telemetry port listens.
+    pub telemetry: SocketAddr,
+    /// Where the API server is, if that is known: for want of better, peers find us where we speak to it from.
+    pub server: Option<Uri>,
+    /// The hash that its flags ask for.
+    pub hash: Hasher,
+    /// `--handover-overlap`.
+    pub overlap: Duration,
+    /// Who loads.
+    pub keeper: Arc<dyn Keeper>,
+}
+
+/// What the task is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Something for the state machine.
+    Event(Event),
+    /// The Lease of the fleet, as the API server has it.
+    Stored {
+        /// What it says, if that can be read.
+        record: Option<Record>,
+        /// Its resourceVersion; `None` if it is not there.
+        version: Option<String>,
+        /// Whatever was known before does not count.
+        anew: bool,
+    },
+    /// The member is done.
+    Farewell,
+}
+
+/// A member that knows nothing yet, and the task that makes it one. The task ends only if there is no fleet to be in.
+pub fn run(start: Start) -> (Arc<Fleet>, impl Future<Output = Unfit> + Send + 'static) {
+    let (fleet, told) = Fleet::new();
+    let task = live(Arc::clone(&fleet), told, start);
+    (fleet, task)
+}
+
+async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> Unfit {
+    let place = match find(&start.client, &start.settings).await {
+        Ok(place) => place,
+        Err(unfit) => return unfit,
+    };
+    let Place { names, .. } = &place;
+    let address = own_address(start.settings.ip, start.telemetry, start.server.as_ref()).await;
+    info!(
+        statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
+        %address, "found the own fleet"
+    );
+    fleet.show(Glance { ordinal: Some(names.ordinal), grace: place.grace, ..Glance::default() });
+    let missing = match &place.missing {
+        Some(right) => right.clone(),
+        None => match coordinate(&fleet, told, &start, &place, address).await {
+            Ended::Forbidden(right) => right,
+            Ended::Unfit(unfit) => return unfit,
+        },
+    };
+    warn!(
+        "the replicas do not hand objects over, as the right is missing to {missing}: each goes by the StatefulSet alone"
+    );
+    fleet.fall_silent();
+    alone(&fleet, &start, &place).await
+}
+
+/// Why a member no longer takes part.
+enum Ended {
+    Forbidden(Right),
+    Unfit(Unfit),
+}
+
+/// What the state machine wants of those who talk to the outside.
+struct Orders {
+    member: watch::Sender<Option<Member>>,
+    write: watch::Sender<Option<Write>>,
+    contacts: watch::Sender<Vec<Member>>,
+    pods: watch::Sender<Vec<u32>>,
+}
+
+async fn coordinate(
+    fleet: &Arc<Fleet>,
+    told: mpsc::UnboundedReceiver<Message>,
+    start: &Start,
+    place: &Place,
+    address: SocketAddr,
+) -> Ended {
+    let names = &place.names;
+    let id = Incarnation { ordinal: names.ordinal, pod: place.pod.clone(), nonce: fastrand::u64(..) };
+    let leases = Leases::new(&start.client, names, id.clone(), fleet.sender());
+    let orders = Orders {
+        member: watch::Sender::new(None),
+        write: watch::Sender::new(None),
+        contacts: watch::Sender::default(),
+        pods: watch::Sender::default(),
+    };
+    let (member, write) = (orders.member.subscribe(), orders.write.subscribe());
+    let (contacts, pods) = (orders.contacts.subscribe(), orders.pods.subscribe());
+    let config = Config {
+        id: id.clone(),
+        address: address.to_string(),
+        fleet: names.fleet(),
+        hash: start.hash,
+        overlap: start.overlap,
+    };
+    let actor = Actor {
+        fleet: Arc::clone(fleet),
+        machine: Machine::new(config, clock::now()),
+        keeper: Arc::clone(&start.keeper),
+        orders,
+        stored: None,
+        held: Slice::none(),
+        left: None,
+        written: leases.written(),
+        ordinal: names.ordinal,
+        grace: place.grace,
+    };
+    let told_of_set = |seen: Option<Seen>| fleet.tell(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
+    let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.tell(Event::Pods(pods));
+    tokio::select! {
+        never = actor.run(told) => match never {},
+        never = peers::run(fleet, &id, contacts) => match never {},
+        never = look_at_memory(fleet, &start.keeper) => match never {},
+        right = leases.follow() => Ended::Forbidden(right),
+        right = leases.renew(member) => Ended::Forbidden(right),
+        right = leases.record(write) => Ended::Forbidden(right),
+        unfit = statefulset(&start.client, names, told_of_set) => Ended::Unfit(unfit),
+        () = ask_pods(&start.client, names, pods, told_of_pods) => std::future::pending().await,
+    }
+}
+
+/// Follows the StatefulSet until that is forbidden, or it counts its pods anew.
+async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<Seen>)) -> Unfit {
+    let renumbered = watch::Sender::new(None);
+    let mut noticed = renumbered.subscribe();
+    let tell = |seen: Option<Seen>| match &seen {
+        Some(seen) if seen.start != names.start => drop(renumbered.send_replace(Some(seen.start))),
+        _ => on(seen),
+    };
+    tokio::select! {
+        right = follow_statefulset(client, names, tell) => Unfit::Forbidden(right),
+        // The sender lives as long as we do.
+        now = noticed.wait_for(Option::is_some) => {
+            let now = now.ok().and_then(|now| *now).unwrap_or_default();
+            Unfit::Renumbered { before: names.start, now }
+        }
+    }
+}
+
+async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infallible {
+    let mut period = interval(HEADROOM);
+    loop {
+        period.tick().await;
+        let held = keeper.prepared();
+        if !held.is_empty() {
+            fleet.tell(Event::Headroom(headroom::headroom(&held)));
+        }
+    }
+}
+
+/// Where the state machine lives.
+struct Actor {
+    fleet: Arc<Fleet>,
+    machine: Machine,
+    keeper: Arc<dyn Keeper>,
+    orders: Orders,
+    /// resourceVersion of the Lease with the newest record that the machine has seen of the API server.
+    stored: Option<String>,
+    held: Slice,
+    /// What the own Lease says from the end on.
+    left: Option<Member>,
+    written: watch::Receiver<Option<Phase>>,
+    ordinal: u32,
+    grace: Duration,
+}
+
+impl Actor {
+    async fn run(mut self, mut told: mpsc::UnboundedReceiver<Message>) -> Infallible {
+        let mut changed = self.keeper.changed();
+        loop {
+            let wake = self.act();
+            tokio::select! {
+                message = told.recv() => {
+                    // The fleet, which we hold, has a sender.
+                    let Some(message) = message else { continue };
+                    self.take(message);
+                    // Whatever else came meanwhile is answered together.
+                    while let Ok(message) = told.try_recv() {
+                        self.take(message);
+                    }
+                }
+                _ = changed.changed() => {
+                    let prepared = self.keeper.prepared();
+                    self.machine.handle(Event::Loaded(prepared), clock::now());
+                }
+                _ = self.written.changed() => {}
+                () = sleep(wake) => self.machine.handle(Event::Tick, clock::now()),
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        let event = match message {
+            Message::Event(event) => event,
+            Message::Farewell => {
+                let member = self.machine.wishes(clock::now()).member;
+                let sequence = member.sequence + 1;
+                self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
+                return;
+            }
+            Message::Stored { record, version, anew } => {
+                let number = |version: &Option<String>| version.as_ref().and_then(|v| v.parse::<u64>().ok());
+                // What we wrote ourselves is known before the watch tells what was before it.
+                if !anew && version.is_some() && number(&version) < number(&self.stored) {
+                    return;
+                }
+                self.stored = version;
+                record.map_or(Event::NoRecord, Event::Record)
+            }
+        };
+        self.machine.handle(event, clock::now());
+    }
+
+    /// Does what the machine wants; how long it may be left alone.
+    fn act(&mut self) -> Duration {
+        let now = clock::now();
+        let mut wishes = self.machine.wishes(now);
+        for notice in self.machine.notices() {
+            if notice.warning { warn!("{notice}") } else { info!("{notice}") }
+        }
+        let mut beat = self.machine.beat(now);
+        if let Some(left) = &self.left {
+            wishes.member = left.clone();
+            wishes.plan = Plan { steps: vec![(now.boot, Slice::none())], until: None };
+            wishes.write = None;
+            beat.member = left.clone();
+        }
+        if wishes.hold != self.held {
+            self.held = wishes.hold.clone();
+            self.keeper.want(&self.held);
+        }
+        let status = self.machine.status(now);
+        set(&self.orders.member, Some(wishes.member));
+        set(&self.orders.write, wishes.write.map(|record| Write { record, over: self.stored.clone() }));
+        set(&self.orders.contacts, status.contacts.clone());
+        set(&self.orders.pods, wishes.ask_pods);
+        self.fleet.speak(beat);
+        self.fleet.show(Glance {
+            plan: wishes.plan,
+            status,
+            ordinal: Some(self.ordinal),
+            ready: wishes.ready && self.left.is_none(),
+            released: wishes.released,
+            left: *self.written.borrow() == Some(Phase::Left),
+            coordinated: true,
+            grace: self.grace,
+        });
+        wishes.wake.saturating_sub(now.boot)
+    }
+}
+
+fn set<T: PartialEq>(order: &watch::Sender<T>, value: T) {
+    order.send_if_modified(|before| {
+        let is_new = *before != value;
+        *before = value;
+        is_new
+    });
+}
+
+/// Goes by the StatefulSet alone: who owns what follows from its replicas, and holds at once.
+async fn alone(fleet: &Arc<Fleet>, start: &Start, place: &Place) -> Unfit {
+    let ordinal = place.names.ordinal;
+    let replicas = watch::Sender::new(None);
+    let mut wanted = replicas.subscribe();
+    let mut changed = start.keeper.changed();
+    let show = async {
+        let mut held = None;
+        loop {
+            let replicas: Option<u32> = *wanted.borrow_and_update();
+            if let Some(total) = replicas {
+                let owned = Assignment::new(total).map_or_else(
+                    |_| Slice::none(),
+                    |assignment| match ordinal < total {
+                        true => Slice::of(start.hash, assignment.ranges(ordinal)),
+                        false => Slice::none(),
+                    },
+                );
+                if held.as_ref() != Some(&owned) {
+                    info!(shard = ordinal, shards = total, "the StatefulSet says how many shards there are");
+                    start.keeper.want(&owned);
+                    held = Some(owned.clone());
+                }
+                let ready = start.keeper.prepared().covers(&owned) && ordinal < total;
+                let status = Status {
+                    total,
+                    owned: owned.clone(),
+                    replicas: Some(total),
+                    hash: start.hash,
+                    ..Status::default()
+                };
+                let plan = Plan { steps: vec![(Duration::ZERO, owned)], until: None };
+                let before = fleet.glance();
+                let ready = ready || (before.ready && before.status.total == total);
+                let known = Glance { ordinal: Some(ordinal), grace: place.grace, ..Glance::default() };
+                fleet.show(Glance { plan, status, ready, released: true, left: true, ..known });
+            }
+            tokio::select! {
+                _ = wanted.changed() => {}
+                _ = changed.changed() => {}
+            }
+        }
+    };
+    let told = |seen: Option<Seen>| {
+        // Pods that their StatefulSet has left behind go on as they were.
+        if let Some(seen) = seen {
+            replicas.send_replace(Some(seen.replicas));
+        }
+    };
+    tokio::select! {
+        never = show => never,
+        unfit = statefulset(&start.client, &place.names, told) => unfit,
+    }
+}

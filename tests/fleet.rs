@@ -1,0 +1,236 @@
+//! A fleet of whole replicas against the simulator: who serves what when members come, go, and lack rights.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kube_state_fleet::intake::shared_client;
+use kube_state_fleet::replica::Replica;
+use kube_state_fleet::settings::{Environment, Flags, Settings};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+/// What waits longer has failed.
+const LONG: Duration = Duration::from_secs(90);
+const OBJECTS: usize = 60;
+
+struct World(Simulator);
+
+impl World {
+    /// A cluster with pods, and a StatefulSet of so many replicas.
+    async fn new(replicas: u32) -> Self {
+        let types = vec![
+            ResourceType::new("", "v1", "pods", "Pod", true),
+            ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
+            ResourceType::new("coordination.k8s.io", "v1", "leases", "Lease", true),
+        ];
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), types).await.expect("a free port");
+        let world = Self(simulator);
+        world.scale(replicas);
+        for i in 0..OBJECTS {
+            let pod =
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("p{i}")}});
+            world.0.create(&pod).expect("a new pod");
+        }
+        world
+    }
+
+    fn scale(&self, replicas: u32) {
+        let set = json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"namespace": "ops", "name": "fleet"},
+            "spec": {"replicas": replicas, "selector": {}, "serviceName": "fleet", "template": {}},
+        });
+        self.0.apply(&set).expect("it is taken");
+    }
+
+    /// Makes the pod of an ordinal, which begins to be as a StatefulSet would make it, and starts its replica.
+    async fn start(&self, ordinal: u32) -> Replica {
+        let name = format!("fleet-{ordinal}");
+        self.0
+            .apply(&pod(
+                &name,
+                &json!([{
+                    "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "fleet", "uid": "u", "controller": true,
+                }]),
+            ))
+            .expect("it is taken");
+        self.start_in(&name).await
+    }
+
+    async fn start_in(&self, pod: &str) -> Replica {
+        let local = Some("127.0.0.1".to_owned());
+        let flags = Flags {
+            host: local.clone(),
+            port: Some(0),
+            telemetry_host: local,
+            telemetry_port: Some(0),
+            resources: vec!["pods".to_owned()],
+            pod: Some(pod.to_owned()),
+            pod_namespace: Some("ops".to_owned()),
+            ..Flags::default()
+        };
+        let (settings, _) = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid");
+        let client = shared_client(kube::Config::new(self.0.url().parse().unwrap())).expect("a client");
+        Replica::start(settings, client).await.expect("it starts")
+    }
+
+    /// Waits until all are ready and serve each pod once, and each of them some.
+    async fn settled(&self, replicas: &[&Replica]) {
+        let began = Instant::now();
+        loop {
+            let mut why = String::new();
+            let (mut served, mut sum) = (BTreeSet::new(), 0);
+            for replica in replicas {
+                let ready = get(replica.telemetry_address(), "/readyz").await;
+                if !ready.starts_with("HTTP/1.1 200 ") {
+                    why += &ready;
+                }
+                let own = uids(&get(replica.metrics_address(), "/metrics").await);
+                if own.is_empty() {
+                    why += "one serves nothing\n";
+                }
+                sum += own.len();
+                served.extend(own);
+            }
+            if why.is_empty() && served == self.0.uids("pods") && sum == served.len() {
+                return;
+            }
+            assert!(began.elapsed() < LONG, "{why}{sum} served of {}", self.0.count("pods"));
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn lease(&self, name: &str, annotation: &str) -> Value {
+        let lease = self.0.get("leases", "ops", name).expect("a Lease");
+        let text = lease["metadata"]["annotations"][annotation].as_str().expect("an annotation").to_owned();
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+fn pod(name: &str, owners: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "spec": {"terminationGracePeriodSeconds": 60, "containers": []},
+        "metadata": {"namespace": "ops", "name": name, "ownerReferences": owners},
+    })
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}
+
+fn uids(scrape: &str) -> Vec<String> {
+    let lines = scrape.lines().filter(|line| line.starts_with("kube_pod_info{"));
+    lines.filter_map(|line| Some(line.split_once("uid=\"")?.1.split_once('"')?.0.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_come_and_go_leave_no_object_unserved() {
+    let world = World::new(2).await;
+    let (zero, one) = (world.start(0).await, world.start(1).await);
+    world.settled(&[&zero, &one]).await;
+    // Up.
+    world.scale(3);
+    let two = world.start(2).await;
+    world.settled(&[&zero, &one, &two]).await;
+    let metrics = get(two.telemetry_address(), "/metrics").await;
+    for line in [
+        "kube_state_metrics_total_shards 3",
+        "kube_state_metrics_shard_ordinal{shard_ordinal=\"2\"} 2",
+        "kube_state_fleet_coordination 1",
+        "kube_state_fleet_replicas_wanted 3",
+        "kube_state_fleet_members{state=\"present\"} 3",
+        "kube_state_fleet_peers_answering 2",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    // Down: the one that leaves serves until it is no longer needed, and says so in the end.
+    world.scale(2);
+    two.leave().await;
+    world.settled(&[&zero, &one]).await;
+    assert_eq!(world.lease("kube-state-fleet.fleet.2", "kube-state-fleet.io/member")["phase"], "left");
+    // Nobody needs to write that the moment of a switch has passed.
+    let record = world.lease("kube-state-fleet.fleet", "kube-state-fleet.io/record");
+    assert!(record["current"]["total"] == 2 || record["next"]["view"]["total"] == 2, "{record}");
+    // One dies without a word, and comes back.
+    drop(one);
+    world.settled(&[&zero]).await;
+    let mut zero = zero;
+    tokio::select! {
+        ended = zero.stopped() => panic!("{ended:?}"),
+        () = sleep(Duration::from_millis(10)) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_leases_each_goes_by_the_statefulset() {
+    let world = World::new(2).await;
+    world.0.faults("leases", |faults| faults.refuse = Some(403)).unwrap();
+    let (zero, one) = (world.start(0).await, world.start(1).await);
+    world.settled(&[&zero, &one]).await;
+    let metrics = get(one.telemetry_address(), "/metrics").await;
+    assert!(metrics.contains("kube_state_fleet_coordination 0\n"), "{metrics}");
+    assert!(metrics.contains("kube_state_metrics_total_shards 2\n"), "{metrics}");
+    world.scale(3);
+    let two = world.start(2).await;
+    world.settled(&[&zero, &one, &two]).await;
+    // Nobody waits for anybody.
+    let began = Instant::now();
+    two.leave().await;
+    assert!(began.elapsed() < LONG);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_in_no_fleet_is_a_clear_error() {
+    let world = World::new(1).await;
+    world.0.create(&pod("single-0", &json!([]))).unwrap();
+    for (name, wanted) in [
+        ("single-0", "pod single-0 in namespace ops belongs to no StatefulSet"),
+        ("fleet-7", "there is no pod fleet-7 in namespace ops"),
+    ] {
+        let mut replica = world.start_in(name).await;
+        let reason = tokio::time::timeout(LONG, replica.stopped()).await.expect("in time").expect_err("it ends");
+        assert!(reason.unfit.is_some() && reason.to_string().contains(wanted), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn beats_are_for_members_of_the_same_fleet() {
+    let world = World::new(1).await;
+    let zero = world.start(0).await;
+    world.settled(&[&zero]).await;
+    let beat = |fleet: &str| {
+        json!({
+            "fleet": fleet, "now": 0,
+            "member": {
+                "id": {"ordinal": 4, "pod": "x", "nonce": 1}, "address": "127.0.0.1:1", "hash": "xxHash64", "layout": 1,
+            },
+        })
+    };
+    let ours = world.lease("kube-state-fleet.fleet.0", "kube-state-fleet.io/member");
+    let mut right = beat("ops/fleet");
+    right["member"]["hash"] = ours["hash"].clone();
+    let mut wrong = right.clone();
+    wrong["fleet"] = "ops/other".into();
+    for (beat, status) in [(right, "200 OK"), (wrong, "409 Conflict"), (json!({}), "400 Bad Request")] {
+        let mut stream = TcpStream::connect(zero.telemetry_address()).await.unwrap();
+        let body = beat.to_string();
+        let request = format!(
+            "POST /fleet/beat HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}

@@ -1,0 +1,102 @@
+//! What a source saw of all shards, as of any moment of the last minutes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube_state_fleet::intake::{Holding, Unseen};
+use kube_state_fleet::sharding::{Hasher, Slice};
+use tokio::time::sleep;
+
+use crate::server::Pieces;
+use crate::wire::{bookmark, error, event, pod};
+use crate::{Run, only, pods, start};
+
+/// What a set of objects comes to.
+fn sum(uids: &[&str]) -> (u64, u64) {
+    (uids.len() as u64, uids.iter().fold(0, |sum, uid| sum.wrapping_add(Hasher::XxHash64.hash(uid))))
+}
+
+/// A source that holds `a` of `a` and `b` as of version 9, and its watch.
+async fn watching() -> (Run, Pieces) {
+    let mut source = pods();
+    source.holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["a"])));
+    source.audited = true;
+    let mut run = start(source);
+    let stream = run.server.streaming_list().await.protobuf();
+    assert_eq!(run.status.seen_at(0), Err(Unseen::Unsure));
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "gone", 6), pod("ADDED", "b", 7)].concat());
+    stream.send([pod("MODIFIED", "b", 8), pod("DELETED", "gone", 8), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    (run, stream)
+}
+
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_uids_are_summed_as_of_any_version() {
+    let (run, stream) = watching().await;
+    stream.send([pod("ADDED", "c", 10), pod("MODIFIED", "a", 11), pod("DELETED", "a", 13)].concat());
+    stream.send(bookmark(15, false));
+    settle().await;
+    for (version, uids) in
+        [(9, &["a", "b"][..]), (10, &["a", "b", "c"]), (12, &["a", "b", "c"]), (13, &["b", "c"]), (15, &["b", "c"])]
+    {
+        assert_eq!(run.status.seen_at(version), Ok(sum(uids)), "as of {version}");
+    }
+    assert_eq!(run.status.seen_at(8), Err(Unseen::TooOld { floor: 9 }));
+    assert_eq!(run.status.seen_at(16), Err(Unseen::NotReached { position: 15 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_past_is_remembered_as_far_as_there_is_room() {
+    let (run, stream) = watching().await;
+    for version in 10..9010 {
+        stream.send(pod("ADDED", &format!("uid-{version}"), version));
+    }
+    settle().await;
+    let Err(Unseen::TooOld { floor }) = run.status.seen_at(9) else { panic!("it was not forgotten") };
+    assert!((10..9009).contains(&floor), "{floor}");
+    assert_eq!(run.status.seen_at(floor).unwrap().0, 2 + floor - 9);
+    assert_eq!(run.status.seen_at(9009).unwrap().0, 9002);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
+    let mut source = pods();
+    let holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["a"])));
+    source.holding = Arc::clone(&holding);
+    source.audited = true;
+    let mut run = start(source);
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 7), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    holding.want(Slice::all());
+    let gained = run.server.streaming_list().await.protobuf();
+    gained.send([pod("ADDED", "b", 7), pod("ADDED", "c", 10), bookmark(11, true)].concat());
+    run.tells(&["gain: init", "gain: apply b 7", "gain: apply c 10", "gain: done 11"]).await;
+    assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
+    stream.send(error(410_u16.wrapping_sub(256) as u8));
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send(pod("ADDED", "d", 20));
+    run.tells(&["init", "apply d 20"]).await;
+    // The past stays known until the list is whole.
+    assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
+    stream.send(bookmark(30, true));
+    run.tells(&["done 30"]).await;
+    assert_eq!(run.status.seen_at(30), Ok(sum(&["d"])));
+    assert_eq!(run.status.seen_at(9), Err(Unseen::TooOld { floor: 30 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_leaves_a_doubt() {
+    let (mut run, stream) = watching().await;
+    stream.send([event("ADDED", "Pod", b"\x0a\x7f"), pod("ADDED", "c", 11)].concat());
+    settle().await;
+    assert_eq!(run.status.seen_at(11), Err(Unseen::Unsure));
+    stream.send(error(410_u16.wrapping_sub(256) as u8));
+    run.server.streaming_list().await.protobuf().send([pod("ADDED", "c", 11), bookmark(30, true)].concat());
+    run.tells(&["init", "done 30"]).await;
+    assert_eq!(run.status.seen_at(30), Ok(sum(&["c"])));
+}

@@ -1,0 +1,277 @@
+//! What a source gains and loses while it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube_state_fleet::intake::Holding;
+use kube_state_fleet::sharding::{Hasher, Slice};
+use tokio::time::{Instant, sleep};
+
+use crate::server::{Call, Pieces};
+use crate::wire::{bookmark, error, list, object, pod};
+use crate::{Run, only, pods, start, value};
+
+/// The objects with these UIDs.
+fn of(uids: &[&str]) -> Slice {
+    only(Hasher::XxHash64, uids)
+}
+
+/// A source that holds `a` of `a`, `b` and `c` as of version 9, and its watch.
+async fn holding_a() -> (Run, Arc<Holding>, Pieces) {
+    let mut source = pods();
+    let holding = Arc::new(Holding::new(of(&["a"])));
+    source.holding = Arc::clone(&holding);
+    let mut run = start(source);
+    let stream = run.server.streaming_list().await.protobuf();
+    assert!(!holding.is_live());
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), pod("ADDED", "c", 7), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::new(of(&["a"]))));
+    (run, holding, stream)
+}
+
+/// The list of what was gained, which must be as new as `version`.
+async fn gain(run: &mut Run, version: &str) -> Call {
+    let call = run.server.streaming_list().await;
+    assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
+    call
+}
+
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
+    let (mut run, holding, stream) = holding_a().await;
+    let mut changed = holding.changed();
+    stream.send(pod("MODIFIED", "b", 10));
+    settle().await;
+    holding.want(of(&["a", "b"]));
+    settle().await;
+    // The watch tells of both from here on.
+    stream.send([pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
+    run.tells(&["apply b 11"]).await;
+    let since = Instant::now();
+    let gained = gain(&mut run, "12").await.protobuf();
+    assert!(since.elapsed() <= Duration::from_millis(200), "{:?}", since.elapsed());
+    gained.send([pod("ADDED", "a", 5), pod("ADDED", "b", 11)].concat());
+    stream.send([pod("MODIFIED", "a", 13), pod("DELETED", "b", 14)].concat());
+    // What is served is left to the watch.
+    run.tells(&["gain: init", "apply a 13", "delete b 14", "gain: apply b 11"]).await;
+    assert!(!changed.has_changed().unwrap());
+    assert_eq!(*holding.loaded(), of(&["a"]));
+    gained.send([pod("ADDED", "c", 12), bookmark(13, true), pod("ADDED", "b", 20)].concat());
+    run.tells(&["gain: done 13"]).await;
+    changed.changed().await.unwrap();
+    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
+    settle().await;
+    assert!(gained.is_dropped() && !stream.is_dropped());
+    stream.send(pod("ADDED", "b", 15));
+    run.tells(&["apply b 15"]).await;
+    run.server.quiet(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_older_than_the_watch_is_not_believed() {
+    let (mut run, holding, stream) = holding_a().await;
+    stream.send(pod("DELETED", "b", 12));
+    settle().await;
+    holding.want(of(&["a", "b"]));
+    settle().await;
+    gain(&mut run, "12").await.protobuf().send([pod("ADDED", "b", 6), bookmark(11, true)].concat());
+    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    let again = gain(&mut run, "12").await;
+    assert_eq!(*holding.loaded(), of(&["a"]));
+    // Another server says itself that it is behind.
+    again.fail(504, "Too large resource version: 12, current: 11");
+    gain(&mut run, "12").await.protobuf().send(bookmark(12, true));
+    run.tells(&["gain: init", "gain: init", "gain: done 12"]).await;
+    settle().await;
+    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    assert_eq!((value(&run.status.list_errors), value(&run.status.watch_errors)), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_streaming_lists_a_gain_is_one_answer_from_the_cache() {
+    let (mut run, holding, _stream) = holding_a().await;
+    holding.want(of(&["a", "b"]));
+    gain(&mut run, "9").await.refuse(422);
+    let call = run.server.page(None).await;
+    assert_eq!(call.parameter("resourceVersion").as_deref(), Some("9"));
+    assert_eq!(call.parameter("resourceVersionMatch").as_deref(), Some("NotOlderThan"));
+    assert_eq!(call.parameter("limit"), None);
+    call.protobuf().send(list("PodList", 20, "", &[object("a", 5), object("b", 6), object("c", 7)]));
+    run.tells(&["gain: init", "gain: init", "gain: apply b 6", "gain: done 20"]).await;
+    settle().await;
+    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    // It is not asked for a stream again.
+    holding.want(of(&["a", "b", "c"]));
+    run.server.page(None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_the_source_itself_covers_what_is_gained() {
+    for by_rewind in [false, true] {
+        let (mut run, holding, stream) = holding_a().await;
+        holding.want(of(&["a", "b"]));
+        let gained = gain(&mut run, "9").await.protobuf();
+        gained.send(pod("ADDED", "b", 6));
+        run.tells(&["gain: init", "gain: apply b 6"]).await;
+        if by_rewind {
+            drop(stream);
+            run.server.watch("9").await.fail(504, "Too large resource version: 9, current: 3");
+        } else {
+            stream.send(error(410_u16.wrapping_sub(256) as u8));
+        }
+        let stream = run.server.streaming_list().await;
+        assert_eq!(stream.parameter("resourceVersion"), None);
+        assert!(gained.is_dropped());
+        // What was served is served on, but nothing is promised.
+        assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::default()));
+        let stream = stream.protobuf();
+        run.tells(if by_rewind { &["rewind", "init"] } else { &["init"] }).await;
+        stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(30, true)].concat());
+        run.tells(&["apply a 5", "apply b 6", "done 30"]).await;
+        settle().await;
+        assert_eq!(*holding.prepared(), of(&["a", "b"]));
+        run.server.quiet(Duration::from_secs(60)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_takes_effect_at_once_and_leaves_no_half_gain() {
+    let (mut run, holding, stream) = holding_a().await;
+    holding.want(of(&["a", "b"]));
+    let gained = gain(&mut run, "9").await.protobuf();
+    gained.send(pod("ADDED", "b", 6));
+    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    holding.want(of(&["c"]));
+    assert_eq!(*holding.loaded(), Slice::none());
+    let call = gain(&mut run, "9").await;
+    assert!(gained.is_dropped());
+    stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
+    run.tells(&["gain: init", "apply c 12"]).await;
+    // More is wanted meanwhile: it has to wait.
+    holding.want(of(&["a", "c"]));
+    settle().await;
+    let gained = call.protobuf();
+    gained.send([pod("ADDED", "a", 10), pod("ADDED", "c", 12), bookmark(12, true)].concat());
+    run.tells(&["gain: apply c 12", "gain: done 12"]).await;
+    let gained = gain(&mut run, "12").await.protobuf();
+    assert_eq!(*holding.loaded(), of(&["c"]));
+    gained.send([pod("ADDED", "a", 10), bookmark(12, true)].concat());
+    run.tells(&["gain: init", "gain: apply a 10", "gain: done 12"]).await;
+    settle().await;
+    assert_eq!(*holding.loaded(), of(&["a", "c"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gain_waits_for_the_first_list() {
+    let mut source = pods();
+    let holding = Arc::new(Holding::new(of(&["a"])));
+    source.holding = Arc::clone(&holding);
+    let mut run = start(source);
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send(pod("ADDED", "a", 5));
+    run.tells(&["init", "apply a 5"]).await;
+    holding.want(of(&["a", "b"]));
+    run.server.quiet(Duration::from_secs(20)).await;
+    stream.send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
+    run.tells(&["done 9"]).await;
+    gain(&mut run, "9").await.protobuf().send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
+    run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_one_gives_it() {
+    let (mut run, holding, stream) = holding_a().await;
+    holding.want(of(&["a", "b"]));
+    let gained = gain(&mut run, "9").await.protobuf();
+    gained.send(pod("ADDED", "b", 6));
+    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    // One that is resumed soon disturbs nothing.
+    stream.break_off();
+    let stream = run.server.watch("9").await.protobuf();
+    stream.send(bookmark(10, false));
+    settle().await;
+    assert!(holding.is_live() && !gained.is_dropped());
+    drop(stream);
+    let since = Instant::now();
+    let call = run.server.watch("10").await;
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(*holding.prepared(), of(&["a"]));
+    let mut changed = holding.changed();
+    changed.changed().await.unwrap();
+    assert_eq!(since.elapsed().as_secs(), 5);
+    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::default()));
+    settle().await;
+    assert!(gained.is_dropped());
+    let stream = call.protobuf();
+    let gained = gain(&mut run, "10").await.protobuf();
+    assert_eq!(*holding.prepared(), of(&["a"]));
+    gained.send([pod("ADDED", "b", 6), bookmark(10, true)].concat());
+    run.tells(&["gain: init", "gain: apply b 6", "gain: done 10"]).await;
+    settle().await;
+    assert_eq!(*holding.prepared(), of(&["a", "b"]));
+    drop(stream);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_resource_that_the_server_refuses_everything_is_held() {
+    for status in [403, 404, 405] {
+        let mut source = pods();
+        let holding = Arc::new(Holding::new(of(&["a"])));
+        source.holding = Arc::clone(&holding);
+        let mut run = start(source);
+        run.server.streaming_list().await.refuse(status);
+        settle().await;
+        holding.want(of(&["b"]));
+        assert_eq!(*holding.prepared(), of(&["b"]));
+        // It has to be listed first once it is there, but nothing is taken back meanwhile.
+        let stream = run.server.streaming_list().await.protobuf();
+        run.tells(&["init"]).await;
+        assert_eq!(*holding.prepared(), of(&["b"]));
+        stream.send(bookmark(9, true));
+        run.tells(&["done 9"]).await;
+        settle().await;
+        assert_eq!(*holding.prepared(), of(&["b"]));
+        run.server.quiet(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
+    let (mut run, holding, stream) = holding_a().await;
+    let next = only(Hasher::Fnv1a64, &["a", "b"]);
+    holding.want(of(&["a"]).union(&next));
+    let gained = gain(&mut run, "9").await.protobuf();
+    gained.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), pod("ADDED", "c", 7), bookmark(9, true)].concat());
+    run.tells(&["gain: init", "gain: keep a", "gain: apply b 6", "gain: done 9"]).await;
+    settle().await;
+    assert!(holding.loaded().covers(&next) && holding.loaded().covers(&of(&["a"])));
+    holding.want(next.clone());
+    settle().await;
+    assert_eq!(*holding.loaded(), next);
+    stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
+    run.tells(&["apply a 10", "apply b 11"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn within_a_limit_a_gain_lists_no_more_than_the_source() {
+    let mut source = pods();
+    let holding = Arc::new(Holding::new(of(&["a"])));
+    source.holding = Arc::clone(&holding);
+    source.object_limit = 2;
+    let mut run = start(source);
+    run.server.page(None).await.protobuf().send(list("PodList", 9, "", &[object("a", 5), object("b", 6)]));
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    let _stream = run.server.watch("9").await.protobuf();
+    holding.want(of(&["a", "b", "c"]));
+    let call = run.server.page(None).await;
+    assert_eq!(call.parameter("limit").as_deref(), Some("2"));
+    let items = [object("a", 5), object("b", 6), object("c", 7)];
+    call.protobuf().send(list("PodList", 9, "more", &items));
+    run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+    assert_eq!(value(&run.status.listed_objects), 2);
+}

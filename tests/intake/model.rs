@@ -1,0 +1,463 @@
+//! A source and a real store against a model of an API server, in any order of what can happen: nothing is lost, nothing
+//! comes back from the dead, what is served is not disturbed, and in the end all is there.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::mpsc as stream;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use kube::client::Body;
+use kube_state_fleet::exposition::{
+    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceId, Scope, Selection, Stamp, Store, Uid,
+};
+use kube_state_fleet::intake::{self, DecodeError, Holding, Item, Sink, Status};
+use kube_state_fleet::sharding::{Hasher, Hashes, Ranges, Slice};
+use proptest::prelude::*;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::wire::{bookmark, error, list, object, pod};
+use crate::{only, pods};
+
+const UIDS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
+
+/// `wire::error` wants the status less 256.
+const EXPIRED: u8 = (410 - 256) as u8;
+
+/// What can happen.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An object is created or changed.
+    Put(usize),
+    /// An object is deleted, if it is there.
+    Delete(usize),
+    /// Other objects are wanted, by one hash or by two.
+    Want { xxhash64: u8, fnv1a64: u8, retain: bool },
+    /// Of one of the open answers, some more arrives.
+    Deliver { answer: usize, pieces: usize },
+    /// One of the open answers ends, well or not.
+    End { answer: usize, well: bool },
+    /// The server forgets the past.
+    Compact,
+    /// The next list is from so many versions ago.
+    Lag(u64),
+    /// Time passes.
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..UIDS.len()).prop_map(Step::Put),
+        3 => (0..UIDS.len()).prop_map(Step::Delete),
+        3 => (0..64_u8, prop_oneof![3 => Just(0), 1 => 0..64_u8], any::<bool>(), any::<bool>()).prop_map(
+            |(x, f, swap, retain)| {
+                let (xxhash64, fnv1a64) = if swap { (f, x) } else { (x, f) };
+                Step::Want { xxhash64, fnv1a64, retain }
+            }
+        ),
+        8 => (0..4_usize, 1..6_usize).prop_map(|(answer, pieces)| Step::Deliver { answer, pieces }),
+        1 => (0..4_usize, any::<bool>()).prop_map(|(answer, well)| Step::End { answer, well }),
+        1 => Just(Step::Compact),
+        1 => (0..6_u64).prop_map(Step::Lag),
+        4 => prop::sample::select(vec![100, 300, 1_000, 6_000]).prop_map(Step::Pass),
+    ];
+    proptest::collection::vec(step, 1..80)
+}
+
+/// What happened to one object.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    uid: usize,
+    verb: &'static str,
+}
+
+/// An answer that is not over.
+struct Answer {
+    body: stream::UnboundedSender<Result<Frame<Bytes>, std::io::Error>>,
+    /// What is still to come before the events.
+    initial: VecDeque<Vec<u8>>,
+    /// For watches: up to which version all was sent.
+    sent: Option<u64>,
+    /// What the server filters by.
+    selector: Option<Slice>,
+}
+
+/// The API server. Version `n` is that of the `n`th change; the first is at index 0 and changes nothing.
+struct World {
+    changes: Vec<Option<Change>>,
+    /// Watches from before this are refused.
+    compacted: u64,
+    /// How far the next list lags behind.
+    lag: u64,
+    /// Whether lists that have to be as new as a version may lag further.
+    lies: bool,
+    streaming: bool,
+    filters: bool,
+    answers: Vec<Answer>,
+}
+
+impl World {
+    fn version(&self) -> u64 {
+        self.changes.len() as u64 - 1
+    }
+
+    /// The objects as of a version, with theirs.
+    fn at(&self, version: u64) -> BTreeMap<&'static str, u64> {
+        let mut objects = BTreeMap::new();
+        for (at, change) in (0..=version).zip(&self.changes) {
+            match change {
+                Some(Change { uid, verb: "DELETED" }) => drop(objects.remove(UIDS[*uid])),
+                Some(Change { uid, .. }) => drop(objects.insert(UIDS[*uid], at)),
+                None => {}
+            }
+        }
+        objects
+    }
+
+    fn put(&mut self, uid: usize) {
+        let verb = if self.at(self.version()).contains_key(UIDS[uid]) { "MODIFIED" } else { "ADDED" };
+        self.changes.push(Some(Change { uid, verb }));
+    }
+
+    fn delete(&mut self, uid: usize) {
+        if self.at(self.version()).contains_key(UIDS[uid]) {
+            self.changes.push(Some(Change { uid, verb: "DELETED" }));
+        }
+    }
+
+    fn serve(&mut self, request: &Request<Body>) -> Response<StreamBody<Pieces>> {
+        let query = request.uri().query().unwrap_or_default();
+        let parameters: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let selector = parameters.get("shardSelector").filter(|_| self.filters).map(|text| parse(text));
+        let from = parameters.get("resourceVersion").map(|v| v.parse::<u64>().unwrap());
+        let initial = parameters.contains_key("sendInitialEvents");
+        if initial && !self.streaming {
+            return refusal(422);
+        }
+        let (sender, body) = stream::unbounded();
+        let mut answer = Answer { body: sender, initial: VecDeque::new(), sent: None, selector };
+        let kept = |slice: &Option<Slice>, uid: &str| slice.as_ref().is_none_or(|slice| slice.contains_uid(uid));
+        if initial || !parameters.contains_key("watch") {
+            let newest = self.version();
+            // What is to be as new as anything comes from etcd.
+            let floor = if self.lies { from.map(|_| 1) } else { from };
+            let lag = std::mem::take(&mut self.lag);
+            let version = floor.map_or(newest, |floor| newest.saturating_sub(lag).max(floor));
+            let objects = self.at(version);
+            let objects = objects.iter().filter(|(uid, _)| kept(&answer.selector, uid));
+            if initial {
+                answer.initial = objects.map(|(uid, version)| pod("ADDED", uid, *version)).collect();
+                answer.initial.push_back(bookmark(version, true));
+                answer.sent = Some(version);
+            } else {
+                let items: Vec<_> = objects.map(|(uid, version)| object(uid, *version)).collect();
+                answer.initial = list("PodList", version, "", &items).chunks(40).map(<[u8]>::to_vec).collect();
+            }
+        } else {
+            let from = from.unwrap_or_default();
+            if from < self.compacted {
+                return refusal(410);
+            }
+            answer.sent = Some(from);
+        }
+        self.answers.push(answer);
+        let response = Response::builder().header("content-type", "application/vnd.kubernetes.protobuf");
+        response.body(StreamBody::new(body)).unwrap()
+    }
+
+    /// Sends the next piece of an answer; says whether there was one.
+    fn deliver(&mut self, at: usize) -> bool {
+        let newest = self.version();
+        let Some(answer) = self.answers.get_mut(at) else { return false };
+        let mut piece = answer.initial.pop_front();
+        let over = piece.is_none() && answer.sent.is_none();
+        while let (None, Some(sent)) = (&piece, answer.sent.filter(|sent| *sent < newest)) {
+            answer.sent = Some(sent + 1);
+            piece = self.changes[sent as usize + 1]
+                .filter(|change| answer.selector.as_ref().is_none_or(|slice| slice.contains_uid(UIDS[change.uid])))
+                .map(|change| pod(change.verb, UIDS[change.uid], sent + 1))
+                .or_else(|| (sent + 1 == newest).then(|| bookmark(newest, false)));
+        }
+        let sent = piece.is_some_and(|piece| answer.body.unbounded_send(Ok(Frame::data(piece.into()))).is_ok());
+        if over || answer.body.is_closed() {
+            self.answers.remove(at);
+        }
+        sent || over
+    }
+}
+
+type Pieces = stream::UnboundedReceiver<Result<Frame<Bytes>, std::io::Error>>;
+
+fn refusal(status: u16) -> Response<StreamBody<Pieces>> {
+    let (sender, body) = stream::unbounded();
+    let text = format!(r#"{{"kind":"Status","code":{status},"message":"no"}}"#);
+    let _ = sender.unbounded_send(Ok(Frame::data(text.into())));
+    Response::builder().status(status).header("content-type", "application/json").body(StreamBody::new(body)).unwrap()
+}
+
+/// The slice that a selector names.
+fn parse(selector: &str) -> Slice {
+    let ends = selector.split('\'').filter_map(|text| u128::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+    let ends: Vec<_> = ends.collect();
+    Slice::of(Hasher::Fnv1a64, Ranges::from_parts(ends.chunks(2).map(|range| (range[0], range[1]))))
+}
+
+/// Puts what it is told into a store; the version is all that there is to an object.
+struct StoreSink {
+    store: Arc<Store>,
+    id: ResourceId,
+    list: Option<(Epoch, Slice)>,
+}
+
+fn block(item: &Item<'_>) -> Block {
+    let mut block = BlockBuilder::new(&[("uid", item.uid), ("version", &item.version.to_string())]);
+    block.family(0, |samples| samples.sample(&[], 1.0));
+    block.finish()
+}
+
+impl Sink for StoreSink {
+    fn init(&mut self, slice: &Slice) {
+        let previous = self.list.take().map(|(epoch, _)| epoch);
+        self.list = Some((self.store.resource(self.id).begin(previous), slice.clone()));
+    }
+
+    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
+        let stamp = Stamp { version: item.version, listed: item.listed };
+        self.store.resource(self.id).apply(0, item.uid.into(), item.hashes, stamp, block(item));
+        Ok(())
+    }
+
+    fn keep(&mut self, uid: &str) {
+        self.store.resource(self.id).touch(&Uid::from(uid));
+    }
+
+    fn give_up(&mut self) {
+        if let Some((epoch, _)) = self.list.take() {
+            self.store.resource(self.id).abandon(epoch);
+        }
+    }
+
+    fn rewind(&mut self) {
+        self.store.resource(self.id).rewind(0);
+    }
+
+    fn delete(&mut self, uid: &str, version: u64) {
+        self.store.resource(self.id).delete(uid.into(), version);
+    }
+
+    fn init_done(&mut self, version: u64) {
+        if let Some((epoch, slice)) = self.list.take() {
+            self.store.resource(self.id).finish(epoch, Scope { partition: 0, slice: &slice }, version);
+        }
+    }
+}
+
+/// Everything together.
+struct Test {
+    world: Arc<Mutex<World>>,
+    store: Arc<Store>,
+    id: ResourceId,
+    holding: Arc<Holding>,
+    status: Arc<Status>,
+}
+
+impl Test {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    fn start(world: World, server_side: bool) -> Self {
+        let mut builder = Store::builder();
+        let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge };
+        let id = builder.resource("things", &[header]);
+        let test = Self {
+            world: Arc::new(Mutex::new(world)),
+            store: Arc::new(builder.build()),
+            id,
+            holding: Arc::new(Holding::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
+            status: Arc::default(),
+        };
+        let mut source = pods();
+        source.holding = Arc::clone(&test.holding);
+        source.server_side = server_side;
+        source.audited = true;
+        let world = Arc::clone(&test.world);
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let response = world.lock().unwrap().serve(&request);
+            async move { Ok::<_, std::io::Error>(response) }
+        });
+        let client = kube::Client::new(service, "default");
+        let sinks = [(); 2]
+            .map(|()| -> Box<dyn Sink> { Box::new(StoreSink { store: Arc::clone(&test.store), id, list: None }) });
+        tokio::spawn(intake::run(client, source, sinks, Arc::clone(&test.status), CancellationToken::new()));
+        test
+    }
+
+    async fn step(&self, step: &Step) {
+        match *step {
+            Step::Put(uid) => self.world().put(uid),
+            Step::Delete(uid) => self.world().delete(uid),
+            Step::Want { xxhash64, fnv1a64, retain } => {
+                let some = |hasher, mask: u8| {
+                    let uids = UIDS.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
+                    only(hasher, &uids.map(|(_, uid)| *uid).collect::<Vec<_>>())
+                };
+                let wanted = some(Hasher::XxHash64, xxhash64).union(&some(Hasher::Fnv1a64, fnv1a64));
+                self.holding.want(wanted.clone());
+                if retain {
+                    self.store.retain(&wanted);
+                }
+            }
+            Step::Deliver { answer, pieces } => {
+                let mut world = self.world();
+                let at = answer % world.answers.len().max(1);
+                for _ in 0..pieces {
+                    world.deliver(at);
+                }
+            }
+            Step::End { answer, well } => {
+                let mut world = self.world();
+                if !world.answers.is_empty() {
+                    let at = answer % world.answers.len();
+                    let answer = world.answers.remove(at);
+                    if !well {
+                        let _ = answer.body.unbounded_send(Err(std::io::Error::other("connection reset")));
+                    }
+                }
+            }
+            Step::Compact => {
+                let mut world = self.world();
+                world.compacted = world.version();
+                for answer in world.answers.drain(..) {
+                    let piece = match answer.sent {
+                        Some(_) => Ok(Frame::data(error(EXPIRED).into())),
+                        None => Err(std::io::Error::other("connection reset")),
+                    };
+                    let _ = answer.body.unbounded_send(piece);
+                }
+            }
+            Step::Lag(versions) => self.world().lag = versions,
+            Step::Pass(milliseconds) => sleep(Duration::from_millis(milliseconds)).await,
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    /// The objects that are served, with their versions.
+    fn served(&self) -> BTreeMap<String, u64> {
+        self.store.resource(self.id).set_loaded((*self.holding.loaded()).clone());
+        let text: Vec<u8> = self.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+        let text = String::from_utf8(text).unwrap();
+        let series = text.lines().filter_map(|line| line.strip_prefix("thing{uid=\"")?.strip_suffix("\"} 1"));
+        series
+            .map(|line| {
+                let (uid, version) = line.split_once("\",version=\"").unwrap();
+                (uid.to_owned(), version.parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// What holds at any time.
+    fn check(&self) -> Result<(), TestCaseError> {
+        let served = self.served();
+        let loaded = self.holding.loaded();
+        let world = self.world();
+        let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
+        let then = world.at(position);
+        prop_assert!(self.holding.wanted().covers(&loaded));
+        for (uid, version) in &served {
+            prop_assert!(loaded.contains_uid(uid), "{uid} is served but not loaded");
+            prop_assert!(*version <= world.version());
+        }
+        for (index, uid) in UIDS.iter().enumerate().filter(|(_, uid)| loaded.contains_uid(uid)) {
+            let since = &world.changes[position as usize + 1..];
+            let came = since.iter().flatten().any(|change| change.uid == index && change.verb == "ADDED");
+            let went = since.iter().flatten().any(|change| change.uid == index && change.verb == "DELETED");
+            match (then.get(uid), served.get(*uid)) {
+                (Some(known), served) if !went => {
+                    prop_assert!(served.is_some_and(|v| v >= known), "{uid} of {known} is lost: {served:?}");
+                }
+                (None, served) if !came => prop_assert!(served.is_none(), "{uid} is back: {served:?}"),
+                _ => {}
+            }
+        }
+        if let Ok(seen) = self.status.seen_at(position) {
+            prop_assert_eq!(seen, digest(&then));
+        }
+        Ok(())
+    }
+
+    /// In the end all is there.
+    async fn finish(&self) -> Result<(), TestCaseError> {
+        self.world().lies = false;
+        for _ in 0..200 {
+            self.step(&Step::Pass(1_000)).await;
+            loop {
+                let mut sent = false;
+                let open = self.world().answers.len();
+                for at in (0..open).rev() {
+                    sent |= self.world().deliver(at);
+                }
+                sleep(Duration::from_millis(1)).await;
+                self.check()?;
+                if !sent {
+                    break;
+                }
+            }
+            let newest = self.world().version();
+            let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
+            let idle = self.holding.wanted().is_empty();
+            if self.holding.prepared().covers(&self.holding.wanted()) && (idle || position == newest) {
+                break;
+            }
+        }
+        let wanted = self.holding.wanted();
+        prop_assert_eq!(&*self.holding.prepared(), &wanted);
+        let world = self.world();
+        let expected: BTreeMap<_, _> = world
+            .at(world.version())
+            .into_iter()
+            .filter(|(uid, _)| wanted.contains_uid(uid))
+            .map(|(uid, version)| (uid.to_owned(), version))
+            .collect();
+        drop(world);
+        prop_assert_eq!(self.served(), expected);
+        Ok(())
+    }
+}
+
+/// Number and sum of the hashes of objects.
+fn digest(objects: &BTreeMap<&str, u64>) -> (u64, u64) {
+    (objects.len() as u64, objects.keys().fold(0, |sum, uid| sum.wrapping_add(Hashes::of(uid).xxhash64)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_what_is_loaded_is_right(
+        steps in steps(), streaming: bool, server_side: bool, filters: bool, lies: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let world = World {
+                changes: vec![None, Some(Change { uid: 0, verb: "ADDED" }), Some(Change { uid: 3, verb: "ADDED" })],
+                compacted: 0,
+                lag: 0,
+                lies,
+                streaming,
+                filters,
+                answers: Vec::new(),
+            };
+            let test = Test::start(world, server_side);
+            for step in &steps {
+                test.step(step).await;
+                test.check()?;
+            }
+            test.finish().await
+        })?;
+    }
+}

@@ -1,0 +1,196 @@
+//! Server-side sharding: what the server is asked to leave out, and servers that do not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use kube_state_fleet::intake::Holding;
+use kube_state_fleet::sharding::{Hasher, Slice};
+use tokio::time::sleep;
+
+use crate::server::{Call, Pieces};
+use crate::wire::{bookmark, list, object, pod};
+use crate::{Run, only, pods, start};
+
+fn of(uids: &[&str]) -> Slice {
+    only(Hasher::Fnv1a64, uids)
+}
+
+/// The `shardSelector` of these UIDs.
+fn selector(uids: &[&str]) -> String {
+    let mut points: Vec<u64> = uids.iter().map(|uid| Hasher::Fnv1a64.hash(uid)).collect();
+    points.sort_unstable();
+    let range = |p: &u64| format!("shardRange(object.metadata.uid,'0x{p:016x}','0x{:016x}')", p + 1);
+    points.iter().map(range).collect::<Vec<_>>().join(" || ")
+}
+
+fn asked(call: &Call) -> Option<String> {
+    call.parameter("shardSelector")
+}
+
+fn begin(wanted: Slice) -> (Run, Arc<Holding>) {
+    let mut source = pods();
+    let holding = Arc::new(Holding::new(wanted));
+    source.holding = Arc::clone(&holding);
+    source.server_side = true;
+    source.audited = true;
+    (start(source), holding)
+}
+
+async fn holding_a() -> (Run, Arc<Holding>, Pieces) {
+    let (mut run, holding) = begin(of(&["a"]));
+    let call = run.server.streaming_list().await;
+    assert_eq!(asked(&call), Some(selector(&["a"])));
+    let stream = call.protobuf();
+    stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    (run, holding, stream)
+}
+
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+fn is_filtered(run: &Run) -> bool {
+    run.status.filtered.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
+    let (mut run, holding, stream) = holding_a().await;
+    assert!(is_filtered(&run));
+    stream.send(bookmark(10, false));
+    settle().await;
+    holding.want(of(&["a", "b"]));
+    let call = run.server.watch("10").await;
+    assert!(stream.is_dropped());
+    assert_eq!(asked(&call), Some(selector(&["a", "b"])));
+    let stream = call.protobuf();
+    let call = run.server.streaming_list().await;
+    assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (Some(selector(&["b"])), Some("10")));
+    stream.send(pod("MODIFIED", "b", 12));
+    run.tells(&["gain: init", "apply b 12"]).await;
+    call.protobuf().send([pod("ADDED", "b", 6), bookmark(11, true)].concat());
+    run.tells(&["gain: apply b 6", "gain: done 11"]).await;
+    settle().await;
+    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    assert!(is_filtered(&run) && run.status.seen_at(12).is_err());
+    // What is lost is not sent any more.
+    holding.want(of(&["b"]));
+    let call = run.server.watch("12").await;
+    assert_eq!(asked(&call), Some(selector(&["b"])));
+    let _stream = call.protobuf();
+    settle().await;
+    assert!(holding.is_live());
+    run.server.quiet(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ignores_it_is_found_out() {
+    let (mut run, holding) = begin(of(&["a"]));
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
+    run.tells(&["init", "apply a 5"]).await;
+    settle().await;
+    assert!(!is_filtered(&run));
+    stream.send(bookmark(9, true));
+    run.tells(&["done 9"]).await;
+    assert_eq!(run.status.seen_at(9).unwrap().0, 2);
+    // Another server may do it.
+    drop(stream);
+    let stream = run.server.watch("9").await.protobuf();
+    settle().await;
+    assert!(is_filtered(&run) && run.status.seen_at(9).is_err());
+    // This one does not, either: so nothing was missed.
+    stream.send(pod("DELETED", "b", 10));
+    settle().await;
+    assert!(!is_filtered(&run));
+    assert_eq!((run.status.seen_at(9).unwrap().0, run.status.seen_at(10).unwrap().0), (2, 1));
+    // One that never shows what it did leaves a doubt that only a list removes.
+    drop(stream);
+    let _ = run.server.watch("10").await.protobuf().send(bookmark(11, false));
+    let stream = run.server.watch("11").await.protobuf();
+    stream.send(pod("ADDED", "b", 12));
+    settle().await;
+    assert!(!is_filtered(&run) && run.status.seen_at(12).is_err());
+    drop(holding);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
+    for status in [400, 414, 431, 500] {
+        let (mut run, holding) = begin(of(&["a"]));
+        run.server.streaming_list().await.refuse(status);
+        let call = run.server.streaming_list().await;
+        assert_eq!(asked(&call), None);
+        let stream = call.protobuf();
+        stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
+        run.tells(&["init", "apply a 5", "done 9"]).await;
+        // The one watch brings all, so nothing is opened anew.
+        holding.want(of(&["a", "b"]));
+        let call = run.server.streaming_list().await;
+        assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));
+        call.protobuf().send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
+        run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+        assert!(!stream.is_dropped());
+        for _ in 0..9 {
+            sleep(Duration::from_secs(60)).await;
+            stream.send(bookmark(9, false));
+        }
+        sleep(Duration::from_secs(90)).await;
+        drop(stream);
+        assert_eq!(asked(&run.server.watch("9").await), Some(selector(&["a", "b"])));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_streaming_lists_is_not_blamed_for_the_selector() {
+    let (mut run, _holding) = begin(of(&["a"]));
+    run.server.streaming_list().await.refuse(400);
+    run.server.streaming_list().await.refuse(400);
+    let call = run.server.page(None).await;
+    assert_eq!(asked(&call), Some(selector(&["a"])));
+    call.protobuf().send(list("PodList", 9, "", &[object("a", 5)]));
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    assert_eq!(asked(&run.server.watch("9").await), Some(selector(&["a"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_holds_nothing_asks_for_nothing() {
+    let (mut run, holding) = begin(Slice::none());
+    run.server.quiet(Duration::from_secs(60)).await;
+    assert!(run.status.settled.load(Ordering::Relaxed) && holding.is_live());
+    holding.want(of(&["a"]));
+    let stream = run.server.streaming_list().await.protobuf();
+    assert!(!holding.is_live());
+    stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "done 9"]).await;
+    settle().await;
+    assert_eq!(*holding.prepared(), of(&["a"]));
+    holding.want(Slice::none());
+    settle().await;
+    assert!(stream.is_dropped());
+    run.server.quiet(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_cannot_tell_is_asked_without() {
+    let mixed = of(&["a"]).union(&only(Hasher::XxHash64, &["b"]));
+    for wanted in [mixed, Slice::all(), only(Hasher::XxHash64, &["a"])] {
+        let (mut run, _holding) = begin(wanted);
+        assert_eq!(asked(&run.server.streaming_list().await), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_everything_to_a_part_the_watch_is_opened_anew_with_a_selector() {
+    let (mut run, holding) = begin(Slice::all());
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
+    run.tells(&["init", "apply a 5", "apply b 6", "done 9"]).await;
+    holding.want(of(&["b"]));
+    assert_eq!(*holding.loaded(), of(&["b"]));
+    let call = run.server.watch("9").await;
+    assert_eq!(asked(&call), Some(selector(&["b"])));
+    run.server.quiet(Duration::from_secs(1)).await;
+}
