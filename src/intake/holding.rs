@@ -89,6 +89,9 @@ impl Holding {
     /// From now on, this is to be held: what is new is loaded, what is no longer wanted is neither handed over nor loaded
     /// any more.
     pub fn want(&self, wanted: Slice) {
+        if self.state().wanted == wanted {
+            return;
+        }
         self.update(|state| {
             let kept = self.kept.load();
             self.kept.store(Arc::new(kept.intersection(&wanted)));

@@ -8,6 +8,7 @@
 
 mod answer;
 mod api;
+mod census;
 mod client;
 mod decode;
 mod discard;

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::census::Census;
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
 use super::event::{Event, EventKind};
@@ -15,7 +16,7 @@ use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
 use super::{Encoding, Item, Sink, Source, Status};
 use crate::collectors::Form;
-use crate::sharding::{Digest, Hasher, Hashes, Slice};
+use crate::sharding::{Hasher, Hashes, Slice};
 
 /// What every item of a Metadata or Table answer is.
 const PARTIAL: &str = "PartialObjectMetadata";
@@ -50,14 +51,8 @@ pub struct Objects {
     kind: String,
     /// The list that is made aside, if these are its objects.
     aside: Option<Aside>,
-    /// Whether all UIDs are counted.
-    audited: bool,
-    /// What the list has had so far, of all shards.
-    digest: Digest,
-    /// Something of the list may be missing in the digest.
-    unsure: bool,
-    /// What the server was asked to send alone, as long as nothing else came.
-    asked: Option<Slice>,
+    /// What came of all shards.
+    census: Census,
     /// How many objects are kept at most, of all shards; 0 is no limit.
     limit: u64,
     /// With a limit: the hashes of the objects within it.
@@ -95,14 +90,11 @@ impl Objects {
     pub fn new(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
         Self {
             sink,
-            status,
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
             aside: None,
-            audited: source.audited,
-            digest: Digest::default(),
-            unsure: false,
-            asked: None,
+            census: Census::new(Arc::clone(&status), source.audited),
+            status,
             limit: source.object_limit,
             known: HashSet::new(),
             listed: 0,
@@ -114,7 +106,8 @@ impl Objects {
 
     /// Those that `source` gained, on their way to a sink of their own.
     pub fn aside(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
-        Self { aside: Some(Aside::default()), audited: false, ..Self::new(source, sink, status) }
+        let census = Census::new(Arc::clone(&status), false);
+        Self { aside: Some(Aside::default()), census, ..Self::new(source, sink, status) }
     }
 
     /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
@@ -129,22 +122,14 @@ impl Objects {
 
     /// An answer starts; of `asked` alone, if the server does what it was asked for.
     pub fn answer(&mut self, asked: Option<Slice>) {
-        // The last answer never showed whether it was filtered.
-        self.unsure |= self.asked.is_some();
-        let filtered = asked.is_some();
-        self.asked = asked;
-        self.status.filtered.store(filtered, Ordering::Relaxed);
-        if self.audited {
-            self.status.seen().begin(filtered);
-        }
+        self.census.answer(asked);
     }
 
     /// A list of `slice` starts.
     pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
-        self.digest = Digest::default();
-        self.unsure = false;
+        self.census.list();
         self.sink.init(slice);
     }
 
@@ -165,11 +150,9 @@ impl Objects {
         self.forget();
     }
 
-    fn forget(&self) {
+    fn forget(&mut self) {
         self.status.position.store(0, Ordering::Release);
-        if self.audited {
-            self.status.seen().missed();
-        }
+        self.census.miss(false);
     }
 
     /// The list is whole, as of `version`.
@@ -180,13 +163,7 @@ impl Objects {
             return;
         }
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);
-        if self.audited {
-            let mut seen = self.status.seen();
-            seen.listed(self.digest, version);
-            if self.unsure {
-                seen.missed();
-            }
-        }
+        self.census.listed(version);
         self.status.position.store(version, Ordering::Release);
         self.status.settled.store(true, Ordering::Release);
     }
@@ -267,7 +244,7 @@ impl Objects {
         };
         match arrival {
             Ok(arrival) => {
-                self.see(EventKind::Added, &arrival, true);
+                self.census.see(EventKind::Added, &arrival.peek, true);
                 self.present(slice, &arrival, true);
             }
             Err(error) => self.unreadable(&error, true),
@@ -314,7 +291,7 @@ impl Objects {
         match self.arrival_of_event(encoding, &event) {
             Ok(Some(arrival)) => Ok(self.arrived(slice, event.kind, &arrival, initial, version)),
             Ok(None) => {
-                self.miss(initial);
+                self.census.miss(initial);
                 Ok(Progress::Object)
             }
             Err(error) => {
@@ -364,11 +341,11 @@ impl Objects {
         }
         match kind {
             EventKind::Added | EventKind::Modified => {
-                self.see(kind, arrival, initial);
+                self.census.see(kind, &arrival.peek, initial);
                 self.present(slice, arrival, initial);
             }
             EventKind::Deleted => {
-                self.see(kind, arrival, initial);
+                self.census.see(kind, &arrival.peek, initial);
                 self.deleted(slice, arrival);
             }
             EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
@@ -388,41 +365,6 @@ impl Objects {
             return None;
         }
         Some(uid)
-    }
-
-    /// Looks at an object for what it says of all shards: how many objects there are, and whether the server filters.
-    fn see(&mut self, kind: EventKind, arrival: &Arrival<'_>, listed: bool) {
-        let uid = &*arrival.peek.uid;
-        if self.asked.as_ref().is_some_and(|asked| !uid.is_empty() && !asked.contains_uid(uid)) {
-            self.asked = None;
-            self.status.filtered.store(false, Ordering::Relaxed);
-            if self.audited {
-                self.status.seen().trust();
-            }
-        }
-        if !self.audited || kind == EventKind::Modified {
-            return;
-        }
-        if uid.is_empty() {
-            return self.miss(listed);
-        }
-        // The digest is of this hash alone.
-        let hashes = Hashes { xxhash64: Hasher::XxHash64.hash(uid), ..Hashes::default() };
-        let added = kind == EventKind::Added;
-        match (listed, added) {
-            (true, true) => self.digest.add(hashes),
-            (true, false) => self.digest.remove(hashes),
-            (false, _) => self.status.seen().changed(number(&arrival.peek.version), hashes, added),
-        }
-    }
-
-    /// Something could not be seen, of a list or by itself.
-    fn miss(&mut self, listed: bool) {
-        if listed {
-            self.unsure = true;
-        } else if self.audited {
-            self.status.seen().missed();
-        }
     }
 
     /// An object is there; `listed` says that it came with a list.
@@ -506,7 +448,7 @@ impl Objects {
     }
 
     fn unreadable(&mut self, error: &PeekError, listed: bool) {
-        self.miss(listed);
+        self.census.miss(listed);
         count(&self.status.undecodable);
         tracing::warn!(%error, "an object cannot even be identified");
     }
@@ -529,7 +471,8 @@ fn exact(bytes: &[u8]) -> &[u8] {
     json::split_value(bytes).map_or(bytes, |(value, _)| value)
 }
 
-fn number(version: &str) -> u64 {
+/// A resourceVersion, 0 if it is no number.
+pub fn number(version: &str) -> u64 {
     version.parse().unwrap_or(0)
 }
 

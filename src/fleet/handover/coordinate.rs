@@ -275,7 +275,7 @@ const fn planned(mut view: View, generation: u64) -> Next {
 
 /// Whether each member may own what `after` gives it: at most as much again as its own share, and as it has room for.
 fn has_room(m: &Machine, after: &View, before: &View) -> bool {
-    let Ok(shares) = Assignment::new(after.total) else { return false };
+    let everyone = View { absent: Vec::new(), untaken: BTreeSet::new(), ..after.clone() };
     after.present().all(|ordinal| {
         let size = m.share(after, ordinal);
         let room = match m.others().get(ordinal) {
@@ -283,7 +283,7 @@ fn has_room(m: &Machine, after: &View, before: &View) -> bool {
             peer => peer.and_then(|peer| peer.member.headroom),
         };
         let gain = size.saturating_sub(m.share(before, ordinal));
-        size <= shares.ranges(ordinal).size() * 2 + TOLERANCE
+        size <= m.share(&everyone, ordinal) * 2 + TOLERANCE
             && room.is_none_or(|room| gain <= (u128::from(room) << 32) + TOLERANCE)
     })
 }

@@ -10,9 +10,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fleet::record::Phase;
-use crate::sharding::Hashes;
+use crate::sharding::{Assignment, Hashes};
 
-const STEP: u64 = 50;
 /// How long a moved range may be doubled or missing: clocks are estimated, and scrapes are no instants.
 const SLACK: u64 = 500;
 /// How long after a crash a range may be missing: it is noticed, a pending switch passes, somebody else coordinates, loads.
@@ -95,6 +94,8 @@ struct Pod {
 
 struct World {
     now: u64,
+    /// Milliseconds between two looks at everything.
+    step: u64,
     random: fastrand::Rng,
     log: Vec<(u64, Entry)>,
     leases: BTreeMap<u32, Member>,
@@ -115,6 +116,7 @@ struct World {
     excuse_gap: u64,
     excuse_double: u64,
     complete: bool,
+    last_switch: u64,
     said: Vec<String>,
 }
 
@@ -124,6 +126,7 @@ impl World {
         let points = (0..96).map(|_| Hashes { xxhash64: random.u64(..), fnv1a64: random.u64(..) }).collect();
         Self {
             now: 0,
+            step: 50,
             random,
             log: Vec::new(),
             leases: BTreeMap::new(),
@@ -144,6 +147,7 @@ impl World {
             excuse_gap: 20_000,
             excuse_double: 0,
             complete: false,
+            last_switch: 0,
             said: Vec::new(),
         }
     }
@@ -427,6 +431,9 @@ impl World {
         let wishes = self.processes[p].machine.wishes(clock);
         let ordinal = self.processes[p].ordinal;
         let notices = self.processes[p].machine.notices();
+        if notices.iter().any(|notice| notice.text.contains("is current")) {
+            self.last_switch = self.now;
+        }
         self.said.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
         self.load(p, &wishes);
         self.write(p, &wishes);
@@ -516,6 +523,7 @@ impl World {
             self.excuse_gap = self.excuse_gap.max(self.now + 20_000);
         }
         let mut whole = true;
+        let step = self.step;
         for (i, point) in self.points.clone().into_iter().enumerate() {
             let who: Vec<u32> = (0..self.processes.len())
                 .filter(|p| self.exposes(*p, point))
@@ -524,7 +532,7 @@ impl World {
             whole &= who.len() == 1;
             let count = |map: &mut BTreeMap<usize, u64>, bad: bool| match bad {
                 true => {
-                    *map.entry(i).or_default() += STEP;
+                    *map.entry(i).or_default() += step;
                     map[&i]
                 }
                 false => map.remove(&i).map_or(0, |_| 0),
@@ -539,8 +547,28 @@ impl World {
         Ok(())
     }
 
+    /// Who was paused may be scraped before it has read anything: it must not expose what has become another's meanwhile.
+    fn check_who_wakes(&mut self) -> Result<(), TestCaseError> {
+        let quiet = self.now > self.last_switch + 1_000 && self.now >= self.excuse_double;
+        for p in 0..self.processes.len() {
+            let until = self.processes[p].paused_until;
+            let wakes = self.processes[p].alive && until > self.now - self.step && until <= self.now;
+            if !wakes || !quiet {
+                continue;
+            }
+            for point in self.points.clone() {
+                let others =
+                    (0..self.processes.len()).filter(|other| *other != p && self.exposes(*other, point)).count();
+                let both = others > 0 && self.exposes(p, point);
+                prop_assert!(!both, "{p} wakes at {} and doubles\n{}", self.now, self.said.join("\n"));
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self) -> Result<(), TestCaseError> {
-        self.now += STEP;
+        self.now += self.step;
+        self.check_who_wakes()?;
         self.control();
         for p in 0..self.processes.len() {
             if self.runs(p) {
@@ -629,12 +657,58 @@ fn a_fleet_that_was_killed_as_a_whole_comes_back() {
 }
 
 #[test]
+fn no_switch_is_set_that_somebody_who_serves_has_not_heard_of() {
+    for seed in 0..8 {
+        let pause = (5_000, Action::Pause(2, 6_000 + seed * 1_000));
+        live(seed, 3, &[pause, (2_000, Action::Scale(2))]).unwrap();
+    }
+}
+
+#[test]
 fn a_new_hash_is_a_handover() {
     let mut world = live(3, 3, &[]).unwrap();
     world.hash = Hasher::Fnv1a64;
     world.act(&Action::Roll);
     world.settle(200_000).unwrap();
     assert_eq!(world.record.unwrap().current.hash, Hasher::Fnv1a64);
+}
+
+/// The longest `shardSelector` in bytes, and the most ranges, that a member of a fleet of `total` asks with.
+fn selectors(total: u32, absent: &[u32]) -> (usize, usize) {
+    let assignment = Assignment::with_absent(total, absent, &BTreeSet::new()).unwrap();
+    let lengths = (0..total).map(|ordinal| {
+        let ranges = assignment.ranges(ordinal);
+        let text: usize = ranges
+            .parts()
+            .iter()
+            .map(|(start, end)| format!("shardRange(object.metadata.uid,'{start:#018x}','{end:#018x}') || ").len())
+            .sum();
+        (text, ranges.parts().len())
+    });
+    lengths.max().unwrap()
+}
+
+#[test]
+fn sixty_four_members_hand_over() {
+    let (bytes, ranges) = selectors(64, &[]);
+    assert!(ranges <= 110 && bytes <= 110 * 80, "{ranges} ranges in {bytes} bytes");
+    let (bytes, ranges) = selectors(64, &[5, 17, 18, 63]);
+    assert!(ranges <= 220 && bytes <= 220 * 80, "{ranges} ranges in {bytes} bytes");
+
+    let mut world = World::new(64, 63);
+    world.step = 250;
+    world.start_delay = 500;
+    world.settle(60_000).unwrap();
+    world.excuse_gap = 0;
+    world.act(&Action::Scale(64));
+    world.settle(60_000).unwrap();
+    world.act(&Action::Crash(5, 1_000));
+    world.settle(120_000).unwrap();
+    world.act(&Action::Roll);
+    // Some of them are enough: one is like the other.
+    world.run_for(40_000).unwrap();
+    let rolled = world.pods.values().filter(|pod| pod.revision == world.revision).count();
+    assert!(rolled >= 3, "{rolled} are new");
 }
 
 proptest! {
