@@ -54,25 +54,22 @@ impl Gate for Door {
 
 const FLEET: &str = "monitoring/fleet";
 
-/// A fleet without anybody else.
-struct Nobody;
-
-impl Members for Nobody {
-    fn fleet(&self) -> String {
-        FLEET.to_owned()
-    }
-
-    fn peers(&self) -> Option<Vec<Peer>> {
-        None
-    }
-}
-
 /// What peers and `verify` are told.
 struct Stock;
 
 impl Inventory for Stock {
     fn objects(&self, resource: &str) -> Option<Objects> {
         (resource == "pods").then(|| Objects { generation: 4, uids: vec!["u1".to_owned(), "u2".to_owned()] })
+    }
+}
+
+impl Members for Stock {
+    fn fleet(&self) -> String {
+        FLEET.to_owned()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        None
     }
 }
 
@@ -176,7 +173,7 @@ impl World {
             gzip,
             telemetry: Arc::clone(&telemetry),
         }));
-        let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Nobody), Arc::new(Stock))) };
+        let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
         let telemetry = start(both(telemetry_routes(telemetry), fleet_routes(peers)));
         Self { store, door, coverage, pods: pods_id, status, metrics, telemetry, stop, servers }
     }
