@@ -16,10 +16,14 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Stamp, Store};
+use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
+use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
 use kube_state_fleet::intake::Status;
-use kube_state_fleet::server::{Gate, Metrics, Routes, bind, metrics_routes, serve, telemetry_routes};
+use kube_state_fleet::server::{
+    Gate, Inventory, Metrics, Peers, Routes, bind, both, fleet_routes, metrics_routes, serve, telemetry_routes,
+};
 use kube_state_fleet::settings::{Listen, Shard};
-use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::sharding::{Digest, Hashes, Slice};
 use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -48,10 +52,47 @@ impl Gate for Door {
     }
 }
 
+const FLEET: &str = "monitoring/fleet";
+
+/// What peers and `verify` are told.
+struct Stock;
+
+impl Inventory for Stock {
+    fn objects(&self, resource: &str) -> Option<Objects> {
+        (resource == "pods").then(|| Objects { generation: 4, uids: vec!["u1".to_owned(), "u2".to_owned()] })
+    }
+}
+
+impl Members for Stock {
+    fn fleet(&self) -> String {
+        FLEET.to_owned()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        None
+    }
+}
+
+impl Witness for Stock {
+    fn answer(&self, question: &Question) -> coverage::Answer {
+        let digests = question.versions.keys().map(|r| (r.clone(), Digest { count: 2, sum: u64::MAX })).collect();
+        coverage::Answer { generation: 4, settled: true, digests, ..coverage::Answer::default() }
+    }
+
+    fn sight(&self, _: &str) -> Reach {
+        Reach::None
+    }
+
+    fn seen_at(&self, _: &str, _: u64) -> Result<Digest, String> {
+        Err("nothing is seen".to_owned())
+    }
+}
+
 /// A replica without sources: a store with pods and nodes, and both ports.
 struct World {
     store: Arc<Store>,
     door: Arc<Door>,
+    coverage: Arc<Coverage>,
     pods: ResourceId,
     status: Arc<Status>,
     metrics: SocketAddr,
@@ -101,6 +142,7 @@ impl World {
             status.settled.store(true, std::sync::atomic::Ordering::Relaxed);
             status
         };
+        let coverage = Arc::new(Coverage::default());
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
             object_limit: 1000,
@@ -111,7 +153,7 @@ impl World {
             ],
             server_side: false,
             fleet: None,
-            coverage: Arc::default(),
+            coverage: Arc::clone(&coverage),
         }));
         let stop = CancellationToken::new();
         let mut servers = Vec::new();
@@ -131,8 +173,9 @@ impl World {
             gzip,
             telemetry: Arc::clone(&telemetry),
         }));
-        let telemetry = start(telemetry_routes(telemetry));
-        Self { store, door, pods: pods_id, status, metrics, telemetry, stop, servers }
+        let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
+        let telemetry = start(both(telemetry_routes(telemetry), fleet_routes(peers)));
+        Self { store, door, coverage, pods: pods_id, status, metrics, telemetry, stop, servers }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -324,6 +367,53 @@ async fn a_scrape_shows_what_the_gate_lets_through_and_is_refused_while_it_is_sh
     }
     assert!(world.get("/metrics", &[]).await.text().contains("heard neither from the API server nor from its peers"));
     assert_eq!(world.get("/livez", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_replica_serves_is_listed_by_resource() {
+    let world = World::new(true, 1);
+    let answer = world.ask_telemetry("/fleet/objects?resource=pods").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/json")));
+    assert_eq!(answer.text(), r#"{"generation":4,"uids":["u1","u2"]}"#);
+    assert_eq!(world.ask_telemetry("/fleet/objects?resource=nodes").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(world.ask_telemetry("/fleet/objects").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_coordinator_is_answered_and_another_fleet_is_not() {
+    let world = World::new(true, 1);
+    let address = world.telemetry.to_string();
+    let ask = OverHttp::default();
+    let mut question = Question { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
+    let answer = ask.ask(&address, &question).await.expect("it answers");
+    assert_eq!((answer.generation, answer.digests["pods"]), (4, Digest { count: 2, sum: u64::MAX }));
+    question.fleet = "monitoring/other".to_owned();
+    let error = ask.ask(&address, &question).await.expect_err("it is another's");
+    assert!(error.starts_with("409 Conflict: ") && error.contains(FLEET), "{error}");
+    question.versions = (0..20_000).map(|i| (format!("resource-{i}"), i)).collect();
+    ask.ask(&address, &question).await.expect_err("it is too long");
+    assert_eq!(world.ask_telemetry("/fleet/cover").await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_cover_is_told_by_who_audits() {
+    let world = World::new(true, 1);
+    assert!(!world.ask_telemetry("/metrics").await.text().contains("kube_state_fleet_cover"));
+    let digest = |count| Digest { count, sum: count };
+    world.coverage.enter("pods", Ok(Proof { seen: digest(3), exposed: digest(2) }));
+    let answer = world.ask_telemetry("/metrics").await;
+    let text = answer.text();
+    for line in [
+        "kube_state_fleet_cover{resource=\"pods\",state=\"exact\"} 0",
+        "kube_state_fleet_cover{resource=\"pods\",state=\"missing\"} 1",
+        "kube_state_fleet_cover{resource=\"pods\",state=\"doubled\"} 0",
+        "kube_state_fleet_cover{resource=\"pods\",state=\"unproven\"} 0",
+        "kube_state_fleet_cover_objects{resource=\"pods\",of=\"seen\"} 3",
+        "kube_state_fleet_cover_objects{resource=\"pods\",of=\"exposed\"} 2",
+        "kube_state_fleet_cover_age_seconds{resource=\"pods\"} 0",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    }
 }
 
 #[tokio::test]

@@ -167,6 +167,17 @@ async fn what_two_replicas_serve_is_doubled_and_both_are_named() {
     assert!(out.lines().any(|line| line.starts_with("  shop/web-") && line.ends_with(&by)), "{out}");
 }
 
+/// A StatefulSet without pods; returns its UID.
+fn statefulset(world: &World) -> String {
+    let set = world.simulator.apply(&json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "namespace": "monitoring", "name": "fleet" },
+        "spec": {
+            "serviceName": "fleet", "replicas": 3, "selector": { "matchLabels": { "app": "fleet" } }, "template": {},
+        },
+    }));
+    set.expect("applied")["metadata"]["uid"].as_str().expect("it has one").to_owned()
+}
+
 /// A pod of the StatefulSet, whose telemetry port is `port`; without one it is pending.
 fn member(world: &World, uid: &str, ordinal: usize, port: Option<u16>) {
     let mut pod = json!({
@@ -189,18 +200,12 @@ fn member(world: &World, uid: &str, ordinal: usize, port: Option<u16>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_are_found_by_their_statefulset() {
     let world = World::new(&[0, 1], 2).await;
-    let in_fleet = ["--via=direct", "--statefulset=fleet", "--fleet-namespace=monitoring"];
+    let in_fleet = ["--statefulset=fleet", "--fleet-namespace=monitoring"];
     let (code, out, err) = world.verify(&in_fleet).await;
     assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
     assert!(err.contains("no StatefulSet \"fleet\" in namespace \"monitoring\"") && err.contains("--replica"), "{err}");
 
-    let set = world.simulator.apply(&json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "namespace": "monitoring", "name": "fleet" },
-        "spec": {
-            "serviceName": "fleet", "replicas": 3, "selector": { "matchLabels": { "app": "fleet" } }, "template": {},
-        },
-    }));
-    let uid = set.expect("applied")["metadata"]["uid"].as_str().expect("it has one").to_owned();
+    let uid = statefulset(&world);
     let (code, _, err) = world.verify(&in_fleet).await;
     assert_eq!(code, ExitCode::from(2));
     assert!(err.contains("monitoring/fleet has no pods"), "{err}");
@@ -209,10 +214,35 @@ async fn replicas_are_found_by_their_statefulset() {
         member(&world, &uid, ordinal, Some(replica.telemetry_address().port()));
     }
     member(&world, &uid, 2, None);
-    let (code, out, err) = world.verify(&in_fleet).await;
+    let mut before = 0;
+    // From outside a cluster, the API server's proxy is the default.
+    for via in [[].as_slice(), &["--via=direct"], &["--via=proxy"]] {
+        let (code, out, err) = world.verify(&[via, &in_fleet].concat()).await;
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+        assert!(out.starts_with("3 replicas: fleet-0, fleet-1, fleet-2\n"), "{out}");
+        assert_eq!(columns(&out, "pods"), ["63", "63", "0", "0"], "{out}");
+        let asked = world.simulator.requests().iter().filter(|r| r.path.contains("/pods/fleet-0:")).count();
+        let proxied = std::mem::replace(&mut before, asked) != asked;
+        assert_eq!(proxied, via != ["--via=direct"], "{via:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_comes_meanwhile_is_asked_too() {
+    let world = World::new(&[0, 1], 2).await;
+    let uid = statefulset(&world);
+    member(&world, &uid, 0, Some(world.replicas[0].telemetry_address().port()));
+    let late = async {
+        // The last thing that is asked before what is missing is confirmed.
+        while !world.simulator.requests().iter().any(|r| r.path == "/api/v1/services") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        member(&world, &uid, 1, Some(world.replicas[1].telemetry_address().port()));
+    };
+    let verify = world.verify(&["--via=direct", "--statefulset=fleet", "--fleet-namespace=monitoring"]);
+    let ((code, out, err), ()) = tokio::join!(verify, late);
     assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
-    assert!(out.starts_with("3 replicas: fleet-0, fleet-1, fleet-2\n"), "{out}");
-    assert_eq!(columns(&out, "pods"), ["63", "63", "0", "0"], "{out}");
+    assert!(out.starts_with("2 replicas: fleet-0, fleet-1\n"), "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

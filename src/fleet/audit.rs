@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use super::coverage::{
     Answer, Answers, Doubt, Ledger, Line, News, Proof, Question, Reach, Stand, common_version, exposed, generation,
 };
+use super::handover::Status;
 use crate::sharding::Digest;
 
 /// How often a proof is tried.
@@ -48,6 +49,34 @@ pub struct Peer {
     pub name: String,
     /// Where its telemetry port is, as `ip:port`; `None` if nobody knows, and then there is no proof.
     pub address: Option<String>,
+}
+
+impl Peer {
+    /// Everyone else who may expose objects, as the coordinator with this status and ordinal knows them; `None` if it is none.
+    /// Who is present but not live has an address all the same: if nobody answers there, nothing is proven.
+    pub fn all(status: &Status, own: u32) -> Option<Vec<Self>> {
+        if !status.coordinator {
+            return None;
+        }
+        let known = status.peers.iter().chain(&status.contacts);
+        let mut addresses: BTreeMap<u32, Option<String>> = (0..status.total)
+            .filter(|ordinal| !status.absent.contains(ordinal))
+            .map(|ordinal| (ordinal, None))
+            .collect();
+        addresses.extend(status.peers.iter().map(|member| (member.id.ordinal, None)));
+        for member in known {
+            if let Some(address) = addresses.get_mut(&member.id.ordinal) {
+                address.get_or_insert_with(|| member.address.clone());
+            }
+        }
+        addresses.remove(&own);
+        Some(
+            addresses
+                .into_iter()
+                .map(|(ordinal, address)| Self { name: format!("shard {ordinal}"), address })
+                .collect(),
+        )
+    }
 }
 
 /// Who there is.
@@ -103,7 +132,8 @@ impl Coverage {
         self.ledger().lines(self.began.elapsed())
     }
 
-    fn enter(&self, resource: &str, tried: Result<Proof, Doubt>) {
+    /// A try to prove that `resource` is covered, and what came of it.
+    pub fn enter(&self, resource: &str, tried: Result<Proof, Doubt>) {
         self.ledger().enter(resource, tried, self.began.elapsed());
     }
 
@@ -193,7 +223,7 @@ impl Audit {
             Err(doubt) => return Some(resources.into_iter().map(|r| (r, Some(Err(doubt.clone())))).collect()),
         };
         for resource in resources {
-            match self.version(&resource, &first) {
+            match common_version(&resource, &first, self.witness.sight(&resource)) {
                 Ok(Some(version)) => drop(question.versions.insert(resource, version)),
                 Ok(None) => drop(results.insert(resource, None)),
                 Err(doubt) => drop(results.insert(resource, Some(Err(doubt)))),
@@ -215,14 +245,6 @@ impl Audit {
             results.values_mut().flatten().for_each(|result| *result = Err(Doubt::Unsettled));
         }
         Some(results)
-    }
-
-    /// The version that everyone knows about, who sees all objects included.
-    fn version(&self, resource: &str, answers: &Answers) -> Result<Option<u64>, Doubt> {
-        let reach = [(resource.to_owned(), self.witness.sight(resource))].into();
-        let sight = Answer { reach, ..Answer::default() };
-        let everyone: Answers = answers.iter().cloned().chain([("who sees all objects".to_owned(), sight)]).collect();
-        common_version(resource, &everyone)
     }
 
     /// The answers of all, our own first.
@@ -296,6 +318,7 @@ impl Ask for OverHttp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::record::Member;
     use crate::sharding::Hashes;
 
     const PODS: &str = "pods";
@@ -401,6 +424,36 @@ mod tests {
         sleep(Duration::from_secs(count)).await;
     }
 
+    #[test]
+    fn everyone_is_asked_who_may_expose_objects() {
+        let member = |ordinal: u32, address: &str| -> Member {
+            let id = serde_json::json!({ "ordinal": ordinal, "pod": "", "nonce": 0 });
+            let member = serde_json::json!({ "id": id, "address": address, "hash": "xxhash64", "layout": 1 });
+            serde_json::from_value(member).expect("the rest has defaults")
+        };
+        let mut status = Status {
+            total: 5,
+            absent: vec![3],
+            coordinator: true,
+            // One has become absent and lives, one is above the total and about to leave, one is out of sight.
+            peers: vec![member(1, "b"), member(3, "d"), member(6, "g")],
+            contacts: vec![member(1, "b"), member(2, "c"), member(7, "h")],
+            ..Status::default()
+        };
+        let peers = Peer::all(&status, 0).expect("we coordinate");
+        let found: Vec<_> = peers.iter().map(|peer| (peer.name.as_str(), peer.address.as_deref())).collect();
+        let expected = [
+            ("shard 1", Some("b")),
+            ("shard 2", Some("c")),
+            ("shard 3", Some("d")),
+            ("shard 4", None),
+            ("shard 6", Some("g")),
+        ];
+        assert_eq!(found, expected);
+        status.coordinator = false;
+        assert_eq!(Peer::all(&status, 0), None);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn gaps_and_doubles_are_told_when_they_were_found_twice() {
         let (world, coverage, _stop) = start();
@@ -461,6 +514,8 @@ mod tests {
         seconds(1).await;
         assert_eq!(coverage.lines().len(), 1);
         world.state().own.reach = [(PODS.to_owned(), Reach::Refused)].into();
+        let other = Answer { reach: world.state().own.reach.clone(), ..answer(&[]) };
+        world.state().other = Ok(other);
         seconds(61).await;
         assert!(coverage.lines().is_empty());
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::handover::Plan;
+use super::handover::{HandoverState, Plan, Status};
 use crate::sharding::{Digest, Slice};
 
 /// How long a resource may go without a proof before it counts as unproven: a proof is tried every minute, and a handover,
@@ -86,6 +86,12 @@ pub struct Stand {
 }
 
 impl Stand {
+    /// That of a member with this status and plan.
+    pub fn of(status: &Status, plan: &Plan, boot: Duration) -> Self {
+        let settled = status.handover != HandoverState::Switching;
+        Self::new(status.generation, settled, plan, &status.owned, boot)
+    }
+
     /// That of a member that exposes what `plan` says and owns `owned` in `generation`.
     pub fn new(generation: u64, settled: bool, plan: &Plan, owned: &Slice, boot: Duration) -> Self {
         let exposed = plan.at(boot).cloned().unwrap_or_default();
@@ -118,7 +124,7 @@ impl fmt::Display for Doubt {
         match self {
             Self::Silent(why) => write!(f, "a member did not answer: {why}"),
             Self::Unsettled => f.write_str("a handover is under way"),
-            Self::NotLoaded(member) => write!(f, "{member} does not watch it, or lists it"),
+            Self::NotLoaded(member) => write!(f, "{member} does not watch it, or is listing it"),
             Self::NoCommonVersion => {
                 f.write_str("there is no resourceVersion as of which all members know what they exposed")
             }
@@ -167,23 +173,29 @@ pub fn generation(answers: &Answers) -> Result<u64, Doubt> {
     if generations.all(|other| other == Some(first)) { Ok(first) } else { Err(Doubt::Unsettled) }
 }
 
-/// The newest resourceVersion of `resource` that everyone has reached and knows about; `None` if the first of them, who
-/// audits, is refused it.
+/// The newest resourceVersion of `resource` that everyone has reached and knows about, who sees all objects (`sight`) included;
+/// `None` if the API server refuses it to all. Who alone is refused it has nothing to wait for: what it should expose is missing.
 ///
 /// # Errors
 /// There is none.
-pub fn common_version(resource: &str, answers: &Answers) -> Result<Option<u64>, Doubt> {
-    let (mut lowest, mut highest) = (0, u64::MAX);
-    for (i, (member, answer)) in answers.iter().enumerate() {
-        match answer.reach.get(resource) {
-            Some(Reach::Versions { floor, position }) => {
-                (lowest, highest) = (lowest.max(*floor), highest.min(*position))
-            }
-            Some(Reach::Refused) if i == 0 => return Ok(None),
-            _ => return Err(Doubt::NotLoaded(member.clone())),
+pub fn common_version(resource: &str, answers: &Answers, sight: Reach) -> Result<Option<u64>, Doubt> {
+    let reach = |answer: &Answer| answer.reach.get(resource).copied();
+    if answers.iter().all(|(_, answer)| reach(answer) == Some(Reach::Refused)) {
+        return Ok(None);
+    }
+    let (mut lowest, mut highest) = match sight {
+        Reach::Versions { floor, position } => (floor, position),
+        Reach::None => return Err(Doubt::Unseen("it is being listed".to_owned())),
+        Reach::Refused => return Err(Doubt::Unseen("the API server refuses it here".to_owned())),
+    };
+    for (member, answer) in answers {
+        match reach(answer) {
+            Some(Reach::Versions { floor, position }) => (lowest, highest) = (lowest.max(floor), highest.min(position)),
+            Some(Reach::Refused) => {}
+            Some(Reach::None) | None => return Err(Doubt::NotLoaded(member.clone())),
         }
     }
-    if answers.is_empty() || lowest > highest { Err(Doubt::NoCommonVersion) } else { Ok(Some(highest)) }
+    if lowest > highest { Err(Doubt::NoCommonVersion) } else { Ok(Some(highest)) }
 }
 
 /// What all together expose.
@@ -338,15 +350,21 @@ mod tests {
 
     #[test]
     fn a_version_is_chosen_that_all_know_about() {
-        let version = |answers| common_version(RESOURCE, &named(answers));
+        let all = Reach::Versions { floor: 0, position: 100 };
+        let version = |answers| common_version(RESOURCE, &named(answers), all);
         assert_eq!(version(vec![answer(1, 3, 9), answer(1, 7, 8)]), Ok(Some(8)));
         assert_eq!(version(vec![answer(1, 8, 8), answer(1, 7, 8)]), Ok(Some(8)));
         assert_eq!(version(vec![answer(1, 9, 9), answer(1, 7, 8)]), Err(Doubt::NoCommonVersion));
         let with = |reach| Answer { reach: [(RESOURCE.to_owned(), reach)].into(), ..answer(1, 0, 0) };
         assert_eq!(version(vec![answer(1, 3, 9), with(Reach::None)]), Err(Doubt::NotLoaded("member 1".to_owned())));
-        assert_eq!(version(vec![answer(1, 3, 9), with(Reach::Refused)]), Err(Doubt::NotLoaded("member 1".to_owned())));
+        assert_eq!(version(vec![answer(1, 3, 9), with(Reach::Refused)]), Ok(Some(9)));
         assert_eq!(version(vec![with(Reach::Refused), with(Reach::Refused)]), Ok(None));
         assert_eq!(version(vec![answer(1, 3, 9), Answer::default()]), Err(Doubt::NotLoaded("member 1".to_owned())));
+        let seen = |sight| common_version(RESOURCE, &named(vec![answer(1, 3, 9)]), sight);
+        assert_eq!(seen(Reach::Versions { floor: 0, position: 8 }), Ok(Some(8)));
+        assert_eq!(seen(Reach::Versions { floor: 0, position: 2 }), Err(Doubt::NoCommonVersion));
+        assert!(matches!(seen(Reach::Refused), Err(Doubt::Unseen(_))));
+        assert!(matches!(seen(Reach::None), Err(Doubt::Unseen(_))));
     }
 
     #[test]
@@ -501,7 +519,7 @@ mod tests {
                 member.catch_up(&events, (*to).min(events.len()));
             }
             let asked = named(members.iter().map(|m| m.answer(None)).collect());
-            let version = common_version(RESOURCE, &asked).expect("all know it").expect("nobody is refused");
+            let version = common_version(RESOURCE, &asked, Reach::Versions { floor: 0, position: u64::MAX }).expect("all know it").expect("nobody is refused");
             for (member, to) in members.iter_mut().zip(&later) {
                 member.catch_up(&events, (*to).min(events.len()));
             }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::audit::{Members, Peer, Vantage};
 use super::clock;
 use super::coverage::Stand;
-use super::handover::{Event, HandoverState, Plan, Status};
+use super::handover::{Event, Plan, Status};
 use super::record::Beat;
 use super::run::Message;
 use crate::sharding::Slice;
@@ -210,8 +210,7 @@ impl Fleet {
 impl Vantage for Fleet {
     fn stand(&self) -> Stand {
         let glance = self.glance.load();
-        let settled = glance.status.handover != HandoverState::Switching;
-        Stand::new(glance.status.generation, settled, &glance.plan, &glance.status.owned, clock::boot())
+        Stand::of(&glance.status, &glance.plan, clock::boot())
     }
 }
 
@@ -222,19 +221,6 @@ impl Members for Fleet {
 
     fn peers(&self) -> Option<Vec<Peer>> {
         let glance = self.glance.load();
-        let status = &glance.status;
-        if !status.coordinator {
-            return None;
-        }
-        let present = (0..status.total).filter(|ordinal| !status.absent.contains(ordinal));
-        let mut ordinals: Vec<u32> = present.chain(status.peers.iter().map(|peer| peer.id.ordinal)).collect();
-        ordinals.sort_unstable();
-        ordinals.dedup();
-        ordinals.retain(|ordinal| Some(*ordinal) != glance.ordinal);
-        let peer = |ordinal: u32| {
-            let known = status.peers.iter().find(|peer| peer.id.ordinal == ordinal);
-            Peer { name: format!("member {ordinal}"), address: known.map(|peer| peer.address.clone()) }
-        };
-        Some(ordinals.into_iter().map(peer).collect())
+        Peer::all(&glance.status, glance.ordinal?)
     }
 }

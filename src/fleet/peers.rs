@@ -187,3 +187,141 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, address: &str, beat: &B
     }
     serde_json::from_slice(&body).map_err(|error| Broken::Stranger(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::net::SocketAddr;
+
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc::UnboundedReceiver;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::fleet::handover::{Config, Machine};
+    use crate::fleet::run::Message;
+    use crate::sharding::Hasher;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn id(ordinal: u32, nonce: u64) -> Incarnation {
+        Incarnation { ordinal, pod: format!("pod-{ordinal}"), nonce }
+    }
+
+    fn beat(id: &Incarnation, fleet: &str) -> Beat {
+        let config = Config {
+            id: id.clone(),
+            address: String::new(),
+            fleet: fleet.to_owned(),
+            hash: Hasher::default(),
+            overlap: Duration::ZERO,
+        };
+        Machine::new(config, clock::now()).beat(clock::now())
+    }
+
+    /// Answers all beats with its own, until it is aborted.
+    fn answer(listener: TcpListener, beat: Beat) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let body = Bytes::from(serde_json::to_vec(&beat).expect("JSON"));
+                let service = service_fn(move |_| {
+                    let body = body.clone();
+                    async move { Ok::<_, Infallible>(hyper::Response::new(Full::new(body))) }
+                });
+                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        })
+    }
+
+    async fn listen(at: &str) -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind(at).await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        (listener, address)
+    }
+
+    /// Member 0 of a fleet, with a line to `address`.
+    fn line(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
+        let (fleet, told) = Fleet::new();
+        fleet.speak(beat(&id(0, 1), "ops/fleet"));
+        let line = Line { fleet, own: id(0, 1), address: address.to_string(), last: None };
+        (AbortOnDropHandle::new(tokio::spawn(line.run())), told)
+    }
+
+    async fn next(told: &mut UnboundedReceiver<Message>) -> Event {
+        match timeout(LONG, told.recv()).await.expect("in time").expect("it runs") {
+            Message::Event(event) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn who_answered_and_then_refuses_is_gone_and_may_come_back_as_another() {
+        let (listener, address) = listen("127.0.0.1:0").await;
+        let peer = answer(listener, beat(&id(1, 7), "ops/fleet"));
+        let (_line, mut told) = line(address);
+        let before = clock::boot();
+        assert!(
+            matches!(next(&mut told).await, Event::Answered(beat, sent) if beat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
+        );
+        peer.abort();
+        let gone = loop {
+            match next(&mut told).await {
+                Event::Answered(..) => {}
+                Event::Refused(id) => break id,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(gone, id(1, 7));
+        let (listener, _) = listen(&address.to_string()).await;
+        let _peer = answer(listener, beat(&id(1, 8), "ops/fleet"));
+        let back = loop {
+            if let Event::Answered(beat, _) = next(&mut told).await {
+                break beat.member.id;
+            }
+        };
+        assert_eq!(back, id(1, 8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_or_never_answered_is_not_called_gone() {
+        // The system takes connections for a process that does not run.
+        let (_silent, address) = listen("127.0.0.1:0").await;
+        let (_line, mut told) = line(address);
+        let (refusing, at) = listen("127.0.0.1:0").await;
+        drop(refusing);
+        let (_other, mut told_of_other) = line(at);
+        sleep(4 * PATIENCE).await;
+        assert!(told.try_recv().is_err());
+        assert!(told_of_other.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn another_fleet_and_ourselves_are_no_peers() {
+        for beat in [beat(&id(1, 7), "ops/other"), beat(&id(0, 1), "ops/fleet")] {
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let peer = answer(listener, beat);
+            let (_line, mut told) = line(address);
+            sleep(Duration::from_millis(300)).await;
+            peer.abort();
+            assert!(told.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn news_are_told_at_once() {
+        let (fleet, _told) = Fleet::new();
+        let own = beat(&id(0, 1), "ops/fleet");
+        fleet.speak(own.clone());
+        let mut stirred = fleet.stirred();
+        stirred.mark_unchanged();
+        fleet.speak(Beat { now: own.now + 5, ..own.clone() });
+        assert!(!stirred.has_changed().expect("it lives"), "another time is no news");
+        let member = Member { follows: 3, ..own.member.clone() };
+        fleet.speak(Beat { member, ..own });
+        assert!(stirred.has_changed().expect("it lives"));
+        assert_eq!(fleet.newest_beat().expect("a beat").member.follows, 3);
+    }
+}

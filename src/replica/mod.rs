@@ -158,7 +158,10 @@ impl Replica {
         let server = private.as_ref().map(|config| config.cluster_url.clone());
         let member = settings.fleet.clone().map(|fleet| {
             let keeper = Arc::new(Keeper::new(Arc::clone(&store), holdings));
-            tasks.spawn("the keeper of what is loaded".to_owned(), Arc::clone(&keeper).run());
+            let (showing, stop) = (Arc::clone(&keeper).run(), tasks.stop_token());
+            tasks.spawn("the keeper of what is loaded".to_owned(), async move {
+                stop.run_until_cancelled(showing).await;
+            });
             let start = fleet::Start {
                 client: client.clone(),
                 settings: fleet,
@@ -366,3 +369,6 @@ impl Visitor for Wanted<'_> {
         self.resources.push(Enabled { kind, id, selectors, sink });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,11 +24,14 @@ use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
 use cluster::{Cluster, ClusterError};
 use compare::Finding;
-use replicas::{AskError, FindError, Fleet};
+use replicas::{AskError, FindError, Fleet, Replica};
 
 /// How long what differs is given to be the same: longer than a watch is behind, or than it takes from one replica's crash
 /// until others serve for it.
 const CONFIRM: Duration = Duration::from_secs(4);
+
+/// How often it is begun anew while replicas come and go.
+const TRIES: u32 = 5;
 
 /// What differences end with.
 const DIFFERENT: u8 = 1;
@@ -95,6 +98,9 @@ fn refuse_what_moves(settings: &Settings) -> Result<(), VerifyError> {
     Ok(())
 }
 
+/// The names of the replicas, and a finding a resource.
+type Round = (Vec<String>, Vec<Finding>);
+
 /// Who is asked, and about what.
 struct Verifier<'a> {
     cluster: Cluster,
@@ -137,10 +143,23 @@ impl Verifier<'_> {
         })
     }
 
-    /// The names of the replicas, and what was found of each resource.
-    async fn round(&self) -> Result<(Vec<String>, Vec<Finding>), VerifyError> {
+    /// The names of the replicas, and what was found of each resource. Replicas may come and go meanwhile, as in a rolling
+    /// update: then it begins anew, since a pod that nobody asked proves nothing.
+    async fn round(&self) -> Result<Round, VerifyError> {
+        for _ in 1..TRIES {
+            match self.attempt(false).await {
+                Ok(Some(round)) => return Ok(round),
+                Ok(None) => {}
+                Err(VerifyError::Ask(_)) if self.fleet.is_looked_for() => tokio::time::sleep(CONFIRM).await,
+                Err(error) => return Err(error),
+            }
+        }
+        self.attempt(true).await.map(Option::unwrap_or_default)
+    }
+
+    /// One try; `None` if the replicas have changed meanwhile, and it is not the `last` one.
+    async fn attempt(&self, last: bool) -> Result<Option<Round>, VerifyError> {
         let replicas = self.fleet.find().await?;
-        let names: Vec<_> = replicas.iter().map(|r| r.name.clone()).collect();
         let kinds = resources::all().iter().filter(|k| self.settings.resources.iter().any(|name| name == k.plural));
         let mut found = Vec::new();
         for kind in kinds {
@@ -150,17 +169,21 @@ impl Verifier<'_> {
         }
         if found.iter().any(|(_, finding)| finding.is_trouble()) {
             tokio::time::sleep(CONFIRM).await;
+            if !last && !self.fleet.find().await?.iter().map(Replica::place).eq(replicas.iter().map(Replica::place)) {
+                return Ok(None);
+            }
             for (kind, finding) in found.iter_mut().filter(|(_, finding)| finding.is_trouble()) {
                 if let Some(second) = self.look(kind, &replicas).await? {
                     *finding = second.confirming(finding);
                 }
             }
         }
-        Ok((names, found.into_iter().map(|(_, finding)| finding).collect()))
+        let names = replicas.into_iter().map(|r| r.name).collect();
+        Ok(Some((names, found.into_iter().map(|(_, finding)| finding).collect())))
     }
 
     /// One look at a resource; `None` if the API server does not have it.
-    async fn look(&self, kind: &Kind, replicas: &[replicas::Replica]) -> Result<Option<Finding>, VerifyError> {
+    async fn look(&self, kind: &Kind, replicas: &[Replica]) -> Result<Option<Finding>, VerifyError> {
         let Some(before) = self.cluster.objects(self.settings, kind).await? else { return Ok(None) };
         let served = self.fleet.ask(kind.plural, replicas).await?;
         let Some(after) = self.cluster.objects(self.settings, kind).await? else { return Ok(None) };

@@ -68,14 +68,22 @@ pub(super) struct Replica {
     must_answer: bool,
 }
 
+/// Where a replica is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// URL of its telemetry port.
     Url(String),
-    /// Path of the API server's proxy to that.
-    Proxy(String),
+    /// Path of the API server's proxy to that, and the pod's UID.
+    Proxy(String, String),
     /// It has no address, so it serves nothing.
     Nowhere,
+}
+
+impl Replica {
+    /// Where it is: another one of this name is elsewhere.
+    pub fn place(&self) -> (&str, &Place) {
+        (&self.name, &self.place)
+    }
 }
 
 /// The replicas, however they are found.
@@ -107,6 +115,11 @@ impl Fleet {
             port: arguments.flags.telemetry_port,
             default_port: settings.telemetry.port,
         }
+    }
+
+    /// Whether replicas are looked for, and may be others the next time.
+    pub fn is_looked_for(&self) -> bool {
+        self.urls.is_empty()
     }
 
     /// Who there is now.
@@ -145,7 +158,8 @@ impl Fleet {
             (_, None) => Place::Nowhere,
             (Via::Direct, Some(ip)) => Place::Url(format!("http://{}", SocketAddr::new(ip, port))),
             (Via::Proxy, Some(_)) => {
-                Place::Proxy(format!("/api/v1/namespaces/{}/pods/{name}:{port}/proxy", self.namespace))
+                let path = format!("/api/v1/namespaces/{}/pods/{name}:{port}/proxy", self.namespace);
+                Place::Proxy(path, pod.metadata.uid.clone().unwrap_or_default())
             }
         };
         Replica { name, place, must_answer: is_ready(pod) && pod.metadata.deletion_timestamp.is_none() }
@@ -174,7 +188,7 @@ impl Fleet {
                 let url = base.clone() + &path;
                 (url.clone(), tokio::time::timeout(PATIENCE, self.get(url)).await)
             }
-            Place::Proxy(base) => {
+            Place::Proxy(base, _) => {
                 let url = base.clone() + &path;
                 (url.clone(), tokio::time::timeout(PATIENCE, self.get_by_proxy(url)).await)
             }

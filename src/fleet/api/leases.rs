@@ -203,7 +203,9 @@ impl Leases {
         if name == self.names.member(self.id.ordinal) {
             self.book().own = Some(own(&lease));
         }
-        if let Some(member) = read::<Member>(&lease, MEMBER) {
+        if let Some(mut member) = read::<Member>(&lease, MEMBER) {
+            // By a list it came late, which says nothing of clocks.
+            member.renewed = renewed(&lease).filter(|_| !anew);
             if self.names.member(member.id.ordinal) == name {
                 self.send(Message::Event(Event::Lease(member)));
             } else {
@@ -393,6 +395,12 @@ fn own(lease: &Lease) -> Own {
         holder: spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default(),
         transitions: spec.and_then(|spec| spec.lease_transitions).unwrap_or_default(),
     }
+}
+
+/// When its holder wrote it, in Unix milliseconds by the holder's clock.
+fn renewed(lease: &Lease) -> Option<u64> {
+    let MicroTime(at) = lease.spec.as_ref()?.renew_time.as_ref()?;
+    u64::try_from(at.as_millisecond()).ok()
 }
 
 fn version_of(lease: &Lease) -> String {

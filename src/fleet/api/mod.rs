@@ -129,22 +129,4 @@ impl Tries {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_never_allowed_is_a_missing_right() {
-        let forbidden = || Trouble::Forbidden("no".to_owned());
-        let mut tries = Tries::default();
-        assert!(tries.failed(&forbidden(), "list").is_some());
-        assert!(tries.failed(&Trouble::Silence, "list").is_some());
-        for _ in 1..REFUSALS {
-            assert!(tries.failed(&forbidden(), "list").is_some());
-        }
-        assert_eq!(tries.failed(&forbidden(), "list"), None);
-        tries.succeeded();
-        for _ in 0..REFUSALS * 2 {
-            assert!(tries.failed(&forbidden(), "list").is_some());
-        }
-    }
-}
+mod tests;

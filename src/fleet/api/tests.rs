@@ -1,0 +1,356 @@
+//! What a member asks of the API server, against the simulator.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Client;
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::*;
+use crate::fleet::clock;
+use crate::fleet::handover::{Config, Event, Machine};
+use crate::fleet::record::{Fresh, Incarnation, LAYOUT, Member, Phase, Record, View};
+use crate::fleet::run::Message;
+use crate::settings::FleetSettings;
+use crate::sharding::Hasher;
+use crate::simulator::{ResourceType, Simulator};
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn simulator() -> (Simulator, Client) {
+    let types = vec![
+        ResourceType::new("", "v1", "pods", "Pod", true),
+        ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
+        ResourceType::of::<Lease>(),
+    ];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), types).await.expect("a free port");
+    let client = Client::try_from(kube::Config::new(simulator.url().parse().expect("a URL"))).expect("a client");
+    (simulator, client)
+}
+
+fn set(start: u32, replicas: u32, uid: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"namespace": "ops", "name": "fleet", "uid": uid},
+        "spec": {"replicas": replicas, "ordinals": {"start": start}, "selector": {}, "serviceName": "s", "template": {}},
+    })
+}
+
+fn pod(name: &str, owner: &str) -> serde_json::Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": "ops", "name": name, "uid": "pod-uid", "ownerReferences": [
+            {"apiVersion": "apps/v1", "kind": owner, "name": "fleet", "uid": "u", "controller": true},
+        ]},
+        "spec": {"terminationGracePeriodSeconds": 77, "containers": []},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+fn names() -> Names {
+    Names { namespace: "ops".to_owned(), statefulset: "fleet".to_owned(), ordinal: 2, start: 5 }
+}
+
+fn settings(pod: &str) -> FleetSettings {
+    FleetSettings { pod: pod.to_owned(), namespace: "ops".to_owned(), ip: None }
+}
+
+#[tokio::test]
+async fn a_pod_finds_its_statefulset_and_its_ordinal() {
+    let (simulator, client) = simulator().await;
+    simulator.create(&set(5, 3, "u")).expect("new");
+    simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
+    simulator.create(&pod("fleet-4", "StatefulSet")).expect("new");
+    simulator.create(&pod("fleet-x", "ReplicaSet")).expect("new");
+    let place = find(&client, &settings("fleet-7")).await.expect("a fleet");
+    let expected = Place { names: names(), pod: "pod-uid".to_owned(), grace: Duration::from_secs(77), missing: None };
+    assert_eq!(place, expected);
+    let unfit = |name: &'static str| {
+        let client = client.clone();
+        async move { find(&client, &settings(name)).await.expect_err("no fleet") }
+    };
+    assert!(matches!(unfit("fleet-4").await, Unfit::NoOrdinal { start: 5, .. }));
+    assert!(matches!(unfit("fleet-x").await, Unfit::NoOwner { .. }));
+    assert!(matches!(unfit("fleet-9").await, Unfit::NoPod { .. }));
+    // Where the pod may not be read, its name has to do; where the StatefulSet may not, nothing does.
+    simulator.faults("pods", |faults| faults.refuse = Some(403)).expect("pods");
+    let place = find(&client, &settings("fleet-7")).await.expect("a fleet");
+    assert_eq!((place.names, place.pod.as_str()), (names(), "fleet-7"));
+    assert_eq!(place.missing.expect("a right").to_string(), "get pods in namespace ops");
+    simulator.faults("statefulsets", |faults| faults.refuse = Some(403)).expect("statefulsets");
+    assert!(matches!(unfit("fleet-7").await, Unfit::Forbidden(_)));
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_down_is_waited_for() {
+    let (simulator, client) = simulator().await;
+    simulator.create(&set(5, 3, "u")).expect("new");
+    simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
+    simulator.faults("pods", |faults| faults.refuse = Some(503)).expect("pods");
+    let settings = settings("fleet-7");
+    let finding = find(&client, &settings);
+    tokio::pin!(finding);
+    assert!(timeout(Duration::from_millis(500), &mut finding).await.is_err());
+    simulator.faults("pods", |faults| faults.refuse = None).expect("pods");
+    assert_eq!(timeout(LONG, finding).await.expect("in time").expect("a fleet").names, names());
+}
+
+#[tokio::test]
+async fn the_statefulset_is_followed_through_its_death() {
+    let (simulator, client) = simulator().await;
+    simulator.create(&set(5, 3, "u")).expect("new");
+    let (told, mut seen) = unbounded_channel();
+    let names = names();
+    let following = follow_statefulset(&client, &names, move |set| drop(told.send(set)));
+    let story = async {
+        let mut next = async || timeout(LONG, seen.recv()).await.expect("in time").expect("it follows");
+        let as_of = |uid: &str, replicas| Some(Seen { uid: uid.to_owned(), replicas, start: 5 });
+        assert_eq!(next().await, as_of("u", 3));
+        simulator.apply(&set(5, 4, "u")).expect("taken");
+        assert_eq!(next().await, as_of("u", 4));
+        simulator.drop_watches("statefulsets").expect("served");
+        simulator.delete("statefulsets", "ops", "fleet").expect("it is there");
+        assert_eq!(next().await, None);
+        simulator.create(&set(5, 2, "other")).expect("new");
+        assert_eq!(next().await, as_of("other", 2));
+    };
+    tokio::select! {
+        right = following => panic!("{right}"),
+        () = story => {}
+    }
+}
+
+/// A member's Leases at work.
+struct Desk {
+    leases: Leases,
+    told: UnboundedReceiver<Message>,
+    member: watch::Sender<Option<Member>>,
+    write: watch::Sender<Option<Write>>,
+}
+
+fn id(nonce: u64) -> Incarnation {
+    Incarnation { ordinal: 2, pod: format!("pod-{nonce}"), nonce }
+}
+
+fn member(nonce: u64) -> Member {
+    let config = Config {
+        id: id(nonce),
+        address: "127.0.0.1:1".to_owned(),
+        fleet: "ops/fleet".to_owned(),
+        hash: Hasher::default(),
+        overlap: Duration::ZERO,
+    };
+    Machine::new(config, clock::now()).beat(clock::now()).member
+}
+
+fn record(revision: u64) -> Record {
+    let current = View {
+        generation: revision,
+        total: 1,
+        absent: Vec::new(),
+        untaken: std::collections::BTreeSet::new(),
+        hash: Hasher::default(),
+        layout: LAYOUT,
+        fresh: Fresh { generation: 1, below: 1 },
+    };
+    Record { revision, coordinator: id(1), statefulset: "u".to_owned(), current, next: None }
+}
+
+impl Desk {
+    fn new(client: &Client, nonce: u64) -> Self {
+        let (events, told) = unbounded_channel();
+        let leases = Leases::new(client, &names(), id(nonce), events);
+        Self { leases, told, member: watch::Sender::new(Some(member(nonce))), write: watch::Sender::new(None) }
+    }
+
+    /// Works until `story`, which is told what the member would be told, is over.
+    async fn during<T>(&mut self, story: impl AsyncFnOnce(&mut Told) -> T) -> T {
+        let mut told = Told(&mut self.told);
+        tokio::select! {
+            right = self.leases.follow() => panic!("{right}"),
+            right = self.leases.renew(self.member.subscribe()) => panic!("{right}"),
+            right = self.leases.record(self.write.subscribe()) => panic!("{right}"),
+            end = story(&mut told) => end,
+        }
+    }
+}
+
+struct Told<'a>(&'a mut UnboundedReceiver<Message>);
+
+impl Told<'_> {
+    async fn next(&mut self) -> Message {
+        timeout(LONG, self.0.recv()).await.expect("in time").expect("somebody tells")
+    }
+
+    async fn until<T>(&mut self, pick: impl Fn(Message) -> Option<T>) -> T {
+        loop {
+            if let Some(picked) = pick(self.next().await) {
+                return picked;
+            }
+        }
+    }
+}
+
+fn lease(simulator: &Simulator, name: &str) -> serde_json::Value {
+    simulator.get("leases", "ops", name).expect("a Lease")
+}
+
+#[tokio::test]
+async fn a_member_first_learns_how_the_one_before_it_ended_and_then_takes_its_lease() {
+    let (simulator, client) = simulator().await;
+    let mut before = Desk::new(&client, 1);
+    before
+        .during(async |told| {
+            assert!(matches!(told.next().await, Message::Stored { record: None, version: None, .. }));
+            assert!(matches!(told.next().await, Message::Event(Event::Listed)));
+            told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+        })
+        .await;
+    let mut after = Desk::new(&client, 2);
+    let began = clock::boot();
+    after
+        .during(async |told| {
+            assert!(matches!(told.next().await, Message::Stored { record: None, version: None, .. }));
+            assert!(matches!(told.next().await, Message::Event(Event::Lease(member)) if member.id == id(1)));
+            assert!(matches!(told.next().await, Message::Event(Event::Listed)));
+            let sent = told
+                .until(|message| match message {
+                    Message::Event(Event::Confirmed(sent)) => Some(sent),
+                    _ => None,
+                })
+                .await;
+            assert!(sent >= began);
+        })
+        .await;
+    let lease = lease(&simulator, "kube-state-fleet.fleet.2");
+    assert_eq!(lease["spec"]["holderIdentity"], id(2).to_string());
+    assert_eq!(lease["spec"]["leaseTransitions"], 1);
+    assert_eq!(lease["spec"]["leaseDurationSeconds"], 15);
+    assert_eq!(lease["metadata"]["labels"]["kube-state-fleet.io/statefulset"], "fleet");
+}
+
+#[tokio::test]
+async fn what_a_member_says_anew_is_written_at_once_also_after_a_broken_watch_or_a_deleted_lease() {
+    let (simulator, client) = simulator().await;
+    let mut desk = Desk::new(&client, 1);
+    let sender = desk.member.clone();
+    let mut written = desk.leases.written();
+    desk.during(async |told| {
+        told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+        simulator.drop_watches("leases").expect("served");
+        simulator.delete("leases", "ops", "kube-state-fleet.fleet.2").expect("it is there");
+        sender.send_replace(Some(Member { phase: Phase::Left, sequence: 9, ..member(1) }));
+        timeout(LONG, written.wait_for(|phase| *phase == Some(Phase::Left))).await.expect("in time").expect("it runs");
+        told.until(|message| match message {
+            Message::Event(Event::Lease(member)) if member.sequence == 9 => Some(()),
+            _ => None,
+        })
+        .await;
+    })
+    .await;
+    let lease = lease(&simulator, "kube-state-fleet.fleet.2");
+    assert!(
+        lease["metadata"]["annotations"]["kube-state-fleet.io/member"].as_str().is_some_and(|m| m.contains("left"))
+    );
+}
+
+#[tokio::test]
+async fn a_record_replaces_only_what_it_was_made_from() {
+    let (simulator, client) = simulator().await;
+    let mut desk = Desk::new(&client, 1);
+    let sender = desk.write.clone();
+    desk.during(async |told| {
+        sender.send_replace(Some(Write { record: record(1), over: None }));
+        let version = told
+            .until(|message| match message {
+                Message::Stored { record: Some(record), version: Some(version), .. } if record.revision == 1 => {
+                    Some(version)
+                }
+                _ => None,
+            })
+            .await;
+        // Somebody else writes.
+        let mut other = lease(&simulator, "kube-state-fleet.fleet");
+        let text = serde_json::to_string(&record(2)).expect("JSON");
+        other["metadata"]["annotations"]["kube-state-fleet.io/record"] = text.into();
+        simulator.update(&other).expect("taken");
+        sender.send_replace(Some(Write { record: Record { revision: 3, ..record(9) }, over: Some(version) }));
+        let newest = told
+            .until(|message| match message {
+                Message::Stored { record: Some(record), .. } if record.revision > 1 => Some(record.revision),
+                _ => None,
+            })
+            .await;
+        assert_eq!(newest, 2);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    })
+    .await;
+    let lease = lease(&simulator, "kube-state-fleet.fleet");
+    let text = lease["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str().expect("text");
+    assert_eq!(serde_json::from_str::<Record>(text).expect("a record"), record(2));
+    assert_eq!(lease["spec"]["holderIdentity"], id(1).to_string());
+}
+
+#[tokio::test]
+async fn a_member_whose_lease_was_taken_leaves_it_to_the_other() {
+    let (simulator, client) = simulator().await;
+    let mut desk = Desk::new(&client, 1);
+    let sender = desk.member.clone();
+    desk.during(async |told| {
+        told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+        let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
+        other["spec"]["holderIdentity"] = id(7).to_string().into();
+        other["metadata"]["annotations"]["kube-state-fleet.io/member"] =
+            serde_json::to_string(&member(7)).expect("JSON").into();
+        simulator.update(&other).expect("taken");
+        told.until(|message| matches!(message, Message::Event(Event::Lease(m)) if m.id == id(7)).then_some(())).await;
+        sender.send_replace(Some(Member { sequence: 9, ..member(1) }));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    })
+    .await;
+    assert_eq!(lease(&simulator, "kube-state-fleet.fleet.2")["spec"]["holderIdentity"], id(7).to_string());
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named() {
+    let (simulator, client) = simulator().await;
+    simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("served");
+    let (events, _told) = unbounded_channel();
+    let leases = Leases::new(&client, &names(), id(1), events);
+    let right = timeout(LONG, leases.follow()).await.expect("in time");
+    assert_eq!(right.to_string(), "list leases.coordination.k8s.io in namespace ops");
+}
+
+#[tokio::test]
+async fn pods_are_asked_about_as_long_as_that_is_wanted() {
+    let (simulator, client) = simulator().await;
+    simulator.create(&pod("fleet-6", "StatefulSet")).expect("new");
+    let wanted = watch::Sender::new(vec![1, 3]);
+    let (told, mut answers) = unbounded_channel();
+    let names = names();
+    let asking = ask_pods(&client, &names, wanted.subscribe(), move |pods| drop(told.send(pods)));
+    tokio::select! {
+        () = asking => panic!("it goes on"),
+        answer = timeout(LONG, answers.recv()) => {
+            assert_eq!(answer.expect("in time").expect("it asks"), [(1, true), (3, false)].into());
+        }
+    }
+}
+
+#[test]
+fn only_what_was_never_allowed_is_a_missing_right() {
+    let forbidden = || Trouble::Forbidden("no".to_owned());
+    let mut tries = Tries::default();
+    assert!(tries.failed(&forbidden(), "list").is_some());
+    assert!(tries.failed(&Trouble::Silence, "list").is_some());
+    for _ in 1..REFUSALS {
+        assert!(tries.failed(&forbidden(), "list").is_some());
+    }
+    assert_eq!(tries.failed(&forbidden(), "list"), None);
+    tries.succeeded();
+    for _ in 0..REFUSALS * 2 {
+        assert!(tries.failed(&forbidden(), "list").is_some());
+    }
+}

@@ -1,0 +1,162 @@
+//! The audit over real sources and over HTTP, against a simulated cluster that lives.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use serde_json::{Value, json};
+
+use super::inventory::Sights;
+use super::*;
+use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
+use crate::fleet::coverage::{Stand, State};
+use crate::settings::{Environment, Flags};
+use crate::simulator::{ResourceType, Simulator};
+
+const FLEET: &str = "monitoring/fleet";
+
+/// What waits longer has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+const EXACT: State = State { exact: true, missing: false, doubled: false, unproven: false };
+const MISSING: State = State { exact: false, missing: true, doubled: false, unproven: false };
+const DOUBLED: State = State { exact: false, missing: false, doubled: true, unproven: false };
+
+/// A member of generation 1.
+struct Member(Slice);
+
+impl Vantage for Member {
+    fn stand(&self) -> Stand {
+        Stand { generation: 1, settled: true, counted: self.0.clone() }
+    }
+}
+
+/// The others, as the coordinator knows them.
+struct Others(Vec<SocketAddr>);
+
+impl Members for Others {
+    fn fleet(&self) -> String {
+        FLEET.to_owned()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        let peer = |address: &SocketAddr| Peer { name: address.to_string(), address: Some(address.to_string()) };
+        Some(self.0.iter().map(peer).collect())
+    }
+}
+
+fn pod(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "namespace": "shop", "name": name },
+        "spec": { "nodeName": "n", "containers": [{ "name": "main", "image": "i" }] },
+    })
+}
+
+fn settings() -> Settings {
+    let flags = Flags { resources: vec!["pods,nodes,services".to_owned()], ..Flags::default() };
+    Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
+}
+
+fn client(simulator: &Simulator) -> kube::Client {
+    intake::shared_client(kube::Config::new(simulator.url().parse().expect("a URL"))).expect("a client")
+}
+
+/// The sources of a replica and what they fill, with the question of the coordinator answered at the address.
+fn replica(simulator: &Simulator, slice: Slice, stop: &CancellationToken) -> (Arc<Inventory>, Vec<Source>, SocketAddr) {
+    let settings = settings();
+    let wanted = Wanted::of(&settings);
+    let store = Arc::new(wanted.store.build());
+    let (mut watched, mut all) = (Vec::new(), Vec::new());
+    for resource in wanted.resources {
+        let status = Arc::new(Status::default());
+        let source = source(&settings, &resource.kind, &resource.selectors[0], Holding::new(slice.clone()));
+        let source = Source { audited: true, ..source };
+        all.push(source.clone());
+        let sinks = [(); 2].map(|()| (resource.sink)(0, Arc::clone(&store)));
+        tokio::spawn(intake::run(client(simulator), source, sinks, Arc::clone(&status), stop.clone()));
+        let resource = Watched {
+            resource: resource.kind.plural.to_owned(),
+            kind: String::new(),
+            id: resource.id,
+            sources: vec![status],
+        };
+        watched.push(resource);
+    }
+    let inventory = Arc::new(Inventory { store, vantage: Arc::new(Member(slice)), watched, sights: None });
+    let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
+    let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
+    let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
+    tokio::spawn(server::serve(listener, routes, stop.clone()));
+    (inventory, all, address)
+}
+
+/// Audits from `witness`, until both resources are in the state wanted.
+async fn audit(witness: &Arc<Inventory>, others: Vec<SocketAddr>, pods: State, stop: &CancellationToken) {
+    let coverage = Arc::new(Coverage::default());
+    let audit = Audit {
+        members: Arc::new(Others(others)),
+        witness: Arc::clone(witness) as _,
+        ask: Arc::new(OverHttp::default()),
+        coverage: Arc::clone(&coverage),
+    };
+    let audits = tokio::spawn(audit.run(stop.clone()));
+    let wanted = async {
+        loop {
+            let lines = coverage.lines();
+            let state = lines.iter().find(|line| line.resource == "pods").map(|line| line.state);
+            if state == Some(pods) {
+                assert!(lines.iter().all(|line| line.resource != "services"), "the API server does not have them");
+                break;
+            }
+            assert!(state.is_none_or(|state| state == State::default()), "{state:?} in place of {pods:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LONG, wanted).await.expect("in time");
+    audits.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
+    let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>()];
+    let simulator = Arc::new(Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port"));
+    for i in 0..50 {
+        simulator.apply(&pod(&format!("web-{i}"))).expect("applied");
+    }
+    let assignment = Assignment::new(3).expect("three");
+    let stop = CancellationToken::new();
+    let _guard = stop.clone().drop_guard();
+    let start = |shard| replica(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &stop);
+    let [(first, sources, _), (_, _, second), (_, _, third)] = [0, 1, 2].map(start);
+
+    let living = Arc::clone(&simulator);
+    let churn = tokio::spawn(async move {
+        for i in 0.. {
+            living.apply(&pod(&format!("job-{i}"))).expect("applied");
+            if i >= 20 {
+                living.delete("pods", "shop", &format!("job-{}", i - 20)).expect("deleted");
+            }
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    });
+    tokio::join!(
+        audit(&first, vec![second, third], EXACT, &stop),
+        audit(&first, vec![second], MISSING, &stop),
+        audit(&first, vec![second, third, third], DOUBLED, &stop),
+    );
+
+    // The same by a watch of metadata alone.
+    let sights = Arc::new(Sights::default());
+    let watch = coverage_watch::CoverageWatch {
+        members: Arc::new(Others(Vec::new())),
+        sources,
+        client: client(&simulator),
+        private: None,
+        sights: Arc::clone(&sights),
+    };
+    tokio::spawn(watch.run(stop.clone()));
+    let Inventory { store, vantage, watched, .. } = &*first;
+    let (store, vantage, watched) = (Arc::clone(store), Arc::clone(vantage), watched.clone());
+    let filtered = Arc::new(Inventory { store, vantage, watched, sights: Some(sights) });
+    tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
+    churn.abort();
+}
