@@ -54,6 +54,7 @@ pub struct Start {
 }
 
 /// What the task is told.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and few wait at a time")]
 #[derive(Debug)]
 pub(super) enum Message {
     /// Something for the state machine.
