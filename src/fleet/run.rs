@@ -55,6 +55,7 @@ pub struct Start {
 
 /// What the task is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events, and few are under way at a time")]
 pub(super) enum Message {
     /// Something for the state machine.
     Event(Event),
