@@ -569,7 +569,8 @@ impl Machine {
             if let Some(next) = next.filter(|next| next.has(ordinal) && covers(next)) {
                 prepared = Some(next.generation);
             }
-            awaits = !self.joined && record.current.has(ordinal) && !self.may_start(&record.current);
+            // Before the list we only do not know yet whether we may start.
+            awaits = self.listed && !self.joined && record.current.has(ordinal) && !self.may_start(&record.current);
             self.member.follows = record.revision;
         }
         self.ready |= whole;
