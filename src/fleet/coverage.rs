@@ -15,7 +15,7 @@ use super::handover::{HandoverState, Plan, Status};
 use crate::sharding::{Digest, Slice};
 
 /// How long a resource may go without a proof before it counts as unproven: a proof is tried every minute, and a handover,
-/// a member that lists again, or a quiet resource of which bookmarks come once a minute may void two in a row in a fleet
+/// a member that lists again, or a quiet resource of which bookmarks come once a minute may void two rounds in a fleet
 /// that is well.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
