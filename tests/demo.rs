@@ -1,4 +1,4 @@
-//! `demo` as a user starts it: three replicas, each object served once, no secret, an orderly end.
+//! `demo` as a user starts it: three replicas, each object served once, no secret, a handover to a fourth, an orderly end.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -63,11 +63,14 @@ fn a_fleet_serves_the_simulated_cluster_until_it_is_told_to_stop() {
     assert_eq!(shards, 3, "{introduction:#?}");
     let different: BTreeSet<_> = pods.iter().collect();
     assert_eq!(different.len(), pods.len(), "no pod twice");
-    // The cluster lives: between two scrapes a pod may have come or gone.
-    assert!((66..=74).contains(&pods.len()), "{} pods", pods.len());
+    // The cluster lives: between two scrapes a pod may have come or gone. Three are the fleet's own.
+    assert!((69..=77).contains(&pods.len()), "{} pods", pods.len());
     nodes.sort();
     assert_eq!(nodes, ["node-1", "node-2", "node-3", "node-4"]);
     assert_eq!(secrets, ["Opaque"; 6]);
+
+    let four = |line: &String| line.matches(" + ").count() == 3 && line.ends_with("every pod of the cluster, once");
+    assert!(lines.by_ref().take(200).any(|line| four(&line)), "a fourth replica takes its share");
 
     let id = demo.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill is there").success());

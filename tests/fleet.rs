@@ -134,6 +134,38 @@ fn uids(scrape: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_member_proves_that_together_they_expose_each_object_once() {
+    let world = World::new(2).await;
+    let (zero, one) = (world.start(0).await, world.start(1).await);
+    world.settled(&[&zero, &one]).await;
+    let began = Instant::now();
+    let exact = "kube_state_fleet_cover{resource=\"pods\",state=\"exact\"} ";
+    for i in 0.. {
+        // Versions as of which all know what they expose come with changes.
+        let pod =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("new{i}")}});
+        world.0.create(&pod).expect("a new pod");
+        let mut told = Vec::new();
+        for replica in [&zero, &one] {
+            let metrics = get(replica.telemetry_address(), "/metrics").await;
+            assert!(
+                !metrics.contains("state=\"missing\"} 1") && !metrics.contains("state=\"doubled\"} 1"),
+                "{metrics}"
+            );
+            told.extend(metrics.lines().filter_map(|line| line.strip_prefix(exact)).map(str::to_owned));
+        }
+        assert!(told.len() < 2, "only the coordinator tells");
+        if told == ["1"] {
+            break;
+        }
+        assert!(began.elapsed() < LONG, "{told:?}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    zero.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_that_come_and_go_leave_no_object_unserved() {
     let world = World::new(2).await;
     let (zero, one) = (world.start(0).await, world.start(1).await);

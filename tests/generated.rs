@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -82,4 +83,16 @@ fn every_flag_of_kube_state_metrics_is_accounted_for() {
         .filter_map(|row| row.strip_prefix("| `--")?.split('`').next())
         .collect();
     assert_eq!(missing, NOT_YET);
+}
+
+#[test]
+fn alerts_stand_on_metrics_that_there_are() {
+    let rules = checked_in("manifests/alerts/kube-state-fleet.rules.yaml");
+    let source = ["src/telemetry/metrics.rs", "src/telemetry/fleet.rs"].map(checked_in).concat();
+    let rest = rules.match_indices("kube_state_fleet_").map(|(at, _)| &rules[at..]);
+    let named: BTreeSet<_> =
+        rest.filter_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()).collect();
+    assert!(named.len() > 6, "{named:?}");
+    let unknown: Vec<_> = named.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
+    assert!(unknown.is_empty(), "alerts on what no replica says: {unknown:?}");
 }

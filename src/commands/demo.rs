@@ -1,7 +1,10 @@
-//! `demo`: a simulated cluster that lives, and a fleet of replicas that serves it, in one process on loopback.
+//! `demo`: a simulated cluster that lives, and a fleet of replicas that serves it, grows and shrinks, in one process on
+//! loopback.
 //!
-//! The replicas are those of `run`, each with a client and ports of its own; only the API server is not real.
+//! The replicas are those of `run`, each with a client and ports of its own; only the API server is not real, and
+//! whoever runs their pods.
 
+mod fleet;
 mod life;
 mod model;
 mod objects;
@@ -14,23 +17,29 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::cli::Demo;
 use super::run::runtime;
-use crate::replica::{Replica, StartError, StopReason};
-use crate::settings::{Environment, Flags, Settings, SettingsError, resources};
-use crate::simulator::{ApiError, ResourceType, Simulator};
+use crate::replica::{StartError, StopReason};
+use crate::settings::{Flags, SettingsError, resources};
+use crate::simulator::{ApiError, Options, ResourceType, Simulator};
 use crate::telemetry::warnings_to_stderr;
+use fleet::Fleet;
 use life::{Change, Life};
-use replicas::{Addresses, Asked};
+use replicas::Told;
 use screen::Screen;
 
 /// How long a second of the cluster takes.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// After so many seconds the pods of all shards are added up.
+/// After so many seconds the pods of all shards are added up, unless objects are changing hands just then.
 const TALLY_SECONDS: u64 = 10;
+
+/// How often the fleet grows by one and shrinks again, and when in that time, in seconds.
+const SCALE_SECONDS: u64 = 60;
+const GROW_AT: u64 = 5;
+const SHRINK_AT: u64 = 35;
 
 /// How long the replicas may take to load.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,11 +61,11 @@ pub(super) enum DemoError {
     #[error("the simulated cluster: {0}")]
     Cluster(#[from] ApiError),
     #[error("shard {0}: {1}")]
-    Stopped(usize, StopReason),
+    Stopped(u32, StopReason),
     #[error("shard {0}: {1}")]
-    Asked(usize, replicas::AskError),
+    Asked(u32, replicas::AskError),
     #[error("shard {0} was not ready within {time} s: {1}", time = PATIENCE.as_secs())]
-    NotReady(usize, String),
+    NotReady(u32, String),
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -104,8 +113,9 @@ struct Stage {
     began: Instant,
     simulator: Simulator,
     life: Life,
-    replicas: Vec<Replica>,
-    addresses: Vec<Addresses>,
+    fleet: Fleet,
+    /// How many replicas there are at first.
+    replicas: u32,
 }
 
 impl Stage {
@@ -114,50 +124,54 @@ impl Stage {
         let all = resources::all().iter();
         let served =
             all.map(|kind| ResourceType::new(kind.group, kind.version, kind.plural, kind.kind, kind.namespaced));
-        let simulator =
-            Simulator::start((Ipv4Addr::LOCALHOST, 0).into(), served.collect()).await.map_err(DemoError::Start)?;
+        let options = Options { statefulsets: true, ..Options::default() };
+        let simulator = Simulator::start_with((Ipv4Addr::LOCALHOST, 0).into(), served.collect(), options)
+            .await
+            .map_err(DemoError::Start)?;
         let mut life = Life::new(demo.seed, demo.pods as usize, Timestamp::now());
         for object in life.objects() {
             apply(&simulator, Change::Apply(object))?;
         }
-        let mut replicas = Vec::new();
-        for shard in 0..demo.shards {
-            let url = simulator.url().parse().map_err(|error| std::io::Error::other(format!("{error}")));
-            let config = kube::Config::new(url.map_err(DemoError::Start)?);
-            let client = kube::Client::try_from(config).map_err(Box::new)?;
-            replicas.push(Replica::start(settings(demo, flags, shard)?, client).await?);
-        }
-        let addresses = replicas
-            .iter()
-            .map(|replica| Addresses { metrics: replica.metrics_address(), telemetry: replica.telemetry_address() })
-            .collect();
-        Ok(Self { began, simulator, life, replicas, addresses })
+        let fleet = Fleet::create(&simulator, flags, demo.shards)?;
+        Ok(Self { began, simulator, life, fleet, replicas: demo.shards })
     }
 
     /// Waits until all are ready, says where to look, and lets the cluster live.
     async fn play(&mut self, screen: &mut Screen<'_>) -> Result<(), DemoError> {
         let ready = self.ready().await?;
-        let asked = self.ask().await?;
+        let asked = self.fleet.ask().await?;
         screen.introduce(&screen::Introduction {
             server: self.simulator.url(),
             kinds: self.kinds(),
             ready,
-            addresses: &self.addresses,
+            addresses: &self.fleet.addresses(),
             asked: &asked,
         })?;
         let began = Instant::now();
-        let mut seconds = interval_at(began + SECOND, SECOND);
-        // A machine that was asleep does not make up for what it missed.
-        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seconds = seconds_from(began);
+        let (mut told, mut owed) = (None, false);
         for second in 1.. {
             tokio::select! {
                 _ = seconds.tick() => {}
-                (shard, ended) = ended(&mut self.replicas) => return Err(DemoError::Stopped(shard, ended)),
+                (shard, ended) = self.fleet.ended() => return Err(DemoError::Stopped(shard, ended)),
+            }
+            self.fleet.step(&self.simulator).await?;
+            if let Some(now) = self.fleet.told().await? {
+                if let Some(news) = handover_news(told.as_ref(), &now) {
+                    screen.news(began.elapsed(), "handover", &news)?;
+                }
+                told = Some(now);
             }
             // Before the next changes, so that the replicas had a second to see the last ones.
-            if second % TALLY_SECONDS == 0 {
-                let asked = self.ask().await?;
+            owed |= second % TALLY_SECONDS == 0;
+            if owed && told.as_ref().is_none_or(Told::is_settled) {
+                owed = false;
+                let asked = self.fleet.ask().await?;
                 screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
+            }
+            if let Some(replicas) = self.replicas_at(second) {
+                Fleet::scale(&self.simulator, replicas)?;
+                screen.news(began.elapsed(), "fleet", &format!("scaled to {replicas} replicas"))?;
             }
             let step = self.life.step(Timestamp::now());
             for change in step.changes {
@@ -170,29 +184,30 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until every replica is ready; says how long that took since the start.
-    async fn ready(&self) -> Result<Duration, DemoError> {
-        for (shard, addresses) in self.addresses.iter().enumerate() {
-            loop {
-                match addresses.ready().await {
-                    Ok(None) => break,
-                    Ok(Some(missing)) if self.began.elapsed() > PATIENCE => {
-                        return Err(DemoError::NotReady(shard, missing));
-                    }
-                    Ok(Some(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
-                    Err(error) => return Err(DemoError::Asked(shard, error)),
-                }
-            }
+    /// How many replicas there are to be from this second on, where that changes.
+    const fn replicas_at(&self, second: u64) -> Option<u32> {
+        match second % SCALE_SECONDS {
+            GROW_AT => Some(self.replicas + 1),
+            SHRINK_AT => Some(self.replicas),
+            _ => None,
         }
-        Ok(self.began.elapsed())
     }
 
-    async fn ask(&self) -> Result<Vec<Asked>, DemoError> {
-        let mut all = Vec::new();
-        for (shard, addresses) in self.addresses.iter().enumerate() {
-            all.push(addresses.ask().await.map_err(|error| DemoError::Asked(shard, error))?);
+    /// Waits until every replica is ready; says how long that took since the start.
+    async fn ready(&mut self) -> Result<Duration, DemoError> {
+        loop {
+            self.fleet.step(&self.simulator).await?;
+            match self.fleet.missing(self.replicas).await? {
+                None => break,
+                Some((shard, missing)) if self.began.elapsed() > PATIENCE => {
+                    return Err(DemoError::NotReady(shard, missing));
+                }
+                Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
         }
-        Ok(all)
+        // Once more, so that it is written down.
+        self.fleet.step(&self.simulator).await?;
+        Ok(self.began.elapsed())
     }
 
     /// How many there are of what the cluster is known by.
@@ -203,39 +218,32 @@ impl Stage {
     /// Stops everything; an answer that is still being written is cut off then, since whoever waits for it sits at the
     /// same screen.
     async fn stop(self) {
-        let stopped = futures::future::join_all(self.replicas.into_iter().map(Replica::stop));
         // What is not done in time ends when it is dropped.
-        let _ = tokio::time::timeout(FAREWELL, stopped).await;
+        let _ = tokio::time::timeout(FAREWELL, self.fleet.stop()).await;
         self.simulator.stop().await;
     }
 }
 
-/// Resolves when a replica ends by itself.
-async fn ended(replicas: &mut [Replica]) -> (usize, StopReason) {
-    let each = replicas.iter_mut().enumerate().map(|(shard, replica)| {
-        Box::pin(async move {
-            match replica.stopped().await {
-                Err(reason) => (shard, reason),
-                // It was told to stop: whoever did that says why.
-                Ok(()) => std::future::pending().await,
-            }
-        })
-    });
-    futures::future::select_all(each).await.0
+fn seconds_from(began: Instant) -> Interval {
+    let mut seconds = interval_at(began + SECOND, SECOND);
+    // A machine that was asleep does not make up for what it missed.
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    seconds
 }
 
-fn settings(demo: Demo, flags: &Flags, shard: u32) -> Result<Settings, SettingsError> {
-    let host = Some(Ipv4Addr::LOCALHOST.to_string());
-    let flags = Flags {
-        host: host.clone(),
-        port: Some(0),
-        telemetry_host: host,
-        telemetry_port: Some(0),
-        shard: Some(shard),
-        total_shards: Some(demo.shards),
-        ..flags.clone().unsharded()
-    };
-    Settings::resolve(&flags, &Environment::default(), || None).map(|(settings, _)| settings)
+/// What is to be said of a handover, if something has changed.
+fn handover_news(before: Option<&Told>, now: &Told) -> Option<String> {
+    if before? == now {
+        return None;
+    }
+    match &*now.handover {
+        "preparing" => Some("preparing: what will be gained is loaded, and not served yet".to_owned()),
+        "switching" => Some("prepared: all switch in a moment".to_owned()),
+        _ if before?.generation != now.generation => {
+            Some(format!("generation {} is current: {} shards", now.generation, now.shards))
+        }
+        _ => None,
+    }
 }
 
 fn apply(simulator: &Simulator, change: Change) -> Result<(), ApiError> {

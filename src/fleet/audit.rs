@@ -30,8 +30,9 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// How soon it is tried again where there is none, or one that is not exact: longer than a switch takes.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// How often it is tried again before the next period.
-const RETRIES: u32 = 3;
+/// How often it is tried again before the next period. The tries fill a period: a quiet resource is known to all as of one
+/// version when the next bookmark has come, and those come once a minute.
+const RETRIES: u32 = 10;
 
 /// How long a member may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -257,6 +257,16 @@ impl Simulator {
         state.get(table, namespace, name).map(|object| Value::clone(&object))
     }
 
+    /// The objects of a resource in a namespace (empty for none), by name.
+    ///
+    /// # Errors
+    /// The resource does not exist.
+    pub fn list(&self, resource: &str, namespace: &str) -> Result<Vec<Value>, ApiError> {
+        let mut state = self.shared.state();
+        let all = state.named(resource)?.objects.iter();
+        Ok(all.filter(|((within, _), _)| within == namespace).map(|(_, object)| Value::clone(object)).collect())
+    }
+
     /// How many objects a resource has; 0 for one that does not exist.
     pub fn count(&self, resource: &str) -> usize {
         self.shared.state().named(resource).map_or(0, |table| table.objects.len())

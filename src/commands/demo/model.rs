@@ -164,6 +164,9 @@ pub(super) struct Daemon {
     pub pods: Vec<Pod>,
 }
 
+/// The letters that Kubernetes makes names of: no vowels, so that they form no words.
+const LETTERS: [u8; 27] = *b"bcdfghjklmnpqrstvwxz2456789";
+
 /// Makes new parts: the one source of chance, names and UIDs.
 #[derive(Debug)]
 pub(super) struct Maker {
@@ -180,11 +183,8 @@ impl Maker {
         simulator::uid(&mut self.rng)
     }
 
-    /// The letters that Kubernetes makes names of: no vowels, so that they form no words.
     fn suffix(&mut self, length: usize) -> String {
-        std::iter::repeat_with(|| self.rng.choice(*b"bcdfghjklmnpqrstvwxz2456789").map_or('x', char::from))
-            .take(length)
-            .collect()
+        std::iter::repeat_with(|| self.rng.choice(LETTERS).map_or('x', char::from)).take(length).collect()
     }
 
     /// A time between `least` and `most` hours ago.
@@ -207,9 +207,11 @@ impl Maker {
     pub fn pod(&mut self, prefix: &str, temper: Temper) -> Pod {
         self.pods_made += 1;
         let node = (temper != Temper::Huge).then(|| self.free_node());
+        // Two letters count, so that among hundreds of pods no two come to one name.
+        let [high, low] = [self.pods_made / 27, self.pods_made].map(|n| char::from(LETTERS[(n % 27) as usize]));
         Pod {
             number: self.pods_made,
-            name: format!("{prefix}-{}", self.suffix(5)),
+            name: format!("{prefix}-{}{high}{low}", self.suffix(3)),
             uid: self.uid(),
             created: self.now,
             started: self.now,

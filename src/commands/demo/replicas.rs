@@ -26,6 +26,17 @@ pub(super) struct Asked {
     pub series: usize,
 }
 
+/// How a replica sees its fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Who owns what, by number.
+    pub generation: u64,
+    /// How many shards there are.
+    pub shards: u64,
+    /// How a change stands: `idle`, `waiting`, `preparing` or `switching`.
+    pub handover: String,
+}
+
 /// Why a replica did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::commands) enum AskError {
@@ -35,11 +46,23 @@ pub(in crate::commands) enum AskError {
     Status(String, StatusCode),
 }
 
+impl Told {
+    /// Whether nothing is changing hands.
+    pub fn is_settled(&self) -> bool {
+        matches!(&*self.handover, "idle" | "waiting")
+    }
+}
+
 impl Addresses {
     /// What is missing until it is ready, if anything.
     pub async fn ready(&self) -> Result<Option<String>, AskError> {
         let (code, text) = get(self.telemetry, "readyz").await?;
         Ok((code != StatusCode::OK).then(|| text.trim().replace('\n', ", ")))
+    }
+
+    /// What it says of its fleet.
+    pub async fn told(&self) -> Result<Told, AskError> {
+        Ok(told(&ok(self.telemetry, "metrics").await?))
     }
 
     /// What it serves: its own account of its objects, and a scrape.
@@ -66,6 +89,21 @@ async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), As
     let code = answer.status();
     let body = answer.into_body().collect().await.map_err(|error| failed(error.into()))?.to_bytes();
     Ok((code, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn told(telemetry: &str) -> Told {
+    // Prometheus' text has only floats.
+    let number = |family: &str| {
+        let lines = telemetry.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix(' '));
+        lines.filter_map(|value| value.parse::<f64>().ok()).next().unwrap_or_default() as u64
+    };
+    let on = telemetry.lines().filter_map(|line| line.strip_prefix("kube_state_fleet_handover_state{state=\""));
+    let mut on = on.filter_map(|rest| rest.split_once("\"} 1"));
+    Told {
+        generation: number("kube_state_fleet_generation"),
+        shards: number("kube_state_metrics_total_shards"),
+        handover: on.next().map_or("idle", |(state, _)| state).to_owned(),
+    }
 }
 
 fn count_objects(telemetry: &str) -> usize {
@@ -95,5 +133,13 @@ mod tests {
         let text = "# TYPE kube_pod_info gauge\nkube_pod_info{namespace=\"a\",uid=\"u1\",node=\"n\"} 1\nkube_pod_created{uid=\"u1\"} 5\n";
         assert_eq!(pods(text), ["u1"]);
         assert_eq!(count_series(text), 2);
+    }
+
+    #[test]
+    fn a_replica_tells_how_its_fleet_stands() {
+        let text = "kube_state_fleet_generation 7\nkube_state_metrics_total_shards 4.0\n\
+                    kube_state_fleet_handover_state{state=\"idle\"} 0\nkube_state_fleet_handover_state{state=\"preparing\"} 1\n";
+        assert_eq!(told(text), Told { generation: 7, shards: 4, handover: "preparing".to_owned() });
+        assert_eq!(told(""), Told { handover: "idle".to_owned(), ..Told::default() });
     }
 }
