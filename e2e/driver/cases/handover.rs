@@ -13,6 +13,7 @@ use crate::fleet::{self, Fleet};
 use crate::observer::{Bounds, Observer};
 use crate::process::{Signal, peak_memory};
 use crate::stage::{Size, Stage};
+use crate::wait::until;
 
 /// How long an object may be missing when its replica was killed, in seconds.
 pub const KILL_SLACK: f64 = 3.0;
@@ -30,21 +31,21 @@ pub async fn run(stage: &Stage) -> Result<String> {
 /// the feature and gets it back.
 pub async fn run_server_side(stage: &Stage) -> Result<String> {
     let (mut cluster, fleet, mut observer) = start(stage, &[SERVER_SIDE]).await?;
-    ensure_filtered(&fleet, true).await?;
+    ensure_filtered(&fleet, true).await.context("at the start")?;
     phases(stage, &fleet, &mut observer).await?;
-    ensure_filtered(&fleet, true).await?;
+    ensure_filtered(&fleet, true).await.context("after the phases")?;
     let off = format!("{SERVER_SIDE}=false");
     observer.phase(&fleet, "off by a roll", Bounds::SEAMLESS, async || fleet.roll(&[&off]).await).await?;
-    ensure_filtered(&fleet, false).await?;
+    ensure_filtered(&fleet, false).await.context("turned off")?;
     observer.phase(&fleet, "on by a roll", Bounds::SEAMLESS, async || fleet.roll(&[SERVER_SIDE]).await).await?;
-    ensure_filtered(&fleet, true).await?;
+    ensure_filtered(&fleet, true).await.context("turned on")?;
     for (name, unfiltered) in [("a server without it", true), ("a server with it", false)] {
         observer
             .phase(&fleet, name, Bounds::SEAMLESS, async || {
                 cluster.restart(stage, Options { unfiltered, ..Options::FLEET }).await
             })
             .await?;
-        ensure_filtered(&fleet, !unfiltered).await?;
+        ensure_filtered(&fleet, !unfiltered).await.context(name)?;
     }
     observer.told()
 }
@@ -95,11 +96,15 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// An error unless every replica says that the API server filters for it, or that it does not.
+/// Waits until every replica says that the API server filters for it, or that it does not. What a replica has lost it holds
+/// for a while longer, and who holds everything asks for no filter.
 async fn ensure_filtered(fleet: &Fleet, filtered: bool) -> Result<()> {
-    for (ordinal, _) in fleet.live() {
-        let value = fleet.metric(ordinal, "kube_state_fleet_server_side", &[("resource", "pods")]).await?;
-        ensure!(value == f64::from(filtered), "replica {ordinal}: the server filters: {value}");
-    }
-    Ok(())
+    until("the filter of the API server", Duration::from_secs(30), async || {
+        for (ordinal, _) in fleet.live() {
+            let value = fleet.metric(ordinal, "kube_state_fleet_server_side", &[("resource", "pods")]).await?;
+            ensure!(value == f64::from(filtered), "replica {ordinal}: the server filters: {value}");
+        }
+        Ok(())
+    })
+    .await
 }

@@ -119,7 +119,9 @@ impl Tries {
         if self.refusals >= REFUSALS && !self.succeeded {
             return None;
         }
-        if self.failures > 1 && self.failures.is_power_of_two() {
+        // A right that was never there is told once, when that is certain.
+        let certain = self.refusals == 0 || self.succeeded;
+        if certain && self.failures > 1 && self.failures.is_power_of_two() {
             tracing::warn!(error = %trouble, tries = self.failures, "cannot {what}; trying again");
         } else {
             tracing::debug!(error = %trouble, "cannot {what}; trying again");
