@@ -131,9 +131,11 @@ impl Worker {
         &self.api.source.holding
     }
 
-    /// Whether nothing is wanted, and the server could send nothing.
+    /// Whether nothing is wanted, and nothing is known that a watch would keep up to date, or the server could send nothing.
+    /// So a member that does not know yet what it will hold lists all once, and not twice.
     fn is_idle(&self) -> bool {
-        self.api.selector.is_enabled() && self.holding().wanted().is_empty()
+        let unknown = self.position.is_none();
+        (unknown || self.api.selector.is_enabled()) && self.holding().wanted().is_empty()
     }
 
     /// Does nothing until something is wanted.
