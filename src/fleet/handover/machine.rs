@@ -604,8 +604,11 @@ impl Machine {
         }
     }
 
+    /// How long we wait once we are loaded: not at all unless the life before ours was a crash.
     fn penalty(&self) -> Duration {
+        let left = self.previous.as_ref().is_none_or(|previous| previous.phase == Phase::Left);
         match self.member.crashes.len() {
+            _ if left => Duration::ZERO,
             0 => Duration::ZERO,
             crashes => PENALTY.saturating_mul(1 << (crashes - 1).min(8)).min(LONGEST_PENALTY),
         }

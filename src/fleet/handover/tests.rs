@@ -1,1 +1,160 @@
+//! Single rules, where a whole world would hide what matters.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
+use super::*;
+use crate::fleet::record::Phase;
+
+fn at(seconds: u64) -> Now {
+    Now { boot: Duration::from_secs(seconds), unix: 1_700_000_000_000 + seconds * 1000 }
+}
+
+fn incarnation(ordinal: u32, nonce: u64) -> Incarnation {
+    Incarnation { ordinal, pod: format!("pod-{ordinal}"), nonce }
+}
+
+fn machine(ordinal: u32, nonce: u64, now: Now) -> Machine {
+    let config = Config {
+        id: incarnation(ordinal, nonce),
+        address: format!("10.0.0.{ordinal}:8081"),
+        fleet: "default/fleet".to_owned(),
+        hash: Hasher::XxHash64,
+        overlap: Duration::ZERO,
+    };
+    Machine::new(config, now)
+}
+
+/// A member that starts after one that said `previous` in its Lease, in a fleet of `replicas` without a record.
+fn started(previous: Option<Member>, replicas: u32, now: Now) -> Machine {
+    let mut machine = machine(0, 7, now);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), replicas))), now);
+    if let Some(previous) = previous {
+        machine.handle(Event::Lease(previous), now);
+    }
+    machine.handle(Event::NoRecord, now);
+    machine.handle(Event::Listed, now);
+    machine.handle(Event::Confirmed(now.boot), now);
+    machine
+}
+
+fn said(phase: Phase, crashes: Vec<u64>, now: Now) -> Member {
+    let mut before = machine(0, 3, now);
+    Member { phase, crashes, ..before.wishes(now).member }
+}
+
+/// Follows a record in which it is absent, loaded since `now`: when it says that it is fit.
+fn fit_after(previous: Option<Member>) -> Option<u64> {
+    let now = at(1000);
+    let mut machine = started(previous, 2, now);
+    let mut other = super::Machine::new(
+        Config {
+            id: incarnation(1, 1),
+            address: "10.0.0.1:8081".to_owned(),
+            fleet: "default/fleet".to_owned(),
+            hash: Hasher::XxHash64,
+            overlap: Duration::ZERO,
+        },
+        now,
+    );
+    other.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
+    other.handle(Event::NoRecord, now);
+    other.handle(Event::Listed, now);
+    other.handle(Event::Confirmed(now.boot), now);
+    let mut record = other.wishes(now).write.expect("the first writes the first record");
+    record.current.absent = vec![0];
+    record.current.fresh.below = 0;
+    machine.handle(Event::Record(record), now);
+    let hold = machine.wishes(now).hold;
+    machine.handle(Event::Loaded(hold), now);
+    (0..700).find(|seconds| machine.wishes(at(1000 + seconds)).member.phase == Phase::Fit)
+}
+
+#[test]
+fn who_crashed_waits_and_who_left_does_not() {
+    let now = at(990);
+    let seconds = now.unix / 1000;
+    assert_eq!(fit_after(None), Some(0));
+    assert_eq!(fit_after(Some(said(Phase::Left, vec![seconds; 3], now))), Some(0));
+    assert_eq!(fit_after(Some(said(Phase::Fit, vec![], now))), Some(30));
+    assert_eq!(fit_after(Some(said(Phase::Fit, vec![seconds], now))), Some(60));
+    assert_eq!(fit_after(Some(said(Phase::Fit, vec![seconds; 8], now))), Some(600));
+    assert_eq!(
+        fit_after(Some(said(Phase::Fit, vec![seconds - 3_700], now))),
+        Some(30),
+        "an hour later it is forgotten"
+    );
+}
+
+#[test]
+fn a_plan_that_nobody_confirmed_exposes_nothing() {
+    let plan = Plan { steps: vec![(Duration::ZERO, Slice::all())], until: Some(Duration::from_secs(20)) };
+    assert_eq!(plan.at(Duration::from_secs(19)), Some(&Slice::all()));
+    assert_eq!(plan.at(Duration::from_secs(20)), None);
+    assert_eq!(Plan { until: None, ..plan }.at(Duration::from_secs(99)), Some(&Slice::all()));
+}
+
+#[test]
+fn a_plan_changes_at_its_moment_by_the_clock_alone() {
+    let steps = vec![(Duration::from_secs(5), Slice::all()), (Duration::from_secs(9), Slice::none())];
+    let plan = Plan { steps, until: None };
+    let at = |seconds| plan.at(Duration::from_secs(seconds)).cloned();
+    assert_eq!([at(1), at(5), at(8), at(9)], [Slice::all(), Slice::all(), Slice::all(), Slice::none()].map(Some));
+}
+
+#[test]
+fn a_fleet_of_one_serves_on_without_an_api_server() {
+    let now = at(1000);
+    let mut machine = started(None, 1, now);
+    let record = machine.wishes(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    let hold = machine.wishes(now).hold;
+    assert!(hold.is_all());
+    machine.handle(Event::Loaded(hold), now);
+    let wishes = machine.wishes(at(5000));
+    assert!(wishes.ready);
+    assert_eq!(wishes.plan.at(Duration::from_secs(5000)), Some(&Slice::all()));
+}
+
+#[test]
+fn whoever_took_our_lease_serves_in_our_place() {
+    let now = at(1000);
+    let mut machine = started(None, 1, now);
+    let record = machine.wishes(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    machine.handle(Event::Lease(Member { id: incarnation(0, 99), ..said(Phase::Fit, vec![], now) }), now);
+    assert_eq!(machine.wishes(now).plan.at(now.boot), Some(&Slice::none()));
+}
+
+#[test]
+fn the_overlap_keeps_what_was_lost_for_its_time() {
+    let now = at(1000);
+    let mut alone = Machine::new(
+        Config {
+            id: incarnation(0, 7),
+            address: "10.0.0.0:8081".to_owned(),
+            fleet: "default/fleet".to_owned(),
+            hash: Hasher::XxHash64,
+            overlap: Duration::from_secs(30),
+        },
+        now,
+    );
+    for event in
+        [Event::StatefulSet(Some(("set".to_owned(), 1))), Event::NoRecord, Event::Listed, Event::Confirmed(now.boot)]
+    {
+        alone.handle(event, now);
+    }
+    let first = alone.wishes(now).write.expect("the first record");
+    alone.handle(Event::Record(first.clone()), now);
+    alone.handle(Event::Loaded(Slice::all()), now);
+    let mut second = first;
+    second.revision += 1;
+    second.current.generation += 1;
+    second.current.total = 2;
+    alone.handle(Event::Record(second.clone()), at(1010));
+    let confirmed = |machine: &mut Machine, seconds: u64| {
+        machine.handle(Event::Confirmed(Duration::from_secs(seconds)), at(seconds));
+        machine.wishes(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
+    };
+    assert_eq!(confirmed(&mut alone, 1039), Some(Slice::all()));
+    assert_eq!(confirmed(&mut alone, 1041), Some(second.current.slice(0)));
+}
