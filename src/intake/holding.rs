@@ -45,6 +45,8 @@ pub(super) struct Gain {
 
 #[derive(Debug)]
 struct State {
+    /// Something has been wanted; see [`Holding::undecided`].
+    decided: bool,
     wanted: Slice,
     whole: Slice,
     /// What the list speaks for that the source itself is making.
@@ -70,6 +72,7 @@ impl Holding {
         Self {
             kept: ArcSwap::from_pointee(wanted.clone()),
             state: Mutex::new(State {
+                decided: true,
                 wanted,
                 whole: Slice::none(),
                 listing: Slice::none(),
@@ -83,6 +86,23 @@ impl Holding {
             }),
             stirred: watch::Sender::new(()),
             changed: watch::Sender::new(()),
+        }
+    }
+
+    /// A source that does not know yet what it is to hold: it asks for nothing before something is wanted, or it would list
+    /// all for nothing.
+    pub fn undecided() -> Self {
+        let holding = Self::new(Slice::none());
+        holding.state().decided = false;
+        holding
+    }
+
+    /// Waits until it is known what to hold.
+    pub(super) async fn decision(&self) {
+        let mut stirred = self.stirred();
+        while !self.state().decided {
+            // The sender lives as long as we do, so this never fails.
+            let _ = stirred.changed().await;
         }
     }
 
@@ -100,6 +120,7 @@ impl Holding {
             if state.gain.as_ref().is_some_and(|gain| !wanted.covers(&gain.slice)) {
                 state.gain = None;
             }
+            state.decided |= !wanted.is_empty();
             state.wanted = wanted;
         });
     }

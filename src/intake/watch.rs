@@ -78,6 +78,11 @@ pub async fn run(
     let life = async {
         tokio::select! {
             biased;
+            () = stop.cancelled() => return,
+            () = holding.decision() => {}
+        }
+        tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             never = worker.live() => match never {},
             never = gainer.live() => match never {},
@@ -131,11 +136,9 @@ impl Worker {
         &self.api.source.holding
     }
 
-    /// Whether nothing is wanted, and nothing is known that a watch would keep up to date, or the server could send nothing.
-    /// So a member that does not know yet what it will hold lists all once, and not twice.
+    /// Whether nothing is wanted, and the server could send nothing.
     fn is_idle(&self) -> bool {
-        let unknown = self.position.is_none();
-        (unknown || self.api.selector.is_enabled()) && self.holding().wanted().is_empty()
+        self.api.selector.is_enabled() && self.holding().wanted().is_empty()
     }
 
     /// Does nothing until something is wanted.

@@ -116,7 +116,10 @@ impl Replica {
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
         // In a fleet, what is held is decided later.
-        let held = if settings.fleet.is_some() { Slice::none() } else { by_flags.clone() };
+        let holding = || match settings.fleet {
+            Some(_) => Holding::undecided(),
+            None => Holding::new(by_flags.clone()),
+        };
         let wanted = Wanted::of(&settings);
         let store = Arc::new(wanted.store.build());
         let mut tasks = Tasks::new(CancellationToken::new());
@@ -127,7 +130,7 @@ impl Replica {
             for (partition, selector) in (0_u32..).zip(&resource.selectors) {
                 let status = Arc::new(Status::default());
                 statuses.push(Arc::clone(&status));
-                let source = source(&settings, &resource.kind, selector, Holding::new(held.clone()));
+                let source = source(&settings, &resource.kind, selector, holding());
                 held_by.push(Arc::clone(&source.holding));
                 sources.push(source.clone());
                 let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(&store)));
