@@ -54,7 +54,6 @@ pub struct Start {
 }
 
 /// What the task is told.
-#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and few wait at a time")]
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all are events, and few are under way at a time")]
 pub(super) enum Message {
