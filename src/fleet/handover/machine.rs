@@ -311,10 +311,13 @@ impl Machine {
             self.previous_until = now.boot + LEASE;
         }
         let seconds = now.unix / 1000;
-        self.member.crashes = other.crashes.clone();
-        if other.phase != Phase::Left {
-            self.member.crashes.push(seconds);
-            self.say(true, "the process before this one did not end in order");
+        // A new pod begins anew: what happened to the one before it says nothing of this one.
+        if other.id.pod == self.config.id.pod {
+            self.member.crashes = other.crashes.clone();
+            if other.phase != Phase::Left {
+                self.member.crashes.push(seconds);
+                self.say(true, "the process before this one did not end in order");
+            }
         }
         self.member.crashes.retain(|at| seconds.saturating_sub(*at) <= CRASH_MEMORY);
         // More than the penalty can count is not worth remembering.
