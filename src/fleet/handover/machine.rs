@@ -396,7 +396,10 @@ impl Machine {
         if !view.untaken.is_empty() {
             self.say(
                 true,
-                format!("nobody may take the ranges of {:?}: the others have no room for them", view.untaken),
+                format!(
+                    "nobody may take the ranges of {:?}: nobody who is left may take on so much more",
+                    view.untaken
+                ),
             );
         }
     }

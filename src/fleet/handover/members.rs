@@ -41,6 +41,8 @@ pub(super) enum Way {
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub member: Member,
+    /// When we first heard of this life of it.
+    since: Duration,
     /// When its Lease last changed, as we saw it.
     lease: Option<Duration>,
     /// When we sent the newest beat that it answered.
@@ -62,9 +64,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(member: Member) -> Self {
+    fn new(member: Member, now: Now) -> Self {
         Self {
             member,
+            since: now.boot,
             lease: None,
             answered: None,
             gone: None,
@@ -94,7 +97,7 @@ impl Peer {
 
     /// Whether its Lease has run out, of which a connection says nothing: it cannot write any more.
     pub fn has_expired(&self, confirmed: Option<Duration>) -> bool {
-        let lease = self.lease.unwrap_or_default();
+        let lease = self.lease.unwrap_or(self.since);
         confirmed.is_some_and(|confirmed| confirmed.saturating_sub(lease) > LEASE)
     }
 
@@ -122,7 +125,7 @@ impl Peer {
 
     /// Its newest life is another one from now on.
     fn replace(&mut self, member: Member, now: Now) {
-        let old = std::mem::replace(self, Self::new(member));
+        let old = std::mem::replace(self, Self::new(member, now));
         let (before, after) = (&old.member, &self.member);
         // One address, or one pod, runs one process at a time.
         let over = old.gone.is_some()
@@ -159,7 +162,7 @@ impl Members {
         let ordinal = member.id.ordinal;
         let renewed = member.renewed.take().map(|at| at as i64 - now.unix as i64);
         let Some(peer) = self.0.get_mut(&ordinal) else {
-            let mut peer = Peer::new(member);
+            let mut peer = Peer::new(member, now);
             peer.spoke(way, now);
             self.0.insert(ordinal, peer);
             return;

@@ -158,3 +158,19 @@ fn the_overlap_keeps_what_was_lost_for_its_time() {
     assert_eq!(confirmed(&mut alone, 1039), Some(Slice::all()));
     assert_eq!(confirmed(&mut alone, 1041), Some(second.current.slice(0)));
 }
+
+#[test]
+fn who_was_only_heard_of_lives() {
+    let now = at(1000);
+    let mut first = started(None, 2, now);
+    let record = first.wishes(now).write.expect("the first record");
+    first.handle(Event::Record(record.clone()), now);
+    let mut second = machine(1, 1, now);
+    for event in [Event::StatefulSet(Some(("set".to_owned(), 2))), Event::Record(record), Event::Listed] {
+        second.handle(event, now);
+    }
+    let joined = second.wishes(now).member;
+    assert_eq!(joined.joined, Some(1));
+    first.handle(Event::Heard(second.beat(now)), now);
+    assert_eq!(first.wishes(now).write, None, "its beat was faster than its Lease");
+}
