@@ -339,9 +339,6 @@ fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: 
         let telemetry = each["containerPort"] == json!(8081);
         each["containerPort"] = json!(if telemetry { telemetry_port } else { port });
     }
-    for each in container["env"].as_array_mut().into_iter().flatten().filter(|v| v["name"] == "TOTAL_SHARDS") {
-        each["value"] = json!(count.to_string());
-    }
     set_flags(container, flags);
     Ok(object)
 }
