@@ -14,6 +14,9 @@ use super::record::Beat;
 use super::run::Message;
 use crate::sharding::Slice;
 
+/// What is said to peers is made anew several times a second; what is older than so many milliseconds is nobody's word.
+const LONGEST_PAUSE: u64 = 3_000;
+
 /// What a member was when it was last looked at.
 #[derive(Clone, Debug)]
 pub struct Glance {
@@ -198,6 +201,10 @@ impl Fleet {
         let (beat, at) = &*said;
         let now = clock::now();
         let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
+        // Nobody has looked after the fleet for so long: peers must not take that for life.
+        if age > LONGEST_PAUSE {
+            return None;
+        }
         let confirmed_age = beat.confirmed_age.map(|before| before.saturating_add(age));
         Some(Beat { now: now.unix, confirmed_age, ..beat.clone() })
     }

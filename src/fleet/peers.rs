@@ -46,7 +46,7 @@ pub(super) async fn run(
     let mut lines: HashMap<String, AbortOnDropHandle<Infallible>> = HashMap::new();
     loop {
         let addresses: Vec<String> = contacts.borrow_and_update().iter().map(|m| m.address.clone()).collect();
-        lines.retain(|address, _| addresses.contains(address));
+        lines.retain(|address, line| addresses.contains(address) && !line.is_finished());
         for address in addresses {
             lines.entry(address.clone()).or_insert_with(|| {
                 let line = Line { fleet: Arc::clone(fleet), own: own.clone(), address, last: None };

@@ -13,6 +13,9 @@ use crate::sharding::{Assignment, Hasher, Slice};
 /// The version of how ranges are cut. A member that cuts otherwise must not take part.
 pub const LAYOUT: u32 = 1;
 
+/// More shards than anyone runs.
+pub const MOST_SHARDS: u32 = 1_024;
+
 /// What the fleet has agreed on: one object, written by compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -171,6 +174,24 @@ pub struct Beat {
     /// The clock of the record's coordinator minus the sender's, in milliseconds, as far as the sender can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<i64>,
+}
+
+impl Record {
+    /// Whether it can be what a coordinator wrote, some time after a record with this revision. Whoever reaches a telemetry port
+    /// can send anything, and what is followed is passed on.
+    pub fn is_sane(&self, known: u64) -> bool {
+        let sane = |view: &View| {
+            let absent: BTreeSet<u32> = view.absent.iter().copied().collect();
+            (1..=MOST_SHARDS).contains(&view.total)
+                && view.generation <= self.revision
+                && absent.len() == view.absent.len()
+                && absent.iter().all(|ordinal| *ordinal < view.total)
+                && view.untaken.is_subset(&absent)
+        };
+        self.revision <= known.saturating_add(1 << 32)
+            && sane(&self.current)
+            && self.next.as_ref().is_none_or(|next| sane(&next.view))
+    }
 }
 
 impl View {

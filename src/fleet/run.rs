@@ -22,6 +22,8 @@ use super::{clock, headroom, peers};
 use crate::settings::FleetSettings;
 use crate::sharding::{Assignment, Hasher, Slice};
 
+/// How many messages are taken before they are answered: a flood of them must not keep us from acting.
+const AT_ONCE: usize = 256;
 /// How often memory is looked at.
 const HEADROOM: Duration = Duration::from_secs(10);
 
@@ -79,7 +81,19 @@ pub fn run(start: Start) -> (Arc<Fleet>, impl Future<Output = Unfit> + Send + 's
     (fleet, task)
 }
 
+/// However the task ends, nobody is to count on the member any more, nor to wait for it.
+struct Last(Arc<Fleet>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.fall_silent();
+        let before = self.0.glance();
+        self.0.show(Glance { released: true, left: true, coordinated: false, ready: false, ..Glance::clone(&before) });
+    }
+}
+
 async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> Unfit {
+    let _last = Last(Arc::clone(&fleet));
     let place = match find(&start.client, &start.settings).await {
         Ok(place) => place,
         Err(unfit) => return unfit,
@@ -194,7 +208,13 @@ async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infalli
         period.tick().await;
         let held = keeper.prepared();
         if !held.is_empty() {
-            fleet.tell(Event::Headroom(headroom::headroom(&held)));
+            // What is loaded for a handover is in memory already, and will be owned.
+            let owned = fleet.glance().status.owned.clone();
+            let points =
+                |slice: &Slice| [Hasher::XxHash64, Hasher::Fnv1a64].map(|h| slice.ranges(h).size()).iter().sum();
+            let (held_points, owned_points): (u128, u128) = (points(&held), points(&owned));
+            let ahead = u32::try_from(held_points.saturating_sub(owned_points) >> 32).unwrap_or(u32::MAX);
+            fleet.tell(Event::Headroom(headroom::headroom(&held).map(|room| room.saturating_add(ahead))));
         }
     }
 }
@@ -226,7 +246,8 @@ impl Actor {
                     let Some(message) = message else { continue };
                     self.take(message);
                     // Whatever else came meanwhile is answered together.
-                    while let Ok(message) = told.try_recv() {
+                    for _ in 0..AT_ONCE {
+                        let Ok(message) = told.try_recv() else { break };
                         self.take(message);
                     }
                 }
@@ -279,6 +300,8 @@ impl Actor {
         if wishes.hold != self.held {
             self.held = wishes.hold.clone();
             self.keeper.want(&self.held);
+            // What is no longer wanted is not prepared any more, from this moment on.
+            self.machine.handle(Event::Loaded(self.keeper.prepared()), now);
         }
         let status = self.machine.status(now);
         set(&self.orders.member, Some(wishes.member));

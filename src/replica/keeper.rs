@@ -15,13 +15,20 @@ pub(super) struct Keeper {
     store: Arc<Store>,
     resources: Vec<(ResourceId, Vec<Arc<Holding>>)>,
     wanted: Mutex<Slice>,
+    showing: Mutex<()>,
     changed: watch::Sender<()>,
 }
 
 impl Keeper {
     /// Nothing is wanted, and nothing exposed, yet.
     pub fn new(store: Arc<Store>, resources: Vec<(ResourceId, Vec<Arc<Holding>>)>) -> Self {
-        let keeper = Self { store, resources, wanted: Mutex::default(), changed: watch::Sender::new(()) };
+        let keeper = Self {
+            store,
+            resources,
+            wanted: Mutex::default(),
+            showing: Mutex::default(),
+            changed: watch::Sender::new(()),
+        };
         keeper.show();
         keeper
     }
@@ -47,6 +54,8 @@ impl Keeper {
 
     /// A resource of several sources is loaded where all are.
     fn show(&self) {
+        // Two who look at the same time must not overwrite the newer look with the older one.
+        let _one_at_a_time = self.showing.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, sources) in &self.resources {
             let loaded = sources.iter().map(|source| source.loaded()).reduce(|a, b| Arc::new(a.intersection(&b)));
             self.store.resource(*id).set_loaded(loaded.map_or_else(Slice::all, |loaded| Slice::clone(&loaded)));

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval, sleep};
 use tracing::debug;
 
 use super::{Right, Tries, Trouble, ask};
@@ -18,6 +18,8 @@ use super::{Right, Tries, Trouble, ask};
 const WATCH_SECONDS: u32 = 290;
 /// How often a watch is asked whether it still lives.
 const PULSE: Duration = Duration::from_secs(1);
+/// Bookmarks come each minute: a watch that brings nothing for so long has lost its server.
+const SILENCE: Duration = Duration::from_secs(150);
 /// Who opens a watch that ends at once waits at least so long.
 const REOPEN: Duration = Duration::from_millis(100);
 
@@ -133,17 +135,19 @@ where
     };
     let mut events = pin!(ask(api.watch(&parameters, version)).await?);
     let mut pulse = interval(PULSE);
+    let mut heard = Instant::now();
     loop {
         let event = tokio::select! {
             event = events.next() => event,
             _ = pulse.tick() => {
-                if stale() {
+                if stale() || heard.elapsed() >= SILENCE {
                     debug!(resource = selected.resource, "the watch is silent although something was written");
                     return Ok(End::Resume);
                 }
                 continue;
             }
         };
+        heard = Instant::now();
         let mut move_to = |meta: &ObjectMeta| {
             if let Some(at) = &meta.resource_version {
                 version.clone_from(at);

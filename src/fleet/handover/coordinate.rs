@@ -79,7 +79,7 @@ impl Fleet {
             fates.iter().filter(|(_, fate)| wanted(**fate)).map(|(ordinal, _)| *ordinal).collect()
         };
         let mut proposal = Proposal {
-            unstarted: of(|fate| matches!(fate, Fate::Starts(false)))
+            unstarted: of(|fate| matches!(fate, Fate::Starts(false) | Fate::MayServe))
                 .into_iter()
                 .filter(|ordinal| m.others().get(*ordinal).is_none())
                 .collect(),
@@ -206,7 +206,9 @@ impl Fleet {
         {
             wish.hash = *hash;
         }
-        wish
+        // Who serves is not sent away before there is somebody to take over.
+        let (nobody, somebody) = (wish.present().next().is_none(), current.present().next().is_some());
+        if nobody && somebody { current.clone() } else { wish }
     }
 
     /// How many shards there should be: as the StatefulSet says, but newcomers are taken in when all of them are there,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::coordinate::{Fleet, Proposal, Shares};
 use super::members::{Life, Members, Way};
-use super::{Config, Event, HandoverState, LEASE, Notice, Now, Plan, RENEW, Status, Wishes};
-use crate::fleet::record::{Beat, Incarnation, LAYOUT, Member, Phase, Record, View};
+use super::{Config, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status, Wishes};
+use crate::fleet::record::{Beat, Incarnation, LAYOUT, MOST_SHARDS, Member, Phase, Record, View};
 use crate::sharding::{Assignment, Slice};
 
 /// What was held is kept for so long after it is no longer wanted: plans change, and loading is dear.
@@ -36,6 +36,10 @@ pub struct Machine {
     record: Option<Record>,
     /// The API server has no record.
     no_record: bool,
+    /// When we first heard of the record.
+    heard: Duration,
+    /// The last record that came was not followed.
+    suspicious: bool,
     /// When the switch of the record with this revision is due, by our boot time.
     due: Option<(u64, Duration)>,
     /// When our knowledge was last confirmed by the API server itself.
@@ -104,6 +108,8 @@ impl Machine {
             listed: false,
             record: None,
             no_record: false,
+            heard: Duration::ZERO,
+            suspicious: false,
             due: None,
             confirmed: None,
             previous: None,
@@ -164,7 +170,7 @@ impl Machine {
                 self.follow_beat(beat, now);
             }
             Event::Refused(id) => self.members.refused(&id, now),
-            Event::Pods(pods) => self.pods = pods,
+            Event::Pods(pods) => self.pods.extend(pods),
             Event::Loaded(slice) => self.loaded = slice,
             Event::Headroom(headroom) => self.member.headroom = headroom,
             Event::Leave => {
@@ -319,7 +325,7 @@ impl Machine {
                 self.say(true, "the process before this one did not end in order");
             }
         }
-        self.member.crashes.retain(|at| seconds.saturating_sub(*at) <= CRASH_MEMORY);
+        self.member.crashes.retain(|at| seconds.abs_diff(*at) <= CRASH_MEMORY);
         // More than the penalty can count is not worth remembering.
         let surplus = self.member.crashes.len().saturating_sub(8);
         self.member.crashes.drain(..surplus);
@@ -334,9 +340,19 @@ impl Machine {
 
     /// Takes over a record if it is newer than ours.
     fn follow(&mut self, record: Record, now: Now) {
-        if self.record.as_ref().is_some_and(|known| known.revision >= record.revision) {
+        let known = self.record.as_ref().map_or(0, |known| known.revision);
+        if record.revision <= known {
             return;
         }
+        if !record.is_sane(known) {
+            if !self.suspicious {
+                self.say(true, format!("a record that makes no sense is not followed: revision {}", record.revision));
+            }
+            self.suspicious = true;
+            return;
+        }
+        self.suspicious = false;
+        self.heard = now.boot;
         let exposed = self.own_now();
         let before = self.record.take();
         self.tell_of(&record);
@@ -359,7 +375,9 @@ impl Machine {
         let switch = record.next.as_ref()?.switch?;
         let offset = self.clock_of(switch.by).unwrap_or_default();
         let ahead = (switch.at as i64).saturating_sub(offset).saturating_sub(now.unix as i64);
-        Some((record.revision, now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0))))
+        let computed = now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0));
+        // It was never further ahead than this when it was written, whatever the clocks say.
+        Some((record.revision, computed.min(self.heard + LEAD)))
     }
 
     /// The clock of a member minus ours, in milliseconds.
@@ -524,7 +542,8 @@ impl Machine {
             return Slice::none();
         }
         let hash = current.map_or(self.config.hash, |view| view.hash);
-        Assignment::new(total.max(ordinal + 1)).map_or_else(|_| Slice::none(), |a| Slice::of(hash, a.ranges(ordinal)))
+        Assignment::new(total.max(ordinal.saturating_add(1)).min(MOST_SHARDS))
+            .map_or_else(|_| Slice::none(), |a| Slice::of(hash, a.ranges(ordinal)))
     }
 
     /// Works out what is to be loaded.
@@ -663,7 +682,7 @@ impl Machine {
         }
         let statefulset = self.statefulset.as_ref().map(|(uid, _)| uid.clone());
         let seal = |revision: u64, change: &super::coordinate::Change| Record {
-            revision: revision + change.revisions,
+            revision: revision.saturating_add(change.revisions),
             coordinator: self.config.id.clone(),
             statefulset: statefulset.clone().unwrap_or_default(),
             current: change.current.clone(),

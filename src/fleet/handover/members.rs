@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{LEASE, Now, RENEW};
-use crate::fleet::record::{Beat, Incarnation, Member, Phase};
+use crate::fleet::record::{Beat, Incarnation, MOST_SHARDS, Member, Phase};
 
 /// A member that answered a beat that was sent so lately is connected.
 const ANSWERING: Duration = Duration::from_millis(3500);
@@ -160,7 +160,10 @@ impl Members {
     /// A member spoke.
     pub fn learn(&mut self, mut member: Member, way: Way, now: Now) {
         let ordinal = member.id.ordinal;
-        let renewed = member.renewed.take().map(|at| at as i64 - now.unix as i64);
+        let renewed = member.renewed.take().map(|at| (at as i64).wrapping_sub(now.unix as i64));
+        if ordinal >= MOST_SHARDS {
+            return;
+        }
         let Some(peer) = self.0.get_mut(&ordinal) else {
             let mut peer = Peer::new(member, now);
             peer.spoke(way, now);
@@ -168,7 +171,8 @@ impl Members {
             return;
         };
         if peer.member.id == member.id {
-            if member.sequence >= peer.member.sequence {
+            // What anybody may send changes nothing that is known.
+            if way != Way::Beat && member.sequence >= peer.member.sequence {
                 peer.member = member;
             }
             peer.spoke(way, now);
@@ -196,7 +200,7 @@ impl Members {
         let took = now.boot.saturating_sub(sent);
         if took <= GOOD_EXCHANGE {
             let ours = now.unix.saturating_sub(took.as_millis() as u64 / 2);
-            peer.offset = Some(beat.now as i64 - ours as i64);
+            peer.offset = Some((beat.now as i64).wrapping_sub(ours as i64));
         }
         peer.told = beat.record.as_ref().map(|record| record.coordinator.ordinal).zip(beat.ahead);
     }
@@ -205,7 +209,7 @@ impl Members {
     pub fn offset(&self, ordinal: u32) -> Option<i64> {
         let told = || {
             let by = |peer: &Peer| peer.told.filter(|(of, _)| *of == ordinal).map(|(_, ahead)| ahead);
-            self.iter().find_map(|peer| Some(peer.offset? + by(peer)?))
+            self.iter().find_map(|peer| peer.offset?.checked_add(by(peer)?))
         };
         let peer = self.get(ordinal);
         let renewed = || peer.and_then(|peer| peer.renewals.iter().max().copied());
