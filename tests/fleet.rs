@@ -2,18 +2,20 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod common;
+
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use kube_state_fleet::intake::shared_client;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::{Environment, Flags, Settings};
+use kube_state_fleet::settings::Flags;
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+
+use common::{client, get, settings};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(90);
@@ -63,20 +65,13 @@ impl World {
     }
 
     async fn start_in(&self, pod: &str) -> Replica {
-        let local = Some("127.0.0.1".to_owned());
         let flags = Flags {
-            host: local.clone(),
-            port: Some(0),
-            telemetry_host: local,
-            telemetry_port: Some(0),
             resources: vec!["pods".to_owned()],
             pod: Some(pod.to_owned()),
             pod_namespace: Some("ops".to_owned()),
             ..Flags::default()
         };
-        let (settings, _) = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid");
-        let client = shared_client(kube::Config::new(self.0.url().parse().unwrap())).expect("a client");
-        Replica::start(settings, client).await.expect("it starts")
+        Replica::start(settings(flags), client(&self.0.url())).await.expect("it starts")
     }
 
     /// Waits until all are ready and serve each pod once, and each of them some.
@@ -117,15 +112,6 @@ fn pod(name: &str, owners: &Value) -> Value {
         "apiVersion": "v1", "kind": "Pod", "spec": {"terminationGracePeriodSeconds": 60, "containers": []},
         "metadata": {"namespace": "ops", "name": name, "ownerReferences": owners},
     })
-}
-
-async fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
-    answer
 }
 
 fn uids(scrape: &str) -> Vec<String> {

@@ -2,31 +2,24 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod common;
+
 use std::io::Read;
-use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use kube_state_fleet::intake::shared_client;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::{Environment, Flags, Settings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use kube_state_fleet::settings::{Flags, Settings};
+use tokio::net::TcpListener;
+
+use common::{client, get};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(60);
 
 fn settings(port: u16) -> Settings {
-    let local = Some("127.0.0.1".to_owned());
-    let flags = Flags {
-        host: local.clone(),
-        port: Some(port),
-        telemetry_host: local,
-        telemetry_port: Some(0),
-        resources: vec!["pods".to_owned(), "nodes".to_owned()],
-        ..Flags::default()
-    };
-    Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
+    let resources = vec!["pods".to_owned(), "nodes".to_owned()];
+    common::settings(Flags { port: Some(port), resources, ..Flags::default() })
 }
 
 /// An API server that takes connections and says nothing, as long as the listener is kept.
@@ -34,19 +27,6 @@ async fn silence() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     (listener, url)
-}
-
-fn client(url: &str) -> kube::Client {
-    shared_client(kube::Config::new(url.parse().expect("a URL"))).expect("a client")
-}
-
-async fn get(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
-    answer
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
+mod common;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -11,13 +13,12 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube_state_fleet::commands;
-use kube_state_fleet::intake::shared_client;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::{Environment, Flags, Settings};
+use kube_state_fleet::settings::{Flags, Settings};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use common::{client, get};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(60);
@@ -50,9 +51,7 @@ impl World {
         }
         let mut replicas = Vec::new();
         for shard in shards {
-            let client = kube::Config::new(simulator.url().parse().expect("a URL"));
-            let client = shared_client(client).expect("a client");
-            replicas.push(Replica::start(settings(*shard, total), client).await.expect("it starts"));
+            replicas.push(Replica::start(settings(*shard, total), client(&simulator.url())).await.expect("it starts"));
         }
         for replica in &replicas {
             tokio::time::timeout(LONG, ready(replica)).await.expect("it loads");
@@ -83,27 +82,17 @@ impl World {
 }
 
 fn settings(shard: u32, total: u32) -> Settings {
-    let local = Some("127.0.0.1".to_owned());
-    let flags = Flags {
-        host: local.clone(),
-        port: Some(0),
-        telemetry_host: local,
-        telemetry_port: Some(0),
+    common::settings(Flags {
         resources: vec!["pods,nodes,services".to_owned()],
         shard: Some(shard),
         total_shards: Some(total),
         ..Flags::default()
-    };
-    Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
+    })
 }
 
 async fn ready(replica: &Replica) {
     loop {
-        let mut stream = TcpStream::connect(replica.telemetry_address()).await.expect("it listens");
-        let request = b"GET /readyz HTTP/1.1\r\nhost: replica\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).await.expect("it reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("it answers");
+        let answer = get(replica.telemetry_address(), "/readyz").await;
         if answer.starts_with("HTTP/1.1 200 ") {
             return;
         }

@@ -3,9 +3,9 @@
 //! Replicas hear of a change at different moments. Their sums can be compared only if all are of one state of the
 //! cluster, and a resourceVersion names one (versions of one resource are integers that compare).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use crate::sharding::{Digest, Hashes};
+use crate::sharding::{Changes, Digest, Hashes};
 
 /// How many insertions and removals are remembered; 2 MB for a resource that changes as much.
 const CHANGES: usize = 64 << 10;
@@ -19,18 +19,11 @@ pub struct Unknown {
     pub floor: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    version: u64,
-    hashes: Hashes,
-    inserted: bool,
-}
-
 /// Insertions and removals by watch events, in the order in which they came. What a list inserts or removes has no
 /// resourceVersion of its own, but had happened by that of the list, which therefore is the floor from then on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct History {
-    changes: VecDeque<Change>,
+    changes: Changes,
     floor: u64,
     /// The newest resourceVersion that was heard of.
     newest: u64,
@@ -38,7 +31,18 @@ pub(super) struct History {
     unsettled: BTreeSet<u32>,
 }
 
+impl Default for History {
+    fn default() -> Self {
+        Self::of(CHANGES)
+    }
+}
+
 impl History {
+    /// Of the newest `changes`.
+    pub(super) const fn of(changes: usize) -> Self {
+        Self { changes: Changes::new(changes), floor: 0, newest: 0, unsettled: BTreeSet::new() }
+    }
+
     /// This resourceVersion was heard of.
     pub(super) fn heard(&mut self, version: u64) {
         self.newest = self.newest.max(version);
@@ -47,12 +51,9 @@ impl History {
     /// An event of this version inserted an object, or removed it.
     pub(super) fn changed(&mut self, version: u64, hashes: Hashes, inserted: bool) {
         self.heard(version);
-        if self.changes.len() == CHANGES
-            && let Some(oldest) = self.changes.pop_front()
-        {
-            self.raise(oldest.version);
+        if let Some(forgotten) = self.changes.push(version, hashes, inserted) {
+            self.raise(forgotten);
         }
-        self.changes.push_back(Change { version, hashes, inserted });
     }
 
     /// Nothing is known before this version, or before what was heard so far if the version is unknown (0).
@@ -91,15 +92,7 @@ impl History {
         if floor.is_none_or(|floor| version < floor) {
             return Err(Unknown { floor });
         }
-        let mut then = now;
-        for change in self.changes.iter().filter(|c| c.version > version && within(c.hashes)) {
-            if change.inserted {
-                then.remove(change.hashes);
-            } else {
-                then.add(change.hashes);
-            }
-        }
-        Ok(then)
+        Ok(self.changes.undo(now, version, within))
     }
 }
 

@@ -289,6 +289,14 @@ impl StoreBuilder {
         ResourceId(resource)
     }
 
+    /// Of what was added so far, no changes are remembered: nobody asks for sums as of an earlier resourceVersion.
+    pub fn without_history(mut self) -> Self {
+        for resource in &mut self.resources {
+            resource.state = Mutex::new(State { history: History::of(0), ..State::default() });
+        }
+        self
+    }
+
     /// The store, still empty.
     pub fn build(self) -> Store {
         Store { resources: self.resources, families: Arc::new(self.families) }

@@ -11,11 +11,12 @@ const STEPS: u64 = 64;
 /// Points of the hash space that make one unit of headroom.
 const UNIT: u128 = 1 << 32;
 
-/// How many units of 2^32 points this process can take on besides what it holds; `None` where there is no limit, or nothing
-/// to go by yet.
-pub(super) fn headroom(held: &Slice) -> Option<u32> {
+/// How many units of 2^32 points this process can take on besides what it owns; `None` where there is no limit, or nothing
+/// to go by yet. What is held and not owned is in memory already: it is loaded for a handover.
+pub(super) fn headroom(held: &Slice, owned: &Slice) -> Option<u32> {
     let (limit, used) = (limit()?, resident()?);
-    room(limit, used, points(held))
+    let ahead = points(held).saturating_sub(points(owned)) / UNIT;
+    Some(room(limit, used, points(held))?.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)))
 }
 
 fn points(held: &Slice) -> u128 {

@@ -218,7 +218,7 @@ mod tests {
             hash: Hasher::default(),
             overlap: Duration::ZERO,
         };
-        Machine::new(config, clock::now()).beat(clock::now())
+        Machine::new(config).beat(clock::now())
     }
 
     /// Answers all beats with its own, until it is aborted.

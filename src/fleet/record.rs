@@ -8,13 +8,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sharding::{Assignment, Hasher, Slice};
+use crate::sharding::{Hasher, MOST_SHARDS};
 
 /// The version of how ranges are cut. A member that cuts otherwise must not take part.
 pub const LAYOUT: u32 = 1;
-
-/// More shards than anyone runs.
-pub const MOST_SHARDS: u32 = 1_024;
 
 /// What the fleet has agreed on: one object, written by compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,18 +189,14 @@ impl Record {
             && sane(&self.current)
             && self.next.as_ref().is_none_or(|next| sane(&next.view))
     }
+
+    /// Whether the moment of a switch is set: until it has passed, nothing else may be written.
+    pub fn is_switching(&self) -> bool {
+        self.next.as_ref().is_some_and(|next| next.switch.is_some())
+    }
 }
 
 impl View {
-    /// What `ordinal` owns in it; nothing if the view makes no sense to us.
-    pub fn slice(&self, ordinal: u32) -> Slice {
-        if self.layout != LAYOUT {
-            return Slice::none();
-        }
-        Assignment::with_absent(self.total, &self.absent, &self.untaken)
-            .map_or_else(|_| Slice::none(), |assignment| Slice::of(self.hash, assignment.ranges(ordinal)))
-    }
-
     /// The ordinals that serve for themselves.
     pub fn present(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.total).filter(|ordinal| self.has(*ordinal))
@@ -212,11 +205,6 @@ impl View {
     /// Whether `ordinal` serves for itself.
     pub fn has(&self, ordinal: u32) -> bool {
         ordinal < self.total && !self.absent.contains(&ordinal)
-    }
-
-    /// How many points `ordinal` owns.
-    pub fn size(&self, ordinal: u32) -> u128 {
-        self.slice(ordinal).ranges(self.hash).size()
     }
 
     /// Whether both lead to the same ranges.

@@ -160,7 +160,7 @@ async fn coordinate(
     };
     let actor = Actor {
         fleet: Arc::clone(fleet),
-        machine: Machine::new(config, clock::now()),
+        machine: Machine::new(config),
         keeper: Arc::clone(&start.keeper),
         orders,
         stored: None,
@@ -208,13 +208,7 @@ async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infalli
         period.tick().await;
         let held = keeper.prepared();
         if !held.is_empty() {
-            // What is loaded for a handover is in memory already, and will be owned.
-            let owned = fleet.glance().status.owned.clone();
-            let points =
-                |slice: &Slice| [Hasher::XxHash64, Hasher::Fnv1a64].map(|h| slice.ranges(h).size()).iter().sum();
-            let (held_points, owned_points): (u128, u128) = (points(&held), points(&owned));
-            let ahead = u32::try_from(held_points.saturating_sub(owned_points) >> 32).unwrap_or(u32::MAX);
-            fleet.tell(Event::Headroom(headroom::headroom(&held).map(|room| room.saturating_add(ahead))));
+            fleet.tell(Event::Headroom(headroom::headroom(&held, &fleet.glance().status.owned)));
         }
     }
 }

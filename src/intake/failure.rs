@@ -95,6 +95,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A streaming list ended too early.
+    pub const ENDED: &str = "it ended before all objects were sent";
+    /// A streaming list fell silent too early.
+    pub const SILENT: &str = "it fell silent";
+
+    /// A streaming list came to no end in this way, and may the next time.
+    pub fn no_end(why: &str) -> Self {
+        Self::NoStreaming { why: why.to_owned(), for_good: false }
+    }
+
+    /// A bookmark came before the end of a streaming list: the server ignores that one was asked for.
+    pub fn early_bookmark() -> Self {
+        let why = "it sent a bookmark, but not the end of the initial events".to_owned();
+        Self::NoStreaming { why, for_good: true }
+    }
+
     /// Whether a watch from the same resourceVersion may well end the same way: not what says that the server is busy, or
     /// out of reach.
     pub fn will_come_again(&self) -> bool {

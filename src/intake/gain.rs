@@ -105,12 +105,11 @@ impl Gainer {
         let mut frames = WatchFrames::new(encoding);
         let mut version = String::new();
         let mut whole = false;
-        let no_end = |why: &str, for_good| Failure::NoStreaming { why: why.to_owned(), for_good };
         loop {
             let chunk = match answer.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return Err(no_end("it ended before all objects were sent", false)),
-                Err(Failure::Silent(_)) => return Err(no_end("it fell silent", false)),
+                Ok(None) => return Err(Failure::no_end(Failure::ENDED)),
+                Err(Failure::Silent(_)) => return Err(Failure::no_end(Failure::SILENT)),
                 Err(failure) => return Err(failure),
             };
             if !api.source.holding.is_gaining(gain) {
@@ -124,9 +123,7 @@ impl Gainer {
                 }
                 match objects.event(&gain.slice, encoding, frame, true, &mut version)? {
                     Progress::InitialEventsEnd => whole = true,
-                    Progress::Bookmark => {
-                        return Err(no_end("it sent a bookmark, but not the end of the initial events", true));
-                    }
+                    Progress::Bookmark => return Err(Failure::early_bookmark()),
                     Progress::Object => {}
                 }
                 Ok(())

@@ -4,8 +4,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use super::api::count;
 use super::census::Census;
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
@@ -474,8 +475,4 @@ fn exact(bytes: &[u8]) -> &[u8] {
 /// A resourceVersion, 0 if it is no number.
 pub fn number(version: &str) -> u64 {
     version.parse().unwrap_or(0)
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

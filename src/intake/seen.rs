@@ -3,9 +3,7 @@
 //! A whole list sets it, watch events change it. The newest changes are remembered with their resourceVersions, so that it
 //! can be told as of a moment of the last minutes. Knows no bytes and no requests.
 
-use std::collections::VecDeque;
-
-use crate::sharding::{Digest, Hashes};
+use crate::sharding::{Changes, Digest, Hashes};
 
 /// How many changes are remembered: minutes of a busy cluster's pods, in 256 KB; quiet resources never need the space.
 const REMEMBERED: usize = 8192;
@@ -30,26 +28,24 @@ pub enum Unseen {
     Unsure,
 }
 
-/// A change that a watch told.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    version: u64,
-    uid: Hashes,
-    added: bool,
-}
-
 /// All objects of a source, of whichever shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seen {
     now: Digest,
-    /// The newest changes, the newest last.
-    changes: VecDeque<Change>,
+    changes: Changes,
     /// From which resourceVersion on it can be told.
     floor: u64,
     /// A list was whole, and nothing was missed since.
     sure: bool,
     /// The running answer may be filtered by the server.
     doubted: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        let changes = Changes::new(REMEMBERED);
+        Self { now: Digest::default(), changes, floor: 0, sure: false, doubted: false }
+    }
 }
 
 impl Seen {
@@ -72,12 +68,9 @@ impl Seen {
         } else {
             self.now.remove(uid);
         }
-        if self.changes.len() == REMEMBERED
-            && let Some(forgotten) = self.changes.pop_front()
-        {
-            self.floor = forgotten.version;
+        if let Some(forgotten) = self.changes.push(version, uid, added) {
+            self.floor = forgotten;
         }
-        self.changes.push_back(Change { version, uid, added });
     }
 
     /// Something was missed: nothing is sure before the next list.
@@ -108,14 +101,6 @@ impl Seen {
         if version > position {
             return Err(Unseen::NotReached { position });
         }
-        let mut digest = self.now;
-        for change in self.changes.iter().rev().take_while(|change| change.version > version) {
-            if change.added {
-                digest.remove(change.uid);
-            } else {
-                digest.add(change.uid);
-            }
-        }
-        Ok(digest)
+        Ok(self.changes.undo(self.now, version, |_| true))
     }
 }

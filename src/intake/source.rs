@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::holding::Holding;
 use super::seen::{Seen, Unseen};
 use crate::collectors::Form;
+use crate::sharding::Digest;
 
 /// Where a resource is found on the API server, and in which form it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,15 +86,12 @@ pub struct Status {
 }
 
 impl Status {
-    /// How many objects there were as of a resourceVersion, of all shards, and the wrapping sum of the xxHash64 of their
-    /// UIDs.
+    /// The objects that there were as of a resourceVersion, of all shards.
     ///
     /// # Errors
     /// It is too long ago, or was not reached yet; or not all objects were seen.
-    pub fn seen_at(&self, version: u64) -> Result<(u64, u64), Unseen> {
-        let seen = self.seen();
-        let digest = seen.at(version, self.position.load(Ordering::Acquire))?;
-        Ok((digest.count, digest.sum))
+    pub fn seen_at(&self, version: u64) -> Result<Digest, Unseen> {
+        self.seen().at(version, self.position.load(Ordering::Acquire))
     }
 
     /// For the source itself.

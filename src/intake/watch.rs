@@ -234,8 +234,7 @@ impl Worker {
             self.position = Some(version);
         }
         if initial && matches!(result, Ok(_) | Err(Failure::Silent(_))) {
-            let why = if result.is_ok() { "it ended before all objects were sent" } else { "it fell silent" };
-            return Err(Failure::NoStreaming { why: why.to_owned(), for_good: false });
+            return Err(Failure::no_end(if result.is_ok() { Failure::ENDED } else { Failure::SILENT }));
         }
         if result? == End::Adapted {
             tracing::debug!("the watch is opened anew for what is wanted now");
@@ -298,10 +297,7 @@ impl Worker {
                         watching.initial = false;
                         objects.done(&watching.version);
                     }
-                    Progress::Bookmark if watching.initial => {
-                        let why = "it sent a bookmark, but not the end of the initial events".to_owned();
-                        return Err(Failure::NoStreaming { why, for_good: true });
-                    }
+                    Progress::Bookmark if watching.initial => return Err(Failure::early_bookmark()),
                     _ => {}
                 }
                 Ok(())

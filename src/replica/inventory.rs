@@ -72,12 +72,12 @@ impl Witness for Inventory {
 
     fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String> {
         self.seers(resource).iter().try_fold(Digest::default(), |sum, source| {
-            let (count, hashes) = source.seen_at(version).map_err(|error| {
+            let seen = source.seen_at(version).map_err(|error| {
                 let hint =
                     if source.filtered.load(Relaxed) { "; --coverage-watch sees what the server filters" } else { "" };
                 format!("{error}{hint}")
             })?;
-            Ok(sum.plus(Digest { count, sum: hashes }))
+            Ok(sum.plus(seen))
         })
     }
 }

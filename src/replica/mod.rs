@@ -115,47 +115,13 @@ impl Replica {
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
-        // In a fleet, what is held is decided later.
-        let holding = || match settings.fleet {
-            Some(_) => Holding::undecided(),
-            None => Holding::new(by_flags.clone()),
-        };
         let wanted = Wanted::of(&settings);
-        let store = Arc::new(wanted.store.build());
+        let audited = settings.fleet.is_some();
+        let builder = if audited { wanted.store } else { wanted.store.without_history() };
+        let store = Arc::new(builder.build());
         let mut tasks = Tasks::new(CancellationToken::new());
-        let (mut watched, mut holdings, mut sources) = (Vec::new(), Vec::new(), Vec::new());
-        for resource in wanted.resources {
-            let (mut statuses, mut held_by) = (Vec::new(), Vec::new());
-            let mut apart = Vec::new();
-            for (partition, selector) in (0_u32..).zip(&resource.selectors) {
-                let status = Arc::new(Status::default());
-                statuses.push(Arc::clone(&status));
-                let source = source(&settings, &resource.kind, selector, holding());
-                held_by.push(Arc::clone(&source.holding));
-                sources.push(source.clone());
-                let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(&store)));
-                if resource.kind.form == Form::Table && private.is_some() {
-                    apart.push(private::Watch { source, sinks, status });
-                } else {
-                    let watch = intake::run(client.clone(), source, sinks, status, tasks.stop_token());
-                    tasks.spawn(watch_of(&resource.kind), watch);
-                }
-            }
-            if let Some(config) = &private
-                && !apart.is_empty()
-            {
-                let thread = private::run(config.clone(), apart, tasks.stop_token()).map_err(StartError::Thread)?;
-                tasks.spawn(watch_of(&resource.kind), thread);
-            }
-            holdings.push((resource.id, held_by));
-            let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
-            watched.push(Watched {
-                resource: resource.kind.plural.to_owned(),
-                kind,
-                id: resource.id,
-                sources: statuses,
-            });
-        }
+        let Watches { watched, holdings, sources } =
+            watch_all(&settings, wanted.resources, &by_flags, &store, &client, private.as_ref(), &mut tasks)?;
 
         let unfit = Arc::default();
         let server = private.as_ref().map(|config| config.cluster_url.clone());
@@ -197,13 +163,11 @@ impl Replica {
                 ask: Arc::new(OverHttp::default()),
                 coverage: Arc::clone(&coverage),
             };
-            let stop = tasks.stop_token();
-            tasks.spawn("the audit".to_owned(), audit.run(stop));
+            tasks.spawn("the audit".to_owned(), audit.run(tasks.stop_token()));
             if let Some(sights) = sights {
                 let members = Arc::clone(member) as _;
                 let watch = CoverageWatch { members, sources, client, private, sights };
-                let stop = tasks.stop_token();
-                tasks.spawn("the watch of all objects".to_owned(), watch.run(stop));
+                tasks.spawn("the watch of all objects".to_owned(), watch.run(tasks.stop_token()));
             }
         }
         let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
@@ -279,6 +243,65 @@ impl Replica {
 fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {
     let bound = server::bind(listen).and_then(|listener| listener.local_addr().map(|address| (listener, address)));
     bound.map_err(|source| StartError::Listen { flags, address: SocketAddr::new(listen.host, listen.port), source })
+}
+
+/// What is watched: as telemetry tells of it, what each source holds, and the sources themselves.
+#[derive(Default)]
+struct Watches {
+    watched: Vec<Watched>,
+    holdings: Vec<(ResourceId, Vec<Arc<Holding>>)>,
+    sources: Vec<Source>,
+}
+
+/// Starts the sources of all resources. Outside a fleet they hold `by_flags`.
+fn watch_all(
+    settings: &Settings,
+    resources: Vec<Enabled>,
+    by_flags: &Slice,
+    store: &Arc<Store>,
+    client: &kube::Client,
+    private: Option<&kube::Config>,
+    tasks: &mut Tasks,
+) -> Result<Watches, StartError> {
+    // In a fleet, what is held is decided later.
+    let holding = || match settings.fleet {
+        Some(_) => Holding::undecided(),
+        None => Holding::new(by_flags.clone()),
+    };
+    let mut all = Watches::default();
+    for resource in resources {
+        let (mut statuses, mut held_by) = (Vec::new(), Vec::new());
+        let mut apart = Vec::new();
+        for (partition, selector) in (0_u32..).zip(&resource.selectors) {
+            let status = Arc::new(Status::default());
+            statuses.push(Arc::clone(&status));
+            let source = source(settings, &resource.kind, selector, holding());
+            held_by.push(Arc::clone(&source.holding));
+            all.sources.push(source.clone());
+            let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(store)));
+            if resource.kind.form == Form::Table && private.is_some() {
+                apart.push(private::Watch { source, sinks, status });
+            } else {
+                let watch = intake::run(client.clone(), source, sinks, status, tasks.stop_token());
+                tasks.spawn(watch_of(&resource.kind), watch);
+            }
+        }
+        if let Some(config) = private
+            && !apart.is_empty()
+        {
+            let thread = private::run(config.clone(), apart, tasks.stop_token()).map_err(StartError::Thread)?;
+            tasks.spawn(watch_of(&resource.kind), thread);
+        }
+        all.holdings.push((resource.id, held_by));
+        let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
+        all.watched.push(Watched {
+            resource: resource.kind.plural.to_owned(),
+            kind,
+            id: resource.id,
+            sources: statuses,
+        });
+    }
+    Ok(all)
 }
 
 /// Starts what makes a replica a member of its fleet.

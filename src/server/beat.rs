@@ -6,6 +6,7 @@ use http::StatusCode;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+use super::fleet::outside;
 use super::{Routes, text};
 use crate::fleet::record::Beat;
 use crate::fleet::{Fleet, LARGEST_BEAT, Refusal};
@@ -17,7 +18,7 @@ pub fn beat_routes(fleet: Option<Arc<Fleet>>) -> Routes {
         .and(warp::body::content_length_limit(LARGEST_BEAT))
         .and(warp::body::json())
         .map(move |beat: Beat| match &fleet {
-            None => text(StatusCode::NOT_FOUND, "this replica is in no fleet\n"),
+            None => outside(),
             Some(fleet) => answer(fleet, beat),
         })
         .boxed()

@@ -69,6 +69,6 @@ fn cover(witness: Option<(Arc<dyn Members>, Arc<dyn Witness>)>) -> Routes {
 }
 
 /// What a replica says that is in no fleet.
-fn outside() -> Response {
+pub(super) fn outside() -> Response {
     text(StatusCode::NOT_FOUND, "this replica is in no fleet\n")
 }

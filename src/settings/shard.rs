@@ -1,11 +1,8 @@
 //! Which shard of how many: flags, else the environment, else, where only the count is known, the name of the pod.
 
-use crate::sharding::ordinal;
+use crate::sharding::{MOST_SHARDS, ordinal};
 
 use super::{Environment, SettingsError, Shard};
-
-/// More shards than anyone runs; ranges are computed for each, so that a slip of the keyboard must not ask for a billion.
-const MAXIMUM: u32 = 1_024;
 
 /// The rule, value by value. The pod's name, else the host's, counts only where the environment says how many shards
 /// there are and nobody says which one this is: `--total-shards` alone is shard 0, as in kube-state-metrics.
@@ -20,8 +17,8 @@ pub(super) fn shard(
         Some(total) => ("--total-shards", total),
         None => environment.total()?.unwrap_or(("default", 1)),
     };
-    if total == 0 || total > MAXIMUM {
-        return Err(SettingsError::Total { source_name: total_source, total, maximum: MAXIMUM });
+    if total == 0 || total > MOST_SHARDS {
+        return Err(SettingsError::Total { source_name: total_source, total, maximum: MOST_SHARDS });
     }
     let given = match shard {
         Some(shard) => Some(("--shard", shard)),

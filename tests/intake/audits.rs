@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube_state_fleet::intake::{Holding, Unseen};
-use kube_state_fleet::sharding::{Hasher, Slice};
+use kube_state_fleet::sharding::{Digest, Hasher, Slice};
 use tokio::time::sleep;
 
 use crate::server::Pieces;
@@ -12,8 +12,9 @@ use crate::wire::{bookmark, error, event, pod};
 use crate::{Run, only, pods, start};
 
 /// What a set of objects comes to.
-fn sum(uids: &[&str]) -> (u64, u64) {
-    (uids.len() as u64, uids.iter().fold(0, |sum, uid| sum.wrapping_add(Hasher::XxHash64.hash(uid))))
+fn sum(uids: &[&str]) -> Digest {
+    let sum = uids.iter().fold(0, |sum: u64, uid| sum.wrapping_add(Hasher::XxHash64.hash(uid)));
+    Digest { count: uids.len() as u64, sum }
 }
 
 /// A source that holds `a` of `a` and `b` as of version 9, and its watch.
@@ -58,8 +59,8 @@ async fn the_past_is_remembered_as_far_as_there_is_room() {
     settle().await;
     let Err(Unseen::TooOld { floor }) = run.status.seen_at(9) else { panic!("it was not forgotten") };
     assert!((10..9009).contains(&floor), "{floor}");
-    assert_eq!(run.status.seen_at(floor).unwrap().0, 2 + floor - 9);
-    assert_eq!(run.status.seen_at(9009).unwrap().0, 9002);
+    assert_eq!(run.status.seen_at(floor).unwrap().count, 2 + floor - 9);
+    assert_eq!(run.status.seen_at(9009).unwrap().count, 9002);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use kube_state_fleet::exposition::{
     Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceId, Scope, Selection, Stamp, Store, Uid,
 };
 use kube_state_fleet::intake::{self, DecodeError, Holding, Item, Sink, Status};
-use kube_state_fleet::sharding::{Hasher, Hashes, Ranges, Slice};
+use kube_state_fleet::sharding::{Digest, Hasher, Hashes, Ranges, Slice};
 use proptest::prelude::*;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -430,8 +430,9 @@ impl Test {
 }
 
 /// Number and sum of the hashes of objects.
-fn digest(objects: &BTreeMap<&str, u64>) -> (u64, u64) {
-    (objects.len() as u64, objects.keys().fold(0, |sum, uid| sum.wrapping_add(Hashes::of(uid).xxhash64)))
+fn digest(objects: &BTreeMap<&str, u64>) -> Digest {
+    let sum = objects.keys().fold(0, |sum: u64, uid| sum.wrapping_add(Hashes::of(uid).xxhash64));
+    Digest { count: objects.len() as u64, sum }
 }
 
 proptest! {

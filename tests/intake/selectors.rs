@@ -95,7 +95,7 @@ async fn a_server_that_ignores_it_is_found_out() {
     assert!(!is_filtered(&run));
     stream.send(bookmark(9, true));
     run.tells(&["done 9"]).await;
-    assert_eq!(run.status.seen_at(9).unwrap().0, 2);
+    assert_eq!(run.status.seen_at(9).unwrap().count, 2);
     // Another server may do it.
     drop(stream);
     let stream = run.server.watch("9").await.protobuf();
@@ -105,7 +105,7 @@ async fn a_server_that_ignores_it_is_found_out() {
     stream.send(pod("DELETED", "b", 10));
     settle().await;
     assert!(!is_filtered(&run));
-    assert_eq!((run.status.seen_at(9).unwrap().0, run.status.seen_at(10).unwrap().0), (2, 1));
+    assert_eq!((run.status.seen_at(9).unwrap().count, run.status.seen_at(10).unwrap().count), (2, 1));
     // One that never shows what it did leaves a doubt that only a list removes.
     drop(stream);
     let _ = run.server.watch("10").await.protobuf().send(bookmark(11, false));

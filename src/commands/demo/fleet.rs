@@ -13,6 +13,7 @@ use super::objects::time;
 use super::replicas::{Addresses, Asked, Told};
 use crate::replica::{Replica, StopReason};
 use crate::settings::{Environment, Flags, Settings, SettingsError};
+use crate::sharding::ordinal;
 use crate::simulator::{ApiError, Simulator};
 
 /// Where the fleet lives.
@@ -164,7 +165,7 @@ impl Fleet {
 impl Member {
     async fn start(pod: &Value, flags: &Flags, simulator: &Simulator) -> Result<Self, DemoError> {
         let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let ordinal = name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok()).unwrap_or_default();
+        let ordinal = ordinal(&name).unwrap_or_default();
         let url = simulator.url().parse().map_err(|error| std::io::Error::other(format!("{error}")));
         let config = kube::Config::new(url.map_err(DemoError::Start)?);
         let client = kube::Client::try_from(config).map_err(Box::new)?;

@@ -142,7 +142,7 @@ fn member(nonce: u64) -> Member {
         hash: Hasher::default(),
         overlap: Duration::ZERO,
     };
-    Machine::new(config, clock::now()).beat(clock::now()).member
+    Machine::new(config).beat(clock::now()).member
 }
 
 fn record(revision: u64) -> Record {

@@ -13,7 +13,7 @@ use super::machine::Machine;
 use super::members::Life;
 use super::{LEAD, Now, START_LIMIT};
 use crate::fleet::record::{Fresh, LAYOUT, Member, Next, Phase, Record, Switch, View};
-use crate::sharding::{Assignment, Slice};
+use crate::sharding::{Assignment, Hasher, Slice};
 
 /// Rounding of shares must not make a difference: one part in 2^24.
 const TOLERANCE: u128 = 1 << 40;
@@ -70,7 +70,7 @@ impl Fleet {
             let change = m.wanted_replicas().and_then(|replicas| from_nothing(1, replicas, m));
             return Proposal { change, ..Proposal::default() };
         };
-        if record.next.as_ref().is_some_and(|next| next.switch.is_some()) {
+        if record.is_switching() {
             return Proposal::default();
         }
         let current = &record.current;
@@ -108,7 +108,7 @@ impl Fleet {
         let change = |next| Some(Change { current: current.clone(), next, revisions: 1 });
         match &record.next {
             None if wish.is_like(current) => {
-                proposal.waiting_for = self.missing(m, current);
+                proposal.waiting_for = missing(m, current);
                 proposal.settled = proposal.waiting_for.is_empty() && of(|f| matches!(f, Fate::Starts(_))).is_empty();
             }
             Some(_) if wish.is_like(current) => proposal.change = change(None),
@@ -126,12 +126,6 @@ impl Fleet {
             _ => proposal.change = change(Some(planned(wish, record.revision + 1))),
         }
         proposal
-    }
-
-    /// The ordinals that the StatefulSet wants and that do not serve for themselves.
-    fn missing(&self, m: &Machine, current: &View) -> Vec<u32> {
-        let wanted = m.wanted_replicas().unwrap_or(current.total);
-        (0..wanted).filter(|ordinal| !current.has(*ordinal)).collect()
     }
 
     fn fates(&mut self, m: &Machine, record: &Record, now: Now) -> BTreeMap<u32, Fate> {
@@ -234,6 +228,12 @@ impl Fleet {
     }
 }
 
+/// The ordinals that the StatefulSet wants and that do not serve for themselves.
+fn missing(m: &Machine, current: &View) -> Vec<u32> {
+    let wanted = m.wanted_replicas().unwrap_or(current.total);
+    (0..wanted).filter(|ordinal| !current.has(*ordinal)).collect()
+}
+
 /// A member that lives.
 fn member(m: &Machine, ordinal: u32, now: Now) -> Option<&Member> {
     if ordinal == m.own_member().id.ordinal {
@@ -245,16 +245,15 @@ fn member(m: &Machine, ordinal: u32, now: Now) -> Option<&Member> {
 
 /// Everybody begins anew.
 fn from_nothing(generation: u64, total: u32, m: &Machine) -> Option<Change> {
-    let current = View {
-        generation,
-        total,
-        absent: Vec::new(),
-        untaken: BTreeSet::new(),
-        hash: m.own_member().hash,
-        layout: LAYOUT,
-        fresh: Fresh { generation, below: total },
-    };
+    let current =
+        View { generation, fresh: Fresh { generation, below: total }, ..all_present(total, m.own_member().hash) };
     (total > 0).then_some(Change { current, next: None, revisions: 1 })
+}
+
+/// A view in which everyone serves for themselves.
+const fn all_present(total: u32, hash: Hasher) -> View {
+    let fresh = Fresh { generation: 0, below: 0 };
+    View { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
 }
 
 /// `current` without those who are lost.
@@ -277,7 +276,6 @@ const fn planned(mut view: View, generation: u64) -> Next {
 
 /// Whether each member may own what `after` gives it: at most as much again as its own share, and as it has room for.
 fn has_room(m: &Machine, after: &View, before: &View) -> bool {
-    let everyone = View { absent: Vec::new(), untaken: BTreeSet::new(), ..after.clone() };
     after.present().all(|ordinal| {
         let size = m.share(after, ordinal);
         let room = match m.others().get(ordinal) {
@@ -285,7 +283,7 @@ fn has_room(m: &Machine, after: &View, before: &View) -> bool {
             peer => peer.and_then(|peer| peer.member.headroom),
         };
         let gain = size.saturating_sub(m.share(before, ordinal));
-        size <= m.share(&everyone, ordinal) * 2 + TOLERANCE
+        size <= m.fair_share(after, ordinal) * 2 + TOLERANCE
             && room.is_none_or(|room| gain <= (u128::from(room) << 32) + TOLERANCE)
     })
 }
@@ -317,6 +315,11 @@ impl Shares {
     /// What `ordinal` owns in `view`.
     pub fn slice(&self, view: &View, ordinal: u32) -> Slice {
         self.of(view).map_or_else(Slice::none, |assignment| Slice::of(view.hash, assignment.ranges(ordinal)))
+    }
+
+    /// What `ordinal` owns where everyone serves for themselves.
+    pub fn of_all_present(&self, total: u32, hash: Hasher, ordinal: u32) -> Slice {
+        self.slice(&all_present(total, hash), ordinal)
     }
 
     fn of(&self, view: &View) -> Option<Arc<Assignment>> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::coordinate::{Fleet, Proposal, Shares};
 use super::members::{Life, Members, Way};
 use super::{Config, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status, Wishes};
-use crate::fleet::record::{Beat, Incarnation, LAYOUT, MOST_SHARDS, Member, Phase, Record, View};
-use crate::sharding::{Assignment, Slice};
+use crate::fleet::record::{Beat, Incarnation, LAYOUT, Member, Phase, Record, View};
+use crate::sharding::{MOST_SHARDS, Slice};
 
 /// What was held is kept for so long after it is no longer wanted: plans change, and loading is dear.
 const LINGER: Duration = Duration::from_secs(10);
@@ -40,8 +40,8 @@ pub struct Machine {
     heard: Duration,
     /// The last record that came was not followed.
     suspicious: bool,
-    /// When the switch of the record with this revision is due, by our boot time.
-    due: Option<(u64, Duration)>,
+    /// When the switch of the record is due, by our boot time, if it has one.
+    due: Option<Duration>,
     /// When our knowledge was last confirmed by the API server itself.
     confirmed: Option<Duration>,
     /// The life of this ordinal before ours, as its Lease said.
@@ -84,7 +84,7 @@ pub struct Machine {
 
 impl Machine {
     /// A member that knows nothing yet.
-    pub fn new(config: Config, _now: Now) -> Self {
+    pub fn new(config: Config) -> Self {
         let member = Member {
             id: config.id.clone(),
             address: config.address.clone(),
@@ -250,7 +250,7 @@ impl Machine {
             present: view.map_or(0, |view| view.present().count() as u32),
             absent: view.map_or_else(Vec::new, |view| view.absent.clone()),
             untaken: view.map_or_else(Vec::new, |view| view.untaken.iter().copied().collect()),
-            replicas: self.statefulset.as_ref().map(|(_, replicas)| *replicas),
+            replicas: self.wanted_replicas(),
             coordinator: self.is_coordinator(),
             handover,
             pending: self.pending_since.map(|since| now.boot.saturating_sub(since)),
@@ -371,13 +371,13 @@ impl Machine {
 
     /// When the switch of a record is due, by our clock. It is written down by the clock of who set it, whose difference to
     /// ours may become known only later.
-    fn due_of(&self, record: &Record, now: Now) -> Option<(u64, Duration)> {
+    fn due_of(&self, record: &Record, now: Now) -> Option<Duration> {
         let switch = record.next.as_ref()?.switch?;
         let offset = self.clock_of(switch.by).unwrap_or_default();
         let ahead = (switch.at as i64).saturating_sub(offset).saturating_sub(now.unix as i64);
         let computed = now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0));
         // It was never further ahead than this when it was written, whatever the clocks say.
-        Some((record.revision, computed.min(self.heard + LEAD)))
+        Some(computed.min(self.heard + LEAD))
     }
 
     /// The clock of a member minus ours, in milliseconds.
@@ -459,10 +459,7 @@ impl Machine {
 
     /// The view that is about to become current, and when.
     fn due_view(&self) -> Option<(Duration, &View)> {
-        let record = self.record.as_ref()?;
-        let (revision, due) = self.due?;
-        let next = record.next.as_ref().filter(|next| next.switch.is_some() && revision == record.revision)?;
-        Some((due, &next.view))
+        Some((self.due?, &self.record.as_ref()?.next.as_ref()?.view))
     }
 
     /// When the API server last confirmed what we know, to us or to a peer that told us.
@@ -534,16 +531,14 @@ impl Machine {
 
     /// What we would own if nobody were absent: what a member loads before it is taken in.
     fn base(&self) -> Slice {
-        let ordinal = self.ordinal();
-        let wanted = self.statefulset.as_ref().map(|(_, replicas)| *replicas);
         let current = self.record.as_ref().map(|record| &record.current);
-        let total = wanted.or(current.map(|view| view.total)).unwrap_or(0);
+        let total = self.wanted_replicas().or(current.map(|view| view.total)).unwrap_or(0);
         if total == 0 {
             return Slice::none();
         }
         let hash = current.map_or(self.config.hash, |view| view.hash);
-        Assignment::new(total.max(ordinal.saturating_add(1)).min(MOST_SHARDS))
-            .map_or_else(|_| Slice::none(), |a| Slice::of(hash, a.ranges(ordinal)))
+        let total = total.max(self.ordinal().saturating_add(1)).min(MOST_SHARDS);
+        self.shares.of_all_present(total, hash, self.ordinal())
     }
 
     /// Works out what is to be loaded.
@@ -692,7 +687,7 @@ impl Machine {
             // Nobody has written anything yet.
             return self.proposal.change.as_ref().filter(|_| self.no_record).map(|change| seal(0, change));
         };
-        if record.next.as_ref().is_some_and(|next| next.switch.is_some()) {
+        if record.is_switching() {
             return None;
         }
         let lost = self.no_record.then(|| Record { revision: record.revision + 1, ..record.clone() });
@@ -729,7 +724,7 @@ impl Machine {
         if self.overlap.as_ref().is_some_and(|(_, until)| now.boot < *until) {
             return false;
         }
-        let wanted = self.statefulset.as_ref().map_or(u32::MAX, |(_, replicas)| *replicas);
+        let wanted = self.wanted_replicas().unwrap_or(u32::MAX);
         let stays = |peer: &super::members::Peer| {
             peer.life(now, self.confirmed) != Life::Dead
                 && peer.member.phase != Phase::Leaving
@@ -753,6 +748,11 @@ impl Machine {
     /// How many points a member owns in a view.
     pub(super) fn share(&self, view: &View, ordinal: u32) -> u128 {
         self.shares.slice(view, ordinal).ranges(view.hash).size()
+    }
+
+    /// How many points it would own with nobody absent.
+    pub(super) fn fair_share(&self, view: &View, ordinal: u32) -> u128 {
+        self.shares.of_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
     }
 
     pub(super) fn own_member(&self) -> &Member {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{LEASE, Now, RENEW};
-use crate::fleet::record::{Beat, Incarnation, MOST_SHARDS, Member, Phase};
+use crate::fleet::record::{Beat, Incarnation, Member, Phase};
+use crate::sharding::MOST_SHARDS;
 
 /// A member that answered a beat that was sent so lately is connected.
 const ANSWERING: Duration = Duration::from_millis(3500);
@@ -77,6 +78,25 @@ impl Peer {
             offset: None,
             told: None,
             renewals: Vec::new(),
+        }
+    }
+
+    /// It said something.
+    fn spoke(&mut self, way: Way, now: Now) {
+        match way {
+            Way::Lease => {
+                self.lease = Some(now.boot);
+                if self.gone.is_some_and(|at| now.boot.saturating_sub(at) > AFTERLIFE) {
+                    self.gone = None;
+                }
+            }
+            Way::Answer(sent) => {
+                self.answered = self.answered.max(Some(sent));
+                if self.gone.is_some_and(|at| sent > at) {
+                    self.gone = None;
+                }
+            }
+            Way::Beat => {}
         }
     }
 
@@ -227,26 +247,6 @@ impl Members {
     pub fn forgive(&mut self, now: Now) {
         for peer in self.0.values_mut() {
             peer.lease = Some(now.boot);
-        }
-    }
-}
-
-impl Peer {
-    fn spoke(&mut self, way: Way, now: Now) {
-        match way {
-            Way::Lease => {
-                self.lease = Some(now.boot);
-                if self.gone.is_some_and(|at| now.boot.saturating_sub(at) > AFTERLIFE) {
-                    self.gone = None;
-                }
-            }
-            Way::Answer(sent) => {
-                self.answered = self.answered.max(Some(sent));
-                if self.gone.is_some_and(|at| sent > at) {
-                    self.gone = None;
-                }
-            }
-            Way::Beat => {}
         }
     }
 }

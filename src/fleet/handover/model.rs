@@ -186,10 +186,9 @@ impl World {
         };
         let boot = Duration::from_secs(self.random.u64(1000..100_000));
         let skew = self.random.i64(-1000..1000);
-        let now = Now { boot: boot + Duration::from_millis(self.now), unix: 1_700_000_000_000 + self.now };
         let index = self.processes.len();
         self.processes.push(Process {
-            machine: Machine::new(config, now),
+            machine: Machine::new(config),
             ordinal,
             boot,
             skew,

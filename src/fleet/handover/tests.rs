@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::fleet::record::Phase;
+use crate::sharding::Assignment;
 
 fn at(seconds: u64) -> Now {
     Now { boot: Duration::from_secs(seconds), unix: 1_700_000_000_000 + seconds * 1000 }
@@ -13,20 +14,26 @@ fn incarnation(ordinal: u32, nonce: u64) -> Incarnation {
     Incarnation { ordinal, pod: format!("pod-{ordinal}"), nonce }
 }
 
-fn machine(ordinal: u32, nonce: u64, now: Now) -> Machine {
-    let config = Config {
+fn machine(ordinal: u32, nonce: u64) -> Machine {
+    overlapping(ordinal, nonce, Duration::ZERO)
+}
+
+fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
+    Machine::new(Config {
         id: incarnation(ordinal, nonce),
         address: format!("10.0.0.{ordinal}:8081"),
         fleet: "default/fleet".to_owned(),
         hash: Hasher::XxHash64,
-        overlap: Duration::ZERO,
-    };
-    Machine::new(config, now)
+        overlap,
+    })
 }
 
 /// A member that starts after one that said `previous` in its Lease, in a fleet of `replicas` without a record.
 fn started(previous: Option<Member>, replicas: u32, now: Now) -> Machine {
-    let mut machine = machine(0, 7, now);
+    start(machine(0, 7), previous, replicas, now)
+}
+
+fn start(mut machine: Machine, previous: Option<Member>, replicas: u32, now: Now) -> Machine {
     machine.handle(Event::StatefulSet(Some(("set".to_owned(), replicas))), now);
     if let Some(previous) = previous {
         machine.handle(Event::Lease(previous), now);
@@ -38,31 +45,18 @@ fn started(previous: Option<Member>, replicas: u32, now: Now) -> Machine {
 }
 
 fn said(phase: Phase, crashes: Vec<u64>, now: Now) -> Member {
-    let mut before = machine(0, 3, now);
+    let mut before = machine(0, 3);
     Member { phase, crashes, ..before.wishes(now).member }
 }
 
 /// Follows a record in which it is absent, loaded since `now`: when it says that it is fit.
 fn fit_after(previous: Option<Member>) -> Option<u64> {
     let now = at(1000);
-    let mut machine = started(previous, 2, now);
-    let mut other = super::Machine::new(
-        Config {
-            id: incarnation(1, 1),
-            address: "10.0.0.1:8081".to_owned(),
-            fleet: "default/fleet".to_owned(),
-            hash: Hasher::XxHash64,
-            overlap: Duration::ZERO,
-        },
-        now,
-    );
-    other.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
-    other.handle(Event::NoRecord, now);
-    other.handle(Event::Listed, now);
-    other.handle(Event::Confirmed(now.boot), now);
+    let mut other = start(machine(1, 1), None, 2, now);
     let mut record = other.wishes(now).write.expect("the first writes the first record");
     record.current.absent = vec![0];
     record.current.fresh.below = 0;
+    let mut machine = started(previous, 2, now);
     machine.handle(Event::Record(record), now);
     let hold = machine.wishes(now).hold;
     machine.handle(Event::Loaded(hold), now);
@@ -128,21 +122,7 @@ fn whoever_took_our_lease_serves_in_our_place() {
 #[test]
 fn the_overlap_keeps_what_was_lost_for_its_time() {
     let now = at(1000);
-    let mut alone = Machine::new(
-        Config {
-            id: incarnation(0, 7),
-            address: "10.0.0.0:8081".to_owned(),
-            fleet: "default/fleet".to_owned(),
-            hash: Hasher::XxHash64,
-            overlap: Duration::from_secs(30),
-        },
-        now,
-    );
-    for event in
-        [Event::StatefulSet(Some(("set".to_owned(), 1))), Event::NoRecord, Event::Listed, Event::Confirmed(now.boot)]
-    {
-        alone.handle(event, now);
-    }
+    let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);
     let first = alone.wishes(now).write.expect("the first record");
     alone.handle(Event::Record(first.clone()), now);
     alone.handle(Event::Loaded(Slice::all()), now);
@@ -156,7 +136,7 @@ fn the_overlap_keeps_what_was_lost_for_its_time() {
         machine.wishes(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
     };
     assert_eq!(confirmed(&mut alone, 1039), Some(Slice::all()));
-    assert_eq!(confirmed(&mut alone, 1041), Some(second.current.slice(0)));
+    assert_eq!(confirmed(&mut alone, 1041), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
 }
 
 #[test]
@@ -165,7 +145,7 @@ fn who_was_only_heard_of_lives() {
     let mut first = started(None, 2, now);
     let record = first.wishes(now).write.expect("the first record");
     first.handle(Event::Record(record.clone()), now);
-    let mut second = machine(1, 1, now);
+    let mut second = machine(1, 1);
     for event in [Event::StatefulSet(Some(("set".to_owned(), 2))), Event::Record(record), Event::Listed] {
         second.handle(event, now);
     }

@@ -1,0 +1,90 @@
+//! The newest changes of a set of objects, so that it can be summed up as of an earlier resourceVersion.
+
+use std::collections::VecDeque;
+
+use super::{Digest, Hashes};
+
+/// Insertions and removals with their resourceVersions; a bounded number of them.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    log: VecDeque<Change>,
+    most: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    version: u64,
+    hashes: Hashes,
+    inserted: bool,
+}
+
+impl Changes {
+    /// None yet; `most` are remembered.
+    pub const fn new(most: usize) -> Self {
+        Self { log: VecDeque::new(), most }
+    }
+
+    /// An object came with this version, or went. The version of the change that is forgotten for it, if one is: the set is
+    /// not known before that any more.
+    pub fn push(&mut self, version: u64, hashes: Hashes, inserted: bool) -> Option<u64> {
+        if self.most == 0 {
+            return Some(version);
+        }
+        let forgotten = if self.log.len() >= self.most { self.log.pop_front() } else { None };
+        self.log.push_back(Change { version, hashes, inserted });
+        forgotten.map(|change| change.version)
+    }
+
+    /// How many are remembered now.
+    pub fn len(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.log.is_empty()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.log.clear();
+    }
+
+    /// The digest as of `version` of a set that has the digest `now`; both count what lies `within` alone. Changes may have
+    /// come in another order than that of their versions.
+    pub fn undo(&self, now: Digest, version: u64, within: impl Fn(Hashes) -> bool) -> Digest {
+        let mut then = now;
+        for change in self.log.iter().filter(|change| change.version > version && within(change.hashes)) {
+            if change.inserted {
+                then.remove(change.hashes);
+            } else {
+                then.add(change.hashes);
+            }
+        }
+        then
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_later_is_undone_and_what_is_too_much_forgotten() {
+        let hashes = ["a", "b", "c"].map(Hashes::of);
+        let mut changes = Changes::new(2);
+        let mut now = Digest::default();
+        now.add(hashes[0]);
+        assert_eq!(changes.push(5, hashes[0], true), None);
+        now.add(hashes[1]);
+        assert_eq!(changes.push(7, hashes[1], true), None);
+        now.remove(hashes[0]);
+        assert_eq!(changes.push(6, hashes[0], false), Some(5));
+        let mut before = Digest::default();
+        before.add(hashes[0]);
+        assert_eq!(changes.undo(now, 5, |_| true), before);
+        assert_eq!(changes.undo(now, 7, |_| true), now);
+        assert_eq!((Changes::new(0).push(9, hashes[0], true), changes.len()), (Some(9), 2));
+        assert_eq!(changes.undo(Digest::default(), 5, |of| of == hashes[2]), Digest::default());
+    }
+}
