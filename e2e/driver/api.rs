@@ -39,8 +39,12 @@ impl Api {
 
     /// Deletes at once, without a grace period.
     pub async fn delete(&self, path: &str) -> Result<Value> {
-        let options = serde_json::to_vec(&json!({ "gracePeriodSeconds": 0 }))?;
-        self.request("DELETE", path, "application/json", options).await
+        self.delete_with(path, &json!({ "gracePeriodSeconds": 0 })).await
+    }
+
+    /// Deletes as `DeleteOptions` say.
+    pub async fn delete_with(&self, path: &str, options: &Value) -> Result<Value> {
+        self.request("DELETE", path, "application/json", serde_json::to_vec(options)?).await
     }
 
     /// The objects of a collection.

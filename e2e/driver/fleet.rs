@@ -128,6 +128,36 @@ impl Fleet {
         self.api.patch(&self.path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
     }
 
+    /// Deletes the StatefulSet from under its pods (`kubectl delete --cascade=orphan`), leaves them alone for a while, and makes
+    /// it anew as it was.
+    pub async fn remake(&self, alone: Duration) -> Result<()> {
+        let mut object = self.api.get(&self.path).await?;
+        self.api.delete_with(&self.path, &json!({ "propagationPolicy": "Orphan" })).await?;
+        // What the garbage collector does, which does not run here: it lets the pods go, and then the StatefulSet.
+        for pod in self.pods().await? {
+            let name = api::name(&pod).context("a pod without a name")?;
+            let free = json!({ "metadata": { "ownerReferences": null } });
+            self.api.patch(&format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}"), &free).await?;
+        }
+        self.api.patch(&self.path, &json!({ "metadata": { "finalizers": null } })).await?;
+        until("the StatefulSet to be gone", READY_LIMIT, async || {
+            ensure!(self.api.get(&self.path).await.is_err(), "it is still there");
+            Ok(())
+        })
+        .await?;
+        tokio::time::sleep(alone).await;
+        object["metadata"] = json!({ "name": self.name, "labels": object["metadata"]["labels"] });
+        object["status"] = Value::Null;
+        let collection = self.path.rsplit_once('/').map_or("", |(collection, _)| collection);
+        self.api.create(collection, &object).await.map(drop)
+    }
+
+    /// Its pods.
+    async fn pods(&self) -> Result<Vec<Value>> {
+        let (key, value) = &self.label;
+        self.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={key}%3D{value}")).await
+    }
+
     /// Asks for new pods, with these flags besides those that the fleet started with.
     pub async fn roll(&self, flags: &[&str]) -> Result<()> {
         let mut containers = self.containers.clone();
@@ -196,8 +226,7 @@ impl Fleet {
         let object = self.api.get(&self.path).await?;
         ensure!(object["status"]["observedGeneration"] == object["metadata"]["generation"], "not yet observed");
         let wanted = object["spec"]["replicas"].as_u64().context("no replicas")?;
-        let (key, value) = &self.label;
-        let pods = self.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={key}%3D{value}")).await?;
+        let pods = self.pods().await?;
         ensure!(pods.len() as u64 == wanted, "{} of {wanted} pods are there", pods.len());
         for pod in &pods {
             let (meta, name) = (&pod["metadata"], pod["metadata"]["name"].as_str().unwrap_or_default());

@@ -33,6 +33,8 @@ pub async fn run(stage: &Stage) -> Result<String> {
 /// The same for whole processes that end: a case of its own, as each crash makes the fleet more careful for an hour.
 pub async fn run_crashes(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
+    remade(&fleet, &mut observer).await?;
+    early(&fleet, &mut observer).await?;
     cold_start(stage, &fleet, &mut observer).await?;
     crash_loop(&fleet, &mut observer).await?;
     observer.told()
@@ -105,6 +107,25 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
                 answer.body.len()
             );
             Ok(())
+        })
+        .await
+}
+
+/// The StatefulSet goes from under its pods and comes back under another UID: they are the same fleet all the time.
+async fn remade(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    observer
+        .phase(fleet, "StatefulSet made anew", Bounds::SEAMLESS, async || fleet.remake(Duration::from_secs(5)).await)
+        .await
+}
+
+/// The coordinator is killed as soon as a next generation is written, which all have to prepare.
+async fn early(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    observer.phase(fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
+    observer
+        .phase(fleet, "coordinator killed while others prepare", Bounds::missing(KILL_IN_SWITCH), async || {
+            fleet.scale(2).await?;
+            let coordinator = fleet.changing(false).await?;
+            fleet.signal(coordinator, Signal::KILL)
         })
         .await
 }
