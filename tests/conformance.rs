@@ -64,7 +64,7 @@ fn series(headers: &[kube_state_fleet::exposition::Header], block: Block) -> Vec
     let mut builder = Store::builder();
     let id = builder.resource("one", headers);
     let store = builder.build();
-    store.resource(id).apply(0, Uid::from("uid"), Hashes::default(), Stamp { version: 1, listed: false }, block);
+    store.resource(id).apply(0, Uid::from("uid"), Hashes::of("uid"), Stamp { version: 1, listed: false }, block);
     let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
     let text = String::from_utf8(text).expect("the exposition is UTF-8");
     text.lines().filter(|l| !l.starts_with('#')).map(sample).collect()

@@ -118,17 +118,12 @@ impl World {
             let mut block = BlockBuilder::new(&[("namespace", "default"), ("pod", &format!("pod-{i}"))]);
             block.family(0, |samples| samples.sample(&[("host_ip", "10.0.0.1")], 1.0));
             block.family(1, |samples| samples.sample(&[("container", "app")], i as f64));
-            store.resource(pods_id).apply(
-                0,
-                format!("pod-{i}").as_str().into(),
-                Hashes::default(),
-                STAMP,
-                block.finish(),
-            );
+            let uid = format!("pod-{i}");
+            store.resource(pods_id).apply(0, uid.as_str().into(), Hashes::of(&uid), STAMP, block.finish());
         }
         let mut block = BlockBuilder::new(&[("node", "n")]);
         block.family(0, |samples| samples.sample(&[], 1.0));
-        store.resource(nodes_id).apply(0, "node".into(), Hashes::default(), STAMP, block.finish());
+        store.resource(nodes_id).apply(0, "node".into(), Hashes::of("node"), STAMP, block.finish());
 
         let status = Arc::new(Status::default());
         let watched = |resource: &str, kind: &str, id, sources| Watched {
@@ -348,7 +343,7 @@ async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
         let answer = client.send(Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.text().matches("kube_pod_info{").count(), 1 - usize::from(scrape == 2));
         if scrape == 1 {
-            world.store.resource(world.pods).delete("pod-0".into(), 0);
+            world.store.resource(world.pods).delete("pod-0", 0);
         }
     }
 }

@@ -29,7 +29,7 @@ mod networkpolicy;
 mod node;
 mod persistentvolume;
 mod persistentvolumeclaim;
-mod pod;
+pub mod pod;
 mod poddisruptionbudget;
 pub mod quantity;
 mod replicaset;

@@ -1,28 +1,25 @@
-//! The series of one object, encoded once when it changes and copied at every scrape.
+//! The series of one object, as collectors hand them over: encoded once when it changes, copied at every scrape.
 //!
-//! A [`Block`] holds the label block that all its series share (`namespace="a",pod="b"`) and, family by family in the
-//! order of the resource's table, what is left of each series: a label suffix and the value's text. One allocation an object.
+//! A [`Block`] holds the labels that all its series share (`{namespace="a",pod="b"`) and, family by family in the order of
+//! the resource's table, a section: of each series what follows the shared labels, up to and with its line feed. So a line
+//! is three copies: the family's name, the shared labels, and the rest.
+
+use std::collections::HashMap;
 
 use twox_hash::XxHash64;
 
 use super::number::write_number;
 
-/// All series of one object. Layout: `u32` length of the label block, the label block, then for each family that has
-/// series a section: `u16` index of the family, `u32` length of what follows, and per series `u32` length of the suffix,
-/// the suffix, `u8` length of the value, the value. Integers are little-endian.
+/// All series of one object. Layout: `u32` length of the shared labels, the shared labels, then for each family that has
+/// series: `u16` index of the family, `u32` length of its section, the section. Integers are little-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block(Box<[u8]>);
+pub struct Block(Vec<u8>);
 
-/// One series of a [`Block`]: the part of its labels that is its own, and the text of its value.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'a> {
-    pub suffix: &'a [u8],
-    pub value: &'a [u8],
-}
+/// Before a section: index of the family, length.
+const SECTION_HEAD: usize = 6;
 
-/// Where the next family section of a block starts; scrapes keep one an object, since they walk family by family.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor(u32);
+/// So many series of a family are searched one by one for a repeated label set.
+const FEW: usize = 16;
 
 impl Block {
     /// Bytes held.
@@ -30,53 +27,55 @@ impl Block {
         self.0.len()
     }
 
+    /// Gives back what was reserved and not used.
+    pub(super) fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    /// What follows a family's name on each line: nothing, or `{` and the labels without the closing brace.
     pub(super) fn labels(&self) -> &[u8] {
         let (length, rest) = take_u32(&self.0);
         &rest[..length as usize]
     }
 
-    pub(super) fn start(&self) -> Cursor {
-        let (length, _) = take_u32(&self.0);
-        Cursor(4 + length)
-    }
-
-    /// The series of `family`, if the section at the cursor is of that family; the cursor then moves past it.
-    /// Families must be asked for in rising order.
-    pub(super) fn family(&self, cursor: &mut Cursor, family: u16) -> Option<Lines<'_>> {
-        loop {
-            let section = &self.0[cursor.0 as usize..];
-            if section.len() < 6 {
-                return None;
-            }
-            let index = u16::from_le_bytes([section[0], section[1]]);
-            if index > family {
-                return None;
-            }
-            let (length, rest) = take_u32(&section[2..]);
-            cursor.0 += 6 + length;
-            if index == family {
-                return Some(Lines(&rest[..length as usize]));
-            }
-        }
+    /// Its sections, to be asked for in the order of their families.
+    pub(super) fn sections(&self) -> Sections<'_> {
+        let (length, rest) = take_u32(&self.0);
+        Sections(&rest[length as usize..])
     }
 }
 
-/// The series of one family of one object.
-pub(super) struct Lines<'a>(&'a [u8]);
+/// What is left of the sections of a [`Block`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sections<'a>(&'a [u8]);
 
-impl<'a> Iterator for Lines<'a> {
-    type Item = Line<'a>;
-
-    fn next(&mut self) -> Option<Line<'a>> {
-        if self.0.is_empty() {
-            return None;
+impl<'a> Sections<'a> {
+    /// That of `family`, empty if it has no series. Families must be asked for in rising order.
+    pub fn take(&mut self, family: u16) -> &'a [u8] {
+        while let [low, high, rest @ ..] = self.0 {
+            let index = u16::from_le_bytes([*low, *high]);
+            if index > family {
+                break;
+            }
+            let (length, rest) = take_u32(rest);
+            let (section, rest) = rest.split_at(length as usize);
+            self.0 = rest;
+            if index == family {
+                return section;
+            }
         }
-        let (length, rest) = take_u32(self.0);
-        let (suffix, rest) = rest.split_at(length as usize);
-        let (value, rest) = rest[1..].split_at(rest[0] as usize);
-        self.0 = rest;
-        Some(Line { suffix, value })
+        &[]
     }
+}
+
+/// The lines of a section, with their line feeds. Labels have none: it is escaped there.
+pub(super) fn lines(section: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', section).map(move |at| {
+        let line = &section[start..=at];
+        start = at + 1;
+        line
+    })
 }
 
 fn take_u32(bytes: &[u8]) -> (u32, &[u8]) {
@@ -86,82 +85,101 @@ fn take_u32(bytes: &[u8]) -> (u32, &[u8]) {
 
 /// Builds a [`Block`]: the shared labels first, then each family once, in the order of the table.
 #[derive(Debug)]
-pub struct BlockBuilder {
-    bytes: Vec<u8>,
-    labelled: bool,
-    samples: Samples,
-}
+pub struct BlockBuilder(Samples);
 
 impl BlockBuilder {
     /// Starts with the labels that all series of the object carry.
     pub fn new(shared: &[(&str, &str)]) -> Self {
-        let mut bytes = vec![0; 4];
-        write_labels(&mut bytes, shared);
+        let mut bytes = Vec::with_capacity(4 << 10);
+        bytes.extend_from_slice(&[0; 4]);
+        if !shared.is_empty() {
+            bytes.push(b'{');
+            write_labels(&mut bytes, shared);
+        }
         let length = bytes.len() - 4;
         set_u32(&mut bytes, 0, length);
-        Self { bytes, labelled: length > 0, samples: Samples::default() }
+        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled: !shared.is_empty() })
     }
 
     /// Adds the series that `fill` emits to the family with this index of the resource's table.
     pub fn family(&mut self, index: u16, fill: impl FnOnce(&mut Samples)) {
-        self.samples.clear(self.labelled);
-        fill(&mut self.samples);
-        if self.samples.bytes.is_empty() {
+        let samples = &mut self.0;
+        let start = samples.bytes.len();
+        samples.bytes.extend_from_slice(&index.to_le_bytes());
+        samples.bytes.extend_from_slice(&[0; 4]);
+        samples.lines.clear();
+        samples.hashed.clear();
+        fill(samples);
+        if samples.lines.is_empty() {
+            samples.bytes.truncate(start);
             return;
         }
-        self.bytes.extend_from_slice(&index.to_le_bytes());
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(&self.samples.bytes);
-        set_u32(&mut self.bytes, at, self.samples.bytes.len());
+        let length = samples.bytes.len() - start - SECTION_HEAD;
+        set_u32(&mut samples.bytes, start + 2, length);
     }
 
     /// The finished block.
     pub fn finish(self) -> Block {
-        Block(self.bytes.into_boxed_slice())
+        Block(self.0.bytes)
     }
 }
 
 /// Takes the series of one family of one object. A label set that was there already is left out: the first one counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Samples {
+    /// The block so far.
     bytes: Vec<u8>,
-    /// The hash of each suffix and where it lies in `bytes`.
-    suffixes: Vec<(u64, u32, u32)>,
-    /// Whether the shared label block has labels, so that a suffix starts with a comma.
+    /// Where in it the labels of each series of this family start and end.
+    lines: Vec<(usize, usize)>,
+    /// The same by hash, once there are many.
+    hashed: HashMap<u64, Vec<usize>>,
+    /// Whether there are shared labels.
     labelled: bool,
 }
 
 impl Samples {
-    fn clear(&mut self, labelled: bool) {
-        self.bytes.clear();
-        self.suffixes.clear();
-        self.labelled = labelled;
-    }
-
     /// Emits one series: the object's shared labels, then `labels`, and `value`.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        if self.labelled && !labels.is_empty() {
-            self.bytes.push(b',');
+        if !labels.is_empty() {
+            self.bytes.push(if self.labelled { b',' } else { b'{' });
+            write_labels(&mut self.bytes, labels);
         }
-        write_labels(&mut self.bytes, labels);
-        let end = self.bytes.len();
-        set_u32(&mut self.bytes, start, end - start - 4);
-        let suffix = &self.bytes[start + 4..end];
-        let hash = XxHash64::oneshot(0, suffix);
-        let repeated =
-            |&(h, from, to): &(u64, u32, u32)| h == hash && &self.bytes[from as usize..to as usize] == suffix;
-        if self.suffixes.iter().any(repeated) {
+        if !self.is_first(start) {
             self.bytes.truncate(start);
             return;
         }
-        self.suffixes.push((hash, start as u32 + 4, end as u32));
-        self.bytes.push(0);
+        if self.labelled || !labels.is_empty() {
+            self.bytes.push(b'}');
+        }
+        self.bytes.push(b' ');
         write_number(&mut self.bytes, value);
-        // A number has 24 characters at most.
-        self.bytes[end] = (self.bytes.len() - end - 1) as u8;
+        self.bytes.push(b'\n');
+    }
+
+    /// Whether the labels from `start` on were not there yet; from now on they are.
+    fn is_first(&mut self, start: usize) -> bool {
+        let bytes = &self.bytes;
+        let labels = &bytes[start..];
+        let is_same = |(from, to): (usize, usize)| &bytes[from..to] == labels;
+        if self.lines.len() < FEW {
+            if self.lines.iter().any(|at| is_same(*at)) {
+                return false;
+            }
+        } else {
+            if self.hashed.is_empty() {
+                for (index, (from, to)) in self.lines.iter().enumerate() {
+                    self.hashed.entry(XxHash64::oneshot(0, &bytes[*from..*to])).or_default().push(index);
+                }
+            }
+            let alike = self.hashed.entry(XxHash64::oneshot(0, labels)).or_default();
+            if alike.iter().any(|index| is_same(self.lines[*index])) {
+                return false;
+            }
+            alike.push(self.lines.len());
+        }
+        self.lines.push((start, bytes.len()));
+        true
     }
 }
 
@@ -173,19 +191,47 @@ fn write_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
         }
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"=\"");
-        for byte in value.bytes() {
-            match byte {
-                b'\\' => out.extend_from_slice(b"\\\\"),
-                b'"' => out.extend_from_slice(b"\\\""),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                other => out.push(other),
-            }
-        }
+        write_value(out, value.as_bytes());
         out.push(b'"');
     }
+}
+
+/// Nearly all values need no escapes and are copied as they are.
+fn write_value(out: &mut Vec<u8>, mut value: &[u8]) {
+    while let Some(at) = value.iter().position(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+        out.extend_from_slice(&value[..at]);
+        out.push(b'\\');
+        out.push(if value[at] == b'\n' { b'n' } else { value[at] });
+        value = &value[at + 1..];
+    }
+    out.extend_from_slice(value);
 }
 
 /// NB: objects are bounded by etcd's request limit (1.5 MiB by default), far below what a `u32` counts.
 fn set_u32(bytes: &mut [u8], at: usize, value: usize) {
     bytes[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_series_each_label_set_is_there_once() {
+        let mut block = BlockBuilder::new(&[("object", "a")]);
+        block.family(3, |samples| {
+            for number in (0..100).chain(0..100) {
+                samples.sample(&[("number", &number.to_string())], f64::from(number));
+            }
+        });
+        block.family(5, |_| {});
+        block.family(7, |samples| samples.sample(&[("quoted", "a\"b\\c\nd")], 0.0));
+        let block = block.finish();
+        let mut sections = block.sections();
+        assert_eq!(lines(sections.take(3)).count(), 100);
+        assert_eq!(sections.take(5), b"");
+        let quoted: Vec<_> = lines(sections.take(7)).collect();
+        assert_eq!(quoted, [b",quoted=\"a\\\"b\\\\c\\nd\"} 0\n"]);
+        assert_eq!(block.labels(), b"{object=\"a\"");
+    }
 }

@@ -1,12 +1,17 @@
 //! Series as Prometheus reads them: families, the store of what is exposed, and the writers of both text formats.
 //!
-//! Holds [`Header`] (one family's name, type and HELP), [`Block`] (all series of one object, encoded once),
-//! [`Store`] (the blocks of every resource, keyed by UID) and [`Scrape`] (the text, chunk by chunk).
+//! Holds [`Header`] (one family's name, type and HELP), [`Block`] (all series of one object, as a collector makes it),
+//! [`Store`] (the series of every resource, in pages of objects and columns of families) and [`Scrape`] (the text, plain or
+//! gzipped, chunk by chunk).
 //! May not know Kubernetes types, clients, clocks or HTTP.
 
 mod block;
+mod gzip;
 mod history;
 mod number;
+mod page;
+mod pages;
+mod scrape;
 mod store;
 mod text;
 mod uid;
@@ -14,8 +19,9 @@ mod uid;
 pub use block::{Block, BlockBuilder, Samples};
 pub use history::Unknown;
 pub use number::write_number;
+pub use scrape::Scrape;
 pub use store::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, StoreBuilder};
-pub use text::{Format, Scrape, Selection};
+pub use text::{Format, Selection};
 pub use uid::Uid;
 
 /// The type of a family, as `# TYPE` names it.

@@ -1,4 +1,4 @@
-//! What is exposed: the blocks of every resource, keyed by UID.
+//! What is exposed: the objects of every resource, in pages, in the order of their hashes.
 //!
 //! Several sources may feed one resource at once (namespaces, later the ranges that a replica gains), in any order:
 //! the newer resourceVersion wins, deletions are remembered while any source is still listing, and a finished list
@@ -6,12 +6,16 @@
 //! shown in one step, for all resources at once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::gzip::Deflated;
 use super::history::{History, Unknown};
-use super::text::{Format, Scrape, Selection};
+use super::page::{Key, Slot};
+use super::pages::Pages;
+use super::scrape::{Piece, Scrape, View};
+use super::text::{Format, Selection};
 use super::{Block, Header, Uid};
-use crate::sharding::{Digest, Hashes, Slice};
+use crate::sharding::{Digest, Hasher, Hashes, Slice};
 
 /// A point in the life of a [`ResourceStore`] at which a list began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,20 +44,10 @@ pub struct Stamp {
 pub struct ResourceId(usize);
 
 #[derive(Debug)]
-struct Entry {
-    hashes: Hashes,
-    version: u64,
-    partition: u32,
-    /// When it was last applied.
-    epoch: Epoch,
-    block: Arc<Block>,
-}
-
-#[derive(Debug)]
 struct State {
-    entries: HashMap<Uid, Entry>,
+    pages: Pages,
     /// Of what all objects are here; others may be, but only in part.
-    loaded: Slice,
+    loaded: Arc<Slice>,
     history: History,
     /// The newest epoch.
     clock: u64,
@@ -63,7 +57,7 @@ struct State {
     tombstones: HashMap<Uid, u64>,
 }
 
-/// The objects of one resource. Its lock is held for map operations only, never while text is made.
+/// The objects of one resource. Its lock is held while an object or a page changes, never while text is made.
 #[derive(Debug)]
 pub struct ResourceStore {
     name: String,
@@ -72,7 +66,7 @@ pub struct ResourceStore {
 
 impl ResourceStore {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while the lock was held cannot leave the map half changed: every change is one map operation.
+        // A panic while the lock was held, of which we know none, could at worst leave out objects of one page.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,7 +77,7 @@ impl ResourceStore {
 
     /// How many objects are kept, exposed or not.
     pub fn len(&self) -> usize {
-        self.state().entries.len()
+        self.state().pages.len()
     }
 
     /// Whether no object is kept.
@@ -103,10 +97,10 @@ impl ResourceStore {
         epoch
     }
 
-    /// An object is there, new or changed. What is known already and newer stays.
+    /// An object is there, new or changed; `hashes` are those of `uid`. What is known already and newer stays.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
         let mut state = self.state();
-        let State { entries, history, tombstones, loaded, clock, .. } = &mut *state;
+        let State { pages, history, tombstones, loaded, clock, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         history.heard(version);
         if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
@@ -114,47 +108,46 @@ impl ResourceStore {
             history.raise(if *deleted == u64::MAX { 0 } else { *deleted });
             return;
         }
-        let epoch = Epoch(*clock);
-        match entries.get_mut(&uid) {
-            Some(known) if known.version > version => {
-                known.epoch = epoch;
-                if listed {
-                    // It was there before the event that the history takes for its creation.
-                    history.raise(known.version);
-                }
+        let key = Key { point: hashes.xxhash64, uid };
+        let Some(at) = pages.find(&key) else {
+            if !listed {
+                history.changed(version, hashes, true);
+            } else if loaded.contains(hashes) {
+                history.unsettle(partition);
             }
-            Some(known) => {
-                // An update that changes nothing visible keeps the block that scrapes may be reading.
-                let block = if *known.block == block { Arc::clone(&known.block) } else { Arc::new(block) };
-                *known = Entry { hashes, version, partition, epoch, block };
+            pages.insert(Slot::new(key, hashes, version, partition, *clock, block));
+            return;
+        };
+        let known = pages.slot_mut(at);
+        known.epoch = *clock;
+        if known.version > version {
+            if listed {
+                // It was there before the event that the history takes for its creation.
+                history.raise(known.version);
             }
-            None => {
-                if !listed {
-                    history.changed(version, hashes, true);
-                } else if loaded.contains(hashes) {
-                    history.unsettle(partition);
-                }
-                entries.insert(uid, Entry { hashes, version, partition, epoch, block: Arc::new(block) });
-            }
+            return;
         }
+        (known.version, known.partition) = (version, partition);
+        pages.update(at, block);
     }
 
     /// An object is still there, in the state that is known: its new one could not be read.
-    pub fn touch(&self, uid: &Uid) {
+    pub fn touch(&self, uid: &str) {
         let mut state = self.state();
-        let epoch = Epoch(state.clock);
-        if let Some(known) = state.entries.get_mut(uid) {
-            known.epoch = epoch;
+        let epoch = state.clock;
+        if let Some(at) = state.pages.find(&key(uid)) {
+            state.pages.slot_mut(at).epoch = epoch;
         }
     }
 
     /// An object is gone as of `version` (0: unknown, taken as now).
-    pub fn delete(&self, uid: Uid, version: u64) {
+    pub fn delete(&self, uid: &str, version: u64) {
         let mut state = self.state();
+        let key = key(uid);
         let at = if version == 0 { u64::MAX } else { version };
-        if let Some(known) = state.entries.get(&uid).filter(|known| known.version <= at) {
-            let hashes = known.hashes;
-            state.entries.remove(&uid);
+        if let Some(known) = state.pages.find(&key).filter(|known| state.pages.slot(*known).version <= at) {
+            let hashes = state.pages.slot(known).hashes;
+            state.pages.remove(known);
             match version {
                 0 => state.history.raise(0),
                 version => state.history.changed(version, hashes, false),
@@ -162,7 +155,7 @@ impl ResourceStore {
         }
         state.history.heard(version);
         if !state.open.is_empty() {
-            let deleted = state.tombstones.entry(uid).or_default();
+            let deleted = state.tombstones.entry(key.uid).or_default();
             *deleted = at.max(*deleted);
         }
     }
@@ -177,16 +170,16 @@ impl ResourceStore {
         let mut state = self.state();
         state.tombstones.clear();
         state.history.forget(partition);
-        state.entries.values_mut().filter(|entry| entry.partition == partition).for_each(|entry| entry.version = 0);
+        state.pages.slots_mut().filter(|known| known.partition == partition).for_each(|known| known.version = 0);
     }
 
     /// The list that began at `epoch` is whole, as of `version` (0: unknown): what its scope kept from before, and nobody
     /// applied since, is gone.
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
         let mut state = self.state();
-        state.entries.retain(|_, entry| {
-            let listed = entry.partition == scope.partition && scope.slice.contains(entry.hashes);
-            !listed || entry.epoch >= epoch || (version != 0 && entry.version > version)
+        state.pages.retain(|known| {
+            let listed = known.partition == scope.partition && scope.slice.contains(known.hashes);
+            !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version)
         });
         state.history.settle(scope.partition, version);
         state.close(epoch);
@@ -194,7 +187,7 @@ impl ResourceStore {
 
     /// From now on all objects of `loaded` are here, and of others perhaps some: none of those is exposed.
     pub fn set_loaded(&self, loaded: Slice) {
-        self.state().loaded = loaded;
+        self.state().loaded = Arc::new(loaded);
     }
 
     /// The digest of the objects that are exposed while `exposed` is, as of `version`; it must have been reached by all
@@ -206,7 +199,7 @@ impl ResourceStore {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
         let mut now = Digest::default();
-        state.entries.values().filter(|e| within(e.hashes)).for_each(|e| now.add(e.hashes));
+        state.pages.slots().filter(|known| within(known.hashes)).for_each(|known| now.add(known.hashes));
         state.history.undo(now, version, within)
     }
 
@@ -219,37 +212,85 @@ impl ResourceStore {
     pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
-        state.entries.iter().filter(|(_, e)| within(e.hashes)).map(|(uid, _)| uid.clone()).collect()
+        state.pages.slots().filter(|known| within(known.hashes)).map(|known| known.key.uid.clone()).collect()
     }
 
     /// Frees the objects outside `slice`.
     fn retain(&self, slice: &Slice) {
-        self.state().entries.retain(|_, entry| slice.contains(entry.hashes));
+        self.state().pages.retain(|known| slice.contains(known.hashes));
     }
 
-    /// The blocks of the exposed objects.
-    fn snapshot(&self, exposed: &Slice) -> Vec<Arc<Block>> {
-        let state = self.state();
-        let everything = exposed.is_all() && state.loaded.is_all();
-        let within = |e: &&Entry| everything || (exposed.contains(e.hashes) && state.loaded.contains(e.hashes));
-        state.entries.values().filter(within).map(|e| Arc::clone(&e.block)).collect()
+    fn view(&self, exposed: &Arc<Slice>) -> View {
+        View { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded) }
+    }
+
+    /// The series of `family` of the first page behind `after` that has any to be seen; `after` then moves to its end.
+    pub(super) fn piece(&self, family: u16, view: &View, after: &mut Option<Key>) -> Option<Piece> {
+        loop {
+            // Taken anew for each page, since a page may have to be put in order.
+            let mut state = self.state();
+            let (page, past) = state.pages.page_after(after.as_ref())?;
+            let slots = page.slots();
+            let (first, last) = (slots.first()?, slots.last()?);
+            let column = page.column(family);
+            let visible = column.and_then(|_| view.of_page(slots, past, first.key.point, last.key.point));
+            *after = Some(last.key.clone());
+            if let Some(((column, labels), visible)) = column.zip(visible) {
+                return Some(Piece { column: Arc::clone(column), labels: Arc::clone(labels), visible: visible.mask() });
+            }
+        }
     }
 }
 
-impl Default for State {
-    fn default() -> Self {
+/// Which objects of a page are to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visible {
+    All,
+    Some(u128),
+}
+
+impl Visible {
+    const fn mask(self) -> Option<u128> {
+        match self {
+            Self::All => None,
+            Self::Some(mask) => Some(mask),
+        }
+    }
+}
+
+impl View {
+    /// Of a page with these slots, whose points lie from `first` to `last`, without the first `past`; `None` for no object.
+    fn of_page(&self, slots: &[Slot], past: usize, first: u64, last: u64) -> Option<Visible> {
+        if past == 0 && [&self.exposed, &self.loaded].iter().all(|slice| slice.contains_span(first, last)) {
+            return Some(Visible::All);
+        }
+        let shown = |slot: &Slot| self.exposed.contains(slot.hashes) && self.loaded.contains(slot.hashes);
+        let bits = slots.iter().enumerate().skip(past).filter(|(_, slot)| shown(slot));
+        let (mask, count) = bits.fold((0_u128, 0), |(mask, count), (at, _)| (mask | 1 << at, count + 1));
+        match count {
+            0 => None,
+            count if count == slots.len() => Some(Visible::All),
+            _ => Some(Visible::Some(mask)),
+        }
+    }
+}
+
+fn key(uid: &str) -> Key {
+    Key { point: Hasher::XxHash64.hash(uid), uid: uid.into() }
+}
+
+impl State {
+    fn new(families: usize, history: History) -> Self {
         Self {
-            entries: HashMap::new(),
-            loaded: Slice::all(),
-            history: History::default(),
+            pages: Pages::new(families),
+            loaded: Arc::new(Slice::all()),
+            history,
             clock: 0,
             open: HashSet::new(),
             tombstones: HashMap::new(),
         }
     }
-}
 
-impl State {
     fn close(&mut self, epoch: Epoch) {
         self.open.remove(&epoch);
         if self.open.is_empty() {
@@ -262,6 +303,8 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Joined {
     pub header: Header,
+    /// HELP and TYPE, deflated; of text and of OpenMetrics.
+    pub deflated: [OnceLock<Deflated>; 2],
     /// Resource and index of the family in that resource's table.
     pub members: Vec<(usize, u16)>,
 }
@@ -278,10 +321,12 @@ impl StoreBuilder {
     /// Adds a resource whose blocks number their families as `headers` does.
     pub fn resource(&mut self, name: &str, headers: &[Header]) -> ResourceId {
         let resource = self.resources.len();
-        self.resources.push(ResourceStore { name: name.to_owned(), state: Mutex::default() });
+        let state = State::new(headers.len(), History::default());
+        self.resources.push(ResourceStore { name: name.to_owned(), state: Mutex::new(state) });
         for (index, header) in headers.iter().enumerate() {
             let place = *self.by_name.entry(header.name.clone()).or_insert_with(|| {
-                self.families.push(Joined { header: header.clone(), members: Vec::new() });
+                let joined = Joined { header: header.clone(), deflated: Default::default(), members: Vec::new() };
+                self.families.push(joined);
                 self.families.len() - 1
             });
             self.families[place].members.push((resource, index as u16));
@@ -292,22 +337,23 @@ impl StoreBuilder {
     /// Of what was added so far, no changes are remembered: nobody asks for sums as of an earlier resourceVersion.
     pub fn without_history(mut self) -> Self {
         for resource in &mut self.resources {
-            resource.state = Mutex::new(State { history: History::of(0), ..State::default() });
+            let state = resource.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            state.history = History::of(0);
         }
         self
     }
 
     /// The store, still empty.
     pub fn build(self) -> Store {
-        Store { resources: self.resources, families: Arc::new(self.families) }
+        Store { resources: self.resources.into(), families: self.families.into() }
     }
 }
 
 /// All resources.
 #[derive(Debug)]
 pub struct Store {
-    resources: Vec<ResourceStore>,
-    families: Arc<Vec<Joined>>,
+    resources: Arc<[ResourceStore]>,
+    families: Arc<[Joined]>,
 }
 
 impl Store {
@@ -328,16 +374,16 @@ impl Store {
 
     /// Frees the objects outside `slice`.
     pub fn retain(&self, slice: &Slice) {
-        for resource in &self.resources {
+        for resource in self.resources.iter() {
             resource.retain(slice);
         }
     }
 
-    /// The exposition of the objects in `exposed` that are there now, made chunk by chunk as it is read.
+    /// The exposition of the objects in `exposed`, made chunk by chunk as it is read.
     pub fn scrape(&self, selection: &Selection, format: Format, exposed: &Slice) -> Scrape {
-        let snapshots =
-            self.resources.iter().map(|r| selection.selects(&r.name).then(|| r.snapshot(exposed))).collect();
-        Scrape::new(Arc::clone(&self.families), snapshots, format)
+        let exposed = Arc::new(exposed.clone());
+        let views = self.resources.iter().map(|r| selection.selects(&r.name).then(|| r.view(&exposed))).collect();
+        Scrape::new(Arc::clone(&self.families), Arc::clone(&self.resources), views, format)
     }
 }
 

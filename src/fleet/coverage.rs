@@ -463,7 +463,7 @@ mod tests {
                     let block = BlockBuilder::new(&[]).finish();
                     pods.apply(0, uid.as_str().into(), Hashes::of(uid), Stamp { version, listed: false }, block);
                 } else {
-                    pods.delete(uid.as_str().into(), version);
+                    pods.delete(uid, version);
                 }
             }
             self.seen = self.seen.max(to);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store, Uid};
+use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
 
@@ -39,7 +39,7 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn keep(&mut self, uid: &str) {
-        self.objects().touch(&Uid::from(uid));
+        self.objects().touch(uid);
     }
 
     fn give_up(&mut self) {
@@ -53,7 +53,7 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.objects().delete(Uid::from(uid), version);
+        self.objects().delete(uid, version);
     }
 
     fn init_done(&mut self, version: u64) {

@@ -67,7 +67,8 @@ impl Metrics {
         let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
         let mut answer = if method == Method::GET {
             let scrape = self.store.scrape(&selection(query), format, &exposed);
-            warp::reply::stream(ScrapeBody::new(scrape, gzip, timer)).into_response()
+            let scrape = if gzip { scrape.gzipped() } else { scrape };
+            warp::reply::stream(ScrapeBody::new(scrape, timer)).into_response()
         } else {
             Response::default()
         };

@@ -44,6 +44,12 @@ impl Ranges {
         after > 0 && hash < self.0[after - 1].1
     }
 
+    /// Whether one of the ranges has all from `first` to `last`.
+    pub fn contains_span(&self, first: u64, last: u64) -> bool {
+        let after = self.0.partition_point(|(start, _)| *start <= u128::from(first));
+        after > 0 && u128::from(last) < self.0[after - 1].1
+    }
+
     /// Whether there is no range.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

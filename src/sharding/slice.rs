@@ -57,6 +57,12 @@ impl Slice {
         self.xxhash64.contains(hashes.xxhash64) || self.fnv1a64.contains(hashes.fnv1a64)
     }
 
+    /// Whether every object is in it whose point by [`Hasher::XxHash64`] lies between these two, as far as that can be said
+    /// of this hash space alone.
+    pub fn contains_span(&self, first: u64, last: u64) -> bool {
+        self.is_all() || self.xxhash64.contains_span(first, last)
+    }
+
     /// Whether the object with this UID is in it; hashes no more than it has to.
     pub fn contains_uid(&self, uid: &str) -> bool {
         let within = |ranges: &Ranges, hasher: Hasher| {
@@ -119,6 +125,9 @@ mod tests {
             prop_assert!(!a.contains(hashes) || b.contains(hashes) || a.minus(&b).contains(hashes));
             prop_assert!(!a.intersection(&b).contains(hashes) || (a.contains(hashes) && b.contains(hashes)));
             prop_assert!(a.union(&b).covers(&a));
+            let (first, last) = (hashes.xxhash64 / 2, hashes.xxhash64);
+            prop_assert!(!a.contains_span(first, last) || a.contains(hashes));
+            prop_assert!(!a.contains_span(first, last) || a.xxhash64.contains(first) || a.is_all());
             prop_assert!(!a.covers(&b) || !b.contains(hashes) || a.contains(hashes));
         }
     }

@@ -12,7 +12,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::client::Body;
 use kube_state_fleet::exposition::{
-    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceId, Scope, Selection, Stamp, Store, Uid,
+    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceId, Scope, Selection, Stamp, Store,
 };
 use kube_state_fleet::intake::{self, DecodeError, Holding, Item, Sink, Status};
 use kube_state_fleet::sharding::{Digest, Hasher, Hashes, Ranges, Slice};
@@ -232,7 +232,7 @@ impl Sink for StoreSink {
     }
 
     fn keep(&mut self, uid: &str) {
-        self.store.resource(self.id).touch(&Uid::from(uid));
+        self.store.resource(self.id).touch(uid);
     }
 
     fn give_up(&mut self) {
@@ -246,7 +246,7 @@ impl Sink for StoreSink {
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.store.resource(self.id).delete(uid.into(), version);
+        self.store.resource(self.id).delete(uid, version);
     }
 
     fn init_done(&mut self, version: u64) {

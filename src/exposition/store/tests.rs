@@ -83,7 +83,7 @@ fn an_older_item_changes_nothing_and_brings_nothing_back() {
     put(things, "a", 5, "new");
     put(things, "a", 4, "old");
     put(things, "b", 5, "b");
-    things.delete("b".into(), 6);
+    things.delete("b", 6);
     put(things, "b", 5, "b again");
     assert_eq!(served(&store), ["new"]);
     things.finish(list, everything(), 5);
@@ -127,7 +127,7 @@ fn tombstones_end_with_the_last_list() {
     let things = store.resource(id);
     let list = things.begin(None);
     let retried = things.begin(Some(list));
-    things.delete("a".into(), 3);
+    things.delete("a", 3);
     things.finish(retried, everything(), 2);
     assert!(things.state().tombstones.is_empty());
 }
@@ -161,8 +161,8 @@ fn a_digest_is_known_as_of_what_the_events_went_through() {
     things.finish(list, everything(), 5);
     put(things, "b", 6, "b");
     put(things, "a", 7, "a'");
-    things.delete("a".into(), 8);
-    things.delete("never seen".into(), 9);
+    things.delete("a", 8);
+    things.delete("never seen", 9);
     for (version, uids) in [(5, vec!["a"]), (6, vec!["a", "b"]), (7, vec!["a", "b"]), (8, vec!["b"]), (99, vec!["b"])] {
         assert_eq!(things.digest(&Slice::all(), version), Ok(digest_of(&uids)), "as of {version}");
     }
@@ -180,7 +180,7 @@ fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
     let list = things.begin(None);
     // Both were there at 5, when the list was made; what the events say of them came first.
     put(things, "changed", 7, "changed");
-    things.delete("deleted".into(), 8);
+    things.delete("deleted", 8);
     things.apply(ALL, "changed".into(), Hashes::of("changed"), listed(2), block("changed"));
     assert_eq!(things.floor(), Some(7), "nothing that is exposed has changed");
     things.apply(ALL, "deleted".into(), Hashes::of("deleted"), listed(2), block("deleted"));
@@ -213,7 +213,7 @@ proptest! {
                 }
                 3..5 => {
                     if cluster.remove(&uid).is_some() {
-                        things.delete(uid.as_str().into(), version);
+                        things.delete(&uid, version);
                     }
                 }
                 // The watch missed this one, and a list follows.

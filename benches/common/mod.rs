@@ -1,0 +1,100 @@
+//! What benches share: pods as they are in a real cluster, and a store full of them.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::pod::Pods;
+use kube_state_fleet::collectors::{Collector, Form};
+use kube_state_fleet::exposition::{Block, Format, ResourceId, Scope, Scrape, Selection, Stamp, Store};
+use kube_state_fleet::intake::decode_object;
+use kube_state_fleet::sharding::{Hashes, Slice};
+
+/// A pod as the end-to-end loader makes it: two containers, probes, volumes, labels, managedFields.
+const POD: &str = include_str!("../data/pod.json");
+
+/// The pod of the file.
+pub fn pod() -> Pod {
+    let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
+    decode_object(&json, Form::Object).expect("the file holds a pod")
+}
+
+/// A store of pods, and what fills it.
+pub struct World {
+    pub store: Store,
+    pub id: ResourceId,
+    collector: Collector<Pods>,
+    pod: Pod,
+}
+
+impl World {
+    /// A store with `pods` pods, each with a name, a UID, addresses and a node of its own.
+    pub fn new(pods: u32) -> Self {
+        let collector = Collector::<Pods>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
+        let mut builder = Store::builder();
+        let id = builder.resource("pods", &collector.headers());
+        let mut world = Self { store: builder.without_history().build(), id, collector, pod: pod() };
+        let list = world.store.resource(id).begin(None);
+        for number in 0..pods {
+            world.apply(number, 1, 0);
+        }
+        world.store.resource(id).finish(list, Scope { partition: 0, slice: &Slice::all() }, 1);
+        world
+    }
+
+    /// What the collector makes of a pod that has restarted so often.
+    pub fn block(&mut self, number: u32, restarts: i32) -> Block {
+        let pod = &mut self.pod;
+        pod.metadata.uid = Some(uid(number));
+        pod.metadata.name = Some(format!("checkout-service-{}-7d9f8b6c5d-{number:05x}", number / 10));
+        pod.metadata.namespace = Some(format!("team-{:04}-production", number / 200));
+        if let Some(spec) = &mut pod.spec {
+            spec.node_name = Some(format!("node-{:05}.example.internal", number / 30));
+        }
+        if let Some(status) = &mut pod.status {
+            let address = format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255);
+            status.pod_ip = Some(address.clone());
+            status.pod_ips.iter_mut().flatten().for_each(|ip| ip.ip.clone_from(&address));
+            for (index, container) in status.container_statuses.iter_mut().flatten().enumerate() {
+                container.container_id = Some(format!("containerd://{:064x}", u64::from(number) << 8 | index as u64));
+                container.restart_count = if index == 0 { restarts } else { 0 };
+                container.ready = restarts % 2 == 0;
+            }
+        }
+        self.collector.collect(pod)
+    }
+
+    /// Puts a pod into the store.
+    pub fn apply(&mut self, number: u32, version: u64, restarts: i32) {
+        let block = self.block(number, restarts);
+        self.put(number, version, block);
+    }
+
+    /// The same with a block that is there.
+    pub fn put(&self, number: u32, version: u64, block: Block) {
+        let uid = uid(number);
+        let stamp = Stamp { version, listed: false };
+        self.store.resource(self.id).apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, block);
+    }
+
+    /// A scrape of everything.
+    pub fn scrape(&self) -> Scrape {
+        self.store.scrape(&Selection::All, Format::Text, &Slice::all())
+    }
+}
+
+/// How many bytes a scrape has.
+pub fn drain(scrape: Scrape) -> usize {
+    scrape.map(|chunk| chunk.len()).sum()
+}
+
+pub fn uid(number: u32) -> String {
+    let mut random = fastrand::Rng::with_seed(u64::from(number));
+    let (a, b) = (random.u64(..), random.u64(..));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 52,
+        b & 0xffff_ffff_ffff
+    )
+}

@@ -1,0 +1,184 @@
+//! How long the parts take, and what they allocate: `cargo bench --bench speed`.
+
+#![allow(clippy::expect_used, reason = "a bench may panic")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{AllocProfiler, Bencher, black_box};
+use flate2::read::GzDecoder;
+use k8s_openapi::Resource as _;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Form, Resource, Visitor, name, visit_all};
+use kube_state_fleet::intake::protobuf::wire::Fields;
+use kube_state_fleet::intake::{Encoding, Item};
+use kube_state_fleet::sharding::{Hasher, Hashes};
+
+use common::{World, drain};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// How many pods the stores hold.
+const PODS: [u32; 3] = [1_000, 10_000, 100_000];
+
+type Step = Box<dyn Fn() + Send + Sync>;
+
+/// What is done with one object of a kind: the first of the recorded corpus.
+struct Kind {
+    bytes: usize,
+    decode: Step,
+    collect: Step,
+}
+
+static KINDS: LazyLock<BTreeMap<&'static str, Kind>> = LazyLock::new(|| {
+    let mut kinds = Kinds(BTreeMap::new());
+    visit_all(&mut kinds);
+    kinds.0
+});
+
+struct Kinds(BTreeMap<&'static str, Kind>);
+
+impl Visitor for Kinds {
+    fn visit<R: Resource>(&mut self) {
+        // The others come as metadata alone.
+        if R::FORM != Form::Object {
+            return;
+        }
+        let message = recorded(name::<R>());
+        let decode = move |message: &[u8]| {
+            let item = Item {
+                uid: "",
+                hashes: Hashes::default(),
+                version: 1,
+                listed: false,
+                encoding: Encoding::Protobuf,
+                form: R::FORM,
+                table_type: None,
+                bytes: message,
+            };
+            item.decode::<R::Object>().expect("the corpus decodes")
+        };
+        let object = decode(&message);
+        let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
+        let bytes = message.len();
+        let decode = Box::new(move || drop(black_box(decode(black_box(&message)))));
+        let collect = Box::new(move || drop(black_box(collector.collect(black_box(&object)))));
+        self.0.insert(R::Object::URL_PATH_SEGMENT, Kind { bytes, decode, collect });
+    }
+}
+
+/// The largest object of the recorded corpus, as the bare protobuf message.
+fn recorded(resource: &str) -> Vec<u8> {
+    let path = format!("{}/tests/data/corpus/{resource}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let file = std::fs::File::open(path).expect("the corpus has every resource");
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    let messages = lines.map(|line| {
+        let case: serde_json::Value = serde_json::from_str(&line.expect("UTF-8")).expect("JSON");
+        STANDARD.decode(case["protobuf"].as_str().expect("a message")).expect("base64")
+    });
+    messages.max_by_key(Vec::len).expect("an object")
+}
+
+fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.keys().copied()
+}
+
+#[divan::bench(args = kinds())]
+fn decode(bencher: Bencher<'_, '_>, kind: &str) {
+    bencher.counter(BytesCount::new(KINDS[kind].bytes)).bench(&KINDS[kind].decode);
+}
+
+#[divan::bench(args = kinds())]
+fn collect(bencher: Bencher<'_, '_>, kind: &str) {
+    bencher.bench(&KINDS[kind].collect);
+}
+
+/// A walk over the fields of a pod, as a peek does it.
+#[divan::bench]
+fn wire(bencher: Bencher<'_, '_>) {
+    let message = recorded("pods");
+    bencher.counter(BytesCount::new(message.len())).bench(|| Fields::new(black_box(&message)).count());
+}
+
+#[divan::bench]
+fn hash(bencher: Bencher<'_, '_>) {
+    bencher.bench(|| Hasher::XxHash64.hash(black_box("062a1f57-2ee0-47bc-a14f-d92723e762fa")));
+}
+
+/// One pod after the other restarts.
+#[divan::bench(args = PODS)]
+fn update(bencher: Bencher<'_, '_>, pods: u32) {
+    let mut world = World::new(pods);
+    // Half of the pods' columns are deflated, as they are between scrapes.
+    drain(world.scrape().gzipped());
+    let blocks: Vec<_> = (0..1000).map(|number| world.block(number, 3)).collect();
+    let mut next = 0_u32;
+    bencher.bench_local(|| {
+        next += 1;
+        world.put(next % 1000, u64::from(next) + 1, blocks[(next % 1000) as usize].clone());
+    });
+}
+
+/// A pod comes and goes.
+#[divan::bench(args = PODS)]
+fn come_and_go(bencher: Bencher<'_, '_>, pods: u32) {
+    let mut world = World::new(pods);
+    let block = world.block(pods, 0);
+    let mut version = 1;
+    bencher.bench_local(|| {
+        version += 2;
+        world.put(pods, version, block.clone());
+        world.store.resource(world.id).delete(&common::uid(pods), version + 1);
+    });
+}
+
+#[divan::bench(args = PODS, sample_count = 10, sample_size = 1)]
+fn scrape_plain(bencher: Bencher<'_, '_>, pods: u32) {
+    let world = World::new(pods);
+    let size = drain(world.scrape());
+    bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(pods)).bench_local(|| drain(world.scrape()));
+}
+
+#[divan::bench(args = PODS, sample_count = 10, sample_size = 1)]
+fn scrape_gzip_quiet(bencher: Bencher<'_, '_>, pods: u32) {
+    let world = World::new(pods);
+    let size = drain(world.scrape().gzipped());
+    let scrape = || drain(world.scrape().gzipped());
+    bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(pods)).bench_local(scrape);
+}
+
+#[divan::bench(args = PODS, sample_count = 3, sample_size = 1)]
+fn scrape_gzip_first(bencher: Bencher<'_, '_>, pods: u32) {
+    bencher.with_inputs(|| World::new(pods)).bench_local_values(|world| {
+        drain(world.scrape().gzipped());
+        world
+    });
+}
+
+/// Each pod has restarted since the last scrape.
+#[divan::bench(args = PODS, sample_count = 3, sample_size = 1)]
+fn scrape_gzip_after_churn(bencher: Bencher<'_, '_>, pods: u32) {
+    let prepare = || {
+        let mut world = World::new(pods);
+        drain(world.scrape().gzipped());
+        for number in 0..pods {
+            world.apply(number, 2, 7);
+        }
+        world
+    };
+    bencher.with_inputs(prepare).bench_local_values(|world| {
+        drain(world.scrape().gzipped());
+        world
+    });
+}

@@ -1,0 +1,269 @@
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use super::*;
+use crate::exposition::{BlockBuilder, Header, MetricType, Selection, Stamp, Store, Uid};
+use crate::sharding::Hashes;
+
+const STAMP: Stamp = Stamp { version: 1, listed: false };
+
+fn header(name: &str, kind: MetricType) -> Header {
+    Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind }
+}
+
+/// The plain text; the gzipped one is the same.
+fn text(store: &Store, selection: &Selection, format: Format) -> String {
+    let scrape = || store.scrape(selection, format, &Slice::all());
+    let plain = String::from_utf8(scrape().flatten().collect()).expect("UTF-8");
+    for _ in 0..2 {
+        assert_eq!(unzipped(scrape()), plain);
+    }
+    plain
+}
+
+fn unzipped(scrape: Scrape) -> String {
+    let stream: Vec<u8> = scrape.gzipped().flatten().collect();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(stream.as_slice()).read_to_string(&mut text).expect("it is one valid stream");
+    text
+}
+
+fn selected(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+/// Two resources of which the second joins a family of the first and has its own in another order.
+fn store() -> Store {
+    let mut builder = Store::builder();
+    let first = builder.resource("as", &[header("x", MetricType::Gauge), header("y", MetricType::Info)]);
+    let second = builder.resource(
+        "bs",
+        &[header("z", MetricType::Counter), header("y", MetricType::Info), header("x", MetricType::Gauge)],
+    );
+    let store = builder.build();
+    for (id, object) in [(first, "a"), (second, "b")] {
+        let mut block = BlockBuilder::new(&[("object", object)]);
+        for family in 0..3 {
+            block.family(family, |s| s.sample(&[("l", "back\\slash \"quote\"\nline")], f64::from(family)));
+        }
+        store.resource(id).apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
+    }
+    store
+}
+
+const LABEL: &str = r#"l="back\\slash \"quote\"\nline""#;
+
+#[test]
+fn a_family_of_two_resources_stands_together_under_one_header() {
+    let expected = format!(
+        "# HELP x One \"thing\",\\na \\\\ line.\n# TYPE x gauge\nx{{object=\"a\",{LABEL}}} 0\nx{{object=\"b\",{LABEL}}} 2\n\
+         # HELP y One \"thing\",\\na \\\\ line.\n# TYPE y gauge\ny{{object=\"a\",{LABEL}}} 1\ny{{object=\"b\",{LABEL}}} 1\n\
+         # HELP z One \"thing\",\\na \\\\ line.\n# TYPE z counter\nz{{object=\"b\",{LABEL}}} 0\n"
+    );
+    assert_eq!(text(&store(), &Selection::All, Format::Text), expected);
+}
+
+#[test]
+fn open_metrics_names_types_in_full_escapes_quotes_in_help_and_ends() {
+    let open = text(&store(), &Selection::All, Format::OpenMetrics);
+    assert!(open.contains("# HELP y One \\\"thing\\\",\\na \\\\ line.\n# TYPE y info\n"), "{open}");
+    assert!(open.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn a_selection_leaves_out_series_and_headers() {
+    let store = store();
+    let only = |wanted: &[&str], unwanted: &[&str]| {
+        text(&store, &Selection::Only(selected(wanted), selected(unwanted)), Format::Text)
+    };
+    assert_eq!(only(&["as"], &[]).matches("# TYPE").count(), 2);
+    assert_eq!(only(&["bs"], &[]).matches("# TYPE").count(), 3);
+    assert_eq!(only(&["as", "bs"], &["bs"]), only(&["as"], &[]));
+    assert_eq!(only(&[], &[]), "");
+    assert_eq!(text(&store, &Selection::Except(selected(&["bs"])), Format::Text), only(&["as"], &[]));
+}
+
+#[test]
+fn a_repeated_label_set_is_printed_once_and_the_first_counts() {
+    let mut builder = Store::builder();
+    let id = builder.resource("as", &[header("x", MetricType::Gauge)]);
+    let store = builder.build();
+    for object in ["1", "2"] {
+        let mut block = BlockBuilder::new(&[]);
+        block.family(0, |s| {
+            s.sample(&[], 1.0);
+            s.sample(&[("a", "b")], 2.0);
+            s.sample(&[("a", "b")], 3.0);
+            s.sample(&[], 4.0);
+        });
+        store.resource(id).apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
+    }
+    let series = text(&store, &Selection::All, Format::Text);
+    let series: Vec<_> = series.lines().filter(|l| !l.starts_with('#')).collect();
+    assert_eq!(series, ["x 1", "x{a=\"b\"} 2", "x 1", "x{a=\"b\"} 2"]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+    #[test]
+    fn wherever_a_chunk_ends_nothing_is_lost_or_repeated(objects in 0_usize..3000, padding in 0_usize..200) {
+        let mut builder = Store::builder();
+        let headers = [header("x", MetricType::Gauge), header(&"y".repeat(100), MetricType::Gauge)];
+        let id = builder.resource("as", &headers);
+        let store = builder.build();
+        for object in 0..objects {
+            let name = object.to_string();
+            let mut block = BlockBuilder::new(&[("object", &name), ("padding", &"p".repeat(padding))]);
+            block.family(0, |s| s.sample(&[], 0.0));
+            block.family(1, |s| s.sample(&[], 0.0));
+            store.resource(id).apply(0, Uid::from(name.as_str()), Hashes::of(&name), STAMP, block.finish());
+        }
+        let text = text(&store, &Selection::All, Format::Text);
+        let lines: BTreeSet<_> = text.lines().collect();
+        proptest::prop_assert_eq!(text.lines().count(), 2 * objects + 4);
+        proptest::prop_assert_eq!(lines.len(), 2 * objects + 4);
+    }
+}
+
+/// A store of one resource with two families, the second of which tells of changes.
+fn things() -> (Store, crate::exposition::ResourceId) {
+    let mut builder = Store::builder();
+    let id = builder.resource("things", &[header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
+    (builder.build(), id)
+}
+
+fn put(store: &Store, id: crate::exposition::ResourceId, uid: &str, version: u64, value: u32) {
+    let mut block = BlockBuilder::new(&[("object", uid)]);
+    block.family(0, |s| s.sample(&[("same", "for all")], 1.0));
+    // Some have none.
+    block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], f64::from(value))));
+    let stamp = Stamp { version, listed: false };
+    store.resource(id).apply(0, uid.into(), Hashes::of(uid), stamp, block.finish());
+}
+
+/// How many bytes of text a gzipped scrape deflates.
+fn work(store: &Store, exposed: &Slice) -> usize {
+    let mut scrape = store.scrape(&Selection::All, Format::Text, exposed).gzipped();
+    let mut sum = 0;
+    while !scrape.ended {
+        scrape.write();
+        sum += std::mem::take(&mut scrape.gzip.as_mut().expect("it is gzipped").worked);
+        scrape.out.clear();
+    }
+    sum
+}
+
+#[test]
+fn only_what_looks_different_is_deflated_again() {
+    let (store, id) = things();
+    for n in 0..2000 {
+        put(&store, id, &n.to_string(), 1, 4);
+    }
+    let whole = work(&store, &Slice::all());
+    assert!(whole > 100_000, "{whole}");
+    assert_eq!(work(&store, &Slice::all()), 0);
+    for n in 0..2000 {
+        put(&store, id, &n.to_string(), 2, 4);
+    }
+    assert_eq!(work(&store, &Slice::all()), 0, "nothing looks different");
+    put(&store, id, "7", 3, 5);
+    let one = work(&store, &Slice::all());
+    assert!(one > 0 && one < whole / 16, "one page of one family: {one} of {whole}");
+    store.resource(id).delete("7", 4);
+    let page = work(&store, &Slice::all());
+    assert!(page > one && page < whole / 8, "one page: {page} of {whole}");
+}
+
+#[test]
+fn a_switch_deflates_no_more_than_the_pages_at_the_ends_of_ranges() {
+    let (store, id) = things();
+    for n in 0..2000 {
+        put(&store, id, &n.to_string(), 1, 4);
+    }
+    let whole = work(&store, &Slice::all());
+    let lower = Slice::of(crate::sharding::Hasher::XxHash64, crate::sharding::Ranges::from_parts([(0, 1 << 63)]));
+    let cut = work(&store, &lower);
+    assert!(cut < whole / 8, "{cut} of {whole}");
+    store.retain(&lower);
+    work(&store, &lower);
+    assert_eq!(work(&store, &lower), 0);
+}
+
+#[test]
+fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
+    let (store, id) = things();
+    for n in 0..5000 {
+        put(&store, id, &n.to_string(), 1, 4);
+    }
+    let mut after = None;
+    let view = View { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
+    let columns: Vec<_> = std::iter::from_fn(|| store.resource(id).piece(0, &view, &mut after))
+        .map(|piece| Arc::downgrade(&piece.column))
+        .collect();
+    let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
+    assert!(scrape.next().is_some_and(|chunk| chunk.len() < 2 * CHUNK));
+    for n in 0..5000 {
+        store.resource(id).delete(&n.to_string(), 2);
+    }
+    let held = columns.iter().filter(|column| column.strong_count() > 0).count();
+    assert!(columns.len() > 30 && held <= 1, "{held} of {}", columns.len());
+    scrape.for_each(drop);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(12))]
+    /// Objects come, change and go, also while they are scraped: what a scrape shows is what was there, and of what comes
+    /// and goes meanwhile nothing twice.
+    #[test]
+    fn whatever_happens_a_scrape_shows_what_is_there(
+        steps in proptest::collection::vec((0..12_u8, 0..2500_u32, 0..6_u32), 1..60),
+    ) {
+        let (store, id) = things();
+        let mut model = std::collections::BTreeMap::<u32, u32>::new();
+        let mut version = 0;
+        for (kind, at, value) in steps {
+            let change = |model: &mut std::collections::BTreeMap<u32, u32>, version: &mut u64, at: u32| {
+                *version += 1;
+                if kind < 8 {
+                    put(&store, id, &at.to_string(), *version, value);
+                    model.insert(at, value);
+                } else {
+                    store.resource(id).delete(&at.to_string(), *version);
+                    model.remove(&at);
+                }
+            };
+            // Neighbours by number are far apart by hash.
+            let range = at..at + value * 150;
+            if kind % 2 == 0 {
+                range.for_each(|at| change(&mut model, &mut version, at));
+            } else {
+                let before = model.clone();
+                let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
+                let mut text = Vec::new();
+                for at in range {
+                    text.extend(scrape.next().into_iter().flatten());
+                    change(&mut model, &mut version, at);
+                }
+                text.extend(scrape.flatten());
+                let text = String::from_utf8(text).expect("UTF-8");
+                let objects: Vec<_> = text.lines().filter(|line| line.starts_with("x{")).collect();
+                let distinct: BTreeSet<_> = objects.iter().copied().collect();
+                proptest::prop_assert_eq!(objects.len(), distinct.len());
+                for stays in before.keys().filter(|at| model.contains_key(at)) {
+                    let line = format!("x{{object=\"{stays}\",same=\"for all\"}} 1");
+                    proptest::prop_assert!(distinct.contains(line.as_str()), "{stays} is missing");
+                }
+            }
+        }
+        let mut expected: Vec<_> = model.iter().map(|(at, value)| (Hashes::of(&at.to_string()).xxhash64, at, value)).collect();
+        expected.sort_unstable();
+        let lines = |family: fn(u32, u32) -> Vec<String>| expected.iter().flat_map(move |(_, at, value)| family(**at, **value));
+        let expected: Vec<_> = lines(|at, _| vec![format!("x{{object=\"{at}\",same=\"for all\"}} 1")])
+            .chain(lines(|at, value| (0..value % 3).map(|n| format!("y{{object=\"{at}\",n=\"{n}\"}} {value}")).collect()))
+            .collect();
+        let text = text(&store, &Selection::All, Format::Text);
+        let text: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        proptest::prop_assert_eq!(text, expected);
+        proptest::prop_assert_eq!(store.resource(id).len(), model.len());
+    }
+}

@@ -1,0 +1,92 @@
+//! What must not grow unnoticed: allocations, and bytes that are held. Counts, since times are no matter of tests.
+//!
+//! The bounds are what was counted when they were set, and a fifth more. Who has a reason to go beyond one raises it, and says why.
+
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
+#[path = "../benches/common/mod.rs"]
+mod common;
+
+use allocation_counter::{AllocationInfo, measure};
+
+use common::{World, drain};
+
+const PODS: u32 = 2_000;
+
+/// A store of pods of which all is deflated.
+fn world() -> World {
+    let world = World::new(PODS);
+    drain(world.scrape().gzipped());
+    world
+}
+
+fn per_pod(info: AllocationInfo) -> u64 {
+    info.count_total / u64::from(PODS)
+}
+
+#[test]
+fn a_pod_that_comes() {
+    let mut world = None;
+    let info = measure(|| world = Some(World::new(PODS)));
+    let held = info.bytes_current / i64::from(PODS);
+    assert!(per_pod(info) < 400, "{} allocations a pod", per_pod(info));
+    assert!(held < 2_500, "{held} bytes a pod");
+}
+
+#[test]
+fn a_pod_that_restarts() {
+    let mut world = world();
+    let mut blocks: Vec<_> = (0..PODS).map(|number| Some(world.block(number, 7))).collect();
+    let info = measure(|| {
+        for number in 0..PODS {
+            world.put(number, 2, blocks[number as usize].take().expect("it is there"));
+        }
+    });
+    // Two families change: a column each.
+    assert!(per_pod(info) < 40, "{} allocations a pod", per_pod(info));
+}
+
+#[test]
+fn a_pod_that_looks_as_before() {
+    let mut world = world();
+    let mut blocks: Vec<_> = (0..PODS).map(|number| Some(world.block(number, 0))).collect();
+    let info = measure(|| {
+        for number in 0..PODS {
+            world.put(number, 2, blocks[number as usize].take().expect("it is there"));
+        }
+    });
+    // The text of its UID, which the bench makes.
+    assert!(per_pod(info) < 6, "{} allocations a pod", per_pod(info));
+}
+
+#[test]
+fn a_gzipped_scrape_of_a_quiet_cluster() {
+    let world = world();
+    let mut size = 0;
+    let info = measure(|| size = drain(world.scrape().gzipped()));
+    assert!(info.count_total < 200, "{} allocations for {size} bytes", info.count_total);
+    assert!(info.bytes_max < 256 << 10, "{} bytes at once", info.bytes_max);
+}
+
+#[test]
+fn a_plain_scrape() {
+    let world = world();
+    let mut size = 0;
+    let info = measure(|| size = drain(world.scrape()));
+    let chunks = size as u64 / (64 << 10) + 1;
+    assert!(info.count_total < 4 * chunks + 100, "{} allocations for {chunks} chunks", info.count_total);
+    assert!(info.bytes_max < 256 << 10, "{} bytes at once", info.bytes_max);
+}
+
+#[test]
+fn what_is_deleted_is_freed() {
+    let mut world = None;
+    let info = measure(|| {
+        let filled = self::world();
+        for number in 0..PODS {
+            filled.store.resource(filled.id).delete(&common::uid(number), 3);
+        }
+        world = Some(filled);
+    });
+    assert!(info.bytes_current < 1 << 20, "{} bytes are left", info.bytes_current);
+}
