@@ -202,39 +202,34 @@ impl Fleet {
         Ok(board.running.get(&ordinal).with_context(|| format!("replica {ordinal} does not run"))?.at)
     }
 
-    /// Writes a Lease by which there is one more member, to be asked at `at`; it has to be renewed like any other.
-    pub async fn claim(&self, ordinal: u8, at: Endpoints) -> Result<()> {
-        let member = json!({
-            "id": { "ordinal": ordinal, "pod": "a-claim", "nonce": 1 },
-            "address": format!("{}:{}", at.address, at.telemetry_port), "hash": "xxHash64", "layout": 1,
+    /// Writes a Lease by which a member is there once more, under another ordinal; it has to be renewed like any other.
+    pub async fn claim(&self, ordinal: u8, member: u8) -> Result<()> {
+        const SAYS: &str = "kube-state-fleet.io/member";
+        let mut lease = self.api.get(&format!("{}/{}", leases(), self.lease(member))).await?;
+        let text = lease["metadata"]["annotations"][SAYS].as_str().context("a Lease that says nothing")?;
+        let mut said: Value = serde_json::from_str(text)?;
+        said["id"] = json!({ "ordinal": ordinal, "pod": "a-claim", "nonce": 1 });
+        lease["metadata"] = json!({
+            "name": self.lease(ordinal),
+            "labels": lease["metadata"]["labels"],
+            "annotations": { SAYS: said.to_string() },
         });
-        let lease = json!({
-            "metadata": {
-                "name": self.claimed(ordinal),
-                "labels": {
-                    "app.kubernetes.io/managed-by": "kube-state-fleet",
-                    "kube-state-fleet.io/statefulset": self.name,
-                },
-                "annotations": { "kube-state-fleet.io/member": member.to_string() },
-            },
-            "spec": { "holderIdentity": format!("{ordinal}_a-claim_1"), "leaseDurationSeconds": 15 },
-        });
-        self.api.create(&leases(), &lease).await?;
-        self.renew(ordinal).await
+        self.api.create(&leases(), &lease).await.map(drop)
     }
 
     /// Renews what was claimed.
     pub async fn renew(&self, ordinal: u8) -> Result<()> {
         let spec = json!({ "renewTime": format!("{:.6}", jiff::Timestamp::now()) });
-        self.api.patch(&format!("{}/{}", leases(), self.claimed(ordinal)), &json!({ "spec": spec })).await.map(drop)
+        self.api.patch(&format!("{}/{}", leases(), self.lease(ordinal)), &json!({ "spec": spec })).await.map(drop)
     }
 
     /// Takes a claim back.
     pub async fn disclaim(&self, ordinal: u8) -> Result<()> {
-        self.api.delete(&format!("{}/{}", leases(), self.claimed(ordinal))).await.map(drop)
+        self.api.delete(&format!("{}/{}", leases(), self.lease(ordinal))).await.map(drop)
     }
 
-    fn claimed(&self, ordinal: u8) -> String {
+    /// The name of a member's Lease.
+    fn lease(&self, ordinal: u8) -> String {
         format!("kube-state-fleet.{}.{ordinal}", self.name)
     }
 

@@ -117,10 +117,9 @@ async fn gap(stage: &Stage, cluster: &Cluster) -> Result<()> {
 async fn claimed(stage: &Stage, fleet: &Fleet) -> Result<f64> {
     const CLAIM: u8 = 9;
     let (coordinator, _) = fleet.record().await?;
-    let (_, twice) =
-        *fleet.live().iter().find(|(ordinal, _)| *ordinal != coordinator).context("only the coordinator runs")?;
+    let twice = fleet.live().iter().map(|(ordinal, _)| *ordinal).find(|ordinal| *ordinal != coordinator);
     let start = Instant::now();
-    fleet.claim(CLAIM, twice.at).await?;
+    fleet.claim(CLAIM, twice.context("only the coordinator runs")?).await?;
     let mut renewed = Instant::now();
     until("an audit", AUDIT_LIMIT, async || {
         if renewed.elapsed() >= Duration::from_secs(3) {
