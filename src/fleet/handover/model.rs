@@ -745,6 +745,22 @@ fn sixty_four_members_hand_over() {
     assert!(rolled >= 3, "{rolled} are new");
 }
 
+#[test]
+#[ignore = "takes minutes"]
+fn sixty_four_members_are_all_replaced_and_halved_and_doubled() {
+    let mut world = World::new(65, 64);
+    world.step = 250;
+    world.start_delay = 500;
+    world.settle(60_000).unwrap();
+    world.excuse_gap = 0;
+    world.act(&Action::Roll);
+    world.settle(3_600_000).unwrap();
+    for replicas in [32, 64] {
+        world.act(&Action::Scale(replicas));
+        world.settle(120_000).unwrap();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
