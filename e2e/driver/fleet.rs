@@ -128,6 +128,14 @@ impl Fleet {
         self.api.patch(&self.path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
     }
 
+    /// Gives the StatefulSet another label in place of those that it has; what selects its pods stays as it is.
+    pub async fn relabel(&self, key: &str, value: &str) -> Result<()> {
+        let mut labels = self.api.get(&self.path).await?["metadata"]["labels"].take();
+        labels.as_object_mut().into_iter().flatten().for_each(|(_, before)| *before = Value::Null);
+        labels[key] = json!(value);
+        self.api.patch(&self.path, &json!({ "metadata": { "labels": labels } })).await.map(drop)
+    }
+
     /// Deletes the StatefulSet from under its pods (`kubectl delete --cascade=orphan`), leaves them alone for a while, and makes
     /// it anew as it was.
     pub async fn remake(&self, alone: Duration) -> Result<()> {
@@ -194,10 +202,40 @@ impl Fleet {
         Ok(board.running.get(&ordinal).with_context(|| format!("replica {ordinal} does not run"))?.at)
     }
 
+    /// Writes a Lease by which a member is there once more, under another ordinal; it has to be renewed like any other.
+    pub async fn claim(&self, ordinal: u8, member: u8) -> Result<()> {
+        const SAYS: &str = "kube-state-fleet.io/member";
+        let mut lease = self.api.get(&format!("{}/{}", leases(), self.lease(member))).await?;
+        let text = lease["metadata"]["annotations"][SAYS].as_str().context("a Lease that says nothing")?;
+        let mut said: Value = serde_json::from_str(text)?;
+        said["id"] = json!({ "ordinal": ordinal, "pod": "a-claim", "nonce": 1 });
+        lease["metadata"] = json!({
+            "name": self.lease(ordinal),
+            "labels": lease["metadata"]["labels"],
+            "annotations": { SAYS: said.to_string() },
+        });
+        self.api.create(&leases(), &lease).await.map(drop)
+    }
+
+    /// Renews what was claimed.
+    pub async fn renew(&self, ordinal: u8) -> Result<()> {
+        let spec = json!({ "renewTime": format!("{:.6}", jiff::Timestamp::now()) });
+        self.api.patch(&format!("{}/{}", leases(), self.lease(ordinal)), &json!({ "spec": spec })).await.map(drop)
+    }
+
+    /// Takes a claim back.
+    pub async fn disclaim(&self, ordinal: u8) -> Result<()> {
+        self.api.delete(&format!("{}/{}", leases(), self.lease(ordinal))).await.map(drop)
+    }
+
+    /// The name of a member's Lease.
+    fn lease(&self, ordinal: u8) -> String {
+        format!("kube-state-fleet.{}.{ordinal}", self.name)
+    }
+
     /// The fleet's record, as its Lease has it: who coordinates, and the JSON of the record.
     pub async fn record(&self) -> Result<(u8, Value)> {
-        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/kube-state-fleet.{}", self.name);
-        let lease = self.api.get(&path).await?;
+        let lease = self.api.get(&format!("{}/kube-state-fleet.{}", leases(), self.name)).await?;
         let holder = lease["spec"]["holderIdentity"].as_str().context("a record without a holder")?;
         let ordinal = holder.split('_').next().unwrap_or_default().parse().with_context(|| holder.to_owned())?;
         let record = lease["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str();
@@ -270,10 +308,8 @@ impl Fleet {
         self.api.delete(&self.path).await?;
         let (key, value) = &self.label;
         let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
-        let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases");
-        for (collection, label) in
-            [(pods, format!("{key}%3D{value}")), (leases, format!("kube-state-fleet.io%2Fstatefulset%3D{}", self.name))]
-        {
+        let fleet = format!("kube-state-fleet.io%2Fstatefulset%3D{}", self.name);
+        for (collection, label) in [(pods, format!("{key}%3D{value}")), (leases(), fleet)] {
             for object in self.api.list(&format!("{collection}?labelSelector={label}")).await? {
                 self.api.delete(&format!("{collection}/{}", api::name(&object).unwrap_or_default())).await?;
             }
@@ -344,6 +380,11 @@ pub fn metric(text: &str, family: &str, labels: &[(&str, &str)]) -> Result<f64> 
         bail!("no {family} {labels:?}");
     }
     Ok(values.iter().sum())
+}
+
+/// The Leases' collection.
+fn leases() -> String {
+    format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases")
 }
 
 fn is_ready(pod: &Value) -> bool {

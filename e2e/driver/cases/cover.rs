@@ -29,9 +29,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let healthy = healthy(stage, &cluster, &fleet).await.context("a healthy fleet")?;
     doubled(stage, &cluster, &fleet).await.context("a stray replica")?;
     gap(stage, &cluster).await.context("static shards, one left out")?;
+    let twice = claimed(stage, &fleet).await.context("a member whose ranges another one exposes too")?;
     let found = lost(&fleet).await.context("two of three lost")?;
     Ok(format!(
-        "{healthy}; a stray replica and a left-out shard found by verify; lost ranges by an audit after {found:.0} s"
+        "{healthy}; a stray replica and a left-out shard found by verify; a member that is there twice by an audit after \
+         {twice:.0} s, and lost ranges after {found:.0} s"
     ))
 }
 
@@ -108,6 +110,38 @@ async fn gap(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let said = outcome.text.contains("pods served by no replica:") && outcome.text.contains(" and 0 by several");
     ensure!(said, "verify names no gap, or a double: {outcome:?}");
     Ok(())
+}
+
+/// A member that nobody has given any ranges exposes what another one does: an audit asks it, too. No replica does so by
+/// itself, so one is a member twice here. When it is not any more, the cover is exact again.
+async fn claimed(stage: &Stage, fleet: &Fleet) -> Result<f64> {
+    const CLAIM: u8 = 9;
+    let (coordinator, _) = fleet.record().await?;
+    let twice = fleet.live().iter().map(|(ordinal, _)| *ordinal).find(|ordinal| *ordinal != coordinator);
+    let start = Instant::now();
+    fleet.claim(CLAIM, twice.context("only the coordinator runs")?).await?;
+    let mut renewed = Instant::now();
+    until("an audit", AUDIT_LIMIT, async || {
+        if renewed.elapsed() >= Duration::from_secs(3) {
+            fleet.renew(CLAIM).await?;
+            renewed = Instant::now();
+        }
+        ensure!(cover(fleet, "doubled").await? == 1.0, "nothing is doubled");
+        Ok(())
+    })
+    .await?;
+    ensure!(cover(fleet, "missing").await? == 0.0, "the audit says that something is missing, too");
+    let found = start.elapsed().as_secs_f64();
+    fleet.disclaim(CLAIM).await?;
+    if stage.size == Size::Ci {
+        return Ok(found);
+    }
+    until("an audit without it", AUDIT_LIMIT, async || {
+        ensure!(cover(fleet, "exact").await? == 1.0, "something is still doubled");
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }
 
 /// Two of three replicas do not come back: the last one takes on as much again as its share, and the rest is missing.

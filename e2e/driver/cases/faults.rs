@@ -34,6 +34,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
 pub async fn run_crashes(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
     remade(&fleet, &mut observer).await?;
+    none(stage, &fleet, &mut observer).await?;
     early(&fleet, &mut observer).await?;
     cold_start(stage, &fleet, &mut observer).await?;
     crash_loop(&fleet, &mut observer).await?;
@@ -111,10 +112,31 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .await
 }
 
-/// The StatefulSet goes from under its pods and comes back under another UID: they are the same fleet all the time.
+/// The StatefulSet gets other labels, goes from under its pods and comes back under another UID: they are the same fleet all
+/// the time, also for those who scale it afterwards.
 async fn remade(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer
-        .phase(fleet, "StatefulSet made anew", Bounds::SEAMLESS, async || fleet.remake(Duration::from_secs(5)).await)
+        .phase(fleet, "StatefulSet relabelled and made anew", Bounds::SEAMLESS, async || {
+            fleet.relabel("team", "elsewhere").await?;
+            fleet.remake(Duration::from_secs(5)).await
+        })
+        .await
+}
+
+/// All replicas are sent away, which nobody can stand in for, and come back as new pods.
+async fn none(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    let bounds = Bounds::missing(start_delay(stage).as_secs_f64() + COLD_START);
+    observer
+        .phase(fleet, "to 0 and back", bounds, async || {
+            fleet.scale(0).await?;
+            until("all replicas to end", Duration::from_secs(30), async || {
+                let live = fleet.live().len();
+                ensure!(live == 0, "{live} replicas run");
+                Ok(())
+            })
+            .await?;
+            fleet.scale(2).await
+        })
         .await
 }
 

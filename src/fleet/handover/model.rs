@@ -16,6 +16,9 @@ use crate::sharding::{Assignment, Hashes};
 const SLACK: u64 = 500;
 /// How long after a crash a range may be missing: it is noticed, a pending switch passes, somebody else coordinates, loads.
 const HEALING: u64 = 12_000;
+/// How much longer if somebody is cut off from who crashed, and may be the one to notice: until its Lease has run out, which
+/// shows with the next renewal of the own.
+const EXPIRY: u64 = 20_000;
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -110,6 +113,8 @@ struct World {
     revision: u32,
     start_delay: u64,
     hash: Hasher,
+    /// What each process finds that it has room for.
+    room: Option<u32>,
     points: Vec<Hashes>,
     missing: BTreeMap<usize, u64>,
     doubled: BTreeMap<usize, u64>,
@@ -141,6 +146,7 @@ impl World {
             revision: 0,
             start_delay: 3_000,
             hash: Hasher::XxHash64,
+            room: None,
             points,
             missing: BTreeMap::new(),
             doubled: BTreeMap::new(),
@@ -234,7 +240,7 @@ impl World {
                     let pod = self.pods.get_mut(&o).unwrap();
                     pod.process = None;
                     pod.start = now + after;
-                    self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
+                    self.excuse_gap = self.excuse_gap.max(self.healed(o));
                 }
             }
             Action::Pause(o, time) => {
@@ -262,6 +268,12 @@ impl World {
     /// When everybody reaches the API server again.
     fn connected_again(&self) -> u64 {
         self.api_cut.values().max().copied().unwrap_or(0).max(self.api_down_until).max(self.now)
+    }
+
+    /// When others serve for one that crashes now.
+    fn healed(&self, ordinal: u32) -> u64 {
+        let cut = self.peers_cut.iter().any(|((a, b), until)| [*a, *b].contains(&ordinal) && self.now < *until);
+        self.connected_again() + HEALING + if cut { EXPIRY } else { 0 }
     }
 
     /// Whoever is cut off from all may expose what it had for one lease, or nothing for as long as it is.
@@ -335,7 +347,7 @@ impl World {
                     }
                     if self.now >= kill {
                         self.said.push(format!("{:>6} {ordinal} is killed after its grace", self.now));
-                        self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
+                        self.excuse_gap = self.excuse_gap.max(self.healed(ordinal));
                         self.kill(p);
                         self.pods.remove(&ordinal);
                     } else if pod.released.is_some_and(|at| self.now > at + 300) && self.reaches_api(ordinal) {
@@ -407,6 +419,7 @@ impl World {
     fn run(&mut self, p: usize) {
         self.read_api(p);
         let clock = self.clock(p);
+        self.processes[p].machine.handle(Event::Headroom(self.room), clock);
         let mut due: Vec<_> = self.processes[p].inbox.extract_if(.., |(at, _)| *at <= self.now).collect();
         due.sort_by_key(|(at, _)| *at);
         for (_, message) in due {
@@ -672,6 +685,28 @@ fn a_new_hash_is_a_handover() {
     assert_eq!(world.record.unwrap().current.hash, Hasher::Fnv1a64);
 }
 
+#[test]
+fn who_has_no_room_takes_nothing_and_serves_its_own() {
+    let mut world = live(11, 3, &[]).unwrap();
+    let own = |world: &World| -> Vec<Slice> {
+        world.processes.iter().filter(|each| each.alive).map(|each| each.machine.status(world.clock(0)).owned).collect()
+    };
+    let before = own(&world);
+    world.room = Some(0);
+    world.run_for(10_000).unwrap();
+    world.act(&Action::Crash(1, 60_000));
+    world.run_for(30_000).unwrap();
+    assert_eq!(world.processes[0].machine.status(world.clock(0)).untaken, [1]);
+    assert_eq!(own(&world), [before[0].clone(), before[2].clone()]);
+    // There is room again: the others take over before the one that is lost is back.
+    world.room = Some(u32::MAX);
+    world.run_for(20_000).unwrap();
+    let status = world.processes[0].machine.status(world.clock(0));
+    assert_eq!((&*status.absent, &*status.untaken), (&[1][..], &[][..]));
+    assert!(world.complete);
+    world.settle(120_000).unwrap();
+}
+
 /// The longest `shardSelector` in bytes, and the most ranges, that a member of a fleet of `total` asks with.
 fn selectors(total: u32, absent: &[u32]) -> (usize, usize) {
     let assignment = Assignment::with_absent(total, absent, &BTreeSet::new()).unwrap();
@@ -708,6 +743,22 @@ fn sixty_four_members_hand_over() {
     world.run_for(40_000).unwrap();
     let rolled = world.pods.values().filter(|pod| pod.revision == world.revision).count();
     assert!(rolled >= 3, "{rolled} are new");
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn sixty_four_members_are_all_replaced_and_halved_and_doubled() {
+    let mut world = World::new(65, 64);
+    world.step = 250;
+    world.start_delay = 500;
+    world.settle(60_000).unwrap();
+    world.excuse_gap = 0;
+    world.act(&Action::Roll);
+    world.settle(3_600_000).unwrap();
+    for replicas in [32, 64] {
+        world.act(&Action::Scale(replicas));
+        world.settle(120_000).unwrap();
+    }
 }
 
 proptest! {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::fleet::record::Phase;
 use crate::sharding::Assignment;
@@ -153,4 +155,70 @@ fn who_was_only_heard_of_lives() {
     assert_eq!(joined.joined, Some(1));
     first.handle(Event::Heard(second.beat(now)), now);
     assert_eq!(first.wishes(now).write, None, "its beat was faster than its Lease");
+}
+
+/// What a taker gains when one of three is gone, in units of headroom.
+const SIXTH: u32 = u32::MAX / 6 + 1;
+
+/// A member of generation 1 that serves, with room for so much more.
+fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now: Now) -> Member {
+    let member = machine(ordinal, 1).wishes(now).member;
+    Member { phase, headroom, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
+}
+
+/// The coordinator of a fleet of three, in which all serve; it and the last one have room for so much more.
+fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
+    let mut machine = started(None, 3, now);
+    let record = machine.wishes(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    let hold = machine.wishes(now).hold;
+    machine.handle(Event::Loaded(hold), now);
+    machine.handle(Event::Headroom(own), now);
+    machine.handle(Event::Lease(serving(1, Phase::Fit, None, 1, now)), now);
+    machine.handle(Event::Lease(serving(2, Phase::Fit, last, 1, now)), now);
+    assert_eq!(machine.wishes(now).write, None);
+    machine
+}
+
+#[test]
+fn nobody_takes_what_does_not_fit_into_memory() {
+    let now = at(1000);
+    let untaken = |own, last| {
+        let mut machine = three(own, last, now);
+        machine.handle(Event::Refused(incarnation(1, 1)), now);
+        let record = machine.wishes(now).write.expect("one is lost");
+        assert_eq!((&*record.current.absent, record.next), (&[1][..], None));
+        !record.current.untaken.is_empty()
+    };
+    assert!(!untaken(None, None));
+    assert!(!untaken(Some(SIXTH), Some(SIXTH)));
+    assert!(untaken(Some(SIXTH), Some(SIXTH - 100_000)));
+    assert!(untaken(Some(0), None));
+}
+
+#[test]
+fn what_was_untaken_is_taken_when_there_is_room() {
+    let now = at(1000);
+    let mut machine = three(None, Some(0), now);
+    machine.handle(Event::Refused(incarnation(1, 1)), now);
+    let record = machine.wishes(now).write.expect("one is lost");
+    assert_eq!(record.current.untaken, [1].into());
+    machine.handle(Event::Record(record), now);
+    assert_eq!(machine.status(now).untaken, [1]);
+    assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("nobody may take")));
+    assert_eq!(machine.wishes(now).write, None, "nothing has changed");
+    machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
+    let next = machine.wishes(now).write.and_then(|record| record.next).expect("there is room");
+    assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
+}
+
+#[test]
+fn who_wants_to_leave_serves_on_while_nobody_has_room() {
+    let now = at(1000);
+    let mut machine = three(None, Some(0), now);
+    machine.handle(Event::Lease(serving(1, Phase::Leaving, None, 2, now)), now);
+    assert_eq!(machine.wishes(now).write, None);
+    machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
+    let next = machine.wishes(now).write.and_then(|record| record.next).expect("there is room");
+    assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
