@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::sync::LazyLock;
+use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,20 +32,23 @@ fn main() {
 /// How many pods the stores hold.
 const PODS: [u32; 3] = [1_000, 10_000, 100_000];
 
-type Step = Box<dyn Fn() + Send + Sync>;
+type Step = Rc<dyn Fn()>;
 
-/// What is done with one object of a kind: the first of the recorded corpus.
+/// What is done with the largest object of a kind in the recorded corpus.
+#[derive(Clone)]
 struct Kind {
     bytes: usize,
     decode: Step,
     collect: Step,
 }
 
-static KINDS: LazyLock<BTreeMap<&'static str, Kind>> = LazyLock::new(|| {
-    let mut kinds = Kinds(BTreeMap::new());
-    visit_all(&mut kinds);
-    kinds.0
-});
+thread_local! {
+    static KINDS: Kinds = {
+        let mut kinds = Kinds(BTreeMap::new());
+        visit_all(&mut kinds);
+        kinds
+    };
+}
 
 struct Kinds(BTreeMap<&'static str, Kind>);
 
@@ -72,8 +75,8 @@ impl Visitor for Kinds {
         let object = decode(&message);
         let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
         let bytes = message.len();
-        let decode = Box::new(move || drop(black_box(decode(black_box(&message)))));
-        let collect = Box::new(move || drop(black_box(collector.collect(black_box(&object)))));
+        let decode = Rc::new(move || drop(black_box(decode(black_box(&message)))));
+        let collect = Rc::new(move || drop(black_box(collector.collect(black_box(&object)))));
         self.0.insert(R::Object::URL_PATH_SEGMENT, Kind { bytes, decode, collect });
     }
 }
@@ -90,18 +93,24 @@ fn recorded(resource: &str) -> Vec<u8> {
     messages.max_by_key(Vec::len).expect("an object")
 }
 
-fn kinds() -> impl Iterator<Item = &'static str> {
-    KINDS.keys().copied()
+fn kinds() -> Vec<&'static str> {
+    KINDS.with(|kinds| kinds.0.keys().copied().collect())
+}
+
+fn kind(name: &str) -> Kind {
+    KINDS.with(|kinds| kinds.0[name].clone())
 }
 
 #[divan::bench(args = kinds())]
-fn decode(bencher: Bencher<'_, '_>, kind: &str) {
-    bencher.counter(BytesCount::new(KINDS[kind].bytes)).bench(&KINDS[kind].decode);
+fn decode(bencher: Bencher<'_, '_>, name: &str) {
+    let kind = kind(name);
+    bencher.counter(BytesCount::new(kind.bytes)).bench_local(|| (kind.decode)());
 }
 
 #[divan::bench(args = kinds())]
-fn collect(bencher: Bencher<'_, '_>, kind: &str) {
-    bencher.bench(&KINDS[kind].collect);
+fn collect(bencher: Bencher<'_, '_>, name: &str) {
+    let kind = kind(name);
+    bencher.bench_local(|| (kind.collect)());
 }
 
 /// A walk over the fields of a pod, as a peek does it.

@@ -10,6 +10,8 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
     } else if value == 1.0 {
         out.push(b'1');
+    } else if value.abs() < 1e6 && value.trunc() == value {
+        write_integer(out, value);
     } else if value.is_nan() {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
@@ -17,6 +19,22 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
     } else {
         write_finite(out, value);
     }
+}
+
+/// Most values are small whole numbers.
+fn write_integer(out: &mut Vec<u8>, value: f64) {
+    let mut digits = [0; 6];
+    let mut rest = value.abs() as u32;
+    let mut at = digits.len();
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 fn write_finite(out: &mut Vec<u8>, value: f64) {

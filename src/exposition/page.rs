@@ -14,7 +14,7 @@ use crate::sharding::Hashes;
 pub const PAGE: usize = 128;
 
 /// So many objects may wait to be put into columns, which is done for all at once.
-const WAITING: usize = 32;
+const WAITING: usize = 64;
 
 /// In [`Column::index`]: the object has no series of the family.
 const NONE: u8 = u8::MAX;
@@ -99,14 +99,14 @@ impl Texts {
         &self.bytes[start..self.ends[index] as usize]
     }
 
-    fn of<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Self {
-        let (mut ends, mut bytes) = (Vec::new(), Vec::new());
-        for text in texts {
+    fn of(texts: &[&[u8]]) -> Self {
+        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
+        let ends = texts.iter().map(|text| {
             bytes.extend_from_slice(text);
             // NB: a page holds objects of 1.5 MiB at most each, as etcd has it.
-            ends.push(bytes.len() as u32);
-        }
-        Self { ends: ends.into_boxed_slice(), bytes: bytes.into_boxed_slice() }
+            bytes.len() as u32
+        });
+        Self { ends: ends.collect(), bytes: bytes.into_boxed_slice() }
     }
 }
 
@@ -134,15 +134,10 @@ impl Column {
         self.index.len()
     }
 
-    /// `None` if no section has a line.
-    fn of<'a>(sections: impl Iterator<Item = &'a [u8]>) -> Option<Arc<Self>> {
-        let mut distinct = Distinct::default();
-        let index: Vec<u8> = sections.map(|section| distinct.number(section)).collect();
-        if distinct.texts.is_empty() {
-            return None;
-        }
-        let sections = Texts::of(distinct.texts.into_iter());
-        Some(Arc::new(Self { index: index.into_boxed_slice(), sections, deflated: OnceLock::new() }))
+    /// Objects with these sections; `None` if there is no section at all.
+    fn of(index: Box<[u8]>, distinct: &Distinct<'_>) -> Option<Arc<Self>> {
+        let sections = Texts::of(&distinct.texts);
+        (!distinct.texts.is_empty()).then(|| Arc::new(Self { index, sections, deflated: OnceLock::new() }))
     }
 
     /// The same, to be deflated anew.
@@ -152,15 +147,18 @@ impl Column {
     }
 }
 
-/// Numbers texts in the order in which they come, equal ones alike: an open-addressing table, twice as big as it need be.
+/// Slots of the table of [`Distinct`]: a power of two, and twice as many as there may be texts.
+const TABLE: usize = (2 * PAGE).next_power_of_two();
+
+/// Numbers texts in the order in which they come, equal ones alike: an open-addressing table.
 struct Distinct<'a> {
     texts: Vec<&'a [u8]>,
-    table: [u8; 2 * (PAGE + 1)],
+    table: [u8; TABLE],
 }
 
 impl Default for Distinct<'_> {
     fn default() -> Self {
-        Self { texts: Vec::new(), table: [NONE; 2 * (PAGE + 1)] }
+        Self { texts: Vec::with_capacity(PAGE), table: [NONE; TABLE] }
     }
 }
 
@@ -169,7 +167,7 @@ impl<'a> Distinct<'a> {
         if text.is_empty() {
             return NONE;
         }
-        let mut at = fingerprint(text) as usize % self.table.len();
+        let mut at = fingerprint(text) as usize % TABLE;
         loop {
             match self.table[at] {
                 NONE => {
@@ -179,48 +177,62 @@ impl<'a> Distinct<'a> {
                     return number;
                 }
                 number if self.texts[usize::from(number)] == text => return number,
-                _ => at = (at + 1) % self.table.len(),
+                _ => at = (at + 1) % TABLE,
             }
         }
     }
 }
 
-/// A cheap hash: what tells sections of a family apart stands at their ends (values), or everywhere (UIDs).
+/// A cheap hash: what tells sections of a family apart stands at their ends (values) or within (addresses, names).
 fn fingerprint(text: &[u8]) -> u64 {
-    let word = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
-    let (head, tail) = (&text[..text.len().min(24)], &text[text.len().saturating_sub(8)..]);
-    let mixed = word(&head[head.len().saturating_sub(8)..]).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ word(tail);
-    (mixed ^ text.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let word = |at: usize| text.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let last = match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let mixed = (word(text.len() / 2) ^ text.len() as u64).wrapping_mul(ODD) ^ last;
+    mixed.wrapping_mul(ODD) >> 32
 }
 
 /// The series of an object, to be asked for in the order of families.
 enum Series<'a> {
     Waiting(&'a [u8], Sections<'a>),
-    Column(&'a Page, u8),
+    /// Those of the first or the second of two pages, at this index.
+    Column(usize, u8),
 }
 
+/// New numbers of the sections of an old column, of each of two pages.
+type Memo = [[u8; PAGE + 1]; 2];
+
 impl<'a> Series<'a> {
-    fn of(page: &'a Page, slot: &'a Slot) -> Self {
+    fn of(page: usize, slot: &'a Slot) -> Self {
         match &slot.place {
             Place::Waiting(block) => Self::Waiting(block.labels(), block.sections()),
             Place::Column(index) => Self::Column(page, *index),
         }
     }
 
-    fn labels(&self) -> &'a [u8] {
+    fn labels(&self, pages: &[&'a Page]) -> &'a [u8] {
         match self {
             Self::Waiting(labels, _) => labels,
-            Self::Column(page, index) => page.labels.get(usize::from(*index)),
+            Self::Column(page, index) => pages[*page].labels.get(usize::from(*index)),
         }
     }
 
-    fn take(&mut self, family: usize) -> &'a [u8] {
+    /// The number of its section of `family`.
+    fn number(&mut self, pages: &[&'a Page], family: usize, distinct: &mut Distinct<'a>, memo: &mut Memo) -> u8 {
         match self {
-            Self::Waiting(_, sections) => sections.take(family as u16),
-            Self::Column(page, index) => match &page.columns[family] {
-                Some(column) => column.section(usize::from(*index)),
-                None => &[],
-            },
+            Self::Waiting(_, sections) => distinct.number(sections.take(family as u16)),
+            Self::Column(page, index) => {
+                let Some(column) = &pages[*page].columns[family] else { return NONE };
+                let old = column.index[usize::from(*index)];
+                let known = if old == NONE { return NONE } else { &mut memo[*page][usize::from(old)] };
+                if *known == NONE {
+                    *known = distinct.number(column.sections.get(usize::from(old)));
+                }
+                *known
+            }
         }
     }
 }
@@ -291,9 +303,9 @@ impl Page {
             Place::Column(index) => usize::from(*index),
         };
         if self.labels.get(index) != block.labels() {
-            let labels = (0..self.labels.0.ends.len())
-                .map(|other| if other == index { block.labels() } else { self.labels.get(other) });
-            self.labels = Arc::new(Labels(Texts::of(labels)));
+            let mut labels: Vec<_> = (0..self.labels.0.ends.len()).map(|other| self.labels.get(other)).collect();
+            labels[index] = block.labels();
+            self.labels = Arc::new(Labels(Texts::of(&labels)));
             for column in self.columns.iter_mut().flatten() {
                 *column = column.renewed();
             }
@@ -304,7 +316,10 @@ impl Page {
             let new = sections.take(family as u16);
             let old = |other| place.as_ref().map_or(&[][..], |column| column.section(other));
             if old(index) != new {
-                *place = Column::of((0..objects).map(|other| if other == index { new } else { old(other) }));
+                let mut distinct = Distinct::default();
+                let section = |other| if other == index { new } else { old(other) };
+                let numbers = (0..objects).map(|other| distinct.number(section(other))).collect();
+                *place = Column::of(numbers, &distinct);
             }
         }
     }
@@ -336,9 +351,15 @@ impl Page {
 
     /// A settled page of `slots`, whose columns are those of the page that `from` tells by the place of the slot.
     fn of(families: usize, pages: &[&Self], mut slots: Vec<Slot>, from: impl Fn(usize) -> usize) -> Self {
-        let mut series: Vec<_> = slots.iter().enumerate().map(|(at, slot)| Series::of(pages[from(at)], slot)).collect();
-        let labels = Arc::new(Labels(Texts::of(series.iter().map(Series::labels))));
-        let columns = (0..families).map(|family| Column::of(series.iter_mut().map(|s| s.take(family)))).collect();
+        let mut series: Vec<_> = slots.iter().enumerate().map(|(at, slot)| Series::of(from(at), slot)).collect();
+        let labels: Vec<_> = series.iter().map(|series| series.labels(pages)).collect();
+        let labels = Arc::new(Labels(Texts::of(&labels)));
+        let columns = (0..families).map(|family| {
+            let (mut distinct, mut memo) = (Distinct::default(), [[NONE; PAGE + 1]; 2]);
+            let numbers = series.iter_mut().map(|s| s.number(pages, family, &mut distinct, &mut memo)).collect();
+            Column::of(numbers, &distinct)
+        });
+        let columns = columns.collect();
         drop(series);
         for (index, slot) in (0..).zip(&mut slots) {
             slot.place = Place::Column(index);

@@ -267,3 +267,57 @@ proptest::proptest! {
         proptest::prop_assert_eq!(store.resource(id).len(), model.len());
     }
 }
+
+#[test]
+fn scrapes_at_once_share_the_work() {
+    let (store, id) = things();
+    for n in 0..2000 {
+        put(&store, id, &n.to_string(), 1, 4);
+    }
+    let together: usize = std::thread::scope(|scope| {
+        let scrapes: Vec<_> = (0..4).map(|_| scope.spawn(|| work(&store, &Slice::all()))).collect();
+        scrapes.into_iter().map(|scrape| scrape.join().expect("no panic")).sum()
+    });
+    let (again, id) = things();
+    for n in 0..2000 {
+        put(&again, id, &n.to_string(), 1, 4);
+    }
+    assert_eq!(together, work(&again, &Slice::all()), "each column is deflated once");
+}
+
+#[test]
+fn what_is_gzipped_while_others_write_is_one_valid_stream_of_whole_lines() {
+    let (store, id) = things();
+    for n in 0..1000 {
+        put(&store, id, &n.to_string(), 1, 4);
+    }
+    std::thread::scope(|scope| {
+        for writer in 0..2_u64 {
+            let store = &store;
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(writer);
+                for version in 2..3000 {
+                    let uid = (2 * random.u64(..600) + writer).to_string();
+                    if random.u8(..4) == 0 {
+                        store.resource(id).delete(&uid, version);
+                    } else {
+                        put(store, id, &uid, version, random.u32(..6));
+                    }
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let text = unzipped(store.scrape(&Selection::All, Format::Text, &Slice::all()));
+                    let mut series = BTreeSet::new();
+                    for line in text.lines().filter(|line| !line.starts_with('#')) {
+                        let (labels, value) = line.rsplit_once(' ').expect("a value");
+                        assert!(labels.ends_with('}') && value.parse::<f64>().is_ok(), "{line}");
+                        assert!(series.insert(labels), "{labels} twice");
+                    }
+                }
+            });
+        }
+    });
+}
