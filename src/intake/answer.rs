@@ -11,6 +11,7 @@ use kube::client::Body;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::failure::Failure;
+use super::socket::Pace;
 use super::{Encoding, Source};
 use crate::collectors::Form;
 
@@ -24,6 +25,8 @@ pub struct Answer {
     /// How its objects are encoded.
     pub encoding: Encoding,
     body: Body,
+    /// That of its connection, if it is one whose pace can be set.
+    pace: Option<Pace>,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
 }
@@ -43,13 +46,14 @@ impl Answer {
             .await
             .map_err(|_| Failure::Silent(silence))?
             .map_err(Failure::Request)?;
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         if head.status != StatusCode::OK {
             let text = timeout(ERROR_TIME, first_bytes(body)).await.unwrap_or_default();
             return Err(Failure::of_answer(head.status, retry_after(&head.headers), &text));
         }
         let encoding = encoding(source, &head.headers)?;
-        Ok(Self { encoding, body, silence, timer: Box::pin(sleep(silence)) })
+        let pace = head.extensions.remove();
+        Ok(Self { encoding, body, pace, silence, timer: Box::pin(sleep(silence)) })
     }
 
     /// The next bytes, never none; `None` at the end.
@@ -75,6 +79,13 @@ impl Answer {
                     }
                 }
             }
+        }
+    }
+
+    /// From now on, how long what arrives may wait for more before it is read. What is behind a proxy is read at once.
+    pub fn gather(&self, delay: Duration) {
+        if let Some(pace) = &self.pace {
+            pace.gather(delay);
         }
     }
 

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use http_body_util::Either;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, service_fn};
+
+use super::direct;
+use super::request::WATCH;
+use super::socket::Socket;
 
 /// A quiet connection is probed after this long, so that one whose peer is gone without a word is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -21,33 +26,16 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client whose connections are kept and used again.
+/// A client whose connections are kept and used again, but for those of watches: a watch has its own, which is driven by who
+/// reads it ([`direct`]).
 ///
 /// There is no read timeout: a watch is silent for as long as nothing happens, and [`super::run`] reopens it by its own clock.
 /// Requests are not repeated here either, since the same loop decides when to.
 ///
 /// # Errors
 /// The configuration cannot be used: certificates that do not parse, credentials that cannot be read.
-pub fn shared_client(mut config: Config) -> kube::Result<Client> {
-    config.default_retry = false;
-    if config.proxy_url.is_some() {
-        return Client::try_from(config);
-    }
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(config.extra_headers_layer()?)
-        .map_err(BoxError::from)
-        .service(HttpClient::builder(TokioExecutor::new()).build::<_, Body>(tls));
-    Ok(Client::new(service, config.default_namespace))
+pub fn shared_client(config: Config) -> kube::Result<Client> {
+    client(config, Keep::AllButWatches)
 }
 
 /// A client that makes each request on a connection of its own and closes it with the answer, so that no buffer outlives
@@ -56,12 +44,80 @@ pub fn shared_client(mut config: Config) -> kube::Result<Client> {
 /// # Errors
 /// As [`shared_client`].
 pub fn private_client(config: Config) -> kube::Result<Client> {
-    shared_client(config.clone())?;
+    client(config, Keep::None)
+}
+
+/// Which connections are used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    AllButWatches,
+    None,
+}
+
+fn client(mut config: Config, keep: Keep) -> kube::Result<Client> {
+    config.default_retry = false;
+    if config.proxy_url.is_some() {
+        return behind_proxy(config, keep);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    let ahead =
+        ServiceBuilder::new().map_response(|tcp: TokioIo<_>| TokioIo::new(Socket::new(tcp.into_inner()))).service(tcp);
+    let tls = config.rustls_https_connector_with_connector(ahead)?;
+    let pool = HttpClient::builder(TokioExecutor::new()).build::<_, Body>(tls.clone());
+    let send = service_fn(move |request: http::Request<Body>| {
+        let (pool, tls) = (pool.clone(), tls.clone());
+        async move {
+            Ok::<_, BoxError>(if keep == Keep::None || is_watch(request.uri()) {
+                direct::send(tls, request).await?.map(Either::Left)
+            } else {
+                pool.request(request).await?.map(Either::Right)
+            })
+        }
+    });
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(send);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Proxies are left to kube.
+fn behind_proxy(config: Config, keep: Keep) -> kube::Result<Client> {
+    let client = Client::try_from(config.clone())?;
+    if keep == Keep::AllButWatches {
+        return Ok(client);
+    }
     let namespace = config.default_namespace.clone();
     let service = service_fn(move |request| {
         // With the client goes its pool, and with that the connection as soon as the answer is read or dropped.
-        let client = shared_client(config.clone());
+        let client = Client::try_from(config.clone());
         async move { client?.send(request).await }
     });
     Ok(Client::new(service, namespace))
+}
+
+fn is_watch(uri: &http::Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == WATCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watches_are_known_by_their_query() {
+        for (query, watch) in
+            [("?a=b&watch=1&c=d", true), ("?watch=1", true), ("?watch=0", false), ("?a=watch=1", false), ("", false)]
+        {
+            assert_eq!(is_watch(&format!("https://a/b{query}").parse().expect("a URL")), watch, "{query}");
+        }
+    }
 }

@@ -13,6 +13,9 @@ pub const PAGE: u64 = 500;
 /// How long a watch is asked to last, in seconds: as client-go, but never so short that bookmarks (one a minute) are rare in it.
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 290..=590;
 
+/// What the query of a watch has.
+pub const WATCH: &str = "watch=1";
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask<'a> {
@@ -77,8 +80,9 @@ pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<
     }
     let watch = !matches!(ask, Ask::Page { .. });
     if watch {
+        let (name, value) = WATCH.split_once('=').unwrap_or_default();
         query
-            .append_pair("watch", "1")
+            .append_pair(name, value)
             .append_pair("allowWatchBookmarks", "true")
             .append_pair("timeoutSeconds", &fastrand::u32(WATCH_SECONDS).to_string());
     }
@@ -147,6 +151,7 @@ mod tests {
             audited: false,
             use_cache: false,
             object_limit: 0,
+            batch_delay: std::time::Duration::ZERO,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::holding::Holding;
 use super::seen::{Seen, Unseen};
@@ -46,6 +47,8 @@ pub struct Source {
     pub use_cache: bool,
     /// How many objects are kept at most, counted before sharding; 0 is no limit.
     pub object_limit: u64,
+    /// How long the events of a watch may gather before they are read; a list is read as it arrives.
+    pub batch_delay: Duration,
 }
 
 /// What happens in a source, as plain numbers: telemetry and health read them.

@@ -221,6 +221,7 @@ impl Worker {
             self.objects.begin(&slice);
         } else {
             self.holding().watch_opened();
+            answer.gather(self.api.source.batch_delay);
             watching.version = self.position.take().unwrap_or_default();
         }
         let result = self.follow(&mut answer, &mut watching).await;
@@ -309,6 +310,7 @@ impl Worker {
             if was_initial && !watching.initial {
                 self.holding().list_ended();
                 answer.set_silence(SILENCE);
+                answer.gather(self.api.source.batch_delay);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
             } else if !was_initial && watching.seen {
                 self.retry.succeeded();

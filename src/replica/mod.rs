@@ -345,6 +345,7 @@ fn source(settings: &Settings, kind: &Kind, selector: &Selector, holding: Holdin
         audited: settings.fleet.is_some(),
         use_cache: settings.use_apiserver_cache,
         object_limit: settings.object_limit,
+        batch_delay: settings.event_batch_delay,
     }
 }
 

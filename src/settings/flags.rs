@@ -33,6 +33,10 @@ pub struct Flags {
     /// Let lists come from the API server's cache instead of etcd: cheaper, may start a moment behind.
     #[arg(long, value_name = "BOOL", help_heading = CLUSTER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
     pub use_apiserver_cache: Option<bool>,
+    /// How long the events of a watch may gather before they are read together, which costs less CPU; the first after a
+    /// quiet moment is read at once. Default: 100ms.
+    #[arg(long, value_name = "DURATION", help_heading = CLUSTER)]
+    pub event_batch_delay: Option<String>,
 
     /// Resources to serve, by their plurals. Default: all but clusterrolebindings, clusterroles, endpoints,
     /// ingressclasses, rolebindings, roles and serviceaccounts.

@@ -1,14 +1,8 @@
 //! What makes a replica a member of a fleet, and how that hands objects over.
 
 use std::net::IpAddr;
-use std::time::Duration;
-
-use jiff::SignedDuration;
 
 use super::{Environment, SettingsError};
-
-/// Longer than anyone scrapes: what is served twice for minutes is no handover.
-const LONGEST_OVERLAP: Duration = Duration::from_secs(600);
 
 /// Where a member of a fleet finds itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +31,4 @@ pub(super) fn fleet(
             Ok(Some(FleetSettings { pod, namespace, ip: environment.pod_ip()? }))
         }
     }
-}
-
-/// `--handover-overlap`, as Go writes times.
-pub(super) fn overlap(value: Option<&str>) -> Result<Duration, SettingsError> {
-    let Some(value) = value.map(str::trim).filter(|v| !v.is_empty() && *v != "0") else { return Ok(Duration::ZERO) };
-    let error =
-        || SettingsError::Time { flag: "--handover-overlap", value: value.to_owned(), maximum: LONGEST_OVERLAP };
-    let time: SignedDuration = value.parse().map_err(|_| error())?;
-    Duration::try_from(time).ok().filter(|time| *time <= LONGEST_OVERLAP).ok_or_else(error)
 }

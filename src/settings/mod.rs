@@ -15,6 +15,7 @@ mod klog;
 pub mod resources;
 pub mod selectors;
 mod shard;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -74,6 +75,8 @@ pub struct Settings {
     pub track_unscheduled_pods: bool,
     /// `--object-limit`: objects a resource at most, 0 for no limit.
     pub object_limit: u64,
+    /// `--event-batch-delay`.
+    pub event_batch_delay: Duration,
     /// `--log-format` and klog's verbosity.
     pub log: Log,
 }
@@ -109,6 +112,12 @@ pub struct Log {
 const METRICS_PORT: u16 = 8080;
 /// Port of self-metrics unless `--telemetry-port` says otherwise.
 const TELEMETRY_PORT: u16 = 8081;
+/// Longer than anyone scrapes: what is served twice for minutes is no handover.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(600);
+/// Far below what a scrape interval blurs, and long enough that a busy watch costs few wake-ups.
+const BATCH_DELAY: Duration = Duration::from_millis(100);
+/// An API server gives up watches whose events nobody reads.
+const LONGEST_BATCH_DELAY: Duration = Duration::from_secs(5);
 
 impl Settings {
     /// Lays `flags` over `environment` over the defaults. `host_name` is asked only where a shard's ordinal has no other
@@ -168,13 +177,24 @@ impl Settings {
             shard,
             fleet,
             server_side_sharding: flags.server_side_sharding.unwrap_or_default(),
-            handover_overlap: fleet::overlap(flags.handover_overlap.as_deref())?,
+            handover_overlap: time::time(
+                "--handover-overlap",
+                flags.handover_overlap.as_deref(),
+                Duration::ZERO,
+                LONGEST_OVERLAP,
+            )?,
             coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
             nodes,
             track_unscheduled_pods,
             object_limit: flags.object_limit.unwrap_or_default(),
+            event_batch_delay: time::time(
+                "--event-batch-delay",
+                flags.event_batch_delay.as_deref(),
+                BATCH_DELAY,
+                LONGEST_BATCH_DELAY,
+            )?,
             log: Log {
                 json: flags.log_format == Some(LogFormat::Json),
                 verbosity: u8::try_from(flags.klog.verbosity.unwrap_or_default().clamp(0, 255)).unwrap_or(u8::MAX),

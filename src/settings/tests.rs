@@ -381,3 +381,13 @@ fn an_overlap_is_a_time_as_go_writes_it() {
         assert!(message.starts_with("--handover-overlap: ") && message.contains("1m30s"), "{message}");
     }
 }
+
+#[test]
+fn events_gather_for_a_moment_unless_told_otherwise() {
+    assert_eq!(resolve(&[]).event_batch_delay, Duration::from_millis(100));
+    for (value, millis) in [("0", 0), ("20ms", 20), ("1.5s", 1500)] {
+        let settings = resolve(&["--event-batch-delay", value]);
+        assert_eq!(settings.event_batch_delay, Duration::from_millis(millis), "{value}");
+    }
+    assert!(refusal(&["--event-batch-delay=1m"]).starts_with("--event-batch-delay: "));
+}

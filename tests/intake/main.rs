@@ -100,6 +100,7 @@ fn pods() -> Source {
         audited: false,
         use_cache: false,
         object_limit: 0,
+        batch_delay: Duration::from_millis(100),
     }
 }
 

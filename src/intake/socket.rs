@@ -1,0 +1,358 @@
+//! A connection below TLS: read in large pieces, and while it carries a watch no more often than its [`Pace`] says.
+//!
+//! TLS asks for 4 KB at a time and a watch is sent event by event, so that an event costs wake-ups and system calls above
+//! all. A piece that is read ahead saves the ones, a pause in which nothing wakes us the others. Knows bytes alone.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use rustix::buffer::spare_capacity;
+use rustix::io::ioctl_fionread;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::coop::has_budget_remaining;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
+
+/// When so much waits, a pause is over: half of what the window of a new connection holds. An API server that cannot send
+/// ends the watch of who does not keep up.
+const ENOUGH: u64 = 32 << 10;
+
+/// How often it is looked how much waits.
+const GLANCE: Duration = Duration::from_millis(25);
+
+/// How long what arrives on a connection may gather before it is read. Clones are of the same connection.
+#[derive(Clone, Debug, Default)]
+pub struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    /// From now on there is a pause of `delay` after something arrived, shorter if much arrives. What arrives after a pause
+    /// in which nothing did is read at once.
+    pub fn gather(&self, delay: Duration) {
+        self.0.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A TCP connection that is read ahead.
+#[derive(Debug)]
+pub struct Socket {
+    stream: Stream,
+    pace: Pace,
+    /// What was read; up to `start` it was handed on.
+    piece: Vec<u8>,
+    start: usize,
+    /// The last piece was all that was there.
+    is_drained: bool,
+    /// When the first byte was read since the last pause.
+    since: Option<Instant>,
+    pause: Option<Pause>,
+}
+
+#[derive(Debug)]
+enum Stream {
+    /// Whatever arrives wakes us.
+    Watched(TcpStream),
+    /// Nothing does.
+    Unwatched(std::net::TcpStream),
+    /// It could not be made the other.
+    Broken,
+}
+
+#[derive(Debug)]
+struct Pause {
+    end: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Socket {
+    /// Of a connection that was just made.
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            stream: Stream::Watched(stream),
+            pace: Pace::default(),
+            piece: Vec::new(),
+            start: 0,
+            is_drained: false,
+            since: None,
+            pause: None,
+        }
+    }
+
+    /// Reads a piece; none is the end.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !has_budget_remaining() {
+            // Who sends without end does not keep others waiting.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.piece.clear();
+        self.start = 0;
+        loop {
+            ready!(self.poll_pause(cx))?;
+            let piece = &mut self.piece;
+            let result = match &self.stream {
+                Stream::Watched(stream) => {
+                    let Poll::Ready(readiness) = stream.poll_read_ready(cx) else {
+                        // A quiet connection holds no memory.
+                        self.piece = Vec::new();
+                        return Poll::Pending;
+                    };
+                    readiness?;
+                    stream.try_io(Interest::READABLE, || read(stream, piece))
+                }
+                Stream::Unwatched(stream) => read(stream, piece),
+                Stream::Broken => Err(io::ErrorKind::NotConnected.into()),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.since.is_none() {
+                        self.watch()?;
+                    }
+                    self.is_drained = true;
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(length) => {
+                    self.is_drained = length != 0 && self.piece.len() < self.piece.capacity();
+                    self.since.get_or_insert_with(Instant::now);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Makes a pause, if it is time for one.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_drained
+            && let Some(since) = self.since.take()
+        {
+            let delay = self.pace.delay();
+            let end = since + delay;
+            if !delay.is_zero() {
+                self.unwatch()?;
+                let timer = Box::pin(sleep_until(end.min(Instant::now() + GLANCE)));
+                self.pause = Some(Pause { end, timer });
+            }
+        }
+        self.is_drained = false;
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.poll_over(&self.stream, cx));
+            self.pause = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets what arrives wake us.
+    fn watch(&mut self) -> io::Result<()> {
+        self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
+            Stream::Unwatched(stream) => Stream::Watched(TcpStream::from_std(stream)?),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// Lets nothing wake us.
+    fn unwatch(&mut self) -> io::Result<()> {
+        self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
+            Stream::Watched(stream) => Stream::Unwatched(stream.into_std()?),
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The stream for writing, which is rare.
+    fn writer(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.watch()?;
+        match &mut self.stream {
+            Stream::Watched(stream) => Ok(Pin::new(stream)),
+            _ => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Pause {
+    /// Waits until the time is over or much waits.
+    fn poll_over(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let waiting = match stream {
+                Stream::Watched(stream) => ioctl_fionread(stream),
+                Stream::Unwatched(stream) => ioctl_fionread(stream),
+                Stream::Broken => return Poll::Ready(()),
+            };
+            // Whatever is wrong with it, reading will tell.
+            if now >= self.end || waiting.is_ok_and(|waiting| waiting >= ENOUGH) {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.end.min(now + GLANCE));
+        }
+    }
+}
+
+fn read(stream: impl AsFd, piece: &mut Vec<u8>) -> io::Result<usize> {
+    piece.reserve_exact(PIECE);
+    Ok(rustix::io::read(stream, spare_capacity(piece))?)
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.start == this.piece.len() {
+            ready!(this.poll_piece(cx))?;
+        }
+        let rest = this.piece.get(this.start..).unwrap_or_default();
+        let part = rest.get(..out.remaining()).unwrap_or(rest);
+        out.put_slice(part);
+        this.start += part.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().writer()?.poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().writer()?.poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // TCP holds nothing back.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().writer()?.poll_shutdown(cx)
+    }
+}
+
+impl Connection for Socket {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(self.pace.clone())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test may panic")]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use futures::poll;
+    use tokio::io::AsyncReadExt;
+    use tokio::time::advance;
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(100);
+
+    /// A socket, its pace, and what the other side writes to: loopback delivers before a write returns.
+    async fn connected() -> (Socket, Pace, std::net::TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let pace = socket.pace.clone();
+        let (peer, _) = listener.accept().unwrap();
+        peer.set_nodelay(true).unwrap();
+        (socket, pace, peer)
+    }
+
+    async fn read(socket: &mut Socket) -> usize {
+        let mut bytes = vec![0; 2 * PIECE];
+        socket.read(&mut bytes).await.unwrap()
+    }
+
+    /// Whether there is nothing to read for now.
+    async fn is_waiting(socket: &mut Socket) -> bool {
+        poll!(std::pin::pin!(read(socket))).is_pending()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_pace_all_is_read_as_it_arrives() {
+        let (mut socket, _, mut peer) = connected().await;
+        for length in [1, 2, 3] {
+            peer.write_all(&vec![b'a'; length]).unwrap();
+            assert_eq!(read(&mut socket).await, length);
+        }
+        drop(peer);
+        assert_eq!(read(&mut socket).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_gathers_but_for_the_first() {
+        let (mut socket, pace, mut peer) = connected().await;
+        pace.gather(DELAY);
+        for _ in 0..2 {
+            peer.write_all(b"first").unwrap();
+            assert_eq!(read(&mut socket).await, 5);
+            for _ in 0..3 {
+                assert!(is_waiting(&mut socket).await);
+                assert!(matches!(socket.stream, Stream::Unwatched(_)));
+                peer.write_all(b"more").unwrap();
+                advance(DELAY / 5).await;
+            }
+            assert!(is_waiting(&mut socket).await);
+            advance(DELAY * 2 / 5).await;
+            assert_eq!(read(&mut socket).await, 12);
+            // A pause in which nothing arrives is the last.
+            assert!(is_waiting(&mut socket).await);
+            advance(DELAY).await;
+            assert!(is_waiting(&mut socket).await);
+            assert!(matches!(socket.stream, Stream::Watched(_)));
+            assert_eq!(socket.piece.capacity(), 0, "a quiet connection holds no memory");
+        }
+        drop(peer);
+        assert_eq!(read(&mut socket).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn much_does_not_wait_for_long() {
+        let (mut socket, pace, mut peer) = connected().await;
+        pace.gather(Duration::from_secs(3600));
+        peer.write_all(b"first").unwrap();
+        assert_eq!(read(&mut socket).await, 5);
+        assert!(is_waiting(&mut socket).await);
+        peer.write_all(&vec![b'a'; ENOUGH as usize]).unwrap();
+        assert!(is_waiting(&mut socket).await);
+        advance(GLANCE).await;
+        assert_eq!(read(&mut socket).await, ENOUGH as usize);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_written_in_a_pause_is_sent_at_once() {
+        use tokio::io::AsyncWriteExt;
+        let (mut socket, pace, mut peer) = connected().await;
+        pace.gather(DELAY);
+        peer.write_all(b"first").unwrap();
+        assert_eq!(read(&mut socket).await, 5);
+        assert!(is_waiting(&mut socket).await);
+        socket.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        std::io::Read::read_exact(&mut peer, &mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+        peer.write_all(b"more").unwrap();
+        assert!(is_waiting(&mut socket).await);
+        assert_eq!(read(&mut socket).await, 4);
+    }
+}
