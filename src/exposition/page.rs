@@ -135,9 +135,32 @@ impl Column {
     }
 
     /// Objects with these sections; `None` if there is no section at all.
-    fn of(index: Box<[u8]>, distinct: &Distinct<'_>) -> Option<Arc<Self>> {
-        let sections = Texts::of(&distinct.texts);
-        (!distinct.texts.is_empty()).then(|| Arc::new(Self { index, sections, deflated: OnceLock::new() }))
+    fn of(index: Box<[u8]>, sections: &[&[u8]]) -> Option<Arc<Self>> {
+        let column = || Self { index, sections: Texts::of(sections), deflated: OnceLock::new() };
+        (!sections.is_empty()).then(|| Arc::new(column()))
+    }
+
+    /// The same but for the object with this index, which has `own`.
+    fn with(&self, index: usize, own: &[u8]) -> Option<Arc<Self>> {
+        let (mut sections, mut numbers) = (Vec::with_capacity(PAGE), [NONE; PAGE + 1]);
+        let mut all = self.index.clone();
+        all[index] = NONE;
+        for number in all.iter_mut().filter(|number| **number != NONE) {
+            let known = &mut numbers[usize::from(*number)];
+            if *known == NONE {
+                *known = sections.len() as u8;
+                sections.push(self.sections.get(usize::from(*number)));
+            }
+            *number = *known;
+        }
+        if !own.is_empty() {
+            let same = sections.iter().position(|section| *section == own);
+            all[index] = same.unwrap_or(sections.len()) as u8;
+            if same.is_none() {
+                sections.push(own);
+            }
+        }
+        Self::of(all, &sections)
     }
 
     /// The same, to be deflated anew.
@@ -314,12 +337,14 @@ impl Page {
         let mut sections = block.sections();
         for (family, place) in self.columns.iter_mut().enumerate() {
             let new = sections.take(family as u16);
-            let old = |other| place.as_ref().map_or(&[][..], |column| column.section(other));
-            if old(index) != new {
-                let mut distinct = Distinct::default();
-                let section = |other| if other == index { new } else { old(other) };
-                let numbers = (0..objects).map(|other| distinct.number(section(other))).collect();
-                *place = Column::of(numbers, &distinct);
+            match place {
+                None if new.is_empty() => {}
+                None => {
+                    let index = (0..objects).map(|object| if object == index { 0 } else { NONE }).collect();
+                    *place = Column::of(index, &[new]);
+                }
+                Some(column) if column.section(index) == new => {}
+                Some(column) => *place = column.with(index, new),
             }
         }
     }
@@ -357,7 +382,7 @@ impl Page {
         let columns = (0..families).map(|family| {
             let (mut distinct, mut memo) = (Distinct::default(), [[NONE; PAGE + 1]; 2]);
             let numbers = series.iter_mut().map(|s| s.number(pages, family, &mut distinct, &mut memo)).collect();
-            Column::of(numbers, &distinct)
+            Column::of(numbers, &distinct.texts)
         });
         let columns = columns.collect();
         drop(series);
