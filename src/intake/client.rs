@@ -27,7 +27,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client whose connections are kept and used again, but for those of watches: a watch has its own, which is driven by who
-/// reads it ([`direct`]).
+/// reads it.
 ///
 /// There is no read timeout: a watch is silent for as long as nothing happens, and [`super::run`] reopens it by its own clock.
 /// Requests are not repeated here either, since the same loop decides when to.

@@ -28,6 +28,8 @@ pub(super) enum Node<'de> {
     Many(Many<'de>),
     /// A message of which not all may be kept: an object in another form than whole, or its metadata.
     Partial(&'static Table, &'de [u8]),
+    /// The name of a field.
+    Name(&'static str),
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
@@ -41,6 +43,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
             Self::Partial(table, bytes) => {
                 return visitor.visit_map(Map::Message(Message { partial: true, ..Message::new(table, bytes) }));
             }
+            Self::Name(name) => return visitor.visit_borrowed_str(name),
         };
         match (kind, value) {
             (Kind::Bool, Value::Varint(value)) => visitor.visit_bool(value != 0),
@@ -88,7 +91,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         let key = match self {
-            Self::Message(message) => message.next_name()?.map(|name| Node::One(Kind::String, Value::Bytes(name))),
+            Self::Message(message) => message.next_name()?.map(Node::Name),
             Self::Entries(many) => many.next_key()?.map(|key| Node::One(Kind::String, key)),
         };
         key.map(|key| seed.deserialize(key)).transpose()
@@ -182,11 +185,25 @@ struct Level<'de> {
     fields: Fields<'de>,
     /// A bit for each repeated field that was shown: as soon as its first element came, with all others.
     shown: u64,
+    /// The place in the table up to which all numbers are below that of the last field.
+    place: usize,
 }
 
 impl<'de> Level<'de> {
     fn new(table: &'static Table, bytes: &'de [u8]) -> Self {
-        Self { table, fields: Fields::new(bytes), shown: 0 }
+        Self { table, fields: Fields::new(bytes), shown: 0, place: 0 }
+    }
+
+    /// The field of a number, and its place in the table. Encoders write fields by rising numbers, so it is never far.
+    fn find(&mut self, number: u32) -> Option<(usize, &'static Field)> {
+        let fields = self.table.fields;
+        while self.place > 0 && fields.get(self.place - 1).is_some_and(|field| field.number >= number) {
+            self.place -= 1;
+        }
+        while fields.get(self.place).is_some_and(|field| field.number < number) {
+            self.place += 1;
+        }
+        fields.get(self.place).filter(|field| field.number == number).map(|field| (self.place, field))
     }
 
     /// Whether a repeated field has not been shown yet.
@@ -213,9 +230,7 @@ impl<'de> Message<'de> {
                 continue;
             };
             let (number, value) = field?;
-            let table = self.level.table;
-            let Some(index) = table.fields.iter().position(|field| field.number == number) else { continue };
-            let field = &table.fields[index];
+            let Some((index, field)) = self.level.find(number) else { continue };
             let shown = match field.shape {
                 Shape::One => true,
                 Shape::UnlessEmpty => !matches!(value, Value::Varint(0) | Value::Bytes([])),
@@ -236,10 +251,10 @@ impl<'de> Message<'de> {
 }
 
 impl<'de> Message<'de> {
-    /// Moves on to the next field; the bytes of its name.
-    fn next_name(&mut self) -> Result<Option<&'static [u8]>, Error> {
+    /// Moves on to the next field; its name.
+    fn next_name(&mut self) -> Result<Option<&'static str>, Error> {
         self.current = self.next_field()?;
-        Ok(self.current.map(|(field, _)| field.name.as_bytes()))
+        Ok(self.current.map(|(field, _)| field.name))
     }
 
     /// The value of the field whose name was shown last.
