@@ -246,7 +246,10 @@ impl Fleet {
     pub async fn changing(&self, switch: bool) -> Result<u8> {
         until("a handover", READY_LIMIT, async || {
             let (coordinator, record) = self.record().await?;
-            ensure!(record["next"].is_object(), "no next generation is written");
+            let next = record["next"]["view"]["generation"].as_f64().context("no next generation is written")?;
+            // Nobody writes that the moment of a switch has passed.
+            let reached = self.generations().await?.into_iter().map(|(_, generation)| generation).fold(0.0, f64::max);
+            ensure!(next > reached, "the next generation of the record, {next}, is the current one");
             ensure!(!switch || record["next"]["switch"].is_object(), "no switch time is set");
             Ok(coordinator)
         })

@@ -6,8 +6,9 @@ use crate::sharding::{Hasher, Slice};
 
 /// Of the limit, in percent: the rest is for scrapes, lists and what an allocator keeps.
 const USABLE: u64 = 80;
-/// Headroom is told in steps, of which the space has this many, so that small changes of memory are not news to the fleet.
-const STEPS: u64 = 64;
+/// Headroom is told in steps, of which what is held has this many, so that small changes of memory are not news to the fleet. Of
+/// the whole space they would be too large in a large fleet: what is gained there is less than one.
+const STEPS: u128 = 16;
 /// Points of the hash space that make one unit of headroom.
 const UNIT: u128 = 1 << 32;
 
@@ -34,7 +35,7 @@ fn room(limit: u64, used: u64, held: u128) -> Option<u32> {
     }
     let free = (limit / 100 * USABLE).saturating_sub(used);
     let more = u128::from(free) * units / u128::from(used);
-    let step = (1_u128 << 32) / u128::from(STEPS);
+    let step = (units / STEPS).max(1);
     Some(u32::try_from(more / step * step).unwrap_or(u32::MAX))
 }
 
@@ -73,6 +74,12 @@ mod tests {
         assert_eq!(room(100 * MIB, 20 * MIB, 0), None);
         // In steps: a little more memory is no news.
         assert_eq!(room(100 * MIB, 20 * MIB + 64, quarter), room(100 * MIB, 20 * MIB + 128, quarter));
+        // However small the share: twice the memory and a bit more bears half as much again.
+        for shards in [2, 3, 10, 64, 200, 1000] {
+            let share = (1_u128 << 64) / shards;
+            let room = room(200 * MIB, 100 * MIB, share).map(u128::from);
+            assert!(room.is_some_and(|room| room >= share / UNIT / 2 && room <= share / UNIT), "{shards}: {room:?}");
+        }
         assert_eq!(points(&Slice::all()), 1 << 64);
     }
 }

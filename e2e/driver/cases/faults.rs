@@ -14,8 +14,9 @@ use crate::process::Signal;
 use crate::stage::{Size, Stage};
 use crate::wait::until;
 
-/// For how long a silent replica counts as alive, in seconds: its Lease's duration; and what it then takes to load its ranges.
-const SILENCE: f64 = 15.0 + 5.0;
+/// For how long a silent replica's objects may be missing, in seconds: its Lease's duration, the time to the next renewal of the own
+/// Lease, which shows that it has run out, and what it then takes to load.
+const SILENCE: f64 = 15.0 + 5.0 + KILL_SLACK;
 /// How long a fleet that lost all its replicas may take to serve again, besides the start of its processes, in seconds.
 const COLD_START: f64 = 10.0;
 /// What a peer's death may cost while a switch time stands: it cannot be taken back, and is 3 s ahead at most.

@@ -3,7 +3,7 @@
 //!
 //! New processes take a while to start, as an image pull would take: what a replica leaves must be served meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -41,12 +41,14 @@ pub async fn run_server_side(stage: &Stage) -> Result<String> {
     observer.phase(&fleet, "on by a roll", Bounds::SEAMLESS, async || fleet.roll(&[SERVER_SIDE]).await).await?;
     ensure_filtered(&fleet, true).await.context("turned on")?;
     for (name, unfiltered) in [("a server without it", true), ("a server with it", false)] {
+        let began = Instant::now();
         observer
             .phase(&fleet, name, Bounds::SEAMLESS, async || {
                 cluster.restart(stage, Options { unfiltered, ..Options::FLEET }).await
             })
             .await?;
         ensure_filtered(&fleet, !unfiltered).await.context(name)?;
+        ensure_heard(&fleet, began).await.context(name)?;
     }
     // Last: who was killed is taken in later and later for an hour.
     kill(&fleet, &mut observer).await?;
@@ -96,6 +98,19 @@ pub async fn kill(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
 
 fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
+}
+
+/// Waits until every replica has heard of its objects since then: an API server that was just started lets them wait, and
+/// whoever lists all again takes over from nobody meanwhile.
+async fn ensure_heard(fleet: &Fleet, since: Instant) -> Result<()> {
+    until("news of pods", Duration::from_secs(90), async || {
+        for (ordinal, _) in fleet.live() {
+            let age = fleet.metric(ordinal, "kube_state_fleet_last_event_age_seconds", &[("resource", "pods")]).await?;
+            ensure!(age < since.elapsed().as_secs_f64(), "replica {ordinal}: {age:.1} s old");
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Waits until every replica says that the API server filters for it, or that it does not. What a replica has lost it holds
