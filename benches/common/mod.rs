@@ -2,8 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::pod::Pods;
-use kube_state_fleet::collectors::{Collector, Form};
+use kube_state_fleet::collectors::{Collector, Form, Pods};
 use kube_state_fleet::exposition::{Block, Format, ResourceId, Scope, Scrape, Selection, Stamp, Store};
 use kube_state_fleet::intake::decode_object;
 use kube_state_fleet::sharding::{Hashes, Slice};

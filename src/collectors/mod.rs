@@ -29,7 +29,7 @@ mod networkpolicy;
 mod node;
 mod persistentvolume;
 mod persistentvolumeclaim;
-pub mod pod;
+mod pod;
 mod poddisruptionbudget;
 pub mod quantity;
 mod replicaset;
@@ -56,6 +56,7 @@ use serde::de::DeserializeOwned;
 
 use crate::exposition::{Block, BlockBuilder, Header, MetricType, Samples};
 use labels::KeyFilter;
+pub use pod::Pods;
 
 /// Upstream's promise about a family's name and labels; shown in the reference, never in the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
