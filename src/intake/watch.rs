@@ -70,6 +70,7 @@ pub async fn run(
         stirred: holding.stirred(),
         api,
         retry: Retry::default(),
+        relists: Retry::default(),
         position: None,
         pages_next: false,
         unpaged: false,
@@ -96,6 +97,9 @@ struct Worker {
     api: Arc<Api>,
     objects: Objects,
     retry: Retry,
+    /// Counts lists that what was known had become too old for: a server that says so does answer, so that it is not to
+    /// wait for what went wrong before it did.
+    relists: Retry,
     /// Ticks when something else may be wanted.
     stirred: Receiver<()>,
     /// The resourceVersion up to which all is known; `None` before the first list and when it has become too old.
@@ -245,7 +249,7 @@ impl Worker {
             return Err(Failure::Brief);
         }
         tracing::debug!("the watch ended and is resumed");
-        self.retry.succeeded();
+        self.succeeded();
         Ok(())
     }
 
@@ -313,7 +317,7 @@ impl Worker {
                 answer.gather(self.api.source.batch_delay);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
             } else if !was_initial && watching.seen {
-                self.retry.succeeded();
+                self.succeeded();
             }
             // Initial events are not interrupted: they cannot be resumed.
             if !watching.initial && self.objects.take_taint() {
@@ -352,12 +356,12 @@ impl Worker {
                 self.position = None;
                 self.holding().list_needed();
                 self.unpaged = step == Step::Pages;
-                Some(self.retry.failed(None))
+                Some(self.list_again())
             }
             Failure::Rewound(_) => {
                 tracing::warn!("{failure}; listing again from nothing");
                 self.start_over();
-                Some(self.retry.failed(None))
+                Some(self.list_again())
             }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
@@ -387,6 +391,18 @@ impl Worker {
             Failure::Status { retry_after, .. } => Some(self.retry_later(step, &failure, retry_after)),
             _ => Some(self.retry_later(step, &failure, None)),
         }
+    }
+
+    /// The watch lives.
+    fn succeeded(&mut self) {
+        self.retry.succeeded();
+        self.relists.succeeded();
+    }
+
+    /// Returns how long to wait before all is listed again.
+    fn list_again(&mut self) -> Duration {
+        self.retry.succeeded();
+        self.relists.failed(None)
     }
 
     /// What the server said before is void: the next list replaces it, whatever its versions.

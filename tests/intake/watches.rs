@@ -75,6 +75,19 @@ async fn what_is_too_old_is_listed_again_while_the_old_state_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_became_too_old_in_an_outage_is_listed_as_soon_as_the_server_says_so() {
+    let (mut run, stream) = loaded().await;
+    drop(stream);
+    for _ in 0..5 {
+        run.server.watch("9").await.refuse(503);
+    }
+    run.server.watch("9").await.refuse(410);
+    let since = Instant::now();
+    run.server.streaming_list().await;
+    assert!(since.elapsed() <= Duration::from_millis(500), "{:?}", since.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_was_restored_from_a_backup_is_listed_from_nothing() {
     let (mut run, stream) = loaded().await;
     drop(stream);
