@@ -3,6 +3,9 @@
 //! The watch hands over the events of what is gained from before that list is asked for, and the list is no older than
 //! what the watch had come to by then: whatever the list misses, the watch tells. A list of the source itself speaks for what
 //! is gained as well, and makes this one void.
+//!
+//! It is one answer from the server's cache, which is complete a second earlier than a streaming list: that one ends with
+//! a bookmark, and the server sends those once a second. What was lost in a crash is not to wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,15 +33,15 @@ pub struct Gainer {
     objects: Objects,
     retry: Retry,
     stirred: Receiver<()>,
-    /// The next list is not asked for as a stream.
-    plain_next: bool,
+    /// The next list is asked for as a stream: what is too much for one answer may arrive so.
+    stream_next: bool,
 }
 
 impl Gainer {
     /// For a source, with the objects of its second sink.
     pub fn new(api: Arc<Api>, objects: Objects) -> Self {
         let stirred = api.source.holding.stirred();
-        Self { api, objects, retry: Retry::default(), stirred, plain_next: false }
+        Self { api, objects, retry: Retry::default(), stirred, stream_next: false }
     }
 
     /// Lists whatever is gained, again until it succeeds or is of no use any more.
@@ -77,7 +80,7 @@ impl Gainer {
         // From here on deletions are remembered; all before them are in a list that is as new as this.
         let at_least = api.status.position.load(Ordering::Acquire);
         self.objects.begin_aside(&gain.slice, holding.whole());
-        let version = if api.is_streaming() && !std::mem::take(&mut self.plain_next) {
+        let version = if std::mem::take(&mut self.stream_next) && api.is_streaming() {
             self.stream(gain, at_least).await?
         } else {
             self.plain(gain, at_least).await?
@@ -159,7 +162,6 @@ impl Gainer {
     fn failed(&mut self, failure: &Failure) -> Duration {
         match failure {
             Failure::NoStreaming { for_good, .. } => {
-                self.plain_next = true;
                 if *for_good {
                     self.api.stop_streaming();
                 }
@@ -167,6 +169,9 @@ impl Gainer {
                 return Duration::ZERO;
             }
             Failure::WrongForm(what) => self.objects.wrong_form(what),
+            Failure::Broken(_) | Failure::Frames(_) | Failure::Silent(_) | Failure::Status { code: 504, .. } => {
+                self.stream_next = true;
+            }
             _ => {}
         }
         count(&self.api.status.list_errors);

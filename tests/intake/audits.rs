@@ -8,7 +8,7 @@ use kube_state_fleet::sharding::{Digest, Hasher, Slice};
 use tokio::time::sleep;
 
 use crate::server::Pieces;
-use crate::wire::{bookmark, error, event, pod};
+use crate::wire::{bookmark, error, event, list, object, pod};
 use crate::{Run, only, pods, start};
 
 /// What a set of objects comes to.
@@ -74,8 +74,7 @@ async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 7), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
     holding.want(Slice::all());
-    let gained = run.server.streaming_list().await.protobuf();
-    gained.send([pod("ADDED", "b", 7), pod("ADDED", "c", 10), bookmark(11, true)].concat());
+    run.server.page(None).await.protobuf().send(list("PodList", 11, "", &[object("b", 7), object("c", 10)]));
     run.tells(&["gain: init", "gain: apply b 7", "gain: apply c 10", "gain: done 11"]).await;
     assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
     stream.send(error(410_u16.wrapping_sub(256) as u8));

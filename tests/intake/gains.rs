@@ -8,7 +8,7 @@ use kube_state_fleet::sharding::{Hasher, Slice};
 use tokio::time::{Instant, sleep};
 
 use crate::server::{Call, Pieces};
-use crate::wire::{bookmark, error, list, object, pod};
+use crate::wire::{bookmark, error, list, list_in_two, object, pod};
 use crate::{Run, only, pods, start, value};
 
 /// The objects with these UIDs.
@@ -32,9 +32,22 @@ async fn holding_a() -> (Run, Arc<Holding>, Pieces) {
 
 /// The list of what was gained, which must be as new as `version`.
 async fn gain(run: &mut Run, version: &str) -> Call {
-    let call = run.server.streaming_list().await;
+    let call = run.server.page(None).await;
     assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
+    assert_eq!(call.parameter("resourceVersionMatch").as_deref(), Some("NotOlderThan"));
+    assert_eq!(call.parameter("limit"), None);
     call
+}
+
+/// A list up to `b`, and no further.
+fn half_of_b() -> Vec<u8> {
+    let [head, _] = list_in_two(9, &[object("b", 6), object("c", 7)], 1);
+    head
+}
+
+/// A whole list.
+fn whole(version: u64, items: &[Vec<u8>]) -> Vec<u8> {
+    list("PodList", version, "", items)
 }
 
 async fn settle() {
@@ -55,18 +68,20 @@ async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
     let since = Instant::now();
     let gained = gain(&mut run, "12").await.protobuf();
     assert!(since.elapsed() <= Duration::from_millis(200), "{:?}", since.elapsed());
-    gained.send([pod("ADDED", "a", 5), pod("ADDED", "b", 11)].concat());
+    let [head, tail] = list_in_two(13, &[object("a", 5), object("b", 11), object("c", 12)], 2);
+    gained.send(head);
     stream.send([pod("MODIFIED", "a", 13), pod("DELETED", "b", 14)].concat());
     // What is served is left to the watch.
     run.tells(&["gain: init", "apply a 13", "delete b 14", "gain: apply b 11"]).await;
     assert!(!changed.has_changed().unwrap());
     assert_eq!(*holding.loaded(), of(&["a"]));
-    gained.send([pod("ADDED", "c", 12), bookmark(13, true), pod("ADDED", "b", 20)].concat());
+    gained.send(tail);
+    drop(gained);
     run.tells(&["gain: done 13"]).await;
     changed.changed().await.unwrap();
     assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
     settle().await;
-    assert!(gained.is_dropped() && !stream.is_dropped());
+    assert!(!stream.is_dropped());
     stream.send(pod("ADDED", "b", 15));
     run.tells(&["apply b 15"]).await;
     run.server.quiet(Duration::from_secs(60)).await;
@@ -79,13 +94,13 @@ async fn a_list_that_is_older_than_the_watch_is_not_believed() {
     settle().await;
     holding.want(of(&["a", "b"]));
     settle().await;
-    gain(&mut run, "12").await.protobuf().send([pod("ADDED", "b", 6), bookmark(11, true)].concat());
+    gain(&mut run, "12").await.protobuf().send(whole(11, &[object("b", 6)]));
     run.tells(&["gain: init", "gain: apply b 6"]).await;
     let again = gain(&mut run, "12").await;
     assert_eq!(*holding.loaded(), of(&["a"]));
     // Another server says itself that it is behind.
     again.fail(504, "Too large resource version: 12, current: 11");
-    gain(&mut run, "12").await.protobuf().send(bookmark(12, true));
+    gain(&mut run, "12").await.protobuf().send(whole(12, &[]));
     run.tells(&["gain: init", "gain: init", "gain: done 12"]).await;
     settle().await;
     assert_eq!(*holding.loaded(), of(&["a", "b"]));
@@ -93,21 +108,30 @@ async fn a_list_that_is_older_than_the_watch_is_not_believed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_streaming_lists_a_gain_is_one_answer_from_the_cache() {
+async fn what_is_too_much_for_one_answer_is_asked_for_as_a_stream() {
     let (mut run, holding, _stream) = holding_a().await;
     holding.want(of(&["a", "b"]));
-    gain(&mut run, "9").await.refuse(422);
-    let call = run.server.page(None).await;
-    assert_eq!(call.parameter("resourceVersion").as_deref(), Some("9"));
-    assert_eq!(call.parameter("resourceVersionMatch").as_deref(), Some("NotOlderThan"));
-    assert_eq!(call.parameter("limit"), None);
-    call.protobuf().send(list("PodList", 20, "", &[object("a", 5), object("b", 6), object("c", 7)]));
-    run.tells(&["gain: init", "gain: init", "gain: apply b 6", "gain: done 20"]).await;
+    let gained = gain(&mut run, "9").await.protobuf();
+    gained.send(half_of_b());
+    gained.break_off();
+    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    let stream = run.server.streaming_list().await;
+    assert_eq!(stream.parameter("resourceVersion").as_deref(), Some("9"));
+    let stream = stream.protobuf();
+    stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
+    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    stream.send([pod("ADDED", "c", 7), bookmark(20, true), pod("ADDED", "b", 21)].concat());
+    run.tells(&["gain: done 20"]).await;
     settle().await;
+    assert!(stream.is_dropped());
     assert_eq!(*holding.loaded(), of(&["a", "b"]));
-    // It is not asked for a stream again.
+    // The next one is one answer again; without streaming lists it stays that, whatever happens.
     holding.want(of(&["a", "b", "c"]));
-    run.server.page(None).await;
+    gain(&mut run, "9").await.fail(504, "it took too long");
+    run.server.streaming_list().await.refuse(422);
+    for _ in 0..3 {
+        gain(&mut run, "9").await.fail(504, "it took too long");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +140,7 @@ async fn a_list_of_the_source_itself_covers_what_is_gained() {
         let (mut run, holding, stream) = holding_a().await;
         holding.want(of(&["a", "b"]));
         let gained = gain(&mut run, "9").await.protobuf();
-        gained.send(pod("ADDED", "b", 6));
+        gained.send(half_of_b());
         run.tells(&["gain: init", "gain: apply b 6"]).await;
         if by_rewind {
             drop(stream);
@@ -144,7 +168,7 @@ async fn a_loss_takes_effect_at_once_and_leaves_no_half_gain() {
     let (mut run, holding, stream) = holding_a().await;
     holding.want(of(&["a", "b"]));
     let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(pod("ADDED", "b", 6));
+    gained.send(half_of_b());
     run.tells(&["gain: init", "gain: apply b 6"]).await;
     holding.want(of(&["c"]));
     assert_eq!(*holding.loaded(), Slice::none());
@@ -156,11 +180,13 @@ async fn a_loss_takes_effect_at_once_and_leaves_no_half_gain() {
     holding.want(of(&["a", "c"]));
     settle().await;
     let gained = call.protobuf();
-    gained.send([pod("ADDED", "a", 10), pod("ADDED", "c", 12), bookmark(12, true)].concat());
+    gained.send(whole(12, &[object("a", 10), object("c", 12)]));
+    drop(gained);
     run.tells(&["gain: apply c 12", "gain: done 12"]).await;
     let gained = gain(&mut run, "12").await.protobuf();
     assert_eq!(*holding.loaded(), of(&["c"]));
-    gained.send([pod("ADDED", "a", 10), bookmark(12, true)].concat());
+    gained.send(whole(12, &[object("a", 10)]));
+    drop(gained);
     run.tells(&["gain: init", "gain: apply a 10", "gain: done 12"]).await;
     settle().await;
     assert_eq!(*holding.loaded(), of(&["a", "c"]));
@@ -179,7 +205,7 @@ async fn a_gain_waits_for_the_first_list() {
     run.server.quiet(Duration::from_secs(20)).await;
     stream.send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
     run.tells(&["done 9"]).await;
-    gain(&mut run, "9").await.protobuf().send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
+    gain(&mut run, "9").await.protobuf().send(whole(9, &[object("b", 6)]));
     run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
 }
 
@@ -188,7 +214,7 @@ async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_on
     let (mut run, holding, stream) = holding_a().await;
     holding.want(of(&["a", "b"]));
     let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(pod("ADDED", "b", 6));
+    gained.send(half_of_b());
     run.tells(&["gain: init", "gain: apply b 6"]).await;
     // One that is resumed soon disturbs nothing.
     stream.break_off();
@@ -210,7 +236,8 @@ async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_on
     let stream = call.protobuf();
     let gained = gain(&mut run, "10").await.protobuf();
     assert_eq!(*holding.prepared(), of(&["a"]));
-    gained.send([pod("ADDED", "b", 6), bookmark(10, true)].concat());
+    gained.send(whole(10, &[object("b", 6)]));
+    drop(gained);
     run.tells(&["gain: init", "gain: apply b 6", "gain: done 10"]).await;
     settle().await;
     assert_eq!(*holding.prepared(), of(&["a", "b"]));
@@ -246,7 +273,8 @@ async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
     let next = only(Hasher::Fnv1a64, &["a", "b"]);
     holding.want(of(&["a"]).union(&next));
     let gained = gain(&mut run, "9").await.protobuf();
-    gained.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), pod("ADDED", "c", 7), bookmark(9, true)].concat());
+    gained.send(whole(9, &[object("a", 5), object("b", 6), object("c", 7)]));
+    drop(gained);
     run.tells(&["gain: init", "gain: keep a", "gain: apply b 6", "gain: done 9"]).await;
     settle().await;
     assert!(holding.loaded().covers(&next) && holding.loaded().covers(&of(&["a"])));

@@ -66,11 +66,11 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
     assert!(stream.is_dropped());
     assert_eq!(asked(&call), Some(selector(&["a", "b"])));
     let stream = call.protobuf();
-    let call = run.server.streaming_list().await;
+    let call = run.server.page(None).await;
     assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (Some(selector(&["b"])), Some("10")));
     stream.send(pod("MODIFIED", "b", 12));
     run.tells(&["gain: init", "apply b 12"]).await;
-    call.protobuf().send([pod("ADDED", "b", 6), bookmark(11, true)].concat());
+    call.protobuf().send(list("PodList", 11, "", &[object("b", 6)]));
     run.tells(&["gain: apply b 6", "gain: done 11"]).await;
     settle().await;
     assert_eq!(*holding.loaded(), of(&["a", "b"]));
@@ -128,9 +128,9 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
         run.tells(&["init", "apply a 5", "done 9"]).await;
         // The one watch brings all, so nothing is opened anew.
         holding.want(of(&["a", "b"]));
-        let call = run.server.streaming_list().await;
+        let call = run.server.page(None).await;
         assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));
-        call.protobuf().send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
+        call.protobuf().send(list("PodList", 9, "", &[object("b", 6)]));
         run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
         assert!(!stream.is_dropped());
         for _ in 0..9 {

@@ -33,6 +33,14 @@ pub fn list(kind: &str, version: u64, next: &str, items: &[Vec<u8>]) -> Vec<u8> 
     envelope(kind, &metadata.into_iter().chain(items).collect::<Vec<_>>())
 }
 
+/// A list of pods in two parts: with the first `cut` items, and what follows them.
+pub fn list_in_two(version: u64, items: &[Vec<u8>], cut: usize) -> [Vec<u8>; 2] {
+    let mut head = list("PodList", version, "", items);
+    // Behind the items are two empty fields of the envelope.
+    let tail = head.split_off(head.len() - 4 - items[cut..].iter().map(|item| field(2, item).len()).sum::<usize>());
+    [head, tail]
+}
+
 /// A watch event with its frame.
 pub fn event(verb: &str, kind: &str, object: &[u8]) -> Vec<u8> {
     let event = [field(1, verb), field(2, field(1, envelope(kind, object)))].concat();
