@@ -122,6 +122,10 @@ pub struct Member {
     /// Unix milliseconds, by its clock, at which it wrote its Lease: the Lease's `renewTime`, so not part of the annotation.
     #[serde(skip)]
     pub renewed: Option<u64>,
+    /// Counts the lives of its ordinal, as far as it knows: of two lives the one with the higher number is the newer. It has read
+    /// the Lease of the life before when it is above 1.
+    #[serde(default)]
+    pub life: u64,
     /// Counts what it has said: of two statements of one incarnation the one with the higher number is the newer.
     #[serde(default)]
     pub sequence: u64,

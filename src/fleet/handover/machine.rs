@@ -89,6 +89,7 @@ impl Machine {
             id: config.id.clone(),
             address: config.address.clone(),
             renewed: None,
+            life: 1,
             sequence: 0,
             phase: Phase::Starting,
             awaits: false,
@@ -206,6 +207,11 @@ impl Machine {
                 steps.push((due, then));
             }
             wake = wake.min(due.max(now.boot));
+        } else if let Some(next) = self.record.as_ref().and_then(|record| record.next.as_ref()) {
+            // Who does not look at the clock again until then was paused, and may have slept through the switch.
+            let then = now.boot + LEAD;
+            steps.retain(|(from, _)| *from < then);
+            steps.push((then, own.intersection(&self.own(&next.view))));
         }
         Wishes {
             hold: self.held.clone(),
@@ -616,6 +622,7 @@ impl Machine {
             (false, true) => Phase::Fit,
             (false, false) => Phase::Starting,
         };
+        self.member.life = self.previous.as_ref().map_or(0, |previous| previous.life).saturating_add(1);
         self.member.prepared = prepared;
         self.member.awaits = awaits;
         self.member.joined = if self.joined { self.last_joined } else { None };

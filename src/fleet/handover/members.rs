@@ -1,5 +1,6 @@
 //! What is known of the other members, and what follows from it: who lives, who is gone, who may still be there.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ impl Peer {
             return Life::Dead;
         }
         let age = |at: Duration| now.boot.saturating_sub(at);
-        if self.is_answering(now) || self.lease.is_some_and(|at| age(at) <= RENEWING) {
+        if self.spoke_lately(now) {
             return Life::Live;
         }
         if self.has_expired(confirmed) && self.answered.is_none_or(|at| age(at) > LEASE) {
@@ -141,6 +142,25 @@ impl Peer {
     /// Whether an earlier life of the ordinal may still be running.
     pub fn has_ghost(&self, now: Now) -> bool {
         self.ghost.is_some_and(|until| now.boot < until)
+    }
+
+    /// Whether another life of the ordinal, of which something was learned, is the newer one. Leases and beats overtake each
+    /// other: a member that has just started answers before it has read its Lease, which tells of the life before.
+    fn gives_way_to(&self, other: &Member, way: Way, now: Now) -> bool {
+        let over = self.gone.is_some() || self.member.phase == Phase::Left;
+        // Anybody may send a beat; a life that is not known to be over is replaced by nothing less than proof.
+        let proven = way != Way::Beat || over;
+        let is_known = self.past.contains(&other.id.nonce);
+        match other.life.cmp(&self.member.life) {
+            Ordering::Greater => proven,
+            Ordering::Equal => proven && !is_known,
+            // Who lost its Lease counts anew.
+            Ordering::Less => proven && !is_known && (over || !self.spoke_lately(now)),
+        }
+    }
+
+    fn spoke_lately(&self, now: Now) -> bool {
+        self.is_answering(now) || self.lease.is_some_and(|at| now.boot.saturating_sub(at) <= RENEWING)
     }
 
     /// Its newest life is another one from now on.
@@ -199,13 +219,9 @@ impl Members {
             peer.renewals.extend(renewed);
             let surplus = peer.renewals.len().saturating_sub(4);
             peer.renewals.drain(..surplus);
-        } else if !peer.past.contains(&member.id.nonce) {
-            // Anybody may send a beat; a life that is known to be over is replaced by nothing less than proof.
-            let over = peer.gone.is_some() || peer.member.phase == Phase::Left;
-            if way != Way::Beat || over {
-                peer.replace(member, now);
-                peer.spoke(way, now);
-            }
+        } else if peer.gives_way_to(&member, way, now) {
+            peer.replace(member, now);
+            peer.spoke(way, now);
         }
     }
 

@@ -181,6 +181,54 @@ fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
 }
 
 #[test]
+fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
+    let now = at(1000);
+    for lease_first in [false, true] {
+        let mut machine = started(None, 2, now);
+        let record = machine.wishes(now).write.expect("the first record");
+        machine.handle(Event::Record(record), now);
+        let hold = machine.wishes(now).hold;
+        machine.handle(Event::Loaded(hold), now);
+        let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
+        // It answers before it has read the Lease.
+        let fresh = Member { id: incarnation(1, 2), ..self::machine(1, 2).wishes(now).member };
+        let read = Member { life: 7, id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 2, now) };
+        let answered = |member: Member| {
+            let beat = Beat { member, ..self::machine(1, 2).beat(now) };
+            Event::Answered(beat, now.boot)
+        };
+        let mut events = vec![answered(fresh), Event::Lease(before.clone())];
+        if lease_first {
+            events.reverse();
+        }
+        for event in events.into_iter().chain([answered(read), Event::Lease(before)]) {
+            machine.handle(event, now);
+        }
+        assert_eq!(machine.wishes(now).write, None);
+        assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
+        machine.handle(Event::Refused(incarnation(1, 2)), now);
+        let record = machine.wishes(now).write.expect("one is lost");
+        assert_eq!(*record.current.absent, [1]);
+    }
+}
+
+#[test]
+fn who_lost_its_lease_counts_anew_once_the_life_before_is_silent() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
+    machine.handle(Event::Lease(before), now);
+    let anew = || Member { id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 1, now) };
+    let nonce = |machine: &Machine, now: Now| {
+        machine.status(now).contacts.iter().find(|m| m.id.ordinal == 1).map(|m| m.id.nonce)
+    };
+    machine.handle(Event::Lease(anew()), now);
+    assert_eq!(nonce(&machine, now), Some(1));
+    machine.handle(Event::Lease(anew()), at(10_000));
+    assert_eq!(nonce(&machine, at(10_000)), Some(2));
+}
+
+#[test]
 fn nobody_takes_what_does_not_fit_into_memory() {
     let now = at(1000);
     let untaken = |own, last| {
