@@ -13,6 +13,10 @@ use procfs::process::Process;
 use rustix::time::{ClockId, clock_gettime};
 
 use common::{World, drain};
+use kube_state_fleet::allocator::{self, Allocator};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = allocator::ALLOCATOR;
 
 fn main() {
     let numbers: Vec<u32> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
@@ -21,9 +25,9 @@ fn main() {
         return;
     }
     println!(
-        "| pods | to fill | memory | text | plain scrape | first gzipped | size | quiet | after each pod changed | an update | memory then; peak |"
+        "| pods | to fill | memory | of it a pod | text | plain scrape | first gzipped | size | quiet | after each pod changed | an update | memory then; peak |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for pods in if numbers.is_empty() { vec![10_000, 50_000, 100_000] } else { numbers } {
         let program = std::env::current_exe().expect("it runs");
         let child = Command::new(program).arg(pods.to_string()).env("FOOTPRINT", "1").status();
@@ -32,6 +36,7 @@ fn main() {
 }
 
 fn measure(pods: u32) {
+    let empty = memory().0;
     let (mut world, fill) = timed(|| World::new(pods));
     let filled = memory().0;
     let (text, plain) = timed(|| drain(world.scrape()));
@@ -41,7 +46,8 @@ fn measure(pods: u32) {
     let (_, dirty) = timed(|| drain(world.scrape().gzipped()));
     let (resident, peak) = memory();
     println!(
-        "| {pods} | {fill:.2} s | {filled} MB | {} MB | {:.0} ms | {:.0} ms | {:.1} MB | {:.1} ms | {:.0} ms | {:.1} us | {resident}; {peak} MB |",
+        "| {pods} | {fill:.2} s | {filled} MB | {:.1} KB | {} MB | {:.0} ms | {:.0} ms | {:.1} MB | {:.1} ms | {:.0} ms | {:.1} us | {resident}; {peak} MB |",
+        (filled - empty) as f64 * 1e3 / f64::from(pods),
         text / 1_000_000,
         plain * 1e3,
         first * 1e3,

@@ -6,6 +6,7 @@
 //! are ours. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
 //! The import rules in the module heads are checked by `tests/rooms.rs`.
 
+pub mod allocator;
 pub mod collectors;
 pub mod commands;
 pub mod exposition;

@@ -1,12 +1,11 @@
 //! The binary: hands the command line to the library and turns its answer into an exit code.
 
-use std::alloc::System;
 use std::process::ExitCode;
 
-use kube_state_fleet::intake::wipe::Wiping;
+use kube_state_fleet::allocator::{self, Allocator};
 
 #[global_allocator]
-static ALLOCATOR: Wiping<System> = Wiping(System);
+static ALLOCATOR: Allocator = allocator::ALLOCATOR;
 
 fn main() -> ExitCode {
     kube_state_fleet::commands::main()
