@@ -88,6 +88,18 @@ fn help_and_version_are_printed_on_request() {
 }
 
 #[test]
+fn completions_know_commands_and_flags() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, err) = execute(&["completion", shell]);
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
+        for word in ["verify", "metric-labels-allowlist", "server-side-sharding"] {
+            assert!(out.contains(word), "{shell}: {word}");
+        }
+    }
+    assert_eq!(execute(&["completion", "tcsh"]).0, ExitCode::from(2));
+}
+
+#[test]
 fn what_is_served_is_rendered_whatever_the_shards() {
     let dump = config_map("a", "one");
     for flags in [[].as_slice(), &["--shard=1", "--total-shards=2"], &["--shard=7"]] {
@@ -130,6 +142,44 @@ fn other_kinds_are_counted_and_no_failure() {
     let (code, _, err) = execute(&["render", path(&dump)]);
     assert_eq!(code, ExitCode::SUCCESS);
     assert!(err.contains("2 Widget (example.com/v1)") && err.contains("1 ConfigMap (v2)"), "{err}");
+}
+
+#[test]
+fn promoted_labels_are_on_every_series_of_their_object_and_on_each_once() {
+    let dump = "\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: a
+  creationTimestamp: 2026-01-01T00:00:00Z
+  labels: {team: core, a.b: one, a-b: two, tier: \"3\"}
+status: {phase: Active}
+---
+apiVersion: storage.k8s.io/v1
+kind: VolumeAttachment
+metadata: {name: v, labels: {team: disks, tier: \"1\"}}
+spec: {attacher: x, nodeName: n, source: {persistentVolumeName: p}}
+";
+    let promoted = "--promote-labels=namespaces=[team,a.b],volumeattachments=[team]";
+    let of = |family: &str, flags: &[&str]| series(family, &[&[promoted], flags].concat(), dump);
+    assert_eq!(
+        of("kube_namespace_created", &[]),
+        ["kube_namespace_created{namespace=\"a\",label_a_b=\"one\",label_team=\"core\"} 1.7672256e+09"]
+    );
+    assert_eq!(of("kube_namespace_labels", &[]), [""; 0]);
+    // A key is called the same on all series of its object, and stays what it is in kube_*_labels.
+    let allowed = "--metric-labels-allowlist=namespaces=[*]";
+    assert_eq!(
+        of("kube_namespace_labels", &[allowed]),
+        [
+            "kube_namespace_labels{namespace=\"a\",label_a_b_conflict2=\"one\",label_team=\"core\",label_a_b_conflict1=\"two\",label_tier=\"3\"} 1"
+        ]
+    );
+    assert_eq!(of("kube_namespace_status_phase", &[allowed])[0].matches("label_a_b_conflict2=\"one\"").count(), 1);
+    assert_eq!(
+        of("kube_volumeattachment_labels", &[]),
+        ["kube_volumeattachment_labels{volumeattachment=\"v\",label_team=\"disks\",label_tier=\"1\"} 1"]
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
     Gate, Inventory, Metrics, Peers, Routes, bind, both, fleet_routes, metrics_routes, serve, telemetry_routes,
 };
-use kube_state_fleet::settings::{Listen, Shard};
+use kube_state_fleet::settings::{Listen, Patience, Shard};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
 use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -155,7 +155,7 @@ impl World {
         let mut start = |routes: Routes| {
             let listener = bind(Listen { host: Ipv4Addr::LOCALHOST.into(), port: 0 }).expect("a free port");
             let address = listener.local_addr().expect("it is bound");
-            servers.push(tokio::spawn(serve(listener, routes, stop.clone())));
+            servers.push(tokio::spawn(serve(listener, routes, Patience::default(), stop.clone())));
             address
         };
         let door = Arc::new(Door::default());

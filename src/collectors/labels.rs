@@ -63,6 +63,49 @@ pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &Key
     emit_pairs(prefix, allowed, &[], samples);
 }
 
+/// The labels of an object that are shown as labels of series, with their names.
+#[derive(Debug, Default)]
+pub struct Shown<'a> {
+    /// On every series of the object.
+    pub promoted: Vec<(String, &'a str)>,
+    /// On the series of its labels alone; `None` if there is no such series.
+    rest: Option<Vec<(String, &'a str)>>,
+}
+
+/// The labels that `promoted` lets through, and those that `filter` does. A key has the same name in all series of its object,
+/// so keys of both that end up with one name are told apart together.
+pub fn shown<'a>(
+    prefix: &str,
+    pairs: Option<&'a BTreeMap<String, String>>,
+    promoted: &KeyFilter,
+    filter: &KeyFilter,
+) -> Shown<'a> {
+    let is_shown = |key: &str| promoted.allows(key) || filter.allows(key);
+    let keys = pairs.into_iter().flatten().filter(|(key, _)| is_shown(key));
+    let (is_promoted, mut named): (Vec<bool>, Vec<(String, &str)>) =
+        keys.map(|(key, value)| (promoted.allows(key), (label_name(prefix, key), value.as_str()))).unzip();
+    number_conflicts(&mut named);
+    let mut shown = Shown { promoted: Vec::new(), rest: (*filter != KeyFilter::None).then(Vec::new) };
+    for (label, promoted) in named.into_iter().zip(is_promoted) {
+        if promoted {
+            shown.promoted.push(label);
+        } else if let Some(rest) = &mut shown.rest {
+            rest.push(label);
+        }
+    }
+    shown
+}
+
+impl Shown<'_> {
+    /// Emits the series of the object's labels.
+    pub fn emit(&self, samples: &mut Samples) {
+        if let Some(rest) = &self.rest {
+            let labels: Vec<_> = rest.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            samples.sample(&labels, 1.0);
+        }
+    }
+}
+
 /// Emits one series with the labels `first` and then all of `pairs`, each as `prefix_` and its sanitised key.
 /// `pairs` come in the order of their keys.
 pub fn emit_pairs<'a>(

@@ -242,12 +242,19 @@ pub struct Collector<R: Resource> {
     families: Vec<&'static Family<R::Object>>,
     labels: KeyFilter,
     annotations: KeyFilter,
+    promoted: KeyFilter,
 }
 
 impl<R: Resource> Collector<R> {
     /// Keeps the families that `enabled` wants.
     pub fn new(mut enabled: impl FnMut(&Family<R::Object>) -> bool, labels: KeyFilter, annotations: KeyFilter) -> Self {
-        Self { families: R::FAMILIES.iter().filter(|f| enabled(f)).collect(), labels, annotations }
+        let families = R::FAMILIES.iter().filter(|f| enabled(f)).collect();
+        Self { families, labels, annotations, promoted: KeyFilter::None }
+    }
+
+    /// The same, with the object's labels that `promoted` lets through on every series of the object.
+    pub fn promoting(self, promoted: KeyFilter) -> Self {
+        Self { promoted, ..self }
     }
 
     /// The headers of the enabled families, in order: a block's family index points into this list.
@@ -257,11 +264,13 @@ impl<R: Resource> Collector<R> {
 
     /// All series of `object`.
     pub fn collect(&self, object: &R::Object) -> Block {
-        let mut block = BlockBuilder::new(&R::identity(object));
+        let of_object = object.metadata().labels.as_ref();
+        let shown = labels::shown("label", of_object, &self.promoted, &self.labels);
+        let mut block = BlockBuilder::promoting(&R::identity(object), &shown.promoted);
         for (index, family) in self.families.iter().enumerate() {
             block.family(index as u16, |samples| match family.series {
                 Series::Of(series) => series(object, samples),
-                Series::Labels => labels::emit("label", object.metadata().labels.as_ref(), &self.labels, samples),
+                Series::Labels => shown.emit(samples),
                 Series::Annotations => {
                     labels::emit("annotation", object.metadata().annotations.as_ref(), &self.annotations, samples);
                 }

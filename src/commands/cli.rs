@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use jiff::SignedDuration;
 
 use super::docs::Page;
@@ -74,6 +75,14 @@ pub(super) enum Command {
         /// The page.
         #[command(subcommand)]
         page: Page,
+    },
+    /// Print the completions of a shell
+    ///
+    /// For bash, for example: source <(kube-state-fleet completion bash)
+    Completion {
+        /// The shell.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
     },
     /// Print the version
     Version,
@@ -151,6 +160,13 @@ pub(super) struct Invocation {
 /// The definition, for the reference.
 pub(super) fn definition() -> clap::Command {
     Cli::command()
+}
+
+/// The script that makes `shell` complete our command lines.
+pub(super) fn completion(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut definition(), "kube-state-fleet", &mut script);
+    script
 }
 
 /// Reads a command line, program name first.

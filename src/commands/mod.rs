@@ -1,4 +1,4 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `docs`, `version`.
+//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `docs`, `completion`, `version`.
 //!
 //! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
 //! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
@@ -84,6 +84,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             })
         }
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
+        Command::Completion { shell } => Ok(printed(out.write_all(&cli::completion(shell)), err)),
         Command::Version => Ok(printed(writeln!(out, "{}", cli::VERSION_LINE), err)),
     }
 }

@@ -90,15 +90,28 @@ pub struct BlockBuilder(Samples);
 impl BlockBuilder {
     /// Starts with the labels that all series of the object carry.
     pub fn new(shared: &[(&str, &str)]) -> Self {
+        Self::promoting(shared, &[])
+    }
+
+    /// Starts with these and further ones, which a series may have as well: they are on it once.
+    pub fn promoting(shared: &[(&str, &str)], promoted: &[(String, &str)]) -> Self {
         let mut bytes = Vec::with_capacity(8 << 10);
         bytes.extend_from_slice(&[0; 4]);
-        if !shared.is_empty() {
+        let labelled = !shared.is_empty() || !promoted.is_empty();
+        if labelled {
             bytes.push(b'{');
             write_labels(&mut bytes, shared);
+            for (i, (name, value)) in promoted.iter().enumerate() {
+                if i > 0 || !shared.is_empty() {
+                    bytes.push(b',');
+                }
+                write_labels(&mut bytes, &[(name, value)]);
+            }
         }
         let length = bytes.len() - 4;
         set_u32(&mut bytes, 0, length);
-        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled: !shared.is_empty() })
+        let promoted = promoted.iter().map(|(name, _)| name.clone()).collect();
+        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled, promoted })
     }
 
     /// Adds the series that `fill` emits to the family with this index of the resource's table.
@@ -135,11 +148,22 @@ pub struct Samples {
     hashed: HashMap<u64, Vec<usize>>,
     /// Whether there are shared labels.
     labelled: bool,
+    /// The names of shared labels that a series may have as well.
+    promoted: Vec<String>,
 }
 
 impl Samples {
     /// Emits one series: the object's shared labels, then `labels`, and `value`.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
+        let is_promoted = |name: &str| self.promoted.iter().any(|promoted| promoted == name);
+        if !self.promoted.is_empty() && labels.iter().any(|(name, _)| is_promoted(name)) {
+            let others: Vec<_> = labels.iter().filter(|(name, _)| !is_promoted(name)).copied().collect();
+            return self.line(&others, value);
+        }
+        self.line(labels, value);
+    }
+
+    fn line(&mut self, labels: &[(&str, &str)], value: f64) {
         let start = self.bytes.len();
         if !labels.is_empty() {
             self.bytes.push(if self.labelled { b',' } else { b'{' });
@@ -237,5 +261,18 @@ mod tests {
         let quoted: Vec<_> = lines(sections.take(7)).collect();
         assert_eq!(quoted, [b",quoted=\"a\\\"b\\\\c\\nd\"} 0\n"]);
         assert_eq!(block.labels(), b"{object=\"a\"");
+    }
+
+    #[test]
+    fn what_is_promoted_is_on_each_series_once() {
+        let promoted = [("label_team".to_owned(), "a")];
+        let mut block = BlockBuilder::promoting(&[], &promoted);
+        block.family(0, |samples| {
+            samples.sample(&[("label_team", "a"), ("label_app", "b")], 1.0);
+            samples.sample(&[("label_team", "a")], 2.0);
+        });
+        let block = block.finish();
+        assert_eq!(block.labels(), b"{label_team=\"a\"");
+        assert_eq!(block.sections().take(0), b",label_app=\"b\"} 1\n} 2\n");
     }
 }

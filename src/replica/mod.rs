@@ -189,11 +189,17 @@ impl Replica {
             gzip: settings.gzip,
             telemetry: Arc::clone(&self_metrics),
         });
-        tasks.spawn("the metrics server".to_owned(), server::serve(metrics_port, routes, tasks.stop_token()));
+        tasks.spawn(
+            "the metrics server".to_owned(),
+            server::serve(metrics_port, routes, settings.patience, tasks.stop_token()),
+        );
         let peers =
             server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
         let routes = server::both(server::telemetry_routes(self_metrics), peers);
-        tasks.spawn("the telemetry server".to_owned(), server::serve(telemetry_port, routes, tasks.stop_token()));
+        tasks.spawn(
+            "the telemetry server".to_owned(),
+            server::serve(telemetry_port, routes, settings.patience.with_peers(), tasks.stop_token()),
+        );
         let resources = settings.resources.len();
         match &settings.fleet {
             Some(fleet) => info!(%metrics, %telemetry, pod = fleet.pod, resources, "serving"),
@@ -383,11 +389,14 @@ impl Visitor for Wanted<'_> {
         }
         let families = &self.settings.families;
         let keys = |lists: &std::collections::BTreeMap<_, _>| lists.get(kind.plural).cloned().unwrap_or_default();
-        let collector = Arc::new(Collector::<R>::new(
-            |family| families.is_enabled(family.name, family.opt_in),
-            keys(&self.settings.labels),
-            keys(&self.settings.annotations),
-        ));
+        let collector = Arc::new(
+            Collector::<R>::new(
+                |family| families.is_enabled(family.name, family.opt_in),
+                keys(&self.settings.labels),
+                keys(&self.settings.annotations),
+            )
+            .promoting(keys(&self.settings.promoted)),
+        );
         let id = self.store.resource(kind.plural, &collector.headers());
         let selectors = selectors(self.settings, &kind);
         let sink: NewSink = Box::new(move |partition, store| {

@@ -9,7 +9,7 @@ use super::inventory::Sights;
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
 use crate::fleet::coverage::{Stand, State};
-use crate::settings::{Environment, Flags};
+use crate::settings::{Environment, Flags, Patience};
 use crate::simulator::{ResourceType, Simulator};
 
 const FLEET: &str = "monitoring/fleet";
@@ -85,7 +85,7 @@ fn replica(simulator: &Simulator, slice: Slice, stop: &CancellationToken) -> (Ar
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
-    tokio::spawn(server::serve(listener, routes, stop.clone()));
+    tokio::spawn(server::serve(listener, routes, Patience::default(), stop.clone()));
     (inventory, all, address)
 }
 

@@ -8,8 +8,8 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,24 +24,18 @@ use tower::Service;
 use tracing::debug;
 
 use super::{Remote, Routes};
-
-/// From a request's first byte to the end of its head. Upstream's default for `--server-read-header-timeout`.
-const HEAD: Duration = Duration::from_secs(5);
-/// Between requests. Upstream's default for `--server-idle-timeout`.
-const IDLE: Duration = Duration::from_secs(300);
-/// How long a client may take no byte of an answer: what it still holds is then freed.
-const STALL: Duration = Duration::from_secs(60);
+use crate::settings::Patience;
 
 /// Bytes of a request's head, and of an answer before the socket has to take some.
 const BUFFER: usize = 64 << 10;
 
 /// Answers by `routes` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
-pub(super) async fn converse<S>(stream: S, remote: IpAddr, routes: Routes, stop: CancellationToken)
+pub(super) async fn converse<S>(stream: S, remote: IpAddr, routes: Routes, patience: Patience, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
-    let io = TokioIo::new(Timed::new(stream, activity.clone()));
+    let io = TokioIo::new(Timed::new(stream, patience, activity.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
         request.extensions_mut().insert(Remote(remote));
         answer(routes.clone(), activity.clone(), request)
@@ -61,22 +55,40 @@ where
 
 /// What a connection is doing; shared between its socket and its answers.
 #[derive(Clone, Debug, Default)]
-struct Activity(Arc<AtomicU8>);
+struct Activity(Arc<AtomicU32>);
 
 /// A request's head is being read; a new connection starts here.
-const READING: u8 = 0;
+const READING: u32 = 0;
 /// Nothing is asked.
-const WAITING: u8 = 1;
+const WAITING: u32 = 1;
+/// The body of a request is being read.
+const RECEIVING: u32 = 2;
 /// A request is being answered.
-const ANSWERING: u8 = 2;
+const ANSWERING: u32 = 3;
+/// The bits of a state; those above count the requests.
+const STATE: u32 = 3;
 
 impl Activity {
-    fn get(&self) -> u8 {
+    fn get(&self) -> u32 {
         self.0.load(Relaxed)
     }
 
-    fn set(&self, state: u8) {
-        self.0.store(state, Relaxed);
+    fn set(&self, state: u32) {
+        // Only one task works at a connection.
+        self.0.store(self.get() & !STATE | state, Relaxed);
+    }
+
+    /// One more request is there, with a body or without.
+    fn asked(&self, body: bool) {
+        self.0.store(self.get().wrapping_add(STATE + 1), Relaxed);
+        self.set(if body { RECEIVING } else { ANSWERING });
+    }
+
+    /// The body of a request, if that is what was read, is over.
+    fn received(&self) {
+        if self.get() & STATE == RECEIVING {
+            self.set(ANSWERING);
+        }
     }
 }
 
@@ -87,12 +99,49 @@ async fn answer<B>(
     request: Request<B>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible>
 where
-    B: Body + Send + Sync + 'static,
+    B: Body + Unpin + Send + Sync + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    activity.set(ANSWERING);
+    activity.asked(!request.body().is_end_stream());
+    let request = request.map(|body| Received { body, activity: activity.clone() });
     let response = warp::service(routes).call(request).await?;
     Ok(response.map(|body| Answer { body, activity }))
+}
+
+/// The body of a request; when it has ended or is dropped, the request is being answered.
+struct Received<B> {
+    body: B,
+    activity: Activity,
+}
+
+impl<B> Drop for Received<B> {
+    fn drop(&mut self) {
+        self.activity.received();
+    }
+}
+
+impl<B: Body + Unpin> Body for Received<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) {
+            self.activity.received();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The body of an answer; when it is dropped the connection waits for the next request.
@@ -130,57 +179,66 @@ impl<B: Body + Unpin> Body for Answer<B> {
 /// A socket whose reads and writes end in an error when the client takes too long.
 struct Timed<S> {
     stream: S,
+    patience: Patience,
     activity: Activity,
-    /// The state that `reads` was set for.
-    timed: Option<u8>,
-    reads: Pin<Box<Sleep>>,
-    stalled: bool,
-    writes: Pin<Box<Sleep>>,
+    /// The state that `timer` was set for, and of which request.
+    timed: Option<u32>,
+    timer: Pin<Box<Sleep>>,
+    /// When the request that is being read began.
+    began: Instant,
+    /// When what is being done is to be over.
+    deadline: Option<Instant>,
+    /// Something was written since the last flush.
+    unsent: bool,
 }
 
 impl<S> Timed<S> {
-    fn new(stream: S, activity: Activity) -> Self {
-        let (reads, writes) = (Box::pin(sleep(HEAD)), Box::pin(sleep(STALL)));
-        Self { stream, activity, timed: None, reads, stalled: false, writes }
+    fn new(stream: S, patience: Patience, activity: Activity) -> Self {
+        let timer = Box::pin(sleep(Duration::ZERO));
+        Self { stream, patience, activity, timed: None, timer, began: Instant::now(), deadline: None, unsent: false }
     }
 
-    /// Whether the client may still take its time to send something.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let state = self.activity.get();
-        let patience = match state {
-            READING => HEAD,
-            WAITING => IDLE,
-            // It is our turn.
-            _ => {
-                self.timed = None;
-                return Poll::Pending;
+    /// When a state that begins now is to be over, if ever.
+    fn limit(&mut self, state: u32) -> Option<Instant> {
+        let Patience { read, read_header, write, idle } = self.patience;
+        let now = Instant::now();
+        match state {
+            READING => {
+                self.began = now;
+                read_header.or(read).map(|limit| now + read.map_or(limit, |read| read.min(limit)))
             }
-        };
+            RECEIVING => read.map(|limit| self.began + limit),
+            WAITING => idle.or(read).map(|limit| now + limit),
+            _ => write.map(|limit| now + limit),
+        }
+    }
+
+    /// Whether the client may still take its time.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        let mut state = self.activity.get();
+        if state & STATE == WAITING && self.unsent {
+            // What is buffered of an answer is a part of it, though all of it has been made.
+            state |= ANSWERING;
+        }
         if self.timed != Some(state) {
             self.timed = Some(state);
-            self.reads.as_mut().reset(Instant::now() + patience);
+            self.deadline = self.limit(state & STATE);
+            if let Some(deadline) = self.deadline {
+                self.timer.as_mut().reset(deadline);
+            }
         }
-        self.reads.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into())
+        match self.deadline {
+            Some(_) => self.timer.as_mut().poll(context).map(|()| io::ErrorKind::TimedOut.into()),
+            None => Poll::Pending,
+        }
     }
 
-    /// A client that takes what was buffered for it is not idle, though its answer has been made.
-    fn note_taken(&mut self, written: &Poll<io::Result<usize>>) {
-        if written.is_ready() {
-            self.timed = None;
-        }
-    }
-
-    /// Passes a write on, unless the client has not taken anything for too long.
+    /// Passes a write on, unless the answer takes too long.
     fn poll_progress<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = false;
             return written;
         }
-        if !std::mem::replace(&mut self.stalled, true) {
-            self.writes.as_mut().reset(Instant::now() + STALL);
-        }
-        ready!(self.writes.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        self.poll_patience(context).map(Err)
     }
 }
 
@@ -192,9 +250,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            if self.activity.get() == WAITING {
+            if self.activity.get() & STATE == WAITING {
                 self.activity.set(READING);
-                self.timed = None;
             }
             return read;
         }
@@ -205,7 +262,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_taken(&written);
+        self.unsent = true;
         self.poll_progress(context, written)
     }
 
@@ -215,7 +272,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_taken(&written);
+        self.unsent = true;
         self.poll_progress(context, written)
     }
 
@@ -225,6 +282,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.unsent &= flushed.is_pending();
         // After an answer hyper flushes, but it does not read again before it is woken: the timer must be set here.
         if flushed.is_ready()
             && let Poll::Ready(error) = self.poll_patience(context)
@@ -254,8 +312,15 @@ mod tests {
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
         let routes = warp::any().map(move || vec![b'x'; length].into_response()).boxed();
         let (client, stream) = tokio::io::duplex(room);
-        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, CancellationToken::new())))
+        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new())))
     }
+
+    const HEAD: Duration = Duration::from_secs(5);
+    const READ: Duration = Duration::from_secs(50);
+    const WRITE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_secs(300);
+    const PATIENCE: Patience =
+        Patience { read: Some(READ), read_header: Some(HEAD), write: Some(WRITE), idle: Some(IDLE) };
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: replica\r\n\r\n";
 
@@ -306,24 +371,64 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
-        let (mut client, server) = connect(1 << 10, 1 << 20);
-        client.write_all(REQUEST).await.expect("it is read");
-        let mut taken = vec![0; 2 << 10];
-        client.read_exact(&mut taken).await.expect("it is answered");
-        let began = Instant::now();
-        server.await.expect("no panic");
-        assert_eq!(began.elapsed().as_secs(), STALL.as_secs());
+        // One answer that the server still makes, and one of which all is made and a part not taken.
+        for length in [1 << 20, 10 << 10] {
+            let (mut client, server) = connect(1 << 10, length);
+            client.write_all(REQUEST).await.expect("it is read");
+            let began = Instant::now();
+            let mut taken = vec![0; 2 << 10];
+            client.read_exact(&mut taken).await.expect("it is answered");
+            server.await.expect("no panic");
+            assert_eq!(began.elapsed().as_secs(), WRITE.as_secs());
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_reads_slowly_gets_all_of_its_answer() {
+    async fn an_answer_that_is_read_too_slowly_is_cut_off_and_the_next_one_has_its_own_time() {
         let (mut client, server) = connect(1 << 10, 10 << 10);
-        client.write_all(REQUEST).await.expect("it is read");
-        let mut answer = Vec::new();
-        while answer.iter().filter(|b| **b == b'x').count() < 10 << 10 {
-            tokio::time::sleep(STALL - Duration::from_secs(1)).await;
-            assert_ne!(client.read_buf(&mut answer).await.expect("it is answered"), 0, "the connection is open");
+        for pause in [3, 3, 7] {
+            client.write_all(REQUEST).await.expect("it is read");
+            let began = Instant::now();
+            let mut answer = Vec::new();
+            while answer.iter().filter(|b| **b == b'x').count() < 10 << 10 {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                if client.read_buf(&mut answer).await.expect("it is answered") == 0 {
+                    break;
+                }
+            }
+            assert_eq!(began.elapsed() > WRITE, pause == 7, "{:?}", began.elapsed());
         }
+        server.await.expect("no panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_drops_is_cut_off() {
+        let routes = warp::body::bytes().map(|_| "all of it".into_response()).boxed();
+        let (mut client, stream) = tokio::io::duplex(1 << 10);
+        let server =
+            tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new()));
+        client
+            .write_all(b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 1000\r\n\r\n")
+            .await
+            .expect("it is read");
+        let began = Instant::now();
+        while client.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        server.await.expect("no panic");
+        assert!(began.elapsed().abs_diff(READ) <= Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_limits_nobody_is_cut_off() {
+        let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
+        let (mut client, stream) = tokio::io::duplex(1 << 10);
+        let none = Patience { read: None, read_header: None, write: None, idle: None };
+        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, none, CancellationToken::new()));
+        tokio::time::sleep(Duration::from_secs(100_000)).await;
+        ask(&mut client).await;
+        tokio::time::sleep(Duration::from_secs(100_000)).await;
+        ask(&mut client).await;
         drop(client);
         server.await.expect("no panic");
     }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::Routes;
 use super::connection::converse;
-use crate::settings::Listen;
+use crate::settings::{Listen, Patience};
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
 const CONNECTIONS: usize = 512;
@@ -53,7 +53,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves `routes` until `stop`, then lets answers that have begun end, for a few seconds.
-pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, routes: Routes, patience: Patience, stop: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
     loop {
@@ -64,7 +64,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: CancellationToke
                 Ok((stream, remote)) => {
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(converse(stream, remote.ip(), routes.clone(), stop.clone()));
+                    connections.spawn(converse(stream, remote.ip(), routes.clone(), patience, stop.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {

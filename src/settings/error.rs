@@ -142,6 +142,9 @@ pub enum Warning {
     /// klog's flags that say nothing to us.
     #[error("accepted for compatibility, without effect: {}", .0.join(", "))]
     IgnoredFlags(Vec<String>),
+    /// Flags of Go's runtime.
+    #[error("--auto-gomemlimit and its ratio have no effect: they steer Go's garbage collector, and here is none")]
+    GoMemory,
     /// Resources that are not served since pods are selected by node.
     #[error("{flag} selects pods; namespaced resources that have no node are left out: {}", resources.join(", "))]
     LeftOut {

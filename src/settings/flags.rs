@@ -73,6 +73,10 @@ pub struct Flags {
     /// Annotations of objects to show in kube_*_annotations; written as --metric-labels-allowlist is.
     #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
     pub metric_annotations_allowlist: Option<String>,
+    /// Labels of objects to show on every series of the object, so that alerts need no join; written, and named in the
+    /// series, as --metric-labels-allowlist is.
+    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
+    pub promote_labels: Option<String>,
 
     /// Which shard this is, from 0. Default: $SHARD, else with $TOTAL_SHARDS the ordinal in the pod's name, else 0.
     #[arg(long, value_name = "N", help_heading = SHARDING)]
@@ -115,6 +119,26 @@ pub struct Flags {
     /// Compress answers for who accepts gzip. Default: true.
     #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
     pub enable_gzip_encoding: Option<bool>,
+
+    /// How long a client may take to send a request; 0s for no limit. Default: 1m0s.
+    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
+    pub server_read_timeout: Option<String>,
+    /// How long a client may take to send the head of a request; 0s for no more than --server-read-timeout. Default: 5s.
+    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
+    pub server_read_header_timeout: Option<String>,
+    /// How long an answer may take until the client has all of it; 0s for no limit. Default: 1m0s.
+    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
+    pub server_write_timeout: Option<String>,
+    /// How long a connection may be idle between requests; 0s for no more than --server-read-timeout. Default: 5m0s.
+    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
+    pub server_idle_timeout: Option<String>,
+
+    /// Go's; no effect.
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub auto_gomemlimit: Option<bool>,
+    /// Go's; no effect.
+    #[arg(long, value_name = "RATIO", help_heading = SERVING, hide = true)]
+    pub auto_gomemlimit_ratio: Option<f64>,
 
     /// Form of the log, on stderr. Default: text.
     #[arg(long, value_name = "FORM", help_heading = LOGGING)]

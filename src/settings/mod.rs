@@ -54,6 +54,8 @@ pub struct Settings {
     pub labels: BTreeMap<String, KeyFilter>,
     /// `--metric-annotations-allowlist`, by resource.
     pub annotations: BTreeMap<String, KeyFilter>,
+    /// `--promote-labels`, by resource.
+    pub promoted: BTreeMap<String, KeyFilter>,
     /// `--shard`, `--total-shards` or where else they come from; the one and only shard in a fleet, which finds out
     /// by itself.
     pub shard: Shard,
@@ -67,6 +69,8 @@ pub struct Settings {
     pub coverage_watch: bool,
     /// `--enable-gzip-encoding`.
     pub gzip: bool,
+    /// `--server-read-timeout` and the like.
+    pub patience: Patience,
     /// `--use-apiserver-cache`.
     pub use_apiserver_cache: bool,
     /// `--node`: only pods of these nodes.
@@ -99,6 +103,38 @@ pub struct Shard {
     pub total: u32,
 }
 
+/// How long the servers wait for a client, as Go's `http.Server` does; `None` for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// `--server-read-timeout`: from the first byte of a request to its last.
+    pub read: Option<Duration>,
+    /// `--server-read-header-timeout`: from there to the end of its head; as `read` without one.
+    pub read_header: Option<Duration>,
+    /// `--server-write-timeout`: from the end of a request to that of its answer.
+    pub write: Option<Duration>,
+    /// `--server-idle-timeout`: between requests; as `read` without one.
+    pub idle: Option<Duration>,
+}
+
+impl Default for Patience {
+    /// As in kube-state-metrics.
+    fn default() -> Self {
+        Self {
+            read: Some(Duration::from_secs(60)),
+            read_header: Some(Duration::from_secs(5)),
+            write: Some(Duration::from_secs(60)),
+            idle: Some(Duration::from_secs(300)),
+        }
+    }
+}
+
+impl Patience {
+    /// The same where peers ask each other, who take a connection that is cut off for a sign that its other end is gone.
+    pub fn with_peers(self) -> Self {
+        Self { idle: Self::default().idle.max(self.idle).filter(|_| self.idle.is_some()), ..self }
+    }
+}
+
 /// How to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -118,6 +154,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(600);
 const BATCH_DELAY: Duration = Duration::from_millis(100);
 /// An API server gives up watches whose events nobody reads.
 const LONGEST_BATCH_DELAY: Duration = Duration::from_secs(5);
+/// Longer than any connection lives.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Settings {
     /// Lays `flags` over `environment` over the defaults. `host_name` is asked only where a shard's ordinal has no other
@@ -133,6 +171,9 @@ impl Settings {
         let mut warnings = Vec::new();
         if !flags.klog.ignored.is_empty() {
             warnings.push(Warning::IgnoredFlags(flags.klog.ignored.iter().map(|f| (*f).to_owned()).collect()));
+        }
+        if flags.auto_gomemlimit.is_some() || flags.auto_gomemlimit_ratio.is_some() {
+            warnings.push(Warning::GoMemory);
         }
         let metrics = Listen { host: host("--host", flags.host.as_deref())?, port: flags.port.unwrap_or(METRICS_PORT) };
         let telemetry = Listen {
@@ -166,6 +207,7 @@ impl Settings {
                 flags.metric_annotations_allowlist.as_deref(),
                 &resources,
             )?,
+            promoted: keys::by_resource("--promote-labels", flags.promote_labels.as_deref(), &resources)?,
             resources,
             namespaces,
             denied_namespaces,
@@ -185,6 +227,7 @@ impl Settings {
             )?,
             coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
+            patience: patience(flags)?,
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
             nodes,
             track_unscheduled_pods,
@@ -224,6 +267,21 @@ fn host(flag: &'static str, value: Option<&str>) -> Result<IpAddr, SettingsError
         "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
         address => address.parse().map_err(|_| SettingsError::Host { flag, value: value.to_owned() }),
     }
+}
+
+/// As in Go, a time of zero is no limit; a negative one is not taken.
+fn patience(flags: &Flags) -> Result<Patience, SettingsError> {
+    let Patience { read, read_header, write, idle } = Patience::default();
+    let limit = |flag, value: &Option<String>, default: Option<Duration>| {
+        let time = time::time(flag, value.as_deref(), default.unwrap_or_default(), LONGEST_PATIENCE)?;
+        Ok(Some(time).filter(|time| !time.is_zero()))
+    };
+    Ok(Patience {
+        read: limit("--server-read-timeout", &flags.server_read_timeout, read)?,
+        read_header: limit("--server-read-header-timeout", &flags.server_read_header_timeout, read_header)?,
+        write: limit("--server-write-timeout", &flags.server_write_timeout, write)?,
+        idle: limit("--server-idle-timeout", &flags.server_idle_timeout, idle)?,
+    })
 }
 
 /// A URL; as in client-go, one without a scheme is `http`.

@@ -82,6 +82,27 @@ fn every_klog_flag_is_accepted_and_warned_of_once() {
 }
 
 #[test]
+fn flags_of_gos_memory_limit_are_accepted_and_warned_of_once() {
+    for line in [&["--auto-gomemlimit"][..], &["--auto-gomemlimit=false", "--auto-gomemlimit-ratio=0.9"]] {
+        assert_eq!(resolve_in(line, &[]).expect("valid settings").1, [Warning::GoMemory], "{line:?}");
+    }
+}
+
+#[test]
+fn times_of_the_servers_are_as_in_go() {
+    assert_eq!(resolve(&[]).patience, Patience::default());
+    let patience =
+        resolve(&["--server-read-timeout=0", "--server-write-timeout=1m30s", "--server-idle-timeout=1s"]).patience;
+    let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs());
+    let Patience { read, read_header, write, idle } = patience;
+    assert_eq!([read, read_header, write, idle].map(seconds), [None, Some(5), Some(90), Some(1)]);
+    // Peers keep their connections, but for ever stays for ever.
+    assert_eq!(seconds(patience.with_peers().idle), Some(300));
+    assert_eq!(resolve(&["--server-idle-timeout=0s"]).patience.with_peers().idle, None);
+    assert!(refusal(&["--server-write-timeout=soon"]).contains("--server-write-timeout"));
+}
+
+#[test]
 fn lists_are_trimmed_and_add_up() {
     let settings = resolve(&["--namespaces=a, b", "--namespaces=,c,a"]);
     assert_eq!(settings.namespaces, ["a", "b", "c"]);

@@ -83,7 +83,8 @@ pub(super) fn commands() -> String {
     let ignored: Vec<_> = ignored_flags().map(|name| format!("`--{name}`")).collect();
     let _ = write!(
         page,
-        "\n### Accepted without effect\n\nklog's flags about files and headers of the log: {}.\n",
+        "\n### Accepted without effect\n\nklog's flags about files and headers of the log: {}. Those of Go's garbage collector, with a \
+         warning: `--auto-gomemlimit`, `--auto-gomemlimit-ratio`.\n",
         ignored.join(", ")
     );
     page
@@ -140,9 +141,10 @@ pub(super) fn compatibility() -> String {
         let mut columns = line.split('\t');
         let name = columns.next().unwrap_or_default();
         let default = columns.nth(1).filter(|d| !d.is_empty()).map(|d| format!("`{d}`")).unwrap_or_default();
-        let status = if ignored_flags().any(|ignored| ignored == name) {
+        let ours = root.get_arguments().find(|a| a.get_long() == Some(name));
+        let status = if ours.is_some_and(Arg::is_hide_set) {
             "accepted, no effect".to_owned()
-        } else if root.get_arguments().any(|a| a.get_long() == Some(name)) {
+        } else if ours.is_some() {
             let difference = DIFFERENCES.iter().find(|(flag, _)| *flag == name).map(|(_, text)| format!("; {text}"));
             format!("works{}", difference.unwrap_or_default())
         } else {

@@ -173,7 +173,8 @@ impl Visitor for Build<'_> {
             |family| settings.families.is_enabled(family.name, family.opt_in),
             keys(&settings.labels),
             keys(&settings.annotations),
-        );
+        )
+        .promoting(keys(&settings.promoted));
         let place = self.store.resource(kind.plural, &collector.headers());
         let selectors = selectors(settings, &kind).into_iter().map(|selector| (selector, 0)).collect();
         let object_limit = settings.object_limit;
