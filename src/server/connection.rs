@@ -203,12 +203,13 @@ impl<S> Timed<S> {
         let Patience { read, read_header, write, idle } = self.patience;
         let now = Instant::now();
         match state {
-            READING => {
-                self.began = now;
-                read_header.or(read).map(|limit| now + read.map_or(limit, |read| read.min(limit)))
-            }
+            READING => read_header.or(read).map(|limit| self.began + read.map_or(limit, |read| read.min(limit))),
             RECEIVING => read.map(|limit| self.began + limit),
-            WAITING => idle.or(read).map(|limit| now + limit),
+            WAITING => {
+                // The next request may have arrived already, together with the one before.
+                self.began = now;
+                idle.or(read).map(|limit| now + limit)
+            }
             _ => write.map(|limit| now + limit),
         }
     }
@@ -252,6 +253,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         if read.is_ready() {
             if self.activity.get() & STATE == WAITING {
                 self.activity.set(READING);
+                self.began = Instant::now();
             }
             return read;
         }
@@ -417,6 +419,27 @@ mod tests {
         }
         server.await.expect("no panic");
         assert!(began.elapsed().abs_diff(READ) <= Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_its_time_from_its_own_request_on() {
+        let routes = warp::body::bytes().map(|_| "xxx".into_response()).boxed();
+        let (mut client, stream) = tokio::io::duplex(1 << 10);
+        let server =
+            tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new()));
+        for _ in 0..5 {
+            let head = b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 4\r\n\r\n";
+            client.write_all(head).await.expect("it is read");
+            tokio::time::sleep(READ - Duration::from_secs(1)).await;
+            client.write_all(b"body").await.expect("it is read");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"xxx") {
+                assert_ne!(client.read_buf(&mut answer).await.expect("it is answered"), 0, "the connection is open");
+            }
+            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+        }
+        drop(client);
+        server.await.expect("no panic");
     }
 
     #[tokio::test(start_paused = true)]
