@@ -64,7 +64,7 @@ pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &Key
 }
 
 /// The labels of an object that are shown as labels of series, with their names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shown<'a> {
     /// On every series of the object.
     pub promoted: Vec<(String, &'a str)>,
@@ -81,13 +81,10 @@ pub fn shown<'a>(
     filter: &KeyFilter,
 ) -> Shown<'a> {
     let is_shown = |key: &str| promoted.allows(key) || filter.allows(key);
-    let keys = pairs.into_iter().flatten().filter(|(key, _)| is_shown(key));
-    let (is_promoted, mut named): (Vec<bool>, Vec<(String, &str)>) =
-        keys.map(|(key, value)| (promoted.allows(key), (label_name(prefix, key), value.as_str()))).unzip();
-    number_conflicts(&mut named);
+    let keys = || pairs.into_iter().flatten().filter(|(key, _)| is_shown(key));
     let mut shown = Shown { promoted: Vec::new(), rest: (*filter != KeyFilter::None).then(Vec::new) };
-    for (label, promoted) in named.into_iter().zip(is_promoted) {
-        if promoted {
+    for (label, (key, _)) in named(prefix, keys()).into_iter().zip(keys()) {
+        if promoted.allows(key) {
             shown.promoted.push(label);
         } else if let Some(rest) = &mut shown.rest {
             rest.push(label);
@@ -114,13 +111,19 @@ pub fn emit_pairs<'a>(
     first: &[(&str, &str)],
     samples: &mut Samples,
 ) {
-    let mut named: Vec<(String, &str)> =
-        pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value.as_str())).collect();
-    number_conflicts(&mut named);
+    let named = named(prefix, pairs);
     let mut labels = Vec::with_capacity(first.len() + named.len());
     labels.extend_from_slice(first);
     labels.extend(named.iter().map(|(name, value)| (name.as_str(), *value)));
     samples.sample(&labels, 1.0);
+}
+
+/// The names of keys, told apart where two would be the same, and their values.
+fn named<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<(String, &'a str)> {
+    let mut named: Vec<(String, &str)> =
+        pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value.as_str())).collect();
+    number_conflicts(&mut named);
+    named
 }
 
 /// `text` with `_` for every character that a label name may not have; borrowed when there is none.

@@ -266,7 +266,10 @@ impl<R: Resource> Collector<R> {
     pub fn collect(&self, object: &R::Object) -> Block {
         let of_object = object.metadata().labels.as_ref();
         let shown = labels::shown("label", of_object, &self.promoted, &self.labels);
-        let mut block = BlockBuilder::promoting(&R::identity(object), &shown.promoted);
+        let mut shared: Vec<(&str, &str)> = R::identity(object);
+        shared.extend(shown.promoted.iter().map(|(name, value)| (name.as_str(), *value)));
+        let promoted = shown.promoted.iter().map(|(name, _)| name.clone()).collect();
+        let mut block = BlockBuilder::new(&shared).promoting(promoted);
         for (index, family) in self.families.iter().enumerate() {
             block.family(index as u16, |samples| match family.series {
                 Series::Of(series) => series(object, samples),

@@ -90,28 +90,22 @@ pub struct BlockBuilder(Samples);
 impl BlockBuilder {
     /// Starts with the labels that all series of the object carry.
     pub fn new(shared: &[(&str, &str)]) -> Self {
-        Self::promoting(shared, &[])
-    }
-
-    /// Starts with these and further ones, which a series may have as well: they are on it once.
-    pub fn promoting(shared: &[(&str, &str)], promoted: &[(String, &str)]) -> Self {
         let mut bytes = Vec::with_capacity(8 << 10);
         bytes.extend_from_slice(&[0; 4]);
-        let labelled = !shared.is_empty() || !promoted.is_empty();
-        if labelled {
+        if !shared.is_empty() {
             bytes.push(b'{');
             write_labels(&mut bytes, shared);
-            for (i, (name, value)) in promoted.iter().enumerate() {
-                if i > 0 || !shared.is_empty() {
-                    bytes.push(b',');
-                }
-                write_labels(&mut bytes, &[(name, value)]);
-            }
         }
         let length = bytes.len() - 4;
         set_u32(&mut bytes, 0, length);
-        let promoted = promoted.iter().map(|(name, _)| name.clone()).collect();
-        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled, promoted })
+        let labelled = !shared.is_empty();
+        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled, promoted: Vec::new() })
+    }
+
+    /// The same, where a series may have the shared labels with these names as well: they are on it once.
+    pub fn promoting(mut self, names: Vec<String>) -> Self {
+        self.0.promoted = names;
+        self
     }
 
     /// Adds the series that `fill` emits to the family with this index of the resource's table.
@@ -265,8 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_promoted_is_on_each_series_once() {
-        let promoted = [("label_team".to_owned(), "a")];
-        let mut block = BlockBuilder::promoting(&[], &promoted);
+        let mut block = BlockBuilder::new(&[("label_team", "a")]).promoting(vec!["label_team".to_owned()]);
         block.family(0, |samples| {
             samples.sample(&[("label_team", "a"), ("label_app", "b")], 1.0);
             samples.sample(&[("label_team", "a")], 2.0);

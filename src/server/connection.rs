@@ -90,6 +90,11 @@ impl Activity {
             self.set(ANSWERING);
         }
     }
+
+    /// The answer, as far as it is ours to make, is over.
+    fn answered(&self) {
+        self.set(WAITING);
+    }
 }
 
 /// Answers a request by `routes`.
@@ -103,60 +108,25 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     activity.asked(!request.body().is_end_stream());
-    let request = request.map(|body| Received { body, activity: activity.clone() });
+    let request = request.map(|body| Stage { body, activity: activity.clone(), over: Activity::received });
     let response = warp::service(routes).call(request).await?;
-    Ok(response.map(|body| Answer { body, activity }))
+    Ok(response.map(|body| Stage { body, activity, over: Activity::answered }))
 }
 
-/// The body of a request; when it has ended or is dropped, the request is being answered.
-struct Received<B> {
+/// The body of a request or of an answer, and what is done next when it is dropped.
+struct Stage<B> {
     body: B,
     activity: Activity,
+    over: fn(&Activity),
 }
 
-impl<B> Drop for Received<B> {
+impl<B> Drop for Stage<B> {
     fn drop(&mut self) {
-        self.activity.received();
+        (self.over)(&self.activity);
     }
 }
 
-impl<B: Body + Unpin> Body for Received<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(frame, Poll::Ready(None)) {
-            self.activity.received();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of an answer; when it is dropped the connection waits for the next request.
-struct Answer<B> {
-    body: B,
-    activity: Activity,
-}
-
-impl<B> Drop for Answer<B> {
-    fn drop(&mut self) {
-        self.activity.set(WAITING);
-    }
-}
-
-impl<B: Body + Unpin> Body for Answer<B> {
+impl<B: Body + Unpin> Body for Stage<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -312,9 +282,13 @@ mod tests {
 
     /// A client whose pipe holds `room` bytes, and the server's end of it, which answers all with `length` bytes.
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
-        let routes = warp::any().map(move || vec![b'x'; length].into_response()).boxed();
+        serve(room, warp::any().map(move || vec![b'x'; length].into_response()).boxed(), PATIENCE)
+    }
+
+    /// A client whose pipe holds `room` bytes, and the server's end of it.
+    fn serve(room: usize, routes: Routes, patience: Patience) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
-        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new())))
+        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, patience, CancellationToken::new())))
     }
 
     const HEAD: Duration = Duration::from_secs(5);
@@ -406,9 +380,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_in_drops_is_cut_off() {
         let routes = warp::body::bytes().map(|_| "all of it".into_response()).boxed();
-        let (mut client, stream) = tokio::io::duplex(1 << 10);
-        let server =
-            tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new()));
+        let (mut client, server) = serve(1 << 10, routes, PATIENCE);
         client
             .write_all(b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 1000\r\n\r\n")
             .await
@@ -424,9 +396,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_has_its_time_from_its_own_request_on() {
         let routes = warp::body::bytes().map(|_| "xxx".into_response()).boxed();
-        let (mut client, stream) = tokio::io::duplex(1 << 10);
-        let server =
-            tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, PATIENCE, CancellationToken::new()));
+        let (mut client, server) = serve(1 << 10, routes, PATIENCE);
         for _ in 0..5 {
             let head = b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 4\r\n\r\n";
             client.write_all(head).await.expect("it is read");

@@ -123,7 +123,7 @@ impl Default for Patience {
             read: Some(Duration::from_secs(60)),
             read_header: Some(Duration::from_secs(5)),
             write: Some(Duration::from_secs(60)),
-            idle: Some(Duration::from_secs(300)),
+            idle: Some(IDLE),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Default for Patience {
 impl Patience {
     /// The same where peers ask each other, who take a connection that is cut off for a sign that its other end is gone.
     pub fn with_peers(self) -> Self {
-        Self { idle: Self::default().idle.max(self.idle).filter(|_| self.idle.is_some()), ..self }
+        Self { idle: self.idle.map(|idle| idle.max(IDLE)), ..self }
     }
 }
 
@@ -154,6 +154,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(600);
 const BATCH_DELAY: Duration = Duration::from_millis(100);
 /// An API server gives up watches whose events nobody reads.
 const LONGEST_BATCH_DELAY: Duration = Duration::from_secs(5);
+/// As in kube-state-metrics, and at least for peers.
+const IDLE: Duration = Duration::from_secs(300);
 /// Longer than any connection lives.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
