@@ -1,0 +1,175 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"kube-state-fleet/scripts/observability/series"
+)
+
+// What Grafana puts in for a variable, or something of the same shape.
+var inserted = strings.NewReplacer("$__rate_interval", "5m", "$cluster", ".*", "$namespace", ".*", "$node", ".*", "$job", ".*")
+
+var found = regexp.MustCompile(`\$\d`)
+
+type panel struct {
+	ID          int
+	Type        string
+	Title       string
+	Description string
+	GridPos     struct{ X, Y, W, H int }
+	Targets     []struct{ RefID, Expr string }
+	FieldConfig struct{ Defaults struct{ Unit string } }
+}
+
+// read is what Grafana would make of the dashboard.
+func read(t *testing.T, d Dashboard) (panels []panel) {
+	t.Helper()
+	text, err := d.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct{ Panels []panel }
+	if err := json.Unmarshal(text, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	return dashboard.Panels
+}
+
+func TestEveryQueryParsesAndNamesWhatExists(t *testing.T) {
+	known, err := series.Load("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range All() {
+		for _, p := range read(t, d) {
+			for _, target := range p.Targets {
+				expr, err := parser.ParseExpr(inserted.Replace(target.Expr))
+				if err != nil {
+					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
+					continue
+				}
+				// Prometheus itself makes ALERTS.
+				if err := known.Check(expr, map[string]bool{"ALERTS": true}); err != nil {
+					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
+				}
+				// `$1` is no variable but what label_replace has found.
+				if rest := found.ReplaceAllString(inserted.Replace(target.Expr), ""); strings.Contains(rest, "$") {
+					t.Errorf("%s: %s: a variable that nobody fills: %s", d.UID, p.Title, rest)
+				}
+				for _, selector := range parser.ExtractSelectors(expr) {
+					names := []string{}
+					for _, matcher := range selector {
+						names = append(names, matcher.Name)
+					}
+					if !slices.Contains(names, "cluster") {
+						t.Errorf("%s: %s: a selector does without the cluster: %v", d.UID, p.Title, selector)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPanelSaysWhatItShowsAndInWhichUnit(t *testing.T) {
+	for _, d := range All() {
+		if d.Title == "" || d.Description == "" {
+			t.Errorf("%s does not say what it is", d.UID)
+		}
+		for _, p := range read(t, d) {
+			if p.Title == "" {
+				t.Errorf("%s: panel %d has no title", d.UID, p.ID)
+			}
+			if p.Type == "row" {
+				continue
+			}
+			if p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
+				t.Errorf("%s: %s lacks a description, a unit or a query", d.UID, p.Title)
+			}
+		}
+		for _, row := range d.Rows {
+			for _, p := range row.Panels {
+				if slices.Contains([]Kind{Stat, Bars, Timeline}, p.Kind) && p.Steps == nil {
+					t.Errorf("%s: %s has no thresholds", d.UID, p.Title)
+				}
+				for _, column := range p.Columns {
+					if len(column.Field) == 1 && int(column.Field[0]-'A') >= len(p.Queries) {
+						t.Errorf("%s: %s: there is no query %s", d.UID, p.Title, column.Field)
+					}
+					if len(column.Field) > 1 && !mentions(p.Queries, column.Field) {
+						t.Errorf("%s: %s: no query has a label %s", d.UID, p.Title, column.Field)
+					}
+				}
+				for _, query := range p.Queries {
+					for _, label := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(query.Legend, -1) {
+						if label[1] != "instance" && !mentions([]Query{query}, label[1]) {
+							t.Errorf("%s: %s: the legend names %s, which the query does not have", d.UID, p.Title, label[1])
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// mentions tells whether some query groups by a label.
+func mentions(queries []Query, label string) bool {
+	grouped := regexp.MustCompile(`(by|group_left) \([^)]*\b` + label + `\b`)
+	return slices.ContainsFunc(queries, func(query Query) bool { return grouped.MatchString(query.Expr) })
+}
+
+func TestIdentifiersAreUniqueAndPanelsDoNotOverlap(t *testing.T) {
+	dashboards := map[string]bool{}
+	for _, d := range All() {
+		for _, name := range []string{d.UID, d.Title} {
+			if dashboards[name] {
+				t.Errorf("two dashboards are called %s", name)
+			}
+			dashboards[name] = true
+		}
+		ids, titles, taken := map[int]bool{}, map[string]bool{}, map[string]string{}
+		for _, p := range read(t, d) {
+			title := p.Type + " " + p.Title
+			if ids[p.ID] || titles[title] {
+				t.Errorf("%s: panel %d, %s, is there twice", d.UID, p.ID, p.Title)
+			}
+			ids[p.ID], titles[title] = true, true
+			for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+				for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+					cell := fmt.Sprint(x, ",", y)
+					if other, is := taken[cell]; is || x >= columns {
+						t.Fatalf("%s: %s lies on %s or beside the grid", d.UID, p.Title, other)
+					}
+					taken[cell] = p.Title
+				}
+			}
+		}
+	}
+}
+
+func TestLinksLeadToDashboardsAndVariablesThatExist(t *testing.T) {
+	variables := map[string][]string{}
+	for _, d := range All() {
+		for _, variable := range d.Variables {
+			variables[d.UID] = append(variables[d.UID], variable.Name)
+		}
+	}
+	for _, d := range All() {
+		for _, row := range d.Rows {
+			for _, p := range row.Panels {
+				for _, column := range p.Columns {
+					uid, variable, _ := strings.Cut(column.Link, "?")
+					if column.Link != "" && !slices.Contains(variables[uid], variable) {
+						t.Errorf("%s: %s: nothing is at %s", d.UID, p.Title, column.Link)
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// object is a JSON object; encoding/json writes its keys in order.
+type object = map[string]any
+
+// columns is the width of Grafana's grid.
+const columns = 24
+
+// tag is what all dashboards have, so that each links to the others.
+const tag = "kube-state-fleet"
+
+// matchers replaces the words of queries.
+var matchers = strings.NewReplacer(
+	"CLUSTER", `cluster=~"$cluster"`,
+	"NAMESPACE", `cluster=~"$cluster", namespace=~"$namespace"`,
+	"NODE", `cluster=~"$cluster", node=~"$node"`,
+	"JOB", `cluster=~"$cluster", job=~"$job"`,
+)
+
+// JSON is the dashboard as Grafana imports it.
+func (d Dashboard) JSON() ([]byte, error) {
+	panels, err := d.panels()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(object{
+		"uid": d.UID, "title": d.Title, "description": d.Description, "tags": []string{tag}, "schemaVersion": 39, "version": 1,
+		"editable": true, "graphTooltip": 1, "refresh": "1m", "timezone": "browser", "time": object{"from": "now-6h", "to": "now"},
+		"annotations": object{"list": []object{}}, "templating": object{"list": d.variables()}, "panels": panels,
+		"links": []object{{
+			"type": "dashboards", "tags": []string{tag}, "title": "Kubernetes", "asDropdown": false, "includeVars": true,
+			"keepTime": true, "targetBlank": false, "icon": "external link",
+		}},
+	}, "", " ")
+	return append(text, '\n'), err
+}
+
+func (d Dashboard) variables() []object {
+	list := []object{{
+		"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0,
+		"includeAll": false, "multi": false, "regex": "", "options": []object{}, "current": object{},
+	}}
+	cluster := Variable{"cluster", "Cluster", "kube_node_info"}
+	if d.UID == fleetUID {
+		cluster.Query = "kube_state_metrics_build_info"
+	}
+	for _, v := range append([]Variable{cluster}, d.Variables...) {
+		query := fmt.Sprintf("label_values(%s, %s)", matchers.Replace(v.Query), v.Name)
+		list = append(list, object{
+			"name": v.Name, "label": v.Label, "type": "query", "datasource": source, "hide": 0, "definition": query,
+			"query": object{"query": query, "refId": "variable"}, "refresh": 2, "sort": 1, "regex": "",
+			// Where nothing has the label (one cluster only) everything is meant.
+			"includeAll": true, "multi": true, "allValue": ".*", "options": []object{},
+			"current": object{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
+		})
+	}
+	return list
+}
+
+var source = object{"type": "prometheus", "uid": "${datasource}"}
+
+// panels puts the panels on the grid, row by row, from left to right.
+func (d Dashboard) panels() ([]object, error) {
+	var all []object
+	id, y := 1, 0
+	place := func(x, w, h int) object {
+		defer func() { id++ }()
+		return object{"id": id, "gridPos": object{"x": x, "y": y, "w": w, "h": h}}
+	}
+	for _, row := range d.Rows {
+		head := place(0, columns, 1)
+		head["type"], head["title"], head["collapsed"], head["panels"] = "row", row.Title, false, []object{}
+		all = append(all, head)
+		y++
+		x, height := 0, 0
+		for _, panel := range row.Panels {
+			if x+panel.Width > columns {
+				x, y, height = 0, y+height, 0
+			}
+			if height != 0 && height != panel.Height {
+				return nil, fmt.Errorf("%s: %q is not as high as its neighbour", d.UID, panel.Title)
+			}
+			made := place(x, panel.Width, panel.Height)
+			panel.fill(made)
+			all = append(all, made)
+			x, height = x+panel.Width, panel.Height
+		}
+		y += height
+	}
+	return all, nil
+}
+
+// fill writes what a panel is into its object.
+func (p Panel) fill(into object) {
+	into["type"], into["title"], into["description"], into["datasource"] = string(p.Kind), p.Title, p.Description, source
+	into["targets"] = p.targets()
+	defaults := object{
+		"unit": p.Unit, "mappings": mappings(p.Values), "thresholds": thresholds(p.Steps), "noValue": "none",
+		"color": object{"mode": "thresholds"}, "custom": object{}, "links": []object{},
+	}
+	if p.Min != 0 || p.Max != 0 {
+		defaults["min"], defaults["max"] = p.Min, p.Max
+	}
+	overrides := []object{}
+	var options object
+	switch p.Kind {
+	case Stat:
+		options = object{
+			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "colorMode": "value",
+			"graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": true,
+		}
+		if p.Texts {
+			options["textMode"], options["graphMode"] = "name", "none"
+		}
+	case Lines:
+		stacking, fill := "none", 0
+		if p.Stacked {
+			stacking, fill = "normal", 30
+		}
+		defaults["color"] = object{"mode": "palette-classic"}
+		defaults["custom"] = object{
+			"drawStyle": "line", "lineWidth": 1, "fillOpacity": fill, "showPoints": "never", "spanNulls": false,
+			"stacking": object{"mode": stacking, "group": "A"}, "thresholdsStyle": object{"mode": "off"},
+		}
+		options = object{
+			"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
+			"tooltip": object{"mode": "multi", "sort": "desc"},
+		}
+	case Table:
+		defaults["custom"] = object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true}
+		options = object{"showHeader": true, "cellHeight": "sm", "footer": object{"show": false}}
+		into["transformations"] = p.transformations()
+		for _, column := range p.Columns {
+			overrides = append(overrides, column.override()...)
+		}
+	case Bars:
+		options = object{
+			"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "color", "namePlacement": "auto",
+			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "sizing": "auto",
+			"minVizHeight": 16, "minVizWidth": 8, "maxVizHeight": 24,
+		}
+	case Timeline:
+		defaults["custom"] = object{"lineWidth": 0, "fillOpacity": 70}
+		options = object{
+			"mergeValues": true, "rowHeight": 0.8, "showValue": "never", "alignValue": "left",
+			"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "single"},
+		}
+	}
+	into["options"] = options
+	into["fieldConfig"] = object{"defaults": defaults, "overrides": overrides}
+}
+
+func (p Panel) targets() []object {
+	var targets []object
+	for i, query := range p.Queries {
+		// What shows a state shows the last one; what shows a course shows all of it.
+		instant := p.Kind == Table || p.Kind == Bars || p.Texts
+		target := object{
+			"refId": letter(i), "expr": matchers.Replace(query.Expr), "legendFormat": query.Legend, "datasource": source,
+			"instant": instant, "range": !instant, "editorMode": "code",
+		}
+		if p.Kind == Table {
+			target["format"] = "table"
+		}
+		targets = append(targets, target)
+	}
+	return targets
+}
+
+// letter is how Grafana calls the i-th query.
+func letter(i int) string { return string(rune('A' + i)) }
+
+// transformations join the queries of a table by their labels, and name and order the columns.
+func (p Panel) transformations() []object {
+	rename, order, hidden := object{}, object{}, object{"Time": true}
+	shown := map[string]bool{}
+	for i, column := range p.Columns {
+		shown[column.Field] = true
+		field := column.Field
+		if len(field) == 1 {
+			field = "Value #" + field
+			if len(p.Queries) == 1 {
+				field = "Value"
+			}
+		}
+		rename[field], order[field] = column.Heading, i
+	}
+	for i := range p.Queries {
+		if !shown[letter(i)] {
+			hidden["Value #"+letter(i)], hidden["Value"] = true, true
+		}
+	}
+	return []object{
+		{"id": "merge", "options": object{}},
+		{"id": "organize", "options": object{"excludeByName": hidden, "renameByName": rename, "indexByName": order}},
+	}
+}
+
+func (c Column) override() []object {
+	var properties []object
+	if c.Unit != "" {
+		properties = append(properties, object{"id": "unit", "value": c.Unit})
+	}
+	if c.Steps != nil {
+		properties = append(properties,
+			object{"id": "thresholds", "value": thresholds(c.Steps)},
+			object{"id": "custom.cellOptions", "value": object{"type": "color-text"}})
+	}
+	if c.Link != "" {
+		uid, variable, _ := strings.Cut(c.Link, "?")
+		properties = append(properties, object{"id": "links", "value": []object{{
+			"title": c.Heading + " ${__value.text}", "targetBlank": false,
+			"url": fmt.Sprintf("/d/%s?var-%s=${__value.text}&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}", uid, variable),
+		}}})
+	}
+	if properties == nil {
+		return nil
+	}
+	return []object{{"matcher": object{"id": "byName", "options": c.Heading}, "properties": properties}}
+}
+
+func thresholds(steps []Step) object {
+	made := []object{}
+	for i, step := range steps {
+		one := object{"color": step.Color, "value": step.From}
+		if i == 0 {
+			// Grafana's lowest step has no value, and means all below the next.
+			one["value"] = nil
+		}
+		made = append(made, one)
+	}
+	return object{"mode": "absolute", "steps": made}
+}
+
+func mappings(values []Value) []object {
+	if values == nil {
+		return []object{}
+	}
+	options := object{}
+	for i, value := range values {
+		options[value.Number] = object{"text": value.Text, "color": value.Color, "index": i}
+	}
+	return []object{{"type": "value", "options": options}}
+}

@@ -1,0 +1,180 @@
+package dashboards
+
+const (
+	overviewUID  = "kubernetes-overview"
+	workloadsUID = "kubernetes-workloads"
+	nodesUID     = "kubernetes-nodes"
+	fleetUID     = "kube-state-fleet"
+)
+
+// Objects are counted once whoever exposes them: each family is the maximum over its replicas before it is added up.
+const (
+	deploymentsWanted  = `max by (cluster, namespace, deployment) (kube_deployment_spec_replicas{NAMESPACE})`
+	deploymentsThere   = `max by (cluster, namespace, deployment) (kube_deployment_status_replicas_available{NAMESPACE})`
+	statefulSetsWanted = `max by (cluster, namespace, statefulset) (kube_statefulset_replicas{NAMESPACE})`
+	statefulSetsThere  = `max by (cluster, namespace, statefulset) (kube_statefulset_status_replicas_ready{NAMESPACE})`
+	daemonSetsWanted   = `max by (cluster, namespace, daemonset) (kube_daemonset_status_desired_number_scheduled{NAMESPACE})`
+	daemonSetsThere    = `max by (cluster, namespace, daemonset) (kube_daemonset_status_number_available{NAMESPACE})`
+
+	onDeployment  = ` on (cluster, namespace, deployment) `
+	onStatefulSet = ` on (cluster, namespace, statefulset) `
+	onDaemonSet   = ` on (cluster, namespace, daemonset) `
+
+	// Nothing is there: 0, as long as anybody exposes anything.
+	elseZero = ` or 0 * count(kube_node_info{CLUSTER})`
+)
+
+// Why pods are not what they should be, one series for each reason.
+const failingPods = `max by (cluster, namespace, pod, container, reason) (
+  kube_pod_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
+  or kube_pod_init_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
+  or kube_pod_container_status_terminated_reason{NAMESPACE, reason!="Completed"} == 1
+  or kube_pod_status_reason{NAMESPACE} == 1
+  or label_replace(kube_pod_status_unschedulable{NAMESPACE} == 1, "reason", "Unschedulable", "", "")
+)`
+
+func overview() Dashboard {
+	return Dashboard{
+		UID: overviewUID, Title: "Kubernetes / Overview",
+		Description: "Is the cluster well? What is not, and why.",
+		Variables:   []Variable{{"namespace", "Namespace", "kube_namespace_status_phase{CLUSTER}"}},
+		Rows: []Row{
+			{"At a glance", []Panel{
+				{
+					Kind: Stat, Title: "Nodes not ready", Width: 4, Height: 4, Unit: "short", Steps: noneIsGood,
+					Description: "Nodes whose kubelet says so, or is not heard of.",
+					Queries:     []Query{{`sum(max by (cluster, node) (kube_node_status_condition{CLUSTER, condition="Ready", status=~"false|unknown"}))`, "nodes"}},
+				},
+				{
+					Kind: Stat, Title: "Deployments short of pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Deployments with fewer pods available than they should have. During a rollout some may be.",
+					Queries:     []Query{{`sum(` + deploymentsWanted + ` > bool` + onDeployment + deploymentsThere + `)` + elseZero, "deployments"}},
+				},
+				{
+					Kind: Stat, Title: "Sets short of pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "StatefulSets and DaemonSets with fewer pods ready or available than they should have.",
+					Queries: []Query{{`sum(
+  (` + statefulSetsWanted + ` > bool` + onStatefulSet + statefulSetsThere + `)
+  or (` + daemonSetsWanted + ` > bool` + onDaemonSet + daemonSetsThere + `)
+)` + elseZero, "sets"}},
+				},
+				{
+					Kind: Stat, Title: "Pods that wait", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Pods in the phases Pending and Unknown: not scheduled, not started, or on a node that is not heard of.",
+					Queries:     []Query{{`sum(max by (cluster, namespace, pod) (kube_pod_status_phase{NAMESPACE, phase=~"Pending|Unknown"}))` + elseZero, "pods"}},
+				},
+				{
+					Kind: Stat, Title: "Containers that crash", Width: 4, Height: 4, Unit: "short", Steps: noneIsGood,
+					Description: "Containers that wait for their next start after a crash (CrashLoopBackOff).",
+					Queries: []Query{{`sum(max by (cluster, namespace, pod, container) (
+  kube_pod_container_status_waiting_reason{NAMESPACE, reason="CrashLoopBackOff"}
+  or kube_pod_init_container_status_waiting_reason{NAMESPACE, reason="CrashLoopBackOff"}
+))` + elseZero, "containers"}},
+				},
+				{
+					Kind: Stat, Title: "Jobs that failed", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Jobs that have used up their retries or their time, as long as they are not deleted.",
+					Queries:     []Query{{`sum(max by (cluster, namespace, job_name) (kube_job_failed{NAMESPACE, condition="true"}))` + elseZero, "jobs"}},
+				},
+			}},
+			{"What is wrong", []Panel{
+				{
+					Kind: Table, Title: "Workloads whose replicas do not match", Width: 12, Height: 9, Unit: "short",
+					Description: "What is there of what should be. Empty is good.",
+					Queries: []Query{
+						{named("Deployment", "deployment", deploymentsWanted+` >`+onDeployment+deploymentsThere, "") + "\nor\n" +
+							named("StatefulSet", "statefulset", statefulSetsWanted+` >`+onStatefulSet+statefulSetsThere, "") + "\nor\n" +
+							named("DaemonSet", "daemonset", daemonSetsWanted+` >`+onDaemonSet+daemonSetsThere, ""), ""},
+						{named("Deployment", "deployment", deploymentsThere+` <`+onDeployment+deploymentsWanted, "") + "\nor\n" +
+							named("StatefulSet", "statefulset", statefulSetsThere+` <`+onStatefulSet+statefulSetsWanted, "") + "\nor\n" +
+							named("DaemonSet", "daemonset", daemonSetsThere+` <`+onDaemonSet+daemonSetsWanted, ""), ""},
+					},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace", Link: workloadsUID + "?namespace"},
+						{Field: "kind", Heading: "Kind"}, {Field: "name", Heading: "Name"},
+						{Field: "A", Heading: "Wanted"}, {Field: "B", Heading: "There", Steps: []Step{{0, red}, {1, orange}}},
+					},
+				},
+				{
+					Kind: Table, Title: "Pods that fail, and why", Width: 12, Height: 9, Unit: "short",
+					Description: "The reason that the kubelet or the scheduler gives. Empty is good.",
+					Queries:     []Query{{failingPods, ""}},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace", Link: workloadsUID + "?namespace"},
+						{Field: "pod", Heading: "Pod"}, {Field: "container", Heading: "Container"}, {Field: "reason", Heading: "Reason"},
+					},
+				},
+				{
+					Kind: Table, Title: "Alerts that fire", Width: 24, Height: 7, Unit: "short",
+					Description: "What Prometheus alerts about just now, of the rules in manifests/alerts and of others that name a namespace or a node.",
+					Queries: []Query{{`max by (cluster, alertname, severity, namespace, node, pod, container, deployment, statefulset, daemonset, job_name) (
+  ALERTS{CLUSTER, alertstate="firing", namespace=~"$namespace|"}
+)`, ""}},
+					Columns: []Column{
+						{Field: "severity", Heading: "Severity"}, {Field: "alertname", Heading: "Alert"},
+						{Field: "namespace", Heading: "Namespace", Link: workloadsUID + "?namespace"},
+						{Field: "node", Heading: "Node", Link: nodesUID + "?node"}, {Field: "pod", Heading: "Pod"},
+						{Field: "container", Heading: "Container"},
+					},
+				},
+			}},
+			{"Over time", []Panel{
+				{
+					Kind: Lines, Title: "Pods by phase", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "All pods. Succeeded and Failed ones have come to an end and use nothing any more.",
+					Queries:     []Query{{`sum by (phase) (max by (cluster, namespace, pod, phase) (kube_pod_status_phase{NAMESPACE}))`, "{{phase}}"}},
+				},
+				{
+					Kind: Lines, Title: "Failing pods by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "How many containers and pods there are for each reason of the table above.",
+					Queries:     []Query{{`count by (reason) (` + failingPods + `)`, "{{reason}}"}},
+				},
+				{
+					Kind: Lines, Title: "Restarts", Width: 8, Height: 8, Unit: "short",
+					Description: "Starts of containers after the first, in five minutes: the ten namespaces with most of them.",
+					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
+  increase(max by (cluster, namespace, pod, uid, container) (kube_pod_container_status_restarts_total{NAMESPACE})[5m:])
+))`, "{{namespace}}"}},
+				},
+			}},
+			{"Room", []Panel{
+				{
+					Kind: Bars, Title: "Requested of what nodes have", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "What pods that run or wait ask for, as a share of what all nodes can give.",
+					Steps:       []Step{{0, green}, {0.8, orange}, {0.95, red}},
+					Queries: []Query{{`sum by (resource) (
+  max by (cluster, namespace, pod, container, resource) (kube_pod_container_resource_requests{CLUSTER, resource=~"cpu|memory"})
+  * on (cluster, namespace, pod) group_left ()
+  (max by (cluster, namespace, pod) (kube_pod_status_phase{CLUSTER, phase=~"Pending|Running"}) == 1)
+)
+/ on (resource)
+sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatable{CLUSTER, resource=~"cpu|memory"}))`, "{{resource}}"}},
+				},
+				{
+					Kind: Bars, Title: "Quotas, the fullest", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "The five quotas of which most is used.",
+					Steps:       []Step{{0, green}, {0.9, orange}, {1, red}},
+					Queries:     []Query{{`topk(5, ` + quotas + `)`, "{{namespace}} {{resource}}"}},
+				},
+				{
+					Kind: Lines, Title: "Claims by phase", Width: 8, Height: 6, Unit: "short", Stacked: true,
+					Description: "PersistentVolumeClaims. Pending ones wait for a volume or for a first pod; Lost ones have lost theirs.",
+					Queries: []Query{{`sum by (phase) (
+  max by (cluster, namespace, persistentvolumeclaim, phase) (kube_persistentvolumeclaim_status_phase{NAMESPACE})
+)`, "{{phase}}"}},
+				},
+			}},
+		},
+	}
+}
+
+const quotas = `max by (cluster, namespace, resourcequota, resource) (kube_resourcequota{NAMESPACE, type="used"})
+  / on (cluster, namespace, resourcequota, resource)
+  (max by (cluster, namespace, resourcequota, resource) (kube_resourcequota{NAMESPACE, type="hard"}) > 0)`
+
+// named gives series of one kind the labels kind and name, so that several kinds fit into one table.
+func named(kind, label, expr, more string) string {
+	return `max by (cluster, namespace, kind, name` + more + `) (
+  label_replace(label_replace(` + expr + `, "name", "$1", "` + label + `", "(.+)"), "kind", "` + kind + `", "", "")
+)`
+}

@@ -1,0 +1,142 @@
+package dashboards
+
+// perWorkload is a family by the objects of a kind.
+func perWorkload(label, family string) string {
+	return `max by (cluster, namespace, ` + label + `) (` + family + `{NAMESPACE})`
+}
+
+// replicas is the table of a kind: its families, the first of them what is wanted.
+func replicas(title, description, label string, families []string, headings []string) Panel {
+	table := Panel{
+		Kind: Table, Title: title, Description: description, Width: 12, Height: 8, Unit: "short",
+		Columns: []Column{{Field: "namespace", Heading: "Namespace"}, {Field: label, Heading: "Name"}},
+	}
+	for i, family := range families {
+		table.Queries = append(table.Queries, Query{perWorkload(label, family), ""})
+		table.Columns = append(table.Columns, Column{Field: letter(i), Heading: headings[i]})
+	}
+	return table
+}
+
+func workloads() Dashboard {
+	return Dashboard{
+		UID: workloadsUID, Title: "Kubernetes / Workloads",
+		Description: "Deployments, sets, jobs and their pods: what is wanted, what is there.",
+		Variables:   []Variable{{"namespace", "Namespace", "kube_namespace_status_phase{CLUSTER}"}},
+		Rows: []Row{
+			{"Deployments and sets", []Panel{
+				replicas("Deployments", "Wanted, of the newest template, and available.", "deployment",
+					[]string{"kube_deployment_spec_replicas", "kube_deployment_status_replicas_updated", "kube_deployment_status_replicas_available"},
+					[]string{"Wanted", "Updated", "Available"}),
+				{
+					Kind: Lines, Title: "Pods missing", Width: 12, Height: 8, Unit: "short",
+					Description: "What workloads want and do not have: those that lack most. A bump is a rollout, a plateau is trouble.",
+					Queries: []Query{{`topk(10,
+  ` + named("Deployment", "deployment", deploymentsWanted+` -`+onDeployment+deploymentsThere, "") + `
+  or
+  ` + named("StatefulSet", "statefulset", statefulSetsWanted+` -`+onStatefulSet+statefulSetsThere, "") + `
+  or
+  ` + named("DaemonSet", "daemonset", daemonSetsWanted+` -`+onDaemonSet+daemonSetsThere, "") + `
+) > 0`, "{{namespace}}/{{name}}"}},
+				},
+				replicas("StatefulSets", "Wanted, of the newest revision, and ready.", "statefulset",
+					[]string{"kube_statefulset_replicas", "kube_statefulset_status_replicas_updated", "kube_statefulset_status_replicas_ready"},
+					[]string{"Wanted", "Updated", "Ready"}),
+				replicas("DaemonSets", "Nodes that should have a pod, and how many are of the newest template, available, or where they should not be.",
+					"daemonset",
+					[]string{"kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_updated_number_scheduled",
+						"kube_daemonset_status_number_available", "kube_daemonset_status_number_misscheduled"},
+					[]string{"Wanted", "Updated", "Available", "Misplaced"}),
+			}},
+			{"Pods", []Panel{
+				{
+					Kind: Lines, Title: "Containers that wait, by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "ContainerCreating and PodInitializing are part of every start; others want to be looked at.",
+					Queries: []Query{{`sum by (reason) (
+  max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_waiting_reason{NAMESPACE})
+)`, "{{reason}}"}},
+				},
+				{
+					Kind: Table, Title: "Containers with most restarts", Width: 8, Height: 8, Unit: "short",
+					Description: "Since the pod was made, and why the container ended last.",
+					Queries: []Query{{`topk(20, max by (cluster, namespace, pod, container) (kube_pod_container_status_restarts_total{NAMESPACE}) > 0)
+* on (cluster, namespace, pod, container) group_left (reason)
+max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_last_terminated_reason{NAMESPACE})`, ""}},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace"}, {Field: "pod", Heading: "Pod"}, {Field: "container", Heading: "Container"},
+						{Field: "reason", Heading: "Last end"}, {Field: "A", Heading: "Restarts"},
+					},
+				},
+				{
+					Kind: Lines, Title: "Requested by namespace: CPU", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "Cores that pods that run or wait ask for: the ten largest namespaces.",
+					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
+  max by (cluster, namespace, pod, container) (kube_pod_container_resource_requests{NAMESPACE, resource="cpu"})
+  * on (cluster, namespace, pod) group_left ()
+  (max by (cluster, namespace, pod) (kube_pod_status_phase{NAMESPACE, phase=~"Pending|Running"}) == 1)
+))`, "{{namespace}}"}},
+				},
+			}},
+			{"Jobs", []Panel{
+				{
+					Kind: Table, Title: "Jobs", Width: 12, Height: 8, Unit: "short",
+					Description: "Pods of each Job that run, have succeeded, have failed; and whether it was given up.",
+					Queries: []Query{
+						{perWorkload("job_name", "kube_job_status_active"), ""},
+						{perWorkload("job_name", "kube_job_status_succeeded"), ""},
+						{perWorkload("job_name", "kube_job_status_failed"), ""},
+						{`max by (cluster, namespace, job_name) (kube_job_failed{NAMESPACE, condition="true"})`, ""},
+					},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace"}, {Field: "job_name", Heading: "Job"}, {Field: "A", Heading: "Active"},
+						{Field: "B", Heading: "Succeeded"}, {Field: "C", Heading: "Failed"}, {Field: "D", Heading: "Given up", Steps: noneIsGood},
+					},
+				},
+				{
+					Kind: Table, Title: "CronJobs", Width: 12, Height: 8, Unit: "short",
+					Description: "When each last started and last succeeded, when it is due, and whether it is suspended.",
+					Queries: []Query{
+						{perWorkload("cronjob", "kube_cronjob_status_last_schedule_time") + ` * 1000`, ""},
+						{perWorkload("cronjob", "kube_cronjob_status_last_successful_time") + ` * 1000`, ""},
+						{perWorkload("cronjob", "kube_cronjob_next_schedule_time") + ` * 1000`, ""},
+						{perWorkload("cronjob", "kube_cronjob_spec_suspend"), ""},
+					},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace"}, {Field: "cronjob", Heading: "CronJob"},
+						{Field: "A", Heading: "Last start", Unit: "dateTimeFromNow"}, {Field: "B", Heading: "Last success", Unit: "dateTimeFromNow"},
+						{Field: "C", Heading: "Next", Unit: "dateTimeFromNow"}, {Field: "D", Heading: "Suspended", Steps: noneIsBetter},
+					},
+				},
+			}},
+			{"Limits", []Panel{
+				{
+					Kind: Bars, Title: "Autoscalers", Width: 8, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "Replicas of what the autoscaler may use at most: the ten fullest.",
+					Steps:       []Step{{0, green}, {0.8, orange}, {1, red}},
+					Queries: []Query{{`topk(10, ` + perWorkload("horizontalpodautoscaler", "kube_horizontalpodautoscaler_status_current_replicas") + `
+  / on (cluster, namespace, horizontalpodautoscaler)
+  ` + perWorkload("horizontalpodautoscaler", "kube_horizontalpodautoscaler_spec_max_replicas") + `)`, "{{namespace}}/{{horizontalpodautoscaler}}"}},
+				},
+				{
+					Kind: Table, Title: "Disruption budgets", Width: 8, Height: 8, Unit: "short",
+					Description: "How many pods may be evicted just now; 0 keeps nodes from being drained.",
+					Queries: []Query{
+						{perWorkload("poddisruptionbudget", "kube_poddisruptionbudget_status_pod_disruptions_allowed"), ""},
+						{perWorkload("poddisruptionbudget", "kube_poddisruptionbudget_status_current_healthy"), ""},
+						{perWorkload("poddisruptionbudget", "kube_poddisruptionbudget_status_desired_healthy"), ""},
+					},
+					Columns: []Column{
+						{Field: "namespace", Heading: "Namespace"}, {Field: "poddisruptionbudget", Heading: "Budget"},
+						{Field: "A", Heading: "Allowed", Steps: []Step{{0, orange}, {1, green}}}, {Field: "B", Heading: "Healthy"}, {Field: "C", Heading: "Wanted"},
+					},
+				},
+				{
+					Kind: Bars, Title: "Quotas", Width: 8, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "What is used of each quota: the ten fullest.",
+					Steps:       []Step{{0, green}, {0.9, orange}, {1, red}},
+					Queries:     []Query{{`topk(10, ` + quotas + `)`, "{{namespace}} {{resource}}"}},
+				},
+			}},
+		},
+	}
+}
