@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
-use kube_state_fleet::exposition::{Block, Format, Selection, Stamp, Store, Uid};
+use kube_state_fleet::exposition::{Block, Format, ResourceStore, Selection, Stamp, Store, Uid};
 use kube_state_fleet::intake::decode_object;
 use kube_state_fleet::sharding::{Hashes, Slice};
 use serde::Deserialize;
@@ -61,10 +62,9 @@ fn sample(line: &str) -> Sample {
 }
 
 fn series(headers: &[kube_state_fleet::exposition::Header], block: Block) -> Vec<Sample> {
-    let mut builder = Store::builder();
-    let id = builder.resource("one", headers);
-    let store = builder.build();
-    store.resource(id).apply(0, Uid::from("uid"), Hashes::of("uid"), Stamp { version: 1, listed: false }, block);
+    let one = ResourceStore::new("one", headers.to_vec());
+    let store = Store::new(vec![Arc::clone(&one)]);
+    one.apply(0, Uid::from("uid"), Hashes::of("uid"), Stamp { version: 1, listed: false }, block);
     let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
     let text = String::from_utf8(text).expect("the exposition is UTF-8");
     text.lines().filter(|l| !l.starts_with('#')).map(sample).collect()

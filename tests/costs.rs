@@ -83,7 +83,7 @@ fn what_is_deleted_is_freed() {
     let info = measure(|| {
         let filled = self::world();
         for number in 0..PODS {
-            filled.store.resource(filled.id).delete(&common::uid(number), 3);
+            filled.things.delete(&common::uid(number), 3);
         }
         world = Some(filled);
     });

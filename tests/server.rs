@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceId, Selection, Stamp, Store};
+use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store};
 use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
 use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
 use kube_state_fleet::intake::Status;
@@ -24,7 +25,7 @@ use kube_state_fleet::server::{
 };
 use kube_state_fleet::settings::{Listen, Patience, Shard};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
-use kube_state_fleet::telemetry::{Replica, Telemetry, Watched};
+use kube_state_fleet::telemetry::{Replica, Telemetry, Watched, Watching};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -93,7 +94,7 @@ struct World {
     store: Arc<Store>,
     door: Arc<Door>,
     coverage: Arc<Coverage>,
-    pods: ResourceId,
+    pods: Arc<ResourceStore>,
     status: Arc<Status>,
     metrics: SocketAddr,
     telemetry: SocketAddr,
@@ -107,29 +108,28 @@ fn header(name: &str, kind: MetricType) -> Header {
 
 impl World {
     fn new(gzip: bool, pods: usize) -> Self {
-        let mut builder = Store::builder();
-        let pods_id = builder.resource(
+        let pod_store = ResourceStore::new(
             "pods",
-            &[header("kube_pod_info", MetricType::Info), header("kube_pod_restarts_total", MetricType::Counter)],
+            vec![header("kube_pod_info", MetricType::Info), header("kube_pod_restarts_total", MetricType::Counter)],
         );
-        let nodes_id = builder.resource("nodes", &[header("kube_node_info", MetricType::Gauge)]);
-        let store = Arc::new(builder.build());
+        let nodes = ResourceStore::new("nodes", vec![header("kube_node_info", MetricType::Gauge)]);
+        let store = Arc::new(Store::new(vec![Arc::clone(&pod_store), Arc::clone(&nodes)]));
         for i in 0..pods {
             let mut block = BlockBuilder::new(&[("namespace", "default"), ("pod", &format!("pod-{i}"))]);
             block.family(0, |samples| samples.sample(&[("host_ip", "10.0.0.1")], 1.0));
             block.family(1, |samples| samples.sample(&[("container", "app")], i as f64));
             let uid = format!("pod-{i}");
-            store.resource(pods_id).apply(0, uid.as_str().into(), Hashes::of(&uid), STAMP, block.finish());
+            pod_store.apply(0, uid.as_str().into(), Hashes::of(&uid), STAMP, block.finish());
         }
         let mut block = BlockBuilder::new(&[("node", "n")]);
         block.family(0, |samples| samples.sample(&[], 1.0));
-        store.resource(nodes_id).apply(0, "node".into(), Hashes::of("node"), STAMP, block.finish());
+        nodes.apply(0, "node".into(), Hashes::of("node"), STAMP, block.finish());
 
         let status = Arc::new(Status::default());
-        let watched = |resource: &str, kind: &str, id, sources| Watched {
+        let watched = |resource: &str, kind: &str, objects: &Arc<ResourceStore>, sources| Watched {
             resource: resource.to_owned(),
             kind: kind.to_owned(),
-            id,
+            objects: Arc::clone(objects),
             sources,
         };
         let settled = || {
@@ -141,11 +141,13 @@ impl World {
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
             object_limit: 1000,
-            store: Arc::clone(&store),
-            watched: vec![
-                watched("pods", "*v1.Pod", pods_id, vec![settled(), Arc::clone(&status)]),
-                watched("nodes", "*v1.Node", nodes_id, vec![settled()]),
-            ],
+            watching: Arc::new(ArcSwap::from_pointee(Watching {
+                resources: vec![
+                    watched("pods", "*v1.Pod", &pod_store, vec![settled(), Arc::clone(&status)]),
+                    watched("nodes", "*v1.Node", &nodes, vec![settled()]),
+                ],
+                unknown: Vec::new(),
+            })),
             server_side: false,
             fleet: None,
             coverage: Arc::clone(&coverage),
@@ -170,7 +172,7 @@ impl World {
         }));
         let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
         let telemetry = start(both(telemetry_routes(telemetry), fleet_routes(peers)));
-        Self { store, door, coverage, pods: pods_id, status, metrics, telemetry, stop, servers }
+        Self { store, door, coverage, pods: pod_store, status, metrics, telemetry, stop, servers }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -343,7 +345,7 @@ async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
         let answer = client.send(Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.text().matches("kube_pod_info{").count(), 1 - usize::from(scrape == 2));
         if scrape == 1 {
-            world.store.resource(world.pods).delete("pod-0", 0);
+            world.pods.delete("pod-0", 0);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What benches share: pods as they are in a real cluster, and a store full of them.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Form, Pods};
-use kube_state_fleet::exposition::{Block, Format, ResourceId, Scope, Scrape, Selection, Stamp, Store};
+use kube_state_fleet::exposition::{Block, Format, ResourceStore, Scope, Scrape, Selection, Stamp, Store};
 use kube_state_fleet::intake::decode_object;
 use kube_state_fleet::sharding::{Hashes, Slice};
 
@@ -19,7 +21,7 @@ pub fn pod() -> Pod {
 /// A store of pods, and what fills it.
 pub struct World {
     pub store: Store,
-    pub id: ResourceId,
+    pub things: Arc<ResourceStore>,
     collector: Collector<Pods>,
     pod: Pod,
 }
@@ -28,14 +30,14 @@ impl World {
     /// A store with `pods` pods, each with a name, a UID, addresses and a node of its own.
     pub fn new(pods: u32) -> Self {
         let collector = Collector::<Pods>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
-        let mut builder = Store::builder();
-        let id = builder.resource("pods", &collector.headers());
-        let mut world = Self { store: builder.without_history().build(), id, collector, pod: pod() };
-        let list = world.store.resource(id).begin(None);
+        let things = ResourceStore::without_history("pods", collector.headers());
+        let store = Store::new(vec![Arc::clone(&things)]);
+        let mut world = Self { store, things, collector, pod: pod() };
+        let list = world.things.begin(None);
         for number in 0..pods {
             world.apply(number, 1, 0);
         }
-        world.store.resource(id).finish(list, Scope { partition: 0, slice: &Slice::all() }, 1);
+        world.things.finish(list, Scope { partition: 0, slice: &Slice::all() }, 1);
         world
     }
 
@@ -71,7 +73,7 @@ impl World {
     pub fn put(&self, number: u32, version: u64, block: Block) {
         let uid = uid(number);
         let stamp = Stamp { version, listed: false };
-        self.store.resource(self.id).apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, block);
+        self.things.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, block);
     }
 
     /// A scrape of everything.

@@ -11,7 +11,7 @@ use flate2::Compression;
 
 use super::gzip::{self, Deflated, Deflater, Trailer};
 use super::page::{Column, Key, Labels};
-use super::store::{Joined, ResourceStore};
+use super::store::{Joined, Served};
 use super::text::{self, Format};
 use crate::sharding::Slice;
 
@@ -49,8 +49,7 @@ impl Piece {
 
 /// One answer to a scrape: an iterator over its chunks.
 pub struct Scrape {
-    families: Arc<[Joined]>,
-    resources: Arc<[ResourceStore]>,
+    served: Arc<Served>,
     /// What is to be seen of each resource; `None` where it is not selected.
     views: Vec<Option<View>>,
     format: Format,
@@ -113,15 +112,9 @@ fn deflated(text: &[u8]) -> Deflated {
 }
 
 impl Scrape {
-    pub(super) fn new(
-        families: Arc<[Joined]>,
-        resources: Arc<[ResourceStore]>,
-        views: Vec<Option<View>>,
-        format: Format,
-    ) -> Self {
+    pub(super) fn new(served: Arc<Served>, views: Vec<Option<View>>, format: Format) -> Self {
         Self {
-            families,
-            resources,
+            served,
             views,
             format,
             gzip: None,
@@ -189,8 +182,8 @@ impl Scrape {
 
     /// Writes until the chunk is full or nothing is left.
     fn write(&mut self) {
-        let families = Arc::clone(&self.families);
-        while let Some(family) = families.get(self.family) {
+        let served = Arc::clone(&self.served);
+        while let Some(family) = served.families.get(self.family) {
             if !self.headed && family.members.iter().any(|(resource, _)| self.views[*resource].is_some()) {
                 self.write_header(family);
             }
@@ -202,7 +195,7 @@ impl Scrape {
                     }
                     let piece = self.piece.take().or_else(|| {
                         let view = self.views[*resource].as_ref()?;
-                        let piece = self.resources[*resource].piece(*index, view, &mut self.after)?;
+                        let piece = served.resources[*resource].piece(*index, view, &mut self.after)?;
                         Some((piece, 0))
                     });
                     let Some((piece, object)) = piece else { break };

@@ -4,9 +4,15 @@
 //! the newer resourceVersion wins, deletions are remembered while any source is still listing, and a finished list
 //! removes what its scope no longer holds. A scrape names the slice that it exposes: what is loaded can stay hidden, and be
 //! shown in one step, for all resources at once.
+//!
+//! Resources come and go while others are served ([`Store::serve`]): the list of them is swapped as one. A scrape goes on with
+//! the list that it began with, so that its families and their series fit; what is no longer in the list is freed with the last
+//! scrape that reads it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
 
 use super::gzip::Deflated;
 use super::history::{History, Unknown};
@@ -39,10 +45,6 @@ pub struct Stamp {
     pub listed: bool,
 }
 
-/// The place of a resource in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ResourceId(usize);
-
 #[derive(Debug)]
 struct State {
     pages: Pages,
@@ -61,10 +63,26 @@ struct State {
 #[derive(Debug)]
 pub struct ResourceStore {
     name: String,
+    headers: Vec<Header>,
     state: Mutex<State>,
 }
 
 impl ResourceStore {
+    /// An empty one, whose blocks number their families as `headers` does.
+    pub fn new(name: &str, headers: Vec<Header>) -> Arc<Self> {
+        Self::with(name, headers, History::default())
+    }
+
+    /// The same where no changes are remembered: nobody asks for sums as of an earlier resourceVersion.
+    pub fn without_history(name: &str, headers: Vec<Header>) -> Arc<Self> {
+        Self::with(name, headers, History::of(0))
+    }
+
+    fn with(name: &str, headers: Vec<Header>, history: History) -> Arc<Self> {
+        let state = Mutex::new(State::new(headers.len(), history));
+        Arc::new(Self { name: name.to_owned(), headers, state })
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held, of which we know none, could at worst leave out objects of one page.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,7 +234,7 @@ impl ResourceStore {
     }
 
     /// Frees the objects outside `slice`.
-    fn retain(&self, slice: &Slice) {
+    pub fn retain(&self, slice: &Slice) {
         self.state().pages.retain(|known| slice.contains(known.hashes));
     }
 
@@ -309,81 +327,56 @@ pub(super) struct Joined {
     pub members: Vec<(usize, u16)>,
 }
 
-/// Collects the resources of a [`Store`].
+/// The resources that are served together, and their families.
 #[derive(Debug, Default)]
-pub struct StoreBuilder {
-    resources: Vec<ResourceStore>,
-    families: Vec<Joined>,
-    by_name: HashMap<String, usize>,
+pub(super) struct Served {
+    pub resources: Vec<Arc<ResourceStore>>,
+    pub families: Vec<Joined>,
 }
 
-impl StoreBuilder {
-    /// Adds a resource whose blocks number their families as `headers` does.
-    pub fn resource(&mut self, name: &str, headers: &[Header]) -> ResourceId {
-        let resource = self.resources.len();
-        let state = State::new(headers.len(), History::default());
-        self.resources.push(ResourceStore { name: name.to_owned(), state: Mutex::new(state) });
-        for (index, header) in headers.iter().enumerate() {
-            let place = *self.by_name.entry(header.name.clone()).or_insert_with(|| {
-                let joined = Joined { header: header.clone(), deflated: Default::default(), members: Vec::new() };
-                self.families.push(joined);
-                self.families.len() - 1
-            });
-            self.families[place].members.push((resource, index as u16));
+impl Served {
+    fn new(resources: Vec<Arc<ResourceStore>>) -> Self {
+        let mut families: Vec<Joined> = Vec::new();
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        for (resource, store) in resources.iter().enumerate() {
+            for (index, header) in (0_u16..).zip(&store.headers) {
+                let place = *by_name.entry(&header.name).or_insert_with(|| {
+                    families.push(Joined { header: header.clone(), deflated: Default::default(), members: Vec::new() });
+                    families.len() - 1
+                });
+                families[place].members.push((resource, index));
+            }
         }
-        ResourceId(resource)
-    }
-
-    /// Of what was added so far, no changes are remembered: nobody asks for sums as of an earlier resourceVersion.
-    pub fn without_history(mut self) -> Self {
-        for resource in &mut self.resources {
-            let state = resource.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-            state.history = History::of(0);
-        }
-        self
-    }
-
-    /// The store, still empty.
-    pub fn build(self) -> Store {
-        Store { resources: self.resources.into(), families: self.families.into() }
+        Self { resources, families }
     }
 }
 
-/// All resources.
-#[derive(Debug)]
-pub struct Store {
-    resources: Arc<[ResourceStore]>,
-    families: Arc<[Joined]>,
-}
+/// The resources that are served.
+#[derive(Debug, Default)]
+pub struct Store(ArcSwap<Served>);
 
 impl Store {
-    /// An empty one to add resources to.
-    pub fn builder() -> StoreBuilder {
-        StoreBuilder::default()
+    /// Serves `resources`, in this order.
+    pub fn new(resources: Vec<Arc<ResourceStore>>) -> Self {
+        Self(ArcSwap::from_pointee(Served::new(resources)))
     }
 
-    /// One resource.
-    pub fn resource(&self, id: ResourceId) -> &ResourceStore {
-        &self.resources[id.0]
+    /// From now on serves `resources` and no others, in this order. Scrapes that have begun go on with those of their beginning.
+    pub fn serve(&self, resources: Vec<Arc<ResourceStore>>) {
+        self.0.store(Arc::new(Served::new(resources)));
     }
 
     /// All resources, in the order in which they are served.
-    pub fn resources(&self) -> impl Iterator<Item = &ResourceStore> {
-        self.resources.iter()
-    }
-
-    /// Frees the objects outside `slice`.
-    pub fn retain(&self, slice: &Slice) {
-        for resource in self.resources.iter() {
-            resource.retain(slice);
-        }
+    pub fn resources(&self) -> Vec<Arc<ResourceStore>> {
+        self.0.load().resources.clone()
     }
 
     /// The exposition of the objects in `exposed`, made chunk by chunk as it is read.
     pub fn scrape(&self, selection: &Selection, format: Format, exposed: &Slice) -> Scrape {
+        let served = self.0.load_full();
         let exposed = Arc::new(exposed.clone());
-        let views = self.resources.iter().map(|r| selection.selects(&r.name).then(|| r.view(&exposed))).collect();
-        Scrape::new(Arc::clone(&self.families), Arc::clone(&self.resources), views, format)
+        let views = served.resources.iter().map(|r| selection.selects(&r.name).then(|| r.view(&exposed))).collect();
+        Scrape::new(served, views, format)
     }
 }
 

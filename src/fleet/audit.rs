@@ -185,7 +185,11 @@ impl Audit {
                 sleep(AGAIN).await;
             }
             let mut again = BTreeSet::new();
-            for (resource, tried) in self.attempt(only.as_ref()).await? {
+            let results = self.attempt(only.as_ref()).await?;
+            if only.is_none() {
+                self.coverage.ledger().keep(|resource| results.contains_key(resource));
+            }
+            for (resource, tried) in results {
                 let Some(tried) = tried else {
                     self.coverage.ledger().leave_out(&resource);
                     continue;

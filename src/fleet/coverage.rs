@@ -283,6 +283,11 @@ impl Ledger {
         self.0.remove(resource);
     }
 
+    /// Of the resources only those go on: the others are no longer watched.
+    pub fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
+        self.0.retain(|resource, _| is_kept(resource));
+    }
+
     /// Whoever proves from now on, it is not us.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -333,8 +338,10 @@ impl Known {
 mod tests {
     use proptest::prelude::*;
 
+    use std::sync::Arc;
+
     use super::*;
-    use crate::exposition::{BlockBuilder, Stamp, Store};
+    use crate::exposition::{BlockBuilder, ResourceStore, Stamp};
     use crate::sharding::{Assignment, Hasher, Hashes};
 
     const RESOURCE: &str = "pods";
@@ -439,7 +446,7 @@ mod tests {
 
     /// A member of a fleet that watches a cluster and may be some events behind.
     struct Member {
-        store: Store,
+        pods: Arc<ResourceStore>,
         slice: Slice,
         /// How many events it has seen.
         seen: usize,
@@ -447,13 +454,10 @@ mod tests {
 
     impl Member {
         fn new(slice: Slice) -> Self {
-            let mut builder = Store::builder();
-            builder.resource(RESOURCE, &[]);
-            Self { store: builder.build(), slice, seen: 0 }
+            Self { pods: ResourceStore::new(RESOURCE, Vec::new()), slice, seen: 0 }
         }
 
         fn catch_up(&mut self, events: &[(bool, String)], to: usize) {
-            let pods = self.store.resources().next().expect("there is one");
             for (i, (present, uid)) in events.iter().enumerate().take(to).skip(self.seen) {
                 let version = i as u64 + 1;
                 if !self.slice.contains_uid(uid) {
@@ -461,16 +465,16 @@ mod tests {
                 }
                 if *present {
                     let block = BlockBuilder::new(&[]).finish();
-                    pods.apply(0, uid.as_str().into(), Hashes::of(uid), Stamp { version, listed: false }, block);
+                    self.pods.apply(0, uid.as_str().into(), Hashes::of(uid), Stamp { version, listed: false }, block);
                 } else {
-                    pods.delete(uid, version);
+                    self.pods.delete(uid, version);
                 }
             }
             self.seen = self.seen.max(to);
         }
 
         fn answer(&self, version: Option<u64>) -> Answer {
-            let pods = self.store.resources().next().expect("there is one");
+            let pods = &self.pods;
             let digest = version.map(|v| (RESOURCE.to_owned(), pods.digest(&Slice::all(), v).expect("it is known")));
             Answer {
                 digests: digest.into_iter().collect(),

@@ -97,6 +97,12 @@ impl Holding {
         holding
     }
 
+    /// The same, whose changes tick elsewhere: one receiver for many sources.
+    #[must_use]
+    pub fn telling(self, changed: watch::Sender<()>) -> Self {
+        Self { changed, ..self }
+    }
+
     /// Waits until it is known what to hold.
     pub(super) async fn decision(&self) {
         let mut stirred = self.stirred();
@@ -140,6 +146,11 @@ impl Holding {
     /// the resource.
     pub fn is_live(&self) -> bool {
         self.state().is_live()
+    }
+
+    /// Whether the API server refuses the resource: there is nothing to hold.
+    pub fn is_refused(&self) -> bool {
+        self.state().refused
     }
 
     /// What may be promised to others: what is loaded while the source is live, else nothing.

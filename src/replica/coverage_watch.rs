@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
 use super::inventory::Sights;
 use super::private::{self, Watch};
+use super::resources::Running;
 use crate::collectors::Form;
 use crate::fleet::audit::Members;
 use crate::intake::{self, DecodeError, Holding, Item, Sink, Source, Status};
@@ -23,14 +25,21 @@ const PERIOD: Duration = Duration::from_secs(5);
 pub(super) struct CoverageWatch {
     /// Who the coordinator is.
     pub members: Arc<dyn Members>,
-    /// The sources of all resources, as the replica itself has them.
-    pub sources: Vec<Source>,
+    /// What the replica itself watches and serves.
+    pub served: watch::Receiver<Arc<[Arc<Running>]>>,
     /// For all but what carries Secrets.
     pub client: kube::Client,
     /// How to reach the API server from the private thread; without it, there is none.
     pub private: Option<kube::Config>,
     /// Where the sources are found.
     pub sights: Arc<Sights>,
+}
+
+/// The watches of all objects of one resource, which end when this is dropped.
+struct Seer {
+    of: Arc<Running>,
+    statuses: Vec<Arc<Status>>,
+    _stop: DropGuard,
 }
 
 impl CoverageWatch {
@@ -51,34 +60,47 @@ impl CoverageWatch {
 
     /// Until another replica is the coordinator.
     async fn watch(&self, stop: &CancellationToken) {
-        let end = stop.child_token();
-        // However this ends, what runs on the private thread ends with it.
-        let _guard = end.clone().drop_guard();
+        let mut served = self.served.clone();
         let mut running = JoinSet::new();
-        let mut sights: BTreeMap<String, Vec<Arc<Status>>> = BTreeMap::new();
-        let mut apart = Vec::new();
-        for source in self.sources.iter().map(of_all) {
+        let mut seers: Vec<Seer> = Vec::new();
+        while self.members.peers().is_some() {
+            let now = Arc::clone(&served.borrow_and_update());
+            seers.retain(|seer| now.iter().any(|resource| Arc::ptr_eq(resource, &seer.of)));
+            for resource in now.iter() {
+                if !seers.iter().any(|seer| Arc::ptr_eq(resource, &seer.of)) {
+                    seers.push(self.see(resource, stop.child_token(), &mut running));
+                }
+            }
+            let sights = seers.iter().map(|seer| (seer.of.name().to_owned(), seer.statuses.clone())).collect();
+            self.sights.set(sights);
+            // Those that have ended: nobody asks what came of them.
+            while running.try_join_next().is_some() {}
+            let _ = tokio::time::timeout(PERIOD, served.changed()).await;
+        }
+        self.sights.set(BTreeMap::new());
+    }
+
+    /// Watches all objects of one resource.
+    fn see(&self, resource: &Arc<Running>, stop: CancellationToken, running: &mut JoinSet<()>) -> Seer {
+        let (mut statuses, mut apart) = (Vec::new(), Vec::new());
+        for source in resource.sources.iter().map(of_all) {
             let status = Arc::new(Status::default());
-            sights.entry(source.endpoint.plural.clone()).or_default().push(Arc::clone(&status));
+            statuses.push(Arc::clone(&status));
             let sinks: [Box<dyn Sink>; 2] = [Box::new(Nothing), Box::new(Nothing)];
             if source.endpoint.form == Form::Table && self.private.is_some() {
                 apart.push(Watch { source, sinks, status });
             } else {
-                running.spawn(intake::run(self.client.clone(), source, sinks, status, end.clone()));
+                running.spawn(intake::run(self.client.clone(), source, sinks, status, stop.clone()));
             }
         }
         if let Some(config) = self.private.clone().filter(|_| !apart.is_empty()) {
-            match private::run(config, apart, end.clone()) {
+            match private::run(config, apart, stop.clone()) {
                 Ok(thread) => drop(running.spawn(thread)),
                 // The resource is unproven then, and says so.
                 Err(error) => error!(%error, "cannot start a thread"),
             }
         }
-        self.sights.set(sights);
-        while self.members.peers().is_some() {
-            tokio::time::sleep(PERIOD).await;
-        }
-        self.sights.set(BTreeMap::new());
+        Seer { of: Arc::clone(resource), statuses, _stop: stop.drop_guard() }
     }
 }
 

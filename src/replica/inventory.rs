@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::exposition::{ResourceStore, Store};
+use crate::exposition::ResourceStore;
 use crate::fleet::audit::{Vantage, Witness};
 use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
 use crate::intake::Status;
 use crate::server;
 use crate::sharding::{Digest, Slice};
-use crate::telemetry::Watched;
+use crate::telemetry::WatchingNow;
 
 /// The objects of the store, as far as they count, and the sources that bring them.
 pub(super) struct Inventory {
-    pub store: Arc<Store>,
     pub vantage: Arc<dyn Vantage>,
-    pub watched: Vec<Watched>,
+    pub watching: WatchingNow,
     /// Who sees all objects, where our own sources do not; `None` where they do.
     pub sights: Option<Arc<Sights>>,
 }
@@ -39,9 +38,10 @@ impl Sights {
 
 impl server::Inventory for Inventory {
     fn objects(&self, resource: &str) -> Option<Objects> {
-        let objects = self.store.resources().find(|r| r.name() == resource)?;
+        let watching = self.watching.load();
+        let watched = watching.resources.iter().find(|watched| watched.resource == resource)?;
         let Stand { generation, counted, .. } = self.vantage.stand();
-        Some(Objects { generation, uids: objects.uids(&counted).iter().map(ToString::to_string).collect() })
+        Some(Objects { generation, uids: watched.objects.uids(&counted).iter().map(ToString::to_string).collect() })
     }
 }
 
@@ -49,8 +49,8 @@ impl Witness for Inventory {
     fn answer(&self, question: &Question) -> Answer {
         let Stand { generation, settled, counted } = self.vantage.stand();
         let mut answer = Answer { generation, settled, ..Answer::default() };
-        for watched in &self.watched {
-            let objects = self.store.resource(watched.id);
+        for watched in &self.watching.load().resources {
+            let objects = &watched.objects;
             answer.reach.insert(watched.resource.clone(), reach(&watched.sources, objects, &counted));
             let digest = question.versions.get(&watched.resource).map(|version| objects.digest(&counted, *version));
             if counted.is_empty() {
@@ -87,11 +87,11 @@ impl Inventory {
     fn seers(&self, resource: &str) -> Vec<Arc<Status>> {
         match &self.sights {
             Some(sights) => sights.of(resource),
-            None => self
-                .watched
-                .iter()
-                .find(|w| w.resource == resource)
-                .map_or_else(Vec::new, |watched| watched.sources.clone()),
+            None => {
+                let watching = self.watching.load();
+                let watched = watching.resources.iter().find(|watched| watched.resource == resource);
+                watched.map_or_else(Vec::new, |watched| watched.sources.clone())
+            }
         }
     }
 }
@@ -139,9 +139,12 @@ impl Vantage for Alone {
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
+
     use super::*;
     use crate::exposition::{BlockBuilder, Stamp};
     use crate::sharding::Hashes;
+    use crate::telemetry::{Watched, Watching};
 
     const PODS: &str = "pods";
 
@@ -152,19 +155,20 @@ mod tests {
     }
 
     fn inventory(counted: Slice) -> Inventory {
-        let mut builder = Store::builder();
-        let id = builder.resource(PODS, &[]);
-        let store = Arc::new(builder.build());
-        let list = store.resource(id).begin(None);
+        let objects = ResourceStore::new(PODS, Vec::new());
+        let list = objects.begin(None);
         for (uid, version) in [("a", 3), ("b", 4)] {
             let (stamp, block) = (Stamp { version, listed: true }, BlockBuilder::new(&[]).finish());
-            store.resource(id).apply(0, uid.into(), Hashes::of(uid), stamp, block);
+            objects.apply(0, uid.into(), Hashes::of(uid), stamp, block);
         }
         let scope = crate::exposition::Scope { partition: 0, slice: &Slice::all() };
-        store.resource(id).finish(list, scope, 5);
+        objects.finish(list, scope, 5);
         let sources = [9, 7].map(source);
-        let watched = Watched { resource: PODS.to_owned(), kind: "*v1.Pod".to_owned(), id, sources: sources.to_vec() };
-        Inventory { store, vantage: Arc::new(Alone(counted)), watched: vec![watched], sights: None }
+        let watched =
+            Watched { resource: PODS.to_owned(), kind: "*v1.Pod".to_owned(), objects, sources: sources.to_vec() };
+        let watching = Watching { resources: vec![watched], unknown: Vec::new() };
+        let watching = Arc::new(ArcSwap::from_pointee(watching));
+        Inventory { vantage: Arc::new(Alone(counted)), watching, sights: None }
     }
 
     fn asked(version: u64) -> Question {
@@ -178,16 +182,16 @@ mod tests {
         assert_eq!(answer.reach[PODS], Reach::Versions { floor: 5, position: 7 });
         assert_eq!(answer.digests[PODS].count, 2);
         assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known from before the list");
-        inventory.watched[0].sources[1].position.store(0, Relaxed);
+        inventory.watching.load().resources[0].sources[1].position.store(0, Relaxed);
         assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::None);
-        inventory.watched[0].sources[1].refused.store(403, Relaxed);
+        inventory.watching.load().resources[0].sources[1].refused.store(403, Relaxed);
         assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::Refused);
     }
 
     #[test]
     fn who_exposes_nothing_stands_in_nobodys_way() {
         let inventory = inventory(Slice::none());
-        inventory.watched[0].sources[0].position.store(0, Relaxed);
+        inventory.watching.load().resources[0].sources[0].position.store(0, Relaxed);
         let answer = inventory.answer(&asked(6));
         assert_eq!(answer.reach[PODS], Reach::Versions { floor: 0, position: u64::MAX });
         assert_eq!(answer.digests[PODS], Digest::default());

@@ -2,13 +2,14 @@
 //!
 //! The one place that knows all rooms of an exporter. Nothing of it is global: several replicas fit in one process.
 
+mod builtin;
 mod client;
 mod coverage_watch;
 mod inventory;
-mod keeper;
 mod leave;
 mod pipeline;
 mod private;
+mod resources;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -19,22 +20,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
-use crate::exposition::{ResourceId, Store, StoreBuilder};
 use crate::fleet::audit::{Audit, Coverage, OverHttp, Vantage};
 use crate::fleet::{self, Fleet, Unfit};
-use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
+use crate::intake;
 use crate::server::{self, Gate, Metrics, Peers, Visitors};
-use crate::settings::resources::Kind;
-use crate::settings::selectors::{Selector, selectors};
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
-use crate::telemetry::{self, Telemetry, Watched};
+use crate::telemetry::{self, Telemetry};
 use coverage_watch::CoverageWatch;
 use inventory::{Alone, Inventory, Sights};
-use keeper::Keeper;
-use pipeline::Pipeline;
-use tasks::Tasks;
+use resources::{Means, Owner, Resources, Swap};
+use tasks::{Spawner, Tasks};
 
 pub use client::{ClientError, client_config};
 pub use tasks::StopReason;
@@ -115,22 +111,25 @@ impl Replica {
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
-        let wanted = Wanted::of(&settings);
-        let audited = settings.fleet.is_some();
-        let builder = if audited { wanted.store } else { wanted.store.without_history() };
-        let store = Arc::new(builder.build());
-        let mut tasks = Tasks::new(CancellationToken::new());
-        let Watches { watched, holdings, sources } =
-            watch_all(&settings, wanted.resources, &by_flags, &store, &client, private.as_ref(), &mut tasks)?;
+        let tasks = Tasks::new(CancellationToken::new());
+        let spawner = tasks.spawner();
+        let means = Means {
+            client: client.clone(),
+            private: private.clone(),
+            held: settings.fleet.is_none().then(|| by_flags.clone()),
+            audited: settings.fleet.is_some(),
+        };
+        let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn]);
+        // The first set is served at once.
+        drop(resources.set(Owner::BuiltIn, builtin::specs(&settings), Swap::Together).map_err(StartError::Thread)?);
+        let (looking, stop) = (Arc::clone(&resources).run(), spawner.stop_token());
+        spawner.spawn("the look at what is loaded".to_owned(), async move {
+            stop.run_until_cancelled(looking).await;
+        });
 
         let unfit = Arc::default();
         let server = private.as_ref().map(|config| config.cluster_url.clone());
         let member = settings.fleet.clone().map(|fleet| {
-            let keeper = Arc::new(Keeper::new(Arc::clone(&store), holdings));
-            let (showing, stop) = (Arc::clone(&keeper).run(), tasks.stop_token());
-            tasks.spawn("the keeper of what is loaded".to_owned(), async move {
-                stop.run_until_cancelled(showing).await;
-            });
             let start = fleet::Start {
                 client: client.clone(),
                 settings: fleet,
@@ -138,21 +137,16 @@ impl Replica {
                 server,
                 hash: hasher(&settings),
                 overlap: settings.handover_overlap,
-                keeper,
+                keeper: Arc::clone(&resources) as _,
             };
-            join(start, &unfit, &mut tasks)
+            join(start, &unfit, &spawner)
         });
         let (gate, vantage): (Arc<dyn Gate>, Arc<dyn Vantage>) = match &member {
             Some(member) => (Arc::clone(member) as _, Arc::clone(member) as _),
             None => (Arc::new(server::Fixed::new(by_flags.clone())), Arc::new(Alone(by_flags))),
         };
         let sights: Option<Arc<Sights>> = settings.coverage_watch.then(Arc::default);
-        let inventory = Arc::new(Inventory {
-            store: Arc::clone(&store),
-            vantage,
-            watched: watched.clone(),
-            sights: sights.clone(),
-        });
+        let inventory = Arc::new(Inventory { vantage, watching: resources.watching(), sights: sights.clone() });
         let coverage = Arc::new(Coverage::default());
         // Who reads only some of the objects cannot know them all.
         let reads_all = settings.nodes.is_empty() && !settings.track_unscheduled_pods && settings.object_limit == 0;
@@ -163,19 +157,18 @@ impl Replica {
                 ask: Arc::new(OverHttp::default()),
                 coverage: Arc::clone(&coverage),
             };
-            tasks.spawn("the audit".to_owned(), audit.run(tasks.stop_token()));
+            spawner.spawn("the audit".to_owned(), audit.run(spawner.stop_token()));
             if let Some(sights) = sights {
                 let members = Arc::clone(member) as _;
-                let watch = CoverageWatch { members, sources, client, private, sights };
-                tasks.spawn("the watch of all objects".to_owned(), watch.run(tasks.stop_token()));
+                let watch = CoverageWatch { members, served: resources.served(), client, private, sights };
+                spawner.spawn("the watch of all objects".to_owned(), watch.run(spawner.stop_token()));
             }
         }
         let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
             object_limit: settings.object_limit,
-            store: Arc::clone(&store),
-            watched,
+            watching: resources.watching(),
             server_side: settings.server_side_sharding,
             fleet: member.clone(),
             coverage,
@@ -183,22 +176,22 @@ impl Replica {
 
         let visitors = Arc::new(Visitors::default());
         let routes = server::metrics_routes(Metrics {
-            store,
+            store: resources.store(),
             gate,
             visitors: Arc::clone(&visitors),
             gzip: settings.gzip,
             telemetry: Arc::clone(&self_metrics),
         });
-        tasks.spawn(
+        spawner.spawn(
             "the metrics server".to_owned(),
-            server::serve(metrics_port, routes, settings.patience, tasks.stop_token()),
+            server::serve(metrics_port, routes, settings.patience, spawner.stop_token()),
         );
         let peers =
             server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
         let routes = server::both(server::telemetry_routes(self_metrics), peers);
-        tasks.spawn(
+        spawner.spawn(
             "the telemetry server".to_owned(),
-            server::serve(telemetry_port, routes, settings.patience.with_peers(), tasks.stop_token()),
+            server::serve(telemetry_port, routes, settings.patience.with_peers(), spawner.stop_token()),
         );
         let resources = settings.resources.len();
         match &settings.fleet {
@@ -251,70 +244,11 @@ fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAdd
     bound.map_err(|source| StartError::Listen { flags, address: SocketAddr::new(listen.host, listen.port), source })
 }
 
-/// What is watched: as telemetry tells of it, what each source holds, and the sources themselves.
-#[derive(Default)]
-struct Watches {
-    watched: Vec<Watched>,
-    holdings: Vec<(ResourceId, Vec<Arc<Holding>>)>,
-    sources: Vec<Source>,
-}
-
-/// Starts the sources of all resources. Outside a fleet they hold `by_flags`.
-fn watch_all(
-    settings: &Settings,
-    resources: Vec<Enabled>,
-    by_flags: &Slice,
-    store: &Arc<Store>,
-    client: &kube::Client,
-    private: Option<&kube::Config>,
-    tasks: &mut Tasks,
-) -> Result<Watches, StartError> {
-    // In a fleet, what is held is decided later.
-    let holding = || match settings.fleet {
-        Some(_) => Holding::undecided(),
-        None => Holding::new(by_flags.clone()),
-    };
-    let mut all = Watches::default();
-    for resource in resources {
-        let (mut statuses, mut held_by) = (Vec::new(), Vec::new());
-        let mut apart = Vec::new();
-        for (partition, selector) in (0_u32..).zip(&resource.selectors) {
-            let status = Arc::new(Status::default());
-            statuses.push(Arc::clone(&status));
-            let source = source(settings, &resource.kind, selector, holding());
-            held_by.push(Arc::clone(&source.holding));
-            all.sources.push(source.clone());
-            let sinks = [(); 2].map(|()| (resource.sink)(partition, Arc::clone(store)));
-            if resource.kind.form == Form::Table && private.is_some() {
-                apart.push(private::Watch { source, sinks, status });
-            } else {
-                let watch = intake::run(client.clone(), source, sinks, status, tasks.stop_token());
-                tasks.spawn(watch_of(&resource.kind), watch);
-            }
-        }
-        if let Some(config) = private
-            && !apart.is_empty()
-        {
-            let thread = private::run(config.clone(), apart, tasks.stop_token()).map_err(StartError::Thread)?;
-            tasks.spawn(watch_of(&resource.kind), thread);
-        }
-        all.holdings.push((resource.id, held_by));
-        let kind = format!("*{}.{}", resource.kind.version, resource.kind.kind);
-        all.watched.push(Watched {
-            resource: resource.kind.plural.to_owned(),
-            kind,
-            id: resource.id,
-            sources: statuses,
-        });
-    }
-    Ok(all)
-}
-
 /// Starts what makes a replica a member of its fleet.
-fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, tasks: &mut Tasks) -> Arc<Fleet> {
+fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, spawner: &Spawner) -> Arc<Fleet> {
     let (member, task) = fleet::run(start);
-    let (unfit, stop) = (Arc::clone(unfit), tasks.stop_token());
-    tasks.spawn("the fleet".to_owned(), async move {
+    let (unfit, stop) = (Arc::clone(unfit), spawner.stop_token());
+    spawner.spawn("the fleet".to_owned(), async move {
         if let Some(why) = stop.run_until_cancelled(task).await {
             // It is set once.
             let _ = unfit.set(why);
@@ -326,84 +260,6 @@ fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, tasks: &mut Tasks) ->
 /// Server-side sharding knows one hash; elsewhere the better one is free.
 fn hasher(settings: &Settings) -> Hasher {
     if settings.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 }
-}
-
-/// How a log line calls the sources of a resource.
-fn watch_of(kind: &Kind) -> String {
-    format!("the watch of {}", kind.plural)
-}
-
-fn source(settings: &Settings, kind: &Kind, selector: &Selector, holding: Holding) -> Source {
-    Source {
-        endpoint: Endpoint {
-            group: kind.group.to_owned(),
-            version: kind.version.to_owned(),
-            kind: kind.kind.to_owned(),
-            plural: kind.plural.to_owned(),
-            namespaced: kind.namespaced,
-            form: kind.form,
-            protobuf: true,
-        },
-        namespace: selector.namespace().map(str::to_owned),
-        field_selector: selector.field_selector(),
-        holding: Arc::new(holding),
-        server_side: settings.server_side_sharding,
-        audited: settings.fleet.is_some(),
-        use_cache: settings.use_apiserver_cache,
-        object_limit: settings.object_limit,
-        batch_delay: settings.event_batch_delay,
-    }
-}
-
-/// What makes the sink of one partition; it hides the resource's type.
-type NewSink = Box<dyn Fn(u32, Arc<Store>) -> Box<dyn Sink> + Send>;
-
-/// A resource that the settings enable.
-struct Enabled {
-    kind: Kind,
-    id: ResourceId,
-    selectors: Vec<Selector>,
-    sink: NewSink,
-}
-
-/// The enabled resources, in the order of the registry, and the store that they will fill.
-struct Wanted<'a> {
-    settings: &'a Settings,
-    store: StoreBuilder,
-    resources: Vec<Enabled>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(settings: &'a Settings) -> Self {
-        let mut wanted = Self { settings, store: Store::builder(), resources: Vec::new() };
-        visit_all(&mut wanted);
-        wanted
-    }
-}
-
-impl Visitor for Wanted<'_> {
-    fn visit<R: Resource>(&mut self) {
-        let kind = Kind::of::<R>();
-        if !self.settings.resources.iter().any(|name| name == kind.plural) {
-            return;
-        }
-        let families = &self.settings.families;
-        let keys = |lists: &std::collections::BTreeMap<_, _>| lists.get(kind.plural).cloned().unwrap_or_default();
-        let collector = Arc::new(
-            Collector::<R>::new(
-                |family| families.is_enabled(family.name, family.opt_in),
-                keys(&self.settings.labels),
-                keys(&self.settings.annotations),
-            )
-            .promoting(keys(&self.settings.promoted)),
-        );
-        let id = self.store.resource(kind.plural, &collector.headers());
-        let selectors = selectors(self.settings, &kind);
-        let sink: NewSink = Box::new(move |partition, store| {
-            Box::new(Pipeline { collector: Arc::clone(&collector), store, id, partition, list: None })
-        });
-        self.resources.push(Enabled { kind, id, selectors, sink });
-    }
 }
 
 #[cfg(test)]

@@ -3,62 +3,55 @@
 use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Epoch, ResourceId, ResourceStore, Scope, Stamp, Store};
+use crate::exposition::{Epoch, ResourceStore, Scope, Stamp};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
 
 /// Turns what one source says into changes of the store.
 pub(super) struct Pipeline<R: Resource> {
     pub collector: Arc<Collector<R>>,
-    pub store: Arc<Store>,
-    pub id: ResourceId,
+    pub objects: Arc<ResourceStore>,
     /// The source's number among those of its resource.
     pub partition: u32,
     /// The list that is under way, and what it speaks for.
     pub list: Option<(Epoch, Slice)>,
 }
 
-impl<R: Resource> Pipeline<R> {
-    fn objects(&self) -> &ResourceStore {
-        self.store.resource(self.id)
-    }
-}
-
 impl<R: Resource> Sink for Pipeline<R> {
     fn init(&mut self, slice: &Slice) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
-        let epoch = self.objects().begin(previous);
+        let epoch = self.objects.begin(previous);
         self.list = Some((epoch, slice.clone()));
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let block = self.collector.collect(&item.decode::<R::Object>()?);
         let stamp = Stamp { version: item.version, listed: item.listed };
-        self.objects().apply(self.partition, item.uid.into(), item.hashes, stamp, block);
+        self.objects.apply(self.partition, item.uid.into(), item.hashes, stamp, block);
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        self.objects().touch(uid);
+        self.objects.touch(uid);
     }
 
     fn give_up(&mut self) {
         if let Some((epoch, _)) = self.list.take() {
-            self.objects().abandon(epoch);
+            self.objects.abandon(epoch);
         }
     }
 
     fn rewind(&mut self) {
-        self.objects().rewind(self.partition);
+        self.objects.rewind(self.partition);
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.objects().delete(uid, version);
+        self.objects.delete(uid, version);
     }
 
     fn init_done(&mut self, version: u64) {
         if let Some((epoch, slice)) = self.list.take() {
-            self.objects().finish(epoch, Scope { partition: self.partition, slice: &slice }, version);
+            self.objects.finish(epoch, Scope { partition: self.partition, slice: &slice }, version);
         }
     }
 }
@@ -69,7 +62,7 @@ mod tests {
 
     use super::*;
     use crate::collectors::{Family, Identity, labels::KeyFilter};
-    use crate::exposition::{Format, Samples, Selection};
+    use crate::exposition::{Format, Samples, Selection, Store};
     use crate::intake::Encoding;
     use crate::sharding::Hashes;
 
@@ -90,9 +83,8 @@ mod tests {
 
     fn pipeline() -> Pipeline<Things> {
         let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
-        let mut builder = Store::builder();
-        let id = builder.resource("things", &collector.headers());
-        Pipeline { collector: Arc::new(collector), store: Arc::new(builder.build()), id, partition: 0, list: None }
+        let objects = ResourceStore::new("things", collector.headers());
+        Pipeline { collector: Arc::new(collector), objects, partition: 0, list: None }
     }
 
     fn apply(pipeline: &mut Pipeline<Things>, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
@@ -113,7 +105,8 @@ mod tests {
     }
 
     fn served(pipeline: &Pipeline<Things>) -> Vec<String> {
-        let text: Vec<u8> = pipeline.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+        let store = Store::new(vec![Arc::clone(&pipeline.objects)]);
+        let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).expect("UTF-8");
         let mut series: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
         series.sort();

@@ -5,7 +5,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
+use tokio::sync::watch;
+
 use super::inventory::Sights;
+use super::resources::Running;
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
 use crate::fleet::coverage::{Stand, State};
@@ -60,33 +63,21 @@ fn client(simulator: &Simulator) -> kube::Client {
     intake::shared_client(kube::Config::new(simulator.url().parse().expect("a URL"))).expect("a client")
 }
 
-/// The sources of a replica and what they fill, with the question of the coordinator answered at the address.
-fn replica(simulator: &Simulator, slice: Slice, stop: &CancellationToken) -> (Arc<Inventory>, Vec<Source>, SocketAddr) {
-    let settings = settings();
-    let wanted = Wanted::of(&settings);
-    let store = Arc::new(wanted.store.build());
-    let (mut watched, mut all) = (Vec::new(), Vec::new());
-    for resource in wanted.resources {
-        let status = Arc::new(Status::default());
-        let source = source(&settings, &resource.kind, &resource.selectors[0], Holding::new(slice.clone()));
-        let source = Source { audited: true, ..source };
-        all.push(source.clone());
-        let sinks = [(); 2].map(|()| (resource.sink)(0, Arc::clone(&store)));
-        tokio::spawn(intake::run(client(simulator), source, sinks, Arc::clone(&status), stop.clone()));
-        let resource = Watched {
-            resource: resource.kind.plural.to_owned(),
-            kind: String::new(),
-            id: resource.id,
-            sources: vec![status],
-        };
-        watched.push(resource);
-    }
-    let inventory = Arc::new(Inventory { store, vantage: Arc::new(Member(slice)), watched, sights: None });
+type Served = watch::Receiver<Arc<[Arc<Running>]>>;
+
+/// What a replica watches, with the question of the coordinator answered at the address.
+fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
+    let means = Means { client: client(simulator), private: None, held: Some(slice.clone()), audited: true };
+    let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
+    let set = resources.set(Owner::BuiltIn, builtin::specs(&settings()), Swap::Together);
+    drop(set.expect("no thread is needed"));
+    let watching = resources.watching();
+    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watching, sights: None });
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
-    tokio::spawn(server::serve(listener, routes, Patience::default(), stop.clone()));
-    (inventory, all, address)
+    tokio::spawn(server::serve(listener, routes, Patience::default(), tasks.spawner().stop_token()));
+    (inventory, resources.served(), address)
 }
 
 /// Audits from `witness`, until both resources are in the state wanted.
@@ -123,10 +114,10 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
         simulator.apply(&pod(&format!("web-{i}"))).expect("applied");
     }
     let assignment = Assignment::new(3).expect("three");
-    let stop = CancellationToken::new();
-    let _guard = stop.clone().drop_guard();
-    let start = |shard| replica(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &stop);
-    let [(first, sources, _), (_, _, second), (_, _, third)] = [0, 1, 2].map(start);
+    let tasks = Tasks::new(CancellationToken::new());
+    let stop = tasks.spawner().stop_token();
+    let start = |shard| replica(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &tasks);
+    let [(first, served, _), (_, _, second), (_, _, third)] = [0, 1, 2].map(start);
 
     let living = Arc::clone(&simulator);
     let churn = tokio::spawn(async move {
@@ -148,15 +139,15 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
     let sights = Arc::new(Sights::default());
     let watch = coverage_watch::CoverageWatch {
         members: Arc::new(Others(Vec::new())),
-        sources,
+        served,
         client: client(&simulator),
         private: None,
         sights: Arc::clone(&sights),
     };
     tokio::spawn(watch.run(stop.clone()));
-    let Inventory { store, vantage, watched, .. } = &*first;
-    let (store, vantage, watched) = (Arc::clone(store), Arc::clone(vantage), watched.clone());
-    let filtered = Arc::new(Inventory { store, vantage, watched, sights: Some(sights) });
+    let Inventory { vantage, watching, .. } = &*first;
+    let (vantage, watching) = (Arc::clone(vantage), Arc::clone(watching));
+    let filtered = Arc::new(Inventory { vantage, watching, sights: Some(sights) });
     tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
     churn.abort();
 }

@@ -1,5 +1,6 @@
 //! The self-metrics of a replica: upstream's names (`kube_state_metrics_*`) and our own (`kube_state_fleet_*`).
 
+use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -27,13 +28,15 @@ pub(super) struct Metrics(pub Arc<Replica>);
 impl Collector for Metrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         let out = &mut encoder;
+        let watching = self.0.watching.load();
+        let watched = &watching.resources;
         self.identity(out)?;
-        self.requests(out)?;
-        self.objects(out)?;
-        self.events(out)?;
-        self.health(out)?;
+        self.requests(out, watched)?;
+        objects(out, watched)?;
+        events(out, watched)?;
+        health(out, watched)?;
         self.cover(out)?;
-        self.server_side(out)?;
+        self.server_side(out, watched)?;
         match &self.0.fleet {
             Some(fleet) => super::fleet::encode(out, &fleet.glance()),
             None => Ok(()),
@@ -75,11 +78,19 @@ impl Metrics {
     }
 
     /// Lists and watches, by upstream's names.
-    fn requests(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+    fn requests(&self, out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+        // Several resources may be of one type.
+        let by_kind = |count: Count| {
+            let mut sums = BTreeMap::<&str, u64>::new();
+            for w in watched {
+                *sums.entry(&w.kind).or_default() += w.sum(count);
+            }
+            sums
+        };
         let by_result = |good: Count, bad: Count| {
-            self.0.watched.iter().flat_map(move |w| {
-                let labels = |result| vec![("result", result), ("resource", w.kind.as_str())];
-                [(labels("success"), w.sum(good)), (labels("error"), w.sum(bad))]
+            by_kind(good).into_iter().zip(by_kind(bad)).flat_map(|((kind, good), (_, bad))| {
+                let labels = |result| vec![("result", result), ("resource", kind)];
+                [(labels("success"), good), (labels("error"), bad)]
             })
         };
         counter(
@@ -97,77 +108,19 @@ impl Metrics {
         if self.0.object_limit == 0 {
             return Ok(());
         }
-        let kinds = || self.0.watched.iter().map(|w| (w, vec![("resource", w.kind.as_str())]));
+        let objects = by_kind(|s| s.listed_objects.load(Relaxed));
+        let labels = |kind| vec![("resource", kind)];
         gauge(
             out,
             "kube_state_metrics_list_objects",
             "Objects in the newest list of the resource, all shards together.",
-            kinds().map(|(w, labels)| (labels, w.sum(|s| s.listed_objects.load(Relaxed)))),
+            objects.iter().map(|(kind, count)| (labels(*kind), *count)),
         )?;
         gauge(
             out,
             "kube_state_metrics_list_objects_limit",
             "How many objects of the resource are read at most, all shards together.",
-            kinds().map(|(_, labels)| (labels, self.0.object_limit)),
-        )
-    }
-
-    fn objects(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        gauge(
-            out,
-            "kube_state_fleet_objects",
-            "Objects of the resource that this replica keeps.",
-            self.by_resource(|w| self.0.store.resource(w.id).len() as u64),
-        )
-    }
-
-    /// What came of the objects that the API server sent.
-    fn events(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        const OUTCOMES: [(&str, Count); 5] = [
-            ("applied", |s| s.applied.load(Relaxed)),
-            ("deleted", |s| s.deleted.load(Relaxed)),
-            ("foreign", |s| s.foreign.load(Relaxed)),
-            ("undecodable", |s| s.undecodable.load(Relaxed)),
-            ("wrong_form", |s| s.wrong_form.load(Relaxed)),
-        ];
-        counter(
-            out,
-            "kube_state_fleet_events",
-            "List items and watch events by what came of them: applied, deleted, discarded as another shard's (foreign), \
-             skipped as undecodable, or dropped since they were not in the form that was asked for (wrong_form).",
-            self.0.watched.iter().flat_map(|w| {
-                OUTCOMES.map(|(outcome, count)| {
-                    (vec![("resource", w.resource.as_str()), ("outcome", outcome)], w.sum(count))
-                })
-            }),
-        )
-    }
-
-    /// Whether what is served is whole and fresh.
-    fn health(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        gauge(
-            out,
-            "kube_state_fleet_loaded",
-            "1 when the resource has been listed whole, or is refused by the API server; 0 before.",
-            self.by_resource(|w| u64::from(w.is_settled())),
-        )?;
-        let refused: Vec<_> = self.0.watched.iter().flat_map(refusals).collect();
-        gauge(
-            out,
-            "kube_state_fleet_refused",
-            "Sources of the resource that the API server refuses, by status: 403 forbidden, 404 or 405 not there.",
-            refused.iter().map(|(w, code, count)| (vec![("resource", w.resource.as_str()), ("code", code)], *count)),
-        )?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        gauge(
-            out,
-            "kube_state_fleet_last_event_age_seconds",
-            "How long ago the API server last said anything about the resource, events and bookmarks alike; of several \
-             sources the one that has been silent for longest.",
-            self.0.watched.iter().filter_map(|w| {
-                let last = w.sources.iter().map(|s| s.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
-                Some((vec![("resource", w.resource.as_str())], now.saturating_sub(last)))
-            }),
+            objects.keys().map(|kind| (labels(*kind), self.0.object_limit)),
         )
     }
 
@@ -204,7 +157,7 @@ impl Metrics {
     }
 
     /// Where the API server was asked to leave out what is not ours, whether it does.
-    fn server_side(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+    fn server_side(&self, out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
         if !self.0.server_side {
             return Ok(());
         }
@@ -212,18 +165,76 @@ impl Metrics {
             out,
             "kube_state_fleet_server_side",
             "Whether the API server leaves out what is not this replica's (1), or sends all that is filtered here (0).",
-            self.by_resource(|w| u64::from(w.sources.iter().all(|s| s.filtered.load(Relaxed)))),
+            by_resource(watched, |w| u64::from(w.sources.iter().all(|s| s.filtered.load(Relaxed)))),
         )
     }
+}
 
-    fn by_resource(&self, value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
-        self.0.watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
-    }
+fn objects(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+    gauge(
+        out,
+        "kube_state_fleet_objects",
+        "Objects of the resource that this replica keeps.",
+        by_resource(watched, |w| w.objects.len() as u64),
+    )
+}
+
+/// What came of the objects that the API server sent.
+fn events(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+    const OUTCOMES: [(&str, Count); 5] = [
+        ("applied", |s| s.applied.load(Relaxed)),
+        ("deleted", |s| s.deleted.load(Relaxed)),
+        ("foreign", |s| s.foreign.load(Relaxed)),
+        ("undecodable", |s| s.undecodable.load(Relaxed)),
+        ("wrong_form", |s| s.wrong_form.load(Relaxed)),
+    ];
+    counter(
+        out,
+        "kube_state_fleet_events",
+        "List items and watch events by what came of them: applied, deleted, discarded as another shard's (foreign), \
+         skipped as undecodable, or dropped since they were not in the form that was asked for (wrong_form).",
+        watched.iter().flat_map(|w| {
+            OUTCOMES
+                .map(|(outcome, count)| (vec![("resource", w.resource.as_str()), ("outcome", outcome)], w.sum(count)))
+        }),
+    )
+}
+
+/// Whether what is served is whole and fresh.
+fn health(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+    gauge(
+        out,
+        "kube_state_fleet_loaded",
+        "1 when the resource has been listed whole, or is refused by the API server; 0 before.",
+        by_resource(watched, |w| u64::from(w.is_settled())),
+    )?;
+    let refused: Vec<_> = watched.iter().flat_map(refusals).collect();
+    gauge(
+        out,
+        "kube_state_fleet_refused",
+        "Sources of the resource that the API server refuses, by status: 403 forbidden, 404 or 405 not there.",
+        refused.iter().map(|(w, code, count)| (vec![("resource", w.resource.as_str()), ("code", code)], *count)),
+    )?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    gauge(
+        out,
+        "kube_state_fleet_last_event_age_seconds",
+        "How long ago the API server last said anything about the resource, events and bookmarks alike; of several \
+         sources the one that has been silent for longest.",
+        watched.iter().filter_map(|w| {
+            let last = w.sources.iter().map(|s| s.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
+            Some((vec![("resource", w.resource.as_str())], now.saturating_sub(last)))
+        }),
+    )
+}
+
+fn by_resource(watched: &[Watched], value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
+    watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
 }
 
 /// The statuses with which the sources of a resource are refused, and how many sources by each.
 fn refusals(watched: &Watched) -> impl Iterator<Item = (&Watched, String, u64)> {
-    let mut codes = std::collections::BTreeMap::<u64, u64>::new();
+    let mut codes = BTreeMap::<u64, u64>::new();
     for code in watched.sources.iter().map(|s| s.refused.load(Relaxed)).filter(|code| *code != 0) {
         *codes.entry(code).or_default() += 1;
     }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::exposition::{Format, ResourceId, Store};
+use crate::exposition::{Format, ResourceStore};
 use crate::fleet::Fleet;
 use crate::fleet::audit::Coverage;
 use crate::intake::Status;
@@ -32,11 +33,23 @@ pub struct Watched {
     pub resource: String,
     /// Its type as upstream's self-metrics name it, for example `*v1.Pod`.
     pub kind: String,
-    /// Its place in the store.
-    pub id: ResourceId,
+    /// What is kept of it.
+    pub objects: Arc<ResourceStore>,
     /// One for each source.
     pub sources: Vec<Arc<Status>>,
 }
+
+/// What is watched and served.
+#[derive(Clone, Debug, Default)]
+pub struct Watching {
+    /// The resources, in the order in which they are served.
+    pub resources: Vec<Watched>,
+    /// Of which others it is not known yet which they are, in words.
+    pub unknown: Vec<&'static str>,
+}
+
+/// The same at this moment: swapped as one when resources come or go.
+pub type WatchingNow = Arc<ArcSwap<Watching>>;
 
 impl Watched {
     /// Whether every source has listed once, or was refused.
@@ -56,10 +69,8 @@ pub struct Replica {
     pub shard: Shard,
     /// `--object-limit`, 0 for none.
     pub object_limit: u64,
-    /// What it exposes.
-    pub store: Arc<Store>,
     /// What it watches.
-    pub watched: Vec<Watched>,
+    pub watching: WatchingNow,
     /// Whether the API server is asked to leave out what is not ours.
     pub server_side: bool,
     /// Its fleet, if it is in one.
@@ -114,8 +125,10 @@ impl Telemetry {
     }
 
     /// The resources that a replica must have loaded before it is ready, and has not.
-    pub fn missing(&self) -> impl Iterator<Item = &str> {
-        self.replica.watched.iter().filter(|w| !w.is_settled()).map(|w| w.resource.as_str())
+    pub fn missing(&self) -> Vec<String> {
+        let watching = self.replica.watching.load();
+        let unsettled = watching.resources.iter().filter(|w| !w.is_settled()).map(|w| w.resource.clone());
+        unsettled.chain(watching.unknown.iter().map(|&name| name.to_owned())).collect()
     }
 
     /// What the replica waits for in its fleet before it is ready, if it is in one.

@@ -12,7 +12,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::client::Body;
 use kube_state_fleet::exposition::{
-    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceId, Scope, Selection, Stamp, Store,
+    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceStore, Scope, Selection, Stamp, Store,
 };
 use kube_state_fleet::intake::{self, DecodeError, Holding, Item, Sink, Status};
 use kube_state_fleet::sharding::{Digest, Hasher, Hashes, Ranges, Slice};
@@ -208,8 +208,7 @@ fn parse(selector: &str) -> Slice {
 
 /// Puts what it is told into a store; the version is all that there is to an object.
 struct StoreSink {
-    store: Arc<Store>,
-    id: ResourceId,
+    things: Arc<ResourceStore>,
     list: Option<(Epoch, Slice)>,
 }
 
@@ -222,36 +221,36 @@ fn block(item: &Item<'_>) -> Block {
 impl Sink for StoreSink {
     fn init(&mut self, slice: &Slice) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
-        self.list = Some((self.store.resource(self.id).begin(previous), slice.clone()));
+        self.list = Some((self.things.begin(previous), slice.clone()));
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let stamp = Stamp { version: item.version, listed: item.listed };
-        self.store.resource(self.id).apply(0, item.uid.into(), item.hashes, stamp, block(item));
+        self.things.apply(0, item.uid.into(), item.hashes, stamp, block(item));
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        self.store.resource(self.id).touch(uid);
+        self.things.touch(uid);
     }
 
     fn give_up(&mut self) {
         if let Some((epoch, _)) = self.list.take() {
-            self.store.resource(self.id).abandon(epoch);
+            self.things.abandon(epoch);
         }
     }
 
     fn rewind(&mut self) {
-        self.store.resource(self.id).rewind(0);
+        self.things.rewind(0);
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.store.resource(self.id).delete(uid, version);
+        self.things.delete(uid, version);
     }
 
     fn init_done(&mut self, version: u64) {
         if let Some((epoch, slice)) = self.list.take() {
-            self.store.resource(self.id).finish(epoch, Scope { partition: 0, slice: &slice }, version);
+            self.things.finish(epoch, Scope { partition: 0, slice: &slice }, version);
         }
     }
 }
@@ -259,8 +258,8 @@ impl Sink for StoreSink {
 /// Everything together.
 struct Test {
     world: Arc<Mutex<World>>,
-    store: Arc<Store>,
-    id: ResourceId,
+    store: Store,
+    things: Arc<ResourceStore>,
     holding: Arc<Holding>,
     status: Arc<Status>,
 }
@@ -271,13 +270,12 @@ impl Test {
     }
 
     fn start(world: World, server_side: bool) -> Self {
-        let mut builder = Store::builder();
         let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge };
-        let id = builder.resource("things", &[header]);
+        let things = ResourceStore::new("things", vec![header]);
         let test = Self {
             world: Arc::new(Mutex::new(world)),
-            store: Arc::new(builder.build()),
-            id,
+            store: Store::new(vec![Arc::clone(&things)]),
+            things,
             holding: Arc::new(Holding::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
             status: Arc::default(),
         };
@@ -291,8 +289,8 @@ impl Test {
             async move { Ok::<_, std::io::Error>(response) }
         });
         let client = kube::Client::new(service, "default");
-        let sinks = [(); 2]
-            .map(|()| -> Box<dyn Sink> { Box::new(StoreSink { store: Arc::clone(&test.store), id, list: None }) });
+        let sinks =
+            [(); 2].map(|()| -> Box<dyn Sink> { Box::new(StoreSink { things: Arc::clone(&test.things), list: None }) });
         tokio::spawn(intake::run(client, source, sinks, Arc::clone(&test.status), CancellationToken::new()));
         test
     }
@@ -309,7 +307,7 @@ impl Test {
                 let wanted = some(Hasher::XxHash64, xxhash64).union(&some(Hasher::Fnv1a64, fnv1a64));
                 self.holding.want(wanted.clone());
                 if retain {
-                    self.store.retain(&wanted);
+                    self.things.retain(&wanted);
                 }
             }
             Step::Deliver { answer, pieces } => {
@@ -348,7 +346,7 @@ impl Test {
 
     /// The objects that are served, with their versions.
     fn served(&self) -> BTreeMap<String, u64> {
-        self.store.resource(self.id).set_loaded((*self.holding.loaded()).clone());
+        self.things.set_loaded((*self.holding.loaded()).clone());
         let text: Vec<u8> = self.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).unwrap();
         let series = text.lines().filter_map(|line| line.strip_prefix("thing{uid=\"")?.strip_suffix("\"} 1"));

@@ -1,9 +1,11 @@
 //! The kinds that are rendered: their collectors, selectors and places in the store, behind one interface.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{ResourceId, Stamp, Store, StoreBuilder, Uid};
+use crate::exposition::{ResourceStore, Stamp, Store, Uid};
 use crate::intake::decode_object;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
@@ -34,9 +36,9 @@ pub(super) struct Kinds {
 impl Kinds {
     /// Those that `settings` enable, and an empty store.
     pub(super) fn new(settings: &Settings) -> Self {
-        let mut build = Build { settings, store: Store::builder(), enabled: Vec::new() };
+        let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
-        Self { store: build.store.build(), enabled: build.enabled, nameless: 0 }
+        Self { store: Store::new(build.resources), enabled: build.enabled, nameless: 0 }
     }
 
     /// Puts an object's series into the store.
@@ -61,7 +63,7 @@ impl Kinds {
         if let Some(Value::Object(metadata)) = object.fields.get_mut("metadata") {
             metadata.insert("uid".to_owned(), Value::String(identity.uid.clone()));
         }
-        match kind.take(&self.store, object.fields, &identity) {
+        match kind.take(object.fields, &identity) {
             Ok(()) => Outcome::Taken,
             Err(reason) => {
                 let place = [object.kind.as_str(), &identity.namespace, &name];
@@ -119,14 +121,14 @@ struct Identity {
 /// One enabled kind, whatever its type.
 trait Render {
     fn kind(&self) -> &Kind;
-    /// Decodes an object and puts its series into `store`, unless the settings leave it out.
-    fn take(&mut self, store: &Store, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
+    /// Decodes an object and stores its series, unless the settings leave it out.
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
 }
 
 struct Rendered<R: Resource> {
     kind: Kind,
     collector: Collector<R>,
-    place: ResourceId,
+    objects: Arc<ResourceStore>,
     /// Each partition, and how many objects it has taken.
     selectors: Vec<(Selector, u64)>,
     /// 0 is none.
@@ -137,8 +139,7 @@ impl<R: Resource> Render for Rendered<R> {
     fn kind(&self) -> &Kind {
         &self.kind
     }
-
-    fn take(&mut self, store: &Store, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
         let partition = self.selectors.iter().position(|(s, _)| s.selects(&identity.namespace, &identity.node));
         let Some(partition) = partition else { return Ok(()) };
         let taken = &mut self.selectors[partition].1;
@@ -150,14 +151,14 @@ impl<R: Resource> Render for Rendered<R> {
         let block = self.collector.collect(&object);
         let uid = identity.uid.as_str();
         let stamp = Stamp { version: identity.version, listed: true };
-        store.resource(self.place).apply(partition as u32, Uid::from(uid), Hashes::of(uid), stamp, block);
+        self.objects.apply(partition as u32, Uid::from(uid), Hashes::of(uid), stamp, block);
         Ok(())
     }
 }
 
 struct Build<'a> {
     settings: &'a Settings,
-    store: StoreBuilder,
+    resources: Vec<Arc<ResourceStore>>,
     enabled: Vec<Box<dyn Render>>,
 }
 
@@ -175,9 +176,10 @@ impl Visitor for Build<'_> {
             keys(&settings.annotations),
         )
         .promoting(keys(&settings.promoted));
-        let place = self.store.resource(kind.plural, &collector.headers());
+        let objects = ResourceStore::without_history(kind.plural, collector.headers());
+        self.resources.push(Arc::clone(&objects));
         let selectors = selectors(settings, &kind).into_iter().map(|selector| (selector, 0)).collect();
         let object_limit = settings.object_limit;
-        self.enabled.push(Box::new(Rendered { kind, collector, place, selectors, object_limit }));
+        self.enabled.push(Box::new(Rendered { kind, collector, objects, selectors, object_limit }));
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::*;
-use crate::exposition::{BlockBuilder, Header, MetricType, Selection, Stamp, Store, Uid};
+use crate::exposition::{BlockBuilder, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uid};
 use crate::sharding::Hashes;
 
 const STAMP: Stamp = Stamp { version: 1, listed: false };
@@ -34,21 +34,19 @@ fn selected(names: &[&str]) -> BTreeSet<String> {
 
 /// Two resources of which the second joins a family of the first and has its own in another order.
 fn store() -> Store {
-    let mut builder = Store::builder();
-    let first = builder.resource("as", &[header("x", MetricType::Gauge), header("y", MetricType::Info)]);
-    let second = builder.resource(
+    let first = ResourceStore::new("as", vec![header("x", MetricType::Gauge), header("y", MetricType::Info)]);
+    let second = ResourceStore::new(
         "bs",
-        &[header("z", MetricType::Counter), header("y", MetricType::Info), header("x", MetricType::Gauge)],
+        vec![header("z", MetricType::Counter), header("y", MetricType::Info), header("x", MetricType::Gauge)],
     );
-    let store = builder.build();
-    for (id, object) in [(first, "a"), (second, "b")] {
+    for (resource, object) in [(&first, "a"), (&second, "b")] {
         let mut block = BlockBuilder::new(&[("object", object)]);
         for family in 0..3 {
             block.family(family, |s| s.sample(&[("l", "back\\slash \"quote\"\nline")], f64::from(family)));
         }
-        store.resource(id).apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
+        resource.apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
     }
-    store
+    Store::new(vec![first, second])
 }
 
 const LABEL: &str = r#"l="back\\slash \"quote\"\nline""#;
@@ -85,9 +83,8 @@ fn a_selection_leaves_out_series_and_headers() {
 
 #[test]
 fn a_repeated_label_set_is_printed_once_and_the_first_counts() {
-    let mut builder = Store::builder();
-    let id = builder.resource("as", &[header("x", MetricType::Gauge)]);
-    let store = builder.build();
+    let things = ResourceStore::new("as", vec![header("x", MetricType::Gauge)]);
+    let store = Store::new(vec![Arc::clone(&things)]);
     for object in ["1", "2"] {
         let mut block = BlockBuilder::new(&[]);
         block.family(0, |s| {
@@ -96,7 +93,7 @@ fn a_repeated_label_set_is_printed_once_and_the_first_counts() {
             s.sample(&[("a", "b")], 3.0);
             s.sample(&[], 4.0);
         });
-        store.resource(id).apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
+        things.apply(0, Uid::from(object), Hashes::of(object), STAMP, block.finish());
     }
     let series = text(&store, &Selection::All, Format::Text);
     let series: Vec<_> = series.lines().filter(|l| !l.starts_with('#')).collect();
@@ -107,16 +104,15 @@ proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(24))]
     #[test]
     fn wherever_a_chunk_ends_nothing_is_lost_or_repeated(objects in 0_usize..3000, padding in 0_usize..200) {
-        let mut builder = Store::builder();
-        let headers = [header("x", MetricType::Gauge), header(&"y".repeat(100), MetricType::Gauge)];
-        let id = builder.resource("as", &headers);
-        let store = builder.build();
+        let headers = vec![header("x", MetricType::Gauge), header(&"y".repeat(100), MetricType::Gauge)];
+        let things = ResourceStore::new("as", headers);
+        let store = Store::new(vec![Arc::clone(&things)]);
         for object in 0..objects {
             let name = object.to_string();
             let mut block = BlockBuilder::new(&[("object", &name), ("padding", &"p".repeat(padding))]);
             block.family(0, |s| s.sample(&[], 0.0));
             block.family(1, |s| s.sample(&[], 0.0));
-            store.resource(id).apply(0, Uid::from(name.as_str()), Hashes::of(&name), STAMP, block.finish());
+            things.apply(0, Uid::from(name.as_str()), Hashes::of(&name), STAMP, block.finish());
         }
         let text = text(&store, &Selection::All, Format::Text);
         let lines: BTreeSet<_> = text.lines().collect();
@@ -126,19 +122,18 @@ proptest::proptest! {
 }
 
 /// A store of one resource with two families, the second of which tells of changes.
-fn things() -> (Store, crate::exposition::ResourceId) {
-    let mut builder = Store::builder();
-    let id = builder.resource("things", &[header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
-    (builder.build(), id)
+fn things() -> (Store, Arc<ResourceStore>) {
+    let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
+    (Store::new(vec![Arc::clone(&things)]), things)
 }
 
-fn put(store: &Store, id: crate::exposition::ResourceId, uid: &str, version: u64, value: u32) {
+fn put(things: &ResourceStore, uid: &str, version: u64, value: u32) {
     let mut block = BlockBuilder::new(&[("object", uid)]);
     block.family(0, |s| s.sample(&[("same", "for all")], 1.0));
     // Some have none.
     block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], f64::from(value))));
     let stamp = Stamp { version, listed: false };
-    store.resource(id).apply(0, uid.into(), Hashes::of(uid), stamp, block.finish());
+    things.apply(0, uid.into(), Hashes::of(uid), stamp, block.finish());
 }
 
 /// How many bytes of text a gzipped scrape deflates.
@@ -155,55 +150,54 @@ fn work(store: &Store, exposed: &Slice) -> usize {
 
 #[test]
 fn only_what_looks_different_is_deflated_again() {
-    let (store, id) = things();
+    let (store, things) = things();
     for n in 0..2000 {
-        put(&store, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     let whole = work(&store, &Slice::all());
     assert!(whole > 100_000, "{whole}");
     assert_eq!(work(&store, &Slice::all()), 0);
     for n in 0..2000 {
-        put(&store, id, &n.to_string(), 2, 4);
+        put(&things, &n.to_string(), 2, 4);
     }
     assert_eq!(work(&store, &Slice::all()), 0, "nothing looks different");
-    put(&store, id, "7", 3, 5);
+    put(&things, "7", 3, 5);
     let one = work(&store, &Slice::all());
     assert!(one > 0 && one < whole / 16, "one page of one family: {one} of {whole}");
-    store.resource(id).delete("7", 4);
+    things.delete("7", 4);
     let page = work(&store, &Slice::all());
     assert!(page > one && page < whole / 8, "one page: {page} of {whole}");
 }
 
 #[test]
 fn a_switch_deflates_no_more_than_the_pages_at_the_ends_of_ranges() {
-    let (store, id) = things();
+    let (store, things) = things();
     for n in 0..2000 {
-        put(&store, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     let whole = work(&store, &Slice::all());
     let lower = Slice::of(crate::sharding::Hasher::XxHash64, crate::sharding::Ranges::from_parts([(0, 1 << 63)]));
     let cut = work(&store, &lower);
     assert!(cut < whole / 8, "{cut} of {whole}");
-    store.retain(&lower);
+    things.retain(&lower);
     work(&store, &lower);
     assert_eq!(work(&store, &lower), 0);
 }
 
 #[test]
 fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
-    let (store, id) = things();
+    let (store, things) = things();
     for n in 0..5000 {
-        put(&store, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     let mut after = None;
     let view = View { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
-    let columns: Vec<_> = std::iter::from_fn(|| store.resource(id).piece(0, &view, &mut after))
-        .map(|piece| Arc::downgrade(&piece.column))
-        .collect();
+    let columns: Vec<_> =
+        std::iter::from_fn(|| things.piece(0, &view, &mut after)).map(|piece| Arc::downgrade(&piece.column)).collect();
     let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
     assert!(scrape.next().is_some_and(|chunk| chunk.len() < 2 * CHUNK));
     for n in 0..5000 {
-        store.resource(id).delete(&n.to_string(), 2);
+        things.delete(&n.to_string(), 2);
     }
     let held = columns.iter().filter(|column| column.strong_count() > 0).count();
     assert!(columns.len() > 30 && held <= 1, "{held} of {}", columns.len());
@@ -218,17 +212,17 @@ proptest::proptest! {
     fn whatever_happens_a_scrape_shows_what_is_there(
         steps in proptest::collection::vec((0..12_u8, 0..2500_u32, 0..6_u32), 1..60),
     ) {
-        let (store, id) = things();
+        let (store, things) = things();
         let mut model = std::collections::BTreeMap::<u32, u32>::new();
         let mut version = 0;
         for (kind, at, value) in steps {
             let change = |model: &mut std::collections::BTreeMap<u32, u32>, version: &mut u64, at: u32| {
                 *version += 1;
                 if kind < 8 {
-                    put(&store, id, &at.to_string(), *version, value);
+                    put(&things, &at.to_string(), *version, value);
                     model.insert(at, value);
                 } else {
-                    store.resource(id).delete(&at.to_string(), *version);
+                    things.delete(&at.to_string(), *version);
                     model.remove(&at);
                 }
             };
@@ -264,44 +258,44 @@ proptest::proptest! {
         let text = text(&store, &Selection::All, Format::Text);
         let text: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         proptest::prop_assert_eq!(text, expected);
-        proptest::prop_assert_eq!(store.resource(id).len(), model.len());
+        proptest::prop_assert_eq!(things.len(), model.len());
     }
 }
 
 #[test]
 fn scrapes_at_once_share_the_work() {
-    let (store, id) = things();
+    let (store, things) = things();
     for n in 0..2000 {
-        put(&store, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     let together: usize = std::thread::scope(|scope| {
         let scrapes: Vec<_> = (0..4).map(|_| scope.spawn(|| work(&store, &Slice::all()))).collect();
         scrapes.into_iter().map(|scrape| scrape.join().expect("no panic")).sum()
     });
-    let (again, id) = things();
+    let (again, things) = self::things();
     for n in 0..2000 {
-        put(&again, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     assert_eq!(together, work(&again, &Slice::all()), "each column is deflated once");
 }
 
 #[test]
 fn what_is_gzipped_while_others_write_is_one_valid_stream_of_whole_lines() {
-    let (store, id) = things();
+    let (store, things) = things();
     for n in 0..1000 {
-        put(&store, id, &n.to_string(), 1, 4);
+        put(&things, &n.to_string(), 1, 4);
     }
     std::thread::scope(|scope| {
         for writer in 0..2_u64 {
-            let store = &store;
+            let things = &things;
             scope.spawn(move || {
                 let mut random = fastrand::Rng::with_seed(writer);
                 for version in 2..3000 {
                     let uid = (2 * random.u64(..600) + writer).to_string();
                     if random.u8(..4) == 0 {
-                        store.resource(id).delete(&uid, version);
+                        things.delete(&uid, version);
                     } else {
-                        put(store, id, &uid, version, random.u32(..6));
+                        put(things, &uid, version, random.u32(..6));
                     }
                 }
             });

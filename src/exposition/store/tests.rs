@@ -27,12 +27,11 @@ fn block(text: &str) -> Block {
     block.finish()
 }
 
-fn store() -> (Store, ResourceId) {
-    let mut builder = Store::builder();
+fn store() -> (Store, Arc<ResourceStore>) {
     let header =
         Header { name: "kube_thing_info".into(), help: "A thing.".into(), kind: crate::exposition::MetricType::Gauge };
-    let id = builder.resource("things", &[header]);
-    (builder.build(), id)
+    let things = ResourceStore::new("things", vec![header]);
+    (Store::new(vec![Arc::clone(&things)]), things)
 }
 
 fn served(store: &Store) -> Vec<String> {
@@ -62,14 +61,13 @@ fn everything() -> Scope<'static> {
 
 #[test]
 fn a_list_replaces_what_was_there_and_serves_the_old_until_it_is_whole() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (store, things) = store();
     let first = things.begin(None);
-    put(things, "a", 1, "a");
-    put(things, "b", 2, "b");
+    put(&things, "a", 1, "a");
+    put(&things, "b", 2, "b");
     things.finish(first, everything(), 2);
     let second = things.begin(None);
-    put(things, "b", 3, "b'");
+    put(&things, "b", 3, "b'");
     assert_eq!(served(&store), ["a", "b'"]);
     things.finish(second, everything(), 4);
     assert_eq!(served(&store), ["b'"]);
@@ -77,24 +75,22 @@ fn a_list_replaces_what_was_there_and_serves_the_old_until_it_is_whole() {
 
 #[test]
 fn an_older_item_changes_nothing_and_brings_nothing_back() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (store, things) = store();
     let list = things.begin(None);
-    put(things, "a", 5, "new");
-    put(things, "a", 4, "old");
-    put(things, "b", 5, "b");
+    put(&things, "a", 5, "new");
+    put(&things, "a", 4, "old");
+    put(&things, "b", 5, "b");
     things.delete("b", 6);
-    put(things, "b", 5, "b again");
+    put(&things, "b", 5, "b again");
     assert_eq!(served(&store), ["new"]);
     things.finish(list, everything(), 5);
-    put(things, "b", 7, "reborn");
+    put(&things, "b", 7, "reborn");
     assert_eq!(served(&store), ["new", "reborn"]);
 }
 
 #[test]
 fn a_list_removes_nothing_that_is_newer_or_out_of_its_scope() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (store, things) = store();
     things.apply(1, "other namespace".into(), at(0), event(1), block("other namespace"));
     things.apply(ALL, "other range".into(), at(u64::MAX), event(1), block("other range"));
     things.apply(ALL, "newer".into(), at(0), event(9), block("newer"));
@@ -107,9 +103,8 @@ fn a_list_removes_nothing_that_is_newer_or_out_of_its_scope() {
 
 #[test]
 fn a_slice_is_loaded_hidden_and_shown_in_one_step() {
-    let (store, id) = store();
+    let (store, things) = store();
     let lower = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
-    let things = store.resource(id);
     things.apply(ALL, "low".into(), at(0), event(1), block("low"));
     things.apply(ALL, "high".into(), at(u64::MAX), event(1), block("high"));
     assert_eq!(served_of(&store, &lower), ["low"]);
@@ -117,14 +112,13 @@ fn a_slice_is_loaded_hidden_and_shown_in_one_step() {
     things.set_loaded(lower.clone());
     assert_eq!(served(&store), ["low"], "what is not loaded is not exposed");
     assert_eq!(things.uids(&Slice::all()), ["low".into()]);
-    store.retain(&lower);
+    things.retain(&lower);
     assert_eq!(things.len(), 1);
 }
 
 #[test]
 fn tombstones_end_with_the_last_list() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (_, things) = store();
     let list = things.begin(None);
     let retried = things.begin(Some(list));
     things.delete("a", 3);
@@ -134,13 +128,12 @@ fn tombstones_end_with_the_last_list() {
 
 #[test]
 fn after_a_rewind_older_versions_replace_newer_ones() {
-    let (store, id) = store();
-    let things = store.resource(id);
-    put(things, "a", 9, "a");
-    put(things, "gone", 9, "gone");
+    let (store, things) = store();
+    put(&things, "a", 9, "a");
+    put(&things, "gone", 9, "gone");
     things.rewind(ALL);
     let list = things.begin(None);
-    put(things, "a", 2, "restored");
+    put(&things, "a", 2, "restored");
     things.finish(list, everything(), 3);
     assert_eq!(served(&store), ["restored"]);
 }
@@ -153,14 +146,13 @@ fn digest_of(uids: &[&str]) -> Digest {
 
 #[test]
 fn a_digest_is_known_as_of_what_the_events_went_through() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (_, things) = store();
     let list = things.begin(None);
     things.apply(ALL, "a".into(), Hashes::of("a"), listed(3), block("a"));
     assert_eq!(things.digest(&Slice::all(), 9), Err(Unknown { floor: None }), "the list is not whole");
     things.finish(list, everything(), 5);
-    put(things, "b", 6, "b");
-    put(things, "a", 7, "a'");
+    put(&things, "b", 6, "b");
+    put(&things, "a", 7, "a'");
     things.delete("a", 8);
     things.delete("never seen", 9);
     for (version, uids) in [(5, vec!["a"]), (6, vec!["a", "b"]), (7, vec!["a", "b"]), (8, vec!["b"]), (99, vec!["b"])] {
@@ -174,12 +166,11 @@ fn a_digest_is_known_as_of_what_the_events_went_through() {
 
 #[test]
 fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
-    let (store, id) = store();
-    let things = store.resource(id);
+    let (_, things) = store();
     things.set_loaded(Slice::none());
     let list = things.begin(None);
     // Both were there at 5, when the list was made; what the events say of them came first.
-    put(things, "changed", 7, "changed");
+    put(&things, "changed", 7, "changed");
     things.delete("deleted", 8);
     things.apply(ALL, "changed".into(), Hashes::of("changed"), listed(2), block("changed"));
     assert_eq!(things.floor(), Some(7), "nothing that is exposed has changed");
@@ -197,9 +188,8 @@ proptest! {
         steps in proptest::collection::vec((0..6_u8, 0..12_u8), 1..120),
         half in any::<bool>(),
     ) {
-        let (store, id) = store();
-        let things = store.resource(id);
-        let slice = if half { Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)])) } else { Slice::all() };
+        let (_, things) = store();
+            let slice = if half { Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)])) } else { Slice::all() };
         let mut cluster = BTreeMap::<String, u64>::new();
         let mut past = vec![cluster.clone()];
         let list = things.begin(None);
@@ -209,7 +199,7 @@ proptest! {
             match kind {
                 0..3 => {
                     cluster.insert(uid.clone(), version);
-                    put(things, &uid, version, "x");
+                    put(&things, &uid, version, "x");
                 }
                 3..5 => {
                     if cluster.remove(&uid).is_some() {

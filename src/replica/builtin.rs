@@ -1,0 +1,69 @@
+//! The built-in resources that settings enable.
+
+use std::sync::Arc;
+
+use super::pipeline::Pipeline;
+use super::resources::{NewSink, Partition, Reading, Shape, Spec};
+use crate::collectors::{Collector, Resource, Visitor, visit_all};
+use crate::intake::Endpoint;
+use crate::settings::Settings;
+use crate::settings::resources::Kind;
+use crate::settings::selectors::{Selector, selectors};
+
+/// Those that `settings` enable, in the order of the registry.
+pub(super) fn specs(settings: &Settings) -> Vec<Spec> {
+    let mut specs = Specs { settings, specs: Vec::new() };
+    visit_all(&mut specs);
+    specs.specs
+}
+
+struct Specs<'a> {
+    settings: &'a Settings,
+    specs: Vec<Spec>,
+}
+
+impl Visitor for Specs<'_> {
+    fn visit<R: Resource>(&mut self) {
+        let kind = Kind::of::<R>();
+        if !self.settings.resources.iter().any(|name| name == kind.plural) {
+            return;
+        }
+        let families = &self.settings.families;
+        let keys = |lists: &std::collections::BTreeMap<_, _>| lists.get(kind.plural).cloned().unwrap_or_default();
+        let labels = keys(&self.settings.labels);
+        let annotations = keys(&self.settings.annotations);
+        let promoted = keys(&self.settings.promoted);
+        let series = format!("{labels:?} {annotations:?} {promoted:?}");
+        let collector =
+            Collector::<R>::new(|family| families.is_enabled(family.name, family.opt_in), labels, annotations);
+        let collector = Arc::new(collector.promoting(promoted));
+        let shape = Shape {
+            endpoint: endpoint(&kind),
+            partitions: selectors(self.settings, &kind).iter().map(partition).collect(),
+            reading: Reading::of(self.settings),
+            headers: collector.headers(),
+            series,
+        };
+        let sink: NewSink = Box::new(move |partition, objects| {
+            Box::new(Pipeline { collector: Arc::clone(&collector), objects, partition, list: None })
+        });
+        let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
+        self.specs.push(Spec { name, kind, shape, sink });
+    }
+}
+
+fn endpoint(kind: &Kind) -> Endpoint {
+    Endpoint {
+        group: kind.group.to_owned(),
+        version: kind.version.to_owned(),
+        kind: kind.kind.to_owned(),
+        plural: kind.plural.to_owned(),
+        namespaced: kind.namespaced,
+        form: kind.form,
+        protobuf: true,
+    }
+}
+
+fn partition(selector: &Selector) -> Partition {
+    Partition { namespace: selector.namespace().map(str::to_owned), field_selector: selector.field_selector() }
+}
