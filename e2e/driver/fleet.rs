@@ -332,16 +332,28 @@ impl Fleet {
         Ok(logs)
     }
 
+    /// A scrape job of what the fleet serves.
+    pub fn scrape_job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool) -> Value {
+        let port = self.replicas.first().map_or(0, |at| at.port);
+        self.job(stage, cluster, job, compressed, port)
+    }
+
+    /// A scrape job of the replicas' own metrics.
+    pub fn telemetry_job(&self, stage: &Stage, cluster: &Cluster, job: &str) -> Value {
+        let port = self.replicas.first().map_or(0, |at| at.telemetry_port);
+        self.job(stage, cluster, job, true, port)
+    }
+
     /// A scrape job that finds the fleet's pods through the API server, and nobody else: other pods have addresses that no
     /// request may be sent to.
-    pub fn scrape_job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool) -> Value {
+    fn job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool, port: u16) -> Value {
         let [a, b, c, _] = stage.address(0).octets();
         let (label, value) = &self.label;
         let in_prometheus = label.replace(['.', '/'], "_");
-        let port = self.replicas.first().map_or(0, |at| at.port);
         json!({
             "job_name": job,
             "enable_compression": compressed,
+            "honor_labels": true,
             "kubernetes_sd_configs": [{
                 "role": "pod",
                 "api_server": cluster.server,

@@ -1,6 +1,7 @@
 //! A real Prometheus.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -64,9 +65,20 @@ struct Series {
 impl Prometheus {
     /// Starts one with these `scrape_configs`.
     pub async fn start(stage: &Stage, interval: Duration, scrape_configs: Value) -> Result<Self> {
+        Self::start_with_rules(stage, interval, scrape_configs, &[]).await
+    }
+
+    /// The same, with these files of rules, which are evaluated as often as is scraped.
+    pub async fn start_with_rules(
+        stage: &Stage,
+        interval: Duration,
+        scrape_configs: Value,
+        rules: &[PathBuf],
+    ) -> Result<Self> {
         let interval = format!("{}ms", interval.as_millis());
         let config = json!({
-            "global": { "scrape_interval": interval, "scrape_timeout": interval },
+            "global": { "scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval },
+            "rule_files": rules,
             "scrape_configs": scrape_configs,
         });
         let file = stage.directory.join("prometheus.yml");
@@ -117,6 +129,16 @@ impl Prometheus {
         }
         let answer: Answer<S> = serde_json::from_slice(&answer.body).with_context(|| format!("{parameters:?}"))?;
         Ok(answer.data.result)
+    }
+
+    /// Why rules cannot be evaluated, each as its name and the error; and how many can.
+    pub async fn rules(&self) -> Result<(usize, Vec<String>)> {
+        let found: Value = serde_json::from_str(&get_text(&format!("{}/api/v1/rules", self.url)).await?)?;
+        let groups = found["data"]["groups"].as_array().into_iter().flatten();
+        let rules: Vec<&Value> = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten()).collect();
+        let bad = |rule: &&&Value| rule["health"] != "ok";
+        let wrong = rules.iter().filter(bad).map(|rule| format!("{} {}", rule["name"], rule["lastError"])).collect();
+        Ok((rules.iter().filter(|rule| !bad(rule)).count(), wrong))
     }
 
     /// Why targets are down, as Prometheus tells it.

@@ -1,6 +1,7 @@
 //! The cases: one file each.
 
 mod cover;
+mod dashboards;
 mod down_at_start;
 mod faults;
 mod faults_api;
@@ -36,6 +37,7 @@ pub const CASES: &[Case] = &[
     Case { name: "union", waits: false, run: |stage| Box::pin(union::run(stage)) },
     Case { name: "freshness", waits: false, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", waits: false, run: |stage| Box::pin(formats::run(stage)) },
+    Case { name: "dashboards", waits: true, run: |stage| Box::pin(dashboards::run(stage)) },
     Case { name: "rbac", waits: false, run: |stage| Box::pin(rbac::run(stage)) },
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },

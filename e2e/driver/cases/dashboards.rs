@@ -1,0 +1,129 @@
+//! Every panel of every dashboard shows something, and every rule can be evaluated: in a real Prometheus, of a fleet that
+//! exposes a cluster in which much is well and something of everything is not.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Options};
+use crate::fleet::Fleet;
+use crate::prometheus::Prometheus;
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// A cluster with a piece of every trouble that a panel shows.
+const TROUBLE: &str = include_str!("../trouble.yaml");
+/// How often is scraped.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// What Grafana puts in for `$__rate_interval`: four scrapes.
+const RATE_INTERVAL: &str = "8s";
+/// How long it may take until every panel shows something. The cover is proven once a minute.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// A query of a dashboard, with values in the place of its variables.
+struct Query {
+    /// Dashboard and panel, or variable.
+    of: String,
+    expression: String,
+}
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+    let fleet = Fleet::start(stage, &cluster, 2).await?;
+    cluster.fill(stage, 60).await?;
+    cluster.api.create_all(TROUBLE).await?;
+    let jobs = json!([
+        fleet.scrape_job(stage, &cluster, "kube-state-fleet", true),
+        fleet.telemetry_job(stage, &cluster, "kube-state-fleet-telemetry"),
+    ]);
+    let rules = rules(stage)?;
+    let prometheus = Prometheus::start_with_rules(stage, INTERVAL, jobs, &rules).await?;
+
+    let queries = queries(stage)?;
+    ensure!(queries.len() > 50, "only {} queries", queries.len());
+    let mut answered = vec![false; queries.len()];
+    until("all panels to show something", LIMIT, async || {
+        prometheus.ensure_up(4).await?;
+        let mut empty = Vec::new();
+        for (query, answered) in queries.iter().zip(&mut answered) {
+            if !*answered {
+                let samples = prometheus.query(&query.expression).await.with_context(|| query.of.clone())?;
+                *answered = samples.iter().any(|sample| !sample.value.is_nan());
+            }
+            if !*answered {
+                empty.push(query.of.as_str());
+            }
+        }
+        ensure!(empty.is_empty(), "nothing to show: {}", empty.join(", "));
+        Ok(())
+    })
+    .await?;
+    let (good, wrong) = prometheus.rules().await?;
+    ensure!(wrong.is_empty() && good > 50, "{good} rules are evaluated, these are not: {}", wrong.join("; "));
+    let firing = prometheus.query(r#"count(count by (alertname) (ALERTS{alertstate="firing"}))"#).await?;
+    let firing = firing.first().map_or(0.0, |sample| sample.value);
+    Ok(format!("{} queries of panels and variables show something; {good} rules, {firing} alerts fire", queries.len()))
+}
+
+/// The files of rules, which wait for nothing here.
+fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for name in ["kubernetes.rules.yaml", "kube-state-fleet.rules.yaml"] {
+        let text = fs::read_to_string(stage.repository("manifests/alerts").join(name)).context(name)?;
+        let at_once: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("for: ")).collect();
+        let file = stage.directory.join(name);
+        fs::write(&file, at_once.join("\n"))?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// All queries of all dashboards: those of the panels, and what the variables offer.
+fn queries(stage: &Stage) -> Result<Vec<Query>> {
+    let mut queries = Vec::new();
+    let directory = stage.repository("manifests/dashboards");
+    for entry in fs::read_dir(&directory).with_context(|| directory.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let dashboard: Value = serde_json::from_slice(&fs::read(&path)?).with_context(|| path.display().to_string())?;
+        let title = dashboard["title"].as_str().unwrap_or_default();
+        for panel in list(&dashboard["panels"]) {
+            for target in list(&panel["targets"]) {
+                let expression =
+                    target["expr"].as_str().with_context(|| format!("{title}: a target without a query"))?;
+                let of = format!("{title}: {} {}", panel["title"], target["refId"]);
+                queries.push(Query { of, expression: fill(expression) });
+            }
+        }
+        for variable in list(&dashboard["templating"]["list"]) {
+            let name = variable["name"].as_str().unwrap_or_default();
+            // No series here tells clusters apart.
+            let Some(query) = variable["definition"].as_str().filter(|_| name != "cluster") else { continue };
+            let (selector, label) = query
+                .strip_prefix("label_values(")
+                .and_then(|rest| rest.strip_suffix(')')?.rsplit_once(", "))
+                .with_context(|| format!("{title}: an odd variable: {query}"))?;
+            let expression = format!("count by ({label}) ({}) > 0", fill(selector));
+            queries.push(Query { of: format!("{title}: ${name}"), expression });
+        }
+    }
+    Ok(queries)
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// A query with values for its variables.
+fn fill(query: &str) -> String {
+    let mut filled = query.replace("$__rate_interval", RATE_INTERVAL);
+    for variable in ["$cluster", "$namespace", "$node", "$job"] {
+        filled = filled.replace(variable, ".*");
+    }
+    filled
+}
