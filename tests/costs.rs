@@ -30,7 +30,7 @@ fn a_pod_that_comes() {
     let info = measure(|| world = Some(World::new(PODS)));
     let held = info.bytes_current / i64::from(PODS);
     assert!(per_pod(info) < 41, "{} allocations a pod", per_pod(info));
-    assert!(held < 2_500, "{held} bytes a pod");
+    assert!(held < 1_860, "{held} bytes a pod");
 }
 
 /// All pods are put once more, after so many restarts.
@@ -47,8 +47,8 @@ fn put_all(restarts: i32) -> AllocationInfo {
 #[test]
 fn a_pod_that_restarts() {
     let info = put_all(7);
-    // Two families change: a column each.
-    assert!(per_pod(info) < 17, "{} allocations a pod", per_pod(info));
+    // Two families change: a column each, made in the buffers of one builder.
+    assert!(per_pod(info) < 22, "{} allocations a pod", per_pod(info));
 }
 
 #[test]

@@ -6,11 +6,13 @@
 //! May not know Kubernetes types, clients, clocks or HTTP.
 
 mod block;
+mod column;
 mod gzip;
 mod history;
 mod number;
 mod page;
 mod pages;
+mod records;
 mod scrape;
 mod store;
 mod text;

@@ -1,12 +1,12 @@
 //! A page: neighbours by hash, their labels once each, and their series column by column.
 //!
-//! A column is what the objects of a page have of one family. It never changes: an update makes a new one of what it changes,
-//! and leaves the others alone with what was deflated of them. Scrapes hold columns, not pages.
+//! Holds the objects and their order; what a column is, [`super::column`] knows.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::block::Sections;
-use super::gzip::Deflated;
+use super::column::{Column, ColumnBuilder};
+use super::records::{Adopted, Texts};
 use super::{Block, Uid};
 use crate::sharding::Hashes;
 
@@ -15,11 +15,6 @@ pub const PAGE: usize = 128;
 
 /// So many objects may wait to be put into columns, which is done for all at once.
 const WAITING: usize = 64;
-
-/// In [`Column::index`]: the object has no series of the family.
-const NONE: u8 = u8::MAX;
-
-const _: () = assert!(PAGE < NONE as usize, "a page's sections are counted by a byte");
 
 /// The place of an object in the order of pages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,147 +81,12 @@ impl Labels {
     }
 }
 
-/// Texts, one behind the other.
-#[derive(Debug, Default)]
-struct Texts {
-    ends: Box<[u32]>,
-    bytes: Box<[u8]>,
-}
-
-impl Texts {
-    fn get(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.bytes[start..self.ends[index] as usize]
-    }
-
-    fn of(texts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
-        let ends = texts.iter().map(|text| {
-            bytes.extend_from_slice(text);
-            // NB: a page holds objects of 1.5 MiB at most each, as etcd has it.
-            bytes.len() as u32
-        });
-        Self { ends: ends.collect(), bytes: bytes.into_boxed_slice() }
-    }
-}
-
-/// The sections of one family of a page. Objects of a kind have much in common: each section is there once.
-#[derive(Debug)]
-pub struct Column {
-    /// Of each object, which of the sections is its own, or [`NONE`].
-    index: Box<[u8]>,
-    sections: Texts,
-    /// The whole column as text, deflated, if somebody has asked for it.
-    pub deflated: OnceLock<Deflated>,
-}
-
-impl Column {
-    /// The section of the object with this index.
-    pub fn section(&self, index: usize) -> &[u8] {
-        match self.index[index] {
-            NONE => &[],
-            own => self.sections.get(own.into()),
-        }
-    }
-
-    /// How many objects it is of.
-    pub const fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Objects with these sections; `None` if there is no section at all.
-    fn of(index: Box<[u8]>, sections: &[&[u8]]) -> Option<Arc<Self>> {
-        let column = || Self { index, sections: Texts::of(sections), deflated: OnceLock::new() };
-        (!sections.is_empty()).then(|| Arc::new(column()))
-    }
-
-    /// The same but for the object with this index, which has `own`.
-    fn with(&self, index: usize, own: &[u8]) -> Option<Arc<Self>> {
-        let (mut sections, mut numbers) = (Vec::with_capacity(PAGE), [NONE; PAGE + 1]);
-        let mut all = self.index.clone();
-        all[index] = NONE;
-        for number in all.iter_mut().filter(|number| **number != NONE) {
-            let known = &mut numbers[usize::from(*number)];
-            if *known == NONE {
-                *known = sections.len() as u8;
-                sections.push(self.sections.get(usize::from(*number)));
-            }
-            *number = *known;
-        }
-        if !own.is_empty() {
-            let same = sections.iter().position(|section| *section == own);
-            all[index] = same.unwrap_or(sections.len()) as u8;
-            if same.is_none() {
-                sections.push(own);
-            }
-        }
-        Self::of(all, &sections)
-    }
-
-    /// The same, to be deflated anew.
-    fn renewed(&self) -> Arc<Self> {
-        let sections = Texts { ends: self.sections.ends.clone(), bytes: self.sections.bytes.clone() };
-        Arc::new(Self { index: self.index.clone(), sections, deflated: OnceLock::new() })
-    }
-}
-
-/// Slots of the table of [`Distinct`]: a power of two, and twice as many as there may be texts.
-const TABLE: usize = (2 * PAGE).next_power_of_two();
-
-/// Numbers texts in the order in which they come, equal ones alike: an open-addressing table.
-struct Distinct<'a> {
-    texts: Vec<&'a [u8]>,
-    table: [u8; TABLE],
-}
-
-impl Default for Distinct<'_> {
-    fn default() -> Self {
-        Self { texts: Vec::with_capacity(PAGE), table: [NONE; TABLE] }
-    }
-}
-
-impl<'a> Distinct<'a> {
-    fn number(&mut self, text: &'a [u8]) -> u8 {
-        if text.is_empty() {
-            return NONE;
-        }
-        let mut at = fingerprint(text) as usize % TABLE;
-        loop {
-            match self.table[at] {
-                NONE => {
-                    let number = self.texts.len() as u8;
-                    self.table[at] = number;
-                    self.texts.push(text);
-                    return number;
-                }
-                number if self.texts[usize::from(number)] == text => return number,
-                _ => at = (at + 1) % TABLE,
-            }
-        }
-    }
-}
-
-/// A cheap hash: what tells sections of a family apart stands at their ends (values) or within (addresses, names).
-fn fingerprint(text: &[u8]) -> u64 {
-    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let word = |at: usize| text.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
-    let last = match text.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    let mixed = (word(text.len() / 2) ^ text.len() as u64).wrapping_mul(ODD) ^ last;
-    mixed.wrapping_mul(ODD) >> 32
-}
-
 /// The series of an object, to be asked for in the order of families.
 enum Series<'a> {
     Waiting(&'a [u8], Sections<'a>),
     /// Those of the first or the second of two pages, at this index.
     Column(usize, u8),
 }
-
-/// New numbers of the sections of an old column, of each of two pages.
-type Memo = [[u8; PAGE + 1]; 2];
 
 impl<'a> Series<'a> {
     fn of(page: usize, slot: &'a Slot) -> Self {
@@ -240,22 +100,6 @@ impl<'a> Series<'a> {
         match self {
             Self::Waiting(labels, _) => labels,
             Self::Column(page, index) => pages[*page].labels.get(usize::from(*index)),
-        }
-    }
-
-    /// The number of its section of `family`.
-    fn number(&mut self, pages: &[&'a Page], family: usize, distinct: &mut Distinct<'a>, memo: &mut Memo) -> u8 {
-        match self {
-            Self::Waiting(_, sections) => distinct.number(sections.take(family as u16)),
-            Self::Column(page, index) => {
-                let Some(column) = &pages[*page].columns[family] else { return NONE };
-                let old = column.index[usize::from(*index)];
-                let known = if old == NONE { return NONE } else { &mut memo[*page][usize::from(old)] };
-                if *known == NONE {
-                    *known = distinct.number(column.sections.get(usize::from(old)));
-                }
-                *known
-            }
         }
     }
 }
@@ -326,25 +170,25 @@ impl Page {
             Place::Column(index) => usize::from(*index),
         };
         if self.labels.get(index) != block.labels() {
-            let mut labels: Vec<_> = (0..self.labels.0.ends.len()).map(|other| self.labels.get(other)).collect();
+            let mut labels: Vec<_> = (0..self.labels.0.len()).map(|other| self.labels.get(other)).collect();
             labels[index] = block.labels();
             self.labels = Arc::new(Labels(Texts::of(&labels)));
             for column in self.columns.iter_mut().flatten() {
                 *column = column.renewed();
             }
         }
-        let objects = self.labels.0.ends.len();
+        let objects = self.labels.0.len();
+        // Nearly always nothing or little looks different.
+        let mut changed = None;
+        let builder = || ColumnBuilder::new(objects);
         let mut sections = block.sections();
         for (family, place) in self.columns.iter_mut().enumerate() {
             let new = sections.take(family as u16);
             match place {
                 None if new.is_empty() => {}
-                None => {
-                    let index = (0..objects).map(|object| if object == index { 0 } else { NONE }).collect();
-                    *place = Column::of(index, &[new]);
-                }
-                Some(column) if column.section(index) == new => {}
-                Some(column) => *place = column.with(index, new),
+                None => *place = changed.get_or_insert_with(builder).one(index, new),
+                Some(column) if column.shows(index, new) => {}
+                Some(column) => *place = changed.get_or_insert_with(builder).changed(column, index, new),
             }
         }
     }
@@ -379,10 +223,22 @@ impl Page {
         let mut series: Vec<_> = slots.iter().enumerate().map(|(at, slot)| Series::of(from(at), slot)).collect();
         let labels: Vec<_> = series.iter().map(|series| series.labels(pages)).collect();
         let labels = Arc::new(Labels(Texts::of(&labels)));
+        let mut new = ColumnBuilder::new(series.len());
         let columns = (0..families).map(|family| {
-            let (mut distinct, mut memo) = (Distinct::default(), [[NONE; PAGE + 1]; 2]);
-            let numbers = series.iter_mut().map(|s| s.number(pages, family, &mut distinct, &mut memo)).collect();
-            Column::of(numbers, &distinct.texts)
+            let mut old = [0, 1].map(|page| Some((pages.get(page)?.columns[family].as_ref()?, Adopted::default())));
+            for (at, series) in series.iter().enumerate() {
+                if let Series::Column(page, index) = series
+                    && let Some((column, adopted)) = &mut old[*page]
+                {
+                    new.adopt(at, column, usize::from(*index), adopted);
+                }
+            }
+            for (at, series) in series.iter_mut().enumerate() {
+                if let Series::Waiting(_, sections) = series {
+                    new.add(at, sections.take(family as u16));
+                }
+            }
+            new.finish()
         });
         let columns = columns.collect();
         drop(series);

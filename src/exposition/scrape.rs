@@ -9,8 +9,9 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use flate2::Compression;
 
+use super::column::Column;
 use super::gzip::{self, Deflated, Deflater, Trailer};
-use super::page::{Column, Key, Labels};
+use super::page::{Key, Labels};
 use super::store::{Joined, Served};
 use super::text::{self, Format};
 use crate::sharding::Slice;
@@ -63,6 +64,8 @@ pub struct Scrape {
     /// What is being printed, and from which object on.
     piece: Option<(Piece, usize)>,
     out: Vec<u8>,
+    /// Where a section is put together.
+    room: Vec<u8>,
     ended: bool,
 }
 
@@ -81,12 +84,12 @@ impl Gzip {
     }
 
     /// Deflates what `column` shows.
-    fn deflate(&mut self, name: &[u8], piece: &Piece) -> Deflated {
+    fn deflate(&mut self, name: &[u8], piece: &Piece, room: &mut Vec<u8>) -> Deflated {
         let mut text = Vec::with_capacity(CHUNK);
         let mut length = 0;
         let deflater = self.deflater();
         for object in (0..piece.column.len()).filter(|object| piece.shows(*object)) {
-            text::write_series(&mut text, name, piece.labels.get(object), piece.column.section(object));
+            text::write_series(&mut text, name, piece.labels.get(object), piece.column.section(object, room));
             if text.len() >= CHUNK {
                 length += text.len();
                 deflater.write(&text);
@@ -124,6 +127,7 @@ impl Scrape {
             headed: false,
             piece: None,
             out: Vec::new(),
+            room: Vec::new(),
             ended: false,
         }
     }
@@ -156,7 +160,7 @@ impl Scrape {
         let Some(gzip) = &mut self.gzip else {
             for object in object..piece.column.len() {
                 if piece.shows(object) {
-                    let (labels, section) = (piece.labels.get(object), piece.column.section(object));
+                    let (labels, section) = (piece.labels.get(object), piece.column.section(object, &mut self.room));
                     text::write_series(&mut self.out, name, labels, section);
                     if self.out.len() >= CHUNK {
                         return Some(object + 1);
@@ -166,11 +170,11 @@ impl Scrape {
             return None;
         };
         if piece.visible.is_some() {
-            let deflated = gzip.deflate(name, piece);
+            let deflated = gzip.deflate(name, piece, &mut self.room);
             gzip.send(&deflated, &mut self.out);
         } else {
             // Who comes while it is made waits, and has it then.
-            let known = piece.column.deflated.get_or_init(|| gzip.deflate(name, piece));
+            let known = piece.column.deflated.get_or_init(|| gzip.deflate(name, piece, &mut self.room));
             gzip.send(known, &mut self.out);
         }
         None

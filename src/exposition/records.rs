@@ -1,0 +1,456 @@
+//! Sections of one family, as they are kept: objects of a kind have much in common.
+//!
+//! Equal sections are one record. One that differs from another in a few places (a container's ID, a node, an image's tag) is
+//! kept as these differences, which is a fifth of it or less where replicas of one workload meet.
+//!
+//! A record is a byte and a rest. Where the byte is [`NONE`], the rest is the section. Else it is the number of such a record,
+//! its base, and the rest is edits: so many bytes to copy from where the base was left, so many of it to skip, so many new
+//! ones, and these. Numbers are in LEB128. What then is left of the base follows.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+use super::page::PAGE;
+
+/// No record.
+pub const NONE: u8 = u8::MAX;
+
+/// Objects of a page that is about to be split, each of which has a record at most.
+const OBJECTS: usize = PAGE + 1;
+
+/// So many records may be there for others alone, whose base they are.
+const BASES: u8 = 100;
+
+const _: () = assert!(OBJECTS + (BASES as usize) < NONE as usize, "records are counted by a byte");
+
+/// What is shorter is kept as it is: the edits would take as much.
+const SHORT: usize = 32;
+
+/// So many of the last sections that were kept as they are, are tried as a base.
+const TRIED: usize = 4;
+
+/// Texts, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    ends: Box<[u32]>,
+    bytes: Box<[u8]>,
+}
+
+impl Texts {
+    /// The text with this index.
+    pub fn get(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.bytes[start..self.ends[index] as usize]
+    }
+
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// These.
+    pub fn of(texts: &[&[u8]]) -> Self {
+        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
+        let ends = texts.iter().map(|text| {
+            bytes.extend_from_slice(text);
+            // NB: a page holds objects of 1.5 MiB at most each, as etcd has it.
+            bytes.len() as u32
+        });
+        Self { ends: ends.collect(), bytes: bytes.into_boxed_slice() }
+    }
+}
+
+/// Sections by their numbers.
+#[derive(Clone, Debug)]
+pub struct Records(Texts);
+
+impl Records {
+    /// How many bytes there are.
+    pub const fn size(&self) -> usize {
+        self.0.bytes.len()
+    }
+
+    /// The section with this number, put together in `room` if it is kept as edits.
+    pub fn get<'a>(&'a self, number: u8, room: &'a mut Vec<u8>) -> &'a [u8] {
+        if let [NONE, section @ ..] = self.0.get(number.into()) {
+            return section;
+        }
+        room.clear();
+        self.parts(number, |part| {
+            room.extend_from_slice(part);
+            true
+        });
+        room
+    }
+
+    /// Whether the section with this number is this.
+    pub fn is(&self, number: u8, mut section: &[u8]) -> bool {
+        let all = self.parts(number, |part| match section.strip_prefix(part) {
+            Some(rest) => {
+                section = rest;
+                true
+            }
+            None => false,
+        });
+        all && section.is_empty()
+    }
+
+    /// Tells the parts of a section, as long as `each` wants them; whether it wanted all.
+    fn parts<'a>(&'a self, number: u8, mut each: impl FnMut(&'a [u8]) -> bool) -> bool {
+        let (base, edits) = match self.0.get(number.into()) {
+            [NONE, section @ ..] => (section, [].as_slice()),
+            [base, edits @ ..] => (self.0.get((*base).into()).get(1..).unwrap_or_default(), edits),
+            [] => return true,
+        };
+        let mut rest = base;
+        for Edit { copied, skipped, new } in Edits(edits) {
+            let (same, left) = rest.split_at(copied);
+            if !each(same) || !each(new) {
+                return false;
+            }
+            rest = &left[skipped..];
+        }
+        each(rest)
+    }
+}
+
+/// One step from a base to a section.
+struct Edit<'a> {
+    copied: usize,
+    skipped: usize,
+    new: &'a [u8],
+}
+
+impl Edit<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        for number in [self.copied, self.skipped, self.new.len()] {
+            write_leb(out, number);
+        }
+        out.extend_from_slice(self.new);
+    }
+}
+
+fn write_leb(out: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// What is left of the edits of a record.
+struct Edits<'a>(&'a [u8]);
+
+impl Edits<'_> {
+    fn leb(&mut self) -> usize {
+        let mut number = 0;
+        let mut shift = 0;
+        while let [byte, rest @ ..] = self.0 {
+            self.0 = rest;
+            number |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if *byte < 0x80 {
+                break;
+            }
+        }
+        number
+    }
+}
+
+impl<'a> Iterator for Edits<'a> {
+    type Item = Edit<'a>;
+
+    fn next(&mut self) -> Option<Edit<'a>> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (copied, skipped, length) = (self.leb(), self.leb(), self.leb());
+        let (new, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Some(Edit { copied, skipped, new })
+    }
+}
+
+/// Writes the edits that make `section` of `base`; whether they take no more than `most` bytes.
+///
+/// Both are texts of labels and values: where they part, they are taken to meet again at the next quote or line feed.
+fn write_edits(out: &mut Vec<u8>, mut base: &[u8], mut section: &[u8], most: usize) -> bool {
+    while out.len() <= most {
+        let copied = common(base, section);
+        (base, section) = (&base[copied..], &section[copied..]);
+        if base.is_empty() && section.is_empty() {
+            return true;
+        }
+        let part = |text: &[u8]| memchr2(b'"', b'\n', text).unwrap_or(text.len());
+        let (skipped, new) = match (part(base), part(section)) {
+            // One has a quote where the other has a line feed or its end.
+            (0, 0) => (base.len().min(1), section.len().min(1)),
+            parts => parts,
+        };
+        Edit { copied, skipped, new: &section[..new] }.write(out);
+        (base, section) = (&base[skipped..], &section[new..]);
+    }
+    false
+}
+
+/// How long the common start of both is.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = size_of::<u64>();
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD));
+    let same = WORD * words.take_while(|(a, b)| a == b).count();
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
+}
+
+/// Slots of the table of a [`RecordsBuilder`]: a power of two, and twice as many as there may be records.
+const TABLE: usize = 512;
+
+/// Which records of others are adopted already, as which.
+pub struct Adopted([u8; NONE as usize]);
+
+impl Default for Adopted {
+    fn default() -> Self {
+        Self([NONE; NONE as usize])
+    }
+}
+
+/// Makes [`Records`], numbered in the order in which they come.
+pub struct RecordsBuilder {
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+    /// Numbers by the hash of the record: open addressing.
+    table: [u8; TABLE],
+    /// The last sections that are kept as they are, and may be the base of others.
+    bases: [u8; TRIED],
+    /// How many records were adopted as a base of others.
+    adopted_bases: u8,
+    /// The record that is tried, and the best of those that were.
+    tried: [Vec<u8>; 2],
+}
+
+impl Default for RecordsBuilder {
+    fn default() -> Self {
+        Self {
+            ends: Vec::with_capacity(PAGE),
+            bytes: Vec::new(),
+            table: [NONE; TABLE],
+            bases: [NONE; TRIED],
+            adopted_bases: 0,
+            tried: Default::default(),
+        }
+    }
+}
+
+/// Of the records that end at `ends`, that with this number.
+fn range(ends: &[u32], number: u8) -> Range<usize> {
+    let number = usize::from(number);
+    number.checked_sub(1).map_or(0, |before| ends[before] as usize)..ends[number] as usize
+}
+
+impl RecordsBuilder {
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// The number of this section.
+    pub fn add(&mut self, section: &[u8]) -> u8 {
+        let start = self.bytes.len();
+        if !self.tell_by_base(section) {
+            self.bytes.push(NONE);
+            self.bytes.extend_from_slice(section);
+        }
+        self.seal(start)
+    }
+
+    /// Writes the shortest edits of what is tried, if these are short.
+    fn tell_by_base(&mut self, section: &[u8]) -> bool {
+        if section.len() < SHORT {
+            return false;
+        }
+        let Self { ends, bytes, bases, tried: [tried, best], .. } = self;
+        best.clear();
+        for base in bases.iter().filter(|base| **base != NONE) {
+            let most = if best.is_empty() { section.len() / 4 * 3 } else { best.len() - 1 };
+            tried.clear();
+            tried.push(*base);
+            if write_edits(tried, &bytes[range(ends, *base)][1..], section, most) {
+                std::mem::swap(tried, best);
+            }
+        }
+        bytes.extend_from_slice(best);
+        !best.is_empty()
+    }
+
+    /// The number of a record of others, which is kept in the same way.
+    pub fn adopt(&mut self, old: &Records, number: u8, adopted: &mut Adopted) -> u8 {
+        let known = adopted.0[usize::from(number)];
+        if known != NONE {
+            return known;
+        }
+        let own = match old.0.get(number.into()) {
+            [NONE, ..] | [] => self.copy(old, number, NONE),
+            [base, ..] => {
+                let mut new = adopted.0[usize::from(*base)];
+                if new == NONE && self.adopted_bases < BASES {
+                    self.adopted_bases += 1;
+                    new = self.adopt(old, *base, adopted);
+                }
+                match new {
+                    // There are more bases than can be counted: it is told by another.
+                    NONE => self.add(old.get(number, &mut Vec::new())),
+                    base => self.copy(old, number, base),
+                }
+            }
+        };
+        adopted.0[usize::from(number)] = own;
+        own
+    }
+
+    fn copy(&mut self, old: &Records, number: u8, base: u8) -> u8 {
+        let start = self.bytes.len();
+        self.bytes.push(base);
+        self.bytes.extend_from_slice(old.0.get(number.into()).get(1..).unwrap_or_default());
+        self.seal(start)
+    }
+
+    /// The number of the record that starts there: a new one, unless there is one like it.
+    fn seal(&mut self, start: usize) -> u8 {
+        let record = &self.bytes[start..];
+        // Edits that are none: it looks as its base does.
+        if let [base] = *record
+            && base != NONE
+        {
+            self.bytes.truncate(start);
+            return base;
+        }
+        let mut at = fingerprint(record) as usize % TABLE;
+        loop {
+            match self.table[at] {
+                NONE => break,
+                number if self.bytes[range(&self.ends, number)] == *record => {
+                    self.bytes.truncate(start);
+                    return number;
+                }
+                _ => at = (at + 1) % TABLE,
+            }
+        }
+        let number = self.ends.len() as u8;
+        if record[0] == NONE && record.len() > SHORT {
+            self.bases.rotate_right(1);
+            self.bases[0] = number;
+        }
+        self.table[at] = number;
+        self.ends.push(self.bytes.len() as u32);
+        number
+    }
+
+    /// The records, if there is any; the next ones are others.
+    pub fn finish(&mut self) -> Option<Records> {
+        if self.ends.is_empty() {
+            return None;
+        }
+        let texts = Texts { ends: self.ends.as_slice().into(), bytes: self.bytes.as_slice().into() };
+        (self.table, self.bases, self.adopted_bases) = ([NONE; TABLE], [NONE; TRIED], 0);
+        self.ends.clear();
+        self.bytes.clear();
+        Some(Records(texts))
+    }
+}
+
+/// A cheap hash: what tells records apart stands at their ends (values) or within (addresses, names).
+fn fingerprint(text: &[u8]) -> u64 {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let word = |at: usize| text.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let last = match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let mixed = (word(text.len() / 2) ^ text.len() as u64).wrapping_mul(ODD) ^ last;
+    mixed.wrapping_mul(ODD) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn section(records: &Records, number: u8) -> Vec<u8> {
+        records.get(number, &mut Vec::new()).to_vec()
+    }
+
+    fn built(sections: &[impl AsRef<[u8]>]) -> (Vec<u8>, Records) {
+        let mut builder = RecordsBuilder::default();
+        let numbers = sections.iter().map(|section| builder.add(section.as_ref())).collect();
+        (numbers, builder.finish().expect("there is one"))
+    }
+
+    fn container(id: u32, tag: &str) -> String {
+        format!(
+            ",container=\"app\",image=\"registry.example/team/app:{tag}\",container_id=\"containerd://{id:064x}\"}} 1\n"
+        )
+    }
+
+    #[test]
+    fn what_differs_in_a_few_places_takes_what_differs() {
+        let sections: Vec<_> = (0..100).map(|id| container(id * 7_654_321, "v1").repeat(2)).collect();
+        let (numbers, records) = built(&sections);
+        for (number, expected) in numbers.iter().zip(&sections) {
+            assert_eq!(section(&records, *number), expected.as_bytes());
+        }
+        let (kept, told) = (records.0.bytes.len(), sections.iter().map(String::len).sum::<usize>());
+        assert!(kept < told / 2, "{kept} bytes of {told}");
+    }
+
+    #[test]
+    fn what_looks_the_same_is_there_once() {
+        let texts =
+            [container(1, "v1"), container(2, "v1"), container(1, "v1"), container(2, "v1"), "} 1\n".to_owned()];
+        assert_eq!(built(&texts).0, [0, 1, 0, 1, 2]);
+    }
+
+    #[test]
+    fn records_are_counted_however_many_are_there_for_others_alone() {
+        // Each is a base that nobody has any more, and a record that is told by it.
+        let olds: Vec<_> = (0..OBJECTS as u32)
+            .map(|id| {
+                let name: String = (0..60).map(|at| char::from(b'a' + (id as u8).wrapping_mul(at) % 26)).collect();
+                let (numbers, records) = built(&[format!(",{name}=\"1\"}} 1\n"), format!(",{name}=\"2\"}} 1\n")]);
+                (numbers[1], records)
+            })
+            .collect();
+        let mut builder = RecordsBuilder::default();
+        let numbers: Vec<_> =
+            olds.iter().map(|(number, old)| builder.adopt(old, *number, &mut Adopted::default())).collect();
+        let records = builder.finish().expect("there is one");
+        for (number, (old_number, old)) in numbers.iter().zip(&olds) {
+            assert_eq!(section(&records, *number), section(old, *old_number));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sections_are_what_was_added_and_adopted(
+            texts in proptest::collection::vec("[ab\"\n]{0,6}(, node=\"[ab]{1,40}\", unit=\"[abc\n]{1,9}\"){0,4}[ab\"\n]{1,3}", 1..OBJECTS),
+            kept in proptest::collection::vec(any::<bool>(), OBJECTS),
+            new in proptest::collection::vec("[ab\"\n]{1,90}", 0..3),
+        ) {
+            let (numbers, old) = built(&texts);
+            let (mut builder, mut adopted) = (RecordsBuilder::default(), Adopted::default());
+            let kept: Vec<_> = numbers.iter().zip(&texts).zip(kept).filter_map(|(one, kept)| kept.then_some(one)).collect();
+            let mut expected: Vec<_> = kept
+                .iter()
+                .map(|(number, text)| (builder.adopt(&old, **number, &mut adopted), text.as_bytes()))
+                .collect();
+            expected.extend(new.iter().map(|text| (builder.add(text.as_bytes()), text.as_bytes())));
+            let records = builder.finish();
+            for (number, text) in numbers.iter().zip(&texts) {
+                prop_assert_eq!(section(&old, *number), text.as_bytes());
+            }
+            for (number, text) in expected {
+                prop_assert_eq!(section(records.as_ref().expect("one was added"), number), text);
+            }
+        }
+    }
+}
