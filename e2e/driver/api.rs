@@ -37,6 +37,25 @@ impl Api {
         self.request("PATCH", path, "application/merge-patch+json", serde_json::to_vec(patch)?).await
     }
 
+    /// Server-side apply of any object, without an effect: what `kubectl apply --server-side --dry-run=server` asks. Fields that
+    /// do not exist are an error.
+    pub async fn dry_run(&self, object: &Value) -> Result<()> {
+        let parsed: DynamicObject = serde_json::from_value(object.clone())?;
+        let types = parsed.types.clone().context("an object without a kind")?;
+        let name = parsed.metadata.name.clone().context("an object without a name")?;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
+        let namespace = match &parsed.metadata.namespace {
+            Some(namespace) => format!("/namespaces/{namespace}"),
+            None => String::new(),
+        };
+        let group = if resource.group.is_empty() { "/api" } else { "/apis" };
+        let path = format!(
+            "{group}/{}{namespace}/{}/{name}?dryRun=All&fieldManager=e2e&fieldValidation=Strict&force=true",
+            resource.api_version, resource.plural
+        );
+        self.request("PATCH", &path, "application/apply-patch+yaml", serde_json::to_vec(object)?).await.map(drop)
+    }
+
     /// Deletes at once, without a grace period.
     pub async fn delete(&self, path: &str) -> Result<Value> {
         self.delete_with(path, &json!({ "gracePeriodSeconds": 0 })).await

@@ -8,6 +8,7 @@ mod faults_api;
 mod formats;
 mod freshness;
 mod handover;
+mod manifests;
 mod missing_kinds;
 mod rbac;
 mod rights;
@@ -38,6 +39,7 @@ pub const CASES: &[Case] = &[
     Case { name: "freshness", waits: false, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", waits: false, run: |stage| Box::pin(formats::run(stage)) },
     Case { name: "dashboards", waits: true, run: |stage| Box::pin(dashboards::run(stage)) },
+    Case { name: "manifests", waits: false, run: |stage| Box::pin(manifests::run(stage)) },
     Case { name: "rbac", waits: false, run: |stage| Box::pin(rbac::run(stage)) },
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },

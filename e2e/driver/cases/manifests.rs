@@ -1,0 +1,145 @@
+//! Every manifest is what an API server takes: all kustomizations, and the chart with each of its files of values; and the program
+//! takes the arguments that they give it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, iter};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, Options};
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// Where the manifests put what has a namespace.
+const NAMESPACE: &str = "kube-state-fleet";
+/// How long it may take until a custom resource can be used.
+const LIMIT: Duration = Duration::from_secs(30);
+/// A kubeconfig that does not exist: the last thing that the program looks at before it would start.
+const NO_KUBECONFIG: &str = "/there/is/no/kubeconfig";
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let cluster = Cluster::start(stage, Options::default()).await?;
+    let api = &cluster.api;
+    api.create("/api/v1/namespaces", &json!({ "metadata": { "name": NAMESPACE } })).await?;
+    for entry in fs::read_dir(stage.repository("e2e/.cache/crds")).context("scripts/e2e fetches these")? {
+        api.create_all(&fs::read_to_string(entry?.path())?).await?;
+    }
+    for plural in ["podmonitors", "prometheusrules"] {
+        until(plural, LIMIT, async || api.list(&format!("/apis/monitoring.coreos.com/v1/{plural}")).await).await?;
+    }
+
+    let (mut sources, mut objects, mut programs) = (0, 0, 0);
+    for (source, text) in rendered(stage)? {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| source.clone())?;
+        // A chart's files that say nothing under some values leave an empty document.
+        for object in documents.iter().filter(|object| !object.is_null()) {
+            let what = || format!("{source}: {} {}", object["kind"], object["metadata"]["name"]);
+            api.dry_run(object).await.with_context(what)?;
+            programs += starts(stage, object).with_context(what)?;
+            objects += 1;
+        }
+        sources += 1;
+    }
+    ensure!(sources >= 10 && programs >= 8, "{sources} sources, {programs} programs");
+    refused(stage)?;
+    Ok(format!(
+        "{objects} objects of {sources} kustomizations and sets of values are taken, {programs} command lines too"
+    ))
+}
+
+/// What all kustomizations and the chart come to, each with its name.
+fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
+    let manifests = stage.repository("manifests");
+    let mut all = Vec::new();
+    for directory in kustomizations(&manifests)? {
+        let name = directory.strip_prefix(&manifests)?.display().to_string();
+        let text = output(Command::new(stage.tool("kustomize")?).arg("build").arg(&directory))?;
+        all.push((name, text));
+    }
+    output(helm(stage)?.arg("lint").arg(manifests.join("chart")))?;
+    for entry in fs::read_dir(manifests.join("chart/ci"))? {
+        let values = entry?.path();
+        all.push((values.display().to_string(), chart(stage, |helm| helm.arg("--values").arg(&values))?));
+    }
+    Ok(all)
+}
+
+/// The directories that can be applied by themselves.
+fn kustomizations(below: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(below).with_context(|| below.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(kustomizations(&path)?);
+        } else if path.file_name() == Some(OsStr::new("kustomization.yaml"))
+            && !fs::read_to_string(&path)?.contains("kind: Component")
+        {
+            found.push(below.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn helm(stage: &Stage) -> Result<Command> {
+    let mut helm = Command::new(stage.tool("helm")?);
+    for place in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        helm.env(place, stage.directory.join("helm"));
+    }
+    Ok(helm)
+}
+
+/// The chart, rendered with these arguments.
+fn chart(stage: &Stage, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<String> {
+    let mut helm = helm(stage)?;
+    helm.args(["template", "fleet", "--namespace", NAMESPACE]).arg(stage.repository("manifests/chart"));
+    output(arguments(&mut helm))
+}
+
+/// What a command prints.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}", said.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Whether the program takes the arguments of the containers of a workload; how many there are.
+fn starts(stage: &Stage, object: &Value) -> Result<usize> {
+    let containers = object["spec"]["template"]["spec"]["containers"].as_array();
+    let mut count = 0;
+    for container in containers.into_iter().flatten().filter(|each| each["name"] == "kube-state-fleet") {
+        let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let arguments = arguments.map(|argument| {
+            let argument = argument.replace("$(POD_NAME)", "kube-state-fleet-0").replace("$(NODE_NAME)", "node");
+            argument.replace("$(POD_NAMESPACE)", NAMESPACE)
+        });
+        let output = Command::new(stage.exporter()?)
+            .args(arguments.chain(iter::once(format!("--kubeconfig={NO_KUBECONFIG}"))))
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(!output.status.success() && said.contains(NO_KUBECONFIG), "the program says: {}", said.trim());
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Values that cannot be honoured are refused by name.
+fn refused(stage: &Stage) -> Result<()> {
+    for (values, word) in [
+        ("kubeRBACProxy.enabled=true", "authFilter"),
+        ("podSecurityPolicy.enabled=true", "podSecurityPolicy"),
+        ("verticalPodAutoscaler.enabled=true", "extraManifests"),
+        ("autosharding.enabled=false,replicas=2", "autosharding"),
+        ("rbac.useClusterRole=false", "namespaces"),
+    ] {
+        match chart(stage, |helm| helm.arg("--set").arg(values)) {
+            Ok(_) => bail!("the chart takes {values}"),
+            Err(error) => ensure!(error.to_string().contains(word), "{values}: {error}"),
+        }
+    }
+    Ok(())
+}
