@@ -59,8 +59,6 @@ fn a_cluster_role_for_some_resources_names_these_alone() {
 /// Flags of kube-state-metrics that are refused for now.
 const NOT_YET: &[&str] = &[
     "auth-filter",
-    "config",
-    "continue-without-config",
     "continue-without-custom-resource-state-config-file",
     "custom-resource-state-config",
     "custom-resource-state-config-file",

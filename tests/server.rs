@@ -129,6 +129,7 @@ impl World {
         let watched = |resource: &str, kind: &str, objects: &Arc<ResourceStore>, sources| Watched {
             resource: resource.to_owned(),
             kind: kind.to_owned(),
+            object_limit: 1000,
             objects: Arc::clone(objects),
             sources,
         };
@@ -140,7 +141,6 @@ impl World {
         let coverage = Arc::new(Coverage::default());
         let telemetry = Arc::new(Telemetry::new(Replica {
             shard: Shard { ordinal: 2, total: 5 },
-            object_limit: 1000,
             watching: Arc::new(ArcSwap::from_pointee(Watching {
                 resources: vec![
                     watched("pods", "*v1.Pod", &pod_store, vec![settled(), Arc::clone(&status)]),
@@ -149,6 +149,7 @@ impl World {
                 unknown: Vec::new(),
             })),
             server_side: false,
+            reloads: Arc::default(),
             fleet: None,
             coverage: Arc::clone(&coverage),
         }));
@@ -167,7 +168,7 @@ impl World {
             store: Arc::clone(&store),
             gate,
             visitors: Arc::default(),
-            gzip,
+            gzip: Arc::new(gzip.into()),
             telemetry: Arc::clone(&telemetry),
         }));
         let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };

@@ -15,10 +15,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use tracing::warn;
 
-use crate::settings::{Environment, Flags, Settings, SettingsError, Warning};
-use crate::telemetry::log_to_stderr;
+use crate::settings::{Environment, Flags, Layers, LayersError, Settings, Warning};
 use cli::{Command, Invocation};
 
 /// What a command line that cannot be followed ends with.
@@ -46,17 +44,10 @@ pub fn execute(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, er
     }
 }
 
-fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) -> Result<ExitCode, SettingsError> {
+fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) -> Result<ExitCode, LayersError> {
     let Invocation { flags, command } = invocation;
     match command {
-        Command::Run(_) => {
-            let (settings, warnings) = Settings::resolve(&flags, &Environment::of_process(), host_name)?;
-            log_to_stderr(settings.log);
-            for warning in warnings {
-                warn!("{warning}");
-            }
-            Ok(run::run(settings))
-        }
+        Command::Run(_) => run::run(Layers { flags, environment: Environment::of_process(), host_name: host_name() }),
         Command::Render(arguments) => {
             let (settings, warnings) = alone(flags)?;
             tell(&warnings, err);
@@ -89,9 +80,9 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
     }
 }
 
-/// The settings of something that is no member of a fleet: neither the flags nor the environment shard it.
-fn alone(flags: Flags) -> Result<(Settings, Vec<Warning>), SettingsError> {
-    Settings::resolve(&flags.unsharded(), &Environment::default(), || None)
+/// The settings of something that is no member of a fleet: neither flags nor config file nor the environment shard it.
+fn alone(flags: Flags) -> Result<(Settings, Vec<Warning>), LayersError> {
+    Layers { flags, ..Layers::default() }.resolve_unsharded()
 }
 
 fn host_name() -> Option<String> {

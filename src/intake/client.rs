@@ -1,7 +1,9 @@
 //! How the API server is reached: one shared client with live connections, and private ones that keep none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http_body_util::Either;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -45,6 +47,38 @@ pub fn shared_client(config: Config) -> kube::Result<Client> {
 /// As [`shared_client`].
 pub fn private_client(config: Config) -> kube::Result<Client> {
     client(config, Keep::None)
+}
+
+/// Changes how the API server is reached while a client is in use: its credentials, its address.
+#[derive(Clone, Debug)]
+pub struct Switch(Arc<ArcSwap<Way>>);
+
+/// [`Client`] has no Debug.
+struct Way(Client);
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Way")
+    }
+}
+
+impl Switch {
+    /// A client whose requests go by `first`, and what changes that.
+    pub fn new(first: Client) -> (Self, Client) {
+        let namespace = first.default_namespace().to_owned();
+        let switch = Self(Arc::new(ArcSwap::from_pointee(Way(first))));
+        let ways = Arc::clone(&switch.0);
+        let service = service_fn(move |request: http::Request<Body>| {
+            let client = ways.load().0.clone();
+            async move { client.send(request).await }
+        });
+        (switch, Client::new(service, namespace))
+    }
+
+    /// From now on, requests go by `client`. Answers that have begun go on as they are, watches until they end.
+    pub fn set(&self, client: Client) {
+        self.0.store(Arc::new(Way(client)));
+    }
 }
 
 /// Which connections are used again.

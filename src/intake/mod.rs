@@ -31,7 +31,7 @@ mod source;
 mod watch;
 pub mod wipe;
 
-pub use client::{private_client, shared_client};
+pub use client::{Switch, private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_object};
 pub use holding::Holding;
 pub use seen::Unseen;

@@ -10,15 +10,16 @@ use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 
-/// Those that `settings` enable, in the order of the registry.
-pub(super) fn specs(settings: &Settings) -> Vec<Spec> {
-    let mut specs = Specs { settings, specs: Vec::new() };
+/// Those that `settings` enable, in the order of the registry; of the cluster of this number.
+pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<Spec> {
+    let mut specs = Specs { settings, cluster, specs: Vec::new() };
     visit_all(&mut specs);
     specs.specs
 }
 
 struct Specs<'a> {
     settings: &'a Settings,
+    cluster: u32,
     specs: Vec<Spec>,
 }
 
@@ -40,7 +41,7 @@ impl Visitor for Specs<'_> {
         let shape = Shape {
             endpoint: endpoint(&kind),
             partitions: selectors(self.settings, &kind).iter().map(partition).collect(),
-            reading: Reading::of(self.settings),
+            reading: Reading::of(self.settings, self.cluster),
             headers: collector.headers(),
             series,
         };

@@ -53,6 +53,20 @@ pub async fn client_config(settings: &Settings) -> Result<Config, ClientError> {
     config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await
 }
 
+/// The files that say so: the kubeconfig, and the certificates and keys that it names.
+pub fn client_files(settings: &Settings) -> Vec<PathBuf> {
+    let Some(path) = &settings.kubeconfig else { return Vec::new() };
+    let mut files = vec![path.clone()];
+    // One that cannot be read names none.
+    if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
+        let clusters = kubeconfig.clusters.into_iter().filter_map(|named| named.cluster?.certificate_authority);
+        let users = kubeconfig.auth_infos.into_iter().filter_map(|named| named.auth_info);
+        let users = users.flat_map(|user| [user.client_certificate, user.client_key]).flatten();
+        files.extend(clusters.chain(users).map(PathBuf::from));
+    }
+    files
+}
+
 /// Where the API server is and who we are: the kubeconfig, with `--apiserver` in place of its server; `--apiserver` alone,
 /// without credentials; or the pod's service account.
 async fn config(kubeconfig: Option<&Path>, apiserver: Option<&str>) -> Result<Config, ClientError> {

@@ -29,8 +29,8 @@ pub(super) struct CoverageWatch {
     pub served: watch::Receiver<Arc<[Arc<Running>]>>,
     /// For all but what carries Secrets.
     pub client: kube::Client,
-    /// How to reach the API server from the private thread; without it, there is none.
-    pub private: Option<kube::Config>,
+    /// How to reach the API server from private threads, whenever that changes; without it, there are none.
+    pub private: Option<watch::Receiver<kube::Config>>,
     /// Where the sources are found.
     pub sights: Arc<Sights>,
 }

@@ -1,11 +1,12 @@
 //! What this replica exposes and sees, for those who check whether it is what it should be.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::exposition::ResourceStore;
-use crate::fleet::audit::{Vantage, Witness};
+use crate::fleet::audit::{Members, Peer, Vantage, Witness};
 use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
 use crate::intake::Status;
 use crate::server;
@@ -127,6 +128,22 @@ fn reach(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> R
     }
 }
 
+/// The members of a fleet, while its replicas together read all objects: who reads only some cannot know them all.
+pub(super) struct WhileAllIsRead {
+    pub members: Arc<dyn Members>,
+    pub reads_all: Arc<AtomicBool>,
+}
+
+impl Members for WhileAllIsRead {
+    fn fleet(&self) -> String {
+        self.members.fleet()
+    }
+
+    fn peers(&self) -> Option<Vec<Peer>> {
+        self.members.peers().filter(|_| self.reads_all.load(Relaxed))
+    }
+}
+
 /// The stand of a replica in no fleet: it never changes.
 #[derive(Clone, Debug)]
 pub(super) struct Alone(pub Slice);
@@ -164,8 +181,13 @@ mod tests {
         let scope = crate::exposition::Scope { partition: 0, slice: &Slice::all() };
         objects.finish(list, scope, 5);
         let sources = [9, 7].map(source);
-        let watched =
-            Watched { resource: PODS.to_owned(), kind: "*v1.Pod".to_owned(), objects, sources: sources.to_vec() };
+        let watched = Watched {
+            resource: PODS.to_owned(),
+            kind: "*v1.Pod".to_owned(),
+            object_limit: 0,
+            objects,
+            sources: sources.to_vec(),
+        };
         let watching = Watching { resources: vec![watched], unknown: Vec::new() };
         let watching = Arc::new(ArcSwap::from_pointee(watching));
         Inventory { vantage: Arc::new(Alone(counted)), watching, sights: None }

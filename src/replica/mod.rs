@@ -11,29 +11,33 @@ mod pipeline;
 mod private;
 mod resources;
 mod tasks;
+mod waiting;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::fleet::audit::{Audit, Coverage, OverHttp, Vantage};
+use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::{self, Fleet, Unfit};
-use crate::intake;
+use crate::intake::{self, Switch};
 use crate::server::{self, Gate, Metrics, Peers, Visitors};
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
-use crate::telemetry::{self, Telemetry};
+use crate::telemetry::{self, Reloads, Telemetry};
 use coverage_watch::CoverageWatch;
-use inventory::{Alone, Inventory, Sights};
+use inventory::{Alone, Inventory, Sights, WhileAllIsRead};
 use resources::{Means, Owner, Resources, Swap};
 use tasks::{Spawner, Tasks};
 
-pub use client::{ClientError, client_config};
+pub use client::{ClientError, client_config, client_files};
 pub use tasks::StopReason;
+pub use waiting::waiting;
 
 /// Why a replica did not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,40 @@ pub struct Replica {
     visitors: Arc<Visitors>,
     /// Why it can be in none, once that is known.
     unfit: Arc<OnceLock<Unfit>>,
+    resources: Arc<Resources>,
+    /// As it was started.
+    settings: Settings,
+    /// How the API server is reached, where that can change.
+    way: Option<Way>,
+    live: Live,
+}
+
+/// How the API server is reached.
+#[derive(Debug)]
+struct Way {
+    switch: Switch,
+    private: watch::Sender<kube::Config>,
+    /// How many clusters it was of before.
+    cluster: u32,
+}
+
+/// What settings say that changes while the replica runs, besides its resources.
+#[derive(Clone, Debug)]
+struct Live {
+    gzip: Arc<AtomicBool>,
+    /// [`Settings::reads_all`].
+    reads_all: Arc<AtomicBool>,
+}
+
+impl Live {
+    fn new(settings: &Settings) -> Self {
+        Self { gzip: Arc::new(settings.gzip.into()), reads_all: Arc::new(settings.reads_all().into()) }
+    }
+
+    fn set(&self, settings: &Settings) {
+        self.gzip.store(settings.gzip, Relaxed);
+        self.reads_all.store(settings.reads_all(), Relaxed);
+    }
 }
 
 impl Replica {
@@ -84,28 +122,67 @@ impl Replica {
     /// # Errors
     /// A port is taken or an address is not ours; nothing runs then.
     pub async fn start(settings: Settings, client: kube::Client) -> Result<Self, StartError> {
-        Self::launch(settings, client, None)
+        Self::launch(settings, client, None, Arc::default())
     }
 
     /// As [`Replica::start`], with clients of its own: what may carry a Secret's data is read on a thread whose memory is
-    /// wiped, over connections that nothing else uses.
+    /// wiped, over connections that nothing else uses. What came of reading configuration files is told from `reloads`.
     ///
     /// # Errors
     /// Likewise, or no client can be made of `config`.
-    pub async fn connect(settings: Settings, config: kube::Config) -> Result<Self, StartError> {
-        let client = intake::shared_client(config.clone()).map_err(|source| StartError::Client {
-            server: Box::new(config.cluster_url.clone()),
-            source: Box::new(source),
-        })?;
+    pub async fn connect(settings: Settings, config: kube::Config, reloads: Arc<Reloads>) -> Result<Self, StartError> {
+        let (switch, client) = Switch::new(shared_client(&config)?);
         let unchecked = config.accept_invalid_certs.then(|| config.cluster_url.clone());
-        let replica = Self::launch(settings, client, Some(config))?;
+        let way = Way { switch, private: watch::Sender::new(config), cluster: 0 };
+        let replica = Self::launch(settings, client, Some(way), reloads)?;
         if let Some(server) = unchecked {
             warn!(%server, "the API server's certificate is not checked, as the kubeconfig says");
         }
         Ok(replica)
     }
 
-    fn launch(settings: Settings, client: kube::Client, private: Option<kube::Config>) -> Result<Self, StartError> {
+    /// From now on goes by `settings`, and reaches the API server by `config` if there is a new one. Without a hole: what is
+    /// unchanged stays as it is, the rest is served as before until the new is loaded. Another API server may be of another cluster,
+    /// whose objects are loaded aside, too. Returns the keys of what holds only from the next start on.
+    ///
+    /// # Errors
+    /// All is as before then.
+    pub fn reload(
+        &mut self,
+        settings: &Settings,
+        config: Option<kube::Config>,
+    ) -> Result<Vec<&'static str>, StartError> {
+        // What it was started with in this is what it is in its fleet.
+        let server_side_sharding = self.settings.server_side_sharding;
+        let effective = Settings { server_side_sharding, ..settings.clone() };
+        let mut cluster = self.way.as_ref().map_or(0, |way| way.cluster);
+        if let Some((way, config)) = self.way.as_mut().zip(config) {
+            let client = shared_client(&config)?;
+            let before = way.private.borrow();
+            if (&before.cluster_url, &before.root_cert) != (&config.cluster_url, &config.root_cert) {
+                cluster += 1;
+                info!(server = %config.cluster_url, "another API server: all is loaded anew");
+            }
+            drop(before);
+            way.switch.set(client);
+            way.private.send_replace(config);
+            way.cluster = cluster;
+        }
+        let specs = builtin::specs(&effective, cluster);
+        // It is told in the log when it is served.
+        drop(self.resources.set(Owner::BuiltIn, specs, Swap::Together).map_err(StartError::Thread)?);
+        self.live.set(&effective);
+        Ok(self.settings.fixed(settings))
+    }
+
+    fn launch(
+        settings: Settings,
+        client: kube::Client,
+        way: Option<Way>,
+        reloads: Arc<Reloads>,
+    ) -> Result<Self, StartError> {
+        let private = way.as_ref().map(|way| way.private.subscribe());
+        let live = Live::new(&settings);
         let by_flags =
             Slice::of(hasher(&settings), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
@@ -121,14 +198,14 @@ impl Replica {
         };
         let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn]);
         // The first set is served at once.
-        drop(resources.set(Owner::BuiltIn, builtin::specs(&settings), Swap::Together).map_err(StartError::Thread)?);
+        drop(resources.set(Owner::BuiltIn, builtin::specs(&settings, 0), Swap::Together).map_err(StartError::Thread)?);
         let (looking, stop) = (Arc::clone(&resources).run(), spawner.stop_token());
         spawner.spawn("the look at what is loaded".to_owned(), async move {
             stop.run_until_cancelled(looking).await;
         });
 
         let unfit = Arc::default();
-        let server = private.as_ref().map(|config| config.cluster_url.clone());
+        let server = private.as_ref().map(|config| config.borrow().cluster_url.clone());
         let member = settings.fleet.clone().map(|fleet| {
             let start = fleet::Start {
                 client: client.clone(),
@@ -148,18 +225,17 @@ impl Replica {
         let sights: Option<Arc<Sights>> = settings.coverage_watch.then(Arc::default);
         let inventory = Arc::new(Inventory { vantage, watching: resources.watching(), sights: sights.clone() });
         let coverage = Arc::new(Coverage::default());
-        // Who reads only some of the objects cannot know them all.
-        let reads_all = settings.nodes.is_empty() && !settings.track_unscheduled_pods && settings.object_limit == 0;
-        if let Some(member) = member.as_ref().filter(|_| reads_all) {
+        if let Some(member) = &member {
+            let members: Arc<dyn Members> =
+                Arc::new(WhileAllIsRead { members: Arc::clone(member) as _, reads_all: Arc::clone(&live.reads_all) });
             let audit = Audit {
-                members: Arc::clone(member) as _,
+                members: Arc::clone(&members),
                 witness: Arc::clone(&inventory) as _,
                 ask: Arc::new(OverHttp::default()),
                 coverage: Arc::clone(&coverage),
             };
             spawner.spawn("the audit".to_owned(), audit.run(spawner.stop_token()));
             if let Some(sights) = sights {
-                let members = Arc::clone(member) as _;
                 let watch = CoverageWatch { members, served: resources.served(), client, private, sights };
                 spawner.spawn("the watch of all objects".to_owned(), watch.run(spawner.stop_token()));
             }
@@ -167,9 +243,9 @@ impl Replica {
         let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
-            object_limit: settings.object_limit,
             watching: resources.watching(),
             server_side: settings.server_side_sharding,
+            reloads,
             fleet: member.clone(),
             coverage,
         }));
@@ -179,7 +255,7 @@ impl Replica {
             store: resources.store(),
             gate,
             visitors: Arc::clone(&visitors),
-            gzip: settings.gzip,
+            gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),
         });
         spawner.spawn(
@@ -193,15 +269,16 @@ impl Replica {
             "the telemetry server".to_owned(),
             server::serve(telemetry_port, routes, settings.patience.with_peers(), spawner.stop_token()),
         );
-        let resources = settings.resources.len();
         match &settings.fleet {
-            Some(fleet) => info!(%metrics, %telemetry, pod = fleet.pod, resources, "serving"),
+            Some(fleet) => {
+                info!(%metrics, %telemetry, pod = fleet.pod, resources = settings.resources.len(), "serving")
+            }
             None => {
                 let Shard { ordinal, total } = settings.shard;
-                info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
+                info!(%metrics, %telemetry, shard = ordinal, shards = total, resources = settings.resources.len(), "serving");
             }
         }
-        Ok(Self { metrics, telemetry, tasks, member, visitors, unfit })
+        Ok(Self { metrics, telemetry, tasks, member, visitors, unfit, resources, settings, way, live })
     }
 
     /// Where `/metrics` is served.
@@ -237,6 +314,11 @@ impl Replica {
     pub async fn stop(self) {
         self.tasks.stop().await;
     }
+}
+
+fn shared_client(config: &kube::Config) -> Result<kube::Client, StartError> {
+    intake::shared_client(config.clone())
+        .map_err(|source| StartError::Client { server: Box::new(config.cluster_url.clone()), source: Box::new(source) })
 }
 
 fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {

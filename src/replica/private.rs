@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use futures::future::select_all;
-use tokio::sync::oneshot;
+use futures::future::{pending, select_all};
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::intake::wipe::wipe_this_thread;
-use crate::intake::{self, Sink, Source, Status};
+use crate::intake::{self, Sink, Source, Status, Switch};
 
 /// What [`intake::run`] needs, but for the client and the token.
 pub(super) struct Watch {
@@ -18,9 +18,10 @@ pub(super) struct Watch {
     pub status: Arc<Status>,
 }
 
-/// Runs `watches` on a thread of their own, with clients that keep no connection. The future ends with the first of them.
+/// Runs `watches` on a thread of their own, with clients that keep no connection. The future ends with the first of them. Requests
+/// from a change of `config` on are made as it says.
 pub(super) fn run(
-    config: kube::Config,
+    mut config: watch::Receiver<kube::Config>,
     watches: Vec<Watch>,
     stop: CancellationToken,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
@@ -31,12 +32,26 @@ pub(super) fn run(
         wipe_this_thread();
         let _running = running;
         runtime.block_on(async {
-            match intake::private_client(config) {
-                Ok(client) => {
-                    let run = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
-                    select_all(watches.into_iter().map(|w| Box::pin(run(w)))).await;
-                }
-                Err(error) => error!(%error, "cannot set up a client"),
+            let first = config.borrow_and_update().clone();
+            let (switch, client) = match intake::private_client(first) {
+                Ok(client) => Switch::new(client),
+                Err(error) => return error!(%error, "cannot set up a client"),
+            };
+            let run = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
+            let first = select_all(watches.into_iter().map(|w| Box::pin(run(w))));
+            tokio::select! {
+                _ = first => {}
+                // Without a sender, nothing changes any more.
+                never = async {
+                    while config.changed().await.is_ok() {
+                        let config = config.borrow_and_update().clone();
+                        match intake::private_client(config) {
+                            Ok(client) => switch.set(client),
+                            Err(error) => error!(%error, "cannot set up a client"),
+                        }
+                    }
+                    pending().await
+                } => never,
             }
         });
     })?;

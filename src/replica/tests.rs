@@ -69,7 +69,7 @@ type Served = watch::Receiver<Arc<[Arc<Running>]>>;
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
     let means = Means { client: client(simulator), private: None, held: Some(slice.clone()), audited: true };
     let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
-    let set = resources.set(Owner::BuiltIn, builtin::specs(&settings()), Swap::Together);
+    let set = resources.set(Owner::BuiltIn, builtin::specs(&settings(), 0), Swap::Together);
     drop(set.expect("no thread is needed"));
     let watching = resources.watching();
     let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watching, sights: None });

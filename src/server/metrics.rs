@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
@@ -24,7 +25,7 @@ pub struct Metrics {
     /// Where it is noted who scrapes.
     pub visitors: Arc<Visitors>,
     /// Whether answers are gzipped for those who can read it.
-    pub gzip: bool,
+    pub gzip: Arc<AtomicBool>,
     /// Where requests are counted.
     pub telemetry: Arc<Telemetry>,
 }
@@ -63,7 +64,7 @@ impl Metrics {
     fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
         let Some(exposed) = self.gate.now() else { return text(StatusCode::SERVICE_UNAVAILABLE, SHUT) };
         let (format, content_type) = negotiation::format(headers);
-        let gzip = self.gzip && negotiation::gzip(headers);
+        let gzip = self.gzip.load(Relaxed) && negotiation::gzip(headers);
         let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
         let mut answer = if method == Method::GET {
             let scrape = self.store.scrape(&selection(query), format, &exposed);

@@ -1,7 +1,10 @@
 //! What can be wrong with the settings, and what is accepted without effect.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::ConfigError;
 
 /// Why the settings cannot be used. None is worth a retry: what was given has to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,6 +148,17 @@ pub enum Warning {
     /// Flags of Go's runtime.
     #[error("--auto-gomemlimit and its ratio have no effect: they steer Go's garbage collector, and here is none")]
     GoMemory,
+    /// The config file says nothing, since it is missing or broken.
+    #[error("--config: {0}; going on with the flags alone")]
+    WithoutConfig(ConfigError),
+    /// Keys of the config file that mean nothing.
+    #[error("{}: no such keys, ignored: {}", file.display(), keys.join(", "))]
+    UnknownKeys {
+        /// The file.
+        file: PathBuf,
+        /// Their names, with what they may be meant to be.
+        keys: Vec<String>,
+    },
     /// Resources that are not served since pods are selected by node.
     #[error("{flag} selects pods; namespaced resources that have no node are left out: {}", resources.join(", "))]
     LeftOut {

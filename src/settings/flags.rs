@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 
 use super::Klog;
 
+const CONFIG: &str = "Configuration";
 const CLUSTER: &str = "Cluster";
 const OBJECTS: &str = "Which objects";
 const FAMILIES: &str = "Which metrics and labels";
@@ -24,6 +25,13 @@ const LOGGING: &str = "Logging";
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub struct Flags {
+    /// File with settings, which count over flags. It is read again when it changes.
+    #[arg(long, value_name = "FILE", help_heading = CONFIG)]
+    pub config: Option<PathBuf>,
+    /// Go on with the flags alone where the file of --config is missing or broken at the start.
+    #[arg(long, value_name = "BOOL", help_heading = CONFIG, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub continue_without_config: Option<bool>,
+
     /// Kubeconfig file. Default: the service account of the pod in which this runs.
     #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
     pub kubeconfig: Option<PathBuf>,

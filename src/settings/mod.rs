@@ -1,10 +1,12 @@
 //! What this process was asked to do: defaults, under environment, under flags, under the config file, as one validated value.
 //!
-//! [`Flags`] is a layer of raw values: what was given, and nothing for what was not. [`Settings::resolve`] lays the layers
-//! over each other, checks them, and is the only way from a layer to a [`Settings`]. [`selectors`] says what follows from
+//! [`Flags`] is a layer of raw values: what was given, and nothing for what was not; a [`ConfigFile`] puts its own in their
+//! place. [`Settings::resolve`] lays the layers over each other, checks them, and is the only way from a layer to a
+//! [`Settings`]. [`selectors`] says what follows from
 //! the settings for the lists of a resource.
 //! May not know anything that runs.
 
+mod config;
 mod environment;
 mod error;
 mod families;
@@ -12,6 +14,7 @@ mod flags;
 mod fleet;
 mod keys;
 mod klog;
+mod layers;
 pub mod resources;
 pub mod selectors;
 mod shard;
@@ -24,12 +27,14 @@ use std::time::Duration;
 
 use crate::collectors::labels::KeyFilter;
 
+pub use config::{ConfigError, ConfigFile};
 pub use environment::Environment;
 pub use error::{SettingsError, Warning};
 pub use families::FamilyFilter;
 pub use flags::{Flags, LogFormat};
 pub use fleet::FleetSettings;
 pub use klog::{Klog, ignored as ignored_flags};
+pub use layers::{Layers, LayersError};
 
 /// All settings of a replica, validated.
 #[derive(Clone, Debug)]
@@ -246,6 +251,28 @@ impl Settings {
             },
         };
         Ok((settings, warnings))
+    }
+}
+
+impl Settings {
+    /// Which of the config file's keys say something else in `later`, and can have no effect on who was started with these.
+    pub fn fixed(&self, later: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("host, port", self.metrics == later.metrics),
+            ("telemetry_host, telemetry_port", self.telemetry == later.telemetry),
+            ("server_*_timeout", self.patience == later.patience),
+            ("shard, total_shards", self.shard == later.shard),
+            ("pod, namespace", self.fleet == later.fleet),
+            ("server_side_sharding", self.server_side_sharding == later.server_side_sharding),
+            ("handover_overlap", self.handover_overlap == later.handover_overlap),
+            ("coverage_watch", self.coverage_watch == later.coverage_watch),
+        ];
+        pairs.into_iter().filter(|(_, same)| !same).map(|(keys, _)| keys).collect()
+    }
+
+    /// Whether all objects of what is served are read, by one replica or another.
+    pub fn reads_all(&self) -> bool {
+        self.nodes.is_empty() && !self.track_unscheduled_pods && self.object_limit == 0
     }
 }
 

@@ -37,6 +37,7 @@ impl Collector for Metrics {
         health(out, watched)?;
         self.cover(out)?;
         self.server_side(out, watched)?;
+        self.0.reloads.encode(out)?;
         match &self.0.fleet {
             Some(fleet) => super::fleet::encode(out, &fleet.glance()),
             None => Ok(()),
@@ -105,22 +106,26 @@ impl Metrics {
             "Watches that were asked of the API server, by result.",
             by_result(|s| s.watches.load(Relaxed), |s| s.watch_errors.load(Relaxed)),
         )?;
-        if self.0.object_limit == 0 {
-            return Ok(());
+        let mut limited = BTreeMap::<&str, (u64, u64)>::new();
+        for w in watched.iter().filter(|w| w.object_limit != 0) {
+            let (objects, limit) = limited.entry(&w.kind).or_default();
+            *objects += w.sum(|s| s.listed_objects.load(Relaxed));
+            *limit = w.object_limit;
         }
-        let objects = by_kind(|s| s.listed_objects.load(Relaxed));
-        let labels = |kind| vec![("resource", kind)];
+        let limited = |value: fn((u64, u64)) -> u64| {
+            limited.iter().map(move |(kind, of)| (vec![("resource", *kind)], value(*of))).collect::<Vec<_>>()
+        };
         gauge(
             out,
             "kube_state_metrics_list_objects",
             "Objects in the newest list of the resource, all shards together.",
-            objects.iter().map(|(kind, count)| (labels(*kind), *count)),
+            limited(|(objects, _)| objects),
         )?;
         gauge(
             out,
             "kube_state_metrics_list_objects_limit",
             "How many objects of the resource are read at most, all shards together.",
-            objects.keys().map(|kind| (labels(*kind), self.0.object_limit)),
+            limited(|(_, limit)| limit),
         )
     }
 

@@ -7,6 +7,7 @@ mod fleet;
 mod logs;
 mod metrics;
 mod process;
+mod reloads;
 mod text;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::intake::Status;
 use crate::settings::Shard;
 
 pub use logs::{log_to_stderr, warnings_to_stderr};
+pub use reloads::{ConfigKind, Reloads};
 
 /// A resource that is watched, and by which sources.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Watched {
     pub resource: String,
     /// Its type as upstream's self-metrics name it, for example `*v1.Pod`.
     pub kind: String,
+    /// How many objects are read at most (`--object-limit`), 0 for all.
+    pub object_limit: u64,
     /// What is kept of it.
     pub objects: Arc<ResourceStore>,
     /// One for each source.
@@ -67,12 +71,12 @@ impl Watched {
 pub struct Replica {
     /// Its shard.
     pub shard: Shard,
-    /// `--object-limit`, 0 for none.
-    pub object_limit: u64,
     /// What it watches.
     pub watching: WatchingNow,
     /// Whether the API server is asked to leave out what is not ours.
     pub server_side: bool,
+    /// The configuration files that were read.
+    pub reloads: Arc<Reloads>,
     /// Its fleet, if it is in one.
     pub fleet: Option<Arc<Fleet>>,
     /// What it has shown of the fleet's coverage, while it is the coordinator.

@@ -45,7 +45,7 @@ pub(super) fn commands() -> String {
     }
     page.push_str(
         "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
-         comma-separated and add up when a flag is repeated; of any other flag the last one counts. Flags count over the \
+         comma-separated and add up when a flag is repeated; of any other flag the last one counts. The file of `--config` counts over flags, flags over the \
          environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT`, \
          `POD_NAME`, `POD_NAMESPACE` and `POD_IP` (where the other members of a fleet find this one) are read.\n\nExit codes: 0 for done, 1 for input \
          that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",

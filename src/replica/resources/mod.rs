@@ -18,6 +18,7 @@ mod keeper;
 mod running;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,8 +82,8 @@ pub(super) enum Outcome {
 pub(super) struct Means {
     /// For all but what carries Secrets.
     pub client: kube::Client,
-    /// How to reach the API server from the private thread; without it, there is none.
-    pub private: Option<kube::Config>,
+    /// How to reach the API server from private threads, whenever that changes; without it, there are none.
+    pub private: Option<watch::Receiver<kube::Config>>,
     /// What is held outside a fleet; `None` in one, which decides later.
     pub held: Option<Slice>,
     /// Whether what was exposed, and what was seen, is known as of earlier resourceVersions.
@@ -102,6 +103,13 @@ pub(super) struct Resources {
     looked: watch::Sender<()>,
     /// What is served.
     served: watch::Sender<Arc<[Arc<Running>]>>,
+}
+
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let served = Arc::clone(&self.served.borrow());
+        f.debug_list().entries(served.iter().map(|running| running.name())).finish()
+    }
 }
 
 struct State {

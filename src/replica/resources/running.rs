@@ -64,12 +64,15 @@ pub(in crate::replica) struct Reading {
     pub object_limit: u64,
     /// `--event-batch-delay`.
     pub batch_delay: Duration,
+    /// A number for each cluster that the client was of, one after the other.
+    pub cluster: u32,
 }
 
 impl Reading {
-    /// What these say.
-    pub fn of(settings: &Settings) -> Self {
+    /// What these say, of this cluster.
+    pub fn of(settings: &Settings, cluster: u32) -> Self {
         Self {
+            cluster,
             server_side: settings.server_side_sharding,
             use_cache: settings.use_apiserver_cache,
             object_limit: settings.object_limit,
@@ -129,7 +132,8 @@ impl Running {
             spawner.spawn_until(stop.clone(), task, thread);
         }
         guard.disarm();
-        let watched = Watched { resource: name, kind, objects, sources: statuses };
+        let watched =
+            Watched { resource: name, kind, object_limit: shape.reading.object_limit, objects, sources: statuses };
         Ok(Arc::new(Self { shape, watched, sources, stop }))
     }
 
@@ -153,7 +157,7 @@ impl Running {
 }
 
 fn source(shape: &Shape, partition: &Partition, holding: Holding, audited: bool) -> Source {
-    let Reading { server_side, use_cache, object_limit, batch_delay } = shape.reading;
+    let Reading { server_side, use_cache, object_limit, batch_delay, .. } = shape.reading;
     Source {
         endpoint: shape.endpoint.clone(),
         namespace: partition.namespace.clone(),

@@ -128,7 +128,7 @@ fn specs(resources: &str, labels: &str) -> Vec<Spec> {
         metric_labels_allowlist: Some(labels.to_owned()),
         ..Flags::default()
     };
-    builtin::specs(&Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0)
+    builtin::specs(&Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0, 0)
 }
 
 impl World {

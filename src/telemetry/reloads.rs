@@ -1,0 +1,133 @@
+//! What came of reading configuration files, as upstream's self-metrics tell of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use md5::{Digest, Md5};
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::metrics::{Labels, gauge};
+
+/// What a configuration file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigKind {
+    /// `--config`.
+    Config,
+    /// `--custom-resource-state-config-file`.
+    CustomResources,
+    /// `--kubeconfig`, of which upstream says nothing.
+    Kubeconfig,
+}
+
+impl ConfigKind {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::CustomResources => "customresourceconfig",
+            Self::Kubeconfig => "kubeconfig",
+        }
+    }
+}
+
+/// Files that were read, at the start or when they changed.
+#[derive(Debug, Default)]
+pub struct Reloads(Mutex<BTreeMap<(ConfigKind, String), Reload>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Reload {
+    successful: bool,
+    /// Unix seconds of the last success, and the hash of what was read then.
+    last: Option<(u64, u64)>,
+}
+
+impl Reloads {
+    /// `file` was read, and what it says holds now.
+    pub fn succeeded(&self, kind: ConfigKind, file: &Path, content: &[u8]) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.files().insert((kind, clean(file)), Reload { successful: true, last: Some((now, hash(content))) });
+    }
+
+    /// `file` cannot be read, or is refused: what held before holds on.
+    pub fn failed(&self, kind: ConfigKind, file: &Path) {
+        self.files().entry((kind, clean(file))).or_default().successful = false;
+    }
+
+    fn files(&self) -> MutexGuard<'_, BTreeMap<(ConfigKind, String), Reload>> {
+        // A panic cannot leave a map half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn encode(&self, out: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let files = self.files().clone();
+        let labels = |kind: &ConfigKind, file: &'_ String| -> (&'static str, String) { (kind.label(), file.clone()) };
+        let lines: Vec<_> = files.iter().map(|((kind, file), reload)| (labels(kind, file), *reload)).collect();
+        let of = |value: fn(&Reload) -> Option<u64>| {
+            lines.iter().filter_map(move |((kind, file), reload)| {
+                let labels: Labels<'_> = vec![("type", *kind), ("filename", file.as_str())];
+                Some((labels, value(reload)?))
+            })
+        };
+        gauge(
+            out,
+            "kube_state_metrics_config_hash",
+            "Hash of the configuration file that holds: the first six bytes of its MD5 as a number.",
+            of(|reload| reload.last.map(|(_, hash)| hash)),
+        )?;
+        gauge(
+            out,
+            "kube_state_metrics_last_config_reload_successful",
+            "Whether the configuration file could be used when it was last read; if not, what held before holds on.",
+            of(|reload| Some(u64::from(reload.successful))),
+        )?;
+        gauge(
+            out,
+            "kube_state_metrics_last_config_reload_success_timestamp_seconds",
+            "When the configuration file was last read and used.",
+            of(|reload| reload.last.map(|(at, _)| at)),
+        )
+    }
+}
+
+/// The path without what says nothing, as Go's `filepath.Clean` leaves it out.
+fn clean(file: &Path) -> String {
+    use std::path::Component;
+    let mut clean = std::path::PathBuf::new();
+    for part in file.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if clean.file_name().is_some_and(|name| name != "..") => drop(clean.pop()),
+            Component::ParentDir if clean.is_absolute() => {}
+            other => clean.push(other),
+        }
+    }
+    clean.display().to_string()
+}
+
+/// As upstream: the first 48 bits of the MD5, little-endian, which a float holds exactly. It tells contents apart and protects
+/// nothing.
+fn hash(content: &[u8]) -> u64 {
+    let sum = Md5::digest(content);
+    sum.iter().take(6).rev().fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_kube_state_metrics() {
+        // MD5 of nothing begins with d4 1d 8c d9 8f 00.
+        assert_eq!(hash(b""), 0x008f_d98c_1dd4);
+    }
+
+    #[test]
+    fn paths_are_written_as_go_cleans_them() {
+        for (path, expected) in
+            [("./a//b", "a/b"), ("/a/../b/./c", "/b/c"), ("/../a", "/a"), ("../a", "../a"), ("a/../../b", "../b")]
+        {
+            assert_eq!(clean(Path::new(path)), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The binary, whose configuration changes while it runs, against a simulated cluster.
+
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
+#[allow(dead_code, reason = "other tests use the rest")]
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Node, Pod, Secret, Service};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use common::get;
+
+/// What waits longer has failed.
+const LONG: Duration = Duration::from_secs(60);
+
+async fn cluster(name: &str) -> Simulator {
+    let resources = vec![
+        ResourceType::of::<Node>(),
+        ResourceType::of::<Pod>(),
+        ResourceType::of::<Service>(),
+        ResourceType::of::<Secret>(),
+    ];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    let apply = |object: Value| drop(simulator.apply(&object).expect("applied"));
+    apply(json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": format!("node-of-{name}") } }));
+    for number in 0..20 {
+        let metadata = json!({
+            "namespace": if number < 10 { "shop" } else { "bank" },
+            "name": format!("{name}-{number}"),
+            "labels": { "app": "web" },
+        });
+        let spec = json!({ "nodeName": "n", "containers": [{ "name": "main", "image": "i" }] });
+        apply(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec }));
+        apply(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata }));
+        apply(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque" }));
+    }
+    simulator
+}
+
+/// A running binary.
+struct Exporter {
+    child: Child,
+    log: mpsc::UnboundedReceiver<Value>,
+    folder: TempDir,
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Exporter {
+    /// Starts it with what `arguments` make of a folder of its own.
+    fn start(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
+            .args(prepare(folder.path()))
+            .args(["--host", "127.0.0.1", "--telemetry-host", "127.0.0.1", "--port", "0", "--log-format", "json"])
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it is built");
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let (tell, log) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "fields": { "message": line } }));
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, log, folder }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("config.yaml")
+    }
+
+    /// Writes the config file anew, by rename.
+    fn write(&self, text: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, text).expect("written");
+        std::fs::rename(&new, self.config()).expect("renamed");
+    }
+
+    /// The next line of the log that says so.
+    async fn says(&mut self, what: &str) -> Value {
+        let line = async {
+            loop {
+                let line = self.log.recv().await.expect("it runs");
+                if line.to_string().contains(what) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(LONG, line).await.unwrap_or_else(|_| panic!("it never says {what:?}"))
+    }
+
+    async fn addresses(&mut self) -> [SocketAddr; 2] {
+        let line = self.says("\"serving\"").await;
+        ["metrics", "telemetry"].map(|port| {
+            let text = line.pointer(&format!("/fields/{port}")).or_else(|| line.get(port)).and_then(Value::as_str);
+            text.expect("it says so").parse().expect("an address")
+        })
+    }
+}
+
+/// The first words of all series, with their labels.
+fn series(answer: &str) -> BTreeSet<String> {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let lines = body.lines().filter(|line| line.starts_with("kube_"));
+    lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+}
+
+async fn until(what: &str, address: SocketAddr, path: &str, is: impl Fn(&str) -> bool) {
+    let mut last = String::new();
+    let wanted = async {
+        loop {
+            last = get(address, path).await;
+            if is(&last) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(LONG, wanted).await.is_err() {
+        panic!("{what} does not come: {last}");
+    }
+}
+
+/// Scrapes on and on while `change` happens: every scrape has at least `kept`.
+async fn without_a_hole(address: SocketAddr, kept: &BTreeSet<String>, change: impl Future<Output = ()>) {
+    let scrapes = async {
+        loop {
+            let now = series(&get(address, "/metrics").await);
+            let missing: Vec<_> = kept.difference(&now).take(3).collect();
+            assert!(missing.is_empty(), "{} series, without {missing:?}", now.len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = scrapes => {}
+        () = change => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_config_file_is_served_without_a_hole_and_a_broken_one_is_refused() {
+    let simulator = cluster("a").await;
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, "resources: {pods: {}, nodes: {}, secrets: {}}\n").expect("written");
+        let file = file.display();
+        vec![format!("--config={file}"), format!("--apiserver={}", simulator.url()), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let before = series(&get(metrics, "/metrics").await);
+    assert!(before.iter().any(|series| series.starts_with("kube_secret_info")));
+
+    without_a_hole(metrics, &before, async {
+        exporter.write("resources: [pods, nodes, services, secrets]\nlabels_allow_list: {pods: [app]}\nport: 1\n");
+        let line = exporter.says("holds only from the next start on").await;
+        assert!(line.to_string().contains("host, port"), "{line}");
+        until("the new set", metrics, "/metrics", |answer| answer.contains("kube_service_info{")).await;
+        let now = series(&get(metrics, "/metrics").await);
+        assert!(
+            now.iter().any(|series| series.starts_with("kube_pod_labels{") && series.contains("label_app=\"web\""))
+        );
+        let file = exporter.config().display().to_string();
+        let good = format!("kube_state_metrics_last_config_reload_successful{{type=\"config\",filename=\"{file}\"}} 1");
+        until("success", telemetry, "/metrics", |answer| answer.contains(&good)).await;
+
+        let hash =
+            |answer: &str| answer.lines().find(|l| l.starts_with("kube_state_metrics_config_hash{")).map(str::to_owned);
+        let held = hash(&get(telemetry, "/metrics").await);
+        assert!(held.is_some());
+        exporter.write("resources: [pods]\nnode: [x]\n");
+        let line = exporter.says("is refused").await.to_string();
+        assert!(line.contains(&format!("{file}:2: node: text is expected here")), "{line}");
+        let bad = format!("kube_state_metrics_last_config_reload_successful{{type=\"config\",filename=\"{file}\"}} 0");
+        until("failure", telemetry, "/metrics", |answer| answer.contains(&bad)).await;
+        assert_eq!(hash(&get(telemetry, "/metrics").await), held, "what holds is what was loaded");
+        assert!(get(metrics, "/metrics").await.contains("kube_service_info{"));
+    })
+    .await;
+
+    // What is no longer asked for goes.
+    exporter.write("resources: [nodes]\n");
+    until("the end of pods", metrics, "/metrics", |answer| !answer.contains("kube_pod")).await;
+    assert!(get(metrics, "/metrics").await.contains("kube_node_info{"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_kubeconfig_is_another_cluster_and_there_is_no_moment_between() {
+    let (a, b) = (cluster("a").await, cluster("b").await);
+    let kubeconfig = |simulator: &Simulator| {
+        let server = simulator.url();
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+        )
+    };
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, kubeconfig(&a)).expect("written");
+        let file = format!("--kubeconfig={}", file.display());
+        vec![file, "--resources=pods,nodes,secrets".to_owned(), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let count =
+        |answer: &str, name: &str| series(answer).iter().filter(|s| s.starts_with(&format!("{name}{{"))).count();
+    let scrapes = async {
+        loop {
+            let answer = get(metrics, "/metrics").await;
+            let counts = ["kube_pod_info", "kube_node_info", "kube_secret_info"].map(|name| count(&answer, name));
+            assert_eq!(counts, [20, 1, 20]);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let change = async {
+        exporter.write(&kubeconfig(&b));
+        until("the other cluster", metrics, "/metrics", |answer| answer.contains("node=\"node-of-b\"")).await;
+        let now = get(metrics, "/metrics").await;
+        assert!(!now.contains("node-of-a") && !now.contains("\"a-1\""));
+    };
+    tokio::select! {
+        () = scrapes => {}
+        () = change => {}
+    }
+    drop(a);
+    b.delete("pods", "shop", "b-1").expect("deleted");
+    until("its events", metrics, "/metrics", |answer| count(answer, "kube_pod_info") == 19).await;
+    b.delete("secrets", "shop", "b-1").expect("deleted");
+    until("its events", metrics, "/metrics", |answer| count(answer, "kube_secret_info") == 19).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_file_that_is_broken_at_the_start_is_waited_for() {
+    let simulator = cluster("a").await;
+    let telemetry = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        free.local_addr().expect("it is bound")
+    };
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, "resources: {podz: {}}\n").expect("written");
+        let file = format!("--config={}", file.display());
+        vec![file, format!("--apiserver={}", simulator.url()), format!("--telemetry-port={}", telemetry.port())]
+    });
+    let line = exporter.says("waiting until the file is mended").await.to_string();
+    assert!(line.contains("config.yaml:1: resources: there is no resource"), "{line}");
+    let ready = get(telemetry, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("configuration: not loaded yet"), "{ready}");
+    assert!(get(telemetry, "/metrics").await.contains("config_reload_successful{type=\"config\""));
+    exporter.write("resources: {pods: {}}\n");
+    let [metrics, _] = exporter.addresses().await;
+    until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_config_file_flags_alone_are_gone_by_until_it_is_there_if_that_is_allowed() {
+    let simulator = cluster("a").await;
+    let arguments = |folder: &Path| {
+        let file = folder.join("config.yaml");
+        let apiserver = format!("--apiserver={}", simulator.url());
+        vec![
+            format!("--config={}", file.display()),
+            apiserver,
+            "--resources=nodes".to_owned(),
+            "--telemetry-port=0".to_owned(),
+        ]
+    };
+    let mut refused = Exporter::start(arguments);
+    let line = refused.says("config.yaml").await.to_string();
+    assert!(line.contains("cannot be read: No such file"), "{line}");
+    assert_eq!(refused.child.wait().expect("it ends").code(), Some(2));
+
+    let mut exporter =
+        Exporter::start(|folder| [arguments(folder), vec!["--continue-without-config".to_owned()]].concat());
+    exporter.says("going on with the flags alone").await;
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("nodes", metrics, "/metrics", |answer| answer.contains("kube_node_info{")).await;
+    assert!(get(telemetry, "/metrics").await.contains("config_reload_successful{type=\"config\""));
+    exporter.write("resources: {pods: {}}\n");
+    until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
+}
