@@ -1,4 +1,4 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `docs`, `completion`, `version`.
+//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `estimate`, `docs`, `completion`, `version`.
 //!
 //! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
 //! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
@@ -6,6 +6,7 @@
 mod cli;
 mod demo;
 mod docs;
+mod estimate;
 mod render;
 mod run;
 mod verify;
@@ -71,6 +72,16 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             Ok(match verify::run(&settings, &arguments, out) {
                 Ok(code) => code,
                 Err(verify::VerifyError::Output(error)) => printed(Err(error), err),
+                Err(error) => refuse(err, &error.to_string()),
+            })
+        }
+        Command::Estimate(arguments) => {
+            let (settings, warnings) = alone(flags)?;
+            tell(&warnings, err);
+            Ok(match estimate::run(&settings, &arguments, out, err) {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => FAILURE.into(),
+                Err(estimate::EstimateError::Output(error)) => printed(Err(error), err),
                 Err(error) => refuse(err, &error.to_string()),
             })
         }

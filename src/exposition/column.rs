@@ -40,6 +40,11 @@ impl Column {
         }
     }
 
+    /// How many bytes it takes, without what is deflated of it.
+    pub const fn size(&self) -> usize {
+        size_of::<Self>() + self.index.len() + self.records.size()
+    }
+
     /// The same, to be deflated anew.
     pub fn renewed(&self) -> Arc<Self> {
         Arc::new(Self { index: self.index.clone(), records: self.records.clone(), deflated: OnceLock::new() })

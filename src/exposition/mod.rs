@@ -22,7 +22,7 @@ pub use block::{Block, BlockBuilder, Samples};
 pub use history::Unknown;
 pub use number::write_number;
 pub use scrape::Scrape;
-pub use store::{Epoch, ResourceStore, Scope, Stamp, Store};
+pub use store::{Epoch, FamilyFootprint, Footprint, ResourceStore, Scope, Stamp, Store};
 pub use text::{Format, Selection};
 pub use uid::Uid;
 

@@ -248,6 +248,23 @@ impl Page {
         Self { slots, labels, columns, waiting: 0 }
     }
 
+    /// The columns there are, with the number of their family.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter_map(|(family, column)| Some((family, &**column.as_ref()?)))
+    }
+
+    /// How many bytes the objects take besides their columns.
+    pub fn shared_size(&self) -> usize {
+        let waiting = self.slots.iter().map(|slot| match &slot.place {
+            Place::Waiting(block) => block.size(),
+            Place::Column(_) => 0,
+        });
+        self.slots.capacity() * size_of::<Slot>()
+            + size_of_val(&*self.columns)
+            + self.labels.0.size()
+            + waiting.sum::<usize>()
+    }
+
     /// The series of a family and the labels they share, of a page that is settled.
     pub fn column(&self, family: u16) -> Option<(&Arc<Column>, &Arc<Labels>)> {
         Some((self.columns[usize::from(family)].as_ref()?, &self.labels))

@@ -31,6 +31,11 @@ impl Pages {
         self.pages.iter().map(|page| page.slots().len()).sum()
     }
 
+    /// All pages.
+    pub fn iter(&self) -> impl Iterator<Item = &Page> {
+        self.pages.iter()
+    }
+
     /// All objects.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.pages.iter().flat_map(Page::slots)

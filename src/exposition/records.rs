@@ -44,6 +44,11 @@ impl Texts {
         &self.bytes[start..self.ends[index] as usize]
     }
 
+    /// How many bytes they take, and their ends.
+    pub const fn size(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<u32>()
+    }
+
     /// How many there are.
     pub const fn len(&self) -> usize {
         self.ends.len()
@@ -68,7 +73,7 @@ pub struct Records(Texts);
 impl Records {
     /// How many bytes there are.
     pub const fn size(&self) -> usize {
-        self.0.bytes.len()
+        self.0.size()
     }
 
     /// The section with this number, put together in `room` if it is kept as edits.

@@ -59,6 +59,26 @@ struct State {
     tombstones: HashMap<Uid, u64>,
 }
 
+/// What the objects of a resource take, in bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Footprint {
+    /// How many objects there are.
+    pub objects: usize,
+    /// What is kept once an object: its key, and the labels that its series share.
+    pub shared: usize,
+    /// The rest, by family, as the resource's headers number them.
+    pub families: Vec<FamilyFootprint>,
+}
+
+/// What the series of a family take, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FamilyFootprint {
+    /// The series, without the labels that all series of their object share.
+    pub series: usize,
+    /// What is deflated of them; nothing before the first gzipped scrape.
+    pub deflated: usize,
+}
+
 /// The objects of one resource. Its lock is held while an object or a page changes, never while text is made.
 #[derive(Debug)]
 pub struct ResourceStore {
@@ -91,6 +111,27 @@ impl ResourceStore {
     /// The resource's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its families, as blocks number them.
+    pub fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
+    /// What its objects take.
+    pub fn footprint(&self) -> Footprint {
+        let state = self.state();
+        let families = vec![FamilyFootprint::default(); self.headers.len()];
+        let mut footprint = Footprint { objects: state.pages.len(), shared: 0, families };
+        for page in state.pages.iter() {
+            footprint.shared += page.shared_size();
+            for (family, column) in page.columns() {
+                let of_family = &mut footprint.families[family];
+                of_family.series += column.size();
+                of_family.deflated += column.deflated.get().map_or(0, |deflated| deflated.bytes.len());
+            }
+        }
+        footprint
     }
 
     /// How many objects are kept, exposed or not.

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
@@ -77,6 +78,7 @@ pub struct Replica {
     /// What it is in its fleet, if it is in one.
     member: Option<Arc<Fleet>>,
     visitors: Arc<Visitors>,
+    self_metrics: Arc<Telemetry>,
     /// Why it can be in none, once that is known.
     unfit: Arc<OnceLock<Unfit>>,
     resources: Arc<Resources>,
@@ -264,7 +266,7 @@ impl Replica {
         );
         let peers =
             server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
-        let routes = server::both(server::telemetry_routes(self_metrics), peers);
+        let routes = server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers);
         spawner.spawn(
             "the telemetry server".to_owned(),
             server::serve(telemetry_port, routes, settings.patience.with_peers(), spawner.stop_token()),
@@ -278,7 +280,7 @@ impl Replica {
                 info!(%metrics, %telemetry, shard = ordinal, shards = total, resources = settings.resources.len(), "serving");
             }
         }
-        Ok(Self { metrics, telemetry, tasks, member, visitors, unfit, resources, settings, way, live })
+        Ok(Self { metrics, telemetry, tasks, member, visitors, self_metrics, unfit, resources, settings, way, live })
     }
 
     /// Where `/metrics` is served.
@@ -289,6 +291,28 @@ impl Replica {
     /// Where self-metrics and `/readyz` are served.
     pub fn telemetry_address(&self) -> SocketAddr {
         self.telemetry
+    }
+
+    /// What is served.
+    pub fn store(&self) -> Arc<Store> {
+        self.resources.store()
+    }
+
+    /// The resources that it must have loaded before it is ready, and has not.
+    pub fn missing(&self) -> Vec<String> {
+        self.self_metrics.missing()
+    }
+
+    /// The resources that the API server refuses, with its HTTP status.
+    pub fn refused(&self) -> Vec<(String, u64)> {
+        let watching = self.resources.watching();
+        let watching = watching.load();
+        let refused = watching.resources.iter().filter_map(|watched| {
+            let status =
+                watched.sources.iter().map(|source| source.refused.load(Relaxed)).find(|status| *status != 0)?;
+            Some((watched.resource.clone(), status))
+        });
+        refused.collect()
     }
 
     /// Resolves when a part of the replica ends by itself: what is served would silently grow old from then on.

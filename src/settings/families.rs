@@ -5,7 +5,8 @@ use super::SettingsError;
 /// Which families are served: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
 #[derive(Clone, Debug, Default)]
 pub struct FamilyFilter {
-    allowed: Vec<regress::Regex>,
+    /// With the patterns as they were given.
+    allowed: Vec<(String, regress::Regex)>,
     denied: Vec<regress::Regex>,
     opted_in: Vec<regex::Regex>,
 }
@@ -18,7 +19,11 @@ impl FamilyFilter {
             return Err(SettingsError::AllowAndDeny);
         }
         Ok(Self {
-            allowed: compile("--metric-allowlist", allowed, regress::Regex::new)?,
+            allowed: allowed
+                .iter()
+                .cloned()
+                .zip(compile("--metric-allowlist", allowed, regress::Regex::new)?)
+                .collect(),
             denied: compile("--metric-denylist", denied, regress::Regex::new)?,
             opted_in: compile("--metric-opt-in-list", opted_in, regex::Regex::new)?,
         })
@@ -26,9 +31,18 @@ impl FamilyFilter {
 
     /// Whether a family is served.
     pub fn is_enabled(&self, name: &str, opt_in: bool) -> bool {
-        let matches = |patterns: &[regress::Regex]| patterns.iter().any(|p| p.find(name).is_some());
-        let listed = if self.allowed.is_empty() { !matches(&self.denied) } else { matches(&self.allowed) };
+        let matches = |pattern: &regress::Regex| pattern.find(name).is_some();
+        let listed = if self.allowed.is_empty() {
+            !self.denied.iter().any(matches)
+        } else {
+            self.allowed.iter().any(|(_, pattern)| matches(pattern))
+        };
         listed && (!opt_in || self.opted_in.iter().any(|p| p.is_match(name)))
+    }
+
+    /// The patterns of `--metric-allowlist`, and what each lets through.
+    pub fn allowed(&self) -> impl Iterator<Item = (&str, impl Fn(&str) -> bool)> {
+        self.allowed.iter().map(|(text, pattern)| (text.as_str(), |name: &str| pattern.find(name).is_some()))
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn commands() -> String {
             let _ = write!(page, "\n{}", listed.concat());
         }
     }
-    page.push_str("\n## Flags\n\nOf `run`, `render` and `verify`. `render` serves nothing and belongs to no fleet: what is about a cluster, ports or shards has no effect there. Of `verify`, what is about the cluster and which objects counts, and `--telemetry-port`, on which replicas are asked.\n");
+    page.push_str("\n## Flags\n\nOf `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet: what is about ports or shards has no effect there, and without a cluster nor has what is about one. Of `verify`, what is about the cluster and which objects counts, and `--telemetry-port`, on which replicas are asked.\n");
     let mut heading = None;
     for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
         let of_group = arg.get_help_heading().unwrap_or("Other");

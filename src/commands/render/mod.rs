@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::exposition::{Format, Selection};
+use crate::exposition::{Format, Selection, Store};
 use crate::settings::Settings;
 use crate::sharding::Slice;
 
@@ -57,6 +57,21 @@ pub(super) fn render(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<bool, RenderError> {
+    let (store, all_read) = filled(settings, files, err)?;
+    for chunk in store.scrape(&Selection::All, Format::Text, &Slice::all()) {
+        out.write_all(&chunk).map_err(RenderError::Output)?;
+    }
+    out.flush().map_err(RenderError::Output)?;
+    Ok(all_read)
+}
+
+/// A store of the objects in `files`, and whether every object of a kind with a collector could be read; `err` is told what was
+/// left out.
+pub(super) fn filled(
+    settings: &Settings,
+    files: &[PathBuf],
+    err: &mut dyn Write,
+) -> Result<(Store, bool), RenderError> {
     let mut kinds = Kinds::new(settings);
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
     let mut all_read = true;
@@ -76,11 +91,7 @@ pub(super) fn render(
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         super::say(err, &format!("skipped, for want of a collector: {}", counts.join(", ")));
     }
-    for chunk in kinds.into_store().scrape(&Selection::All, Format::Text, &Slice::all()) {
-        out.write_all(&chunk).map_err(RenderError::Output)?;
-    }
-    out.flush().map_err(RenderError::Output)?;
-    Ok(all_read)
+    Ok((kinds.into_store(), all_read))
 }
 
 fn read(file: &Path) -> io::Result<String> {

@@ -1,0 +1,220 @@
+//! What was weighed, as text for people and as JSON for scripts.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// How many families, and how many labels, the table names.
+const NAMED: usize = 20;
+
+/// What the metrics of a cluster amount to. Bytes of memory are those of the series and of what is deflated of them.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    pub objects: u64,
+    pub series: u64,
+    /// A scrape of all, plain.
+    pub text_bytes: u64,
+    /// The same, gzipped.
+    pub gzip_bytes: u64,
+    pub memory_bytes: u64,
+    pub replicas: Replicas,
+    pub resources: Vec<Resource>,
+    pub entries: Vec<Entry>,
+}
+
+/// How many replicas to run.
+#[derive(Debug, Serialize)]
+pub(super) struct Replicas {
+    /// What a plain scrape of a replica may have, in bytes.
+    pub scrape_size: u64,
+    /// The smallest number with which none has more; nothing if there is none.
+    pub count: Option<u32>,
+    /// The biggest scrape then.
+    pub largest_text_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Resource {
+    #[serde(rename = "resource")]
+    pub name: String,
+    pub objects: u64,
+    pub series: u64,
+    pub text_bytes: u64,
+    pub gzip_bytes: u64,
+    pub memory_bytes: u64,
+    pub families: Vec<Family>,
+    pub labels: Vec<Label>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Family {
+    #[serde(rename = "family")]
+    pub name: String,
+    pub series: u64,
+    pub text_bytes: u64,
+    pub gzip_bytes: u64,
+    pub memory_bytes: u64,
+}
+
+/// A label, on all series of a resource.
+#[derive(Debug, Serialize)]
+pub(super) struct Label {
+    #[serde(rename = "label")]
+    pub name: String,
+    /// How many different ones.
+    pub values: u64,
+    pub series: u64,
+    pub text_bytes: u64,
+}
+
+/// What an entry of an allowlist adds.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    pub flag: &'static str,
+    pub entry: String,
+    pub series: u64,
+    pub text_bytes: u64,
+}
+
+/// All of it, for scripts.
+pub(super) fn json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}
+
+/// The gist, for people.
+pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let Report { objects, series, text_bytes, gzip_bytes, memory_bytes, .. } = report;
+    writeln!(out, "{} objects, {} series", number(*objects), number(*series))?;
+    writeln!(out, "one scrape of all: {} of text, {} gzipped", bytes(*text_bytes), bytes(*gzip_bytes))?;
+    writeln!(
+        out,
+        "memory: {} for series and what is deflated of them; the program itself comes on top",
+        bytes(*memory_bytes)
+    )?;
+    writeln!(out, "{}", advice(&report.replicas))?;
+
+    let mut resources: Vec<_> = report.resources.iter().filter(|r| r.objects > 0).collect();
+    resources.sort_by_key(|r| std::cmp::Reverse(r.text_bytes));
+    let rows = resources.iter().map(|r| {
+        [
+            r.name.clone(),
+            number(r.objects),
+            number(r.series),
+            bytes(r.text_bytes),
+            bytes(r.gzip_bytes),
+            bytes(r.memory_bytes),
+        ]
+    });
+    columns(out, ["resource", "objects", "series", "text", "gzipped", "memory"], rows)?;
+
+    let mut families: Vec<_> = report.resources.iter().flat_map(|r| &r.families).filter(|f| f.series > 0).collect();
+    families.sort_by_key(|f| std::cmp::Reverse(f.text_bytes));
+    let rows = families.iter().take(NAMED).map(|f| {
+        let share = share(f.text_bytes, *text_bytes);
+        [f.name.clone(), number(f.series), bytes(f.text_bytes), bytes(f.gzip_bytes), bytes(f.memory_bytes), share]
+    });
+    columns(out, ["family", "series", "text", "gzipped", "memory", "share"], rows)?;
+    more(out, families.len(), "families")?;
+
+    let labels = report.resources.iter().flat_map(|r| r.labels.iter().map(move |label| (&r.name, label)));
+    let mut labels: Vec<_> = labels.collect();
+    labels.sort_by_key(|(_, label)| std::cmp::Reverse(label.text_bytes));
+    let rows = labels.iter().take(NAMED).map(|(resource, l)| {
+        let share = share(l.text_bytes, *text_bytes);
+        [format!("{resource}: {}", l.name), number(l.values), number(l.series), bytes(l.text_bytes), share]
+    });
+    columns(out, ["label", "values", "series", "text", "share"], rows)?;
+    more(out, labels.len(), "labels")?;
+
+    if !report.entries.is_empty() {
+        let rows = report.entries.iter().map(|e| {
+            [format!("{} {}", e.flag, e.entry), number(e.series), bytes(e.text_bytes), share(e.text_bytes, *text_bytes)]
+        });
+        columns(out, ["allowlist entry", "series", "text", "share"], rows)?;
+    }
+    out.flush()
+}
+
+fn advice(replicas: &Replicas) -> String {
+    let limit = bytes(replicas.scrape_size);
+    let largest = bytes(replicas.largest_text_bytes);
+    match replicas.count {
+        Some(1) => format!("replicas: 1; its scrape has {largest}, and may have {limit} (--scrape-size)"),
+        Some(count) => {
+            format!("replicas: {count}; the biggest scrape has {largest} then, and may have {limit} (--scrape-size)")
+        }
+        None => format!("replicas: no number gives scrapes of {limit} (--scrape-size); leave families out"),
+    }
+}
+
+fn more(out: &mut dyn Write, all: usize, what: &str) -> io::Result<()> {
+    match all.checked_sub(NAMED) {
+        Some(left @ 1..) => writeln!(out, "and {left} more {what} (--output json)"),
+        _ => Ok(()),
+    }
+}
+
+/// A table under a blank line: the first column to the left, the others to the right.
+fn columns<const N: usize>(
+    out: &mut dyn Write,
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> io::Result<()> {
+    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
+    writeln!(out)?;
+    for row in rows {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(widths).skip(1) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// With commas between thousands.
+fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// In the unit that leaves one to three digits before the point.
+fn bytes(value: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut scaled = value as f64;
+    let mut unit = 0;
+    while scaled >= 999.95 && unit + 1 < UNITS.len() {
+        scaled /= 1e3;
+        unit += 1;
+    }
+    if unit == 0 { format!("{value} B") } else { format!("{scaled:.1} {}", UNITS[unit]) }
+}
+
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 { "0 %".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_bytes_are_easy_to_read() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 999_949, 999_950, 1_500_000_000].map(bytes),
+            ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "1.5 GB"]
+        );
+        assert_eq!([share(0, 0), share(1, 8)], ["0 %", "12.5 %"]);
+    }
+}

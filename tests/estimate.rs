@@ -1,0 +1,145 @@
+//! `estimate` as a user runs it: on a dump, and on a simulated cluster.
+
+#![allow(clippy::expect_used, reason = "a failed test may panic")]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube_state_fleet::commands;
+use kube_state_fleet::simulator::{ResourceType, Simulator};
+use serde_json::{Value, json};
+
+const PODS: usize = 400;
+
+fn pod(number: usize) -> Value {
+    let team = ["search", "shop", "pay"][number % 3];
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "shop", "name": format!("web-{number:03}"), "uid": format!("00000000-0000-0000-0000-{number:012}"),
+            "labels": { "team": team },
+        },
+        "spec": { "nodeName": "n", "containers": [{ "name": "main", "image": "i" }] },
+    })
+}
+
+fn dump() -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let items: Vec<_> = (0..PODS).map(pod).collect();
+    write!(file, "{}", json!({ "apiVersion": "v1", "kind": "List", "items": items })).expect("it can be written");
+    file
+}
+
+/// Exit code, stdout and stderr of a command.
+fn ran(line: &[&str]) -> (ExitCode, String, String) {
+    let line = std::iter::once("kube-state-fleet").chain(line.iter().copied()).map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = commands::execute(line, &mut out, &mut err);
+    (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(err).expect("UTF-8"))
+}
+
+fn estimated(line: &[&str]) -> Value {
+    let (code, out, err) = ran(&[&["estimate", "--output=json"], line].concat());
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    serde_json::from_str(&out).expect("it is JSON")
+}
+
+#[test]
+fn a_dump_amounts_to_what_render_prints_of_it() {
+    let dump = dump();
+    let path = dump.path().to_str().expect("UTF-8");
+    let report = estimated(&[path]);
+    let (_, text, _) = ran(&["render", path]);
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(report["objects"], PODS);
+    assert_eq!(report["text_bytes"], text.len());
+    assert_eq!(report["series"], series.clone().count());
+    let pods = report["resources"].as_array().expect("a list").iter().find(|r| r["resource"] == "pods").expect("pods");
+    let sum =
+        |key: &str| pods["families"].as_array().expect("a list").iter().filter_map(|f| f[key].as_u64()).sum::<u64>();
+    assert_eq!(sum("text_bytes"), series.map(|line| line.len() as u64 + 1).sum::<u64>());
+    assert_eq!(pods["gzip_bytes"], sum("gzip_bytes"));
+    assert!(pods["memory_bytes"].as_u64() > Some(sum("gzip_bytes")), "{pods}");
+    let uid = pods["labels"].as_array().expect("a list").iter().find(|l| l["label"] == "uid").expect("uid");
+    assert_eq!((uid["values"].as_u64(), uid["series"].as_u64()), (Some(PODS as u64), pods["series"].as_u64()));
+}
+
+#[test]
+fn the_replicas_it_asks_for_keep_to_the_size_and_one_less_does_not() {
+    let dump = dump();
+    let path = dump.path().to_str().expect("UTF-8");
+    let limit = 150_000;
+    let replicas = &estimated(&[path, "--scrape-size", &limit.to_string()])["replicas"];
+    let count = replicas["count"].as_u64().expect("a number");
+    assert!(count > 1, "{replicas}");
+    let largest = replicas["largest_text_bytes"].as_u64().expect("a number");
+    assert!(largest <= limit, "{replicas}");
+    assert!(largest > limit / 2, "{replicas}");
+    let none = &estimated(&[path, "--scrape-size=1000"])["replicas"];
+    assert_eq!(none["count"], Value::Null, "HELP and TYPE alone are bigger");
+    assert_eq!(estimated(&[path])["replicas"]["count"], 1);
+}
+
+#[test]
+fn what_the_allowlists_add_is_told_by_entry() {
+    let dump = dump();
+    let path = dump.path().to_str().expect("UTF-8");
+    let entry = |report: &Value, flag: &str| {
+        let entries = report["entries"].as_array().expect("a list").clone();
+        entries.into_iter().find(|entry| entry["flag"] == flag).unwrap_or_else(|| panic!("{report}"))
+    };
+    let before = estimated(&[path]);
+    assert_eq!(before["entries"], json!([]));
+    let after = estimated(&[path, "--metric-labels-allowlist=pods=[team]"]);
+    let team = entry(&after, "--metric-labels-allowlist");
+    assert_eq!((&team["entry"], &team["series"]), (&json!("pods: label_team"), &json!(PODS)));
+    let promoted = estimated(&[path, "--promote-labels=pods=[team]"]);
+    assert_eq!(entry(&promoted, "--promote-labels")["series"], promoted["series"]);
+    let only = estimated(&[path, "--metric-allowlist=kube_pod_info,^kube_pod_status"]);
+    assert_eq!(entry(&only, "--metric-allowlist")["series"], PODS);
+}
+
+#[test]
+fn people_get_a_table() {
+    let dump = dump();
+    let (code, out, err) = ran(&["estimate", dump.path().to_str().expect("UTF-8")]);
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
+    for words in ["400 objects, ", "replicas: 1; ", "\nresource ", "\nfamily ", "\nlabel ", "\npods: uid "] {
+        assert!(out.contains(words), "{words} is not in:\n{out}");
+    }
+}
+
+#[test]
+fn a_size_that_is_none_is_refused() {
+    for size in ["", "0", "many", "-1", "1e30"] {
+        let (code, _, err) = ran(&["estimate", "--scrape-size", size, "x"]);
+        assert_eq!(code, ExitCode::from(2), "{size}");
+        assert!(err.contains("--scrape-size"), "{err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_cluster_amounts_to_the_same_as_its_dump() {
+    let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>()];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    for number in 0..PODS {
+        simulator.apply(&pod(number)).expect("applied");
+    }
+    let url = simulator.url();
+    let live = tokio::task::spawn_blocking(move || {
+        let (code, out, err) = ran(&["estimate", "--output=json", "--resources=pods,nodes", "--apiserver", &url]);
+        assert_eq!(code, ExitCode::SUCCESS, "{err}");
+        serde_json::from_str::<Value>(&out).expect("it is JSON")
+    });
+    let live = live.await.expect("it does not panic");
+    assert_eq!((&live["objects"], live["series"].as_u64() > Some(1000)), (&json!(PODS), true));
+}
+
+#[test]
+fn a_cluster_that_is_not_there_is_told_at_once() {
+    let (code, out, err) = ran(&["estimate", "--apiserver=http://127.0.0.1:1"]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
+    assert!(err.contains("127.0.0.1:1") && err.contains("does not answer"), "{err}");
+}
