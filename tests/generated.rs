@@ -88,3 +88,31 @@ fn alerts_stand_on_metrics_that_there_are() {
     let unknown: Vec<_> = named.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
     assert!(unknown.is_empty(), "alerts on what no replica says: {unknown:?}");
 }
+
+/// What stands in several files because none of them can read another.
+#[test]
+fn versions_and_the_user_of_the_image_are_the_same_everywhere() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (path, line) in [
+        ("manifests/chart/Chart.yaml", format!("version: {version}")),
+        ("manifests/chart/Chart.yaml", format!("appVersion: {version}")),
+        ("manifests/base/kustomization.yaml", format!("newTag: {version}")),
+        ("manifests/overlays/single/kustomization.yaml", format!("newTag: {version}")),
+        ("manifests/overlays/daemonset/kustomization.yaml", format!("newTag: {version}")),
+        ("Dockerfile", format!("ARG VERSION={version}")),
+    ] {
+        assert!(checked_in(path).contains(&line), "{path}: {line}");
+    }
+    let toolchain = checked_in("rust-toolchain.toml");
+    let channel = toolchain.split_once("channel = \"").and_then(|(_, rest)| Some(rest.split_once('"')?.0));
+    let channel = channel.expect("a channel");
+    assert!(checked_in("Dockerfile").contains(&format!("ARG RUST_VERSION={channel}\n")), "Dockerfile: {channel}");
+    for (path, line) in [
+        ("Dockerfile", "USER 65532:65532"),
+        ("scripts/image-rootfs", "USER_ID=65532"),
+        ("manifests/base/statefulset.yaml", "runAsUser: 65532"),
+        ("manifests/chart/values.yaml", "runAsUser: 65532"),
+    ] {
+        assert!(checked_in(path).contains(line), "{path}: {line}");
+    }
+}

@@ -28,6 +28,11 @@ fn recorded() -> Vec<Row> {
     .collect()
 }
 
+/// The families that are ours alone.
+fn own() -> BTreeSet<&'static str> {
+    include_str!("data/own-families.txt").lines().filter(|line| !line.starts_with('#')).collect()
+}
+
 fn row<R: Resource>(family: &Family<R::Object>) -> Row {
     let kind = match family.kind {
         MetricType::Gauge => "gauge",
@@ -119,9 +124,12 @@ fn help_texts_are_sentences_of_one_line() {
 
 #[test]
 fn families_of_a_resource_are_those_of_kube_state_metrics_in_its_order() {
-    let (registry, recorded) = (registry(), recorded());
+    let (registry, recorded, own) = (registry(), recorded(), own());
     for resource in registry.resources {
-        let of_resource = |rows: &[Row]| rows.iter().filter(|row| row[0] == resource).cloned().collect::<Vec<_>>();
+        let of_resource = |rows: &[Row]| {
+            let upstream = rows.iter().filter(|row| row[0] == resource && !own.contains(row[3].as_str()));
+            upstream.cloned().collect::<Vec<_>>()
+        };
         assert_eq!(of_resource(&registry.families), of_resource(&recorded), "{resource}");
     }
 }
@@ -133,7 +141,17 @@ fn no_resource_and_no_family_is_missing() {
     let missing: BTreeSet<&str> =
         recorded.iter().filter(|row| !ours.contains(row)).map(|row| row[0].as_str()).collect();
     assert!(missing.is_empty(), "resources of which families are missing: {missing:?}");
-    assert_eq!((registry.resources.len(), registry.families.len()), (39, 336));
+    assert_eq!((registry.resources.len(), registry.families.len()), (39, 336 + own().len()));
+}
+
+#[test]
+fn families_of_our_own_are_there_and_opt_in() {
+    let (registry, recorded) = (registry(), recorded());
+    for name in own() {
+        let row = registry.families.iter().find(|row| row[3] == name).unwrap_or_else(|| panic!("there is no {name}"));
+        assert_eq!(row[6], "true", "{name} is to be opt-in");
+        assert!(recorded.iter().all(|row| row[3] != name), "kube-state-metrics has {name}, too");
+    }
 }
 
 /// Objects of a kind with nothing in them, to any depth that matters: no part of them may be taken for granted.
