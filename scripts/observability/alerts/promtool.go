@@ -3,7 +3,6 @@ package alerts
 import (
 	"bytes"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"math"
 	"os/exec"
@@ -17,9 +16,6 @@ import (
 
 	"kube-state-fleet/scripts/observability/series"
 )
-
-// replicas is over how many the series are spread, as they are in a fleet: what is joined must not have to come from the same.
-const replicas = 2
 
 type promtoolFile struct {
 	RuleFiles          []string       `json:"rule_files"`
@@ -174,7 +170,7 @@ func (c Case) input(used map[string]bool, render Renderer) ([]inputSeries, error
 			if !used[sample.Labels.Get(labels.MetricName)] {
 				continue
 			}
-			name := asScraped(sample.Labels).String()
+			name := series.AsScraped(sample.Labels, 0).String()
 			if values[name] == nil {
 				values[name] = slices.Repeat([]float64{math.NaN()}, len(steps))
 			}
@@ -227,19 +223,4 @@ func repeated(what string, more int) string {
 		return what
 	}
 	return fmt.Sprintf("%sx%d", what, more)
-}
-
-// asScraped adds what Prometheus adds: the job, and the replica that serves the object.
-func asScraped(of labels.Labels) labels.Labels {
-	// An object's own series come from one replica: those of its kind, namespace and name.
-	var object strings.Builder
-	for _, name := range []string{"namespace", "pod", "node", "deployment", "statefulset", "daemonset", "replicaset", "job_name", "cronjob"} {
-		object.WriteString(of.Get(name) + "/")
-	}
-	hash := fnv.New32a()
-	hash.Write([]byte(object.String()))
-	builder := labels.NewBuilder(of)
-	builder.Set("job", "kube-state-fleet")
-	builder.Set("instance", "kube-state-fleet-"+strconv.Itoa(int(hash.Sum32())%replicas))
-	return builder.Labels()
 }

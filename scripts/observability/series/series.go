@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -166,4 +168,22 @@ func (known Known) Check(expr parser.Expr, made map[string]bool) error {
 		return nil
 	})
 	return wrong
+}
+
+// replicas is over how many the series are spread, as they are in a fleet: what is joined must not have to come from the same.
+const replicas = 2
+
+// AsScraped adds what Prometheus adds: the job, and the replica that serves the object; or the one so many after it.
+func AsScraped(of labels.Labels, after int) labels.Labels {
+	// An object's own series come from one replica: those of its kind, namespace and name.
+	var object strings.Builder
+	for _, name := range []string{"namespace", "pod", "node", "deployment", "statefulset", "daemonset", "replicaset", "job_name", "cronjob"} {
+		object.WriteString(of.Get(name) + "/")
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(object.String()))
+	builder := labels.NewBuilder(of)
+	builder.Set("job", "kube-state-fleet")
+	builder.Set("instance", "kube-state-fleet-"+strconv.Itoa((int(hash.Sum32())+after)%replicas))
+	return builder.Labels()
 }
