@@ -56,15 +56,35 @@ fn a_cluster_role_for_some_resources_names_these_alone() {
     assert_eq!(rules, "  - apiGroups: [\"\"]\n    resources:\n      - configmaps\n    verbs: [\"list\", \"watch\"]\n");
 }
 
+#[test]
+fn a_cluster_role_for_custom_resources_has_their_definitions_too() {
+    let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
+    let text = "
+spec:
+  resources:
+    - groupVersionKind: {group: a.example.com, version: v1, kind: Policy}
+    - groupVersionKind: {group: a.example.com, version: v1, kind: Mouse}
+      resourcePlural: mice
+    - groupVersionKind: {group: b.example.com, kind: '*'}
+";
+    std::io::Write::write_all(&mut config, text.as_bytes()).expect("room for a config");
+    let file = format!("--custom-resource-state-config-file={}", config.path().display());
+    let role = printed(&["docs", "rbac", &file, "--custom-resource-state-only"]);
+    let rules = role.split_once("rules:\n").expect("rules").1;
+    let rule = |group: &str, resources: &[&str]| {
+        let resources: String = resources.iter().map(|name| format!("      - {name}\n")).collect();
+        format!("  - apiGroups: [\"{group}\"]\n    resources:\n{resources}    verbs: [\"list\", \"watch\"]\n")
+    };
+    let expected = [
+        rule("a.example.com", &["mice", "policies"]),
+        rule("apiextensions.k8s.io", &["customresourcedefinitions"]),
+        rule("b.example.com", &["\"*\""]),
+    ];
+    assert_eq!(rules, expected.concat());
+}
+
 /// Flags of kube-state-metrics that are refused for now.
-const NOT_YET: &[&str] = &[
-    "auth-filter",
-    "continue-without-custom-resource-state-config-file",
-    "custom-resource-state-config",
-    "custom-resource-state-config-file",
-    "custom-resource-state-only",
-    "tls-config",
-];
+const NOT_YET: &[&str] = &["auth-filter", "continue-without-custom-resource-state-config-file", "tls-config"];
 
 #[test]
 fn every_flag_of_kube_state_metrics_is_accounted_for() {

@@ -14,7 +14,7 @@ use kube_state_fleet::intake::decode_object;
 use serde_json::json;
 
 /// Files that collect nothing themselves.
-const HELPERS: [&str; 7] = ["common", "labels", "mod", "quantity", "resources", "schedule", "states"];
+const HELPERS: [&str; 8] = ["common", "custom", "labels", "mod", "quantity", "resources", "schedule", "states"];
 
 /// A family as `families.tsv` lists it: resource, API version, kind, name, type, stability, opt-in.
 type Row = [String; 7];

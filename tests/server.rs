@@ -148,6 +148,7 @@ impl World {
                 ],
                 unknown: Vec::new(),
             })),
+            definition_events: Arc::default(),
             server_side: false,
             reloads: Arc::default(),
             fleet: None,

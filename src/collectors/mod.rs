@@ -10,6 +10,7 @@ mod clusterrolebinding;
 pub mod common;
 mod configmap;
 mod cronjob;
+pub mod custom;
 mod daemonset;
 mod deployment;
 mod endpoints;

@@ -64,14 +64,14 @@ impl Item<'_> {
         }
     }
 
-    /// An object without a k8s-openapi type, as custom resources are: whole, and in JSON.
+    /// The text of an object without a k8s-openapi type, as custom resources are.
     ///
     /// # Errors
-    /// The bytes are not JSON of a `T`.
-    pub fn decode_custom<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+    /// It came as protobuf.
+    pub const fn json(&self) -> Result<&[u8], DecodeError> {
         match self.encoding {
             Encoding::Protobuf => Err(DecodeError::CustomProtobuf),
-            Encoding::Json => Ok(serde_json::from_slice(self.bytes)?),
+            Encoding::Json => Ok(self.bytes),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::pipeline::Pipeline;
+use super::pipeline::{Blocks, Pipeline};
 use super::resources::{NewSink, Partition, Reading, Shape, Spec};
 use crate::collectors::{Collector, Resource, Visitor, visit_all};
 use crate::intake::Endpoint;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
-use crate::settings::selectors::{Selector, selectors};
+use crate::settings::selectors::selectors;
 
 /// Those that `settings` enable, in the order of the registry; of the cluster of this number.
 pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<Spec> {
@@ -37,16 +37,17 @@ impl Visitor for Specs<'_> {
         let series = format!("{labels:?} {annotations:?} {promoted:?}");
         let collector =
             Collector::<R>::new(|family| families.is_enabled(family.name, family.opt_in), labels, annotations);
-        let collector = Arc::new(collector.promoting(promoted));
+        let collector = collector.promoting(promoted);
         let shape = Shape {
             endpoint: endpoint(&kind),
-            partitions: selectors(self.settings, &kind).iter().map(partition).collect(),
+            partitions: selectors(self.settings, &kind).iter().map(Partition::of).collect(),
             reading: Reading::of(self.settings, self.cluster),
             headers: collector.headers(),
             series,
         };
+        let blocks: Arc<dyn Blocks> = Arc::new(collector);
         let sink: NewSink = Box::new(move |partition, objects| {
-            Box::new(Pipeline { collector: Arc::clone(&collector), objects, partition, list: None })
+            Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None })
         });
         let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
         self.specs.push(Spec { name, kind, shape, sink });
@@ -63,8 +64,4 @@ fn endpoint(kind: &Kind) -> Endpoint {
         form: kind.form,
         protobuf: true,
     }
-}
-
-fn partition(selector: &Selector) -> Partition {
-    Partition { namespace: selector.namespace().map(str::to_owned), field_selector: selector.field_selector() }
 }

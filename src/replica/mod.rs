@@ -5,6 +5,7 @@
 mod builtin;
 mod client;
 mod coverage_watch;
+mod custom;
 mod inventory;
 mod leave;
 mod pipeline;
@@ -32,6 +33,7 @@ use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Reloads, Telemetry};
 use coverage_watch::CoverageWatch;
+use custom::Custom;
 use inventory::{Alone, Inventory, Sights, WhileAllIsRead};
 use resources::{Means, Owner, Resources, Swap};
 use tasks::{Spawner, Tasks};
@@ -82,6 +84,7 @@ pub struct Replica {
     /// Why it can be in none, once that is known.
     unfit: Arc<OnceLock<Unfit>>,
     resources: Arc<Resources>,
+    custom: Custom,
     /// As it was started.
     settings: Settings,
     /// How the API server is reached, where that can change.
@@ -173,6 +176,7 @@ impl Replica {
         let specs = builtin::specs(&effective, cluster);
         // It is told in the log when it is served.
         drop(self.resources.set(Owner::BuiltIn, specs, Swap::Together).map_err(StartError::Thread)?);
+        self.custom.follow(&effective, cluster);
         self.live.set(&effective);
         Ok(self.settings.fixed(settings))
     }
@@ -198,9 +202,12 @@ impl Replica {
             held: settings.fleet.is_none().then(|| by_flags.clone()),
             audited: settings.fleet.is_some(),
         };
-        let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn]);
+        let customs = (!settings.custom.is_empty()).then_some(Owner::Custom);
+        let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn].into_iter().chain(customs));
         // The first set is served at once.
         drop(resources.set(Owner::BuiltIn, builtin::specs(&settings, 0), Swap::Together).map_err(StartError::Thread)?);
+        let custom = Custom::new(Arc::clone(&resources), client.clone(), spawner.clone());
+        custom.follow(&settings, 0);
         let (looking, stop) = (Arc::clone(&resources).run(), spawner.stop_token());
         spawner.spawn("the look at what is loaded".to_owned(), async move {
             stop.run_until_cancelled(looking).await;
@@ -246,6 +253,7 @@ impl Replica {
         let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
             shard: settings.shard,
             watching: resources.watching(),
+            definition_events: custom.events(),
             server_side: settings.server_side_sharding,
             reloads,
             fleet: member.clone(),
@@ -280,7 +288,20 @@ impl Replica {
                 info!(%metrics, %telemetry, shard = ordinal, shards = total, resources = settings.resources.len(), "serving");
             }
         }
-        Ok(Self { metrics, telemetry, tasks, member, visitors, self_metrics, unfit, resources, settings, way, live })
+        Ok(Self {
+            metrics,
+            telemetry,
+            tasks,
+            member,
+            visitors,
+            self_metrics,
+            unfit,
+            resources,
+            custom,
+            settings,
+            way,
+            live,
+        })
     }
 
     /// Where `/metrics` is served.

@@ -3,13 +3,28 @@
 use std::sync::Arc;
 
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Epoch, ResourceStore, Scope, Stamp};
+use crate::exposition::{Block, Epoch, ResourceStore, Scope, Stamp};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
 
+/// Makes series of objects as they arrive.
+pub(super) trait Blocks: Send + Sync {
+    /// The series of one object.
+    ///
+    /// # Errors
+    /// It is not what it should be.
+    fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError>;
+}
+
+impl<R: Resource> Blocks for Collector<R> {
+    fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
+        Ok(self.collect(&item.decode::<R::Object>()?))
+    }
+}
+
 /// Turns what one source says into changes of the store.
-pub(super) struct Pipeline<R: Resource> {
-    pub collector: Arc<Collector<R>>,
+pub(super) struct Pipeline {
+    pub blocks: Arc<dyn Blocks>,
     pub objects: Arc<ResourceStore>,
     /// The source's number among those of its resource.
     pub partition: u32,
@@ -17,7 +32,7 @@ pub(super) struct Pipeline<R: Resource> {
     pub list: Option<(Epoch, Slice)>,
 }
 
-impl<R: Resource> Sink for Pipeline<R> {
+impl Sink for Pipeline {
     fn init(&mut self, slice: &Slice) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
         let epoch = self.objects.begin(previous);
@@ -25,7 +40,7 @@ impl<R: Resource> Sink for Pipeline<R> {
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
-        let block = self.collector.collect(&item.decode::<R::Object>()?);
+        let block = self.blocks.block(item)?;
         let stamp = Stamp { version: item.version, listed: item.listed };
         self.objects.apply(self.partition, item.uid.into(), item.hashes, stamp, block);
         Ok(())
@@ -81,13 +96,13 @@ mod tests {
         samples.sample(&[], 1.0);
     }
 
-    fn pipeline() -> Pipeline<Things> {
+    fn pipeline() -> Pipeline {
         let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new("things", collector.headers());
-        Pipeline { collector: Arc::new(collector), objects, partition: 0, list: None }
+        Pipeline { blocks: Arc::new(collector), objects, partition: 0, list: None }
     }
 
-    fn apply(pipeline: &mut Pipeline<Things>, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
+    fn apply(pipeline: &mut Pipeline, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
         pipeline.apply(&Item {
             uid,
             hashes: Hashes::of(uid),
@@ -104,7 +119,7 @@ mod tests {
         format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#)
     }
 
-    fn served(pipeline: &Pipeline<Things>) -> Vec<String> {
+    fn served(pipeline: &Pipeline) -> Vec<String> {
         let store = Store::new(vec![Arc::clone(&pipeline.objects)]);
         let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).expect("UTF-8");

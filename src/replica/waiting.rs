@@ -22,6 +22,7 @@ pub fn waiting(
     let (port, _) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
     let watching = Watching { resources: Vec::new(), unknown: vec!["configuration"] };
     let telemetry = Telemetry::new(Replica {
+        definition_events: Arc::default(),
         shard: settings.shard,
         watching: WatchingNow::new(Arc::new(watching).into()),
         server_side: false,

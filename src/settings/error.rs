@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
+use super::custom::CustomConfigError;
 
 /// Why the settings cannot be used. None is worth a retry: what was given has to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,19 @@ pub enum SettingsError {
         flag: &'static str,
         /// The value.
         value: String,
+    },
+    /// A config of custom resources that cannot be used.
+    #[error(transparent)]
+    Custom(#[from] CustomConfigError),
+    /// A config that cannot be read.
+    #[error("{flag}: {}: {reason}", file.display())]
+    File {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        reason: String,
     },
     /// Both servers on one address.
     #[error("--port and --telemetry-port: both are {1} on {0}; they need different ports")]
@@ -145,6 +159,19 @@ pub enum Warning {
     /// klog's flags that say nothing to us.
     #[error("accepted for compatibility, without effect: {}", .0.join(", "))]
     IgnoredFlags(Vec<String>),
+    /// Only custom resources, and none of them.
+    #[error("--custom-resource-state-only: no custom resources are asked for, so nothing is served")]
+    NothingCustom,
+    /// An entry of a config that another one hides.
+    #[error("{origin}: line {line} is about the same resource as line {later}, which counts")]
+    Hidden {
+        /// The file, or the flag that holds the config.
+        origin: String,
+        /// Where the entry stands.
+        line: u64,
+        /// Where the other one stands.
+        later: u64,
+    },
     /// Flags of Go's runtime.
     #[error("--auto-gomemlimit and its ratio have no effect: they steer Go's garbage collector, and here is none")]
     GoMemory,

@@ -17,6 +17,7 @@ const CONFIG: &str = "Configuration";
 const CLUSTER: &str = "Cluster";
 const OBJECTS: &str = "Which objects";
 const FAMILIES: &str = "Which metrics and labels";
+const CUSTOM: &str = "Custom resources";
 const SHARDING: &str = "Sharding";
 const SERVING: &str = "Serving";
 const LOGGING: &str = "Logging";
@@ -85,6 +86,17 @@ pub struct Flags {
     /// series, as --metric-labels-allowlist is.
     #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
     pub promote_labels: Option<String>,
+
+    /// Custom resources to serve and their metrics, as YAML (CustomResourceStateMetrics); it overrides
+    /// --custom-resource-state-config-file.
+    #[arg(long, value_name = "YAML", help_heading = CUSTOM)]
+    pub custom_resource_state_config: Option<String>,
+    /// The same in a file.
+    #[arg(long, value_name = "FILE", help_heading = CUSTOM)]
+    pub custom_resource_state_config_file: Option<PathBuf>,
+    /// Serve these custom resources and nothing else.
+    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub custom_resource_state_only: Option<bool>,
 
     /// Which shard this is, from 0. Default: $SHARD, else with $TOTAL_SHARDS the ordinal in the pod's name, else 0.
     #[arg(long, value_name = "N", help_heading = SHARDING)]

@@ -7,6 +7,7 @@
 //! May not know anything that runs.
 
 mod config;
+pub mod custom;
 mod environment;
 mod error;
 mod families;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use crate::collectors::labels::KeyFilter;
 
 pub use config::{ConfigError, ConfigFile};
+use custom::CustomResources;
 pub use environment::Environment;
 pub use error::{SettingsError, Warning};
 pub use families::FamilyFilter;
@@ -47,7 +49,7 @@ pub struct Settings {
     pub metrics: Listen,
     /// `--telemetry-host`, `--telemetry-port`: where self-metrics and readiness are served.
     pub telemetry: Listen,
-    /// `--resources`: plurals, each with a collector, in the order of the registry.
+    /// `--resources`: plurals, each with a collector, in the order of the registry; none under `--custom-resource-state-only`.
     pub resources: Vec<String>,
     /// `--namespaces`, without the denied ones; empty means all.
     pub namespaces: Vec<String>,
@@ -61,6 +63,8 @@ pub struct Settings {
     pub annotations: BTreeMap<String, KeyFilter>,
     /// `--promote-labels`, by resource.
     pub promoted: BTreeMap<String, KeyFilter>,
+    /// `--custom-resource-state-config`, or the file that `--custom-resource-state-config-file` names.
+    pub custom: CustomResources,
     /// `--shard`, `--total-shards` or where else they come from; the one and only shard in a fleet, which finds out
     /// by itself.
     pub shard: Shard,
@@ -192,13 +196,21 @@ impl Settings {
         }
         let track_unscheduled_pods = flags.track_unscheduled_pods.unwrap_or_default();
         let nodes = if track_unscheduled_pods { Vec::new() } else { items(&flags.node) };
-        let resources = resources(flags, &nodes, track_unscheduled_pods, &mut warnings)?;
+        let custom = custom::of_flags(flags, &mut warnings)?;
+        let resources = match flags.custom_resource_state_only {
+            Some(true) => Vec::new(),
+            _ => resources(flags, &nodes, track_unscheduled_pods, &mut warnings)?,
+        };
         let (namespaces, denied_namespaces) = namespaces(items(&flags.namespaces), items(&flags.namespaces_denylist));
         let fleet = fleet::fleet(flags.pod.as_deref(), flags.pod_namespace.as_deref(), environment)?;
         let shard = match fleet {
             Some(_) => Shard { ordinal: 0, total: 1 },
             None => shard::shard(flags.shard, flags.total_shards, environment, host_name)?,
         };
+        if !custom.is_empty() && (!nodes.is_empty() || track_unscheduled_pods) {
+            let flag = if track_unscheduled_pods { "--track-unscheduled-pods" } else { "--node" };
+            warnings.push(Warning::LeftOut { flag, resources: vec!["all custom resources".to_owned()] });
+        }
         let settings = Self {
             kubeconfig: flags.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
             apiserver: apiserver(flags.apiserver.as_deref())?,
@@ -216,6 +228,7 @@ impl Settings {
             )?,
             promoted: keys::by_resource("--promote-labels", flags.promote_labels.as_deref(), &resources)?,
             resources,
+            custom,
             namespaces,
             denied_namespaces,
             families: FamilyFilter::new(
@@ -251,6 +264,11 @@ impl Settings {
             },
         };
         Ok((settings, warnings))
+    }
+
+    /// Whether pods are selected by their node (`--node`, `--track-unscheduled-pods`), as nothing else can be.
+    pub fn selects_by_node(&self) -> bool {
+        self.track_unscheduled_pods || !self.nodes.is_empty()
     }
 }
 
@@ -303,7 +321,7 @@ fn patience(flags: &Flags) -> Result<Patience, SettingsError> {
     let Patience { read, read_header, write, idle } = Patience::default();
     let limit = |flag, value: &Option<String>, default: Option<Duration>| {
         let time = time::time(flag, value.as_deref(), default.unwrap_or_default(), LONGEST_PATIENCE)?;
-        Ok(Some(time).filter(|time| !time.is_zero()))
+        Ok::<_, SettingsError>(Some(time).filter(|time| !time.is_zero()))
     };
     Ok(Patience {
         read: limit("--server-read-timeout", &flags.server_read_timeout, read)?,

@@ -24,10 +24,6 @@ enum Term {
 /// The partitions of `kind` under `settings`, in a fixed order. Flags about namespaces say nothing about a resource that
 /// has none, and nodes are for pods.
 pub fn selectors(settings: &Settings, kind: &Kind) -> Vec<Selector> {
-    if !kind.namespaced {
-        return vec![Selector::default()];
-    }
-    let denied: Vec<_> = settings.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
     let nodes: Vec<Option<Term>> = if kind.plural != "pods" {
         vec![None]
     } else if settings.track_unscheduled_pods {
@@ -37,11 +33,27 @@ pub fn selectors(settings: &Settings, kind: &Kind) -> Vec<Selector> {
     } else {
         settings.nodes.iter().cloned().map(|node| Some(Term::OnNode(node))).collect()
     };
+    partitions(settings, kind.namespaced, &nodes)
+}
+
+/// The partitions of a custom resource; none where pods are selected by their node.
+pub fn of_custom(settings: &Settings, namespaced: bool) -> Vec<Selector> {
+    match settings.selects_by_node() {
+        true => Vec::new(),
+        false => partitions(settings, namespaced, &[None]),
+    }
+}
+
+fn partitions(settings: &Settings, namespaced: bool, nodes: &[Option<Term>]) -> Vec<Selector> {
+    if !namespaced {
+        return vec![Selector::default()];
+    }
+    let denied: Vec<_> = settings.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
     let namespaces: Vec<Option<&String>> =
         if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.iter().map(Some).collect() };
     let mut selectors = Vec::with_capacity(namespaces.len() * nodes.len());
     for namespace in namespaces {
-        for node in &nodes {
+        for node in nodes {
             let terms = denied.iter().chain(node).cloned().collect();
             selectors.push(Selector { namespace: namespace.cloned(), terms });
         }

@@ -10,7 +10,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::{Replica, Watched};
+use super::{DefinitionEvents, Replica, Watched};
 use crate::fleet::coverage::State;
 use crate::intake::Status;
 use crate::settings::Shard;
@@ -32,6 +32,7 @@ impl Collector for Metrics {
         let watched = &watching.resources;
         self.identity(out)?;
         self.requests(out, watched)?;
+        self.definitions(out)?;
         objects(out, watched)?;
         events(out, watched)?;
         health(out, watched)?;
@@ -126,6 +127,25 @@ impl Metrics {
             "kube_state_metrics_list_objects_limit",
             "How many objects of the resource are read at most, all shards together.",
             limited(|(_, limit)| limit),
+        )
+    }
+
+    /// CustomResourceDefinitions, by upstream's names.
+    fn definitions(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let DefinitionEvents { added, updated, deleted, cached } = &*self.0.definition_events;
+        for (name, help, count) in [
+            ("add", "CustomResourceDefinitions that were new to this replica.", added),
+            ("update", "CustomResourceDefinitions that changed.", updated),
+            ("delete", "CustomResourceDefinitions that went.", deleted),
+        ] {
+            let name = format!("kube_state_metrics_custom_resource_state_{name}_events");
+            counter(out, &name, help, [(vec![], count.load(Relaxed))])?;
+        }
+        gauge(
+            out,
+            "kube_state_metrics_custom_resource_state_cache",
+            "CustomResourceDefinitions that this replica knows.",
+            [(vec![], cached.load(Relaxed))],
         )
     }
 
@@ -271,7 +291,8 @@ fn counter<'a>(
     samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
 ) -> Result<(), Error> {
     let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
-    samples.into_iter().try_for_each(|(labels, value)| {
-        family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
+    samples.into_iter().try_for_each(|(labels, value)| match labels.is_empty() {
+        true => family.encode_counter::<NoLabelSet, _, u64>(&value, None),
+        false => family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None),
     })
 }

@@ -11,6 +11,7 @@ mod reloads;
 mod text;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -66,6 +67,19 @@ impl Watched {
     }
 }
 
+/// What came of CustomResourceDefinitions, as plain numbers.
+#[derive(Debug, Default)]
+pub struct DefinitionEvents {
+    /// Definitions that were new.
+    pub added: AtomicU64,
+    /// Definitions that changed.
+    pub updated: AtomicU64,
+    /// Definitions that went.
+    pub deleted: AtomicU64,
+    /// How many there are.
+    pub cached: AtomicU64,
+}
+
 /// What the self-metrics of a replica are read from.
 #[derive(Clone, Debug)]
 pub struct Replica {
@@ -73,6 +87,8 @@ pub struct Replica {
     pub shard: Shard,
     /// What it watches.
     pub watching: WatchingNow,
+    /// What came of CustomResourceDefinitions, if custom resources are asked for.
+    pub definition_events: Arc<DefinitionEvents>,
     /// Whether the API server is asked to leave out what is not ours.
     pub server_side: bool,
     /// The configuration files that were read.

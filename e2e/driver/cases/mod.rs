@@ -1,6 +1,7 @@
 //! The cases: one file each.
 
 mod cover;
+mod custom_resources;
 mod dashboards;
 mod down_at_start;
 mod faults;
@@ -42,6 +43,7 @@ pub const CASES: &[Case] = &[
     Case { name: "manifests", waits: false, run: |stage| Box::pin(manifests::run(stage)) },
     Case { name: "rbac", waits: false, run: |stage| Box::pin(rbac::run(stage)) },
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },
+    Case { name: "custom-resources", waits: false, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
     Case { name: "down-at-start", waits: false, run: |stage| Box::pin(down_at_start::run(stage)) },
     Case { name: "handover", waits: true, run: |stage| Box::pin(handover::run(stage)) },

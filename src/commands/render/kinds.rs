@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{ResourceStore, Stamp, Store, Uid};
 use crate::intake::decode_object;
@@ -12,6 +13,7 @@ use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 use crate::sharding::{Hasher, Hashes};
 
+use super::custom::Custom;
 use super::input::Object;
 
 /// What became of an object.
@@ -24,29 +26,36 @@ pub(super) enum Outcome {
     Unreadable(String),
 }
 
-/// All kinds with a collector, and the store that they fill.
-pub(super) struct Kinds {
-    store: Store,
+/// All kinds with a collector, and the stores that they fill.
+pub(super) struct Kinds<'s> {
+    /// Of the built-in ones.
+    stores: Vec<Arc<ResourceStore>>,
     /// Those that the settings enable.
-    enabled: Vec<Box<dyn Render>>,
+    enabled: Vec<Box<dyn OfKind>>,
+    custom: Custom<'s>,
     /// Objects that had to be given a UID.
     nameless: u64,
 }
 
-impl Kinds {
-    /// Those that `settings` enable, and an empty store.
-    pub(super) fn new(settings: &Settings) -> Self {
+impl<'s> Kinds<'s> {
+    /// Those that `settings` enable, and empty stores.
+    pub(super) fn new(settings: &'s Settings) -> Self {
         let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
-        Self { store: Store::new(build.resources), enabled: build.enabled, nameless: 0 }
+        Self { stores: build.resources, enabled: build.enabled, custom: Custom::new(settings), nameless: 0 }
     }
 
     /// Puts an object's series into the store.
     pub(super) fn take(&mut self, mut object: Object) -> Outcome {
-        if !crate::settings::resources::all().iter().any(|kind| is(kind, &object)) {
+        let is_built_in = crate::settings::resources::all().iter().any(|kind| is(kind, &object));
+        let kind: &mut dyn Render = if is_built_in {
+            let Some(kind) = self.enabled.iter_mut().find(|k| is(k.kind(), &object)) else { return Outcome::Taken };
+            kind.as_mut()
+        } else if let Some(kind) = self.custom.of(&object) {
+            kind
+        } else {
             return Outcome::NoCollector(format!("{} ({})", object.kind, object.api_version));
-        }
-        let Some(kind) = self.enabled.iter_mut().find(|k| is(k.kind(), &object)) else { return Outcome::Taken };
+        };
         let name = text(&object.fields, "metadata", "name");
         if name.is_empty() {
             self.nameless += 1;
@@ -73,9 +82,14 @@ impl Kinds {
         }
     }
 
+    /// What is wrong with custom resources: what, and with how many.
+    pub(super) fn problems(&self) -> impl Iterator<Item = (&Problem, u64)> {
+        self.custom.problems()
+    }
+
     /// The filled store.
     pub(super) fn into_store(self) -> Store {
-        self.store
+        Store::new(self.stores.into_iter().chain(self.custom.into_stores()).collect())
     }
 }
 
@@ -109,18 +123,22 @@ fn made_up_uid(object: &Object, name: &str, nameless: u64) -> String {
     )
 }
 
+/// A built-in kind.
+trait OfKind: Render {
+    fn kind(&self) -> &Kind;
+}
+
 /// What is known of an object before it is decoded.
-struct Identity {
-    namespace: String,
+pub(super) struct Identity {
+    pub namespace: String,
     /// `spec.nodeName`, empty for none.
-    node: String,
-    uid: String,
-    version: u64,
+    pub node: String,
+    pub uid: String,
+    pub version: u64,
 }
 
 /// One enabled kind, whatever its type.
-trait Render {
-    fn kind(&self) -> &Kind;
+pub(super) trait Render {
     /// Decodes an object and stores its series, unless the settings leave it out.
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
 }
@@ -135,10 +153,13 @@ struct Rendered<R: Resource> {
     object_limit: u64,
 }
 
-impl<R: Resource> Render for Rendered<R> {
+impl<R: Resource> OfKind for Rendered<R> {
     fn kind(&self) -> &Kind {
         &self.kind
     }
+}
+
+impl<R: Resource> Render for Rendered<R> {
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
         let partition = self.selectors.iter().position(|(s, _)| s.selects(&identity.namespace, &identity.node));
         let Some(partition) = partition else { return Ok(()) };
@@ -159,7 +180,7 @@ impl<R: Resource> Render for Rendered<R> {
 struct Build<'a> {
     settings: &'a Settings,
     resources: Vec<Arc<ResourceStore>>,
-    enabled: Vec<Box<dyn Render>>,
+    enabled: Vec<Box<dyn OfKind>>,
 }
 
 impl Visitor for Build<'_> {

@@ -3,6 +3,7 @@
 //! [`input`] reads documents and finds the objects in them; here each goes through the selectors and the collector of
 //! its kind into a store, which is printed at the end.
 
+mod custom;
 mod input;
 mod kinds;
 
@@ -90,6 +91,10 @@ pub(super) fn filled(
     if !skipped.is_empty() {
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         super::say(err, &format!("skipped, for want of a collector: {}", counts.join(", ")));
+    }
+    for (problem, objects) in kinds.problems() {
+        let objects = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
+        super::say(err, &format!("{objects}: {problem}"));
     }
     Ok((kinds.into_store(), all_read))
 }

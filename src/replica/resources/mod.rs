@@ -45,7 +45,6 @@ pub(super) enum Owner {
     /// `--resources`.
     BuiltIn,
     /// `--custom-resource-state-config` and what the API server knows of it.
-    #[expect(dead_code, reason = "nothing decides about custom resources yet")]
     Custom,
 }
 
@@ -65,7 +64,6 @@ pub(super) enum Swap {
     /// All at once, when the last is whole; until then, what was served before is.
     Together,
     /// Each when it is whole. What is no longer wanted goes at once.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing decides about custom resources yet"))]
     Each,
 }
 

@@ -12,6 +12,7 @@ use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
 use crate::settings::Settings;
+use crate::settings::selectors::Selector;
 use crate::telemetry::Watched;
 
 /// What makes the sink of one partition, which fills the store; it hides the resource's type.
@@ -51,6 +52,13 @@ pub(in crate::replica) struct Partition {
     pub namespace: Option<String>,
     /// `fieldSelector`, empty for none.
     pub field_selector: String,
+}
+
+impl Partition {
+    /// As the settings select it.
+    pub fn of(selector: &Selector) -> Self {
+        Self { namespace: selector.namespace().map(str::to_owned), field_selector: selector.field_selector() }
+    }
 }
 
 /// What the settings say about how the API server is asked.

@@ -1,0 +1,235 @@
+//! Custom resources: collectors made of a CustomResourceStateMetrics config.
+//!
+//! Holds the compiled form of a config's metrics ([`Definition`]) and the collector of one group, version and kind
+//! ([`CustomCollector`]), which turns JSON into a [`Block`] as other collectors do objects with a type of their own.
+//! May not know how a config is written, nor where objects come from.
+
+mod each;
+mod labels;
+mod mask;
+mod number;
+mod path;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+
+use crate::exposition::{Block, BlockBuilder, Header};
+pub use each::{Each, Kind};
+use each::{Line, Out};
+use labels::Labels;
+pub use labels::{LabelPaths, label_name};
+use mask::{Mask, Places, ROOT};
+pub use path::{Path, PathError};
+use value::{Read, Value};
+
+/// The group, version and kind of objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupVersionKind {
+    /// API group.
+    pub group: String,
+    /// API version.
+    pub version: String,
+    /// Kind.
+    pub kind: String,
+}
+
+/// `databases.v1.db.example.com` is how resources are called; with a kind, `Database.v1.db.example.com`.
+impl fmt::Display for GroupVersionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.kind, self.version, self.group)
+    }
+}
+
+/// What a config says of a resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Definition {
+    /// `commonLabels` of all its metrics, by valid names.
+    pub common_labels: BTreeMap<String, String>,
+    /// Its metrics, at most 65,536.
+    pub metrics: Vec<Metric>,
+}
+
+/// What a config says of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Name, prefix and HELP of its family.
+    pub name: String,
+    /// Its HELP text.
+    pub help: String,
+    /// Its own `commonLabels`, which win over those of the resource; by valid names.
+    pub common_labels: BTreeMap<String, String>,
+    /// `labelsFromPath` of the resource and its own, which win; seen from the object.
+    pub labels: LabelPaths,
+    /// `errorLogV`: from which verbosity on its problems are told.
+    pub error_log_v: i32,
+    /// The rest.
+    pub each: Each,
+}
+
+/// Labels that several families have of an object.
+#[derive(PartialEq)]
+struct Base {
+    fixed: BTreeMap<String, String>,
+    paths: LabelPaths,
+}
+
+struct Family {
+    metric: Metric,
+    /// Its place among the bases.
+    base: usize,
+    tells_problems: bool,
+}
+
+/// Turns objects of one group, version and kind into blocks.
+pub struct CustomCollector {
+    families: Vec<Family>,
+    bases: Vec<Base>,
+    mask: Mask,
+    root: Option<Places>,
+}
+
+/// Something in an object that is not what a metric says it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{metric}: {problem}")]
+pub struct Problem {
+    /// The family.
+    pub metric: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What was made of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collected {
+    /// Its series.
+    pub block: Block,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+    /// `namespace/name`, or its name; only where there are problems.
+    pub object: String,
+}
+
+impl CustomCollector {
+    /// That of objects of `of`, with the families whose names `enabled` wants. Problems of families are told that have an
+    /// `errorLogV` of at most `verbosity`.
+    pub fn new(
+        definition: &Definition,
+        of: &GroupVersionKind,
+        mut enabled: impl FnMut(&str) -> bool,
+        verbosity: u8,
+    ) -> Self {
+        let mut common = definition.common_labels.clone();
+        let of_kind = [("group", &of.group), ("version", &of.version), ("kind", &of.kind)];
+        common.extend(of_kind.map(|(name, value)| (format!("customresource_{name}"), value.clone())));
+        let (mut bases, mut mask) = (Vec::<Base>::new(), Mask::default());
+        let mut families = Vec::new();
+        for metric in definition.metrics.iter().filter(|metric| enabled(&metric.name)) {
+            let mut fixed = common.clone();
+            fixed.extend(metric.common_labels.clone());
+            let base = Base { fixed, paths: metric.labels.clone() };
+            let at = bases.iter().position(|known| *known == base).unwrap_or_else(|| {
+                base.paths.need(&mut mask, ROOT);
+                bases.push(base);
+                bases.len() - 1
+            });
+            metric.each.need(&mut mask);
+            let tells_problems = metric.error_log_v <= i32::from(verbosity);
+            families.push(Family { metric: metric.clone(), base: at, tells_problems });
+        }
+        for key in ["namespace", "name"] {
+            mask.add_fields(&["metadata", key]);
+        }
+        let root = mask.root().into_narrow();
+        Self { families, bases, mask, root }
+    }
+
+    /// The headers of the families, in order: a block's family index points into this list.
+    pub fn headers(&self) -> Vec<Header> {
+        let header = |family: &Family| Header {
+            name: family.metric.name.clone(),
+            help: family.metric.help.clone(),
+            kind: family.metric.each.metric_type(),
+        };
+        self.families.iter().map(header).collect()
+    }
+
+    /// All series of the object in `json` (the text, or a tree), and what is wrong with it.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn collect<'de, D: Deserializer<'de>>(&self, json: D) -> Result<Collected, D::Error> {
+        let object = Read { mask: &self.mask, at: self.root.as_ref() }.deserialize(json)?;
+        let bases: Vec<Labels<'_>> = self.bases.iter().map(|base| base.labels(&object)).collect();
+        let mut problems = Vec::new();
+        let lines: Vec<_> = self.families.iter().map(|family| family.lines(&object, &mut problems)).collect();
+        let shared = self.shared(&bases, &lines);
+        let shown: Vec<_> = shared.iter().collect();
+        let mut block = BlockBuilder::new(&shown);
+        let mut labels = Vec::new();
+        for (index, (family, lines)) in self.families.iter().zip(&lines).enumerate() {
+            block.family(index as u16, |samples| {
+                for line in lines {
+                    labels.clear();
+                    let base = bases[family.base].iter().filter(|(name, _)| shared.get(name).is_none());
+                    labels.extend(base.filter(|(name, _)| line.labels.get(name).is_none()));
+                    labels.extend(line.labels.iter());
+                    labels.sort_unstable();
+                    samples.sample(&labels, line.value);
+                }
+            });
+        }
+        let object = if problems.is_empty() { String::new() } else { name_of(&object) };
+        Ok(Collected { block: block.finish(), problems, object })
+    }
+
+    /// The labels that all series of an object have alike.
+    fn shared<'v>(&self, bases: &[Labels<'v>], lines: &[Vec<Line<'_>>]) -> Labels<'v> {
+        let mut used =
+            self.families.iter().zip(lines).filter(|(_, lines)| !lines.is_empty()).map(|(family, _)| family.base);
+        let Some(first) = used.next() else { return Labels::default() };
+        let mut shared = bases[first].clone();
+        for other in used.filter(|base| *base != first) {
+            shared.retain(|name, value| bases[other].get(name) == Some(value));
+        }
+        shared.retain(|name, _| lines.iter().flatten().all(|line| line.labels.get(name).is_none()));
+        shared
+    }
+}
+
+/// `namespace/name`, or the name alone.
+fn name_of(object: &Value<'_>) -> String {
+    let part = |key| match object.get("metadata").and_then(|metadata| metadata.get(key)) {
+        Some(Value::Text(text)) => text.as_ref(),
+        _ => "",
+    };
+    [part("namespace"), part("name")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+impl Base {
+    fn labels<'v>(&'v self, object: &'v Value<'_>) -> Labels<'v> {
+        let mut labels = Labels::default();
+        for (name, value) in &self.fixed {
+            labels.set(Cow::Borrowed(name), Cow::Borrowed(value));
+        }
+        self.paths.set(Some(object), &mut labels);
+        labels
+    }
+}
+
+impl Family {
+    fn lines<'v>(&'v self, object: &'v Value<'_>, problems: &mut Vec<Problem>) -> Vec<Line<'v>> {
+        let mut texts = Vec::new();
+        let mut out = Out { lines: Vec::new(), problems: self.tells_problems.then_some(&mut texts) };
+        self.metric.each.lines(object, &mut out);
+        let lines = out.lines;
+        problems.extend(texts.into_iter().map(|problem| Problem { metric: self.metric.name.clone(), problem }));
+        lines
+    }
+}

@@ -1,0 +1,134 @@
+//! Paths into an object: fields, indices and look-ups, as a CustomResourceStateMetrics config writes them.
+//!
+//! The rules are those of kube-state-metrics (`docs/metrics/extend/customresourcestate-metrics.md`, "Path Syntax").
+
+use std::fmt;
+
+use super::number;
+use super::value::Value;
+
+/// Why a path is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} looks something up in a list, and is written as [key=value]")]
+pub struct PathError(String);
+
+/// A path; the empty one is where it begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Path(Vec<Step>);
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// The field of a map, or the item of a list where it is a number.
+    Field {
+        name: String,
+        /// Of `key=value`: the field `key`, if it is that string.
+        equals: Option<(String, String)>,
+    },
+    /// `[key=value]`: the first map in a list whose field `key` is that string, number or boolean.
+    Find { key: String, text: String, number: Option<f64>, boolean: Option<bool> },
+}
+
+impl Path {
+    /// The path with these parts.
+    ///
+    /// # Errors
+    /// A part stands in brackets and has no `=`.
+    pub fn new<S: AsRef<str>>(parts: impl IntoIterator<Item = S>) -> Result<Self, PathError> {
+        parts.into_iter().map(|part| Step::new(part.as_ref())).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// What is there; none if it is `null`, or if a part of the way is missing or of another kind.
+    pub fn get<'v, 'a>(&self, from: Option<&'v Value<'a>>) -> Option<&'v Value<'a>> {
+        self.0.iter().try_fold(from?.present()?, |value, step| step.get(value))
+    }
+
+    /// The name of the field that is all of the path; none if the path is longer, or no name that could be told from one.
+    pub(super) fn only_field(&self) -> Option<String> {
+        match self.0.as_slice() {
+            [step] => Some(step.to_string()).filter(|name| !name.is_empty() && !name.contains(',')),
+            _ => None,
+        }
+    }
+}
+
+impl Step {
+    fn new(part: &str) -> Result<Self, PathError> {
+        let Some(inner) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+            let equals = part.split_once('=').filter(|(_, value)| !value.contains('='));
+            let equals = equals.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            return Ok(Self::Field { name: part.to_owned(), equals });
+        };
+        let (key, text) = inner.split_once('=').ok_or_else(|| PathError(part.to_owned()))?;
+        Ok(Self::Find {
+            key: key.to_owned(),
+            number: number::of_text(text),
+            boolean: boolean(text),
+            text: text.to_owned(),
+        })
+    }
+
+    fn get<'v, 'a>(&self, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
+        match (self, value) {
+            (Self::Field { name, equals }, Value::Map(_)) => {
+                let equal = equals.as_ref().and_then(|(key, text)| value.get(key).filter(|v| is_text(v, text)));
+                equal.or_else(|| value.get(name))
+            }
+            (Self::Field { name, .. }, Value::List(items)) => {
+                let index: i64 = name.parse().ok()?;
+                // Negative ones count from the end.
+                let index = if index < 0 { index.checked_add(i64::try_from(items.len()).ok()?)? } else { index };
+                items.get(usize::try_from(index).ok()?)?.present()
+            }
+            (Self::Find { key, .. }, Value::List(items)) => {
+                items.iter().find(|item| item.get(key).is_some_and(|candidate| self.finds(candidate)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a look-up ends at the map with this field.
+    fn finds(&self, candidate: &Value<'_>) -> bool {
+        let Self::Find { text, number, boolean, .. } = self else { return false };
+        is_text(candidate, text)
+            || number.is_some_and(|number| number::of(candidate).is_ok_and(|value| value == number))
+            || boolean.is_some_and(|boolean| *candidate == Value::Bool(boolean))
+    }
+}
+
+fn is_text(value: &Value<'_>, text: &str) -> bool {
+    matches!(value, Value::Text(value) if value == text)
+}
+
+/// The spellings of Go's `strconv.ParseBool`.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field { name, .. } => f.write_str(name),
+            Self::Find { key, text, .. } => write!(f, "[{key}={text}]"),
+        }
+    }
+}
+
+/// As a config writes it.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, step) in self.0.iter().enumerate() {
+            write!(f, "{}{step}", if index > 0 { ", " } else { "" })?;
+        }
+        f.write_str("]")
+    }
+}

@@ -1,0 +1,117 @@
+//! Metrics of custom resources: what a config makes of an object is what kube-state-metrics makes of it.
+//!
+//! The cases in `tests/data/custom/cases.jsonl.gz` are generated: an object with values of all kinds in odd places, and a
+//! config with paths into it. What stands beside them was recorded from the collectors of kube-state-metrics v2.20.0.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use kube_state_fleet::collectors::custom::{CustomCollector, GroupVersionKind};
+use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Stamp, Store};
+use kube_state_fleet::settings::custom::CustomResources;
+use kube_state_fleet::sharding::{Hashes, Slice};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    config: String,
+    /// JSON.
+    object: String,
+    /// Whether the config is refused.
+    error: Option<String>,
+    /// Whether the collector crashed.
+    panic: Option<String>,
+    series: Vec<String>,
+}
+
+/// Each label set with the values that it has, one beside the other where it is there more than once.
+type Series = BTreeMap<String, BTreeSet<String>>;
+
+/// A series with its labels sorted, and its value.
+fn canonical(line: &str) -> (String, String) {
+    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let (name, mut rest) = series.split_once('{').unwrap_or((series, "}"));
+    let mut labels = Vec::new();
+    while rest != "}" {
+        let start = rest.find("=\"").expect("a label has a value") + 2;
+        let mut end = start;
+        while rest.as_bytes()[end] != b'"' {
+            end += 1 + usize::from(rest.as_bytes()[end] == b'\\');
+        }
+        // The one difference: a name that begins with a digit is none.
+        let digit = rest.starts_with(|c: char| c.is_ascii_digit());
+        labels.push(format!("{}{}", if digit { "_" } else { "" }, &rest[..=end]));
+        rest = rest[end + 1..].trim_start_matches(',');
+    }
+    labels.retain(|label| !label.starts_with("=\""));
+    labels.sort_unstable();
+    (format!("{name}{{{}}}", labels.join(",")), value.to_owned())
+}
+
+fn gathered<'a>(lines: impl Iterator<Item = &'a str>) -> Series {
+    let mut series = Series::new();
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let (labels, value) = canonical(line);
+        series.entry(labels).or_default().insert(value);
+    }
+    series
+}
+
+fn collected(custom: &CustomResources, object: &str) -> Series {
+    let json: serde_json::Value = serde_json::from_str(object).expect("an object");
+    let (group, version) = json["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    let kind = json["kind"].as_str().unwrap();
+    let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() };
+    let Some(entry) = custom.of(&of) else { return Series::new() };
+    let collector = CustomCollector::new(&entry.definition, &of, |_| true, 0);
+    let block = collector.collect(&mut serde_json::Deserializer::from_str(object)).expect("JSON").block;
+    assert_eq!(block, collector.collect(&json).expect("a tree").block, "text and tree give the same");
+    let objects = ResourceStore::new("things", collector.headers());
+    objects.apply(0, "u".into(), Hashes::of("u"), Stamp { version: 1, listed: false }, block);
+    let store = Store::new(vec![objects]);
+    let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+    gathered(String::from_utf8(text).expect("UTF-8").lines())
+}
+
+/// The recorded cases, or others of the same form that `KSF_CUSTOM_CASES` names.
+fn cases() -> PathBuf {
+    let recorded = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/custom/cases.jsonl.gz");
+    std::env::var_os("KSF_CUSTOM_CASES").map_or_else(recorded, PathBuf::from)
+}
+
+#[test]
+fn a_config_makes_of_an_object_what_kube_state_metrics_makes_of_it() {
+    let file = std::fs::File::open(cases()).expect("the cases");
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for (number, line) in BufReader::new(GzDecoder::new(file)).lines().enumerate() {
+        let case: Case = serde_json::from_str(&line.expect("UTF-8")).expect("a case");
+        let custom = match (CustomResources::parse("config", &case.config), &case.error) {
+            (Ok(custom), None) => custom,
+            (Err(_), Some(_)) => continue,
+            (Ok(_), Some(error)) => panic!("case {number} is accepted: {error}\n{}", case.config),
+            (Err(error), None) => panic!("case {number}: {error}\n{}", case.config),
+        };
+        let actual = collected(&custom, &case.object);
+        if case.panic.is_some() {
+            continue;
+        }
+        compared += 1;
+        let expected = gathered(case.series.iter().map(String::as_str));
+        // Of a label set that is there twice, one value is served.
+        let same = |(labels, values): (&String, &BTreeSet<String>)| {
+            actual.get(labels).is_some_and(|of_ours| of_ours.is_subset(values))
+        };
+        if expected.len() != actual.len() || !expected.iter().all(same) {
+            wrong.push(format!(
+                "case {number}: {}\n{}\nexpected {expected:#?}\nis {actual:#?}",
+                case.object, case.config
+            ));
+        }
+    }
+    assert!(compared > 200, "{compared} cases");
+    assert!(wrong.is_empty(), "{} of {compared} cases, the first: {}", wrong.len(), wrong[0]);
+}
