@@ -3,9 +3,10 @@
 //! Objects flow in one direction, and each room hands over to its neighbour alone:
 //! [`intake`] lists and watches, [`collectors`] turn an object into series, [`exposition`] keeps
 //! the series and writes them as text, [`server`] answers scrapes. [`sharding`] says which objects
-//! are ours. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
+//! are ours, and [`access`] who may ask. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
 //! The import rules in the module heads are checked by `tests/rooms.rs`.
 
+pub mod access;
 pub mod allocator;
 pub mod collectors;
 pub mod commands;

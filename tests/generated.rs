@@ -83,8 +83,18 @@ spec:
     assert_eq!(rules, expected.concat());
 }
 
+#[test]
+fn the_auth_filter_needs_rights_of_its_own() {
+    let plain = printed(&["docs", "rbac"]);
+    let filtered = printed(&["docs", "rbac", "--auth-filter"]);
+    let more = filtered.strip_prefix(&plain).expect("the same, and more");
+    for right in ["tokenreviews", "subjectaccessreviews", "nonResourceURLs: [\"/metrics\"]"] {
+        assert!(more.contains(right), "{more}");
+    }
+}
+
 /// Flags of kube-state-metrics that are refused for now.
-const NOT_YET: &[&str] = &["auth-filter", "continue-without-custom-resource-state-config-file", "tls-config"];
+const NOT_YET: &[&str] = &["continue-without-custom-resource-state-config-file"];
 
 #[test]
 fn every_flag_of_kube_state_metrics_is_accounted_for() {

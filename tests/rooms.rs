@@ -29,10 +29,11 @@ const ROOMS: &[Room] = &[
         pure: false,
         strangers: &["kube", "tokio", "hyper", "warp"],
     },
+    Room { name: "access", rooms: &[], pure: false, strangers: &["warp", "hyper", "prometheus_client"] },
     Room { name: "fleet", rooms: &["settings", "sharding"], pure: false, strangers: &["warp", "prometheus_client"] },
     Room {
         name: "server",
-        rooms: &["exposition", "fleet", "settings", "sharding", "telemetry"],
+        rooms: &["access", "exposition", "fleet", "settings", "sharding", "telemetry"],
         pure: false,
         strangers: &["kube", "k8s_openapi"],
     },

@@ -19,9 +19,10 @@ use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store};
 use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
 use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
+use kube_state_fleet::fleet::door;
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    Gate, Inventory, Metrics, Peers, Routes, bind, both, fleet_routes, metrics_routes, serve, telemetry_routes,
+    Front, Gate, Inventory, Metrics, Peers, Routes, bind, both, fleet_routes, metrics_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Patience, Shard};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
@@ -159,7 +160,12 @@ impl World {
         let mut start = |routes: Routes| {
             let listener = bind(Listen { host: Ipv4Addr::LOCALHOST.into(), port: 0 }).expect("a free port");
             let address = listener.local_addr().expect("it is bound");
-            servers.push(tokio::spawn(serve(listener, routes, Patience::default(), stop.clone())));
+            servers.push(tokio::spawn(serve(
+                listener,
+                Front::new(routes, None, None),
+                Patience::default(),
+                stop.clone(),
+            )));
             address
         };
         let door = Arc::new(Door::default());
@@ -382,7 +388,7 @@ async fn what_a_replica_serves_is_listed_by_resource() {
 async fn the_coordinator_is_answered_and_another_fleet_is_not() {
     let world = World::new(true, 1);
     let address = world.telemetry.to_string();
-    let ask = OverHttp::default();
+    let ask = OverHttp(Arc::new(door::Plain));
     let mut question = Question { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
     let answer = ask.ask(&address, &question).await.expect("it answers");
     assert_eq!((answer.generation, answer.digests["pods"]), (4, Digest { count: 2, sum: u64::MAX }));

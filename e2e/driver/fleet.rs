@@ -424,6 +424,11 @@ fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: 
         let telemetry = each["containerPort"] == json!(8081);
         each["containerPort"] = json!(if telemetry { telemetry_port } else { port });
     }
+    if flags.iter().any(|flag| flag.starts_with("--tls-config")) {
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            container[probe]["httpGet"]["scheme"] = json!("HTTPS");
+        }
+    }
     set_flags(container, flags);
     Ok(object)
 }

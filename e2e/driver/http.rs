@@ -1,6 +1,7 @@
 //! Plain HTTP, as Prometheus and a kubelet's probes speak it.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -65,6 +70,36 @@ async fn exchange(limit: Duration, source: Option<Ipv4Addr>, url: &str, headers:
         Ok(answer) => answer.with_context(|| format!("GET {url}")),
         Err(_) => bail!("GET {url}: no answer after {} s", limit.as_secs_f64()),
     }
+}
+
+/// Gets `url`, whose scheme is https, over a connection of its own that is secured as `config` says, by a server called `name`.
+pub async fn get_secured(
+    config: &Arc<ClientConfig>,
+    name: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer> {
+    let exchange = async {
+        let url: http::Uri = url.parse()?;
+        let authority = url.authority().context("a URL without a host")?.as_str();
+        let stream = TcpStream::connect(authority).await?;
+        let stream =
+            TlsConnector::from(Arc::clone(config)).connect(ServerName::try_from(name.to_owned())?, stream).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driven = tokio::spawn(connection);
+        let mut request = Request::get(url.path()).header("host", authority);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, body) = sender.send_request(request.body(Full::<Bytes>::default())?).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        driven.abort();
+        anyhow::Ok(Answer { status: head.status, headers: head.headers, body })
+    };
+    let answer = tokio::time::timeout(LIMIT, exchange).await;
+    answer
+        .with_context(|| format!("GET {url}: no answer after {} s", LIMIT.as_secs()))?
+        .with_context(|| format!("GET {url}"))
 }
 
 /// Gets `url`; anything but 200 is an error.

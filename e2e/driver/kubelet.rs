@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::api::{Api, name, uid};
-use crate::http::get_within;
+use crate::certificates::trusting;
+use crate::http::{get_secured, get_within};
 use crate::process::{Process, Signal};
 use crate::replica::Endpoints;
 
@@ -262,7 +264,14 @@ impl Kubelet {
             number => number.as_u64().context("a probe without a port")?,
         };
         // No answer is "not ready", not an error.
-        let answer = get_within(PROBE_LIMIT, &format!("http://{}:{port}{path}", at.address)).await;
+        let answer = if probe["scheme"] == "HTTPS" {
+            let url = format!("https://{}:{port}{path}", at.address);
+            timeout(PROBE_LIMIT, get_secured(&trusting()?, "any", &url, &[]))
+                .await
+                .unwrap_or_else(|late| Err(late.into()))
+        } else {
+            get_within(PROBE_LIMIT, &format!("http://{}:{port}{path}", at.address)).await
+        };
         Ok(answer.is_ok_and(|answer| answer.status.is_success()))
     }
 

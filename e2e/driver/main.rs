@@ -8,6 +8,7 @@
 
 mod api;
 mod cases;
+mod certificates;
 mod cluster;
 mod fleet;
 mod http;

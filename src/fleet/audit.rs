@@ -7,13 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::{BoxFuture, join_all};
-use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -21,6 +15,7 @@ use tracing::{info, warn};
 use super::coverage::{
     Answer, Answers, Doubt, Ledger, Line, News, Proof, Question, Reach, Stand, common_version, exposed, generation,
 };
+use super::door::{self, Door};
 use super::handover::Status;
 use crate::sharding::Digest;
 
@@ -289,29 +284,14 @@ fn tell(news: Vec<News>) {
 }
 
 /// Asks over HTTP: `POST /fleet/cover` on the telemetry port.
-#[derive(Clone, Debug)]
-pub struct OverHttp(Client<HttpConnector, Full<Bytes>>);
-
-impl Default for OverHttp {
-    fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(PATIENCE));
-        // A minute lies between two audits; a connection would be closed by then.
-        Self(Client::builder(TokioExecutor::new()).pool_idle_timeout(2 * AGAIN).build(connector))
-    }
-}
+#[derive(Clone)]
+pub struct OverHttp(pub Arc<dyn Door>);
 
 impl Ask for OverHttp {
     fn ask<'a>(&'a self, address: &'a str, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>> {
         Box::pin(async move {
             let body = serde_json::to_vec(question).map_err(|e| e.to_string())?;
-            let request = http::Request::post(format!("http://{address}/fleet/cover"))
-                .header(CONTENT_TYPE, "application/json")
-                .body(Full::from(body))
-                .map_err(|e| e.to_string())?;
-            let answer = self.0.request(request).await.map_err(|e| e.to_string())?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), LONGEST).collect().await.map_err(|e| e.to_string())?.to_bytes();
+            let (status, body) = door::ask(&*self.0, address, "/fleet/cover", Some(body), (LONGEST, PATIENCE)).await?;
             if !status.is_success() {
                 return Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim()));
             }

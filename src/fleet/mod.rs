@@ -9,6 +9,7 @@ mod api;
 pub mod audit;
 mod clock;
 pub mod coverage;
+pub mod door;
 pub mod handover;
 mod headroom;
 mod member;

@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http::StatusCode;
+use http_body_util::Full;
+use hyper::client::conn::http1::SendRequest;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::Fleet;
 use super::clock;
+use super::door::{self, Door, Wire};
 use super::handover::Event;
 use super::record::{Beat, Incarnation, Member};
 
@@ -37,10 +36,11 @@ const LATER: Duration = Duration::from_secs(10);
 /// An answer is a record and a member; both have bounds far below this.
 pub const LARGEST_BEAT: u64 = 1 << 20;
 
-/// Keeps a connection to each of `contacts`, and tells the fleet what comes of it. `own` is who we are.
+/// Keeps a connection through `door` to each of `contacts`, and tells the fleet what comes of it. `own` is who we are.
 pub(super) async fn run(
     fleet: &Arc<Fleet>,
     own: &Incarnation,
+    door: &Arc<dyn Door>,
     mut contacts: watch::Receiver<Vec<Member>>,
 ) -> Infallible {
     let mut lines: HashMap<String, AbortOnDropHandle<Infallible>> = HashMap::new();
@@ -49,7 +49,7 @@ pub(super) async fn run(
         lines.retain(|address, line| addresses.contains(address) && !line.is_finished());
         for address in addresses {
             lines.entry(address.clone()).or_insert_with(|| {
-                let line = Line { fleet: Arc::clone(fleet), own: own.clone(), address, last: None };
+                let line = Line::new(Arc::clone(fleet), own.clone(), Arc::clone(door), address);
                 AbortOnDropHandle::new(tokio::spawn(line.run()))
             });
         }
@@ -63,9 +63,12 @@ pub(super) async fn run(
 struct Line {
     fleet: Arc<Fleet>,
     own: Incarnation,
+    door: Arc<dyn Door>,
     address: String,
     /// Who answered last.
     last: Option<Incarnation>,
+    /// Whether it was told that we are not let in.
+    told: bool,
 }
 
 /// Why an exchange did not go on.
@@ -77,17 +80,27 @@ enum Broken {
     Silent,
     #[error("it does not answer: {0}")]
     NotYet(String),
+    #[error("it does not let us in: {0}")]
+    Forbidden(String),
     #[error("it is no member of this fleet: {0}")]
     Stranger(String),
 }
 
 impl Line {
+    fn new(fleet: Arc<Fleet>, own: Incarnation, door: Arc<dyn Door>, address: String) -> Self {
+        Self { fleet, own, door, address, last: None, told: false }
+    }
+
     async fn run(mut self) -> Infallible {
         let mut failures = 0;
         loop {
-            let pause = match timeout(PATIENCE, TcpStream::connect(&self.address)).await {
+            let pause = match timeout(PATIENCE, self.door.open(&self.address)).await {
                 Ok(Ok(stream)) => {
                     let (answers, broken) = self.talk(stream).await;
+                    if matches!(broken, Broken::Forbidden(_)) && !self.told {
+                        self.told = true;
+                        warn!(address = self.address, error = %broken, "a peer cannot be asked");
+                    }
                     debug!(address = self.address, error = %broken, "the connection to a peer broke");
                     match broken {
                         Broken::Stranger(_) => LATER,
@@ -117,16 +130,13 @@ impl Line {
     }
 
     /// Exchanges beats until the connection breaks; how many, and why.
-    async fn talk(&mut self, stream: TcpStream) -> (u64, Broken) {
+    async fn talk(&mut self, wire: Box<dyn Wire>) -> (u64, Broken) {
         let mut answers = 0;
-        let _ = stream.set_nodelay(true);
-        let ended = |error: hyper::Error| Broken::Ended(error.to_string());
-        let (mut sender, connection) = match timeout(PATIENCE, handshake(TokioIo::new(stream))).await {
+        let (mut sender, mut connection) = match timeout(PATIENCE, door::handshake(wire)).await {
             Ok(Ok(pair)) => pair,
-            Ok(Err(error)) => return (0, ended(error)),
+            Ok(Err(error)) => return (0, Broken::Ended(error.to_string())),
             Err(_) => return (0, Broken::Silent),
         };
-        let mut connection = AbortOnDropHandle::new(tokio::spawn(connection));
         let mut stirred = self.fleet.stirred();
         loop {
             stirred.mark_unchanged();
@@ -134,7 +144,7 @@ impl Line {
             let Some(beat) = self.fleet.newest_beat() else {
                 return (answers, Broken::NotYet("we have nothing to say".to_owned()));
             };
-            let exchange = timeout(PATIENCE, exchange(&mut sender, &self.address, &beat));
+            let exchange = timeout(PATIENCE, exchange(&*self.door, &mut sender, &self.address, &beat));
             let beat = match exchange.await {
                 Ok(Ok(beat)) => beat,
                 Ok(Err(broken)) => return (answers, broken),
@@ -147,6 +157,7 @@ impl Line {
                 return (answers, Broken::Stranger(beat.fleet));
             }
             answers += 1;
+            self.told = false;
             self.last = Some(beat.member.id.clone());
             self.fleet.tell(Event::Answered(beat, sent));
             tokio::select! {
@@ -168,22 +179,22 @@ fn pause(failures: &mut usize) -> Duration {
     pause.mul_f64(fastrand::f64().mul_add(0.2, 1.0))
 }
 
-async fn exchange(sender: &mut SendRequest<Full<Bytes>>, address: &str, beat: &Beat) -> Result<Beat, Broken> {
-    let failed = |error: hyper::Error| Broken::Ended(error.to_string());
+async fn exchange(
+    door: &dyn Door,
+    sender: &mut SendRequest<Full<Bytes>>,
+    address: &str,
+    beat: &Beat,
+) -> Result<Beat, Broken> {
     let body = serde_json::to_vec(beat).unwrap_or_default();
-    let request = Request::post("/fleet/beat")
-        .header(header::HOST, address)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| Broken::Stranger(error.to_string()))?;
-    sender.ready().await.map_err(failed)?;
-    let answer = sender.send_request(request).await.map_err(failed)?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST_BEAT as usize).collect().await;
-    let body = body.map_err(|error| Broken::Ended(error.to_string()))?.to_bytes();
+    let answer = door::send(door, sender, (address, "/fleet/beat"), Some(body), LARGEST_BEAT as usize).await;
+    let (status, body) = answer.map_err(Broken::Ended)?;
     if status != StatusCode::OK {
         let text = format!("{status}: {}", String::from_utf8_lossy(&body).trim());
-        return Err(if status.is_server_error() { Broken::NotYet(text) } else { Broken::Stranger(text) });
+        return Err(match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Broken::Forbidden(text),
+            status if status.is_server_error() => Broken::NotYet(text),
+            _ => Broken::Stranger(text),
+        });
     }
     serde_json::from_slice(&body).map_err(|error| Broken::Stranger(error.to_string()))
 }
@@ -195,6 +206,7 @@ mod tests {
 
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
     use tokio::net::TcpListener;
     use tokio::sync::mpsc::UnboundedReceiver;
     use tokio::task::JoinHandle;
@@ -246,7 +258,7 @@ mod tests {
     fn line(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
         let (fleet, told) = Fleet::new();
         fleet.speak(beat(&id(0, 1), "ops/fleet"));
-        let line = Line { fleet, own: id(0, 1), address: address.to_string(), last: None };
+        let line = Line::new(fleet, id(0, 1), Arc::new(door::Plain), address.to_string());
         (AbortOnDropHandle::new(tokio::spawn(line.run())), told)
     }
 

@@ -14,6 +14,7 @@ use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
 use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
+use super::door::Door;
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::member::{Fleet, Glance};
 use super::place::own_address;
@@ -53,6 +54,8 @@ pub struct Start {
     pub overlap: Duration,
     /// Who loads.
     pub keeper: Arc<dyn Keeper>,
+    /// How other members are reached.
+    pub door: Arc<dyn Door>,
 }
 
 /// What the task is told.
@@ -174,7 +177,7 @@ async fn coordinate(
     let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.tell(Event::Pods(pods));
     tokio::select! {
         never = actor.run(told) => match never {},
-        never = peers::run(fleet, &id, contacts) => match never {},
+        never = peers::run(fleet, &id, &start.door, contacts) => match never {},
         never = look_at_memory(fleet, &start.keeper) => match never {},
         right = leases.follow() => Ended::Forbidden(right),
         right = leases.renew(member) => Ended::Forbidden(right),

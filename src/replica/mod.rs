@@ -6,6 +6,7 @@ mod builtin;
 mod client;
 mod coverage_watch;
 mod custom;
+mod door;
 mod inventory;
 mod leave;
 mod pipeline;
@@ -24,11 +25,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::access::{Access, ByApiServer};
 use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
+use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, Gate, Metrics, Peers, Visitors};
+use crate::server::{self, Front, Gate, Metrics, Peers, Visitors, Web, WebError};
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
 use crate::telemetry::{self, Reloads, Telemetry};
@@ -39,6 +42,7 @@ use resources::{Means, Owner, Resources, Swap};
 use tasks::{Spawner, Tasks};
 
 pub use client::{ClientError, client_config, client_files};
+pub(crate) use door::Secured;
 pub use tasks::StopReason;
 pub use waiting::waiting;
 
@@ -63,6 +67,9 @@ pub enum StartError {
         /// What is wrong.
         source: Box<kube::Error>,
     },
+    /// What `--tls-config` names cannot be used.
+    #[error("--tls-config: {0}")]
+    Web(#[from] WebError),
     /// There is no thread for what is kept apart.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -127,7 +134,8 @@ impl Replica {
     /// # Errors
     /// A port is taken or an address is not ours; nothing runs then.
     pub async fn start(settings: Settings, client: kube::Client) -> Result<Self, StartError> {
-        Self::launch(settings, client, None, Arc::default())
+        let secured = Security::of(&settings, &client, None).await?;
+        Self::launch(settings, client, None, Arc::default(), secured)
     }
 
     /// As [`Replica::start`], with clients of its own: what may carry a Secret's data is read on a thread whose memory is
@@ -139,7 +147,8 @@ impl Replica {
         let (switch, client) = Switch::new(shared_client(&config)?);
         let unchecked = config.accept_invalid_certs.then(|| config.cluster_url.clone());
         let way = Way { switch, private: watch::Sender::new(config), cluster: 0 };
-        let replica = Self::launch(settings, client, Some(way), reloads)?;
+        let secured = Security::of(&settings, &client, Some(&way)).await?;
+        let replica = Self::launch(settings, client, Some(way), reloads, secured)?;
         if let Some(server) = unchecked {
             warn!(%server, "the API server's certificate is not checked, as the kubeconfig says");
         }
@@ -186,6 +195,7 @@ impl Replica {
         client: kube::Client,
         way: Option<Way>,
         reloads: Arc<Reloads>,
+        Security { web, access, door }: Security,
     ) -> Result<Self, StartError> {
         let private = way.as_ref().map(|way| way.private.subscribe());
         let live = Live::new(&settings);
@@ -224,6 +234,7 @@ impl Replica {
                 hash: hasher(&settings),
                 overlap: settings.handover_overlap,
                 keeper: Arc::clone(&resources) as _,
+                door: Arc::clone(&door),
             };
             join(start, &unfit, &spawner)
         });
@@ -240,7 +251,7 @@ impl Replica {
             let audit = Audit {
                 members: Arc::clone(&members),
                 witness: Arc::clone(&inventory) as _,
-                ask: Arc::new(OverHttp::default()),
+                ask: Arc::new(OverHttp(door)),
                 coverage: Arc::clone(&coverage),
             };
             spawner.spawn("the audit".to_owned(), audit.run(spawner.stop_token()));
@@ -268,16 +279,20 @@ impl Replica {
             gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),
         });
+        if let Some(web) = &web {
+            spawner.spawn("the reloads of --tls-config".to_owned(), Arc::clone(web).follow(spawner.stop_token()));
+        }
+        let front = Front::new(routes, web.clone(), access.clone());
         spawner.spawn(
             "the metrics server".to_owned(),
-            server::serve(metrics_port, routes, settings.patience, spawner.stop_token()),
+            server::serve(metrics_port, front, settings.patience, spawner.stop_token()),
         );
         let peers =
             server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
-        let routes = server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers);
+        let front = Front::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
         spawner.spawn(
             "the telemetry server".to_owned(),
-            server::serve(telemetry_port, routes, settings.patience.with_peers(), spawner.stop_token()),
+            server::serve(telemetry_port, front, settings.patience.with_peers(), spawner.stop_token()),
         );
         match &settings.fleet {
             Some(fleet) => {
@@ -364,6 +379,30 @@ impl Replica {
 fn shared_client(config: &kube::Config) -> Result<kube::Client, StartError> {
     intake::shared_client(config.clone())
         .map_err(|source| StartError::Client { server: Box::new(config.cluster_url.clone()), source: Box::new(source) })
+}
+
+/// Who may ask this replica, and how it asks others of whom the same is true.
+struct Security {
+    web: Option<Arc<Web>>,
+    access: Option<Access>,
+    door: Arc<dyn Door>,
+}
+
+impl Security {
+    /// As the settings ask for it. Without a configuration there is no token to show to peers.
+    async fn of(settings: &Settings, client: &kube::Client, way: Option<&Way>) -> Result<Self, StartError> {
+        let web = match &settings.tls_config {
+            Some(file) => Some(Web::load(file, settings.auth_filter).await?),
+            None => None,
+        };
+        let access = settings.auth_filter.then(|| Access::new(ByApiServer(client.clone())));
+        let filtered = way.filter(|_| settings.auth_filter).map(|way| way.private.subscribe());
+        let door = Secured::new(web.clone(), filtered).map_err(|source| StartError::Client {
+            server: way.map(|way| Box::new(way.private.borrow().cluster_url.clone())).unwrap_or_default(),
+            source: Box::new(source),
+        })?;
+        Ok(Self { web, access, door: Arc::new(door) })
+    }
 }
 
 fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAddr), StartError> {

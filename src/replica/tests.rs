@@ -76,7 +76,8 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
-    tokio::spawn(server::serve(listener, routes, Patience::default(), tasks.spawner().stop_token()));
+    let stop = tasks.spawner().stop_token();
+    tokio::spawn(server::serve(listener, Front::new(routes, None, None), Patience::default(), stop));
     (inventory, resources.served(), address)
 }
 
@@ -86,7 +87,7 @@ async fn audit(witness: &Arc<Inventory>, others: Vec<SocketAddr>, pods: State, s
     let audit = Audit {
         members: Arc::new(Others(others)),
         witness: Arc::clone(witness) as _,
-        ask: Arc::new(OverHttp::default()),
+        ask: Arc::new(OverHttp(Arc::new(crate::fleet::door::Plain))),
         coverage: Arc::clone(&coverage),
     };
     let audits = tokio::spawn(audit.run(stop.clone()));

@@ -20,17 +20,16 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 use tracing::debug;
 
-use super::{Remote, Routes};
+use super::{Front, Remote};
 use crate::settings::Patience;
 
 /// Bytes of a request's head, and of an answer before the socket has to take some.
 const BUFFER: usize = 64 << 10;
 
-/// Answers by `routes` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
-pub(super) async fn converse<S>(stream: S, remote: IpAddr, routes: Routes, patience: Patience, stop: CancellationToken)
+/// Answers by `front` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
+pub(super) async fn converse<S>(stream: S, remote: IpAddr, front: Front, patience: Patience, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -38,7 +37,7 @@ where
     let io = TokioIo::new(Timed::new(stream, patience, activity.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
         request.extensions_mut().insert(Remote(remote));
-        answer(routes.clone(), activity.clone(), request)
+        answer(front.clone(), activity.clone(), request)
     });
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
     let ended = tokio::select! {
@@ -97,19 +96,19 @@ impl Activity {
     }
 }
 
-/// Answers a request by `routes`.
+/// Answers a request by `front`.
 async fn answer<B>(
-    routes: Routes,
+    front: Front,
     activity: Activity,
     request: Request<B>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible>
 where
-    B: Body + Unpin + Send + Sync + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + Sync + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     activity.asked(!request.body().is_end_stream());
     let request = request.map(|body| Stage { body, activity: activity.clone(), over: Activity::received });
-    let response = warp::service(routes).call(request).await?;
+    let response = front.answer(request).await?;
     Ok(response.map(|body| Stage { body, activity, over: Activity::answered }))
 }
 
@@ -279,6 +278,7 @@ mod tests {
     use warp::{Filter, Reply};
 
     use super::*;
+    use crate::server::Routes;
 
     /// A client whose pipe holds `room` bytes, and the server's end of it, which answers all with `length` bytes.
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
@@ -288,7 +288,8 @@ mod tests {
     /// A client whose pipe holds `room` bytes, and the server's end of it.
     fn serve(room: usize, routes: Routes, patience: Patience) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
-        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, patience, CancellationToken::new())))
+        let front = Front::new(routes, None, None);
+        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, patience, CancellationToken::new())))
     }
 
     const HEAD: Duration = Duration::from_secs(5);
@@ -417,7 +418,8 @@ mod tests {
         let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let none = Patience { read: None, read_header: None, write: None, idle: None };
-        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), routes, none, CancellationToken::new()));
+        let front = Front::new(routes, None, None);
+        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, none, CancellationToken::new()));
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         ask(&mut client).await;
         tokio::time::sleep(Duration::from_secs(100_000)).await;

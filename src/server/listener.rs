@@ -1,21 +1,28 @@
 //! Sockets: binding, accepting, serving connections, and ending them in order.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::Routes;
-use super::connection::converse;
+use super::{Front, connection, streams};
 use crate::settings::{Listen, Patience};
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
 const CONNECTIONS: usize = 512;
+/// Of these, so many from one address: nobody can take them all. Of more, each is closed at once.
+const OF_ONE: usize = CONNECTIONS / 2;
+/// How long it may take to secure a connection, however long clients may take for a request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long answers that have begun may take after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
@@ -52,19 +59,25 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves `routes` until `stop`, then lets answers that have begun end, for a few seconds.
-pub async fn serve(listener: TcpListener, routes: Routes, patience: Patience, stop: CancellationToken) {
+/// Serves by `front` until `stop`, then lets answers that have begun end, for a few seconds.
+pub async fn serve(listener: TcpListener, front: Front, patience: Patience, stop: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
+    let guests = Guests::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, remote)) => {
+                    let Some(guest) = guests.admit(remote.ip()) else {
+                        debug!(%remote, "too many connections from one address");
+                        continue;
+                    };
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(converse(stream, remote.ip(), routes.clone(), patience, stop.clone()));
+                    let host = Host { front: front.clone(), patience, stop: stop.clone() };
+                    connections.spawn(async move { host.receive(stream, &guest).await });
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -78,6 +91,70 @@ pub async fn serve(listener: TcpListener, routes: Routes, patience: Patience, st
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, all).await.is_err() {
         warn!(seconds = DRAIN.as_secs(), "connections were cut while answers were being sent");
+    }
+}
+
+/// Who serves a connection.
+struct Host {
+    front: Front,
+    patience: Patience,
+    stop: CancellationToken,
+}
+
+impl Host {
+    /// Secures the connection, if that is asked for, and answers.
+    async fn receive(self, stream: TcpStream, guest: &Guest) {
+        let Self { front, patience, stop } = self;
+        let remote = guest.address;
+        let Some(config) = front.web().and_then(super::Web::tls) else {
+            return connection::converse(stream, remote, front, patience, stop).await;
+        };
+        let limit = patience.read_header.or(patience.read).map_or(HANDSHAKE, |limit| limit.min(HANDSHAKE));
+        let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
+        match stop.run_until_cancelled(secured).await {
+            Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                streams::converse(stream, remote, front, patience, stop).await;
+            }
+            Some(Ok(Ok(stream))) => connection::converse(stream, remote, front, patience, stop).await,
+            Some(Ok(Err(error))) => debug!(%remote, %error, "no handshake"),
+            Some(Err(_)) => debug!(%remote, "the handshake takes too long"),
+            None => {}
+        }
+    }
+}
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Guests {
+    /// One more of an address, unless it has too many.
+    fn admit(&self, address: IpAddr) -> Option<Guest> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Guest { address, guests: self.clone() })
+    }
+}
+
+/// One of them.
+struct Guest {
+    address: IpAddr,
+    guests: Guests,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut counts = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
     }
 }
 

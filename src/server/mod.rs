@@ -1,19 +1,23 @@
 //! HTTP: scrapes, self-metrics, health and landing pages, on two ports.
 //!
-//! Routes are warp filters; connections are ours ([`serve`]), since warp's own server knows neither timeouts nor TLS.
+//! Routes are warp filters; connections are ours ([`serve`]), since warp's own server knows neither timeouts nor TLS. Between
+//! them stands a [`Front`], which knows who may ask.
 //! May not know how series are made, nor anything of Kubernetes.
 
 mod beat;
 mod body;
 mod connection;
 mod fleet;
+mod front;
 mod gate;
 mod listener;
 mod metrics;
 mod negotiation;
 mod page;
+mod streams;
 mod telemetry;
 mod visitors;
+mod web;
 
 use http::{HeaderValue, Method, StatusCode, header};
 use warp::filters::BoxedFilter;
@@ -22,11 +26,13 @@ use warp::{Filter, Reply};
 
 pub use beat::beat_routes;
 pub use fleet::{Inventory, Peers, fleet_routes};
+pub use front::Front;
 pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use telemetry::telemetry_routes;
 pub use visitors::Visitors;
+pub use web::{Web, WebError};
 
 /// From where a request came, as one of its extensions.
 #[derive(Clone, Copy, Debug)]

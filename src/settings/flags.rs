@@ -153,6 +153,14 @@ pub struct Flags {
     #[arg(long, value_name = "DURATION", help_heading = SERVING)]
     pub server_idle_timeout: Option<String>,
 
+    /// File that says how both ports are secured, in the format of the Prometheus exporter toolkit: certificates, client
+    /// certificates, users, headers, a limit of requests. It is read again when it changes.
+    #[arg(long, value_name = "FILE", help_heading = SERVING)]
+    pub tls_config: Option<PathBuf>,
+    /// Ask the API server whether who asks may: by TokenReview and SubjectAccessReview, for the verb get on /metrics.
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub auth_filter: Option<bool>,
+
     /// Go's; no effect.
     #[arg(long, value_name = "BOOL", help_heading = SERVING, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
     pub auto_gomemlimit: Option<bool>,

@@ -80,6 +80,10 @@ pub struct Settings {
     pub gzip: bool,
     /// `--server-read-timeout` and the like.
     pub patience: Patience,
+    /// `--tls-config`: the web configuration of both ports.
+    pub tls_config: Option<PathBuf>,
+    /// `--auth-filter`.
+    pub auth_filter: bool,
     /// `--use-apiserver-cache`.
     pub use_apiserver_cache: bool,
     /// `--node`: only pods of these nodes.
@@ -248,6 +252,8 @@ impl Settings {
             coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
             patience: patience(flags)?,
+            tls_config: flags.tls_config.clone().filter(|path| !path.as_os_str().is_empty()),
+            auth_filter: flags.auth_filter.unwrap_or_default(),
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
             nodes,
             track_unscheduled_pods,

@@ -15,6 +15,7 @@ mod rbac;
 mod rights;
 mod scrapes;
 mod secret;
+mod secured;
 mod union;
 
 use std::pin::Pin;
@@ -44,6 +45,7 @@ pub const CASES: &[Case] = &[
     Case { name: "rbac", waits: false, run: |stage| Box::pin(rbac::run(stage)) },
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "custom-resources", waits: false, run: |stage| Box::pin(custom_resources::run(stage)) },
+    Case { name: "secured", waits: false, run: |stage| Box::pin(secured::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
     Case { name: "down-at-start", waits: false, run: |stage| Box::pin(down_at_start::run(stage)) },
     Case { name: "handover", waits: true, run: |stage| Box::pin(handover::run(stage)) },

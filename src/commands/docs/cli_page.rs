@@ -15,6 +15,7 @@ const UPSTREAM: &str = include_str!("ksm-flags.tsv");
 
 /// What differs in a flag that works.
 const DIFFERENCES: &[(&str, &str)] = &[
+    ("auth-filter", "a token that is not valid is answered with 401; see [security.md](security.md)"),
     ("enable-gzip-encoding", "on by default; `--enable-gzip-encoding=false` turns it off"),
     ("host", "an IP address or `localhost`, no other name"),
     ("namespaces", "a namespace that is named twice is served once"),
@@ -28,6 +29,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("shard", "also from the environment; a shard that is not below the count is an error"),
     ("telemetry-host", "an IP address or `localhost`, no other name"),
     ("total-shards", "also from the environment; at most 1,024"),
+    ("tls-config", "every key; what rustls does not have is refused by name; see [security.md](security.md)"),
     (
         "track-unscheduled-pods",
         "namespaced resources other than pods are left out with a warning instead of failing for ever",
@@ -65,7 +67,7 @@ pub(super) fn commands() -> String {
             let _ = write!(page, "\n{}", listed.concat());
         }
     }
-    page.push_str("\n## Flags\n\nOf `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet: what is about ports or shards has no effect there, and without a cluster nor has what is about one. Of `verify`, what is about the cluster and which objects counts, and `--telemetry-port`, on which replicas are asked.\n");
+    page.push_str("\n## Flags\n\nOf `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet: what is about ports or shards has no effect there, and without a cluster nor has what is about one. Of `verify`, what is about the cluster and which objects counts, `--telemetry-port`, on which replicas are asked, and `--tls-config` and `--auth-filter`, by which they let one in.\n");
     let mut heading = None;
     for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
         let of_group = arg.get_help_heading().unwrap_or("Other");

@@ -35,6 +35,9 @@ pub(super) enum Page {
         /// Only these.
         #[arg(long)]
         custom_resource_state_only: bool,
+        /// Also what --auth-filter needs: to ask about tokens and rights, and for replicas to ask each other.
+        #[arg(long)]
+        auth_filter: bool,
     },
 }
 
@@ -44,10 +47,10 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
         Page::Families => families(),
         Page::Cli => cli_page::commands(),
         Page::Flags => cli_page::compatibility(),
-        Page::Rbac { resources, custom_resource_state_config_file: file, custom_resource_state_only: only } => {
+        Page::Rbac { resources, custom_resource_state_config_file: file, custom_resource_state_only: only, auth_filter } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
             let custom = file.as_deref().map(CustomResources::read).transpose()?;
-            rbac(&kinds, &custom.unwrap_or_default())
+            rbac(&kinds, &custom.unwrap_or_default(), *auth_filter)
         }
     };
     Ok(out.write_all(text.as_bytes()))
@@ -113,8 +116,23 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
 }
 
+/// What `--auth-filter` needs besides.
+const AUTH_FILTER: &str = "  # --auth-filter: who shows a token, and whether they may.
+  - apiGroups: [\"authentication.k8s.io\"]
+    resources:
+      - tokenreviews
+    verbs: [\"create\"]
+  - apiGroups: [\"authorization.k8s.io\"]
+    resources:
+      - subjectaccessreviews
+    verbs: [\"create\"]
+  # What replicas ask of each other; whoever scrapes needs it too.
+  - nonResourceURLs: [\"/metrics\"]
+    verbs: [\"get\"]
+";
+
 /// List and watch, and nothing else, on what is served.
-fn rbac(kinds: &[Kind], custom: &CustomResources) -> String {
+fn rbac(kinds: &[Kind], custom: &CustomResources, auth_filter: bool) -> String {
     let mut by_group: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for kind in kinds {
         by_group.entry(kind.group).or_default().insert(kind.plural.to_owned());
@@ -148,6 +166,9 @@ rules:
             let _ = writeln!(text, "      - {plural}");
         }
         text.push_str("    verbs: [\"list\", \"watch\"]\n");
+    }
+    if auth_filter {
+        text.push_str(AUTH_FILTER);
     }
     text
 }

@@ -15,11 +15,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use super::cli::Verify;
 use super::run::runtime;
 use crate::intake;
-use crate::replica::{ClientError, client_config};
+use crate::replica::{ClientError, Secured, client_config};
+use crate::server::{Web, WebError};
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
 use cluster::{Cluster, ClusterError};
@@ -50,6 +52,8 @@ pub(super) enum VerifyError {
     Client(#[from] ClientError),
     #[error("cannot set up a client: {0}")]
     SetUp(#[from] Box<kube::Error>),
+    #[error("--tls-config: {0}")]
+    Web(#[from] WebError),
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(transparent)]
@@ -67,10 +71,16 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
     runtime.block_on(async {
         let config = client_config(settings).await?;
         let namespace = config.default_namespace.clone();
+        let web = match &settings.tls_config {
+            Some(file) => Some(Web::load(file, settings.auth_filter).await?),
+            None => None,
+        };
+        let filtered = settings.auth_filter.then(|| watch::channel(config.clone()).1);
+        let door = Secured::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;
         let verifier = Verifier {
             cluster: Cluster::new(client.clone()),
-            fleet: Fleet::new(client, settings, arguments, namespace),
+            fleet: Fleet::new(client, door, settings, arguments, namespace),
             settings,
         };
         match arguments.watch {

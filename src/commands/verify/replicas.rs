@@ -1,15 +1,10 @@
 //! Who serves, and what: finds the replicas of a fleet and asks each for its UIDs.
 
-use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::try_join_all;
-use http_body_util::{BodyExt, Empty};
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::StatusCode;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
@@ -17,6 +12,8 @@ use kube::core::Selector;
 
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
+use crate::fleet::door;
+use crate::replica::Secured;
 use crate::settings::Settings;
 
 /// The container port that this name belongs to is asked.
@@ -24,6 +21,9 @@ const PORT_NAME: &str = "metrics";
 
 /// How long a replica may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The UIDs of some ten million objects, in bytes.
+const LONGEST: usize = 1 << 30;
 
 /// While replicas answer under different generations, a handover is under way: so often they are asked again.
 const TRIES: usize = 5;
@@ -42,8 +42,11 @@ pub(in crate::commands) enum FindError {
     NoPods { namespace: String, name: String },
     #[error("the API server does not show the StatefulSet {namespace}/{name} and its pods: {reason}")]
     Hidden { namespace: String, name: String, reason: String },
-    #[error("--replica: {0:?} is no URL such as http://10.0.0.7:8081")]
-    Url(String),
+    #[error("--replica: {0:?} is no URL such as {1}://10.0.0.7:8081{hint}", hint = match *.1 {
+        "https" => ", as --tls-config has it",
+        _ => "; https needs --tls-config, as the replicas have it",
+    })]
+    Url(String, &'static str),
 }
 
 /// Why a replica did not answer.
@@ -71,8 +74,8 @@ pub(super) struct Replica {
 /// Where a replica is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// URL of its telemetry port.
-    Url(String),
+    /// Address of its telemetry port, and the path before all others.
+    At(String, String),
     /// Path of the API server's proxy to that, and the pod's UID.
     Proxy(String, String),
     /// It has no address, so it serves nothing.
@@ -89,7 +92,7 @@ impl Replica {
 /// The replicas, however they are found.
 pub(super) struct Fleet {
     client: kube::Client,
-    http: HttpClient<HttpConnector, Empty<Bytes>>,
+    door: Secured,
     urls: Vec<String>,
     statefulset: String,
     namespace: String,
@@ -101,13 +104,17 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Who `arguments` name; `namespace` is that of the kubeconfig or of our pod.
-    pub fn new(client: kube::Client, settings: &Settings, arguments: &Verify, namespace: String) -> Self {
+    pub fn new(
+        client: kube::Client,
+        door: Secured,
+        settings: &Settings,
+        arguments: &Verify,
+        namespace: String,
+    ) -> Self {
         let in_cluster = settings.kubeconfig.is_none() && settings.apiserver.is_none();
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(PATIENCE / 3));
         Self {
             client,
-            http: HttpClient::builder(TokioExecutor::new()).build(connector),
+            door,
             urls: arguments.replica.clone(),
             statefulset: arguments.statefulset.clone(),
             namespace: arguments.fleet_namespace.clone().unwrap_or(namespace),
@@ -125,7 +132,7 @@ impl Fleet {
     /// Who there is now.
     pub async fn find(&self) -> Result<Vec<Replica>, FindError> {
         if !self.urls.is_empty() {
-            return self.urls.iter().map(|url| named(url)).collect();
+            return self.urls.iter().map(|url| named(url, self.scheme())).collect();
         }
         let (namespace, name) = (self.namespace.clone(), self.statefulset.clone());
         let hidden = |error: kube::Error| FindError::Hidden {
@@ -156,9 +163,10 @@ impl Fleet {
         let ip = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse::<IpAddr>().ok());
         let place = match (self.via, ip) {
             (_, None) => Place::Nowhere,
-            (Via::Direct, Some(ip)) => Place::Url(format!("http://{}", SocketAddr::new(ip, port))),
+            (Via::Direct, Some(ip)) => Place::At(SocketAddr::new(ip, port).to_string(), String::new()),
             (Via::Proxy, Some(_)) => {
-                let path = format!("/api/v1/namespaces/{}/pods/{name}:{port}/proxy", self.namespace);
+                let secured = if self.door.is_tls() { "https:" } else { "" };
+                let path = format!("/api/v1/namespaces/{}/pods/{secured}{name}:{port}/proxy", self.namespace);
                 Place::Proxy(path, pod.metadata.uid.clone().unwrap_or_default())
             }
         };
@@ -184,51 +192,64 @@ impl Fleet {
         let path = format!("/fleet/objects?resource={resource}");
         let (url, answer) = match &replica.place {
             Place::Nowhere => return Ok(None),
-            Place::Url(base) => {
-                let url = base.clone() + &path;
-                (url.clone(), tokio::time::timeout(PATIENCE, self.get(url)).await)
+            Place::At(address, before) => {
+                let path = before.clone() + &path;
+                (format!("{}://{address}{path}", self.scheme()), self.get(address, &path).await)
             }
             Place::Proxy(base, _) => {
                 let url = base.clone() + &path;
-                (url.clone(), tokio::time::timeout(PATIENCE, self.get_by_proxy(url)).await)
+                let answer = tokio::time::timeout(PATIENCE, self.get_by_proxy(url.clone())).await;
+                (url, answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))))
             }
         };
-        match answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))) {
+        match answer {
             Ok(objects) => Ok(Some(objects)),
             Err(_) if !replica.must_answer => Ok(None),
             Err(reason) => Err(AskError { name: replica.name.clone(), url, reason }),
         }
     }
 
-    async fn get(&self, url: String) -> Result<Objects, String> {
-        let request = http::Request::get(url).body(Empty::new()).map_err(|e| e.to_string())?;
-        let answer = self.http.request(request).await.map_err(|error| {
-            // hyper's own text says only that it could not connect.
-            error.source().map_or_else(|| error.to_string(), ToString::to_string)
-        })?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
+    /// How URLs of replicas begin.
+    fn scheme(&self) -> &'static str {
+        if self.door.is_tls() { "https" } else { "http" }
+    }
+
+    async fn get(&self, address: &str, path: &str) -> Result<Objects, String> {
+        let (status, body) = door::ask(&self.door, address, path, None, (LONGEST, PATIENCE)).await?;
         if !status.is_success() {
-            return Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim()));
+            let hint = match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    "; --tls-config and --auth-filter must be the replicas'"
+                }
+                _ => "",
+            };
+            return Err(format!("{status}: {}{hint}", String::from_utf8_lossy(&body).trim()));
         }
         serde_json::from_slice(&body).map_err(|e| format!("not an answer of kube-state-fleet: {e}"))
     }
 
     async fn get_by_proxy(&self, path: String) -> Result<Objects, String> {
         let request = http::Request::get(path).body(Vec::new()).map_err(|e| e.to_string())?;
-        self.client.request(request).await.map_err(|error| reason(&error))
+        self.client.request(request).await.map_err(|error| match &error {
+            // The API server passes no credentials on.
+            kube::Error::Api(status) if status.code == 401 => {
+                format!("{}; replicas that ask for a token or a password are asked with --via=direct", reason(&error))
+            }
+            _ => reason(&error),
+        })
     }
 }
 
-fn named(url: &str) -> Result<Replica, FindError> {
+fn named(url: &str, scheme: &'static str) -> Result<Replica, FindError> {
     let url = url.trim_end_matches('/');
-    let error = || FindError::Url(url.to_owned());
+    let error = || FindError::Url(url.to_owned(), scheme);
     let parsed: http::Uri = url.parse().map_err(|_| error())?;
-    if parsed.scheme_str() != Some("http") || parsed.host().is_none() {
-        return Err(error());
-    }
-    let name = url.trim_start_matches("http://").to_owned();
-    Ok(Replica { name, place: Place::Url(url.to_owned()), must_answer: true })
+    let authority = parsed.authority().filter(|_| parsed.scheme_str() == Some(scheme)).ok_or_else(error)?;
+    let port = parsed.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let address = format!("{}:{port}", authority.host());
+    let name = url.trim_start_matches(scheme).trim_start_matches("://").to_owned();
+    let before = parsed.path().trim_end_matches('/').to_owned();
+    Ok(Replica { name, place: Place::At(address, before), must_answer: true })
 }
 
 fn reason(error: &kube::Error) -> String {

@@ -1,0 +1,240 @@
+//! One connection of HTTP/2, and its timeouts: many requests may be under way on it, each of which has its own time.
+//!
+//! HTTP/2 is spoken by those who chose it under TLS. A request that takes too long ends the whole connection: whoever stalls one
+//! stream could stall them all.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{Front, Remote};
+use crate::settings::Patience;
+
+/// Requests at a time.
+const STREAMS: u32 = 16;
+/// Bytes of a request's head.
+const HEAD: u32 = 64 << 10;
+/// Bytes of an answer before the client has to take some, on each stream.
+const BUFFER: usize = 64 << 10;
+/// A client that says nothing is asked after this long whether it is there, and has as long to answer.
+const PING: Duration = Duration::from_secs(20);
+/// Without any limit there is still an end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Answers by `front` the requests of the client at `remote`; after `stop` only those that have begun.
+pub(super) async fn converse<S>(stream: S, remote: IpAddr, front: Front, patience: Patience, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let under_way =
+        UnderWay(Arc::new(Shared { patience, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
+    let requests = under_way.clone();
+    let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Remote(remote));
+        answer(front.clone(), requests.begin(), request)
+    });
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEAD)
+        .max_send_buf_size(BUFFER)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = under_way.overdue() => {
+                debug!(%remote, "a connection is cut off: it was idle, or a request took too long");
+                return;
+            }
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn answer(
+    front: Front,
+    turn: Turn,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible> {
+    if request.body().is_end_stream() {
+        turn.received();
+    }
+    let turn = Arc::new(turn);
+    let request = request.map(|body| Received { body, turn: Arc::clone(&turn) });
+    let response = front.answer(request).await?;
+    Ok(response.map(|body| Sent { body, _turn: turn }))
+}
+
+/// What is under way on a connection.
+#[derive(Clone)]
+struct UnderWay(Arc<Shared>);
+
+struct Shared {
+    patience: Patience,
+    requests: Mutex<Requests>,
+    changed: Notify,
+}
+
+struct Requests {
+    /// By number: by when each is to be over, or to be received.
+    until: HashMap<u64, Option<Instant>>,
+    next: u64,
+    /// Since when there is none.
+    idle: Instant,
+}
+
+impl Requests {
+    fn new() -> Self {
+        Self { until: HashMap::new(), next: 0, idle: Instant::now() }
+    }
+}
+
+impl UnderWay {
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.0.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request whose head is there.
+    fn begin(&self) -> Turn {
+        let mut requests = self.requests();
+        let number = requests.next;
+        requests.next += 1;
+        let until = self.0.patience.read.map(|limit| Instant::now() + limit);
+        requests.until.insert(number, until);
+        drop(requests);
+        self.0.changed.notify_one();
+        Turn { number, under_way: self.clone() }
+    }
+
+    /// When something will have taken too long.
+    fn deadline(&self) -> Instant {
+        let requests = self.requests();
+        let Patience { read, read_header, idle, .. } = self.0.patience;
+        let first = match requests.next {
+            // Nothing was asked yet, as while the head of a request is read.
+            0 => read_header.or(read).map(|limit| requests.idle + limit),
+            _ if requests.until.is_empty() => idle.or(read).map(|limit| requests.idle + limit),
+            _ => requests.until.values().flatten().min().copied(),
+        };
+        first.unwrap_or_else(|| Instant::now() + LONGEST)
+    }
+
+    async fn overdue(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::select! {
+                () = sleep_until(self.deadline()) => return,
+                () = changed => {}
+            }
+        }
+    }
+}
+
+/// One request.
+struct Turn {
+    number: u64,
+    under_way: UnderWay,
+}
+
+impl Turn {
+    /// All of the request is there.
+    fn received(&self) {
+        let limit = self.under_way.0.patience.write;
+        let mut requests = self.under_way.requests();
+        requests.until.insert(self.number, limit.map(|limit| Instant::now() + limit));
+        drop(requests);
+        self.under_way.0.changed.notify_one();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut requests = self.under_way.requests();
+        requests.until.remove(&self.number);
+        requests.idle = Instant::now();
+        drop(requests);
+        self.under_way.0.changed.notify_one();
+    }
+}
+
+/// The body of a request.
+struct Received {
+    body: hyper::body::Incoming,
+    turn: Arc<Turn>,
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.turn.received();
+    }
+}
+
+/// The body of an answer: the request is over with it.
+struct Sent<B> {
+    body: B,
+    _turn: Arc<Turn>,
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

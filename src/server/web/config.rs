@@ -1,0 +1,315 @@
+//! The file's format: that of the Prometheus exporter toolkit, strict as there.
+//!
+//! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_saphyr::Spanned;
+
+use super::WebError;
+
+/// A text and the line on which it stands.
+pub(super) type Text = Spanned<String>;
+
+/// The file as it stands. What is there but empty is as good as absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default, deserialize_with = "or_default")]
+    pub tls_server_config: Tls,
+    #[serde(default, deserialize_with = "or_default")]
+    http_server_config: Http,
+    #[serde(default, deserialize_with = "or_default")]
+    basic_auth_users: BTreeMap<String, Text>,
+    #[serde(default, deserialize_with = "or_default")]
+    rate_limit: RateLimit,
+}
+
+/// `tls_server_config`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub cert: Option<Text>,
+    pub key: Option<Text>,
+    pub client_ca: Option<Text>,
+    pub cert_file: Option<Text>,
+    pub key_file: Option<Text>,
+    pub client_ca_file: Option<Text>,
+    pub client_auth_type: Option<Text>,
+    pub client_allowed_sans: Option<Spanned<Vec<String>>>,
+    pub min_version: Option<Text>,
+    pub max_version: Option<Text>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub cipher_suites: Vec<Text>,
+    pub prefer_server_cipher_suites: Option<bool>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub curve_preferences: Vec<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    http2: Option<bool>,
+    #[serde(default, deserialize_with = "or_default")]
+    headers: BTreeMap<String, Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateLimit {
+    interval: Option<Spanned<Interval>>,
+    burst: Option<Spanned<i64>>,
+}
+
+/// As yaml.v2 reads a Go duration.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Interval {
+    Nanoseconds(i64),
+    Text(String),
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
+}
+
+/// How often may be asked: a bucket of `burst` tokens, of which one comes back every `interval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    pub interval: Duration,
+    pub burst: u32,
+}
+
+/// The file, checked, but for certificates.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub tls: Tls,
+    pub http2: bool,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Hashes of passwords by user.
+    pub users: BTreeMap<String, String>,
+    pub limit: Option<Limit>,
+}
+
+/// The headers that may be set, and their values where only some are allowed.
+const HEADERS: &[(&str, &[&str])] = &[
+    ("Content-Security-Policy", &[]),
+    ("Strict-Transport-Security", &[]),
+    ("X-Content-Type-Options", &["nosniff"]),
+    ("X-Frame-Options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", &[]),
+];
+
+impl Tls {
+    /// Whether TLS is asked for: any of these keys does, as in the toolkit.
+    pub fn is_on(&self) -> bool {
+        let given = [
+            &self.cert,
+            &self.key,
+            &self.cert_file,
+            &self.key_file,
+            &self.client_ca,
+            &self.client_ca_file,
+            &self.client_auth_type,
+        ];
+        given.into_iter().any(|text| filled(text).is_some())
+    }
+
+    /// The files that it names, relative ones from the folder of `file` on.
+    pub fn files(&self, file: &Path) -> impl Iterator<Item = PathBuf> {
+        let named = [&self.cert_file, &self.key_file, &self.client_ca_file];
+        named.into_iter().filter_map(filled).map(move |text| beside(file, &text.value))
+    }
+}
+
+/// What is there and not empty.
+pub(super) fn filled(text: &Option<Text>) -> Option<&Text> {
+    text.as_ref().filter(|text| !text.value.is_empty())
+}
+
+/// A path that stands in `file`.
+pub(super) fn beside(file: &Path, path: &str) -> PathBuf {
+    file.parent().map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
+}
+
+impl Config {
+    /// Reads the text of `file`.
+    pub fn read(file: &Path, text: &str) -> Result<Self, WebError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        let read: Option<File> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            // NB: never the line itself: there may be a key on it, or the hash of a password.
+            let line = error.location().map(|at| at.line());
+            let reason = error.without_snippet().to_string();
+            let reason = reason.lines().next().unwrap_or_default();
+            let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason).to_owned();
+            WebError { file: file.to_owned(), line, key: line.and_then(|line| key_on(text, line)), reason }
+        })?;
+        let File { tls_server_config, http_server_config, basic_auth_users, rate_limit } = read.unwrap_or_default();
+        let error = |line: u64, key: &str, reason: String| WebError {
+            file: file.to_owned(),
+            line: Some(line),
+            key: Some(key.to_owned()),
+            reason,
+        };
+        let mut headers = Vec::new();
+        for (name, value) in http_server_config.headers {
+            let refuse = |reason: String| error(value.referenced.line(), &format!("headers.{name}"), reason);
+            let Some((known, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+                return Err(refuse("this header cannot be set".to_owned()));
+            };
+            if value.value.is_empty() {
+                continue;
+            }
+            if !allowed.is_empty() && !allowed.contains(&&*value.value) {
+                return Err(refuse(format!("{:?} is not one of {}", value.value, allowed.join(", "))));
+            }
+            let header = HeaderName::from_bytes(known.as_bytes()).map_err(|e| refuse(e.to_string()))?;
+            headers.push((header, HeaderValue::from_str(&value.value).map_err(|e| refuse(e.to_string()))?));
+        }
+        let mut users = BTreeMap::new();
+        for (user, hash) in basic_auth_users {
+            if !is_bcrypt(&hash.value) {
+                let key = format!("basic_auth_users.{user}");
+                return Err(error(hash.referenced.line(), &key, "this is not a bcrypt hash".to_owned()));
+            }
+            users.insert(user, hash.value);
+        }
+        Ok(Self {
+            tls: tls_server_config,
+            http2: http_server_config.http2.unwrap_or(true),
+            headers,
+            users,
+            limit: limit(rate_limit, error)?,
+        })
+    }
+}
+
+fn is_bcrypt(hash: &str) -> bool {
+    hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| (4..=31).contains(&parts.get_cost()))
+}
+
+fn limit(
+    RateLimit { interval, burst }: RateLimit,
+    error: impl Fn(u64, &str, String) -> WebError,
+) -> Result<Option<Limit>, WebError> {
+    let burst = match burst {
+        None => 0,
+        Some(burst) => u32::try_from(burst.value).map_err(|_| {
+            error(burst.referenced.line(), "rate_limit.burst", format!("{} is no number of requests", burst.value))
+        })?,
+    };
+    let Some(given) = interval else { return Ok(None) };
+    let interval = match &given.value {
+        Interval::Nanoseconds(nanoseconds) => u64::try_from(*nanoseconds).ok().map(Duration::from_nanos),
+        Interval::Text(text) if text == "0" => Some(Duration::ZERO),
+        Interval::Text(text) => text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()),
+    };
+    let interval = interval.ok_or_else(|| {
+        let reason = "this is not a duration such as 500ms or 1s".to_owned();
+        error(given.referenced.line(), "rate_limit.interval", reason)
+    })?;
+    Ok(Some(Limit { interval, burst }).filter(|limit| !limit.interval.is_zero()))
+}
+
+/// The key that begins a line of YAML, or the item of a list before it.
+fn key_on(text: &str, line: u64) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let key = line.split(':').next()?.trim().trim_start_matches("- ");
+    let is_key =
+        line.contains(':') && !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_key.then(|| key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        Config::read(Path::new("/etc/web.yml"), text).map_err(|error| error.to_string())
+    }
+
+    const HASH: &str = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG";
+
+    #[test]
+    fn an_empty_file_asks_for_nothing() {
+        for text in
+            ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\nrate_limit:\n", "{}"]
+        {
+            let config = read(text).expect("valid");
+            assert!(!config.tls.is_on() && config.http2 && config.users.is_empty() && config.limit.is_none(), "{text}");
+        }
+        assert!(!read("tls_server_config: {min_version: TLS13}").expect("valid").tls.is_on());
+        assert!(read("tls_server_config: {client_auth_type: NoClientCert}").expect("valid").tls.is_on());
+    }
+
+    #[test]
+    fn everything_that_is_not_about_certificates_is_read() {
+        let text = format!(
+            "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-XSS-Protection: \"\"\n\
+             \nbasic_auth_users:\n  ann: {HASH}\nrate_limit:\n  interval: 1m30s\n  burst: 7\n"
+        );
+        let config = read(&text).expect("valid");
+        assert!(!config.http2);
+        assert_eq!(config.headers, [("x-frame-options".parse().expect("a name"), HeaderValue::from_static("deny"))]);
+        assert_eq!(config.users["ann"], HASH);
+        assert_eq!(config.limit, Some(Limit { interval: Duration::from_secs(90), burst: 7 }));
+        let of = |text: &str| read(text).expect("valid").limit;
+        assert_eq!(
+            of("rate_limit: {interval: 1000000, burst: 1}"),
+            Some(Limit { interval: Duration::from_millis(1), burst: 1 })
+        );
+        assert_eq!(of("rate_limit: {interval: 0s, burst: 1}"), None);
+        assert_eq!(of("rate_limit: {interval: 0, burst: 1}"), None);
+        assert_eq!(of("rate_limit: {burst: 1}"), None);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config =
+            read("tls_server_config: {cert_file: a.pem, key_file: /b.pem, client_ca_file: ../c.pem}").expect("valid");
+        let files: Vec<_> = config.tls.files(Path::new("/etc/web.yml")).collect();
+        assert_eq!(files, ["/etc/a.pem", "/b.pem", "/etc/../c.pem"].map(PathBuf::from));
+        assert_eq!(beside(Path::new("web.yml"), "a.pem"), PathBuf::from("a.pem"));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key_and_never_show_a_secret() {
+        for (text, says) in [
+            ("tls_server_config:\n  cert_fil: a\n", "/etc/web.yml:2: cert_fil: unknown field `cert_fil`"),
+            ("tls_config: {}\n", "/etc/web.yml:1: tls_config: unknown field"),
+            ("http_server_config:\n\n  http2: maybe\n", "/etc/web.yml:3: http2: "),
+            (
+                "http_server_config:\n  headers:\n    X-Other: a\n",
+                "/etc/web.yml:3: headers.X-Other: this header cannot be set",
+            ),
+            (
+                "http_server_config:\n  headers:\n    X-Frame-Options: allow\n",
+                "/etc/web.yml:3: headers.X-Frame-Options: \"allow\" is not one of deny, sameorigin",
+            ),
+            ("basic_auth_users:\n  ann: secret\n", "/etc/web.yml:2: basic_auth_users.ann: this is not a bcrypt hash"),
+            (
+                "basic_auth_users:\n  ann: $2y$99$secret\n",
+                "/etc/web.yml:2: basic_auth_users.ann: this is not a bcrypt hash",
+            ),
+            ("basic_auth_users:\n  - secret\n", "/etc/web.yml:2: "),
+            ("rate_limit:\n  interval: secret\n", "/etc/web.yml:2: rate_limit.interval: this is not a duration"),
+            ("rate_limit:\n  interval: -1s\n", "/etc/web.yml:2: rate_limit.interval: "),
+            ("rate_limit:\n  burst: -1\n", "/etc/web.yml:2: rate_limit.burst: "),
+            ("a: b: secret", "/etc/web.yml:1: "),
+            (
+                "http_server_config: {http2: true}\nhttp_server_config: {http2: false}\n",
+                "/etc/web.yml:2: http_server_config: ",
+            ),
+        ] {
+            let error = read(text).expect_err("not valid");
+            assert!(error.contains(says), "{text:?}: {error}");
+            assert!(!error.contains("secret") && !error.contains('\n'), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,497 @@
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{self, RootCertStore};
+use warp::{Filter, Reply};
+
+use super::*;
+use crate::server::{Front, bind, serve};
+use crate::settings::{Listen, Patience};
+
+const LOCAL: Listen = Listen { host: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port: 0 };
+
+const OLD: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+const NEW: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// Who issues certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key, as PEM.
+#[derive(Clone)]
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"))
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn issue(&self, names: &[SanType]) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.subject_alt_names = names.to_vec();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate").pem();
+        Pair { certificate, key: key.serialize_pem() }
+    }
+}
+
+fn dns(name: &str) -> SanType {
+    SanType::DnsName(name.try_into().expect("a name"))
+}
+
+/// A folder with a web configuration and what it names.
+struct Folder {
+    folder: TempDir,
+    authority: Authority,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self { folder: tempfile::tempdir().expect("a folder"), authority: Authority::new() };
+        folder.renew();
+        folder.write("ca.pem", &folder.authority.pem());
+        folder
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).expect("it can be written");
+    }
+
+    fn renew(&self) -> Pair {
+        let pair = self.authority.issue(&[dns("fleet.example")]);
+        self.write("tls.crt", &pair.certificate);
+        self.write("tls.key", &pair.key);
+        pair
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("web.yml")
+    }
+
+    /// Loads a configuration of the folder's certificate and `more` keys of `tls_server_config`.
+    async fn load(&self, more: &str) -> Result<Arc<Web>, WebError> {
+        self.load_text(&format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{more}")).await
+    }
+
+    async fn load_text(&self, text: &str) -> Result<Arc<Web>, WebError> {
+        self.write("web.yml", text);
+        Web::load(&self.file(), false).await
+    }
+
+    async fn refused(&self, more: &str) -> String {
+        self.load(more).await.expect_err("not valid").to_string()
+    }
+}
+
+/// A port that is secured by `web`, until it is dropped.
+struct Served {
+    address: SocketAddr,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+fn served(web: Arc<Web>) -> Served {
+    let listener = bind(LOCAL).expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let stop = CancellationToken::new();
+    let routes = warp::path("metrics").map(|| "series\n".into_response()).boxed();
+    tokio::spawn(serve(listener, Front::new(routes, Some(web), None), Patience::default(), stop.clone()));
+    Served { address, _stop: stop.drop_guard() }
+}
+
+/// A client that trusts `authority`.
+struct Client<'a> {
+    authority: &'a Authority,
+    pair: Option<Pair>,
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+    alpn: &'static [&'static str],
+}
+
+impl<'a> Client<'a> {
+    fn of(authority: &'a Authority) -> Self {
+        Self { authority, pair: None, versions: rustls::ALL_VERSIONS, alpn: &["http/1.1"] }
+    }
+
+    fn with(authority: &'a Authority, pair: &Pair) -> Self {
+        Self { pair: Some(pair.clone()), ..Self::of(authority) }
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.authority.pem().as_bytes()).expect("PEM")).expect("an authority");
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(self.versions)
+            .expect("versions")
+            .with_root_certificates(roots);
+        let mut config = match &self.pair {
+            None => builder.with_no_client_auth(),
+            Some(Pair { certificate, key }) => builder
+                .with_client_auth_cert(
+                    vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM")],
+                    PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM"),
+                )
+                .expect("a pair"),
+        };
+        config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config
+    }
+
+    /// The answer to a request, and what was agreed on.
+    async fn get(&self, served: &Served) -> Result<(String, Vec<u8>, CertificateDer<'static>), String> {
+        let error = |e: &dyn std::fmt::Display| e.to_string();
+        let stream = TcpStream::connect(served.address).await.map_err(|e| error(&e))?;
+        let name = ServerName::try_from("fleet.example").expect("a name");
+        let connector = TlsConnector::from(Arc::new(self.config()));
+        let stream = connector.connect(name, stream).await.map_err(|e| error(&e))?;
+        let session = stream.get_ref().1;
+        let agreed = session.alpn_protocol().unwrap_or_default().to_vec();
+        let shown = session.peer_certificates().and_then(|c| c.first()).expect("a certificate").clone().into_owned();
+        let request = http::Request::get("https://fleet.example/metrics").body(Empty::<bytes::Bytes>::new());
+        let request = request.expect("a request");
+        let answer = if agreed == b"h2" {
+            let io = TokioIo::new(stream);
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.map_err(|e| error(&e))?;
+            tokio::spawn(connection);
+            sender.send_request(request).await
+        } else {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| error(&e))?;
+            tokio::spawn(connection);
+            sender.send_request(request).await
+        };
+        // In TLS 1.3 a client hears with its first answer that its certificate is refused.
+        let body = answer.map_err(|e| error(&e))?.into_body().collect().await.map_err(|e| error(&e))?.to_bytes();
+        Ok((String::from_utf8_lossy(&body).into_owned(), agreed, shown))
+    }
+
+    async fn is_served(&self, served: &Served) -> bool {
+        self.get(served).await.is_ok_and(|(body, ..)| body == "series\n")
+    }
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_served_unless_the_file_has_one_off() {
+    let folder = Folder::new();
+    for (http2, agreed) in [("true", "h2"), ("false", "http/1.1")] {
+        let web = folder.load(&format!("http_server_config:\n  http2: {http2}\n")).await.expect("valid");
+        let served = served(web);
+        let both = Client { alpn: &["h2", "http/1.1"], ..Client::of(&folder.authority) };
+        let (body, protocol, _) = both.get(&served).await.expect("it is answered");
+        assert_eq!((&*body, &*String::from_utf8_lossy(&protocol)), ("series\n", agreed));
+        assert!(Client { alpn: &[], ..Client::of(&folder.authority) }.is_served(&served).await);
+    }
+}
+
+#[tokio::test]
+async fn certificates_may_stand_in_the_file_itself() {
+    let folder = Folder::new();
+    let pair = folder.renew();
+    let mut text = "tls_server_config:\n".to_owned();
+    let authority = folder.authority.pem();
+    for (key, pem) in [("cert", &pair.certificate), ("key", &pair.key), ("client_ca", &authority)] {
+        let _ = write!(text, "  {key}: |\n    {}\n", pem.trim().replace('\n', "\n    "));
+    }
+    text.push_str("  client_auth_type: RequireAndVerifyClientCert\n");
+    let served = served(folder.load_text(&text).await.expect("valid"));
+    assert!(Client::with(&folder.authority, &folder.authority.issue(&[dns("a")])).is_served(&served).await);
+    assert!(!Client::of(&folder.authority).is_served(&served).await);
+}
+
+#[tokio::test]
+async fn clients_show_what_their_type_of_authentication_asks_for() {
+    let (folder, other) = (Folder::new(), Authority::new());
+    let (known, stranger) = (folder.authority.issue(&[dns("a")]), other.issue(&[dns("a")]));
+    // Nothing, a certificate of our authority, one of another.
+    for (name, expected) in [
+        ("NoClientCert", [true, true, true]),
+        ("RequestClientCert", [true, true, true]),
+        ("RequireAnyClientCert", [false, true, true]),
+        ("RequireClientCert", [false, true, true]),
+        ("VerifyClientCertIfGiven", [true, true, false]),
+        ("RequireAndVerifyClientCert", [false, true, false]),
+    ] {
+        let authority = if name.contains("Verify") { "  client_ca_file: ca.pem\n" } else { "" };
+        let web = folder.load(&format!("  client_auth_type: {name}\n{authority}")).await.expect("valid");
+        let served = served(web);
+        let clients = [None, Some(&known), Some(&stranger)]
+            .map(|pair| Client { pair: pair.cloned(), ..Client::of(&folder.authority) });
+        for (client, expected) in clients.iter().zip(expected) {
+            for versions in [NEW, OLD] {
+                let client = Client { versions, pair: client.pair.clone(), ..Client::of(&folder.authority) };
+                assert_eq!(client.is_served(&served).await, expected, "{name} {}", client.pair.is_some());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_of_the_allowed_names_is_to_be_in_a_clients_certificate() {
+    let folder = Folder::new();
+    for auth in ["RequireAndVerifyClientCert\n  client_ca_file: ca.pem", "RequireAnyClientCert"] {
+        let keys = format!(
+            "  client_auth_type: {auth}\n  client_allowed_sans: [prom.example, 10.0.0.7, \"::1\", prom@example.org, spiffe://example/prom]\n"
+        );
+        let served = served(folder.load(&keys).await.expect("valid"));
+        let text = |text: &str| text.try_into().expect("a name");
+        for (san, expected) in [
+            (dns("prom.example"), true),
+            (dns("other.example"), false),
+            (SanType::IpAddress([10, 0, 0, 7].into()), true),
+            (SanType::IpAddress([10, 0, 0, 8].into()), false),
+            (SanType::IpAddress(std::net::Ipv6Addr::LOCALHOST.into()), true),
+            (SanType::Rfc822Name(text("prom@example.org")), true),
+            (SanType::URI(text("spiffe://example/prom")), true),
+            (SanType::URI(text("spiffe://example/prometheus")), false),
+        ] {
+            let pair = folder.authority.issue(&[dns("first.example"), san.clone()]);
+            assert_eq!(Client::with(&folder.authority, &pair).is_served(&served).await, expected, "{san:?}");
+        }
+        assert!(!Client::with(&folder.authority, &folder.authority.issue(&[])).is_served(&served).await);
+    }
+}
+
+#[tokio::test]
+async fn versions_suites_and_curves_are_those_of_the_file() {
+    let folder = Folder::new();
+    for (keys, with_old, with_new) in [
+        ("", true, true),
+        ("  min_version: TLS13\n", false, true),
+        ("  max_version: TLS12\n", true, false),
+        ("  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n", true, true),
+        ("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n", false, true),
+        ("  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", false, true),
+        ("  curve_preferences: [CurveP384]\n  prefer_server_cipher_suites: false\n", true, true),
+    ] {
+        let served = served(folder.load(keys).await.expect("valid"));
+        for (versions, expected) in [(OLD, with_old), (NEW, with_new)] {
+            let client = Client { versions, ..Client::of(&folder.authority) };
+            assert_eq!(client.is_served(&served).await, expected, "{keys:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_by_name() {
+    let folder = Folder::new();
+    for (more, says) in [
+        ("  min_version: TLS10\n", "web.yml:4: min_version: the version of TLS \"TLS10\" is not offered here"),
+        ("  max_version: TLS11\n", "web.yml:4: max_version: the version of TLS \"TLS11\" is not offered here"),
+        ("  min_version: SSL30\n", "web.yml:4: min_version: the version of TLS \"SSL30\" is unknown"),
+        ("  min_version: TLS13\n  max_version: TLS12\n", "min_version: no version of TLS is left"),
+        ("  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", "max_version: no version of TLS is left"),
+        (
+            "  cipher_suites:\n  - TLS_RSA_WITH_AES_128_CBC_SHA\n",
+            "web.yml:5: cipher_suites: the cipher suite \"TLS_RSA_WITH_AES_128_CBC_SHA\" is not offered here",
+        ),
+        ("  cipher_suites: [none]\n", "cipher_suites: the cipher suite \"none\" is unknown"),
+        ("  curve_preferences: [CurveP521]\n", "curve_preferences: the curve \"CurveP521\" is not offered here"),
+        ("  curve_preferences: [P256]\n", "curve_preferences: the curve \"P256\" is unknown"),
+        ("  client_auth_type: Maybe\n", "web.yml:4: client_auth_type: \"Maybe\" is unknown"),
+        (
+            "  client_auth_type: RequireAndVerifyClientCert\n",
+            "client_auth_type: RequireAndVerifyClientCert needs client_ca",
+        ),
+        ("  client_ca_file: ca.pem\n", "web.yml:4: client_ca_file: it has no effect"),
+        ("  client_allowed_sans: [a]\n", "web.yml:4: client_allowed_sans: client_auth_type has to be"),
+        (
+            "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n  client_allowed_sans: [a]\n",
+            "web.yml:6: client_allowed_sans: client_auth_type has to be",
+        ),
+        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: none.pem\n", "client_ca_file: "),
+        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: tls.key\n", "there is no certificate in it"),
+    ] {
+        let error = folder.refused(more).await;
+        assert!(error.contains(says), "{more}: {error}");
+    }
+    for (text, says) in [
+        ("tls_server_config: {cert_file: tls.crt}", "tls_server_config: one of key and key_file is needed"),
+        ("tls_server_config: {key_file: tls.key}", "tls_server_config: one of cert and cert_file is needed"),
+        ("tls_server_config: {cert_file: tls.key, key_file: tls.key}", "web.yml:1: cert_file: there is no certificate"),
+        ("tls_server_config: {cert_file: tls.crt, key_file: tls.crt}", "web.yml:1: key_file: there is no private key"),
+        ("tls_server_config: {cert_file: none.crt, key_file: tls.key}", "none.crt: No such file"),
+    ] {
+        let error = folder.load_text(text).await.expect_err("not valid").to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    let other = folder.authority.issue(&[]);
+    folder.write("tls.key", &other.key);
+    let error = folder.refused("").await;
+    assert!(error.contains("key and certificate cannot be used") && !error.contains(&other.key), "{error}");
+    let missing = Web::load(Path::new("/does/not/exist.yml"), false).await.expect_err("not there").to_string();
+    assert!(missing.starts_with("/does/not/exist.yml: No such file"), "{missing}");
+}
+
+#[tokio::test]
+async fn new_certificates_count_for_new_connections_and_broken_ones_do_not() {
+    let folder = Folder::new();
+    let web = folder.load("").await.expect("valid");
+    let served = served(Arc::clone(&web));
+    let client = Client::of(&folder.authority);
+    let shown = async || client.get(&served).await.expect("it is answered").2;
+    let first = shown().await;
+    assert_eq!(web.reload().await, Ok(false));
+    folder.renew();
+    assert_eq!(web.reload().await, Ok(true));
+    let second = shown().await;
+    assert_ne!(first, second);
+    let key = std::fs::read_to_string(folder.folder.path().join("tls.key")).expect("a key");
+    folder.write("tls.key", "not a key");
+    assert!(web.reload().await.is_err());
+    assert_eq!(shown().await, second);
+    folder.write("tls.key", &key);
+    folder.write("web.yml", "{}");
+    let error = web.reload().await.expect_err("TLS would be off").to_string();
+    assert!(error.contains("TLS is turned on and off at the start alone"), "{error}");
+    assert_eq!(shown().await, second);
+}
+
+/// Who listens with a certificate, and answers a peer that goes by `web`.
+async fn greets(web: &Web, pair: &Pair, authorities: &Authority) -> bool {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authorities.pem().as_bytes()).expect("PEM")).expect("an authority");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).expect("PEM")],
+            PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("PEM"),
+        )
+        .expect("a pair");
+    let (client, server) = tokio::io::duplex(1 << 16);
+    let connector = TlsConnector::from(web.peer_tls().expect("TLS"));
+    let address = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let (client, _) = tokio::join!(connector.connect(address, client), acceptor.accept(server));
+    client.is_ok()
+}
+
+#[tokio::test]
+async fn a_peer_has_our_certificate_or_one_for_our_name_by_our_authority() {
+    let (folder, other) = (Folder::new(), Authority::new());
+    let own = folder.renew();
+    let by_us = folder.authority.issue(&[dns("fleet.example")]);
+    let (named_otherwise, stranger) =
+        (folder.authority.issue(&[dns("other.example")]), other.issue(&[dns("fleet.example")]));
+    // Nobody says who issues our certificates.
+    let web = folder.load("").await.expect("valid");
+    assert!(greets(&web, &own, &folder.authority).await);
+    assert!(!greets(&web, &by_us, &folder.authority).await);
+    // It stands beside our certificate.
+    folder.write("ca.crt", &folder.authority.pem());
+    assert_eq!(web.reload().await, Ok(true));
+    for (pair, expected) in [(&own, true), (&by_us, true), (&named_otherwise, false), (&stranger, false)] {
+        assert_eq!(greets(&web, pair, &folder.authority).await, expected);
+    }
+    // Who has not read the new one yet still shows the old one.
+    std::fs::remove_file(folder.folder.path().join("ca.crt")).expect("it is there");
+    folder.renew();
+    assert_eq!(web.reload().await, Ok(true));
+    assert!(greets(&web, &own, &folder.authority).await);
+    assert!(!greets(&web, &by_us, &folder.authority).await);
+}
+
+#[tokio::test]
+async fn a_peer_is_let_in_where_clients_have_to_show_a_certificate() {
+    let (folder, clients) = (Folder::new(), Authority::new());
+    folder.write("clients.pem", &clients.pem());
+    let keys =
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: clients.pem\n  client_allowed_sans: [a]\n";
+    let web = folder.load(keys).await.expect("valid");
+    let served = served(Arc::clone(&web));
+    let stream = TcpStream::connect(served.address).await.expect("it listens");
+    let name = ServerName::IpAddress(served.address.ip().into());
+    let stream = TlsConnector::from(web.peer_tls().expect("TLS")).connect(name, stream).await.expect("a peer");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    tokio::spawn(connection);
+    let request = http::Request::get("/metrics").header("host", "a").body(Empty::<bytes::Bytes>::new());
+    assert_eq!(sender.send_request(request.expect("a request")).await.expect("it is let in").status(), StatusCode::OK);
+    // The same certificate by the same authority, but of somebody else.
+    let stranger = folder.authority.issue(&[dns("a")]);
+    assert!(!Client::with(&folder.authority, &stranger).is_served(&served).await);
+    assert!(Client::with(&folder.authority, &clients.issue(&[dns("a")])).is_served(&served).await);
+}
+
+/// What a port says to requests, without sockets.
+async fn asked(front: &Front, path: &str, authorization: Option<&str>) -> http::Response<warp::reply::Response> {
+    let mut request = http::Request::get(path);
+    if let Some(value) = authorization {
+        request = request.header(AUTHORIZATION, value);
+    }
+    let request = request.body(http_body_util::Full::<bytes::Bytes>::default()).expect("a request");
+    let answer = front.answer(request.map(|body| body)).await.expect("never");
+    let status = answer.status();
+    let headers = answer.headers().clone();
+    let mut wrapped = http::Response::new(answer);
+    (*wrapped.status_mut(), *wrapped.headers_mut()) = (status, headers);
+    wrapped
+}
+
+fn front(web: Arc<Web>) -> Front {
+    let routes = warp::any().map(|| "answered\n".into_response()).boxed();
+    Front::new(routes, Some(web), None)
+}
+
+#[tokio::test]
+async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
+    let folder = Folder::new();
+    let hash = bcrypt::hash("right", 4).expect("a hash");
+    let text = format!(
+        "http_server_config: {{headers: {{X-Frame-Options: deny}}}}\nbasic_auth_users: {{ann: \"{hash}\"}}\nrate_limit: {{interval: 1h, burst: 3}}\n"
+    );
+    let web = folder.load_text(&text).await.expect("valid");
+    assert!(web.tls().is_none());
+    let (one, two) = (front(Arc::clone(&web)), front(Arc::clone(&web)));
+    let right = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("ann:right"));
+    let answer = asked(&one, "/metrics", None).await;
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.headers()[WWW_AUTHENTICATE], "Basic");
+    assert_eq!(answer.headers()["x-frame-options"], "deny");
+    let answer = asked(&one, "/metrics", Some(&right)).await;
+    assert_eq!((answer.status(), answer.headers()["x-frame-options"].as_bytes()), (StatusCode::OK, &b"deny"[..]));
+    // Health is asked by kubelets, which give the user's name in a header; it counts for no limit.
+    assert_eq!(asked(&one, "/healthz", None).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(asked(&one, "/metrics", Some("Basic YW5uOndyb25n")).await.status(), StatusCode::UNAUTHORIZED);
+    let answer = asked(&one, "/metrics", Some(&right)).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.headers().get("x-frame-options").is_none());
+    assert_eq!(asked(&one, "/healthz", Some(&right)).await.status(), StatusCode::OK);
+    assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::OK);
+    // A peer has no password, but the same file.
+    let proof = web.peer_proof().expect("there are users");
+    assert_eq!(asked(&one, "/fleet/beat", proof.to_str().ok()).await.status(), StatusCode::OK);
+    let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
+    folder.write("web.yml", &later);
+    assert_eq!(web.reload().await, Ok(true));
+    assert_eq!(asked(&one, "/fleet/beat", proof.to_str().ok()).await.status(), StatusCode::OK, "a peer may be late");
+    assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_password_and_a_token_cannot_both_be_asked_for() {
+    let folder = Folder::new();
+    let hash = bcrypt::hash("right", 4).expect("a hash");
+    folder.write("web.yml", &format!("basic_auth_users: {{ann: \"{hash}\"}}\n"));
+    let error = Web::load(&folder.file(), true).await.expect_err("both").to_string();
+    assert!(error.contains("basic_auth_users and --auth-filter exclude each other"), "{error}");
+}
