@@ -9,6 +9,7 @@ mod block;
 mod column;
 mod gzip;
 mod history;
+mod linger;
 mod number;
 mod page;
 mod pages;

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 
 use super::gzip::Deflated;
 use super::history::{History, Unknown};
+use super::linger::Linger;
 use super::page::{Key, Slot};
 use super::pages::Pages;
 use super::scrape::{Piece, Scrape, View};
@@ -57,6 +58,8 @@ struct State {
     open: HashSet<Epoch>,
     /// Deletions seen while a list is under way, with their versions: an older item must not bring the object back.
     tombstones: HashMap<Uid, u64>,
+    /// Who is gone and still in the pages.
+    linger: Linger,
 }
 
 /// What the objects of a resource take, in bytes.
@@ -136,7 +139,8 @@ impl ResourceStore {
 
     /// How many objects are kept, exposed or not.
     pub fn len(&self) -> usize {
-        self.state().pages.len()
+        let state = self.state();
+        state.pages.len() - state.linger.len()
     }
 
     /// Whether no object is kept.
@@ -159,7 +163,7 @@ impl ResourceStore {
     /// An object is there, new or changed; `hashes` are those of `uid`. What is known already and newer stays.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
         let mut state = self.state();
-        let State { pages, history, tombstones, loaded, clock, .. } = &mut *state;
+        let State { pages, history, tombstones, loaded, clock, linger, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         history.heard(version);
         if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
@@ -168,6 +172,12 @@ impl ResourceStore {
             return;
         }
         let key = Key { point: hashes.xxhash64, uid };
+        if linger.comes_back(&key.uid)
+            && let Some(at) = pages.find(&key)
+        {
+            // It is as new as one that was never here.
+            pages.remove(at);
+        }
         let Some(at) = pages.find(&key) else {
             if !listed {
                 history.changed(version, hashes, true);
@@ -204,9 +214,13 @@ impl ResourceStore {
         let mut state = self.state();
         let key = key(uid);
         let at = if version == 0 { u64::MAX } else { version };
-        if let Some(known) = state.pages.find(&key).filter(|known| state.pages.slot(*known).version <= at) {
+        let known = state.pages.find(&key).filter(|_| !state.linger.is_gone(&key.uid));
+        if let Some(known) = known.filter(|known| state.pages.slot(*known).version <= at) {
             let hashes = state.pages.slot(known).hashes;
-            state.pages.remove(known);
+            if !state.linger.stays(&key.uid) {
+                state.pages.remove(known);
+            }
+            state.end_overdue();
             match version {
                 0 => state.history.raise(0),
                 version => state.history.changed(version, hashes, false),
@@ -236,10 +250,13 @@ impl ResourceStore {
     /// applied since, is gone.
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
         let mut state = self.state();
-        state.pages.retain(|known| {
+        let State { pages, linger, .. } = &mut *state;
+        pages.retain(|known| {
             let listed = known.partition == scope.partition && scope.slice.contains(known.hashes);
-            !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version)
+            let stays = !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version);
+            stays || linger.is_gone(&known.key.uid) || linger.stays(&known.key.uid)
         });
+        state.end_overdue();
         state.history.settle(scope.partition, version);
         state.close(epoch);
     }
@@ -258,7 +275,7 @@ impl ResourceStore {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
         let mut now = Digest::default();
-        state.pages.slots().filter(|known| within(known.hashes)).for_each(|known| now.add(known.hashes));
+        state.present().filter(|known| within(known.hashes)).for_each(|known| now.add(known.hashes));
         state.history.undo(now, version, within)
     }
 
@@ -271,12 +288,55 @@ impl ResourceStore {
     pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
-        state.pages.slots().filter(|known| within(known.hashes)).map(|known| known.key.uid.clone()).collect()
+        state.present().filter(|known| within(known.hashes)).map(|known| known.key.uid.clone()).collect()
     }
 
     /// Frees the objects outside `slice`.
     pub fn retain(&self, slice: &Slice) {
-        self.state().pages.retain(|known| slice.contains(known.hashes));
+        let mut state = self.state();
+        let State { pages, linger, .. } = &mut *state;
+        pages.retain(|known| {
+            let stays = slice.contains(known.hashes);
+            if !stays {
+                linger.forget(&known.key.uid);
+            }
+            stays
+        });
+    }
+
+    /// From now on the series of who is deleted stay for at least so many whole ticks, as far as their names are known.
+    pub fn linger(&self, ticks: u64) {
+        self.state().linger.set(ticks);
+    }
+
+    /// An object that was applied is called so; names are told as hashes.
+    pub fn named(&self, uid: &str, name: u64) {
+        let (mut state, key) = (self.state(), key(uid));
+        if state.pages.find(&key).is_some() && !state.linger.is_gone(&key.uid) {
+            state.linger.name(&key.uid, name);
+        }
+    }
+
+    /// An object of this name is there, with this UID or, if that is `None`, elsewhere: who lingers under the name ends.
+    pub fn end_lingering(&self, name: u64, uid: Option<&str>) {
+        let mut state = self.state();
+        if state.linger.len() > 0
+            && let Some(ended) = state.linger.yields(name, uid.map(Uid::from).as_ref())
+        {
+            state.end(&ended);
+        }
+    }
+
+    /// How many objects that are gone linger.
+    pub fn lingering(&self) -> usize {
+        self.state().linger.len()
+    }
+
+    /// A tick has passed: whose time is over ends.
+    pub fn tick(&self) {
+        let mut state = self.state();
+        state.linger.tick();
+        state.end_overdue();
     }
 
     fn view(&self, exposed: &Arc<Slice>) -> View {
@@ -347,6 +407,27 @@ impl State {
             clock: 0,
             open: HashSet::new(),
             tombstones: HashMap::new(),
+            linger: Linger::default(),
+        }
+    }
+
+    /// The objects that are there.
+    fn present(&self) -> impl Iterator<Item = &Slot> {
+        self.pages.slots().filter(|known| !self.linger.is_gone(&known.key.uid))
+    }
+
+    /// Frees what lingered for long enough, or is too much.
+    fn end_overdue(&mut self) {
+        while let Some(uid) = self.linger.next_over(self.pages.len() - self.linger.len()) {
+            self.end(&uid);
+        }
+    }
+
+    /// Frees an object that lingered.
+    fn end(&mut self, uid: &Uid) {
+        let point = Hasher::XxHash64.hash(&uid.to_string());
+        if let Some(at) = self.pages.find(&Key { point, uid: uid.clone() }) {
+            self.pages.remove(at);
         }
     }
 

@@ -3,8 +3,8 @@
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::protobuf;
 use super::redact::kept;
+use super::{discard, protobuf};
 use crate::collectors::Form;
 use crate::sharding::Hashes;
 
@@ -36,6 +36,13 @@ pub struct Item<'a> {
     pub table_type: Option<&'a str>,
     /// The object; for [`Form::Table`] its `PartialObjectMetadata`.
     pub bytes: &'a [u8],
+}
+
+impl Item<'_> {
+    /// The object's namespace and name, as far as they can be read without decoding it.
+    pub fn names(&self) -> (String, String) {
+        discard::names(self.encoding, self.bytes)
+    }
 }
 
 /// Why an object did not decode.

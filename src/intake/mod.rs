@@ -16,6 +16,8 @@ mod discard;
 mod event;
 mod failure;
 mod frames;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod gain;
 mod holding;
 mod json;
@@ -58,6 +60,14 @@ pub trait Sink: Send {
     fn rewind(&mut self);
     /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
     fn delete(&mut self, uid: &str, version: u64);
+    /// Whether it wants to hear of [`Sink::elsewhere`] at the moment.
+    fn lingers(&self) -> bool {
+        false
+    }
+    /// An object of another shard, which is called so, exists.
+    fn elsewhere(&mut self, namespace: &str, name: &str) {
+        let _ = (namespace, name);
+    }
     /// The list is whole: of its slice, what was not applied since `init` and is not newer than `version` is gone.
     fn init_done(&mut self, version: u64);
 }

@@ -377,6 +377,10 @@ impl Objects {
         self.listed += u64::from(listed);
         if !slice.contains_uid(uid) {
             count(&self.status.foreign);
+            if self.sink.lingers() {
+                let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
+                self.sink.elsewhere(&namespace, &name);
+            }
             return;
         }
         if self.aside.as_ref().is_some_and(|aside| aside.served.contains_uid(uid)) {

@@ -9,6 +9,7 @@ mod custom;
 mod door;
 mod inventory;
 mod leave;
+mod linger;
 mod pipeline;
 mod private;
 mod resources;
@@ -211,6 +212,7 @@ impl Replica {
             private: private.clone(),
             held: settings.fleet.is_none().then(|| by_flags.clone()),
             audited: settings.fleet.is_some(),
+            linger: settings.deleted_linger,
         };
         let customs = (!settings.custom.is_empty()).then_some(Owner::Custom);
         let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn].into_iter().chain(customs));

@@ -67,7 +67,13 @@ type Served = watch::Receiver<Arc<[Arc<Running>]>>;
 
 /// What a replica watches, with the question of the coordinator answered at the address.
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
-    let means = Means { client: client(simulator), private: None, held: Some(slice.clone()), audited: true };
+    let means = Means {
+        client: client(simulator),
+        private: None,
+        held: Some(slice.clone()),
+        audited: true,
+        linger: Duration::ZERO,
+    };
     let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
     let set = resources.set(Owner::BuiltIn, builtin::specs(&settings(), 0), Swap::Together);
     drop(set.expect("no thread is needed"));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, listen};
-use crate::server;
+use crate::access::{Access, Nobody};
+use crate::server::{self, Front, Web};
 use crate::settings::Settings;
 use crate::telemetry::{Reloads, Replica, Telemetry, Watching, WatchingNow};
 
@@ -13,8 +14,8 @@ use crate::telemetry::{Reloads, Replica, Telemetry, Watching, WatchingNow};
 /// loaded, and the self-metrics which file is refused.
 ///
 /// # Errors
-/// The address cannot be listened on.
-pub fn waiting(
+/// The address cannot be listened on, or what `--tls-config` names cannot be used.
+pub async fn waiting(
     settings: &Settings,
     reloads: Arc<Reloads>,
     stop: CancellationToken,
@@ -30,5 +31,12 @@ pub fn waiting(
         fleet: None,
         coverage: Arc::default(),
     });
-    Ok(server::serve(port, server::telemetry_routes(Arc::new(telemetry)), settings.patience, stop))
+    let web = match &settings.tls_config {
+        Some(file) => Some(Web::load(file, settings.auth_filter).await?),
+        None => None,
+    };
+    // Where the API server is, nobody knows yet.
+    let access = settings.auth_filter.then(|| Access::new(Nobody));
+    let front = Front::new(server::telemetry_routes(Arc::new(telemetry)), web, access);
+    Ok(server::serve(port, front, settings.patience, stop))
 }

@@ -86,6 +86,9 @@ pub struct Flags {
     /// series, as --metric-labels-allowlist is.
     #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
     pub promote_labels: Option<String>,
+    /// How long the series of a deleted object stay, at their last values; 0s for not at all. Default: 0s.
+    #[arg(long, value_name = "DURATION", help_heading = FAMILIES)]
+    pub deleted_linger: Option<String>,
 
     /// Custom resources to serve and their metrics, as YAML (CustomResourceStateMetrics); it overrides
     /// --custom-resource-state-config-file.

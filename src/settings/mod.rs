@@ -94,6 +94,8 @@ pub struct Settings {
     pub object_limit: u64,
     /// `--event-batch-delay`.
     pub event_batch_delay: Duration,
+    /// `--deleted-linger`.
+    pub deleted_linger: Duration,
     /// `--log-format` and klog's verbosity.
     pub log: Log,
 }
@@ -167,6 +169,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(600);
 const BATCH_DELAY: Duration = Duration::from_millis(100);
 /// An API server gives up watches whose events nobody reads.
 const LONGEST_BATCH_DELAY: Duration = Duration::from_secs(5);
+/// Longer is history, which is Prometheus' own trade.
+const LONGEST_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
 /// As in kube-state-metrics, and at least for peers.
 const IDLE: Duration = Duration::from_secs(300);
 /// Longer than any connection lives.
@@ -264,6 +268,12 @@ impl Settings {
                 BATCH_DELAY,
                 LONGEST_BATCH_DELAY,
             )?,
+            deleted_linger: time::time(
+                "--deleted-linger",
+                flags.deleted_linger.as_deref(),
+                Duration::ZERO,
+                LONGEST_LINGER,
+            )?,
             log: Log {
                 json: flags.log_format == Some(LogFormat::Json),
                 verbosity: u8::try_from(flags.klog.verbosity.unwrap_or_default().clamp(0, 255)).unwrap_or(u8::MAX),
@@ -285,6 +295,9 @@ impl Settings {
             ("host, port", self.metrics == later.metrics),
             ("telemetry_host, telemetry_port", self.telemetry == later.telemetry),
             ("server_*_timeout", self.patience == later.patience),
+            ("tls_config", self.tls_config == later.tls_config),
+            ("auth_filter", self.auth_filter == later.auth_filter),
+            ("deleted_linger", self.deleted_linger == later.deleted_linger),
             ("shard, total_shards", self.shard == later.shard),
             ("pod, namespace", self.fleet == later.fleet),
             ("server_side_sharding", self.server_side_sharding == later.server_side_sharding),

@@ -47,7 +47,12 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
         Page::Families => families(),
         Page::Cli => cli_page::commands(),
         Page::Flags => cli_page::compatibility(),
-        Page::Rbac { resources, custom_resource_state_config_file: file, custom_resource_state_only: only, auth_filter } => {
+        Page::Rbac {
+            resources,
+            custom_resource_state_config_file: file,
+            custom_resource_state_only: only,
+            auth_filter,
+        } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
             let custom = file.as_deref().map(CustomResources::read).transpose()?;
             rbac(&kinds, &custom.unwrap_or_default(), *auth_filter)

@@ -129,7 +129,7 @@ async fn wait(layers: &Layers) -> Result<(), RunError> {
         reloads.failed(ConfigKind::Config, file);
     }
     let stop = CancellationToken::new();
-    let server = tokio::spawn(waiting(&settings, reloads, stop.clone())?);
+    let server = tokio::spawn(waiting(&settings, reloads, stop.clone()).await?);
     reload::mended(layers).await;
     stop.cancel();
     // The port may be needed again.

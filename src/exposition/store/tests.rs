@@ -228,3 +228,120 @@ proptest! {
         }
     }
 }
+
+/// A store in which who is deleted lingers for so many ticks.
+fn lingering(ticks: u64) -> (Store, Arc<ResourceStore>) {
+    let (store, things) = store();
+    things.linger(ticks);
+    (store, things)
+}
+
+/// As a source does for an object that is called so.
+fn put_named(things: &ResourceStore, uid: &str, version: u64, name: u64, text: &str) {
+    things.end_lingering(name, Some(uid));
+    put(things, uid, version, text);
+    things.named(uid, name);
+}
+
+#[test]
+fn who_is_deleted_is_served_for_a_while_and_counts_for_nothing() {
+    let (store, things) = lingering(2);
+    put_named(&things, "1", 1, 7, "a");
+    put_named(&things, "2", 2, 8, "b");
+    things.delete("1", 3);
+    for _ in 0..3 {
+        assert_eq!(served(&store), ["a", "b"]);
+        assert_eq!((things.len(), things.uids(&Slice::all())), (1, vec!["2".into()]));
+        assert_eq!(things.digest(&Slice::all(), 3).expect("known").count, 1);
+        assert_eq!(things.digest(&Slice::all(), 2).expect("known").count, 2);
+        things.tick();
+    }
+    assert_eq!(served(&store), ["b"]);
+    assert_eq!(things.lingering(), 0);
+    // A deletion that is told twice is one.
+    things.delete("2", 4);
+    things.delete("2", 5);
+    assert_eq!(things.digest(&Slice::all(), 5).expect("known").count, 0);
+    assert_eq!(things.digest(&Slice::all(), 3).expect("known").count, 1);
+}
+
+#[test]
+fn an_object_of_the_same_name_ends_who_lingers_wherever_it_is() {
+    let (store, things) = lingering(9);
+    put_named(&things, "1", 1, 7, "a");
+    things.delete("1", 2);
+    put_named(&things, "2", 3, 7, "a again");
+    assert_eq!(served(&store), ["a again"]);
+    things.delete("2", 4);
+    assert_eq!(served(&store), ["a again"]);
+    things.end_lingering(8, None);
+    assert_eq!(served(&store), ["a again"]);
+    things.end_lingering(7, None);
+    assert!(served(&store).is_empty());
+    assert_eq!((things.lingering(), things.len()), (0, 0));
+    // A new one that is heard of before the end of the old one.
+    put_named(&things, "3", 5, 7, "old");
+    put_named(&things, "4", 7, 7, "new");
+    things.delete("3", 6);
+    assert_eq!(served(&store), ["new"]);
+}
+
+#[test]
+fn what_a_list_no_longer_has_lingers_and_may_come_back() {
+    let (store, things) = lingering(9);
+    put_named(&things, "1", 1, 7, "a");
+    put_named(&things, "2", 2, 8, "b");
+    let list = things.begin(None);
+    put_named(&things, "3", 3, 8, "b again");
+    things.finish(list, everything(), 9);
+    assert_eq!(served(&store), ["a", "b again"]);
+    assert_eq!(things.uids(&Slice::all()), ["3".into()]);
+    let list = things.begin(None);
+    things.apply(ALL, "1".into(), Hashes::of("1"), listed(1), block("a, as it was"));
+    things.named("1", 7);
+    put_named(&things, "3", 3, 8, "b again");
+    things.finish(list, everything(), 10);
+    assert_eq!(served(&store), ["a, as it was", "b again"]);
+    assert_eq!((things.len(), things.lingering()), (2, 0));
+    for _ in 0..20 {
+        things.tick();
+    }
+    assert_eq!(things.len(), 2);
+}
+
+#[test]
+fn who_lingers_is_not_handed_over() {
+    let (store, things) = lingering(9);
+    put_named(&things, "1", 1, 7, "a");
+    things.delete("1", 2);
+    things.retain(&Slice::none());
+    assert!(served(&store).is_empty());
+    assert_eq!((things.lingering(), things.len()), (0, 0));
+    put_named(&things, "1", 3, 7, "a");
+    assert_eq!(served(&store), ["a"]);
+}
+
+#[test]
+fn nobody_lingers_without_a_name_or_where_that_is_not_asked_for() {
+    let (store, things) = lingering(9);
+    put(&things, "1", 1, "a");
+    things.delete("1", 2);
+    assert!(served(&store).is_empty());
+    let (store, things) = self::store();
+    put_named(&things, "1", 1, 7, "a");
+    things.delete("1", 2);
+    assert!(served(&store).is_empty());
+}
+
+#[test]
+fn no_more_linger_than_there_is_room_for() {
+    let (_, things) = lingering(9);
+    for n in 0..3000_u64 {
+        let uid = n.to_string();
+        put_named(&things, &uid, 2 * n + 1, n, "a");
+        things.delete(&uid, 2 * n + 2);
+    }
+    assert_eq!(things.lingering(), 1024);
+    things.end_lingering(2999, None);
+    assert_eq!(things.lingering(), 1023, "the last ones are kept");
+}

@@ -86,6 +86,8 @@ pub(super) struct Means {
     pub held: Option<Slice>,
     /// Whether what was exposed, and what was seen, is known as of earlier resourceVersions.
     pub audited: bool,
+    /// `--deleted-linger`.
+    pub linger: Duration,
 }
 
 /// The resources of a replica.

@@ -9,6 +9,7 @@ use super::Means;
 use crate::collectors::Form;
 use crate::exposition::{Header, ResourceStore};
 use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
+use crate::replica::linger::{self, Named};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
 use crate::settings::Settings;
@@ -121,13 +122,23 @@ impl Running {
         // Whatever fails below, nothing goes on.
         let guard = stop.clone().drop_guard();
         let task = format!("the watch of {name}");
+        if !means.linger.is_zero() {
+            let keep = linger::keep(Arc::clone(&objects), means.linger);
+            let until = stop.clone();
+            spawner.spawn_until(stop.clone(), format!("what lingers of {name}"), async move {
+                until.run_until_cancelled(keep).await;
+            });
+        }
         let (mut sources, mut statuses, mut apart) = (Vec::new(), Vec::new(), Vec::new());
         for (number, partition) in (0_u32..).zip(&shape.partitions) {
             let status = Arc::new(Status::default());
             let source = source(&shape, partition, holding(), means.audited);
             statuses.push(Arc::clone(&status));
             sources.push(source.clone());
-            let sinks = [(); 2].map(|()| sink(number, Arc::clone(&objects)));
+            let sinks = [(); 2].map(|()| -> Box<dyn Sink> {
+                let (sink, objects) = (sink(number, Arc::clone(&objects)), Arc::clone(&objects));
+                if means.linger.is_zero() { sink } else { Box::new(Named { sink, objects }) }
+            });
             if shape.endpoint.form == Form::Table && means.private.is_some() {
                 apart.push(private::Watch { source, sinks, status });
             } else {

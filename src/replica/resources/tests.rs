@@ -135,7 +135,7 @@ impl World {
     fn new(held: Option<Slice>) -> Self {
         let cluster = Cluster::default();
         let tasks = Tasks::new(CancellationToken::new());
-        let means = Means { client: cluster.client(), private: None, held, audited: true };
+        let means = Means { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
         let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
         tasks.spawner().spawn("the look".to_owned(), Arc::clone(&resources).run());
         Self { cluster, resources, tasks }

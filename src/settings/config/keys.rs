@@ -36,10 +36,12 @@ macro_rules! keys {
 pub(super) const KEYS: &[Key] = keys! {
     "annotations_allow_list" "--metric-annotations-allowlist" metric_annotations_allowlist keys_by_resource;
     "apiserver" "--apiserver" apiserver text;
+    "auth_filter" "--auth-filter" auth_filter boolean;
     "auto-gomemlimit" "--auto-gomemlimit" auto_gomemlimit boolean;
     "auto-gomemlimit-ratio" "--auto-gomemlimit-ratio" auto_gomemlimit_ratio ratio;
     "continue_without_config" "--continue-without-config" continue_without_config boolean;
     "coverage_watch" "--coverage-watch" coverage_watch boolean;
+    "deleted_linger" "--deleted-linger" deleted_linger duration;
     "enable_gzip_encoding" "--enable-gzip-encoding" enable_gzip_encoding boolean;
     "event_batch_delay" "--event-batch-delay" event_batch_delay duration;
     "handover_overlap" "--handover-overlap" handover_overlap duration;
@@ -66,6 +68,7 @@ pub(super) const KEYS: &[Key] = keys! {
     "shard" "--shard" shard number;
     "telemetry_host" "--telemetry-host" telemetry_host text;
     "telemetry_port" "--telemetry-port" telemetry_port number;
+    "tls_config" "--tls-config" tls_config path;
     "total_shards" "--total-shards" total_shards number;
     "track_unscheduled_pods" "--track-unscheduled-pods" track_unscheduled_pods boolean;
     "use_api_server_cache" "--use-apiserver-cache" use_apiserver_cache boolean;

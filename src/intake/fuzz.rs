@@ -1,0 +1,159 @@
+//! What arrives, whatever it is: for a fuzzer, and for a test with random bytes. Nothing of it may panic.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::frames::{ListFrames, WatchFrames};
+use super::objects::{Objects, Page};
+use super::{DecodeError, Encoding, Endpoint, Holding, Item, Sink, Source, Status};
+use crate::collectors::labels::KeyFilter;
+use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
+use crate::sharding::Slice;
+
+/// Reads `bytes` as answers of an API server. The first ones say of which resource, in which form and encoding, whether it
+/// is a list or a watch, and in pieces of which size it arrives.
+pub fn read(bytes: &[u8]) {
+    let Some((&[resource, how, size], answer)) = bytes.split_first_chunk::<3>() else { return };
+    let mut reader = Reader { left: resource, how, size: usize::from(size) + 1, answer };
+    visit_all(&mut reader);
+}
+
+struct Reader<'a> {
+    /// How many resources come before the one that is meant.
+    left: u8,
+    how: u8,
+    size: usize,
+    answer: &'a [u8],
+}
+
+impl Visitor for Reader<'_> {
+    fn visit<R: Resource>(&mut self) {
+        match self.left {
+            0 => self.read::<R>(),
+            u8::MAX => return,
+            _ => {}
+        }
+        self.left = self.left.wrapping_sub(1);
+    }
+}
+
+impl Reader<'_> {
+    fn read<R: Resource>(&self) {
+        use k8s_openapi::Resource as Api;
+
+        let bit = |bit: u8| self.how >> bit & 1 == 1;
+        let encoding = if bit(0) { Encoding::Json } else { Encoding::Protobuf };
+        let form = if bit(1) { R::FORM } else { Form::Object };
+        let endpoint = Endpoint {
+            group: <R::Object as Api>::GROUP.to_owned(),
+            version: <R::Object as Api>::VERSION.to_owned(),
+            kind: <R::Object as Api>::KIND.to_owned(),
+            plural: String::new(),
+            namespaced: true,
+            form,
+            protobuf: encoding == Encoding::Protobuf,
+        };
+        let slice = Slice::all();
+        let source = Source {
+            endpoint,
+            namespace: None,
+            field_selector: String::new(),
+            holding: Arc::new(Holding::new(slice.clone())),
+            server_side: bit(2),
+            audited: bit(3),
+            use_cache: false,
+            object_limit: u64::from(bit(4)) * 2,
+            batch_delay: Duration::ZERO,
+        };
+        let sink: Box<dyn Sink> =
+            Box::new(Made(Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All).promoting(KeyFilter::All)));
+        let mut objects = Objects::new(&source, sink, Arc::new(Status::default()));
+        objects.answer(Some(slice.clone()));
+        // What is wrong with an answer ends it, and nothing else.
+        let _ = if bit(5) {
+            self.watch(&mut objects, &slice, encoding, bit(6))
+        } else {
+            self.list(&mut objects, &slice, encoding)
+        };
+    }
+
+    fn list(&self, objects: &mut Objects, slice: &Slice, encoding: Encoding) -> Result<(), Failure> {
+        let (mut frames, mut page) = (ListFrames::new(encoding), Page::default());
+        objects.begin(slice);
+        for chunk in self.answer.chunks(self.size) {
+            frames.feed(chunk, |part| objects.list_part(slice, encoding, part, &mut page))?;
+        }
+        if frames.finish().is_ok() {
+            objects.done(&page.version);
+        }
+        Ok(())
+    }
+
+    fn watch(&self, objects: &mut Objects, slice: &Slice, encoding: Encoding, initial: bool) -> Result<(), Failure> {
+        let (mut frames, mut version) = (WatchFrames::new(encoding), String::new());
+        for chunk in self.answer.chunks(self.size) {
+            frames.feed(chunk, |frame| objects.event(slice, encoding, frame, initial, &mut version).map(drop))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes series of what arrives, and drops them.
+struct Made<R: Resource>(Collector<R>);
+
+impl<R: Resource> Sink for Made<R> {
+    fn init(&mut self, _: &Slice) {}
+
+    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
+        item.names();
+        drop(self.0.collect(&item.decode::<R::Object>()?));
+        Ok(())
+    }
+
+    fn rewind(&mut self) {}
+
+    fn delete(&mut self, _: &str, _: u64) {}
+
+    fn init_done(&mut self, _: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A Pod with a name, a UID and a version, as protobuf.
+    const POD: &[u8] = b"\x0a\x15\x0a\x01a\x1a\x01n\x2a\x01u\x32\x015\x5a\x04\x0a\x00\x12\x00\x12\x02\x0a\x00";
+
+    /// A watch's event of `object`, of this kind.
+    fn event(kind: &str, object: &[u8]) -> Vec<u8> {
+        let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+        let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
+        let unknown = [b"k8s\0".to_vec(), field(1, &types), field(2, object)].concat();
+        let event = [field(1, b"ADDED"), field(2, &field(1, &unknown))].concat();
+        [&(event.len() as u32).to_be_bytes()[..], &event].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_arrives_panics(
+            resource in 0_u8..40,
+            how in any::<u8>(),
+            size in any::<u8>(),
+            mut answer in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..400),
+                prop::collection::vec(any::<u8>(), 0..120).prop_map(|object| event("Pod", &object)),
+                Just(event("Pod", POD)),
+            ],
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            for (at, byte) in changes.iter().filter(|_| !answer.is_empty()).collect::<Vec<_>>() {
+                let at = at.index(answer.len());
+                answer[at] = *byte;
+            }
+            read(&[&[resource, how, size], &answer[..]].concat());
+        }
+    }
+}
