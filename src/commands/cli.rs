@@ -24,6 +24,7 @@ Examples:
   kube-state-fleet                                the same, in a pod
   kubectl get pods -A -o yaml | kube-state-fleet render -    metrics of a dump
   kube-state-fleet verify --kubeconfig ~/.kube/config        is each object served once?
+  kubectl -n kube-system get deploy kube-state-metrics -o yaml | kube-state-fleet migrate -f -    what would change?
 ";
 
 /// Turns the objects of a Kubernetes cluster into Prometheus metrics.
@@ -78,6 +79,12 @@ pub(super) enum Command {
     /// is rolled out. Exit codes: 0 for done, 1 for objects that could not be read, 2 for no estimate.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Estimate(Box<Estimate>),
+    /// Tell what changes for who runs kube-state-metrics with these arguments and takes this program instead
+    ///
+    /// Prints a line for each flag that is ignored or refused or does something else here, for defaults that differ, and for what is
+    /// broken there; nothing if nothing changes. Exit codes: 0 if all that is asked for is done, 1 if something is refused, 2 if
+    /// the manifest cannot be read.
+    Migrate(Migrate),
     /// Print a page of the reference: the source of docs/metrics.md, docs/cli.md and the ClusterRole
     Docs {
         /// The page.
@@ -160,6 +167,17 @@ pub(super) struct Verify {
     pub watch: Option<Duration>,
     #[command(flatten)]
     pub flags: Flags,
+}
+
+/// Arguments of `migrate`.
+#[derive(Args, Debug)]
+pub(super) struct Migrate {
+    /// Manifest of a workload of kube-state-metrics, with ConfigMaps and Roles if they are there; - is standard input.
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with = "arguments")]
+    pub manifest: Option<PathBuf>,
+    /// The arguments of kube-state-metrics, as its container has them.
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
 }
 
 /// How replicas are reached.

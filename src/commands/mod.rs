@@ -1,4 +1,4 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `estimate`, `docs`, `completion`, `version`.
+//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `estimate`, `migrate`, `docs`, `completion`, `version`.
 //!
 //! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
 //! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
@@ -7,8 +7,10 @@ mod cli;
 mod demo;
 mod docs;
 mod estimate;
+mod migrate;
 mod render;
 mod run;
+mod upstream;
 mod verify;
 
 use std::ffi::OsString;
@@ -85,6 +87,12 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
                 Err(error) => refuse(err, &error.to_string()),
             })
         }
+        Command::Migrate(arguments) => Ok(match migrate::run(&arguments, out) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => FAILURE.into(),
+            Err(migrate::MigrateError::Output(error)) => printed(Err(error), err),
+            Err(error) => refuse(err, &error.to_string()),
+        }),
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
         Command::Completion { shell } => Ok(printed(out.write_all(&cli::completion(shell)), err)),
         Command::Version => Ok(printed(writeln!(out, "{}", cli::VERSION_LINE), err)),

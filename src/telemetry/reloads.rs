@@ -38,15 +38,19 @@ pub struct Reloads(Mutex<BTreeMap<(ConfigKind, String), Reload>>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Reload {
     successful: bool,
-    /// Unix seconds of the last success, and the hash of what was read then.
-    last: Option<(u64, u64)>,
+    /// Unix seconds of the last success.
+    at: Option<u64>,
+    /// The hash of what was read then.
+    hash: Option<u64>,
 }
 
 impl Reloads {
     /// `file` was read, and what it says holds now.
     pub fn succeeded(&self, kind: ConfigKind, file: &Path, content: &[u8]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        self.files().insert((kind, clean(file)), Reload { successful: true, last: Some((now, hash(content))) });
+        // Of what holds credentials nothing is told, be it hashed.
+        let hash = (kind != ConfigKind::Kubeconfig).then(|| hash(content));
+        self.files().insert((kind, clean(file)), Reload { successful: true, at: Some(now), hash });
     }
 
     /// `file` cannot be read, or is refused: what held before holds on.
@@ -61,11 +65,9 @@ impl Reloads {
 
     pub(super) fn encode(&self, out: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let files = self.files().clone();
-        let labels = |kind: &ConfigKind, file: &'_ String| -> (&'static str, String) { (kind.label(), file.clone()) };
-        let lines: Vec<_> = files.iter().map(|((kind, file), reload)| (labels(kind, file), *reload)).collect();
         let of = |value: fn(&Reload) -> Option<u64>| {
-            lines.iter().filter_map(move |((kind, file), reload)| {
-                let labels: Labels<'_> = vec![("type", *kind), ("filename", file.as_str())];
+            files.iter().filter_map(move |((kind, file), reload)| {
+                let labels: Labels<'_> = vec![("type", kind.label()), ("filename", file.as_str())];
                 Some((labels, value(reload)?))
             })
         };
@@ -73,7 +75,7 @@ impl Reloads {
             out,
             "kube_state_metrics_config_hash",
             "Hash of the configuration file that holds: the first six bytes of its MD5 as a number.",
-            of(|reload| reload.last.map(|(_, hash)| hash)),
+            of(|reload| reload.hash),
         )?;
         gauge(
             out,
@@ -85,7 +87,7 @@ impl Reloads {
             out,
             "kube_state_metrics_last_config_reload_success_timestamp_seconds",
             "When the configuration file was last read and used.",
-            of(|reload| reload.last.map(|(at, _)| at)),
+            of(|reload| reload.at),
         )
     }
 }

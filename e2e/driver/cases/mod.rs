@@ -12,6 +12,7 @@ mod handover;
 mod manifests;
 mod missing_kinds;
 mod rbac;
+mod reload;
 mod rights;
 mod scrapes;
 mod secret;
@@ -48,6 +49,7 @@ pub const CASES: &[Case] = &[
     Case { name: "secured", waits: false, run: |stage| Box::pin(secured::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
     Case { name: "down-at-start", waits: false, run: |stage| Box::pin(down_at_start::run(stage)) },
+    Case { name: "reload", waits: true, run: |stage| Box::pin(reload::run(stage)) },
     Case { name: "handover", waits: true, run: |stage| Box::pin(handover::run(stage)) },
     Case { name: "handover-server-side", waits: true, run: |stage| Box::pin(handover::run_server_side(stage)) },
     Case { name: "scrapes", waits: true, run: |stage| Box::pin(scrapes::run(stage)) },

@@ -8,10 +8,8 @@ use clap::{Arg, Command};
 
 use super::{GENERATED, cell};
 use crate::commands::cli;
+use crate::commands::upstream::{self, UpstreamFlag};
 use crate::settings::ignored_flags;
-
-/// Flags of kube-state-metrics v2.20.0: name, type and default, after a line of headings.
-const UPSTREAM: &str = include_str!("ksm-flags.tsv");
 
 /// What differs in a flag that works.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -139,10 +137,8 @@ pub(super) fn compatibility() -> String {
     let mut root = cli::definition();
     root.build();
     let mut table = "| flag of kube-state-metrics | default there | here |\n|---|---|---|\n".to_owned();
-    for line in UPSTREAM.lines().skip(1) {
-        let mut columns = line.split('\t');
-        let name = columns.next().unwrap_or_default();
-        let default = columns.nth(1).filter(|d| !d.is_empty()).map(|d| format!("`{d}`")).unwrap_or_default();
+    for UpstreamFlag { name, default, .. } in upstream::flags() {
+        let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
         let ours = root.get_arguments().find(|a| a.get_long() == Some(name));
         let status = if ours.is_some_and(Arg::is_hide_set) {
             "accepted, no effect".to_owned()
@@ -157,7 +153,7 @@ pub(super) fn compatibility() -> String {
     let own: Vec<_> = root
         .get_arguments()
         .filter_map(Arg::get_long)
-        .filter(|long| !UPSTREAM.lines().any(|line| line.split('\t').next() == Some(long)))
+        .filter(|long| upstream::flag(long).is_none())
         .map(|long| format!("`--{long}`"))
         .collect();
     let _ = writeln!(table, "\nOnly here: {}.", own.join(", "));

@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// An object of some kind.
-pub(super) struct Object {
+pub(in crate::commands) struct Object {
     pub api_version: String,
     pub kind: String,
     pub fields: Map<String, Value>,
@@ -43,7 +43,7 @@ pub(in crate::commands) struct InputError {
 }
 
 /// Hands every object in `text` to `take`, in order, with the place of its document.
-pub(super) fn objects(text: &str, mut take: impl FnMut(Place, Object)) -> Result<(), InputError> {
+pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Place, Object)) -> Result<(), InputError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut number = 0;
     for (line, document) in documents(text) {

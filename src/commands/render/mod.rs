@@ -4,7 +4,7 @@
 //! its kind into a store, which is printed at the end.
 
 mod custom;
-mod input;
+pub(super) mod input;
 mod kinds;
 
 use std::collections::BTreeMap;

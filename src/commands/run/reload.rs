@@ -55,13 +55,24 @@ impl Reloader {
 
     /// Lets `replica` go by what the files say now.
     pub async fn reload(&mut self, changed: &[ConfigKind], replica: &mut Replica) {
-        let (settings, warnings) = match self.read() {
-            Ok(read) => read,
-            Err(error) => {
-                error!("the new configuration is refused, what held before holds on: {error}");
-                return self.note(ConfigKind::Config, false);
+        let mut changed = changed.to_vec();
+        let (settings, warnings) = if changed.iter().any(|kind| *kind != ConfigKind::Kubeconfig) {
+            match self.read() {
+                Ok(read) => read,
+                Err(error) => {
+                    error!("the new configuration is refused, what held before holds on: {error}");
+                    self.note(ConfigKind::Config, false);
+                    // New credentials have nothing to do with it.
+                    changed.retain(|kind| *kind == ConfigKind::Kubeconfig);
+                    (self.settings.clone(), Vec::new())
+                }
             }
+        } else {
+            (self.settings.clone(), Vec::new())
         };
+        if changed.is_empty() {
+            return;
+        }
         let before = std::mem::replace(&mut self.settings, settings);
         self.look_at_kubeconfig();
         let elsewhere =
@@ -87,7 +98,7 @@ impl Reloader {
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(", "), "changed, but holds only from the next start on");
                 }
-                info!(files = ?self.names(changed), "the new configuration is loaded");
+                info!(files = ?self.names(&changed), "the new configuration is loaded");
                 changed.iter().for_each(|kind| self.note(*kind, true));
             }
             Err(error) => {

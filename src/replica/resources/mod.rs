@@ -10,8 +10,8 @@
 //!   moment when it has all that is wanted, so that what the fleet was promised holds before and after.
 //! - One that the API server refuses has nothing to load and is whole as it is; in place of another it is given [`REFUSED`], as a
 //!   refusal may be a moment's.
-//! - The first set of each owner is served at once: there is nothing before it that could be served meanwhile. Until it is there,
-//!   the replica is not ready and promises nothing to the fleet.
+//! - The first set of an owner that is there from the start is served at once: there is nothing before it that could be served
+//!   meanwhile. Until it is there, the replica is not ready and promises nothing to the fleet.
 //! - A set takes the place of the one before, also of one that is still loading.
 
 mod keeper;
@@ -140,7 +140,7 @@ struct Next {
 }
 
 impl Resources {
-    /// None yet: `owners` are to decide.
+    /// None yet: `owners` are to decide, and are waited for.
     pub fn new(means: Means, spawner: Spawner, owners: impl IntoIterator<Item = Owner>) -> Arc<Self> {
         let groups = owners.into_iter().map(|owner| (owner, Group::default())).collect();
         let resources = Self {
@@ -186,7 +186,8 @@ impl Resources {
         let mut state = self.state();
         let wanted = state.wanted.clone();
         let holding = || self.holding(&wanted);
-        let group = state.groups.entry(owner).or_default();
+        // Who comes later has nobody wait for it.
+        let group = state.groups.entry(owner).or_insert_with(|| Group { known: true, ..Group::default() });
         let (mut resources, mut started) = (Vec::new(), Vec::new());
         for spec in specs {
             let resource = match group.find(&spec) {

@@ -321,3 +321,17 @@ async fn the_fleet_waits_for_what_is_not_known_yet_and_not_for_what_is_gone() {
     changed.changed().await.expect("it runs");
     assert!(world.resources.prepared().covers(&Slice::all()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_comes_later_is_loaded_aside_too() {
+    let world = World::serving(None, "namespaces").await;
+    world.resources.want(&Slice::all());
+    settle().await;
+    let set = world.resources.set(Owner::Custom, specs("nodes", ""), Swap::Each).expect("no thread is needed");
+    settle().await;
+    assert!(world.resources.prepared().covers(&Slice::all()), "nodes hang, and nobody waits for them");
+    assert_eq!(world.watched(), ["namespaces"]);
+    world.cluster.says("nodes", ONE);
+    assert_eq!(set.await, Outcome::Served);
+    assert_eq!(world.watched(), ["namespaces", "nodes"]);
+}

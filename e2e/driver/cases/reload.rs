@@ -1,0 +1,127 @@
+//! The configuration changes while it is scraped every 100 ms: the config file by the swap of a ConfigMap, then a broken one, then the
+//! kubeconfig with the token of another account. Nothing that is unchanged is missing in any scrape.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cluster::{Cluster, Options};
+use crate::replica::Replica;
+use crate::series;
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// Between two scrapes.
+const PERIOD: Duration = Duration::from_millis(100);
+/// Until a change is there: looks at the files, a list, a swap.
+const LIMIT: Duration = Duration::from_secs(60);
+const BEFORE: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}}\n";
+const AFTER: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*']}\n";
+const BROKEN: &str = "resources: {pods: {}}\nport: none\n";
+/// Another change, which needs lists with what the kubeconfig says then.
+const LAST: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*'], nodes: ['*'], secrets: ['*']}\n";
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::default()).await?;
+    cluster.fill(stage, 300).await?;
+    let role = stage.manifest("clusterrole.yaml")?;
+    let kubeconfig = stage.directory.join("kubeconfig-rotated");
+    cluster.write_kubeconfig(&kubeconfig, &cluster.api.account("first", &role, None).await?)?;
+    let folder = stage.directory.join("config");
+    std::fs::create_dir(&folder)?;
+    publish(&folder, "..1", BEFORE)?;
+    std::os::unix::fs::symlink("..data/config.yaml", folder.join("config.yaml"))?;
+    let config = format!("--config={}", folder.join("config.yaml").display());
+    let mut replica = Replica::start(stage, 10, &kubeconfig, &[&config])?;
+    replica.ready().await?;
+    let kept = names(&replica.at.scrape().await?);
+    ensure!(kept.len() > 1000, "only {} series", kept.len());
+
+    let at = replica.at;
+    let count = Cell::new(0_u32);
+    let scrapes = async {
+        let mut period = tokio::time::interval(PERIOD);
+        loop {
+            period.tick().await;
+            let now = names(&at.scrape().await?);
+            let missing: Vec<_> = kept.difference(&now).take(3).collect();
+            ensure!(missing.is_empty(), "scrape {} has {} series, without {missing:?}", count.get(), now.len());
+            count.set(count.get() + 1);
+        }
+    };
+    let changes = async {
+        publish(&folder, "..2", AFTER)?;
+        serves(&replica, "kube_deployment_created").await?;
+        serves(&replica, "kube_pod_labels").await?;
+        says(&replica, "config", 1.0).await?;
+
+        publish(&folder, "..3", BROKEN)?;
+        says(&replica, "config", 0.0).await?;
+        serves(&replica, "kube_deployment_created").await?;
+        let log = replica.logged()?;
+        ensure!(log.contains("config.yaml:2: port: "), "the log does not name the place: {log}");
+
+        cluster.write_kubeconfig(&kubeconfig, &cluster.api.account("second", &role, None).await?)?;
+        until("the new kubeconfig", LIMIT, async || {
+            let log = replica.logged()?;
+            log.contains("kubeconfig-rotated").then_some(()).context("it is not loaded")
+        })
+        .await?;
+        // The first account may do nothing any more.
+        cluster.api.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/first").await?;
+        publish(&folder, "..4", LAST)?;
+        serves(&replica, "kube_node_labels").await?;
+        serves(&replica, "kube_secret_labels").await?;
+        says(&replica, "config", 1.0).await?;
+        says(&replica, "kubeconfig", 1.0).await
+    };
+    let scrapes: Pin<Box<dyn Future<Output = Result<Infallible>>>> = Box::pin(scrapes);
+    tokio::select! {
+        failed = scrapes => match failed? {},
+        changed = changes => changed?,
+    }
+    replica.process.ensure_running()?;
+    let telemetry = replica.at.self_metrics().await?;
+    ensure!(super::rbac::refused(&telemetry).is_empty(), "refused: {:?}", super::rbac::refused(&telemetry));
+    Ok(format!("{} scrapes, none without any of {} unchanged series", count.get(), kept.len()))
+}
+
+/// Swaps the folder of a ConfigMap as the kubelet does.
+fn publish(folder: &Path, version: &str, text: &str) -> Result<()> {
+    std::fs::create_dir(folder.join(version))?;
+    std::fs::write(folder.join(version).join("config.yaml"), text)?;
+    std::os::unix::fs::symlink(version, folder.join("..data_tmp"))?;
+    Ok(std::fs::rename(folder.join("..data_tmp"), folder.join("..data"))?)
+}
+
+/// All series, without their values.
+fn names(text: &str) -> BTreeSet<String> {
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    series.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
+}
+
+async fn serves(replica: &Replica, family: &str) -> Result<()> {
+    until(family, LIMIT, async || {
+        let text = replica.at.scrape().await?;
+        series::of(&text, family).next().map(drop).context("no series")
+    })
+    .await
+}
+
+/// What the self-metrics say about the last reload of a kind of file.
+async fn says(replica: &Replica, kind: &str, value: f64) -> Result<()> {
+    until(kind, LIMIT, async || {
+        let text = replica.at.self_metrics().await?;
+        let line = series::of(&text, "kube_state_metrics_last_config_reload_successful")
+            .find(|line| series::label(line, "type") == Some(kind))
+            .context("no such file")?;
+        ensure!(series::value(line) == Some(value), "{line}");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,305 @@
+//! `migrate`: what changes for who runs kube-state-metrics with these arguments and takes this image instead.
+
+mod manifest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Arg;
+
+use super::cli::{self, Migrate};
+use super::render::input::InputError;
+use super::upstream::{self, UpstreamFlag};
+use crate::settings::{ConfigFile, Environment, Flags, Layers};
+use manifest::{Deployed, Manifest};
+
+/// Why nothing was compared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MigrateError {
+    /// The manifest cannot be read.
+    #[error("{}: {reason}", file.display())]
+    File {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// The manifest is no Kubernetes.
+    #[error("{}: {reason}", file.display())]
+    Input {
+        /// Its file.
+        file: PathBuf,
+        /// Which document, and why.
+        reason: InputError,
+    },
+    /// There is no kube-state-metrics in it.
+    #[error("{}: there is no workload with a container of kube-state-metrics in it", .0.display())]
+    NothingThere(PathBuf),
+    /// The result could not be printed.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// What would change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change {
+    /// It does not start, or something that is asked for is not done.
+    is_trouble: bool,
+    /// What it is about: a flag, a variable.
+    about: String,
+    text: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.about, self.text)
+    }
+}
+
+fn note(about: impl Into<String>, text: impl Into<String>) -> Change {
+    Change { is_trouble: false, about: about.into(), text: text.into() }
+}
+
+fn trouble(about: impl Into<String>, text: impl Into<String>) -> Change {
+    Change { is_trouble: true, about: about.into(), text: text.into() }
+}
+
+/// Prints a line for each thing that would change, and nothing if nothing would. Whether all that was asked for is done.
+pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, MigrateError> {
+    let mut is_well = true;
+    let mut print = |out: &mut dyn Write, heading: Option<&str>, changes: Vec<Change>| -> io::Result<()> {
+        is_well &= changes.iter().all(|change| !change.is_trouble);
+        for change in changes {
+            match heading {
+                Some(heading) => writeln!(out, "{heading}: {change}")?,
+                None => writeln!(out, "{change}")?,
+            }
+        }
+        Ok(())
+    };
+    let Some(file) = &arguments.manifest else {
+        // A process list begins with the program.
+        let given = &arguments.arguments;
+        let is_program =
+            given.first().is_some_and(|first| !first.starts_with('-') && first.contains("kube-state-metrics"));
+        let deployed = Deployed { arguments: given[usize::from(is_program)..].to_vec(), ..Deployed::default() };
+        print(out, None, changes(&deployed, &BTreeMap::new()))?;
+        return Ok(is_well);
+    };
+    let text = read(file).map_err(|reason| MigrateError::File { file: file.clone(), reason })?;
+    let manifest = Manifest::read(&text).map_err(|reason| MigrateError::Input { file: file.clone(), reason })?;
+    if manifest.deployed.is_empty() {
+        return Err(MigrateError::NothingThere(file.clone()));
+    }
+    let several = manifest.deployed.len() > 1;
+    for deployed in &manifest.deployed {
+        let mut changes = changes(deployed, &manifest.files);
+        changes.extend(around(deployed, &manifest));
+        print(out, several.then_some(deployed.workload.as_str()), changes)?;
+    }
+    Ok(is_well)
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file)
+}
+
+/// A flag that was given, with the words that give it.
+struct Given {
+    name: String,
+    value: Option<String>,
+    words: Vec<String>,
+}
+
+/// Cuts a command line into flags, as pflag does.
+fn given(arguments: &[String]) -> (Vec<Given>, Vec<String>) {
+    let (mut flags, mut others) = (Vec::new(), Vec::new());
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|name| !name.is_empty());
+        let Some(name) = name else {
+            others.push(word.clone());
+            continue;
+        };
+        let mut words = vec![word.clone()];
+        let (name, mut value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (name, None),
+        };
+        let needs_value = upstream::flag(name).is_some_and(|flag| !flag.is_switch && name != "help");
+        if value.is_none()
+            && needs_value
+            && let Some(next) = rest.next()
+        {
+            words.push(next.clone());
+            value = Some(next.clone());
+        }
+        flags.push(Given { name: name.to_owned(), value, words });
+    }
+    (flags, others)
+}
+
+/// What changes for a container; `files` are those that may be mounted into it.
+fn changes(deployed: &Deployed, files: &BTreeMap<String, String>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (flags, others) = given(&deployed.arguments);
+    for word in others {
+        changes.push(trouble(word, "is no flag, and kube-state-metrics starts no exporter with it"));
+    }
+    let root = cli::definition();
+    let mut told = BTreeSet::new();
+    let mut kept = Vec::new();
+    for flag in flags {
+        let about = format!("--{}", flag.name);
+        let ours = root.get_arguments().find(|arg| is_called(arg, &flag.name));
+        let change = match (upstream::flag(&flag.name), ours) {
+            (None, None) => Some(trouble(
+                &about,
+                format!("kube-state-metrics v2.20.0 has no such flag{}; refused", hint(&flag.name)),
+            )),
+            (Some(_), None) => Some(trouble(&about, "not there yet; refused")),
+            (_, Some(arg)) if arg.is_hide_set() => Some(note(&about, without_effect(&flag.name))),
+            (there, Some(_)) => match alone(&flag.words) {
+                Err(reason) => Some(trouble(&about, format!("refused: {reason}"))),
+                Ok(_) => {
+                    kept.extend(flag.words.clone());
+                    let text = match there {
+                        Some(there) => differs(there, flag.value.as_deref()),
+                        None => Some("works here, and kube-state-metrics v2.20.0 does not know it"),
+                    };
+                    text.map(|text| note(&about, text))
+                }
+            },
+        };
+        changes.extend(change.filter(|_| told.insert(about)));
+    }
+    if let Ok(flags) = alone(&kept) {
+        changes.extend(settings(deployed, flags, files));
+    }
+    changes
+}
+
+fn is_called(arg: &Arg, name: &str) -> bool {
+    arg.get_long() == Some(name) || arg.get_short().is_some_and(|short| name == short.to_string())
+}
+
+fn hint(name: &str) -> String {
+    let likeness = |flag: &UpstreamFlag| strsim::jaro_winkler(name, flag.name);
+    let best = upstream::flags().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.filter(|flag| likeness(flag) > 0.9).map_or_else(String::new, |flag| format!(" (is --{} meant?)", flag.name))
+}
+
+fn without_effect(name: &str) -> &'static str {
+    match name {
+        "auto-gomemlimit" | "auto-gomemlimit-ratio" => "no effect: it steers Go's garbage collector, and here is none",
+        _ => "no effect: the log goes to stderr, without files or headers of klog's",
+    }
+}
+
+/// The flags that these words give.
+fn alone(words: &[String]) -> Result<Flags, String> {
+    let line = std::iter::once("kube-state-fleet".to_owned()).chain(words.iter().cloned()).map(OsString::from);
+    cli::read(line).map(|invocation| invocation.flags).map_err(|error| cli::one_line(&error))
+}
+
+/// What a flag does here that it does not do there, although it works.
+fn differs(flag: UpstreamFlag, value: Option<&str>) -> Option<&'static str> {
+    match flag.name {
+        "pod" => Some(
+            "the replicas of the StatefulSet hand objects over to each other; that needs the right to use Leases \
+             (manifests/base/role.yaml), and without it they shard as kube-state-metrics does, with a warning",
+        ),
+        "total-shards" if value.is_some_and(|value| value.trim() != "1") => {
+            Some("objects fall to shards by another hash: switch all replicas of one sharded set together")
+        }
+        "track-unscheduled-pods" => {
+            Some("namespaced resources other than pods are left out; in kube-state-metrics their lists fail for ever")
+        }
+        "v" | "h" | "help" => None,
+        _ => None,
+    }
+}
+
+/// What shows only when all is laid together: values that contradict each other, the config file, the environment.
+fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let variables = deployed.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let environment = Environment::from_variables(variables);
+    let is_gzip_said = flags.enable_gzip_encoding.is_some();
+    let layers = Layers { flags, environment, host_name: Some("host-0".to_owned()) };
+    let file = layers.config().and_then(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        // The one of the manifest is what is mounted; a file of this machine is another, unless there is none.
+        match files.get(name) {
+            Some(text) => Some(ConfigFile::parse(path, text)),
+            None => path.exists().then(|| ConfigFile::read(path)),
+        }
+    });
+    let gzip_in_file = matches!(&file, Some(Ok(file)) if file.overrides().contains("--enable-gzip-encoding"));
+    let resolved = match file {
+        Some(file) => {
+            file.and_then(|file| layers.with(&file)).map_err(|error| ("--config".to_owned(), error.to_string()))
+        }
+        None => layers.without_config().map_err(|error| {
+            let text = error.to_string();
+            let flag = text.split_once(": ").filter(|(flag, _)| flag.starts_with("--") && !flag.contains(' '));
+            flag.map_or_else(
+                || ("arguments".to_owned(), text.clone()),
+                |(flag, text)| (flag.to_owned(), text.to_owned()),
+            )
+        }),
+    };
+    match resolved {
+        Err((about, reason)) => changes.push(trouble(about, format!("refused: {reason}"))),
+        Ok((settings, _)) => {
+            let plain = Layers { environment: Environment::default(), ..layers.clone() }.without_config();
+            if plain.is_ok_and(|(plain, _)| plain.fleet.is_none() && plain.shard != settings.shard) {
+                let crate::settings::Shard { ordinal, total } = settings.shard;
+                let text = format!("read here, and not there: this would be shard {ordinal} of {total}");
+                changes.push(note("environment", text));
+            }
+            if !settings.nodes.is_empty() && layers.flags.resources.is_empty() {
+                changes.push(note(
+                    "--node",
+                    "without --resources=pods, what lives in no namespace is served too; there, other resources' lists fail",
+                ));
+            }
+        }
+    }
+    if !is_gzip_said && !gzip_in_file {
+        changes.push(note(
+            "--enable-gzip-encoding",
+            "on unless it is turned off: answers are compressed for who accepts gzip",
+        ));
+    }
+    changes
+}
+
+/// What shows in the manifest around the container.
+fn around(deployed: &Deployed, manifest: &Manifest) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if deployed.first_ordinal > 0 {
+        let text = "counted from; kube-state-metrics ignores it, so that its shards do not fit their count";
+        changes.push(note(format!("spec.ordinals.start: {}", deployed.first_ordinal), text));
+    }
+    let is_member = deployed.arguments.iter().any(|word| word.starts_with("--pod=") || word == "--pod");
+    if is_member && !deployed.is_statefulset {
+        let text = format!("the pod must belong to a StatefulSet, and this is {}", deployed.workload);
+        changes.push(trouble("--pod", text));
+    }
+    if is_member && deployed.is_statefulset && !manifest.has_leases {
+        changes.push(note("Role", "no rule names leases: the replicas do not hand objects over until one does"));
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests;
