@@ -159,6 +159,14 @@ pub enum Warning {
     /// klog's flags that say nothing to us.
     #[error("accepted for compatibility, without effect: {}", .0.join(", "))]
     IgnoredFlags(Vec<String>),
+    /// A file that may be missing, and is.
+    #[error("{flag}: {} is not there; going on without it", file.display())]
+    WithoutFile {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The file.
+        file: PathBuf,
+    },
     /// Only custom resources, and none of them.
     #[error("--custom-resource-state-only: no custom resources are asked for, so nothing is served")]
     NothingCustom,

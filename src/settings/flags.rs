@@ -97,6 +97,9 @@ pub struct Flags {
     /// The same in a file.
     #[arg(long, value_name = "FILE", help_heading = CUSTOM)]
     pub custom_resource_state_config_file: Option<PathBuf>,
+    /// Go on without custom resources where that file is missing; they are served once it is there.
+    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    pub continue_without_custom_resource_state_config_file: Option<bool>,
     /// Serve these custom resources and nothing else.
     #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
     pub custom_resource_state_only: Option<bool>,

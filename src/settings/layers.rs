@@ -49,8 +49,16 @@ impl Layers {
     ///
     /// # Errors
     /// As [`ConfigFile::resolve`].
-    pub fn with(&self, file: &ConfigFile) -> Result<(Settings, Vec<Warning>), ConfigError> {
+    pub fn with(&self, file: &ConfigFile) -> Result<(Settings, Vec<Warning>), LayersError> {
         file.resolve(&self.flags, &self.environment, || self.host_name.clone())
+    }
+
+    /// The settings with what `file` says now.
+    ///
+    /// # Errors
+    /// It cannot be read, or as [`Layers::with`].
+    pub fn read(&self, file: &Path) -> Result<(Settings, Vec<Warning>), LayersError> {
+        self.with(&ConfigFile::read(file)?)
     }
 
     /// As [`Layers::resolve`], without what says which shard this is.
@@ -78,13 +86,13 @@ impl Layers {
     /// Something is not valid.
     pub fn resolve(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
         let Some(file) = self.config() else { return Ok(self.without_config()?) };
-        match ConfigFile::read(file).and_then(|file| self.with(&file)) {
-            Err(error) if self.continue_without_config() => {
+        match self.read(file) {
+            Err(LayersError::Config(error)) if self.continue_without_config() => {
                 let (settings, mut warnings) = self.without_config()?;
                 warnings.push(Warning::WithoutConfig(error));
                 Ok((settings, warnings))
             }
-            resolved => Ok(resolved?),
+            resolved => resolved,
         }
     }
 }

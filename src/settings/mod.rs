@@ -65,6 +65,8 @@ pub struct Settings {
     pub promoted: BTreeMap<String, KeyFilter>,
     /// `--custom-resource-state-config`, or the file that `--custom-resource-state-config-file` names.
     pub custom: CustomResources,
+    /// The file from which they come, if they do.
+    pub custom_file: Option<PathBuf>,
     /// `--shard`, `--total-shards` or where else they come from; the one and only shard in a fleet, which finds out
     /// by itself.
     pub shard: Shard,
@@ -237,6 +239,7 @@ impl Settings {
             promoted: keys::by_resource("--promote-labels", flags.promote_labels.as_deref(), &resources)?,
             resources,
             custom,
+            custom_file: custom::file_of(flags),
             namespaces,
             denied_namespaces,
             families: FamilyFilter::new(

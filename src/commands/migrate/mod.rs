@@ -13,7 +13,7 @@ use clap::Arg;
 use super::cli::{self, Migrate};
 use super::render::input::InputError;
 use super::upstream::{self, UpstreamFlag};
-use crate::settings::{ConfigFile, Environment, Flags, Layers};
+use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError};
 use manifest::{Deployed, Manifest};
 
 /// Why nothing was compared.
@@ -245,9 +245,10 @@ fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>)
     });
     let gzip_in_file = matches!(&file, Some(Ok(file)) if file.overrides().contains("--enable-gzip-encoding"));
     let resolved = match file {
-        Some(file) => {
-            file.and_then(|file| layers.with(&file)).map_err(|error| ("--config".to_owned(), error.to_string()))
-        }
+        Some(file) => file.map_err(LayersError::from).and_then(|file| layers.with(&file)).map_err(|error| {
+            let text = error.to_string();
+            ("--config".to_owned(), text.strip_prefix("--config: ").unwrap_or(&text).to_owned())
+        }),
         None => layers.without_config().map_err(|error| {
             let text = error.to_string();
             let flag = text.split_once(": ").filter(|(flag, _)| flag.starts_with("--") && !flag.contains(' '));

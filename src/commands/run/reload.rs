@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::files::Files;
 use crate::replica::{Replica, client_config, client_files};
-use crate::settings::{ConfigFile, Layers, LayersError, Settings, Warning};
+use crate::settings::{Layers, LayersError, Settings, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads};
 
 /// The files of a replica, and what they were found to say.
@@ -31,6 +31,8 @@ impl Reloader {
         let (settings, warnings) = layers.resolve()?;
         let reloads = Arc::new(Reloads::default());
         let mut reloader = Self { layers, files, reloads, settings };
+        reloader.look_at_custom_resources();
+        reloader.note(ConfigKind::CustomResources, true);
         let is_without = warnings.iter().any(|warning| matches!(warning, Warning::WithoutConfig(_)));
         reloader.note(ConfigKind::Config, !is_without);
         reloader.look_at_kubeconfig();
@@ -61,7 +63,7 @@ impl Reloader {
                 Ok(read) => read,
                 Err(error) => {
                     error!("the new configuration is refused, what held before holds on: {error}");
-                    self.note(ConfigKind::Config, false);
+                    self.note(guilty(&error), false);
                     // New credentials have nothing to do with it.
                     changed.retain(|kind| *kind == ConfigKind::Kubeconfig);
                     (self.settings.clone(), Vec::new())
@@ -74,6 +76,7 @@ impl Reloader {
             return;
         }
         let before = std::mem::replace(&mut self.settings, settings);
+        self.look_at_custom_resources();
         self.look_at_kubeconfig();
         let elsewhere =
             (&before.kubeconfig, &before.apiserver) != (&self.settings.kubeconfig, &self.settings.apiserver);
@@ -84,6 +87,7 @@ impl Reloader {
                     error!("the new kubeconfig is refused, what held before holds on: {error}");
                     self.note(ConfigKind::Kubeconfig, false);
                     self.settings = before;
+                    self.look_at_custom_resources();
                     return self.look_at_kubeconfig();
                 }
             }
@@ -105,6 +109,7 @@ impl Reloader {
                 error!("the new configuration cannot be used, what held before holds on: {error}");
                 changed.iter().for_each(|kind| self.note(*kind, false));
                 self.settings = before;
+                self.look_at_custom_resources();
                 self.look_at_kubeconfig();
             }
         }
@@ -112,10 +117,18 @@ impl Reloader {
 
     /// NB: `--continue-without-config` is for the start; later there is something better to go on with than flags alone.
     fn read(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
-        match self.layers.config() {
-            Some(file) => Ok(ConfigFile::read(file).and_then(|file| self.layers.with(&file))?),
-            None => Ok(self.layers.without_config()?),
+        let mut layers = self.layers.clone();
+        if !self.settings.custom.is_empty() {
+            layers.flags.continue_without_custom_resource_state_config_file = None;
         }
+        match self.layers.config() {
+            Some(file) => layers.read(file),
+            None => Ok(layers.without_config()?),
+        }
+    }
+
+    fn look_at_custom_resources(&mut self) {
+        self.files.set(ConfigKind::CustomResources, self.settings.custom_file.clone());
     }
 
     fn look_at_kubeconfig(&mut self) {
@@ -125,7 +138,7 @@ impl Reloader {
     fn path(&self, kind: ConfigKind) -> Option<PathBuf> {
         match kind {
             ConfigKind::Config => self.layers.config().map(Path::to_owned),
-            ConfigKind::CustomResources => None,
+            ConfigKind::CustomResources => self.settings.custom_file.clone(),
             ConfigKind::Kubeconfig => self.settings.kubeconfig.clone(),
         }
     }
@@ -144,17 +157,25 @@ impl Reloader {
     }
 }
 
+/// In which file is what an error is about.
+fn guilty(error: &LayersError) -> ConfigKind {
+    match error {
+        LayersError::Settings(SettingsError::Custom(_) | SettingsError::File { .. }) => ConfigKind::CustomResources,
+        LayersError::Settings(_) | LayersError::Config(_) => ConfigKind::Config,
+    }
+}
+
 /// Waits until the config file is mended.
-pub(super) async fn mended(layers: &Layers) -> ConfigFile {
+pub(super) async fn mended(layers: &Layers) {
     let mut files = Files::new();
     files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
     loop {
         // It may have been mended before we looked.
         if let Some(file) = layers.config() {
-            match ConfigFile::read(file).and_then(|file| layers.with(&file).map(|_| file)) {
-                Ok(file) => return file,
+            match layers.read(file) {
+                Ok(_) => return,
                 Err(error) => {
-                    error!("--config: {error}; waiting until the file is mended, nothing is served until then")
+                    error!("{error}; waiting until the file is mended, nothing is served until then")
                 }
             }
         }

@@ -40,6 +40,11 @@ pub(super) const KEYS: &[Key] = keys! {
     "auto-gomemlimit" "--auto-gomemlimit" auto_gomemlimit boolean;
     "auto-gomemlimit-ratio" "--auto-gomemlimit-ratio" auto_gomemlimit_ratio ratio;
     "continue_without_config" "--continue-without-config" continue_without_config boolean;
+    "continue_without_custom_resource_state_config_file" "--continue-without-custom-resource-state-config-file" continue_without_custom_resource_state_config_file boolean;
+    "custom_resource_config" "--custom-resource-state-config" custom_resource_state_config text;
+    "custom_resource_config_file" "--custom-resource-state-config-file" custom_resource_state_config_file path;
+    "custom_resource_state_config_file" "--custom-resource-state-config-file" custom_resource_state_config_file path;
+    "custom_resources_only" "--custom-resource-state-only" custom_resource_state_only boolean;
     "coverage_watch" "--coverage-watch" coverage_watch boolean;
     "deleted_linger" "--deleted-linger" deleted_linger duration;
     "enable_gzip_encoding" "--enable-gzip-encoding" enable_gzip_encoding boolean;

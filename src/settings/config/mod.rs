@@ -14,7 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::{Environment, Flags, Settings, SettingsError, Warning};
+use super::{Environment, Flags, LayersError, Settings, SettingsError, Warning};
 use keys::{KEYS, Key};
 
 /// What is wrong with a config file.
@@ -127,15 +127,22 @@ impl ConfigFile {
     /// [`Settings::resolve`] with this file over the flags.
     ///
     /// # Errors
-    /// Likewise; what the file says is blamed on the file.
+    /// Likewise; what the file says is blamed on the file, and what a file of custom resources says on that one.
     pub fn resolve(
         &self,
         flags: &Flags,
         environment: &Environment,
         host_name: impl FnOnce() -> Option<String>,
-    ) -> Result<(Settings, Vec<Warning>), ConfigError> {
+    ) -> Result<(Settings, Vec<Warning>), LayersError> {
         let resolved = Settings::resolve(&self.over(flags), environment, host_name);
-        let (settings, mut warnings) = resolved.map_err(|error| self.blame(&error))?;
+        let (settings, mut warnings) = resolved.map_err(|error| match &error {
+            SettingsError::Custom(_) | SettingsError::File { .. }
+                if !self.overrides().contains("--custom-resource-state-config") =>
+            {
+                LayersError::Settings(error)
+            }
+            error => LayersError::Config(self.blame(error)),
+        })?;
         if !self.unknown.is_empty() {
             let keys = self.unknown.iter().map(|name| with_hint(name)).collect();
             warnings.push(Warning::UnknownKeys { file: self.file.clone(), keys });

@@ -6,7 +6,7 @@ fn parse(text: &str) -> Result<ConfigFile, ConfigError> {
     ConfigFile::parse(Path::new("/etc/config.yaml"), text)
 }
 
-fn resolve(text: &str, flags: &Flags) -> Result<(Settings, Vec<Warning>), ConfigError> {
+fn resolve(text: &str, flags: &Flags) -> Result<(Settings, Vec<Warning>), LayersError> {
     parse(text)?.resolve(flags, &Environment::default(), || None)
 }
 
@@ -15,7 +15,11 @@ fn settings(text: &str) -> Settings {
 }
 
 fn refusal(text: &str) -> String {
-    resolve(text, &Flags::default()).expect_err("it is not valid").to_string()
+    resolve(text, &Flags::default())
+        .expect_err("it is not valid")
+        .to_string()
+        .trim_start_matches("--config: ")
+        .to_owned()
 }
 
 #[test]
@@ -106,6 +110,21 @@ fn what_is_wrong_is_named_by_file_line_and_key() {
         assert!(error.starts_with("/etc/config.yaml:"), "{text}: {error}");
         assert!(!error.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn a_file_of_custom_resources_answers_for_itself_and_may_be_missing_if_that_is_allowed() {
+    let missing = "custom_resource_state_config_file: /does/not/exist\n";
+    let error = resolve(missing, &Flags::default()).expect_err("it is not there");
+    assert!(matches!(error, LayersError::Settings(_)), "{error}");
+    let allowed = format!("{missing}continue_without_custom_resource_state_config_file: true\n");
+    let (settings, warnings) = resolve(&allowed, &Flags::default()).expect("it may be missing");
+    assert!(settings.custom.is_empty());
+    assert_eq!(settings.custom_file.as_deref(), Some(Path::new("/does/not/exist")));
+    assert!(matches!(&warnings[..], [Warning::WithoutFile { .. }]), "{warnings:?}");
+    let inline = "port: 1\ncustom_resource_config: 'spec: {resources: [{}]}'\n";
+    let error = refusal(inline);
+    assert!(error.starts_with("/etc/config.yaml:2: custom_resource_config: "), "{error}");
 }
 
 #[test]

@@ -138,12 +138,26 @@ impl CustomResources {
 const INLINE: &str = "--custom-resource-state-config";
 const FILE: &str = "--custom-resource-state-config-file";
 
+fn is_optional(flags: &Flags) -> bool {
+    flags.continue_without_custom_resource_state_config_file == Some(true)
+}
+
+/// The file that counts, if one does.
+pub(super) fn file_of(flags: &Flags) -> Option<std::path::PathBuf> {
+    let inline = flags.custom_resource_state_config.as_deref().is_some_and(|text| !text.is_empty());
+    flags.custom_resource_state_config_file.clone().filter(|file| !inline && !file.as_os_str().is_empty())
+}
+
 /// What the flags ask for.
 pub(super) fn of_flags(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
     let inline = flags.custom_resource_state_config.as_deref().filter(|text| !text.is_empty());
     let file = flags.custom_resource_state_config_file.as_ref().filter(|file| !file.as_os_str().is_empty());
     let (origin, custom) = match (inline, file) {
         (Some(text), _) => (INLINE.to_owned(), CustomResources::parse(INLINE, text)?),
+        (None, Some(file)) if is_optional(flags) && !file.exists() => {
+            warnings.push(Warning::WithoutFile { flag: FILE, file: file.clone() });
+            Default::default()
+        }
         (None, Some(file)) => (file.display().to_string(), CustomResources::read(file)?),
         (None, None) => Default::default(),
     };
