@@ -473,13 +473,14 @@ impl Machine {
         self.members.iter().map(|peer| peer.confirmed).fold(self.confirmed, Option::max)
     }
 
-    /// Until when our view may be relied on; `None` if there is nobody who could have changed it.
+    /// Until when our view may be relied on, if nobody looks again; `None` without a view.
     fn until(&self, now: Now) -> Option<Duration> {
         let record = self.record.as_ref()?;
         let life = |ordinal: u32| self.members.get(ordinal).map_or(Life::Silent, |peer| peer.life(now, None));
         let alone = record.current.total == 1 && self.members.iter().all(|peer| peer.life(now, None) == Life::Dead);
         if alone {
-            return None;
+            // Somebody may have come while this process was paused, and by then serve for it.
+            return Some(now.boot + LEASE);
         }
         let by_server = self.last_confirmed().map(|at| at + LEASE);
         if by_server.is_some_and(|until| now.boot < until) {

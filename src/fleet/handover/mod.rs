@@ -93,7 +93,7 @@ pub enum Event {
 pub struct Plan {
     /// Each slice is exposed from its moment (boot time) on, until the next one's. The first is in force; never empty.
     pub steps: Vec<(Duration, Slice)>,
-    /// When nobody confirms the plan until then, nothing may be exposed; `None` for a fleet of one.
+    /// When nobody confirms the plan until then, nothing may be exposed; `None` where there is no plan yet.
     pub until: Option<Duration>,
 }
 
