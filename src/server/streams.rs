@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,7 +89,7 @@ async fn answer(
     let turn = Arc::new(turn);
     let request = request.map(|body| Received { body, turn: Arc::clone(&turn) });
     let response = front.answer(request).await?;
-    Ok(response.map(|body| Sent { body, _turn: turn }))
+    Ok(response.map(|body| Sent { body, rest: Bytes::new(), _turn: turn }))
 }
 
 /// What is under way on a connection.
@@ -197,8 +197,13 @@ impl Drop for Received {
 }
 
 /// The body of an answer: the request is over with it.
+///
+/// It is handed over in pieces, since hyper drops a body with the last of them: all but that piece and the one before has its time, and
+/// what is left then is so little that it may take as long as a connection may be idle.
 struct Sent<B> {
     body: B,
+    /// Of a piece that is too large.
+    rest: Bytes,
     _turn: Arc<Turn>,
 }
 
@@ -227,14 +232,110 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.rest = bytes,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                other => return Poll::Ready(other),
+            }
+        }
+        let size = self.rest.len().min(BUFFER);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        // It is asked before anything is taken.
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use http_body_util::{BodyExt, Empty, StreamBody};
+    use hyper::client::conn::http2::{SendRequest, handshake};
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
+    use warp::{Filter, Reply};
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        read: Some(Duration::from_secs(50)),
+        read_header: Some(Duration::from_secs(5)),
+        write: Some(Duration::from_secs(60)),
+        idle: Some(Duration::from_secs(300)),
+    };
+
+    type Sender<B> = SendRequest<B>;
+
+    /// A client, and the server, which answers all with `length` bytes after it has the whole request.
+    async fn connect<B>(length: usize) -> (Sender<B>, JoinHandle<()>)
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
+        let routes = warp::body::bytes().map(move |_| vec![b'x'; length].into_response()).boxed();
+        let (client, stream) = tokio::io::duplex(1 << 16);
+        let front = Front::new(routes, None, None);
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, PATIENCE, stop));
+        let io = TokioIo::new(client);
+        let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        (sender, server)
+    }
+
+    fn request() -> Request<Empty<Bytes>> {
+        Request::get("http://replica/").body(Empty::new()).expect("a request")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_be_idle_between_requests_and_not_before_the_first() {
+        let began = Instant::now();
+        let (_sender, server) = connect::<Empty<Bytes>>(3).await;
+        server.await.expect("no panic");
+        assert_eq!(began.elapsed().as_secs(), 5);
+        let (mut sender, server) = connect(3).await;
+        for _ in 0..3 {
+            let answer = sender.send_request(request()).await.expect("it is answered");
+            assert_eq!(answer.into_body().collect().await.expect("all of it").to_bytes(), "xxx");
+            sleep(Duration::from_secs(290)).await;
+        }
+        let began = Instant::now();
+        server.await.expect("no panic");
+        assert!(began.elapsed() <= Duration::from_secs(11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_is_cut_off() {
+        let (mut sender, server) = connect(10 << 20).await;
+        let answer = sender.send_request(request()).await.expect("it is answered");
+        let began = Instant::now();
+        server.await.expect("no panic");
+        assert!(began.elapsed().as_secs().abs_diff(60) <= 1, "{:?}", began.elapsed());
+        drop(answer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_drops_is_cut_off() {
+        let drops = futures::stream::unfold((), |()| async {
+            sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), ()))
+        });
+        let (mut sender, server) = connect(3).await;
+        let body = StreamBody::new(Box::pin(drops));
+        let request = Request::post("http://replica/").body(body).expect("a request");
+        let began = Instant::now();
+        let answer = tokio::spawn(sender.send_request(request));
+        server.await.expect("no panic");
+        assert!(began.elapsed().as_secs().abs_diff(50) <= 1, "{:?}", began.elapsed());
+        assert!(answer.await.expect("no panic").is_err());
     }
 }
