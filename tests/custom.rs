@@ -5,6 +5,9 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
+#[path = "common/series.rs"]
+mod series;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,21 +36,11 @@ type Series = BTreeMap<String, BTreeSet<String>>;
 
 /// A series with its labels sorted, and its value.
 fn canonical(line: &str) -> (String, String) {
-    let (series, value) = line.rsplit_once(' ').expect("a value");
-    let (name, mut rest) = series.split_once('{').unwrap_or((series, "}"));
-    let mut labels = Vec::new();
-    while rest != "}" {
-        let start = rest.find("=\"").expect("a label has a value") + 2;
-        let mut end = start;
-        while rest.as_bytes()[end] != b'"' {
-            end += 1 + usize::from(rest.as_bytes()[end] == b'\\');
-        }
-        // The one difference: a name that begins with a digit is none.
-        let digit = rest.starts_with(|c: char| c.is_ascii_digit());
-        labels.push(format!("{}{}", if digit { "_" } else { "" }, &rest[..=end]));
-        rest = rest[end + 1..].trim_start_matches(',');
-    }
-    labels.retain(|label| !label.starts_with("=\""));
+    let (name, labels, value) = series::split(line);
+    // The one difference: a name that begins with a digit is none.
+    let valid =
+        |label: &str| format!("{}{label}", if label.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" });
+    let mut labels: Vec<_> = labels.into_iter().map(valid).filter(|label| !label.starts_with("=\"")).collect();
     labels.sort_unstable();
     (format!("{name}{{{}}}", labels.join(",")), value.to_owned())
 }

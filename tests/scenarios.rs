@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
+#[path = "common/series.rs"]
+mod series;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -59,19 +62,8 @@ impl Exposition {
 
 /// A series with its labels sorted.
 fn canonical(line: &str) -> String {
-    let (series, value) = line.rsplit_once(' ').expect("a value");
+    let (name, mut labels, value) = series::split(line);
     let value: f64 = value.parse().expect("a number");
-    let (name, mut rest) = series.split_once('{').unwrap_or((series, "}"));
-    let mut labels = Vec::new();
-    while rest != "}" {
-        let start = rest.find("=\"").expect("a label has a value") + 2;
-        let mut end = start;
-        while rest.as_bytes()[end] != b'"' {
-            end += 1 + usize::from(rest.as_bytes()[end] == b'\\');
-        }
-        labels.push(&rest[..=end]);
-        rest = rest[end + 1..].trim_start_matches(',');
-    }
     labels.sort_unstable();
     format!("{name}{{{}}} {value}", labels.join(","))
 }

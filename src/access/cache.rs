@@ -32,8 +32,7 @@ struct Known {
 
 impl Default for Cache {
     fn default() -> Self {
-        let secret: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
-        Self { secret: hmac::Key::new(hmac::HMAC_SHA256, &secret), known: HashMap::new() }
+        Self { secret: super::secret(), known: HashMap::new() }
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use ring::hmac;
+use ring::rand::SystemRandom;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
@@ -70,6 +72,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 4;
 /// How often it is told that there is no answer.
 const TOLD: Duration = Duration::from_secs(60);
+
+/// A key that is known to this process alone: what is hashed with it is worth nothing elsewhere.
+pub fn secret() -> hmac::Key {
+    // It fails where the system has no randomness at all, without which there is no TLS either.
+    #[expect(clippy::expect_used, reason = "there is nothing to go on with")]
+    hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness")
+}
 
 /// The filter. Cheap to clone.
 #[derive(Clone)]

@@ -186,7 +186,7 @@ async fn exchange(
     beat: &Beat,
 ) -> Result<Beat, Broken> {
     let body = serde_json::to_vec(beat).unwrap_or_default();
-    let answer = door::send(door, sender, (address, "/fleet/beat"), Some(body), LARGEST_BEAT as usize).await;
+    let answer = door::send(door, sender, (address, door::BEAT), Some(body), LARGEST_BEAT as usize).await;
     let (status, body) = answer.map_err(Broken::Ended)?;
     if status != StatusCode::OK {
         let text = format!("{status}: {}", String::from_utf8_lossy(&body).trim());

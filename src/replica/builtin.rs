@@ -1,10 +1,8 @@
 //! The built-in resources that settings enable.
 
-use std::sync::Arc;
-
-use super::pipeline::{Blocks, Pipeline};
-use super::resources::{NewSink, Partition, Reading, Shape, Spec};
-use crate::collectors::{Collector, Resource, Visitor, visit_all};
+use super::pipeline;
+use super::resources::{Partition, Reading, Shape, Spec};
+use crate::collectors::{Resource, Visitor, visit_all};
 use crate::intake::Endpoint;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
@@ -29,15 +27,9 @@ impl Visitor for Specs<'_> {
         if !self.settings.resources.iter().any(|name| name == kind.plural) {
             return;
         }
-        let families = &self.settings.families;
-        let keys = |lists: &std::collections::BTreeMap<_, _>| lists.get(kind.plural).cloned().unwrap_or_default();
-        let labels = keys(&self.settings.labels);
-        let annotations = keys(&self.settings.annotations);
-        let promoted = keys(&self.settings.promoted);
-        let series = format!("{labels:?} {annotations:?} {promoted:?}");
-        let collector =
-            Collector::<R>::new(|family| families.is_enabled(family.name, family.opt_in), labels, annotations);
-        let collector = collector.promoting(promoted);
+        let collector = self.settings.collector::<R>();
+        let Settings { labels, annotations, promoted, .. } = self.settings;
+        let series = format!("{:?}", [labels, annotations, promoted].map(|lists| lists.get(kind.plural)));
         let shape = Shape {
             endpoint: endpoint(&kind),
             partitions: selectors(self.settings, &kind).iter().map(Partition::of).collect(),
@@ -45,10 +37,7 @@ impl Visitor for Specs<'_> {
             headers: collector.headers(),
             series,
         };
-        let blocks: Arc<dyn Blocks> = Arc::new(collector);
-        let sink: NewSink = Box::new(move |partition, objects| {
-            Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None })
-        });
+        let sink = pipeline::sinks(collector);
         let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
         self.specs.push(Spec { name, kind, shape, sink });
     }

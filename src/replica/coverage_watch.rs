@@ -15,7 +15,7 @@ use super::private::{self, Watch};
 use super::resources::Running;
 use crate::collectors::Form;
 use crate::fleet::audit::Members;
-use crate::intake::{self, DecodeError, Holding, Item, Sink, Source, Status};
+use crate::intake::{DecodeError, Holding, Item, Sink, Source, Status};
 use crate::sharding::Slice;
 
 /// How soon it is noticed that the coordinator is another one.
@@ -82,23 +82,16 @@ impl CoverageWatch {
 
     /// Watches all objects of one resource.
     fn see(&self, resource: &Arc<Running>, stop: CancellationToken, running: &mut JoinSet<()>) -> Seer {
-        let (mut statuses, mut apart) = (Vec::new(), Vec::new());
+        let (mut statuses, mut watches) = (Vec::new(), Vec::new());
         for source in resource.sources.iter().map(of_all) {
             let status = Arc::new(Status::default());
             statuses.push(Arc::clone(&status));
-            let sinks: [Box<dyn Sink>; 2] = [Box::new(Nothing), Box::new(Nothing)];
-            if source.endpoint.form == Form::Table && self.private.is_some() {
-                apart.push(Watch { source, sinks, status });
-            } else {
-                running.spawn(intake::run(self.client.clone(), source, sinks, status, stop.clone()));
-            }
+            watches.push(Watch { source, sinks: [Box::new(Nothing), Box::new(Nothing)], status });
         }
-        if let Some(config) = self.private.clone().filter(|_| !apart.is_empty()) {
-            match private::run(config, apart, stop.clone()) {
-                Ok(thread) => drop(running.spawn(thread)),
-                // The resource is unproven then, and says so.
-                Err(error) => error!(%error, "cannot start a thread"),
-            }
+        match private::run_all(&self.client, self.private.as_ref(), watches, &stop) {
+            Ok(watches) => watches.into_iter().for_each(|watch| drop(running.spawn(watch))),
+            // The resource is unproven then, and says so.
+            Err(error) => error!(%error, "cannot start a thread"),
         }
         Seer { of: Arc::clone(resource), statuses, _stop: stop.drop_guard() }
     }

@@ -32,9 +32,10 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, Front, Gate, Metrics, Peers, Visitors, Web, WebError};
+use crate::server::{self, Front, Gate, Metrics, Peers, Visitors, Web};
+use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
-use crate::sharding::{Assignment, AssignmentError, Hasher, Slice};
+use crate::sharding::{Assignment, AssignmentError, Slice};
 use crate::telemetry::{self, Reloads, Telemetry};
 use coverage_watch::CoverageWatch;
 use custom::Custom;
@@ -70,7 +71,7 @@ pub enum StartError {
     },
     /// What `--tls-config` names cannot be used.
     #[error("--tls-config: {0}")]
-    Web(#[from] WebError),
+    Web(#[from] FileError),
     /// There is no thread for what is kept apart.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -201,7 +202,7 @@ impl Replica {
         let private = way.as_ref().map(|way| way.private.subscribe());
         let live = Live::new(&settings);
         let by_flags =
-            Slice::of(hasher(&settings), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
+            Slice::of(settings.hasher(), Assignment::new(settings.shard.total)?.ranges(settings.shard.ordinal));
         let (metrics_port, metrics) = listen("--host, --port", settings.metrics)?;
         let (telemetry_port, telemetry) = listen("--telemetry-host, --telemetry-port", settings.telemetry)?;
 
@@ -233,7 +234,7 @@ impl Replica {
                 settings: fleet,
                 telemetry,
                 server,
-                hash: hasher(&settings),
+                hash: settings.hasher(),
                 overlap: settings.handover_overlap,
                 keeper: Arc::clone(&resources) as _,
                 door: Arc::clone(&door),
@@ -393,10 +394,7 @@ struct Security {
 impl Security {
     /// As the settings ask for it. Without a configuration there is no token to show to peers.
     async fn of(settings: &Settings, client: &kube::Client, way: Option<&Way>) -> Result<Self, StartError> {
-        let web = match &settings.tls_config {
-            Some(file) => Some(Web::load(file, settings.auth_filter).await?),
-            None => None,
-        };
+        let web = Web::of(settings).await?;
         let access = settings.auth_filter.then(|| Access::new(ByApiServer(client.clone())));
         let filtered = way.filter(|_| settings.auth_filter).map(|way| way.private.subscribe());
         let door = Secured::new(web.clone(), filtered).map_err(|source| StartError::Client {
@@ -423,11 +421,6 @@ fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, spawner: &Spawner) ->
         }
     });
     member
-}
-
-/// Server-side sharding knows one hash; elsewhere the better one is free.
-fn hasher(settings: &Settings) -> Hasher {
-    if settings.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::resources::NewSink;
 use crate::collectors::{Collector, Resource};
 use crate::exposition::{Block, Epoch, ResourceStore, Scope, Stamp};
 use crate::intake::{DecodeError, Item, Sink};
@@ -20,6 +21,14 @@ impl<R: Resource> Blocks for Collector<R> {
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
         Ok(self.collect(&item.decode::<R::Object>()?))
     }
+}
+
+/// What makes the sinks of a resource whose objects `blocks` reads.
+pub(super) fn sinks(blocks: impl Blocks + 'static) -> NewSink {
+    let blocks: Arc<dyn Blocks> = Arc::new(blocks);
+    Box::new(move |partition, objects| {
+        Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None })
+    })
 }
 
 /// Turns what one source says into changes of the store.

@@ -3,11 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use futures::future::{pending, select_all};
+use futures::FutureExt;
+use futures::future::{BoxFuture, pending, select_all};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::collectors::Form;
 use crate::intake::wipe::wipe_this_thread;
 use crate::intake::{self, Sink, Source, Status, Switch};
 
@@ -18,9 +20,30 @@ pub(super) struct Watch {
     pub status: Arc<Status>,
 }
 
+/// Runs `watches` by `client`, each by itself, but those that may see a Secret's data apart, where `private` says how the API server
+/// is reached from there. The futures end with what they run.
+///
+/// # Errors
+/// There is no thread.
+pub(super) fn run_all(
+    client: &kube::Client,
+    private: Option<&watch::Receiver<kube::Config>>,
+    watches: Vec<Watch>,
+    stop: &CancellationToken,
+) -> io::Result<Vec<BoxFuture<'static, ()>>> {
+    let is_apart = |watch: &Watch| watch.source.endpoint.form == Form::Table && private.is_some();
+    let (apart, others): (Vec<_>, Vec<_>) = watches.into_iter().partition(is_apart);
+    let by_client = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone()).boxed();
+    let mut all: Vec<_> = others.into_iter().map(by_client).collect();
+    if let Some(config) = private.filter(|_| !apart.is_empty()) {
+        all.push(run(config.clone(), apart, stop.clone())?.boxed());
+    }
+    Ok(all)
+}
+
 /// Runs `watches` on a thread of their own, with clients that keep no connection. The future ends with the first of them. Requests
 /// from a change of `config` on are made as it says.
-pub(super) fn run(
+fn run(
     mut config: watch::Receiver<kube::Config>,
     watches: Vec<Watch>,
     stop: CancellationToken,

@@ -13,6 +13,7 @@ use super::*;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
 use crate::fleet::coverage::{Stand, State};
 use crate::settings::{Environment, Flags, Patience};
+use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
 
 const FLEET: &str = "monitoring/fleet";

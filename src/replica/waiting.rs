@@ -31,10 +31,7 @@ pub async fn waiting(
         fleet: None,
         coverage: Arc::default(),
     });
-    let web = match &settings.tls_config {
-        Some(file) => Some(Web::load(file, settings.auth_filter).await?),
-        None => None,
-    };
+    let web = Web::of(settings).await?;
     // Where the API server is, nobody knows yet.
     let access = settings.auth_filter.then(|| Access::new(Nobody));
     let front = Front::new(server::telemetry_routes(Arc::new(telemetry)), web, access);

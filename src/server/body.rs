@@ -1,5 +1,5 @@
-//! A scrape as the body of an answer, made while it is sent: a client that reads slowly holds a few chunks, one that goes
-//! away ends its scrape.
+//! Bodies. A scrape is made while it is sent: a client that reads slowly holds a few chunks, one that goes away ends its
+//! scrape.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
+use http_body::{Body, Frame, SizeHint};
 
 use crate::exposition::Scrape;
 
@@ -37,5 +38,31 @@ impl<T: Unpin> Stream for ScrapeBody<T> {
         }
         body.yields = true;
         Poll::Ready(body.scrape.next().map(Ok))
+    }
+}
+
+/// A body, and what is dropped with it, before it.
+pub(super) struct With<B, E> {
+    pub _on_end: E,
+    pub body: B,
+}
+
+impl<B: Body + Unpin, E: Unpin> Body for With<B, E> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

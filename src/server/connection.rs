@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::body::With;
 use super::{Front, Remote};
 use crate::settings::Patience;
 
@@ -107,41 +108,20 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     activity.asked(!request.body().is_end_stream());
-    let request = request.map(|body| Stage { body, activity: activity.clone(), over: Activity::received });
-    let response = front.answer(request).await?;
-    Ok(response.map(|body| Stage { body, activity, over: Activity::answered }))
+    let received = Next { activity: activity.clone(), over: Activity::received };
+    let response = front.answer(request.map(|body| With { _on_end: received, body })).await?;
+    Ok(response.map(|body| With { _on_end: Next { activity, over: Activity::answered }, body }))
 }
 
-/// The body of a request or of an answer, and what is done next when it is dropped.
-struct Stage<B> {
-    body: B,
+/// What is done next when it is dropped.
+struct Next {
     activity: Activity,
     over: fn(&Activity),
 }
 
-impl<B> Drop for Stage<B> {
+impl Drop for Next {
     fn drop(&mut self) {
         (self.over)(&self.activity);
-    }
-}
-
-impl<B: Body + Unpin> Body for Stage<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

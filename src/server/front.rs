@@ -14,14 +14,12 @@ use warp::reply::Response;
 use super::web::{Port, Web};
 use super::{Routes, text};
 use crate::access::{Access, Asker, Verdict};
+use crate::fleet::door::{BEAT, COVER};
 
 /// What kubelets ask, who have no token, and peers, who keep time: it counts for no limit.
 const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER];
 /// What needs no right: kubelets ask for health, and the landing page says nothing that differs from replica to replica.
 const OPEN: &[&str] = &["/", "/healthz", "/livez", "/readyz"];
-/// What members of a fleet tell each other.
-const BEAT: &str = "/fleet/beat";
-const COVER: &str = "/fleet/cover";
 
 /// The routes of one port, and who may ask.
 #[derive(Clone)]

@@ -32,7 +32,7 @@ pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use telemetry::telemetry_routes;
 pub use visitors::Visitors;
-pub use web::{Web, WebError};
+pub use web::Web;
 
 /// From where a request came, as one of its extensions.
 #[derive(Clone, Copy, Debug)]

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::body::With;
 use super::{Front, Remote};
 use crate::settings::Patience;
 
@@ -87,7 +88,7 @@ async fn answer(
         turn.received();
     }
     let turn = Arc::new(turn);
-    let request = request.map(|body| Received { body, turn: Arc::clone(&turn) });
+    let request = request.map(|body| With { _on_end: Received(Arc::clone(&turn)), body });
     let response = front.answer(request).await?;
     Ok(response.map(|body| Sent { body, rest: Bytes::new(), _turn: turn }))
 }
@@ -184,15 +185,12 @@ impl Drop for Turn {
     }
 }
 
-/// The body of a request.
-struct Received {
-    body: hyper::body::Incoming,
-    turn: Arc<Turn>,
-}
+/// All of a request is there when it is dropped.
+struct Received(Arc<Turn>);
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.turn.received();
+        self.0.received();
     }
 }
 
@@ -205,26 +203,6 @@ struct Sent<B> {
     /// Of a piece that is too large.
     rest: Bytes,
     _turn: Arc<Turn>,
-}
-
-impl Body for Received {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {

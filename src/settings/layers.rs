@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, ConfigFile, Environment, Flags, Settings, SettingsError, Warning};
+use super::{ConfigError, ConfigFile, Environment, Flags, Settings, SettingsError, Warning, named};
 
 /// Flags and environment, and which files lie over them.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub enum LayersError {
 impl Layers {
     /// The file of `--config`, if there is one.
     pub fn config(&self) -> Option<&Path> {
-        self.flags.config.as_deref().filter(|file| !file.as_os_str().is_empty())
+        named(&self.flags.config)
     }
 
     /// `--continue-without-config`.

@@ -20,13 +20,17 @@ pub mod resources;
 pub mod selectors;
 mod shard;
 mod time;
+pub mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::collectors::custom::{CustomCollector, GroupVersionKind};
 use crate::collectors::labels::KeyFilter;
+use crate::collectors::{self, Collector, Family, Resource};
+use crate::sharding::Hasher;
 
 pub use config::{ConfigError, ConfigFile};
 use custom::CustomResources;
@@ -222,7 +226,7 @@ impl Settings {
             warnings.push(Warning::LeftOut { flag, resources: vec!["all custom resources".to_owned()] });
         }
         let settings = Self {
-            kubeconfig: flags.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
+            kubeconfig: named(&flags.kubeconfig).map(Path::to_owned),
             apiserver: apiserver(flags.apiserver.as_deref())?,
             metrics,
             telemetry,
@@ -239,7 +243,7 @@ impl Settings {
             promoted: keys::by_resource("--promote-labels", flags.promote_labels.as_deref(), &resources)?,
             resources,
             custom,
-            custom_file: custom::file_of(flags),
+            custom_file: custom::file_of(flags).map(Path::to_owned),
             namespaces,
             denied_namespaces,
             families: FamilyFilter::new(
@@ -259,7 +263,7 @@ impl Settings {
             coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
             patience: patience(flags)?,
-            tls_config: flags.tls_config.clone().filter(|path| !path.as_os_str().is_empty()),
+            tls_config: named(&flags.tls_config).map(Path::to_owned),
             auth_filter: flags.auth_filter.unwrap_or_default(),
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
             nodes,
@@ -310,10 +314,34 @@ impl Settings {
         pairs.into_iter().filter(|(_, same)| !same).map(|(keys, _)| keys).collect()
     }
 
+    /// The collector of a built-in resource, with the families, labels and annotations that are asked for.
+    pub fn collector<R: Resource>(&self) -> Collector<R> {
+        let name = collectors::name::<R>();
+        let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(name).cloned().unwrap_or_default();
+        let enabled = |family: &Family<R::Object>| self.families.is_enabled(family.name, family.opt_in);
+        Collector::new(enabled, keys(&self.labels), keys(&self.annotations)).promoting(keys(&self.promoted))
+    }
+
+    /// The collector of a custom resource that `entry` is about.
+    pub fn custom_collector(&self, entry: &custom::Entry, of: &GroupVersionKind) -> CustomCollector {
+        let enabled = |name: &str| self.families.is_enabled(name, false);
+        CustomCollector::new(&entry.definition, of, enabled, self.log.verbosity)
+    }
+
+    /// The hash by which objects fall to shards: server-side sharding knows one, elsewhere the better one is free.
+    pub fn hasher(&self) -> Hasher {
+        if self.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 }
+    }
+
     /// Whether all objects of what is served are read, by one replica or another.
     pub fn reads_all(&self) -> bool {
-        self.nodes.is_empty() && !self.track_unscheduled_pods && self.object_limit == 0
+        !self.selects_by_node() && self.object_limit == 0
     }
+}
+
+/// A path that was given; the empty one says nothing.
+fn named(path: &Option<PathBuf>) -> Option<&Path> {
+    path.as_deref().filter(|path| !path.as_os_str().is_empty())
 }
 
 /// The items of comma-separated lists, trimmed, without empty and repeated ones, in the order in which they were given.

@@ -8,9 +8,7 @@ func condition(matcher string) string {
 // requested is what pods on each node ask for, as a share of what it can give.
 func requested(resource string) string {
 	return `topk(20, sum by (cluster, node) (
-  max by (cluster, namespace, pod, container, node) (kube_pod_container_resource_requests{NODE, resource="` + resource + `"})
-  * on (cluster, namespace, pod) group_left ()
-  (max by (cluster, namespace, pod) (kube_pod_status_phase{CLUSTER, phase=~"Pending|Running"}) == 1)
+  max by (cluster, namespace, pod, container, node) (kube_pod_container_resource_requests{NODE, resource="` + resource + `"})` + ofLivePods("CLUSTER") + `
 )
 / on (cluster, node)
 max by (cluster, node) (kube_node_status_allocatable{NODE, resource="` + resource + `"}))`

@@ -143,9 +143,7 @@ func overview() Dashboard {
 					Description: "What pods that run or wait ask for, as a share of what all nodes can give.",
 					Steps:       []Step{{0, green}, {0.8, orange}, {0.95, red}},
 					Queries: []Query{{`sum by (resource) (
-  max by (cluster, namespace, pod, container, resource) (kube_pod_container_resource_requests{CLUSTER, resource=~"cpu|memory"})
-  * on (cluster, namespace, pod) group_left ()
-  (max by (cluster, namespace, pod) (kube_pod_status_phase{CLUSTER, phase=~"Pending|Running"}) == 1)
+  max by (cluster, namespace, pod, container, resource) (kube_pod_container_resource_requests{CLUSTER, resource=~"cpu|memory"})` + ofLivePods("CLUSTER") + `
 )
 / on (resource)
 sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatable{CLUSTER, resource=~"cpu|memory"}))`, "{{resource}}"}},

@@ -18,6 +18,13 @@ func replicas(title, description, label string, families []string, headings []st
 	return table
 }
 
+// ofLivePods keeps of series by pod those of pods that run or wait: others take up nothing.
+func ofLivePods(matcher string) string {
+	return `
+  * on (cluster, namespace, pod) group_left ()
+  (max by (cluster, namespace, pod) (kube_pod_status_phase{` + matcher + `, phase=~"Pending|Running"}) == 1)`
+}
+
 func workloads() Dashboard {
 	return Dashboard{
 		UID: workloadsUID, Title: "Kubernetes / Workloads",
@@ -71,9 +78,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 					Kind: Lines, Title: "Requested by namespace: CPU", Width: 8, Height: 8, Unit: "short", Stacked: true,
 					Description: "Cores that pods that run or wait ask for: the ten largest namespaces.",
 					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
-  max by (cluster, namespace, pod, container) (kube_pod_container_resource_requests{NAMESPACE, resource="cpu"})
-  * on (cluster, namespace, pod) group_left ()
-  (max by (cluster, namespace, pod) (kube_pod_status_phase{NAMESPACE, phase=~"Pending|Running"}) == 1)
+  max by (cluster, namespace, pod, container) (kube_pod_container_resource_requests{NAMESPACE, resource="cpu"})` + ofLivePods("NAMESPACE") + `
 ))`, "{{namespace}}"}},
 				},
 			}},

@@ -18,7 +18,7 @@ use crate::exposition::{Format, ResourceStore, Selection, Store};
 use crate::settings::Settings;
 use crate::sharding::{Assignment, Hasher, Slice};
 use load::LoadError;
-use report::{Entry, Family, Label, Replicas, Report, Resource};
+use report::{Entry, Family, Label, Replicas, Report, Resource, Weight};
 use tally::Tally;
 
 /// Above so many replicas, more would not help: the HELP and TYPE lines of each are what is too big.
@@ -56,19 +56,16 @@ pub(super) fn run(
 }
 
 fn weigh(store: &Store, settings: &Settings, limit: u64) -> Report {
-    // Once, so that what is deflated is there to be weighed.
+    // First, so that what is deflated is there to be weighed.
     let gzip_bytes = size(store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
+    let text_bytes = size_of_shard(store, &Slice::all());
     let resources: Vec<_> = store.resources().iter().map(|resource| weigh_resource(store, resource)).collect();
-    let sum = |of: fn(&Resource) -> u64| resources.iter().map(of).sum::<u64>();
-    let hasher = if settings.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 };
+    let weight = resources.iter().map(|resource| resource.weight).sum();
     Report {
-        objects: sum(|r| r.objects),
-        series: sum(|r| r.series),
-        text_bytes: size(store.scrape(&Selection::All, Format::Text, &Slice::all())),
-        gzip_bytes,
-        memory_bytes: sum(|r| r.memory_bytes),
+        objects: resources.iter().map(|resource| resource.objects).sum(),
+        weight: Weight { text_bytes, gzip_bytes, ..weight },
         entries: entries(settings, &resources),
-        replicas: replicas(store, hasher, limit),
+        replicas: replicas(store, settings.hasher(), text_bytes, limit),
         resources,
     }
 }
@@ -78,39 +75,29 @@ fn weigh_resource(store: &Store, resource: &ResourceStore) -> Resource {
     let only = Selection::Only(BTreeSet::from([resource.name().to_owned()]), BTreeSet::new());
     store.scrape(&only, Format::Text, &Slice::all()).for_each(|chunk| tally.read(&chunk));
     let footprint = resource.footprint();
-    let names = resource.headers().iter().map(|header| header.name.clone());
-    let families: Vec<_> = names
-        .zip(&footprint.families)
-        .map(|(name, kept)| {
-            let counted = tally.families.get(&name).copied().unwrap_or_default();
-            let memory_bytes = (kept.series + kept.deflated) as u64;
-            Family {
-                series: counted.series,
-                text_bytes: counted.bytes,
-                gzip_bytes: kept.deflated as u64,
-                memory_bytes,
-                name,
-            }
-        })
-        .collect();
-    let sum = |of: fn(&Family) -> u64| families.iter().map(of).sum::<u64>();
+    let families = resource.headers().iter().zip(&footprint.families).map(|(header, kept)| {
+        let counted = tally.families.get(&header.name).copied().unwrap_or_default();
+        let weight = Weight {
+            series: counted.series,
+            text_bytes: counted.bytes,
+            gzip_bytes: kept.deflated as u64,
+            memory_bytes: (kept.series + kept.deflated) as u64,
+        };
+        Family { name: header.name.clone(), weight }
+    });
+    let families: Vec<_> = families.collect();
+    let shared = Weight { memory_bytes: footprint.shared as u64, ..Weight::default() };
+    let labels = tally.labels.into_iter().map(|(name, label)| Label {
+        name,
+        values: label.values.len() as u64,
+        series: label.series,
+        text_bytes: label.bytes,
+    });
     Resource {
         name: resource.name().to_owned(),
         objects: footprint.objects as u64,
-        series: sum(|f| f.series),
-        text_bytes: sum(|f| f.text_bytes),
-        gzip_bytes: sum(|f| f.gzip_bytes),
-        memory_bytes: sum(|f| f.memory_bytes) + footprint.shared as u64,
-        labels: tally
-            .labels
-            .into_iter()
-            .map(|(name, label)| Label {
-                name,
-                values: label.values.len() as u64,
-                series: label.series,
-                text_bytes: label.bytes,
-            })
-            .collect(),
+        weight: families.iter().map(|family| family.weight).chain([shared]).sum(),
+        labels: labels.collect(),
         families,
     }
 }
@@ -139,34 +126,39 @@ fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
         entries.push(Entry {
             flag: "--metric-allowlist",
             entry: entry.to_owned(),
-            series: matching().map(|family| family.series).sum(),
-            text_bytes: matching().map(|family| family.text_bytes).sum(),
+            series: matching().map(|family| family.weight.series).sum(),
+            text_bytes: matching().map(|family| family.weight.text_bytes).sum(),
         });
     }
     entries
 }
 
-/// The smallest fleet of which each replica's scrape is no bigger than `limit`.
-fn replicas(store: &Store, hasher: Hasher, limit: u64) -> Replicas {
-    let of_shard = |slice: &Slice| size(store.scrape(&Selection::All, Format::Text, slice));
-    let (all, fixed) = (of_shard(&Slice::all()), of_shard(&Slice::none()));
-    let mut count = match limit.checked_sub(fixed).filter(|room| *room > 0) {
-        Some(room) => (all - fixed).div_ceil(room).max(1),
-        None if all <= limit => 1,
-        None => u64::MAX,
-    };
+/// The smallest fleet of which each replica's scrape is no bigger than `limit`; that of one has `all` bytes.
+fn replicas(store: &Store, hasher: Hasher, all: u64, limit: u64) -> Replicas {
+    if all <= limit {
+        return Replicas { scrape_size: limit, count: Some(1), largest_text_bytes: all };
+    }
+    let fixed = size_of_shard(store, &Slice::none());
+    let room = limit.saturating_sub(fixed);
+    let mut count = if room == 0 { u64::MAX } else { (all - fixed).div_ceil(room) };
     // Shards differ a little in size, so the biggest decides.
     while let Ok(total) = u32::try_from(count)
         && total <= MOST_REPLICAS
         && let Ok(assignment) = Assignment::new(total)
     {
-        let biggest = (0..total).map(|shard| of_shard(&Slice::of(hasher, assignment.ranges(shard)))).max().unwrap_or(0);
+        let shards = (0..total).map(|shard| size_of_shard(store, &Slice::of(hasher, assignment.ranges(shard))));
+        let biggest = shards.max().unwrap_or(0);
         if biggest <= limit {
             return Replicas { scrape_size: limit, count: Some(total), largest_text_bytes: biggest };
         }
         count += (count / 50).max(1);
     }
     Replicas { scrape_size: limit, count: None, largest_text_bytes: all }
+}
+
+/// What a plain scrape of who exposes `slice` has.
+fn size_of_shard(store: &Store, slice: &Slice) -> u64 {
+    size(store.scrape(&Selection::All, Format::Text, slice))
 }
 
 fn size(scrape: impl Iterator<Item = bytes::Bytes>) -> u64 {

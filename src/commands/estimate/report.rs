@@ -1,22 +1,41 @@
 //! What was weighed, as text for people and as JSON for scripts.
 
+use std::cmp::Reverse;
 use std::io::{self, Write};
+use std::iter::Sum;
 
 use serde::Serialize;
 
 /// How many families, and how many labels, the table names.
 const NAMED: usize = 20;
 
-/// What the metrics of a cluster amount to. Bytes of memory are those of the series and of what is deflated of them.
+/// What series amount to, in bytes but for their number. Memory is that of the series and of what is deflated of them.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Weight {
+    pub series: u64,
+    /// Plain.
+    pub text_bytes: u64,
+    pub gzip_bytes: u64,
+    pub memory_bytes: u64,
+}
+
+impl Sum for Weight {
+    fn sum<I: Iterator<Item = Self>>(weights: I) -> Self {
+        weights.fold(Self::default(), |a, b| Self {
+            series: a.series + b.series,
+            text_bytes: a.text_bytes + b.text_bytes,
+            gzip_bytes: a.gzip_bytes + b.gzip_bytes,
+            memory_bytes: a.memory_bytes + b.memory_bytes,
+        })
+    }
+}
+
+/// What the metrics of a cluster amount to. The bytes of text and gzip are those of a scrape, HELP and TYPE included.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub objects: u64,
-    pub series: u64,
-    /// A scrape of all, plain.
-    pub text_bytes: u64,
-    /// The same, gzipped.
-    pub gzip_bytes: u64,
-    pub memory_bytes: u64,
+    #[serde(flatten)]
+    pub weight: Weight,
     pub replicas: Replicas,
     pub resources: Vec<Resource>,
     pub entries: Vec<Entry>,
@@ -38,10 +57,8 @@ pub(super) struct Resource {
     #[serde(rename = "resource")]
     pub name: String,
     pub objects: u64,
-    pub series: u64,
-    pub text_bytes: u64,
-    pub gzip_bytes: u64,
-    pub memory_bytes: u64,
+    #[serde(flatten)]
+    pub weight: Weight,
     pub families: Vec<Family>,
     pub labels: Vec<Label>,
 }
@@ -50,10 +67,8 @@ pub(super) struct Resource {
 pub(super) struct Family {
     #[serde(rename = "family")]
     pub name: String,
-    pub series: u64,
-    pub text_bytes: u64,
-    pub gzip_bytes: u64,
-    pub memory_bytes: u64,
+    #[serde(flatten)]
+    pub weight: Weight,
 }
 
 /// A label, on all series of a resource.
@@ -76,6 +91,13 @@ pub(super) struct Entry {
     pub text_bytes: u64,
 }
 
+impl Weight {
+    /// Series, text, gzipped and memory, as a table has them.
+    fn cells(self) -> [String; 4] {
+        [number(self.series), bytes(self.text_bytes), bytes(self.gzip_bytes), bytes(self.memory_bytes)]
+    }
+}
+
 /// All of it, for scripts.
 pub(super) fn json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
@@ -84,7 +106,7 @@ pub(super) fn json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 
 /// The gist, for people.
 pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
-    let Report { objects, series, text_bytes, gzip_bytes, memory_bytes, .. } = report;
+    let Report { objects, weight: Weight { series, text_bytes, gzip_bytes, memory_bytes }, .. } = report;
     writeln!(out, "{} objects, {} series", number(*objects), number(*series))?;
     writeln!(out, "one scrape of all: {} of text, {} gzipped", bytes(*text_bytes), bytes(*gzip_bytes))?;
     writeln!(
@@ -95,31 +117,26 @@ pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(out, "{}", advice(&report.replicas))?;
 
     let mut resources: Vec<_> = report.resources.iter().filter(|r| r.objects > 0).collect();
-    resources.sort_by_key(|r| std::cmp::Reverse(r.text_bytes));
+    resources.sort_by_key(|r| Reverse(r.weight.text_bytes));
     let rows = resources.iter().map(|r| {
-        [
-            r.name.clone(),
-            number(r.objects),
-            number(r.series),
-            bytes(r.text_bytes),
-            bytes(r.gzip_bytes),
-            bytes(r.memory_bytes),
-        ]
+        let [series, text, gzipped, memory] = r.weight.cells();
+        [r.name.clone(), number(r.objects), series, text, gzipped, memory]
     });
     columns(out, ["resource", "objects", "series", "text", "gzipped", "memory"], rows)?;
 
-    let mut families: Vec<_> = report.resources.iter().flat_map(|r| &r.families).filter(|f| f.series > 0).collect();
-    families.sort_by_key(|f| std::cmp::Reverse(f.text_bytes));
+    let families = report.resources.iter().flat_map(|r| &r.families).filter(|f| f.weight.series > 0);
+    let mut families: Vec<_> = families.collect();
+    families.sort_by_key(|f| Reverse(f.weight.text_bytes));
     let rows = families.iter().take(NAMED).map(|f| {
-        let share = share(f.text_bytes, *text_bytes);
-        [f.name.clone(), number(f.series), bytes(f.text_bytes), bytes(f.gzip_bytes), bytes(f.memory_bytes), share]
+        let [series, text, gzipped, memory] = f.weight.cells();
+        [f.name.clone(), series, text, gzipped, memory, share(f.weight.text_bytes, *text_bytes)]
     });
     columns(out, ["family", "series", "text", "gzipped", "memory", "share"], rows)?;
     more(out, families.len(), "families")?;
 
     let labels = report.resources.iter().flat_map(|r| r.labels.iter().map(move |label| (&r.name, label)));
     let mut labels: Vec<_> = labels.collect();
-    labels.sort_by_key(|(_, label)| std::cmp::Reverse(label.text_bytes));
+    labels.sort_by_key(|(_, label)| Reverse(label.text_bytes));
     let rows = labels.iter().take(NAMED).map(|(resource, l)| {
         let share = share(l.text_bytes, *text_bytes);
         [format!("{resource}: {}", l.name), number(l.values), number(l.series), bytes(l.text_bytes), share]

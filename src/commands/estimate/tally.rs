@@ -53,18 +53,20 @@ impl Tally {
             return;
         }
         let name = memchr2(b'{', b' ', line).unwrap_or(line.len());
-        let count = entry(&mut self.families, &line[..name]);
-        count.series += 1;
-        count.bytes += line.len() as u64 + 1;
+        with(&mut self.families, &line[..name], |count: &mut Count| {
+            count.series += 1;
+            count.bytes += line.len() as u64 + 1;
+        });
         let Some((b'{', mut labels)) = line[name..].split_first().map(|(first, rest)| (*first, rest)) else { return };
         while let Some(equals) = memchr(b'=', labels) {
             let (name, quoted) = (&labels[..equals], &labels[equals + 1..]);
             let value = quoted_length(quoted);
-            let label = entry(&mut self.labels, name);
-            label.values.insert(XxHash64::oneshot(0, &quoted[..value]));
-            label.series += 1;
-            // The comma or brace that follows is its own.
-            label.bytes += (name.len() + 1 + value + 1) as u64;
+            with(&mut self.labels, name, |label: &mut Label| {
+                label.values.insert(XxHash64::oneshot(0, &quoted[..value]));
+                label.series += 1;
+                // The comma or brace that follows is its own.
+                label.bytes += (name.len() + 1 + value + 1) as u64;
+            });
             match quoted.get(value) {
                 Some(b',') => labels = &quoted[value + 1..],
                 _ => return,
@@ -86,13 +88,13 @@ fn quoted_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The value of a name, which is looked up before it is copied: there are few names and many lines.
-fn entry<'a, T: Default>(map: &'a mut BTreeMap<String, T>, name: &[u8]) -> &'a mut T {
+/// Changes the value of a name. There are few names and many lines: a name is copied once.
+fn with<T: Default>(map: &mut BTreeMap<String, T>, name: &[u8], change: impl FnOnce(&mut T)) {
     let name = std::str::from_utf8(name).unwrap_or_default();
-    if !map.contains_key(name) {
-        map.insert(name.to_owned(), T::default());
+    match map.get_mut(name) {
+        Some(value) => change(value),
+        None => change(map.entry(name.to_owned()).or_default()),
     }
-    map.entry(name.to_owned()).or_default()
 }
 
 #[cfg(test)]

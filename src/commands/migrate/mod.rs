@@ -5,13 +5,13 @@ mod manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Arg;
 
 use super::cli::{self, Migrate};
-use super::render::input::InputError;
+use super::render::{self, input::InputError};
 use super::upstream::{self, UpstreamFlag};
 use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError};
 use manifest::{Deployed, Manifest};
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, Migr
         print(out, None, changes(&deployed, &BTreeMap::new()))?;
         return Ok(is_well);
     };
-    let text = read(file).map_err(|reason| MigrateError::File { file: file.clone(), reason })?;
+    let text = render::read(file).map_err(|reason| MigrateError::File { file: file.clone(), reason })?;
     let manifest = Manifest::read(&text).map_err(|reason| MigrateError::Input { file: file.clone(), reason })?;
     if manifest.deployed.is_empty() {
         return Err(MigrateError::NothingThere(file.clone()));
@@ -101,15 +101,6 @@ pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, Migr
         print(out, several.then_some(deployed.workload.as_str()), changes)?;
     }
     Ok(is_well)
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    if file.as_os_str() == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file)
 }
 
 /// A flag that was given, with the words that give it.
@@ -223,7 +214,6 @@ fn differs(flag: UpstreamFlag, value: Option<&str>) -> Option<&'static str> {
         "track-unscheduled-pods" => {
             Some("namespaced resources other than pods are left out; in kube-state-metrics their lists fail for ever")
         }
-        "v" | "h" | "help" => None,
         _ => None,
     }
 }

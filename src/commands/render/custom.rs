@@ -6,13 +6,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::collectors::custom::{Collected, CustomCollector, GroupVersionKind, Problem};
-use crate::exposition::{ResourceStore, Stamp, Uid};
+use crate::exposition::ResourceStore;
 use crate::settings::Settings;
-use crate::settings::selectors::{Selector, of_custom};
-use crate::sharding::Hashes;
+use crate::settings::selectors::of_custom;
 
 use super::input::Object;
-use super::kinds::{Identity, Render};
+use super::kinds::{Identity, Partitions, Render};
 
 /// Those that were seen so far.
 pub(super) struct Custom<'s> {
@@ -23,11 +22,9 @@ pub(super) struct Custom<'s> {
 struct Rendered {
     collector: CustomCollector,
     objects: Arc<ResourceStore>,
-    /// Of objects in namespaces, and of others: each partition, and how many objects it has taken.
-    namespaced: Vec<(Selector, u64)>,
-    others: Vec<(Selector, u64)>,
-    /// 0 is none.
-    object_limit: u64,
+    /// Of objects in namespaces, and of others.
+    namespaced: Partitions,
+    others: Partitions,
     problems: BTreeMap<Problem, u64>,
 }
 
@@ -43,15 +40,13 @@ impl<'s> Custom<'s> {
         let settings = self.settings;
         let entry = settings.custom.of(&of)?;
         let rendered = self.kinds.entry(of).or_insert_with_key(|of| {
-            let enabled = |name: &str| settings.families.is_enabled(name, false);
-            let collector = CustomCollector::new(&entry.definition, of, enabled, settings.log.verbosity);
-            let partitions = |namespaced| of_custom(settings, namespaced).into_iter().map(|s| (s, 0)).collect();
+            let collector = settings.custom_collector(entry, of);
+            let partitions = |namespaced| Partitions::new(settings, of_custom(settings, namespaced));
             Rendered {
                 objects: ResourceStore::without_history(&of.to_string(), collector.headers()),
                 collector,
                 namespaced: partitions(true),
                 others: partitions(false),
-                object_limit: settings.object_limit,
                 problems: BTreeMap::new(),
             }
         });
@@ -70,21 +65,13 @@ impl<'s> Custom<'s> {
 impl Render for Rendered {
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
         let partitions = if identity.namespace.is_empty() { &mut self.others } else { &mut self.namespaced };
-        let partition = partitions.iter().position(|(s, _)| s.selects(&identity.namespace, &identity.node));
-        let Some(partition) = partition else { return Ok(()) };
-        let taken = &mut partitions[partition].1;
-        if self.object_limit != 0 && *taken >= self.object_limit {
-            return Ok(());
-        }
-        *taken += 1;
+        let Some(partition) = partitions.take(identity) else { return Ok(()) };
         let collected = self.collector.collect(&Value::Object(fields)).map_err(|error| error.to_string())?;
         let Collected { block, problems, .. } = collected;
         for problem in problems {
             *self.problems.entry(problem).or_default() += 1;
         }
-        let uid = identity.uid.as_str();
-        let stamp = Stamp { version: identity.version, listed: true };
-        self.objects.apply(partition as u32, Uid::from(uid), Hashes::of(uid), stamp, block);
+        identity.put(&self.objects, partition, block);
         Ok(())
     }
 }

@@ -10,6 +10,8 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::settings::yaml::{blank_lines, documents};
+
 /// An object of some kind.
 pub(in crate::commands) struct Object {
     pub api_version: String,
@@ -46,7 +48,8 @@ pub(in crate::commands) struct InputError {
 pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Place, Object)) -> Result<(), InputError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut number = 0;
-    for (line, document) in documents(text) {
+    for (line, range) in documents(text) {
+        let document = &text[range];
         let Some(blank) = blank_lines(document) else { continue };
         let lines_before = line + blank;
         let document = skip_lines(document, blank);
@@ -63,31 +66,6 @@ pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Place, Objec
         }
     }
     Ok(())
-}
-
-/// The documents of a file, each with the number of lines before it. A line of three hyphens or dots ends one wherever
-/// it stands: YAML allows neither at the start of a line within a document, and JSON knows no such line.
-fn documents(text: &str) -> Vec<(u64, &str)> {
-    let mut documents = Vec::new();
-    let (mut start, mut first_line, mut offset) = (0, 0, 0);
-    for (number, line) in (0..).zip(text.split_inclusive('\n')) {
-        let marker = line.get(..3).filter(|m| matches!(*m, "---" | "..."));
-        if marker.is_some() && line[3..].chars().next().is_none_or(char::is_whitespace) {
-            documents.push((first_line, &text[start..offset]));
-            start = offset + 3;
-            first_line = number;
-        }
-        offset += line.len();
-    }
-    documents.push((first_line, &text[start..]));
-    documents
-}
-
-/// How many lines of blanks, comments and directives a document begins with; nothing if there is nothing else.
-fn blank_lines(document: &str) -> Option<u64> {
-    let content =
-        document.lines().position(|l| !(l.trim().is_empty() || l.trim_start().starts_with('#') || l.starts_with('%')));
-    content.map(|lines| lines as u64)
 }
 
 fn skip_lines(text: &str, lines: u64) -> &str {

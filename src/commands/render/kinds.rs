@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{ResourceStore, Stamp, Store, Uid};
+use crate::exposition::{Block, ResourceStore, Stamp, Store, Uid};
 use crate::intake::decode_object;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
@@ -137,6 +137,41 @@ pub(super) struct Identity {
     pub version: u64,
 }
 
+impl Identity {
+    /// Puts the object's series into the store.
+    pub fn put(&self, objects: &ResourceStore, partition: u32, block: Block) {
+        let uid = self.uid.as_str();
+        let stamp = Stamp { version: self.version, listed: true };
+        objects.apply(partition, Uid::from(uid), Hashes::of(uid), stamp, block);
+    }
+}
+
+/// The partitions of a resource.
+pub(super) struct Partitions {
+    /// Each, and how many objects it has taken.
+    taken: Vec<(Selector, u64)>,
+    /// 0 is none.
+    object_limit: u64,
+}
+
+impl Partitions {
+    pub fn new(settings: &Settings, selectors: Vec<Selector>) -> Self {
+        let taken = selectors.into_iter().map(|selector| (selector, 0)).collect();
+        Self { taken, object_limit: settings.object_limit }
+    }
+
+    /// That which takes an object, unless the settings leave it out.
+    pub fn take(&mut self, Identity { namespace, node, .. }: &Identity) -> Option<u32> {
+        let partition = self.taken.iter().position(|(selector, _)| selector.selects(namespace, node))?;
+        let taken = &mut self.taken[partition].1;
+        if self.object_limit != 0 && *taken >= self.object_limit {
+            return None;
+        }
+        *taken += 1;
+        Some(partition as u32)
+    }
+}
+
 /// One enabled kind, whatever its type.
 pub(super) trait Render {
     /// Decodes an object and stores its series, unless the settings leave it out.
@@ -147,33 +182,22 @@ struct Rendered<R: Resource> {
     kind: Kind,
     collector: Collector<R>,
     objects: Arc<ResourceStore>,
-    /// Each partition, and how many objects it has taken.
-    selectors: Vec<(Selector, u64)>,
-    /// 0 is none.
-    object_limit: u64,
+    partitions: Partitions,
+}
+
+impl<R: Resource> Render for Rendered<R> {
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
+        let Some(partition) = self.partitions.take(identity) else { return Ok(()) };
+        let object: R::Object = decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
+        let block = self.collector.collect(&object);
+        identity.put(&self.objects, partition, block);
+        Ok(())
+    }
 }
 
 impl<R: Resource> OfKind for Rendered<R> {
     fn kind(&self) -> &Kind {
         &self.kind
-    }
-}
-
-impl<R: Resource> Render for Rendered<R> {
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
-        let partition = self.selectors.iter().position(|(s, _)| s.selects(&identity.namespace, &identity.node));
-        let Some(partition) = partition else { return Ok(()) };
-        let taken = &mut self.selectors[partition].1;
-        if self.object_limit != 0 && *taken >= self.object_limit {
-            return Ok(());
-        }
-        *taken += 1;
-        let object: R::Object = decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
-        let block = self.collector.collect(&object);
-        let uid = identity.uid.as_str();
-        let stamp = Stamp { version: identity.version, listed: true };
-        self.objects.apply(partition as u32, Uid::from(uid), Hashes::of(uid), stamp, block);
-        Ok(())
     }
 }
 
@@ -190,17 +214,10 @@ impl Visitor for Build<'_> {
         if !settings.resources.iter().any(|name| name == kind.plural) {
             return;
         }
-        let keys = |lists: &std::collections::BTreeMap<String, _>| lists.get(kind.plural).cloned().unwrap_or_default();
-        let collector = Collector::<R>::new(
-            |family| settings.families.is_enabled(family.name, family.opt_in),
-            keys(&settings.labels),
-            keys(&settings.annotations),
-        )
-        .promoting(keys(&settings.promoted));
+        let collector = settings.collector::<R>();
         let objects = ResourceStore::without_history(kind.plural, collector.headers());
         self.resources.push(Arc::clone(&objects));
-        let selectors = selectors(settings, &kind).into_iter().map(|selector| (selector, 0)).collect();
-        let object_limit = settings.object_limit;
-        self.enabled.push(Box::new(Rendered { kind, collector, objects, selectors, object_limit }));
+        let partitions = Partitions::new(settings, selectors(settings, &kind));
+        self.enabled.push(Box::new(Rendered { kind, collector, objects, partitions }));
     }
 }

@@ -99,7 +99,8 @@ pub(super) fn filled(
     Ok((kinds.into_store(), all_read))
 }
 
-fn read(file: &Path) -> io::Result<String> {
+/// The text of a file, or of standard input where it is `-`.
+pub(super) fn read(file: &Path) -> io::Result<String> {
     if is_standard_input(file) {
         let mut text = String::new();
         io::stdin().lock().read_to_string(&mut text)?;

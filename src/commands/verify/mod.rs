@@ -21,9 +21,10 @@ use super::cli::Verify;
 use super::run::runtime;
 use crate::intake;
 use crate::replica::{ClientError, Secured, client_config};
-use crate::server::{Web, WebError};
+use crate::server::Web;
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
+use crate::settings::yaml::FileError;
 use cluster::{Cluster, ClusterError};
 use compare::Finding;
 use replicas::{AskError, FindError, Fleet, Replica};
@@ -53,7 +54,7 @@ pub(super) enum VerifyError {
     #[error("cannot set up a client: {0}")]
     SetUp(#[from] Box<kube::Error>),
     #[error("--tls-config: {0}")]
-    Web(#[from] WebError),
+    Web(#[from] FileError),
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(transparent)]
@@ -71,10 +72,7 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
     runtime.block_on(async {
         let config = client_config(settings).await?;
         let namespace = config.default_namespace.clone();
-        let web = match &settings.tls_config {
-            Some(file) => Some(Web::load(file, settings.auth_filter).await?),
-            None => None,
-        };
+        let web = Web::of(settings).await?;
         let filtered = settings.auth_filter.then(|| watch::channel(config.clone()).1);
         let door = Secured::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
-use super::pipeline::{Blocks, Pipeline};
-use super::resources::{NewSink, Owner, Partition, Reading, Resources, Shape, Spec, Swap};
+use super::pipeline::{self, Blocks};
+use super::resources::{Owner, Partition, Reading, Resources, Shape, Spec, Swap};
 use super::tasks::Spawner;
 use crate::collectors::Form;
 use crate::collectors::custom::CustomCollector;
@@ -214,8 +214,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Spec> {
     if partitions.is_empty() {
         return None;
     }
-    let enabled = |name: &str| settings.families.is_enabled(name, false);
-    let collector = CustomCollector::new(&entry.definition, of, enabled, settings.log.verbosity);
+    let collector = settings.custom_collector(entry, of);
     let shape = Shape {
         endpoint: Endpoint {
             group: of.group.clone(),
@@ -231,10 +230,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Spec> {
         headers: collector.headers(),
         series: format!("{:?}", entry.definition),
     };
-    let blocks: Arc<dyn Blocks> = Arc::new(Collecting { collector, problems: Problems::default() });
-    let sink: NewSink = Box::new(move |partition, objects| {
-        Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None })
-    });
+    let sink = pipeline::sinks(Collecting { collector, problems: Problems::default() });
     let name = format!("{plural}.{}.{}", of.version, of.group);
     Some(Spec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
 }

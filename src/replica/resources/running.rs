@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Means;
-use crate::collectors::Form;
 use crate::exposition::{Header, ResourceStore};
-use crate::intake::{self, Endpoint, Holding, Sink, Source, Status};
+use crate::intake::{Endpoint, Holding, Sink, Source, Status};
 use crate::replica::linger::{self, Named};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
@@ -129,7 +128,7 @@ impl Running {
                 until.run_until_cancelled(keep).await;
             });
         }
-        let (mut sources, mut statuses, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sources, mut statuses, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, partition) in (0_u32..).zip(&shape.partitions) {
             let status = Arc::new(Status::default());
             let source = source(&shape, partition, holding(), means.audited);
@@ -139,16 +138,10 @@ impl Running {
                 let (sink, objects) = (sink(number, Arc::clone(&objects)), Arc::clone(&objects));
                 if means.linger.is_zero() { sink } else { Box::new(Named { sink, objects }) }
             });
-            if shape.endpoint.form == Form::Table && means.private.is_some() {
-                apart.push(private::Watch { source, sinks, status });
-            } else {
-                let watch = intake::run(means.client.clone(), source, sinks, status, stop.clone());
-                spawner.spawn_until(stop.clone(), task.clone(), watch);
-            }
+            watches.push(private::Watch { source, sinks, status });
         }
-        if let Some(config) = means.private.as_ref().filter(|_| !apart.is_empty()) {
-            let thread = private::run(config.clone(), apart, stop.clone())?;
-            spawner.spawn_until(stop.clone(), task, thread);
+        for watch in private::run_all(&means.client, means.private.as_ref(), watches, &stop)? {
+            spawner.spawn_until(stop.clone(), task.clone(), watch);
         }
         guard.disarm();
         let watched =

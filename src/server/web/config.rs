@@ -9,10 +9,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serde::de::Deserializer;
 use serde_saphyr::Spanned;
 
-use super::WebError;
+use crate::settings::yaml::{FileError, or_default, place};
 
 /// A text and the line on which it stands.
 pub(super) type Text = Spanned<String>;
@@ -73,10 +72,6 @@ struct RateLimit {
 enum Interval {
     Nanoseconds(i64),
     Text(String),
-}
-
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
-    Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
 /// How often may be asked: a bucket of `burst` tokens, of which one comes back every `interval`.
@@ -140,18 +135,14 @@ pub(super) fn beside(file: &Path, path: &str) -> PathBuf {
 
 impl Config {
     /// Reads the text of `file`.
-    pub fn read(file: &Path, text: &str) -> Result<Self, WebError> {
+    pub fn read(file: &Path, text: &str) -> Result<Self, FileError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let read: Option<File> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            // NB: never the line itself: there may be a key on it, or the hash of a password.
-            let line = error.location().map(|at| at.line());
-            let reason = error.without_snippet().to_string();
-            let reason = reason.lines().next().unwrap_or_default();
-            let reason = reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason).to_owned();
-            WebError { file: file.to_owned(), line, key: line.and_then(|line| key_on(text, line)), reason }
+            let (line, reason) = place(&error);
+            FileError { file: file.to_owned(), line, key: line.and_then(|line| key_on(text, line)), reason }
         })?;
         let File { tls_server_config, http_server_config, basic_auth_users, rate_limit } = read.unwrap_or_default();
-        let error = |line: u64, key: &str, reason: String| WebError {
+        let error = |line: u64, key: &str, reason: String| FileError {
             file: file.to_owned(),
             line: Some(line),
             key: Some(key.to_owned()),
@@ -196,8 +187,8 @@ fn is_bcrypt(hash: &str) -> bool {
 
 fn limit(
     RateLimit { interval, burst }: RateLimit,
-    error: impl Fn(u64, &str, String) -> WebError,
-) -> Result<Option<Limit>, WebError> {
+    error: impl Fn(u64, &str, String) -> FileError,
+) -> Result<Option<Limit>, FileError> {
     let burst = match burst {
         None => 0,
         Some(burst) => u32::try_from(burst.value).map_err(|_| {

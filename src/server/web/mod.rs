@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use zeroize::Zeroizing;
 
+use crate::settings::Settings;
+use crate::settings::yaml::FileError;
 use config::{Config, Limit};
 use limit::Bucket;
 use tls::{Files, Tls};
@@ -36,28 +38,6 @@ const PERIOD: Duration = Duration::from_secs(2);
 const CHANGEOVER: Duration = Duration::from_secs(600);
 /// No configuration and no bundle of certificates is longer.
 const LONGEST: u64 = 4 << 20;
-
-/// Why the file cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}{}: {reason}", file.display(), number(*line), name(key.as_deref()))]
-pub struct WebError {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, if one is to blame.
-    pub line: Option<u64>,
-    /// The key, if one is to blame.
-    pub key: Option<String>,
-    /// What is wrong.
-    pub reason: String,
-}
-
-fn number(line: Option<u64>) -> String {
-    line.map(|line| format!(":{line}")).unwrap_or_default()
-}
-
-fn name(key: Option<&str>) -> String {
-    key.map(|key| format!(": {key}")).unwrap_or_default()
-}
 
 /// What the file says, as long as the process runs.
 #[derive(Debug)]
@@ -91,8 +71,8 @@ struct Read {
 
 impl Read {
     /// Reads the file, and the files that it names. Of the latter an error counts only where they are needed.
-    async fn of(file: &Path) -> Result<Self, WebError> {
-        let error = |reason: String| WebError { file: file.to_owned(), line: None, key: None, reason };
+    async fn of(file: &Path) -> Result<Self, FileError> {
+        let error = |reason: String| FileError { file: file.to_owned(), line: None, key: None, reason };
         let bytes = read(file).await.map_err(error)?;
         let text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| error("it is not UTF-8".to_owned()))?);
         let config = Config::read(file, &text)?;
@@ -111,9 +91,10 @@ impl Read {
         Ok(Self { config, files, digest })
     }
 
-    fn build(self, file: &Path, tokens: bool, before: Option<&State>) -> Result<State, WebError> {
+    fn build(self, file: &Path, tokens: bool, before: Option<&State>) -> Result<State, FileError> {
         let Self { config: Config { tls, http2, headers, users, limit }, files, digest } = self;
-        let error = |reason: &str| WebError { file: file.to_owned(), line: None, key: None, reason: reason.to_owned() };
+        let error =
+            |reason: &str| FileError { file: file.to_owned(), line: None, key: None, reason: reason.to_owned() };
         if tokens && !users.is_empty() {
             return Err(error(
                 "basic_auth_users and --auth-filter exclude each other: both are about the header Authorization",
@@ -143,11 +124,22 @@ async fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 impl Web {
+    /// What `--tls-config` of `settings` says; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Web::load`].
+    pub async fn of(settings: &Settings) -> Result<Option<Arc<Self>>, FileError> {
+        match &settings.tls_config {
+            Some(file) => Self::load(file, settings.auth_filter).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Reads `file`; `tokens` if there is an auth filter beside it.
     ///
     /// # Errors
     /// It cannot be read, does not have the form, or asks for what cannot be.
-    pub async fn load(file: &Path, tokens: bool) -> Result<Arc<Self>, WebError> {
+    pub async fn load(file: &Path, tokens: bool) -> Result<Arc<Self>, FileError> {
         let state = Read::of(file).await?.build(file, tokens, None)?;
         let state = ArcSwap::from_pointee(state);
         Ok(Arc::new(Self { file: file.to_owned(), tokens, state, passwords: Passwords::default() }))
@@ -157,7 +149,7 @@ impl Web {
     pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let forever = async {
             // The error that was met last, and whether it was told: a file may have been read while it was written.
-            let mut met: Option<(WebError, bool)> = None;
+            let mut met: Option<(FileError, bool)> = None;
             loop {
                 sleep(PERIOD).await;
                 match (self.reload().await, &mut met) {
@@ -181,7 +173,7 @@ impl Web {
     }
 
     /// Whether something has changed.
-    async fn reload(&self) -> Result<bool, WebError> {
+    async fn reload(&self) -> Result<bool, FileError> {
         let before = self.state.load_full();
         let read = Read::of(&self.file).await?;
         if read.digest == before.digest {

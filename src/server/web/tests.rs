@@ -89,11 +89,11 @@ impl Folder {
     }
 
     /// Loads a configuration of the folder's certificate and `more` keys of `tls_server_config`.
-    async fn load(&self, more: &str) -> Result<Arc<Web>, WebError> {
+    async fn load(&self, more: &str) -> Result<Arc<Web>, FileError> {
         self.load_text(&format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{more}")).await
     }
 
-    async fn load_text(&self, text: &str) -> Result<Arc<Web>, WebError> {
+    async fn load_text(&self, text: &str) -> Result<Arc<Web>, FileError> {
         self.write("web.yml", text);
         Web::load(&self.file(), false).await
     }

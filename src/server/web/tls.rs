@@ -15,10 +15,10 @@ use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
-use super::WebError;
 use super::certificates::{ClientAuth, Clients, Own, PeerServers, names};
 use super::config::{self, Text, beside, filled};
 use super::names::{cipher_suite, curve, version};
+use crate::settings::yaml::FileError;
 
 /// The contents of the files that the configuration names.
 pub(super) type Files = BTreeMap<PathBuf, Result<Vec<u8>, String>>;
@@ -57,7 +57,7 @@ impl Tls {
         files: &Files,
         http2: bool,
         before: Option<(CertificateDer<'static>, Instant)>,
-    ) -> Result<Self, WebError> {
+    ) -> Result<Self, FileError> {
         let builder = Builder { file, given, files };
         let provider = Arc::new(builder.provider()?);
         let (pair, chain) = builder.pair(&provider)?;
@@ -88,8 +88,8 @@ impl Tls {
 }
 
 impl Builder<'_> {
-    fn error(&self, key: &str, at: Option<&Text>, reason: impl Display) -> WebError {
-        WebError {
+    fn error(&self, key: &str, at: Option<&Text>, reason: impl Display) -> FileError {
+        FileError {
             file: self.file.to_owned(),
             line: at.map(|text| text.referenced.line()),
             key: Some(key.to_owned()),
@@ -97,7 +97,7 @@ impl Builder<'_> {
         }
     }
 
-    fn provider(&self) -> Result<CryptoProvider, WebError> {
+    fn provider(&self) -> Result<CryptoProvider, FileError> {
         let mut provider = ring::default_provider();
         if !self.given.cipher_suites.is_empty() {
             // As in Go: those of TLS 1.3 are not a matter of choice.
@@ -120,7 +120,7 @@ impl Builder<'_> {
         Ok(provider)
     }
 
-    fn versions(&self, provider: &CryptoProvider) -> Result<Vec<&'static SupportedProtocolVersion>, WebError> {
+    fn versions(&self, provider: &CryptoProvider) -> Result<Vec<&'static SupportedProtocolVersion>, FileError> {
         let place = |key: &str, given: &Option<Text>, default: &str| {
             let given = filled(given);
             version(given.map_or(default, |name| &name.value)).map_err(|e| self.error(key, given, e))
@@ -137,7 +137,7 @@ impl Builder<'_> {
     }
 
     /// The PEM of a key that may stand in the file itself or in one of its own; the latter counts, if both are there.
-    fn pem<'a>(&'a self, keys: [(&'static str, &'a Option<Text>); 2]) -> Result<Option<Pem<'a>>, WebError> {
+    fn pem<'a>(&'a self, keys: [(&'static str, &'a Option<Text>); 2]) -> Result<Option<Pem<'a>>, FileError> {
         let [(in_file, path), (inline, text)] = keys;
         if let Some(path) = filled(path) {
             let name = beside(self.file, &path.value);
@@ -150,7 +150,7 @@ impl Builder<'_> {
         Ok(filled(text).map(|text| Pem { key: inline, at: text, bytes: text.value.as_bytes() }))
     }
 
-    fn certificates(&self, pem: &Pem<'_>) -> Result<Vec<CertificateDer<'static>>, WebError> {
+    fn certificates(&self, pem: &Pem<'_>) -> Result<Vec<CertificateDer<'static>>, FileError> {
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.bytes).collect();
         let certificates = read.map_err(|e| self.error(pem.key, Some(pem.at), format_args!("this is not PEM: {e}")))?;
         if certificates.is_empty() {
@@ -159,7 +159,7 @@ impl Builder<'_> {
         Ok(certificates)
     }
 
-    fn pair(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<CertificateDer<'static>>), WebError> {
+    fn pair(&self, provider: &CryptoProvider) -> Result<(CertifiedKey, Vec<CertificateDer<'static>>), FileError> {
         let given = self.given;
         let missing =
             |key| self.error("tls_server_config", None, format_args!("one of {key} and {key}_file is needed"));
@@ -176,7 +176,7 @@ impl Builder<'_> {
     }
 
     /// Who may connect; `own` are our own certificates.
-    fn clients(&self, provider: &Arc<CryptoProvider>, own: Own) -> Result<Arc<dyn ClientCertVerifier>, WebError> {
+    fn clients(&self, provider: &Arc<CryptoProvider>, own: Own) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
         let given = self.given;
         let at = given.client_auth_type.as_ref();
         let name = at.map_or("", |name| &name.value);
@@ -187,7 +187,7 @@ impl Builder<'_> {
             return Err(self.error(pem.key, Some(pem.at), "it has no effect without a client_auth_type"));
         }
         if let (Some(allowed), false) = (&given.client_allowed_sans, auth.is_mandatory()) {
-            return Err(WebError {
+            return Err(FileError {
                 line: Some(allowed.referenced.line()),
                 ..self.error(
                     "client_allowed_sans",
@@ -218,7 +218,7 @@ impl Builder<'_> {
         Ok(Arc::new(Clients { auth, authorities, allowed, own, provider: Arc::clone(provider) }))
     }
 
-    fn roots(&self, pem: &Pem<'_>) -> Result<RootCertStore, WebError> {
+    fn roots(&self, pem: &Pem<'_>) -> Result<RootCertStore, FileError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates(pem)? {
             roots.add(certificate).map_err(|e| self.error(pem.key, Some(pem.at), e))?;
@@ -232,7 +232,7 @@ impl Builder<'_> {
         provider: &Arc<CryptoProvider>,
         own: Own,
         chain: &[CertificateDer<'static>],
-    ) -> Result<PeerServers, WebError> {
+    ) -> Result<PeerServers, FileError> {
         let given = self.given;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(chain.iter().skip(1).cloned());

@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use crate::access::secret;
+
 /// Credentials that are remembered. There are as many as there are users, and those that were replaced lately.
 const MOST: usize = 128;
 /// Who waits for a password to be checked, at most.
@@ -26,13 +28,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a peer says that it is configured as we are.
 const SCHEME: &str = "Fleet";
+const SIGNED: &[u8] = b"a replica that has these users";
 
 /// The users of one configuration.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: BTreeMap<String, String>,
-    /// What a peer shows: who knows all hashes can make it.
-    proof: String,
+    /// With which a peer signs [`SIGNED`]: who knows all hashes has it.
+    key: hmac::Key,
 }
 
 impl Users {
@@ -40,8 +43,7 @@ impl Users {
         let secret: Zeroizing<String> =
             Zeroizing::new(hashes.iter().map(|(user, hash)| format!("{user}:{hash}\n")).collect());
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let proof = STANDARD.encode(hmac::sign(&key, b"a replica that has these users"));
-        Self { hashes, proof }
+        Self { hashes, key }
     }
 
     pub fn hashes(&self) -> &BTreeMap<String, String> {
@@ -54,7 +56,8 @@ impl Users {
 
     /// What a peer shows where users have to give their password.
     pub fn proof(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("{SCHEME} {}", self.proof)).ok().filter(|_| !self.is_empty())?;
+        let proof = STANDARD.encode(hmac::sign(&self.key, SIGNED));
+        let mut value = HeaderValue::from_str(&format!("{SCHEME} {proof}")).ok().filter(|_| !self.is_empty())?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -62,7 +65,8 @@ impl Users {
     /// Whether a peer shows it.
     pub fn is_peer(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix(SCHEME)?.strip_prefix(' '));
-        !self.is_empty() && shown.is_some_and(|shown| equal(shown.as_bytes(), self.proof.as_bytes()))
+        let proof = shown.and_then(|shown| STANDARD.decode(shown).ok());
+        !self.is_empty() && proof.is_some_and(|proof| hmac::verify(&self.key, SIGNED, &proof).is_ok())
     }
 
     /// The hash that a password is compared with, and whether it is that of the user: for a name that is unknown always the
@@ -74,11 +78,6 @@ impl Users {
         let at = hmac::sign(key, user.as_bytes()).as_ref().first().copied().unwrap_or_default();
         (self.hashes.values().nth(usize::from(at) % self.hashes.len().max(1)).map(String::as_str), false)
     }
-}
-
-/// In a time that does not tell where they differ.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 /// Checks passwords, and remembers those that were right.
@@ -93,10 +92,9 @@ pub(super) struct Passwords {
 
 impl Default for Passwords {
     fn default() -> Self {
-        let secret: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
         Self {
             right: Mutex::default(),
-            key: hmac::Key::new(hmac::HMAC_SHA256, &secret),
+            key: secret(),
             turn: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING)),
         }

@@ -15,37 +15,16 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::{Environment, Flags, LayersError, Settings, SettingsError, Warning};
+use crate::settings::yaml::{FileError, place};
 use keys::{KEYS, Key};
 
 /// What is wrong with a config file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .place)]
+#[error("{place}")]
 pub struct ConfigError {
-    place: Place,
+    place: FileError,
     /// The file is not there.
     pub is_missing: bool,
-}
-
-/// Which file, where in it, and what is wrong there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    file: PathBuf,
-    line: Option<u64>,
-    key: Option<String>,
-    reason: String,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
-        }
-        write!(f, ": {}", self.reason)
-    }
 }
 
 /// A config file that was read.
@@ -90,12 +69,8 @@ impl ConfigFile {
         let options = serde_saphyr::options! { with_snippet: false };
         let Entries(entries) = serde_saphyr::from_str_with_options::<Option<Entries>>(text, options)
             .map_err(|error| {
-                let line = error.location().map(|at| at.line()).filter(|line| *line > 0);
-                let reason = error.without_snippet().to_string();
-                let reason = reason.lines().next().unwrap_or_default();
-                // The line is told already.
-                let reason = reason.split_once(" at line ").map_or(reason, |(reason, _)| reason);
-                wrong(file, line, None, reason.to_owned())
+                let (line, reason) = place(&error);
+                wrong(file, line, None, reason)
             })?
             .unwrap_or_default();
         let mut read = Self { file: file.to_owned(), values: Vec::new(), unknown: Vec::new() };
@@ -180,7 +155,7 @@ impl ConfigFile {
 }
 
 fn wrong(file: &Path, line: Option<u64>, key: Option<&str>, reason: String) -> ConfigError {
-    let place = Place { file: file.to_owned(), line, key: key.map(str::to_owned), reason };
+    let place = FileError { file: file.to_owned(), line, key: key.map(str::to_owned), reason };
     ConfigError { place, is_missing: false }
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
-use super::{Flags, SettingsError, Warning};
+use super::{Flags, SettingsError, Warning, named, yaml};
 use crate::collectors::custom::{Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, label_name};
 use file::{Labels, Parts, Paths, Text};
 
@@ -142,20 +142,22 @@ fn is_optional(flags: &Flags) -> bool {
     flags.continue_without_custom_resource_state_config_file == Some(true)
 }
 
+/// The text that counts, if one was given.
+fn text_of(flags: &Flags) -> Option<&str> {
+    flags.custom_resource_state_config.as_deref().filter(|text| !text.is_empty())
+}
+
 /// The file that counts, if one does.
-pub(super) fn file_of(flags: &Flags) -> Option<std::path::PathBuf> {
-    let inline = flags.custom_resource_state_config.as_deref().is_some_and(|text| !text.is_empty());
-    flags.custom_resource_state_config_file.clone().filter(|file| !inline && !file.as_os_str().is_empty())
+pub(super) fn file_of(flags: &Flags) -> Option<&std::path::Path> {
+    named(&flags.custom_resource_state_config_file).filter(|_| text_of(flags).is_none())
 }
 
 /// What the flags ask for.
 pub(super) fn of_flags(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
-    let inline = flags.custom_resource_state_config.as_deref().filter(|text| !text.is_empty());
-    let file = flags.custom_resource_state_config_file.as_ref().filter(|file| !file.as_os_str().is_empty());
-    let (origin, custom) = match (inline, file) {
+    let (origin, custom) = match (text_of(flags), file_of(flags)) {
         (Some(text), _) => (INLINE.to_owned(), CustomResources::parse(INLINE, text)?),
         (None, Some(file)) if is_optional(flags) && !file.exists() => {
-            warnings.push(Warning::WithoutFile { flag: FILE, file: file.clone() });
+            warnings.push(Warning::WithoutFile { flag: FILE, file: file.to_owned() });
             Default::default()
         }
         (None, Some(file)) => (file.display().to_string(), CustomResources::read(file)?),
@@ -197,10 +199,7 @@ fn read(text: &str) -> Result<file::File, Wrong> {
         })
     });
     read.map_err(|error| {
-        let line = error.location().map(|at| at.line()).filter(|line| *line > 0);
-        let text = error.without_snippet().to_string();
-        let reason = text.lines().next().unwrap_or_default();
-        let reason = reason.split_once(" at line ").map_or(reason, |(reason, _)| reason).to_owned();
+        let (line, reason) = yaml::place(&error);
         (line, key.into_inner(), reason)
     })
 }
@@ -230,18 +229,8 @@ fn key_of(path: &serde_path_to_error::Path) -> String {
 
 /// The text up to the end of the first document with content. Lines keep their numbers.
 fn first_document(text: &str) -> Option<&str> {
-    let (mut has_content, mut end) = (false, 0);
-    for line in text.split_inclusive('\n') {
-        let marks = ["---", "..."].iter().find_map(|mark| line.strip_prefix(mark));
-        let ends = marks.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
-        if ends && has_content {
-            break;
-        }
-        end += line.len();
-        let content = if ends { line[3..].trim() } else { line.trim() };
-        has_content |= !(content.is_empty() || content.starts_with('#') || line.starts_with('%'));
-    }
-    has_content.then(|| &text[..end])
+    let first = yaml::documents(text).into_iter().find(|(_, range)| yaml::blank_lines(&text[range.clone()]).is_some());
+    first.map(|(_, range)| &text[..range.end])
 }
 
 fn entry(resource: Spanned<file::Resource>) -> Result<Entry, Wrong> {
