@@ -54,9 +54,12 @@ pub enum DecodeError {
     /// A custom resource came as protobuf, of which it has none.
     #[error("a custom resource has no protobuf message")]
     CustomProtobuf,
-    /// The JSON text is malformed or of another shape.
-    #[error("it is not what its kind says: {0}")]
+    /// The JSON text is malformed.
+    #[error("malformed JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// What it says is of another shape.
+    #[error("it is not what its kind says: {0}")]
+    Shape(#[source] protobuf::Error),
 }
 
 impl Item<'_> {
@@ -94,7 +97,7 @@ where
     D: Deserializer<'de>,
 {
     let tree = kept(object, protobuf::table::<T>()?, form, None).map_err(serde_json::Error::custom)?;
-    Ok(T::deserialize(tree)?)
+    protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
 
 fn json<T>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError>
@@ -104,7 +107,7 @@ where
     let mut reader = serde_json::Deserializer::from_slice(text);
     let tree = kept(&mut reader, protobuf::table::<T>()?, form, table_type)?;
     reader.end()?;
-    Ok(T::deserialize(tree)?)
+    protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! The deserializers: a value, the fields of a message, the elements of a repeated field, the entries of a map.
+//! The deserializers: a value, the fields of a message, the elements of a repeated field, the entries of a map. A tree of JSON
+//! is one, too: what the types of k8s-openapi are compiled to is most of the program, and so it is there once.
 //!
 //! A field of one value that comes twice is shown twice, and the types of k8s-openapi keep the last, as Go does for
 //! scalars. (Go would merge two messages; no encoder in the wild writes them.)
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::str;
 
@@ -30,6 +32,10 @@ pub(super) enum Node<'de> {
     Partial(&'static Table, &'de [u8]),
     /// The name of a field.
     Name(&'static str),
+    /// A value of JSON.
+    Tree(serde_json::Value),
+    /// The key of a value of JSON.
+    Key(String),
 }
 
 impl<'de> Deserializer<'de> for Node<'de> {
@@ -39,29 +45,31 @@ impl<'de> Deserializer<'de> for Node<'de> {
         let (kind, value) = match self {
             Self::One(kind, value) => (kind, value),
             Self::Many(many) if many.field.shape == Shape::Map => return visitor.visit_map(Map::Entries(many)),
-            Self::Many(many) => return visitor.visit_seq(many),
+            Self::Many(many) => return visitor.visit_seq(Elements::Repeated(many)),
             Self::Partial(table, bytes) => {
                 return visitor.visit_map(Map::Message(Message { partial: true, ..Message::new(table, bytes) }));
             }
             Self::Name(name) => return visitor.visit_borrowed_str(name),
+            Self::Tree(serde_json::Value::Array(array)) => {
+                return visitor.visit_seq(Elements::Array(array.into_iter()));
+            }
+            Self::Tree(serde_json::Value::Object(object)) => {
+                return visitor.visit_map(Map::Object { entries: object.into_iter(), key: String::new(), value: None });
+            }
+            Self::Tree(value) => return Scalar::of_tree(value).show(visitor),
+            Self::Key(key) => return visitor.visit_string(key),
         };
-        match (kind, value) {
-            (Kind::Bool, Value::Varint(value)) => visitor.visit_bool(value != 0),
-            (Kind::Int, Value::Varint(value)) => visitor.visit_i64(value.cast_signed()),
-            (Kind::String, Value::Bytes(bytes)) => text(bytes, visitor),
-            (Kind::Bytes, Value::Bytes(bytes)) => visitor.visit_string(STANDARD.encode(bytes)),
-            (Kind::Time, Value::Bytes(bytes)) => time(bytes, visitor, |_| 0),
-            (Kind::MicroTime, Value::Bytes(bytes)) => time(bytes, visitor, |nanos| nanos / 1000 * 1000),
-            (Kind::Quantity, Value::Bytes(bytes)) => quantity(bytes, visitor),
-            (Kind::IntOrString, Value::Bytes(bytes)) => int_or_string(bytes, visitor),
-            (Kind::Message(table), Value::Bytes(bytes)) => visitor.visit_map(Map::Message(Message::new(table, bytes))),
-            (kind, _) => Err(Error::custom(format_args!("the wire type does not fit a {kind:?}"))),
+        if let (Kind::Message(table), Value::Bytes(bytes)) = (kind, value) {
+            return visitor.visit_map(Map::Message(Message::new(table, bytes)));
         }
+        Scalar::read(kind, value)?.show(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Self::One(Kind::Time | Kind::MicroTime, Value::Bytes([])) => visitor.visit_none(),
+            Self::One(Kind::Time | Kind::MicroTime, Value::Bytes([])) | Self::Tree(serde_json::Value::Null) => {
+                visitor.visit_none()
+            }
             _ => visitor.visit_some(self),
         }
     }
@@ -84,6 +92,12 @@ impl<'de> Deserializer<'de> for Node<'de> {
 enum Map<'de> {
     Message(Message<'de>),
     Entries(Many<'de>),
+    /// Of a tree. The key and the value of the entry that was shown last: the key for whoever is told of an error.
+    Object {
+        entries: serde_json::map::IntoIter,
+        key: String,
+        value: Option<serde_json::Value>,
+    },
 }
 
 impl<'de> MapAccess<'de> for Map<'de> {
@@ -93,6 +107,11 @@ impl<'de> MapAccess<'de> for Map<'de> {
         let key = match self {
             Self::Message(message) => message.next_name()?.map(Node::Name),
             Self::Entries(many) => many.next_key()?.map(|key| Node::One(Kind::String, key)),
+            Self::Object { entries, key, value } => entries.next().map(|(name, found)| {
+                *value = Some(found);
+                key.clone_from(&name);
+                Node::Key(name)
+            }),
         };
         key.map(|key| seed.deserialize(key)).transpose()
     }
@@ -102,71 +121,143 @@ impl<'de> MapAccess<'de> for Map<'de> {
         match self {
             Self::Message(message) => {
                 let (field, value) = message.value().ok_or_else(early)?;
-                seed.deserialize(value).map_err(|error| Error::Within { field: field.name, source: Box::new(error) })
+                seed.deserialize(value).map_err(|error| error.within(field.name))
             }
             Self::Entries(many) => {
                 let value = many.value.take().ok_or_else(early)?;
                 seed.deserialize(Node::One(many.field.kind, value))
             }
+            Self::Object { key, value, .. } => {
+                let value = value.take().ok_or_else(early)?;
+                seed.deserialize(Node::Tree(value)).map_err(|error| error.within(&*key))
+            }
         }
     }
 }
 
-/// Text, with U+FFFD for each byte that is not UTF-8: so the API server writes it in JSON, where an error here would
-/// cost the whole object its series.
-fn text<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, Error> {
-    match str::from_utf8(bytes) {
-        Ok(text) => visitor.visit_borrowed_str(text),
-        Err(_) => visitor.visit_string(bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-            text
-        })),
+/// A value without others in it, ready to be shown. All that there is to do is done without the visitor, of which there are
+/// many.
+enum Scalar<'de> {
+    Unit,
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text(Cow<'de, str>),
+    Time(TimeText),
+}
+
+impl<'de> Scalar<'de> {
+    fn show<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self {
+            Self::Unit => visitor.visit_unit(),
+            Self::Bool(value) => visitor.visit_bool(value),
+            Self::Int(value) => visitor.visit_i64(value),
+            Self::Uint(value) => visitor.visit_u64(value),
+            Self::Float(value) => visitor.visit_f64(value),
+            Self::Text(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
+            Self::Text(Cow::Owned(text)) => visitor.visit_string(text),
+            Self::Time(text) => visitor.visit_str(text.as_str()?),
+        }
+    }
+
+    fn of_tree(value: serde_json::Value) -> Self {
+        use serde_json::Value as Tree;
+        match value {
+            Tree::Bool(value) => Self::Bool(value),
+            Tree::String(text) => Self::Text(Cow::Owned(text)),
+            Tree::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => Self::Uint(number),
+                (None, Some(number)) => Self::Int(number),
+                (None, None) => Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Tree::Null | Tree::Array(_) | Tree::Object(_) => Self::Unit,
+        }
+    }
+
+    fn read(kind: Kind, value: Value<'de>) -> Result<Self, Error> {
+        Ok(match (kind, value) {
+            (Kind::Bool, Value::Varint(value)) => Self::Bool(value != 0),
+            (Kind::Int, Value::Varint(value)) => Self::Int(value.cast_signed()),
+            (Kind::String, Value::Bytes(bytes)) => Self::text(bytes),
+            (Kind::Bytes, Value::Bytes(bytes)) => Self::Text(Cow::Owned(STANDARD.encode(bytes))),
+            (Kind::Time | Kind::MicroTime, Value::Bytes([])) => Self::Unit,
+            (Kind::Time, Value::Bytes(bytes)) => Self::time(bytes, |_| 0)?,
+            (Kind::MicroTime, Value::Bytes(bytes)) => Self::time(bytes, |nanos| nanos / 1000 * 1000)?,
+            (Kind::Quantity, Value::Bytes(bytes)) => Self::quantity(bytes)?,
+            (Kind::IntOrString, Value::Bytes(bytes)) => Self::int_or_string(bytes)?,
+            (kind, _) => return Err(Error::custom(format_args!("the wire type does not fit a {kind:?}"))),
+        })
+    }
+
+    /// Text, with U+FFFD for each byte that is not UTF-8: so the API server writes it in JSON, where an error here would
+    /// cost the whole object its series.
+    fn text(bytes: &'de [u8]) -> Self {
+        Self::Text(match str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
+                text.push_str(chunk.valid());
+                text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+                text
+            })),
+        })
+    }
+
+    fn time(bytes: &[u8], nanos: fn(i32) -> i32) -> Result<Self, Error> {
+        let (mut second, mut nano) = (0, 0);
+        for field in Fields::new(bytes) {
+            match field? {
+                (1, Value::Varint(value)) => second = value.cast_signed(),
+                // An int32, of which Go keeps the low half too.
+                (2, Value::Varint(value)) => nano = value as i32,
+                _ => {}
+            }
+        }
+        TimeText::of(Timestamp::new(second, nanos(nano)).map_err(Error::custom)?).map(Self::Time)
+    }
+
+    fn quantity(bytes: &'de [u8]) -> Result<Self, Error> {
+        let mut string: &[u8] = b"0";
+        for field in Fields::new(bytes) {
+            if let (1, Value::Bytes(value)) = field? {
+                string = value;
+            }
+        }
+        Ok(Self::text(string))
+    }
+
+    fn int_or_string(bytes: &'de [u8]) -> Result<Self, Error> {
+        let (mut is_string, mut int, mut string): (_, _, &[u8]) = (false, 0, &[]);
+        for field in Fields::new(bytes) {
+            match field? {
+                (1, Value::Varint(value)) => is_string = value != 0,
+                (2, Value::Varint(value)) => int = value.cast_signed(),
+                (3, Value::Bytes(value)) => string = value,
+                _ => {}
+            }
+        }
+        Ok(if is_string { Self::text(string) } else { Self::Int(int) })
     }
 }
 
-fn time<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V, nanos: fn(i32) -> i32) -> Result<V::Value, Error> {
-    if bytes.is_empty() {
-        return visitor.visit_unit();
-    }
-    let (mut second, mut nano) = (0, 0);
-    for field in Fields::new(bytes) {
-        match field? {
-            (1, Value::Varint(value)) => second = value.cast_signed(),
-            // An int32, of which Go keeps the low half too.
-            (2, Value::Varint(value)) => nano = value as i32,
-            _ => {}
-        }
-    }
-    let instant = Timestamp::new(second, nanos(nano)).map_err(Error::custom)?;
-    let mut buffer = [0; LONGEST_TIME];
-    let mut unused = &mut buffer[..];
-    write!(unused, "{instant}").map_err(Error::custom)?;
-    let length = LONGEST_TIME - unused.len();
-    visitor.visit_str(str::from_utf8(&buffer[..length]).map_err(Error::custom)?)
+/// An instant as JSON has it, without an allocation.
+struct TimeText {
+    buffer: [u8; LONGEST_TIME],
+    length: usize,
 }
 
-fn quantity<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, Error> {
-    let mut string: &[u8] = b"0";
-    for field in Fields::new(bytes) {
-        if let (1, Value::Bytes(value)) = field? {
-            string = value;
-        }
+impl TimeText {
+    fn of(instant: Timestamp) -> Result<Self, Error> {
+        let mut buffer = [0; LONGEST_TIME];
+        let mut unused = &mut buffer[..];
+        write!(unused, "{instant}").map_err(Error::custom)?;
+        let length = LONGEST_TIME - unused.len();
+        Ok(Self { buffer, length })
     }
-    text(string, visitor)
-}
 
-fn int_or_string<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, Error> {
-    let (mut is_string, mut int, mut string): (_, _, &[u8]) = (false, 0, &[]);
-    for field in Fields::new(bytes) {
-        match field? {
-            (1, Value::Varint(value)) => is_string = value != 0,
-            (2, Value::Varint(value)) => int = value.cast_signed(),
-            (3, Value::Bytes(value)) => string = value,
-            _ => {}
-        }
+    fn as_str(&self) -> Result<&str, Error> {
+        str::from_utf8(&self.buffer[..self.length]).map_err(Error::custom)
     }
-    if is_string { text(string, visitor) } else { visitor.visit_i64(int) }
 }
 
 /// The fields of a message, in the order of the wire.
@@ -330,11 +421,23 @@ impl<'de> Many<'de> {
     }
 }
 
-impl<'de> SeqAccess<'de> for Many<'de> {
+/// The elements of a repeated field, or of an array of a tree.
+enum Elements<'de> {
+    Repeated(Many<'de>),
+    Array(std::vec::IntoIter<serde_json::Value>),
+}
+
+impl<'de> SeqAccess<'de> for Elements<'de> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let kind = self.field.kind;
-        self.next()?.map(|value| seed.deserialize(Node::One(kind, value))).transpose()
+        let node = match self {
+            Self::Repeated(many) => {
+                let kind = many.field.kind;
+                many.next()?.map(|value| Node::One(kind, value))
+            }
+            Self::Array(values) => values.next().map(Node::Tree),
+        };
+        node.map(|node| seed.deserialize(node)).transpose()
     }
 }

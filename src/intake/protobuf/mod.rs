@@ -40,10 +40,17 @@ pub enum Error {
     #[error("{field}: {source}")]
     Within {
         /// Its JSON name.
-        field: &'static str,
+        field: String,
         /// What is wrong.
         source: Box<Error>,
     },
+}
+
+impl Error {
+    /// The same, within a field.
+    fn within(self, field: impl Into<String>) -> Self {
+        Self::Within { field: field.into(), source: Box::new(self) }
+    }
 }
 
 impl serde::de::Error for Error {
@@ -66,6 +73,14 @@ pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: For
         Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes)),
         Form::Metadata | Form::Table => Node::Partial(table, bytes),
     })
+}
+
+/// Reads a tree of JSON as a `T`, by the same code as the messages.
+///
+/// # Errors
+/// It is no `T`; the text says where.
+pub(super) fn of_tree<T: DeserializeOwned>(tree: serde_json::Value) -> Result<T, Error> {
+    T::deserialize(Node::Tree(tree))
 }
 
 /// What is read of a `T`.
