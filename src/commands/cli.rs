@@ -62,6 +62,9 @@ pub(super) enum Command {
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Render(Box<Render>),
     /// Run a fleet against a simulated cluster, all in this process; no cluster is needed
+    ///
+    /// The cluster lives: rollouts, jobs, a crash loop, a pod that fits nowhere, a node that fails. The fleet grows and shrinks by
+    /// itself until + or - is pressed (or comes through a pipe), then by these alone; q or Ctrl-C ends it.
     Demo(Demo),
     /// Prove that the replicas together serve each object of the cluster once
     ///

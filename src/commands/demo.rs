@@ -5,6 +5,7 @@
 //! whoever runs their pods.
 
 mod fleet;
+mod keys;
 mod life;
 mod model;
 mod objects;
@@ -26,9 +27,13 @@ use crate::settings::{Flags, SettingsError, resources};
 use crate::simulator::{ApiError, Options, ResourceType, Simulator};
 use crate::telemetry::warnings_to_stderr;
 use fleet::Fleet;
+use keys::{Key, Keys};
 use life::{Change, Life};
 use replicas::Told;
 use screen::Screen;
+
+/// How many replicas there can be.
+const MOST_SHARDS: u32 = 64;
 
 /// How long a second of the cluster takes.
 const SECOND: Duration = Duration::from_secs(1);
@@ -76,10 +81,11 @@ pub(super) fn run(demo: Demo, flags: &Flags, out: &mut dyn Write) -> Result<(), 
     let runtime = runtime().map_err(DemoError::Start)?;
     let played = runtime.block_on(async {
         let mut ends = Ends::new().map_err(DemoError::Start)?;
-        let mut stage = Stage::start(demo, flags).await?;
         let mut screen = Screen::new(out);
+        let mut stage = Stage::start(demo, flags, &mut screen).await?;
+        let mut keys = Keys::listen();
         let played = tokio::select! {
-            played = stage.play(&mut screen) => played,
+            played = stage.play(&mut screen, &mut keys) => played,
             () = ends.next() => Ok(()),
         };
         stage.stop().await;
@@ -116,10 +122,14 @@ struct Stage {
     fleet: Fleet,
     /// How many replicas there are at first.
     replicas: u32,
+    /// How many there are to be.
+    wanted: u32,
+    /// Whether that was said by a key: then it is left alone.
+    by_hand: bool,
 }
 
 impl Stage {
-    async fn start(demo: Demo, flags: &Flags) -> Result<Self, DemoError> {
+    async fn start(demo: Demo, flags: &Flags, screen: &mut Screen<'_>) -> Result<Self, DemoError> {
         let began = Instant::now();
         let all = resources::all().iter();
         let served =
@@ -129,16 +139,22 @@ impl Stage {
             .await
             .map_err(DemoError::Start)?;
         let mut life = Life::new(demo.seed, demo.pods as usize, Timestamp::now());
-        for object in life.objects() {
+        let objects = life.objects();
+        let (all, mut progress) = (objects.len(), Progress::default());
+        for (made, object) in objects.into_iter().enumerate() {
             apply(&simulator, Change::Apply(object))?;
+            if progress.is_due() {
+                screen.progress(&format!("making the cluster: {made} of {all} objects"))?;
+            }
         }
         let fleet = Fleet::create(&simulator, flags, demo.shards)?;
-        Ok(Self { began, simulator, life, fleet, replicas: demo.shards })
+        let replicas = demo.shards;
+        Ok(Self { began, simulator, life, fleet, replicas, wanted: replicas, by_hand: false })
     }
 
     /// Waits until all are ready, says where to look, and lets the cluster live.
-    async fn play(&mut self, screen: &mut Screen<'_>) -> Result<(), DemoError> {
-        let ready = self.ready().await?;
+    async fn play(&mut self, screen: &mut Screen<'_>, keys: &mut Keys) -> Result<(), DemoError> {
+        let ready = self.ready(screen).await?;
         let asked = self.fleet.ask().await?;
         screen.introduce(&screen::Introduction {
             server: self.simulator.url(),
@@ -150,11 +166,23 @@ impl Stage {
         let began = Instant::now();
         let mut seconds = seconds_from(began);
         let (mut told, mut owed) = (None, false);
-        for second in 1.. {
+        let mut second = 0;
+        loop {
             tokio::select! {
                 _ = seconds.tick() => {}
+                key = keys.next() => {
+                    self.by_hand = true;
+                    let wanted = match key {
+                        Key::Grow => self.wanted + 1,
+                        Key::Shrink => self.wanted - 1,
+                        Key::Quit => return Ok(()),
+                    };
+                    self.scale(wanted.clamp(1, MOST_SHARDS), began, screen)?;
+                    continue;
+                }
                 (shard, ended) = self.fleet.ended() => return Err(DemoError::Stopped(shard, ended)),
             }
+            second += 1;
             self.fleet.step(&self.simulator).await?;
             if let Some(now) = self.fleet.told().await? {
                 if let Some(news) = handover_news(told.as_ref(), &now) {
@@ -169,9 +197,8 @@ impl Stage {
                 let asked = self.fleet.ask().await?;
                 screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
             }
-            if let Some(replicas) = self.replicas_at(second) {
-                Fleet::scale(&self.simulator, replicas)?;
-                screen.news(began.elapsed(), "fleet", &format!("scaled to {replicas} replicas"))?;
+            if let Some(replicas) = self.replicas_at(second).filter(|_| !self.by_hand) {
+                self.scale(replicas, began, screen)?;
             }
             let step = self.life.step(Timestamp::now());
             for change in step.changes {
@@ -181,7 +208,16 @@ impl Stage {
                 screen.news(began.elapsed(), news.what, &news.text)?;
             }
         }
-        Ok(())
+    }
+
+    fn scale(&mut self, replicas: u32, began: Instant, screen: &mut Screen<'_>) -> Result<(), DemoError> {
+        if replicas == self.wanted {
+            return Ok(());
+        }
+        self.wanted = replicas;
+        Fleet::scale(&self.simulator, replicas)?;
+        let s = if replicas == 1 { "" } else { "s" };
+        Ok(screen.news(began.elapsed(), "fleet", &format!("scaled to {replicas} replica{s}"))?)
     }
 
     /// How many replicas there are to be from this second on, where that changes.
@@ -194,7 +230,8 @@ impl Stage {
     }
 
     /// Waits until every replica is ready; says how long that took since the start.
-    async fn ready(&mut self) -> Result<Duration, DemoError> {
+    async fn ready(&mut self, screen: &mut Screen<'_>) -> Result<Duration, DemoError> {
+        let mut progress = Progress::default();
         loop {
             self.fleet.step(&self.simulator).await?;
             match self.fleet.missing(self.replicas).await? {
@@ -202,7 +239,12 @@ impl Stage {
                 Some((shard, missing)) if self.began.elapsed() > PATIENCE => {
                     return Err(DemoError::NotReady(shard, missing));
                 }
-                Some(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Some((shard, missing)) => {
+                    if progress.is_due() {
+                        screen.progress(&format!("waiting for replica {shard}: {missing}"))?;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
             }
         }
         // Once more, so that it is written down.
@@ -221,6 +263,26 @@ impl Stage {
         // What is not done in time ends when it is dropped.
         let _ = tokio::time::timeout(FAREWELL, self.fleet.stop()).await;
         self.simulator.stop().await;
+    }
+}
+
+/// When it is said how far something is that takes time: once a second.
+#[derive(Debug)]
+struct Progress(Instant);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Progress {
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0.elapsed() >= SECOND;
+        if is_due {
+            self.0 = Instant::now();
+        }
+        is_due
     }
 }
 

@@ -37,7 +37,11 @@ impl<'a> Screen<'a> {
             addresses.len(),
             ready.as_secs_f64()
         )?;
-        writeln!(out, "  API server  {server}  {}\n", kinds.join(", "))?;
+        writeln!(out, "  API server  {server}  {}", kinds.join(", "))?;
+        if let Some(first) = addresses.first() {
+            writeln!(out, "  the fleet   http://{}/  in a browser", first.metrics)?;
+        }
+        writeln!(out)?;
 
         let url = |address: &dyn Display, path| format!("http://{address}/{path}");
         let width =
@@ -72,8 +76,14 @@ impl<'a> Screen<'a> {
             "  scrape_configs: [{{job_name: kube-state-fleet, honor_labels: true, static_configs: [{{targets: [{}]}}]}}]\n",
             targets.join(", ")
         )?;
-        writeln!(out, "The cluster lives; Ctrl-C ends it.")?;
+        writeln!(out, "The cluster lives. + and - scale the fleet, q or Ctrl-C ends the demo.")?;
         out.flush()
+    }
+
+    /// How far something is that takes time.
+    pub fn progress(&mut self, text: &str) -> Result<()> {
+        writeln!(self.0, "{text}")?;
+        self.0.flush()
     }
 
     /// Something happened in the cluster.
