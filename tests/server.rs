@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use base64::Engine;
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use http::{Method, Request, Response, StatusCode};
@@ -20,9 +21,11 @@ use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, Res
 use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
 use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
 use kube_state_fleet::fleet::door;
+use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    Front, Gate, Inventory, Metrics, Peers, Routes, bind, both, fleet_routes, metrics_routes, serve, telemetry_routes,
+    Front, Gate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
+    overview_routes, report_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Patience, Shard};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
@@ -90,11 +93,32 @@ impl Witness for Stock {
     }
 }
 
+/// A replica that says always the same, and counts how often.
+#[derive(Default)]
+struct Told {
+    others: Mutex<BTreeMap<u32, Option<String>>>,
+    times: AtomicUsize,
+}
+
+impl Reporter for Told {
+    fn report(&self) -> Report {
+        self.times.fetch_add(1, Relaxed);
+        let pods = Kept { resource: "pods".to_owned(), owned: 3, loaded: true, ..Kept::default() };
+        let part = Part { fleet: FLEET.to_owned(), coordinated: true, generation: 4, ..Part::default() };
+        Report { ordinal: 2, shards: 3, ready: true, part: Some(part), resources: vec![pods], ..Report::default() }
+    }
+
+    fn others(&self) -> BTreeMap<u32, Option<String>> {
+        self.others.lock().unwrap().clone()
+    }
+}
+
 /// A replica without sources: a store with pods and nodes, and both ports.
 struct World {
     store: Arc<Store>,
     door: Arc<Door>,
     coverage: Arc<Coverage>,
+    told: Arc<Told>,
     pods: Arc<ResourceStore>,
     status: Arc<Status>,
     metrics: SocketAddr,
@@ -168,19 +192,22 @@ impl World {
             )));
             address
         };
-        let door = Arc::new(Door::default());
-        door.set(Some(Slice::all()));
-        let gate: Arc<dyn Gate> = Arc::clone(&door) as _;
-        let metrics = start(metrics_routes(Metrics {
+        let gate = Arc::new(Door::default());
+        gate.set(Some(Slice::all()));
+        let told = Arc::new(Told::default());
+        let overview = overview_routes(Arc::clone(&told) as _, Arc::new(door::Plain));
+        let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
-            gate,
+            gate: Arc::clone(&gate) as _,
             visitors: Arc::default(),
             gzip: Arc::new(gzip.into()),
             telemetry: Arc::clone(&telemetry),
-        }));
+        });
+        let metrics = start(both(metrics, overview));
         let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
-        let telemetry = start(both(telemetry_routes(telemetry), fleet_routes(peers)));
-        Self { store, door, coverage, pods: pod_store, status, metrics, telemetry, stop, servers }
+        let telemetry = both(telemetry_routes(telemetry), report_routes(Arc::clone(&told) as _));
+        let telemetry = start(both(telemetry, fleet_routes(peers)));
+        Self { store, door: gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -310,8 +337,8 @@ async fn resources_can_be_picked_and_left_out() {
 async fn each_port_has_its_paths_and_only_reads() {
     let world = World::new(true, 1);
     for (address, good, bad) in [
-        (world.metrics, ["/", "/metrics", "/healthz", "/livez"].as_slice(), ["/readyz", "/x"].as_slice()),
-        (world.telemetry, &["/", "/metrics"], &["/livez", "/healthz", "/debug/pprof/"]),
+        (world.metrics, ["/", "/metrics", "/healthz", "/livez", "/fleet"].as_slice(), ["/readyz", "/x"].as_slice()),
+        (world.telemetry, &["/", "/metrics", "/fleet/replica"], &["/fleet", "/livez", "/healthz", "/debug/pprof/"]),
     ] {
         let mut client = Client::connect(address).await;
         for path in good {
@@ -330,9 +357,58 @@ async fn each_port_has_its_paths_and_only_reads() {
             assert_eq!(client.send(Method::GET, path, &[]).await.status, StatusCode::NOT_FOUND, "{path}");
         }
     }
+}
+
+/// All between `begin` and `end`, without them.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    text.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).expect("it is there").0
+}
+
+#[tokio::test]
+async fn the_page_runs_its_own_script_and_asks_nobody_else() {
+    let world = World::new(true, 1);
     let page = world.get("/", &[]).await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
-    assert!(page.text().contains("href=\"/metrics\""));
+    let policy = page.header("content-security-policy").expect("a policy");
+    for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let inline = between(page.text(), &format!("<{tag}>"), &format!("</{tag}>"));
+        let digest = ring::digest::digest(&ring::digest::SHA256, inline.as_bytes());
+        let hash = base64::engine::general_purpose::STANDARD.encode(digest);
+        assert!(policy.contains(&format!("{directive} 'sha256-{hash}'")), "{policy}");
+        assert!(inline.len() > 1000 && !inline.contains("/*"), "{tag} is filled in");
+    }
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
+    // Behind a proxy the page has another root.
+    let mut links = page.text().split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
+    assert!(links.all(|link| !link.starts_with('/') && (!link.contains(':') || link.starts_with("data:"))));
+}
+
+#[tokio::test]
+async fn a_replica_shows_the_fleet_with_those_who_do_not_answer() {
+    let (world, other) = (World::new(true, 1), World::new(true, 1));
+    // Nobody else listens there: the port is taken, and nothing is accepted.
+    let refusing = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
+    *world.told.others.lock().unwrap() =
+        [(0, Some(other.telemetry.to_string())), (1, Some(refusing.to_string()))].into();
+    let answer = world.get("/fleet", &[]).await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let overview: Overview = serde_json::from_slice(&answer.body).expect("an overview");
+    let standings: Vec<_> = overview.replicas.iter().map(|replica| (replica.ordinal, replica.standing)).collect();
+    assert_eq!(standings, [(0, Standing::Serving), (1, Standing::Silent), (2, Standing::Serving)]);
+    assert_eq!(overview.fleet.as_deref(), Some(FLEET));
+    let [pods] = &overview.resources[..] else { panic!("{overview:?}") };
+    assert_eq!((pods.owned, pods.by_replica.clone()), (6, [(0, 3), (2, 3)].into()));
+}
+
+#[tokio::test]
+async fn many_who_look_at_once_ask_the_fleet_once() {
+    let world = World::new(true, 1);
+    let look = || async { world.get("/fleet", &[]).await.status };
+    let answers = futures::future::join_all(std::iter::repeat_with(look).take(20)).await;
+    assert_eq!(answers, [StatusCode::OK; 20]);
+    // NB: not one, since a slow machine may take longer than an answer is shared.
+    assert!(world.told.times.load(Relaxed) < 10);
 }
 
 #[tokio::test]

@@ -39,27 +39,39 @@ impl Answer {
 
 /// Gets `url`, over a connection of its own.
 pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-    exchange(LIMIT, None, url, headers).await
+    exchange(LIMIT, None, Request::get(url), headers, Bytes::new()).await
 }
 
 /// Gets `url` within `limit`, over a connection of its own.
 pub async fn get_within(limit: Duration, url: &str) -> Result<Answer> {
-    exchange(limit, None, url, &[]).await
+    exchange(limit, None, Request::get(url), &[], Bytes::new()).await
 }
 
 /// Gets `url` within `limit`, over a connection of its own from this loopback address.
 pub async fn get_from(source: Ipv4Addr, limit: Duration, url: &str) -> Result<Answer> {
-    exchange(limit, Some(source), url, &[]).await
+    exchange(limit, Some(source), Request::get(url), &[], Bytes::new()).await
 }
 
-async fn exchange(limit: Duration, source: Option<Ipv4Addr>, url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+/// Posts JSON to `url`, over a connection of its own.
+pub async fn post(url: &str, body: &serde_json::Value) -> Result<Answer> {
+    let headers = [("content-type", "application/json")];
+    exchange(LIMIT, None, Request::post(url), &headers, Bytes::from(serde_json::to_vec(body)?)).await
+}
+
+async fn exchange(
+    limit: Duration,
+    source: Option<Ipv4Addr>,
+    mut request: http::request::Builder,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Answer> {
     let mut connector = HttpConnector::new();
     connector.set_local_address(source.map(IpAddr::V4));
-    let mut request = Request::get(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::<Bytes>::default())?;
+    let request = request.body(Full::new(body))?;
+    let what = format!("{} {}", request.method(), request.uri());
     let exchange = async {
         let answer = Client::builder(TokioExecutor::new()).build(connector).request(request).await?;
         let (head, body) = answer.into_parts();
@@ -67,8 +79,8 @@ async fn exchange(limit: Duration, source: Option<Ipv4Addr>, url: &str, headers:
         anyhow::Ok(Answer { status: head.status, headers: head.headers, body })
     };
     match tokio::time::timeout(limit, exchange).await {
-        Ok(answer) => answer.with_context(|| format!("GET {url}")),
-        Err(_) => bail!("GET {url}: no answer after {} s", limit.as_secs_f64()),
+        Ok(answer) => answer.with_context(|| what),
+        Err(_) => bail!("{what}: no answer after {} s", limit.as_secs_f64()),
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "nobody but the cases uses this crate")]
 
 mod api;
+mod browser;
 mod cases;
 mod certificates;
 mod cluster;

@@ -284,6 +284,13 @@ impl ResourceStore {
         self.state().history.floor()
     }
 
+    /// How many objects are exposed while `exposed` is.
+    pub fn count(&self, exposed: &Slice) -> usize {
+        let state = self.state();
+        let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
+        state.present().filter(|known| within(known.hashes)).count()
+    }
+
     /// The objects that are exposed while `exposed` is, in no order.
     pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
         let state = self.state();

@@ -54,17 +54,8 @@ impl Peer {
         if !status.coordinator {
             return None;
         }
-        let known = status.peers.iter().chain(&status.contacts);
-        let mut addresses: BTreeMap<u32, Option<String>> = (0..status.total)
-            .filter(|ordinal| !status.absent.contains(ordinal))
-            .map(|ordinal| (ordinal, None))
-            .collect();
-        addresses.extend(status.peers.iter().map(|member| (member.id.ordinal, None)));
-        for member in known {
-            if let Some(address) = addresses.get_mut(&member.id.ordinal) {
-                address.get_or_insert_with(|| member.address.clone());
-            }
-        }
+        let present = |ordinal: &u32| !status.absent.contains(ordinal);
+        let mut addresses = status.addresses((0..status.total).filter(present));
         addresses.remove(&own);
         Some(
             addresses

@@ -20,6 +20,9 @@ pub const BEAT: &str = "/fleet/beat";
 /// Where they are asked what they serve.
 pub const COVER: &str = "/fleet/cover";
 
+/// Where they are asked how they are: `GET`.
+pub const REPLICA: &str = "/fleet/replica";
+
 /// A connection.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 

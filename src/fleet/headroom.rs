@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::sharding::{Hasher, Slice};
+use crate::sharding::Slice;
 
 /// Of the limit, in percent: the rest is for scrapes, lists and what an allocator keeps.
 const USABLE: u64 = 80;
@@ -16,15 +16,8 @@ const UNIT: u128 = 1 << 32;
 /// to go by yet. What is held and not owned is in memory already: it is loaded for a handover.
 pub(super) fn headroom(held: &Slice, owned: &Slice) -> Option<u32> {
     let (limit, used) = (limit()?, resident()?);
-    let ahead = points(held).saturating_sub(points(owned)) / UNIT;
-    Some(room(limit, used, points(held))?.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)))
-}
-
-fn points(held: &Slice) -> u128 {
-    if held.is_all() {
-        return 1 << 64;
-    }
-    held.ranges(Hasher::XxHash64).size() + held.ranges(Hasher::Fnv1a64).size()
+    let ahead = held.size().saturating_sub(owned.size()) / UNIT;
+    Some(room(limit, used, held.size())?.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)))
 }
 
 /// That, of bytes and points.
@@ -52,8 +45,8 @@ fn limit() -> Option<u64> {
     second.or_else(first).filter(|limit| *limit < 1 << 60)
 }
 
-/// The memory of this process, in bytes.
-fn resident() -> Option<u64> {
+/// The memory of this process, in bytes, where the system tells.
+pub fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -80,6 +73,6 @@ mod tests {
             let room = room(200 * MIB, 100 * MIB, share).map(u128::from);
             assert!(room.is_some_and(|room| room >= share / UNIT / 2 && room <= share / UNIT), "{shards}: {room:?}");
         }
-        assert_eq!(points(&Slice::all()), 1 << 64);
+        assert_eq!(Slice::all().size(), 1 << 64);
     }
 }

@@ -1,5 +1,6 @@
 //! A member of a fleet, as the rest of its replica sees it: what is exposed now, what is told to peers and to whoever asks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::clock;
 use super::coverage::Stand;
 use super::handover::{Event, Plan, Status};
 use super::record::Beat;
+use super::report::{Handover, Part};
 use super::run::Message;
 use crate::sharding::Slice;
 
@@ -142,6 +144,43 @@ impl Fleet {
             }
             Some(_) => "fleet: what this member owns is not loaded yet".to_owned(),
         })
+    }
+
+    /// The ordinals of everyone else who is or should be there, and where they are found; nobody while it is not known who we
+    /// are, or where nothing is agreed on with others.
+    pub fn others(&self) -> BTreeMap<u32, Option<String>> {
+        let glance = self.glance.load();
+        let Some(own) = glance.ordinal.filter(|_| glance.coordinated) else { return BTreeMap::new() };
+        let Status { total, replicas, .. } = glance.status;
+        let mut addresses = glance.status.addresses(0..total.max(replicas.unwrap_or_default()));
+        addresses.remove(&own);
+        addresses
+    }
+
+    /// Its part in the fleet, for people; what is proven of the fleet is not known here.
+    pub fn part(&self) -> Part {
+        let glance = self.glance.load();
+        let status = &glance.status;
+        Part {
+            fleet: self.fleet(),
+            coordinated: glance.coordinated,
+            coordinator: status.coordinator,
+            isolated: status.isolated,
+            leaving: status.leaving,
+            generation: status.generation,
+            wanted: status.replicas,
+            absent: status.absent.clone(),
+            untaken: status.untaken.clone(),
+            handover: Handover {
+                state: status.handover,
+                waiting_for: status.waiting_for.clone(),
+                pending: status.pending.map(|pending| pending.as_secs_f64()),
+                last: status.since_handover.map(|since| since.as_secs_f64()),
+                took: status.last_handover.map(|took| took.as_secs_f64()),
+                count: status.handovers,
+            },
+            cover: Vec::new(),
+        }
     }
 
     /// It is told to end; [`Glance::released`] says when it may.

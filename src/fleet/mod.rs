@@ -2,7 +2,8 @@
 //!
 //! `record` holds what members tell each other, `handover` the pure state machine. `run` is the task around that machine: it
 //! hears from `api` (the API server) and `peers` (the other members), and what it decides is read from a [`Fleet`].
-//! `coverage` is what can be proven of what members expose together, and `audit` asks them.
+//! `coverage` is what can be proven of what members expose together, and `audit` asks them. `report` is what they
+//! tell people who look.
 //! May not know how series look.
 
 mod api;
@@ -16,9 +17,11 @@ mod member;
 mod peers;
 mod place;
 pub mod record;
+pub mod report;
 mod run;
 
 pub use api::{Right, Unfit};
+pub use headroom::resident;
 pub use member::{Fleet, Glance, Refusal};
 pub use peers::LARGEST_BEAT;
 pub use run::{Keeper, Start, run};

@@ -12,6 +12,7 @@ mod leave;
 mod linger;
 mod pipeline;
 mod private;
+mod report;
 mod resources;
 mod tasks;
 mod waiting;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -40,6 +42,7 @@ use crate::telemetry::{self, Reloads, Telemetry};
 use coverage_watch::CoverageWatch;
 use custom::Custom;
 use inventory::{Alone, Inventory, Sights, WhileAllIsRead};
+use report::{FeaturesNow, Reporter};
 use resources::{Means, Owner, Resources, Swap};
 use tasks::{Spawner, Tasks};
 
@@ -116,16 +119,22 @@ struct Live {
     gzip: Arc<AtomicBool>,
     /// [`Settings::reads_all`].
     reads_all: Arc<AtomicBool>,
+    features: FeaturesNow,
 }
 
 impl Live {
     fn new(settings: &Settings) -> Self {
-        Self { gzip: Arc::new(settings.gzip.into()), reads_all: Arc::new(settings.reads_all().into()) }
+        Self {
+            gzip: Arc::new(settings.gzip.into()),
+            reads_all: Arc::new(settings.reads_all().into()),
+            features: Arc::new(ArcSwap::from_pointee(settings.features())),
+        }
     }
 
     fn set(&self, settings: &Settings) {
         self.gzip.store(settings.gzip, Relaxed);
         self.reads_all.store(settings.reads_all(), Relaxed);
+        self.features.store(Arc::new(settings.features()));
     }
 }
 
@@ -168,9 +177,7 @@ impl Replica {
         settings: &Settings,
         config: Option<kube::Config>,
     ) -> Result<Vec<&'static str>, StartError> {
-        // What it was started with in this is what it is in its fleet.
-        let server_side_sharding = self.settings.server_side_sharding;
-        let effective = Settings { server_side_sharding, ..settings.clone() };
+        let effective = self.settings.with_what_can_change_of(settings);
         let mut cluster = self.way.as_ref().map_or(0, |way| way.cluster);
         if let Some((way, config)) = self.way.as_mut().zip(config) {
             let client = shared_client(&config)?;
@@ -254,7 +261,7 @@ impl Replica {
             let audit = Audit {
                 members: Arc::clone(&members),
                 witness: Arc::clone(&inventory) as _,
-                ask: Arc::new(OverHttp(door)),
+                ask: Arc::new(OverHttp(Arc::clone(&door))),
                 coverage: Arc::clone(&coverage),
             };
             spawner.spawn("the audit".to_owned(), audit.run(spawner.stop_token()));
@@ -271,10 +278,20 @@ impl Replica {
             server_side: settings.server_side_sharding,
             reloads,
             fleet: member.clone(),
-            coverage,
+            coverage: Arc::clone(&coverage),
         }));
 
         let visitors = Arc::new(Visitors::default());
+        let reporter: Arc<dyn server::Reporter> = Arc::new(Reporter {
+            began: Instant::now(),
+            pod: settings.fleet.as_ref().map(|fleet| fleet.pod.clone()),
+            metrics_port: metrics.port(),
+            features: Arc::clone(&live.features),
+            inventory: Arc::clone(&inventory),
+            telemetry: Arc::clone(&self_metrics),
+            coverage,
+            member: member.clone(),
+        });
         let routes = server::metrics_routes(Metrics {
             store: resources.store(),
             gate,
@@ -285,13 +302,14 @@ impl Replica {
         if let Some(web) = &web {
             spawner.spawn("the reloads of --tls-config".to_owned(), Arc::clone(web).follow(spawner.stop_token()));
         }
+        let routes = server::both(routes, server::overview_routes(Arc::clone(&reporter), door));
         let front = Front::new(routes, web.clone(), access.clone());
         spawner.spawn(
             "the metrics server".to_owned(),
             server::serve(metrics_port, front, settings.patience, spawner.stop_token()),
         );
-        let peers =
-            server::both(server::fleet_routes(Peers { inventory, witness }), server::beat_routes(member.clone()));
+        let peers = server::both(server::fleet_routes(Peers { inventory, witness }), server::report_routes(reporter));
+        let peers = server::both(peers, server::beat_routes(member.clone()));
         let front = Front::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
         spawner.spawn(
             "the telemetry server".to_owned(),
@@ -343,14 +361,10 @@ impl Replica {
     }
 
     /// The resources that the API server refuses, with its HTTP status.
-    pub fn refused(&self) -> Vec<(String, u64)> {
+    pub fn refused(&self) -> Vec<(String, u16)> {
         let watching = self.resources.watching();
         let watching = watching.load();
-        let refused = watching.resources.iter().filter_map(|watched| {
-            let status =
-                watched.sources.iter().map(|source| source.refused.load(Relaxed)).find(|status| *status != 0)?;
-            Some((watched.resource.clone(), status))
-        });
+        let refused = watching.resources.iter().filter_map(|w| Some((w.resource.clone(), w.refusal()?)));
         refused.collect()
     }
 

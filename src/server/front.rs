@@ -14,12 +14,14 @@ use warp::reply::Response;
 use super::web::{Port, Web};
 use super::{Routes, text};
 use crate::access::{Access, Asker, Verdict};
-use crate::fleet::door::{BEAT, COVER};
+use crate::fleet::door::{BEAT, COVER, REPLICA};
 
 /// What kubelets ask, who have no token, and peers, who keep time: it counts for no limit.
-const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER];
-/// What needs no right: kubelets ask for health, and the landing page says nothing that differs from replica to replica.
-const OPEN: &[&str] = &["/", "/healthz", "/livez", "/readyz"];
+const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER, REPLICA];
+/// What needs no right: kubelets ask for health.
+const OPEN: &[&str] = &["/healthz", "/livez", "/readyz"];
+/// What members of the fleet ask each other.
+const OF_PEERS: &[&str] = &[BEAT, COVER, REPLICA];
 
 /// The routes of one port, and who may ask.
 #[derive(Clone)]
@@ -74,7 +76,7 @@ impl Front {
         let Some(token) = token(headers) else {
             return Some(challenge("Bearer", "a bearer token is needed\n"));
         };
-        let asker = if [BEAT, COVER].contains(&path) { Asker::Peer } else { Asker::Anyone };
+        let asker = if OF_PEERS.contains(&path) { Asker::Peer } else { Asker::Anyone };
         let verdict = access.judge(token, asker).await;
         if verdict != Some(Verdict::Allowed) {
             debug!(path, ?verdict, "a request is refused");

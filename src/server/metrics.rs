@@ -1,4 +1,4 @@
-//! The port that Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and a landing page.
+//! The port that Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and the page of the fleet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
             read_only(&method, || metrics.scrape(&method, &headers, &query))
         });
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
-    let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::metrics));
+    let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::fleet));
     scrapes
         .or(warp::path!("healthz").and(alive()))
         .unify()

@@ -1,22 +1,51 @@
 //! The landing pages, for people who open a port in a browser.
 
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use ring::digest::{SHA256, digest};
 use warp::Reply;
 use warp::reply::Response;
 
 /// Path and what is found there.
 type Link = (&'static str, &'static str);
 
-/// The page of the metrics port.
-pub(super) fn metrics() -> Response {
-    page(
-        "Metrics of the objects in this cluster.",
-        &[
-            ("/metrics", "series of this replica's objects, for Prometheus"),
-            ("/metrics?resources=nodes", "those of nodes only; exclude_resources= leaves some out"),
-            ("/healthz", "whether this process answers"),
-            ("/livez", "the same; the API server is not asked"),
-        ],
-    )
+/// The page of the metrics port: the fleet, as `GET /fleet` tells of it. It is one file, and needs nothing from elsewhere.
+pub(super) fn fleet() -> Response {
+    static PAGE: LazyLock<Page> = LazyLock::new(Page::new);
+    let mut answer = warp::reply::html(PAGE.html.as_str()).into_response();
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE.policy.clone());
+    answer
+}
+
+struct Page {
+    html: String,
+    /// Nothing but what is in the page is run, and nothing but where it comes from is asked.
+    policy: HeaderValue,
+}
+
+impl Page {
+    fn new() -> Self {
+        const STYLE: &str = include_str!("page/fleet.css");
+        const SCRIPT: &str = include_str!("page/fleet.js");
+        let html = include_str!("page/fleet.html").replacen("/*style*/", STYLE, 1).replacen("/*script*/", SCRIPT, 1);
+        let policy = format!(
+            "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; \
+             form-action 'none'",
+            source(STYLE),
+            source(SCRIPT)
+        );
+        // NB: letters, digits and signs of ASCII only.
+        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        Self { html, policy }
+    }
+}
+
+/// What a policy names an inline style or script by.
+fn source(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }
 
 /// The page of the telemetry port.
@@ -26,7 +55,8 @@ pub(super) fn telemetry() -> Response {
         &[
             ("/metrics", "self-metrics, for Prometheus"),
             ("/readyz", "whether all resources are loaded, and which are not"),
-            ("/fleet/objects?resource=pods", "the UIDs of the objects that this replica serves"),
+            ("/fleet/replica", "how this replica is, as JSON"),
+            ("/fleet/objects?resource=pods", "the UIDs of the objects that it serves"),
         ],
     )
 }

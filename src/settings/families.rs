@@ -40,6 +40,11 @@ impl FamilyFilter {
         listed && (!opt_in || self.opted_in.iter().any(|p| p.is_match(name)))
     }
 
+    /// How many patterns there are in `--metric-allowlist`, `--metric-denylist` and `--metric-opt-in-list`.
+    pub(super) const fn patterns(&self) -> [usize; 3] {
+        [self.allowed.len(), self.denied.len(), self.opted_in.len()]
+    }
+
     /// The patterns of `--metric-allowlist`, and what each lets through.
     pub fn allowed(&self) -> impl Iterator<Item = (&str, impl Fn(&str) -> bool)> {
         self.allowed.iter().map(|(text, pattern)| (text.as_str(), |name: &str| pattern.find(name).is_some()))

@@ -11,6 +11,7 @@ pub mod custom;
 mod environment;
 mod error;
 mod families;
+mod features;
 mod flags;
 mod fleet;
 mod keys;
@@ -37,6 +38,7 @@ use custom::CustomResources;
 pub use environment::Environment;
 pub use error::{SettingsError, Warning};
 pub use families::FamilyFilter;
+pub use features::Feature;
 pub use flags::{Flags, LogFormat};
 pub use fleet::FleetSettings;
 pub use klog::{Klog, ignored as ignored_flags};
@@ -296,6 +298,26 @@ impl Settings {
 }
 
 impl Settings {
+    /// What holds of `later` for who was started with these: all but what takes another start.
+    pub fn with_what_can_change_of(&self, later: &Self) -> Self {
+        let Self { metrics, telemetry, patience, deleted_linger, shard, .. } = *self;
+        let Self { auth_filter, server_side_sharding, handover_overlap, coverage_watch, .. } = *self;
+        Self {
+            metrics,
+            telemetry,
+            patience,
+            tls_config: self.tls_config.clone(),
+            auth_filter,
+            deleted_linger,
+            shard,
+            fleet: self.fleet.clone(),
+            server_side_sharding,
+            handover_overlap,
+            coverage_watch,
+            ..later.clone()
+        }
+    }
+
     /// Which of the config file's keys say something else in `later`, and can have no effect on who was started with these.
     pub fn fixed(&self, later: &Self) -> Vec<&'static str> {
         let pairs = [

@@ -87,6 +87,11 @@ impl Slice {
         other.minus(self).is_empty()
     }
 
+    /// How many points it has, of 2^64; those of two hash spaces are added up.
+    pub fn size(&self) -> u128 {
+        if self.is_all() { 1 << 64 } else { self.xxhash64.size() + self.fnv1a64.size() }
+    }
+
     /// What is in either.
     pub fn union(&self, other: &Self) -> Self {
         Self { xxhash64: self.xxhash64.union(&other.xxhash64), fnv1a64: self.fnv1a64.union(&other.fnv1a64) }

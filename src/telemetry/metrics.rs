@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -56,7 +55,7 @@ impl Metrics {
             ("arch", std::env::consts::ARCH),
         ];
         gauge(out, "kube_state_metrics_build_info", "Always 1; the labels say what was built.", [(build, 1)])?;
-        let Shard { ordinal: shard, total } = self.shard();
+        let Shard { ordinal: shard, total } = self.0.shard();
         let ordinal = shard.to_string();
         gauge(
             out,
@@ -70,13 +69,6 @@ impl Metrics {
             "Over how many shards the objects are spread.",
             [(vec![], u64::from(total))],
         )
-    }
-
-    /// In a fleet it is what the current generation says; 0 of 0 until there is one.
-    fn shard(&self) -> Shard {
-        let Some(fleet) = &self.0.fleet else { return self.0.shard };
-        let glance = fleet.glance();
-        Shard { ordinal: glance.ordinal.unwrap_or_default(), total: glance.status.total }
     }
 
     /// Lists and watches, by upstream's names.
@@ -240,16 +232,12 @@ fn health(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error>
         "Sources of the resource that the API server refuses, by status: 403 forbidden, 404 or 405 not there.",
         refused.iter().map(|(w, code, count)| (vec![("resource", w.resource.as_str()), ("code", code)], *count)),
     )?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     gauge(
         out,
         "kube_state_fleet_last_event_age_seconds",
         "How long ago the API server last said anything about the resource, events and bookmarks alike; of several \
          sources the one that has been silent for longest.",
-        watched.iter().filter_map(|w| {
-            let last = w.sources.iter().map(|s| s.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
-            Some((vec![("resource", w.resource.as_str())], now.saturating_sub(last)))
-        }),
+        watched.iter().filter_map(|w| Some((vec![("resource", w.resource.as_str())], w.silence()?.as_secs()))),
     )
 }
 

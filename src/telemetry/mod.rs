@@ -13,7 +13,7 @@ mod text;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -58,8 +58,21 @@ pub type WatchingNow = Arc<ArcSwap<Watching>>;
 
 impl Watched {
     /// Whether every source has listed once, or was refused.
-    fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.sources.iter().all(|s| s.settled.load(Relaxed))
+    }
+
+    /// The HTTP status by which the API server refuses it, if it does.
+    pub fn refusal(&self) -> Option<u16> {
+        let statuses = self.sources.iter().map(|source| source.refused.load(Relaxed));
+        statuses.filter_map(|status| u16::try_from(status).ok()).find(|status| *status != 0)
+    }
+
+    /// How long ago the API server last said anything about it; of several sources the one that has been silent for longest.
+    pub fn silence(&self) -> Option<Duration> {
+        let last = self.sources.iter().map(|source| source.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Duration::from_secs(now.as_secs().saturating_sub(last)))
     }
 
     fn sum(&self, count: fn(&Status) -> u64) -> u64 {
@@ -97,6 +110,15 @@ pub struct Replica {
     pub fleet: Option<Arc<Fleet>>,
     /// What it has shown of the fleet's coverage, while it is the coordinator.
     pub coverage: Arc<Coverage>,
+}
+
+impl Replica {
+    /// In a fleet it is what the current generation says; 0 of 0 until there is one.
+    fn shard(&self) -> Shard {
+        let Some(fleet) = &self.fleet else { return self.shard };
+        let glance = fleet.glance();
+        Shard { ordinal: glance.ordinal.unwrap_or_default(), total: glance.status.total }
+    }
 }
 
 /// Labels of a request's duration.
@@ -149,6 +171,11 @@ impl Telemetry {
         let watching = self.replica.watching.load();
         let unsettled = watching.resources.iter().filter(|w| !w.is_settled()).map(|w| w.resource.clone());
         unsettled.chain(watching.unknown.iter().map(|&name| name.to_owned())).collect()
+    }
+
+    /// Which shard the replica is of how many, as far as it is known.
+    pub fn shard(&self) -> Shard {
+        self.replica.shard()
     }
 
     /// What the replica waits for in its fleet before it is ready, if it is in one.

@@ -11,6 +11,7 @@ mod freshness;
 mod handover;
 mod manifests;
 mod missing_kinds;
+mod page;
 mod rbac;
 mod reload;
 mod rights;
@@ -42,6 +43,7 @@ pub const CASES: &[Case] = &[
     Case { name: "freshness", waits: false, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", waits: false, run: |stage| Box::pin(formats::run(stage)) },
     Case { name: "dashboards", waits: true, run: |stage| Box::pin(dashboards::run(stage)) },
+    Case { name: "page", waits: true, run: |stage| Box::pin(page::run(stage)) },
     Case { name: "manifests", waits: false, run: |stage| Box::pin(manifests::run(stage)) },
     Case { name: "rbac", waits: false, run: |stage| Box::pin(rbac::run(stage)) },
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },

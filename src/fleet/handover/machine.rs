@@ -78,6 +78,8 @@ pub struct Machine {
     pending_since: Option<Duration>,
     next_since: Option<Duration>,
     handovers: u64,
+    /// When the current view became that.
+    entered: Option<Duration>,
     last_handover: Option<Duration>,
     notices: Vec<Notice>,
 }
@@ -134,6 +136,7 @@ impl Machine {
             pending_since: None,
             next_since: None,
             handovers: 0,
+            entered: None,
             last_handover: None,
             notices: Vec::new(),
         }
@@ -273,6 +276,8 @@ impl Machine {
             confirmed_age: self.last_confirmed().map(|at| now.boot.saturating_sub(at)),
             isolated: self.until(now).is_some_and(|until| now.boot >= until),
             handovers: self.handovers,
+            since_handover: self.entered.map(|at| now.boot.saturating_sub(at)),
+            leaving: self.leaving,
             last_handover: self.last_handover,
         }
     }
@@ -416,6 +421,7 @@ impl Machine {
             self.ready = false;
         }
         self.handovers += 1;
+        self.entered = Some(now.boot);
         self.say(false, format!("generation {} is current: {}", view.generation, describe(view)));
         if !view.untaken.is_empty() {
             self.say(

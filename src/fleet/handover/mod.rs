@@ -16,6 +16,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{Beat, Incarnation, Member, Record};
 use crate::sharding::{Hasher, Slice};
 
@@ -129,7 +131,8 @@ pub struct Wishes {
 }
 
 /// How a change of the fleet stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum HandoverState {
     /// The fleet is as it should be.
     #[default]
@@ -181,8 +184,26 @@ pub struct Status {
     pub isolated: bool,
     /// How often the current view has changed since the start.
     pub handovers: u64,
+    /// How long ago it last did.
+    pub since_handover: Option<Duration>,
+    /// Whether we were told to end.
+    pub leaving: bool,
     /// How long the last planned change took, from its proposal to its switch.
     pub last_handover: Option<Duration>,
+}
+
+impl Status {
+    /// The members of these ordinals and those that live, with the addresses of whom it knows.
+    pub fn addresses(&self, ordinals: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Option<String>> {
+        let live = self.peers.iter().map(|member| member.id.ordinal);
+        let mut addresses: BTreeMap<_, _> = ordinals.into_iter().chain(live).map(|ordinal| (ordinal, None)).collect();
+        for member in self.peers.iter().chain(&self.contacts) {
+            if let Some(address) = addresses.get_mut(&member.id.ordinal) {
+                address.get_or_insert_with(|| member.address.clone());
+            }
+        }
+        addresses
+    }
 }
 
 /// Something worth a log line.

@@ -1,0 +1,123 @@
+//! A real browser: Chromium without a screen, driven as W3C WebDriver says.
+//!
+//! A handful of requests is all that the cases need of it; the crates for it bring some fifty others.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::http::{get_text, post};
+use crate::process::Process;
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// How long the driver may take to start.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// No network but what a page asks for, no sandbox that needs privileges, no GPU.
+const FLAGS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+];
+
+/// A browser with one page. It ends with this.
+pub struct Browser {
+    session: String,
+    _driver: Process,
+}
+
+impl Browser {
+    /// Starts one.
+    pub async fn start(stage: &Stage) -> Result<Self> {
+        let port = stage.free_port(1)?;
+        let directory = stage.directory.join("browser");
+        std::fs::create_dir_all(&directory)?;
+        let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()), ("HOME", text(&directory)?)];
+        let mut driver = Process::start(
+            &program("chromedriver")?,
+            &[format!("--port={port}")],
+            &environment.map(|(name, value)| (name.to_owned(), value)),
+            &stage.directory.join("chromedriver.log"),
+            None,
+        )?;
+        let url = format!("http://127.0.0.1:{port}");
+        until("chromedriver", START_LIMIT, async || {
+            driver.ensure_running()?;
+            get_text(&format!("{url}/status")).await
+        })
+        .await?;
+        let profile = format!("--user-data-dir={}", text(&directory.join("profile"))?);
+        let flags: Vec<_> = FLAGS.iter().copied().chain([profile.as_str()]).collect();
+        let options = json!({ "args": flags, "binary": program("chromium")? });
+        let asked = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let session: Value = command(&format!("{url}/session"), &asked).await?;
+        let id = session["sessionId"].as_str().context("a session without a name")?;
+        Ok(Self { session: format!("{url}/session/{id}"), _driver: driver })
+    }
+
+    /// Opens a page.
+    pub async fn open(&self, url: &str) -> Result<()> {
+        self.ask::<Value>("url", &json!({ "url": url })).await.map(drop)
+    }
+
+    /// What a script of the page returns.
+    pub async fn evaluate<T: DeserializeOwned>(&self, script: &str) -> Result<T> {
+        self.ask("execute/sync", &json!({ "script": script, "args": [] })).await
+    }
+
+    /// How large the page is shown, and whether in dark colours.
+    pub async fn show(&self, width: u32, height: u32, dark: bool) -> Result<()> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await?;
+        let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await
+    }
+
+    /// Writes what is shown into `file`, as PNG.
+    pub async fn picture(&self, file: &Path) -> Result<()> {
+        let encoded: String = answer(&get_text(&format!("{}/screenshot", self.session)).await?)?;
+        std::fs::write(file, STANDARD.decode(encoded)?).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    async fn devtools(&self, name: &str, params: Value) -> Result<()> {
+        self.ask::<Value>("goog/cdp/execute", &json!({ "cmd": name, "params": params })).await.map(drop)
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, what: &str, body: &Value) -> Result<T> {
+        command(&format!("{}/{what}", self.session), body).await
+    }
+}
+
+async fn command<T: DeserializeOwned>(url: &str, body: &Value) -> Result<T> {
+    let said = post(url, body).await?;
+    ensure!(said.status.is_success(), "{url}: {}", said.text()?.trim());
+    answer(said.text()?)
+}
+
+fn answer<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let mut said: Value = serde_json::from_str(text)?;
+    Ok(serde_json::from_value(said["value"].take())?)
+}
+
+fn text(path: &Path) -> Result<String> {
+    Ok(path.to_str().context("a path that is no text")?.to_owned())
+}
+
+/// Where a program of the system is.
+fn program(name: &str) -> Result<PathBuf> {
+    let places = ["/usr/bin", "/usr/local/bin"].map(|place| Path::new(place).join(name));
+    let found = places.into_iter().find(|place| place.exists());
+    found.with_context(|| format!("{name} is missing: scripts/e2e installs it where it may"))
+}

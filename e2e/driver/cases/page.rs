@@ -1,0 +1,159 @@
+//! The page of the fleet in a real browser: what it shows is what the JSON says, it follows a scale-up, and it survives a replica
+//! that does not answer. Leaves pictures of it: light.png, dark.png and phone.png.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::cluster::{Cluster, Options};
+use crate::fleet::Fleet;
+use crate::http::get_text;
+use crate::process::Signal;
+use crate::stage::Stage;
+use crate::wait::until;
+
+/// A cluster with something of everything.
+const VARIETY: &str = include_str!("../trouble.yaml");
+/// How long the page may take to show something: a handover with the start of a process, or a proof.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Reads the page as somebody would who looks at it.
+const READ: &str = include_str!("../page.js");
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    headline: String,
+    name: String,
+    cards: Vec<Card>,
+    rows: Vec<Row>,
+    /// By how many pixels it is wider than what is shown of it.
+    overflow: i64,
+    /// What it asked of others than the replica.
+    outside: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Card {
+    ordinal: u64,
+    standing: String,
+    facts: std::collections::BTreeMap<String, String>,
+    links: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    resource: String,
+    served: String,
+    seen: String,
+    cover: String,
+    link: String,
+}
+
+pub async fn run(stage: &Stage) -> Result<String> {
+    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+    cluster.fill(stage, 120).await?;
+    cluster.api.create_all(VARIETY).await?;
+    let fleet = Fleet::start(stage, &cluster, 2).await?;
+    let at = fleet.at(0)?;
+    let root = format!("http://{}:{}/", at.address, at.port);
+    let browser = Browser::start(stage).await?;
+    browser.open(&root).await?;
+    browser.show(1100, 1500, false).await?;
+
+    let page = until("the page to show what the JSON says", LIMIT, async || {
+        let said: Value = serde_json::from_str(&get_text(&format!("{root}fleet")).await?)?;
+        let page = read(&browser).await?;
+        same(&page, &said)?;
+        ensure!(page.headline == "Every object is served exactly once", "it says {:?}", page.headline);
+        Ok(page)
+    })
+    .await?;
+    ensure!(page.name == "default/kube-state-fleet", "it is called {}", page.name);
+    let link = page.rows.iter().find(|row| row.resource == "pods").context("no pods")?;
+    let pods = get_text(&link.link).await?;
+    ensure!(pods.contains("kube_pod_info{") && !pods.contains("kube_node_info{"), "{} is not of pods", link.link);
+    let neighbour = page.cards[1].links.first().context("no way to the other replica's metrics")?;
+    ensure!(get_text(neighbour).await?.contains("kube_pod_info{"), "{neighbour} serves no pods");
+
+    let mut seen = vec![page.headline];
+    fleet.scale(3).await?;
+    seen.push(shows(&browser, "a handover", async |page| page.headline.contains("change hands")).await?);
+    shows(&browser, "three replicas with a third each", async |page| {
+        page.cards.len() == 3
+            && page.cards.iter().all(|card| card.facts["share"] == "33 %" && card.standing == "serving")
+    })
+    .await?;
+    pictures(stage, &browser).await?;
+
+    // The one that answers the page goes on; of the others one stands still.
+    fleet.signal(2, Signal::STOP)?;
+    let silent = |page: &Page| page.cards.iter().any(|card| card.ordinal == 2 && card.standing == "no answer");
+    seen.push(shows(&browser, "that a replica does not answer", async |page| silent(page)).await?);
+    seen.push(shows(&browser, "that others serve for it", async |page| page.headline == "Replica 2 is absent").await?);
+    fleet.signal(2, Signal::CONT)?;
+    let back =
+        async |page: &Page| page.cards.len() == 3 && page.cards.iter().all(|card| card.facts.contains_key("share"));
+    shows(&browser, "that it is back", back).await?;
+
+    // And the page itself says when nobody answers it.
+    fleet.signal(0, Signal::STOP)?;
+    seen.push(
+        shows(&browser, "that nobody answers", async |page| page.headline == "This replica does not answer").await?,
+    );
+    fleet.signal(0, Signal::CONT)?;
+    Ok(format!("shown: {}", seen.join("; ")))
+}
+
+async fn read(browser: &Browser) -> Result<Page> {
+    let page: Page = browser.evaluate(READ).await?;
+    ensure!(page.outside.is_empty(), "it asked {:?}", page.outside);
+    Ok(page)
+}
+
+/// Waits until the page is so; its headline then.
+async fn shows(browser: &Browser, what: &str, is_so: impl AsyncFn(&Page) -> bool) -> Result<String> {
+    until(what, LIMIT, async || {
+        let page = read(browser).await?;
+        ensure!(is_so(&page).await, "the page shows {:?} and {:?}", page.headline, page.cards);
+        Ok(page.headline)
+    })
+    .await
+}
+
+/// An error where the page differs from the JSON.
+fn same(page: &Page, said: &Value) -> Result<()> {
+    let replicas = said["replicas"].as_array().context("no replicas")?;
+    ensure!(page.cards.len() == replicas.len(), "{} cards of {} replicas", page.cards.len(), replicas.len());
+    for (card, replica) in page.cards.iter().zip(replicas) {
+        let objects = replica["objects"].as_u64().context("no objects")?;
+        let shown = card.facts.get("objects").map(|text| text.replace(',', "").parse());
+        ensure!(replica["ordinal"] == json!(card.ordinal), "{card:?} is not {replica}");
+        ensure!(replica["standing"] == json!(card.standing), "{card:?} is not {replica}");
+        ensure!(shown == Some(Ok(objects)), "{card:?} is not {replica}");
+    }
+    let number = |text: &str| text.replace(',', "").parse::<u64>().ok();
+    for row in &page.rows {
+        let resources = said["resources"].as_array().context("no resources")?;
+        let resource = resources.iter().find(|of| of["resource"] == json!(row.resource)).context("an unknown row")?;
+        ensure!(resource["owned"].as_u64() == number(&row.served), "{row:?} is not {resource}");
+        ensure!(resource["seen"].as_u64() == number(&row.seen), "{row:?} is not {resource}");
+        ensure!(resource["cover"] == json!(row.cover), "{row:?} is not {resource}");
+    }
+    Ok(())
+}
+
+async fn pictures(stage: &Stage, browser: &Browser) -> Result<()> {
+    shows(browser, "that all is proven", async |page| page.headline == "Every object is served exactly once").await?;
+    for (name, width, height, dark) in
+        [("light.png", 1100, 1500, false), ("dark.png", 1100, 1500, true), ("phone.png", 390, 1500, false)]
+    {
+        browser.show(width, height, dark).await?;
+        let page = read(browser).await?;
+        ensure!(page.overflow <= 0, "{name}: it is {} pixels too wide", page.overflow);
+        browser.picture(&stage.directory.join(name)).await?;
+    }
+    browser.show(1100, 1500, false).await
+}

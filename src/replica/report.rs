@@ -1,0 +1,98 @@
+//! What this replica says of itself to people and to its peers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::inventory::Inventory;
+use crate::fleet::audit::{Coverage, Witness};
+use crate::fleet::coverage::Reach;
+use crate::fleet::report::{Cover, Feature, Kept, Part, Report};
+use crate::fleet::{self, Fleet};
+use crate::server;
+use crate::settings::{self, Shard};
+use crate::sharding::Slice;
+use crate::telemetry::{Telemetry, Watched};
+
+/// What is switched on, as it is now.
+pub(super) type FeaturesNow = Arc<ArcSwap<Vec<settings::Feature>>>;
+
+/// Reads everything whenever it is asked.
+pub(super) struct Reporter {
+    pub began: Instant,
+    pub pod: Option<String>,
+    pub metrics_port: u16,
+    pub features: FeaturesNow,
+    pub inventory: Arc<Inventory>,
+    pub telemetry: Arc<Telemetry>,
+    pub coverage: Arc<Coverage>,
+    pub member: Option<Arc<Fleet>>,
+}
+
+impl server::Reporter for Reporter {
+    fn report(&self) -> Report {
+        let counted = self.inventory.vantage.stand().counted;
+        let missing = self.telemetry.missing();
+        let waits_for: Vec<_> = missing
+            .iter()
+            .map(|resource| format!("{resource}: not loaded yet"))
+            .chain(self.telemetry.waits_for_fleet())
+            .collect();
+        let Shard { ordinal, total } = self.telemetry.shard();
+        let watching = self.inventory.watching.load();
+        let kept = watching.resources.iter().map(|watched| self.kept(watched, &counted));
+        let enabled = self.features.load();
+        let feature = |(name, value): &settings::Feature| Feature { name: (*name).to_owned(), value: value.clone() };
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pod: self.pod.clone(),
+            ordinal,
+            shards: total,
+            share: counted.size() as f64 / (1_u128 << 64) as f64,
+            ready: waits_for.is_empty(),
+            waits_for,
+            metrics_port: self.metrics_port,
+            memory: fleet::resident(),
+            uptime: self.began.elapsed().as_secs(),
+            enabled: enabled.iter().map(feature).collect(),
+            part: self.member.as_ref().map(|member| self.part(member)),
+            resources: kept.collect(),
+        }
+    }
+
+    fn others(&self) -> BTreeMap<u32, Option<String>> {
+        self.member.as_ref().map(|member| member.others()).unwrap_or_default()
+    }
+}
+
+impl Reporter {
+    fn part(&self, member: &Fleet) -> Part {
+        let cover = self.coverage.lines().into_iter().map(|line| Cover {
+            resource: line.resource,
+            verdict: line.state.into(),
+            age: line.age.as_secs(),
+        });
+        Part { cover: cover.collect(), ..member.part() }
+    }
+
+    fn kept(&self, watched: &Watched, counted: &Slice) -> Kept {
+        let Watched { resource, objects, .. } = watched;
+        // Outside a fleet nobody counts what others own: it takes memory.
+        let seen = match self.inventory.sight(resource) {
+            Reach::Versions { position, .. } if self.member.is_some() => {
+                self.inventory.seen_at(resource, position).ok().map(|digest| digest.count)
+            }
+            _ => None,
+        };
+        Kept {
+            resource: resource.clone(),
+            owned: objects.count(counted) as u64,
+            seen,
+            loaded: watched.is_settled(),
+            refused: watched.refusal(),
+            silent: watched.silence().map(|silence| silence.as_secs()),
+        }
+    }
+}
