@@ -21,7 +21,7 @@ use crate::wait::until;
 const SCENARIO: &str = "custom-resources-wildcard";
 /// How long it may take until what was created is served, or what was deleted is not.
 const LIMIT: Duration = Duration::from_secs(30);
-const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 /// Objects of the kind that comes and goes.
 const WIDGETS: usize = 40;
 
@@ -113,7 +113,7 @@ fn exposed(text: &str) -> BTreeMap<String, String> {
     series.collect()
 }
 
-fn definition(plural: &str, kind: &str, versions: &[&str]) -> Value {
+pub fn definition(plural: &str, kind: &str, versions: &[&str]) -> Value {
     let schema = json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
     let versions = versions.iter().enumerate();
     let versions: Vec<_> = versions
@@ -132,7 +132,7 @@ fn definition(plural: &str, kind: &str, versions: &[&str]) -> Value {
     })
 }
 
-async fn create_things(api: &Api, plural: &str, kind: &str, count: usize) -> Result<()> {
+pub async fn create_things(api: &Api, plural: &str, kind: &str, count: usize) -> Result<()> {
     let path = format!("/apis/shop.example.com/v1/{plural}");
     for number in 0..count {
         let object = json!({

@@ -19,6 +19,7 @@ mod scrapes;
 mod secret;
 mod secured;
 mod union;
+mod upstream_chart;
 
 use std::pin::Pin;
 
@@ -49,6 +50,7 @@ pub const CASES: &[Case] = &[
     Case { name: "secret", waits: false, run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "custom-resources", waits: false, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "secured", waits: false, run: |stage| Box::pin(secured::run(stage)) },
+    Case { name: "upstream-chart", waits: false, run: |stage| Box::pin(upstream_chart::run(stage)) },
     Case { name: "missing-kinds", waits: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
     Case { name: "down-at-start", waits: false, run: |stage| Box::pin(down_at_start::run(stage)) },
     Case { name: "reload", waits: true, run: |stage| Box::pin(reload::run(stage)) },

@@ -1,6 +1,7 @@
 //! The generated ClusterRole is enough, and only one right less is no more than one kind less.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -51,6 +52,13 @@ async fn exporter(stage: &Stage, cluster: &Cluster, host: u8, account: &str, rol
     let mut replica = Replica::start(stage, host, Path::new(&kubeconfig), &[])?;
     replica.ready().await.with_context(|| format!("as {account}"))?;
     Ok(replica)
+}
+
+/// The ClusterRole that the program prints for these flags.
+pub fn printed(stage: &Stage, flags: &[&str]) -> Result<Value> {
+    let output = Command::new(stage.exporter()?).args(["docs", "rbac"]).args(flags).output()?;
+    ensure!(output.status.success(), "docs rbac: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(serde_saphyr::from_str(std::str::from_utf8(&output.stdout)?)?)
 }
 
 /// What the exporter says that it is refused, with the status.

@@ -1,5 +1,6 @@
-//! The configuration changes while it is scraped every 100 ms: the config file by the swap of a ConfigMap, then a broken one, then the
-//! kubeconfig with the token of another account. Nothing that is unchanged is missing in any scrape.
+//! The configuration changes while it is scraped every 100 ms: the config file by the swap of a ConfigMap, then a broken one; the same
+//! with the file of custom resources; then the kubeconfig with the token of another account. Nothing that is unchanged is missing in
+//! any scrape.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::custom_resources::{DEFINITIONS, create_things, definition};
 use crate::cluster::{Cluster, Options};
 use crate::replica::Replica;
 use crate::series;
@@ -22,6 +24,13 @@ const PERIOD: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(60);
 const BEFORE: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}}\n";
 const AFTER: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*']}\n";
+/// The file of custom resources: one metric, then another one of a kind more, then a broken one.
+const CUSTOM: &str = "spec: {resources: [{groupVersionKind: {group: shop.example.com, version: v1, kind: Widget},
+  labelsFromPath: {name: [metadata, name]}, metrics: [{name: size, each: {type: Gauge, gauge: {path: [spec, size]}}}]}";
+const GADGETS: &str = ",\n  {groupVersionKind: {group: shop.example.com, version: v1, kind: Gadget},
+  metrics: [{name: gadget, each: {type: Gauge, gauge: {path: [spec, size]}}}]}";
+const NO_TYPE: &str = ",\n  {groupVersionKind: {group: shop.example.com, version: v1, kind: Gadget}, metrics: [{name: gadget, each: {type: Gouge}}]}";
+const WIDGETS: usize = 20;
 const BROKEN: &str = "resources: {pods: {}}\nport: none\n";
 /// Another change, which needs lists with what the kubeconfig says then.
 const LAST: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*'], nodes: ['*'], secrets: ['*']}\n";
@@ -29,7 +38,11 @@ const LAST: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}
 pub async fn run(stage: &Stage) -> Result<String> {
     let mut cluster = Cluster::start(stage, Options::default()).await?;
     cluster.fill(stage, 300).await?;
-    let role = stage.manifest("clusterrole.yaml")?;
+    let custom = stage.directory.join("custom.yaml");
+    let custom_flag = format!("--custom-resource-state-config-file={}", custom.display());
+    rewrite(&custom, &[GADGETS])?;
+    let role = super::rbac::printed(stage, &[&custom_flag])?;
+    rewrite(&custom, &[])?;
     let kubeconfig = stage.directory.join("kubeconfig-rotated");
     cluster.write_kubeconfig(&kubeconfig, &cluster.api.account("first", &role, None).await?)?;
     let folder = stage.directory.join("config");
@@ -37,9 +50,16 @@ pub async fn run(stage: &Stage) -> Result<String> {
     publish(&folder, "..1", BEFORE)?;
     std::os::unix::fs::symlink("..data/config.yaml", folder.join("config.yaml"))?;
     let config = format!("--config={}", folder.join("config.yaml").display());
-    let mut replica = Replica::start(stage, 10, &kubeconfig, &[&config])?;
+    for (plural, kind) in [("widgets", "Widget"), ("gadgets", "Gadget")] {
+        cluster.api.create(DEFINITIONS, &definition(plural, kind, &["v1"])).await?;
+        create_things(&cluster.api, plural, kind, WIDGETS).await?;
+    }
+    let mut replica = Replica::start(stage, 10, &kubeconfig, &[&config, &custom_flag])?;
     replica.ready().await?;
+    serves(&replica, "kube_customresource_size").await?;
     let kept = names(&replica.at.scrape().await?);
+    let widgets = kept.iter().filter(|series| series.starts_with("kube_customresource_size{")).count();
+    ensure!(widgets == WIDGETS, "{widgets} series of {WIDGETS} custom resources");
     ensure!(kept.len() > 1000, "only {} series", kept.len());
 
     let at = replica.at;
@@ -66,6 +86,23 @@ pub async fn run(stage: &Stage) -> Result<String> {
         let log = replica.logged()?;
         ensure!(log.contains("config.yaml:2: port: "), "the log does not name the place: {log}");
 
+        // Files are read together: what is in one holds again when none is broken.
+        publish(&folder, "..4", AFTER)?;
+        says(&replica, "config", 1.0).await?;
+        rewrite(&custom, &[GADGETS])?;
+        serves(&replica, "kube_customresource_gadget").await?;
+        says(&replica, "customresourceconfig", 1.0).await?;
+        rewrite(&custom, &[NO_TYPE])?;
+        says(&replica, "customresourceconfig", 0.0).await?;
+        serves(&replica, "kube_customresource_gadget").await?;
+        let log = replica.logged()?;
+        ensure!(
+            log.contains("line 3: spec.resources[1].metrics[0].each.type") && log.contains("Gouge"),
+            "the log does not name the place: {log}"
+        );
+        rewrite(&custom, &[GADGETS])?;
+        says(&replica, "customresourceconfig", 1.0).await?;
+
         cluster.write_kubeconfig(&kubeconfig, &cluster.api.account("second", &role, None).await?)?;
         until("the new kubeconfig", LIMIT, async || {
             let log = replica.logged()?;
@@ -74,7 +111,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         .await?;
         // The first account may do nothing any more.
         cluster.api.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/first").await?;
-        publish(&folder, "..4", LAST)?;
+        publish(&folder, "..5", LAST)?;
         serves(&replica, "kube_node_labels").await?;
         serves(&replica, "kube_secret_labels").await?;
         says(&replica, "config", 1.0).await?;
@@ -89,6 +126,13 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let telemetry = replica.at.self_metrics().await?;
     ensure!(super::rbac::refused(&telemetry).is_empty(), "refused: {:?}", super::rbac::refused(&telemetry));
     Ok(format!("{} scrapes, none without any of {} unchanged series", count.get(), kept.len()))
+}
+
+/// Replaces the file of custom resources, as editors do.
+fn rewrite(file: &Path, more: &[&str]) -> Result<()> {
+    let new = file.with_extension("new");
+    std::fs::write(&new, format!("{CUSTOM}{}]}}\n", more.concat()))?;
+    Ok(std::fs::rename(new, file)?)
 }
 
 /// Swaps the folder of a ConfigMap as the kubelet does.

@@ -37,7 +37,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         right: cluster.api.account("prometheus", &scrape, None).await?,
         without: cluster.api.account("nobody", &other, None).await?,
     };
-    let role = filtered_role(stage)?;
+    let role = super::rbac::printed(stage, &["--auth-filter"])?;
     filter(stage, &cluster, &tokens, &role).await.context("the auth filter")?;
     let renewed = certificates(stage, &cluster).await.context("certificates")?;
     let proven = both(stage, &cluster, &tokens, &role).await.context("a fleet with both")?;
@@ -50,13 +50,6 @@ pub async fn run(stage: &Stage) -> Result<String> {
 struct Tokens {
     right: String,
     without: String,
-}
-
-/// The ClusterRole that is printed for a fleet with an auth filter.
-fn filtered_role(stage: &Stage) -> Result<Value> {
-    // It ends at once.
-    let output = std::process::Command::new(stage.exporter()?).args(["docs", "rbac", "--auth-filter"]).output()?;
-    Ok(serde_saphyr::from_str(std::str::from_utf8(&output.stdout)?)?)
 }
 
 async fn ask(url: &str, token: Option<&str>) -> Result<Answer> {
@@ -187,8 +180,16 @@ async fn both(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value) -
         Ok(())
     })
     .await?;
-    let stranger = secured(fleet.at(0)?, &client, "/metrics", None).await?;
-    ensure!(stranger.status == StatusCode::UNAUTHORIZED, "nobody is let in: {}", stranger.status);
+    for path in ["/metrics", "/", "/fleet"] {
+        let stranger = secured(fleet.at(0)?, &client, path, None).await?;
+        ensure!(stranger.status == StatusCode::UNAUTHORIZED, "{path}, asked by nobody: {}", stranger.status);
+    }
+    let overview = secured(fleet.at(0)?, &client, "/fleet", Some(&tokens.right)).await?;
+    let overview: Value = serde_json::from_slice(&overview.body)?;
+    for ordinal in 0..2 {
+        let standing = &overview["replicas"][ordinal]["standing"];
+        ensure!(standing == "serving", "replica {ordinal} is {standing} as replica 0 sees it: {overview}");
+    }
 
     let began = std::time::Instant::now();
     until("a proof of the cover", AUDIT, async || {
