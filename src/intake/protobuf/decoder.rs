@@ -440,4 +440,12 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         };
         node.map(|node| seed.deserialize(node)).transpose()
     }
+
+    fn size_hint(&self) -> Option<usize> {
+        match self {
+            // To count them takes a look at the rest of the message.
+            Self::Repeated(_) => None,
+            Self::Array(values) => Some(values.len()),
+        }
+    }
 }
