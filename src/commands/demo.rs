@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::cli::Demo;
+use super::progress::Progress;
 use super::run::runtime;
 use crate::replica::{StartError, StopReason};
 use crate::settings::{Flags, SettingsError, resources};
@@ -140,7 +141,7 @@ impl Stage {
             .map_err(DemoError::Start)?;
         let mut life = Life::new(demo.seed, demo.pods as usize, Timestamp::now());
         let objects = life.objects();
-        let (all, mut progress) = (objects.len(), Progress::default());
+        let (all, mut progress) = (objects.len(), Progress::new());
         for (made, object) in objects.into_iter().enumerate() {
             apply(&simulator, Change::Apply(object))?;
             if progress.is_due() {
@@ -231,7 +232,7 @@ impl Stage {
 
     /// Waits until every replica is ready; says how long that took since the start.
     async fn ready(&mut self, screen: &mut Screen<'_>) -> Result<Duration, DemoError> {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new();
         loop {
             self.fleet.step(&self.simulator).await?;
             match self.fleet.missing(self.replicas).await? {
@@ -263,26 +264,6 @@ impl Stage {
         // What is not done in time ends when it is dropped.
         let _ = tokio::time::timeout(FAREWELL, self.fleet.stop()).await;
         self.simulator.stop().await;
-    }
-}
-
-/// When it is said how far something is that takes time: once a second.
-#[derive(Debug)]
-struct Progress(Instant);
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Progress {
-    fn is_due(&mut self) -> bool {
-        let is_due = self.0.elapsed() >= SECOND;
-        if is_due {
-            self.0 = Instant::now();
-        }
-        is_due
     }
 }
 

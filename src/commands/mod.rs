@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod estimate;
 mod migrate;
+mod progress;
 mod render;
 mod run;
 mod upstream;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::progress::Progress;
 use crate::exposition::{Format, Selection, Store};
 use crate::settings::Settings;
 use crate::sharding::Slice;
@@ -76,14 +77,19 @@ pub(super) fn filled(
     let mut kinds = Kinds::new(settings);
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
     let mut all_read = true;
+    let (mut progress, mut count) = (Progress::new(), 0_u64);
     for file in files {
         let text = read(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
-        input::objects(&text, |place, object| match kinds.take(object) {
-            Outcome::Taken => {}
-            Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
-            Outcome::Unreadable(reason) => {
-                all_read = false;
-                super::say(err, &format!("{}: {place}: {reason}", name(file)));
+        input::objects(&text, |place, object| {
+            count += 1;
+            progress.tell(|| format!("{}: {count} objects read", name(file)));
+            match kinds.take(object) {
+                Outcome::Taken => {}
+                Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
+                Outcome::Unreadable(reason) => {
+                    all_read = false;
+                    super::say(err, &format!("{}: {place}: {reason}", name(file)));
+                }
             }
         })
         .map_err(|reason| RenderError::Input { file: file.clone(), reason })?;

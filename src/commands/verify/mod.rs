@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::cli::Verify;
+use super::progress::Progress;
 use super::run::runtime;
 use crate::intake;
 use crate::replica::{ClientError, Secured, client_config};
@@ -169,8 +170,9 @@ impl Verifier<'_> {
     async fn attempt(&self, last: bool) -> Result<Option<Round>, VerifyError> {
         let replicas = self.fleet.find().await?;
         let kinds = resources::all().iter().filter(|k| self.settings.resources.iter().any(|name| name == k.plural));
-        let mut found = Vec::new();
+        let (mut found, mut progress) = (Vec::new(), Progress::new());
         for kind in kinds {
+            progress.tell(|| format!("asking for {}", kind.plural));
             if let Some(finding) = self.look(kind, &replicas).await? {
                 found.push((kind, finding));
             }
