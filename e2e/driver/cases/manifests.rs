@@ -35,6 +35,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let (mut sources, mut objects, mut programs) = (0, 0, 0);
     for (source, text) in rendered(stage)? {
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| source.clone())?;
+        mount(stage, &documents)?;
         // A chart's files that say nothing under some values leave an empty document.
         for object in documents.iter().filter(|object| !object.is_null()) {
             let what = || format!("{source}: {} {}", object["kind"], object["metadata"]["name"]);
@@ -107,6 +108,27 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Where the ConfigMap of custom resources is, as the pods see it.
+const CUSTOM_RESOURCES: &str = "/etc/customresourcestate/";
+
+/// The same here.
+fn mounted(stage: &Stage) -> PathBuf {
+    stage.directory.join("customresourcestate")
+}
+
+/// Writes down what the pods of these manifests would find there.
+fn mount(stage: &Stage, documents: &[Value]) -> Result<()> {
+    fs::create_dir_all(mounted(stage))?;
+    let maps = documents.iter().filter(|object| object["kind"] == "ConfigMap");
+    let files = maps.filter_map(|map| Some((map["metadata"]["name"].as_str()?, map["data"].as_object()?)));
+    for (_, data) in files.filter(|(name, _)| name.ends_with("-custom-resources")) {
+        for (file, text) in data {
+            fs::write(mounted(stage).join(file), text.as_str().context("data that is no text")?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether the program takes the arguments of the containers of a workload; how many there are.
 fn starts(stage: &Stage, object: &Value) -> Result<usize> {
     let containers = object["spec"]["template"]["spec"]["containers"].as_array();
@@ -115,7 +137,8 @@ fn starts(stage: &Stage, object: &Value) -> Result<usize> {
         let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let arguments = arguments.map(|argument| {
             let argument = argument.replace("$(POD_NAME)", "kube-state-fleet-0").replace("$(NODE_NAME)", "node");
-            argument.replace("$(POD_NAMESPACE)", NAMESPACE)
+            let argument = argument.replace("$(POD_NAMESPACE)", NAMESPACE);
+            argument.replace(CUSTOM_RESOURCES, &format!("{}/", mounted(stage).display()))
         });
         let output = Command::new(stage.exporter()?)
             .args(arguments.chain(iter::once(format!("--kubeconfig={NO_KUBECONFIG}"))))
