@@ -56,8 +56,9 @@ function verdict(fleet) {
   if (untaken.length) return ["bad", "Objects of replica " + list(untaken) + " are served by nobody", "no other replica has the memory for them"];
   if (isolated.length) return ["bad", "Replica " + list(isolated) + " serves nothing", "it reaches neither the API server nor the others"];
   if (silent.length) return ["bad", "Replica " + list(silent) + " does not answer", "if it is gone, the others take over its objects"];
+  if (!fleet.fleet && loading(fleet)) return loading(fleet);
   if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", by itself", "replicas coordinate when they are told their pod, by --pod"];
-  if (!fleet.fleet) return loading(fleet) ?? ["good", "One replica serves everything", ""];
+  if (!fleet.fleet) return ["good", "One replica serves everything", ""];
   if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each goes by the StatefulSet alone; the log names the right that is missing"];
   const { state, waitingFor } = fleet.handover;
   if (state === "preparing") return ["busy", "Objects are about to change hands", "what replicas gain is being loaded" + (waitingFor.length ? ", replica " + list(waitingFor) + " is waited for" : "")];
@@ -83,8 +84,7 @@ function loading(fleet) {
   return ["busy", fleet.replicas.length > 1 ? "The fleet is changing" : "Loading", list(words)];
 }
 
-function segments(parts) {
-  const all = parts.reduce((sum, [, part]) => sum + part, 0) || 1;
+function segments(parts, all = parts.reduce((sum, [, part]) => sum + part, 0) || 1) {
   return parts.filter(([, part]) => part > 0).map(([ordinal, part]) => element("span", {
     hue: hue(ordinal), width: part / all * 100 + "%", title: "replica " + ordinal, textContent: "",
   }));
@@ -147,7 +147,7 @@ function draw(fleet) {
   const serving = fleet.replicas.filter(replica => replica.share > 0);
   byId("count").textContent = fleet.wanted === null || fleet.wanted === fleet.replicas.length
     ? count(fleet.replicas.length) : fleet.replicas.length + ", " + fleet.wanted + " wanted";
-  byId("shares").replaceChildren(...segments(serving.map(replica => [replica.ordinal, replica.share])));
+  byId("shares").replaceChildren(...segments(serving.map(replica => [replica.ordinal, replica.share]), 1));
   [...byId("shares").children].forEach((segment, i) => { segment.textContent = percent(serving[i].share); });
   byId("replicas").replaceChildren(...fleet.replicas.map(card));
   const { last, took, count: handovers } = fleet.handover;
@@ -159,6 +159,7 @@ function draw(fleet) {
   const all = [...fleet.resources].sort((a, b) => b.owned - a.owned || a.resource.localeCompare(b.resource));
   const quiet = all.filter(isQuiet);
   byId("total").textContent = count(all.reduce((sum, of) => sum + of.owned, 0)) + " objects";
+  byId("resources").className = fleet.fleet ? "" : "alone";
   byId("resources").tBodies[0].replaceChildren(...all.filter(of => !isQuiet(of)).map(row));
   byId("empty").hidden = !quiet.length;
   byId("empty").querySelector("summary").textContent = quiet.length + " more without objects";
