@@ -17,10 +17,10 @@ use crate::access::{Access, Asker, Verdict};
 use crate::fleet::door::{BEAT, COVER, REPLICA};
 
 /// What kubelets ask, who have no token, and peers, who keep time: it counts for no limit.
-const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER, REPLICA];
+const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER];
 /// What needs no right: kubelets ask for health.
 const OPEN: &[&str] = &["/healthz", "/livez", "/readyz"];
-/// What members of the fleet ask each other.
+/// What members of the fleet ask each other. For people they do so, within the limits: that is no keeping of time.
 const OF_PEERS: &[&str] = &[BEAT, COVER, REPLICA];
 
 /// The routes of one port, and who may ask.
