@@ -412,3 +412,39 @@ fn events_gather_for_a_moment_unless_told_otherwise() {
     }
     assert!(refusal(&["--event-batch-delay=1m"]).starts_with("--event-batch-delay: "));
 }
+
+#[test]
+fn what_is_switched_on_is_told_in_a_few_words() {
+    assert_eq!(resolve(&[]).features(), []);
+    let names: Vec<_> = (1..=7).map(|number| format!("team-{number}")).collect();
+    let settings = resolve(&[
+        &format!("--namespaces={}", names.join(",")),
+        "--metric-denylist=a,b",
+        "--metric-opt-in-list=^kube_pod_status_unscheduled_time$",
+        "--metric-labels-allowlist=pods=[*],nodes=[a]",
+        "--enable-gzip-encoding=false",
+        "--deleted-linger=90s",
+        "--auth-filter",
+    ]);
+    let told: Vec<_> = settings.features();
+    let told: Vec<_> = told.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let expected = [
+        ("namespaces", "team-1, team-2, team-3, team-4, team-5 and 2 more"),
+        ("metric-denylist", "2 patterns"),
+        ("metric-opt-in-list", "1 pattern"),
+        ("metric-labels-allowlist", "nodes, pods"),
+        ("deleted-linger", "90 s"),
+        ("enable-gzip-encoding", "off"),
+        ("auth-filter", ""),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_takes_another_start_stays_as_it_was_started() {
+    let (started, later) = (resolve(&["--port=9080"]), resolve(&["--port=9090", "--auth-filter", "--resources=pods"]));
+    assert_eq!(started.fixed(&later), ["host, port", "auth_filter"]);
+    let effective = started.with_what_can_change_of(&later);
+    assert!(started.fixed(&effective).is_empty());
+    assert_eq!(effective.resources, ["pods"]);
+}
