@@ -32,6 +32,11 @@ const FLAGS: &[&str] = &[
     "--hide-scrollbars",
 ];
 
+/// There is no browser.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is missing: scripts/e2e installs it where it may")]
+pub struct Missing(&'static str);
+
 /// A browser with one page. It ends with this.
 pub struct Browser {
     session: String,
@@ -40,13 +45,17 @@ pub struct Browser {
 
 impl Browser {
     /// Starts one.
+    ///
+    /// # Errors
+    /// [`Missing`] where there is none.
     pub async fn start(stage: &Stage) -> Result<Self> {
+        let (chromium, chromedriver) = (program("chromium")?, program("chromedriver")?);
         let port = stage.free_port(1)?;
         let directory = stage.directory.join("browser");
         std::fs::create_dir_all(&directory)?;
         let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()), ("HOME", text(&directory)?)];
         let mut driver = Process::start(
-            &program("chromedriver")?,
+            &chromedriver,
             &[format!("--port={port}")],
             &environment.map(|(name, value)| (name.to_owned(), value)),
             &stage.directory.join("chromedriver.log"),
@@ -60,7 +69,7 @@ impl Browser {
         .await?;
         let profile = format!("--user-data-dir={}", text(&directory.join("profile"))?);
         let flags: Vec<_> = FLAGS.iter().copied().chain([profile.as_str()]).collect();
-        let options = json!({ "args": flags, "binary": program("chromium")? });
+        let options = json!({ "args": flags, "binary": chromium });
         let asked = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let session: Value = command(&format!("{url}/session"), &asked).await?;
         let id = session["sessionId"].as_str().context("a session without a name")?;
@@ -116,8 +125,7 @@ fn text(path: &Path) -> Result<String> {
 }
 
 /// Where a program of the system is.
-fn program(name: &str) -> Result<PathBuf> {
+fn program(name: &'static str) -> Result<PathBuf, Missing> {
     let places = ["/usr/bin", "/usr/local/bin"].map(|place| Path::new(place).join(name));
-    let found = places.into_iter().find(|place| place.exists());
-    found.with_context(|| format!("{name} is missing: scripts/e2e installs it where it may"))
+    places.into_iter().find(|place| place.exists()).ok_or(Missing(name))
 }

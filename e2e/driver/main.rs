@@ -79,29 +79,44 @@ fn run(arguments: &[String]) -> Result<bool> {
     // One thread: a child gets its parent-death signal when the *thread* that started it ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     let (waiting, working): (Vec<&Case>, Vec<&Case>) = chosen.iter().partition(|case| case.waits);
-    let failed = runtime.block_on(async {
-        let play = async |case: &Case| usize::from(!passes(case, size).await);
-        let alone = stream::iter(working).then(play).fold(0, async |sum, one| sum + one).await;
-        stream::iter(waiting).map(play).buffer_unordered(AT_ONCE).fold(alone, async |sum, one| sum + one).await
+    let verdicts: Vec<Verdict> = runtime.block_on(async {
+        let play = async |case: &Case| verdict(case, size).await;
+        let alone: Vec<_> = stream::iter(working).then(play).collect().await;
+        stream::iter(alone).chain(stream::iter(waiting).map(play).buffer_unordered(AT_ONCE)).collect().await
     });
-    println!("{} passed, {failed} failed", chosen.len() - failed);
+    let count = |of: Verdict| verdicts.iter().filter(|verdict| **verdict == of).count();
+    let failed = count(Verdict::Failed);
+    println!("{} passed, {failed} failed", count(Verdict::Passed));
     Ok(failed == 0)
 }
 
-/// Runs one case and tells how it went; whether it passed.
-async fn passes(case: &Case, size: Size) -> bool {
+/// How a case went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// It needs what is not there and cannot be installed.
+    Skipped,
+}
+
+/// Runs one case and tells how it went.
+async fn verdict(case: &Case, size: Size) -> Verdict {
     let start = Instant::now();
     let outcome = play(case, size).await;
     let seconds = start.elapsed().as_secs_f64();
     match outcome {
         Ok(said) => {
             println!("{:<20} ok     {seconds:6.1} s  {said}", case.name);
-            true
+            Verdict::Passed
+        }
+        Err(error) if error.is::<browser::Missing>() => {
+            println!("{:<20} SKIPPED           {error:#}", case.name);
+            Verdict::Skipped
         }
         Err(error) => {
             println!("{:<20} FAILED {seconds:6.1} s  {error:#}", case.name);
             println!("{:<20} logs: {}", "", Stage::directory(case.name).display());
-            false
+            Verdict::Failed
         }
     }
 }

@@ -53,13 +53,13 @@ struct Row {
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
+    let browser = Browser::start(stage).await?;
     let mut cluster = Cluster::start(stage, Options::FLEET).await?;
     cluster.fill(stage, 120).await?;
     cluster.api.create_all(VARIETY).await?;
     let fleet = Fleet::start(stage, &cluster, 2).await?;
     let at = fleet.at(0)?;
     let root = format!("http://{}:{}/", at.address, at.port);
-    let browser = Browser::start(stage).await?;
     browser.open(&root).await?;
     browser.show(1100, 1500, false).await?;
 
