@@ -296,12 +296,17 @@ async fn ask(door: &dyn Door, address: &str) -> Result<Report, String> {
 type Answer = (u32, Option<String>, Result<Report, String>);
 
 fn put_together(own: Report, answers: Vec<Answer>) -> Overview {
+    let fleet = own.part.as_ref().map(|part| part.fleet.clone());
+    let of_ours = |(ordinal, address, answer): Answer| {
+        (ordinal, address, answer.and_then(|report| of_this_fleet(report, fleet.as_deref())))
+    };
+    let answers: Vec<_> = answers.into_iter().map(of_ours).collect();
     let own_part = own.part.clone().unwrap_or_default();
     // Whoever has heard of a newer generation knows more.
     let parts = answers.iter().filter_map(|(_, _, answer)| answer.as_ref().ok()?.part.clone());
     let newest = parts.fold(own_part, |best, part| if part.generation > best.generation { part } else { best });
     let mut overview = Overview {
-        fleet: own.part.as_ref().map(|part| part.fleet.clone()),
+        fleet,
         answered_by: own.ordinal,
         version: own.version.clone(),
         coordinated: newest.coordinated,
@@ -328,14 +333,27 @@ fn put_together(own: Report, answers: Vec<Answer>) -> Overview {
     overview
 }
 
+/// Addresses of pods are given to others when they end.
+fn of_this_fleet(report: Report, fleet: Option<&str>) -> Result<Report, String> {
+    let theirs = report.part.as_ref().map(|part| part.fleet.as_str());
+    if theirs == fleet {
+        return Ok(report);
+    }
+    Err(format!("who answers there is of {}", theirs.unwrap_or("no fleet")))
+}
+
 fn answering(ordinal: u32, address: Option<&str>, report: Report) -> Replica {
     let part = report.part.clone().unwrap_or_default();
-    let standing = match () {
-        () if part.leaving => Standing::Leaving,
-        () if part.isolated => Standing::Isolated,
-        () if report.ready => Standing::Serving,
-        () if report.resources.iter().any(|kept| !kept.loaded) => Standing::Loading,
-        () => Standing::Waiting,
+    let standing = if part.leaving {
+        Standing::Leaving
+    } else if part.isolated {
+        Standing::Isolated
+    } else if report.ready {
+        Standing::Serving
+    } else if report.resources.iter().any(|kept| !kept.loaded) {
+        Standing::Loading
+    } else {
+        Standing::Waiting
     };
     let at = address.and_then(|address| address.parse::<SocketAddr>().ok());
     Replica {
@@ -446,6 +464,16 @@ mod tests {
         let expected = [(0, Standing::Silent), (1, Standing::Serving), (2, Standing::Absent), (3, Standing::Untaken)];
         assert_eq!(standings, expected);
         assert_eq!(overview.replicas[0].notes, ["refused"]);
+    }
+
+    #[test]
+    fn who_answers_for_another_fleet_counts_for_nothing() {
+        let (own, mut stranger) = (report(0, 4, 3), report(1, 9, 4));
+        stranger.part.get_or_insert_default().fleet = "ops/other".to_owned();
+        let overview = put_together(own, vec![(1, None, Ok(stranger))]);
+        assert_eq!(overview.replicas[1].standing, Standing::Silent);
+        assert_eq!(overview.replicas[1].notes, ["who answers there is of ops/other"]);
+        assert_eq!((overview.generation, overview.resources[0].owned), (4, 3));
     }
 
     #[test]
