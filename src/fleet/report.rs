@@ -231,6 +231,8 @@ pub enum Standing {
     /// It does not answer.
     #[default]
     Silent,
+    /// It is not there yet, and has no share before it is.
+    Expected,
     /// It is not there, and others expose what would be its objects.
     Absent,
     /// It is not there, and nobody has the memory for its objects.
@@ -325,6 +327,7 @@ fn put_together(own: Report, answers: Vec<Answer>) -> Overview {
                 resources.add(ordinal, &report);
                 answering(ordinal, address.as_deref(), report)
             }
+            Err(_) if ordinal >= overview.shards => to_come(ordinal),
             Err(problem) => missing(ordinal, &newest, problem),
         });
     }
@@ -368,6 +371,12 @@ fn answering(ordinal: u32, address: Option<&str>, report: Report) -> Replica {
         memory: report.memory,
         uptime: Some(report.uptime),
     }
+}
+
+/// One that the StatefulSet wants, and that has no share yet.
+fn to_come(ordinal: u32) -> Replica {
+    let note = "it is not there yet, and has no share".to_owned();
+    Replica { ordinal, standing: Standing::Expected, notes: vec![note], ..Replica::default() }
 }
 
 fn missing(ordinal: u32, part: &Part, problem: String) -> Replica {
@@ -458,10 +467,17 @@ mod tests {
         let mut own = report(1, 4, 3);
         let part = own.part.as_mut().expect("it has one");
         (part.absent, part.untaken) = (vec![2, 3], vec![3]);
+        own.shards = 4;
         let silent = |ordinal| (ordinal, None, Err("refused".to_owned()));
-        let overview = put_together(own, vec![silent(0), silent(2), silent(3)]);
+        let overview = put_together(own, vec![silent(0), silent(2), silent(3), silent(4)]);
         let standings: Vec<_> = overview.replicas.iter().map(|replica| (replica.ordinal, replica.standing)).collect();
-        let expected = [(0, Standing::Silent), (1, Standing::Serving), (2, Standing::Absent), (3, Standing::Untaken)];
+        let expected = [
+            (0, Standing::Silent),
+            (1, Standing::Serving),
+            (2, Standing::Absent),
+            (3, Standing::Untaken),
+            (4, Standing::Expected),
+        ];
         assert_eq!(standings, expected);
         assert_eq!(overview.replicas[0].notes, ["refused"]);
     }

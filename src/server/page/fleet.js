@@ -37,7 +37,7 @@ function bytes(number) {
 
 const STANDINGS = {
   serving: ["serving", "good"], loading: ["loading", "busy"], waiting: ["waiting", "busy"], leaving: ["leaving", "busy"],
-  silent: ["no answer", "bad"], isolated: ["isolated", "bad"], absent: ["absent", "odd"], untaken: ["unserved", "bad"],
+  expected: ["expected", "busy"], silent: ["no answer", "bad"], isolated: ["isolated", "bad"], absent: ["absent", "odd"], untaken: ["unserved", "bad"],
 };
 const VERDICTS = {
   exact: ["exact", "good"], missing: ["missing", "bad"], doubled: ["doubled", "bad"],
@@ -78,7 +78,7 @@ function verdict(fleet) {
 }
 
 function loading(fleet) {
-  const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving"].includes(replica.standing));
+  const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving", "expected"].includes(replica.standing));
   if (!busy.length) return undefined;
   const words = busy.map(replica => "replica " + replica.ordinal + " is " + replica.standing);
   return ["busy", fleet.replicas.length > 1 ? "The fleet is changing" : "Loading", list(words)];
