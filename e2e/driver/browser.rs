@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::http::{get_text, post};
-use crate::process::Process;
+use crate::process::{Process, Signal, signal};
 use crate::stage::Stage;
 use crate::wait::until;
 
@@ -40,7 +40,16 @@ pub struct Missing(&'static str);
 /// A browser with one page. It ends with this.
 pub struct Browser {
     session: String,
+    /// Its process, which would outlive that of the driver.
+    process: u32,
     _driver: Process,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = signal(self.process, Signal::KILL);
+    }
 }
 
 impl Browser {
@@ -73,7 +82,9 @@ impl Browser {
         let asked = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let session: Value = command(&format!("{url}/session"), &asked).await?;
         let id = session["sessionId"].as_str().context("a session without a name")?;
-        Ok(Self { session: format!("{url}/session/{id}"), _driver: driver })
+        let process = session["capabilities"]["goog:processID"].as_u64().and_then(|id| u32::try_from(id).ok());
+        let process = process.context("a browser without a process")?;
+        Ok(Self { session: format!("{url}/session/{id}"), process, _driver: driver })
     }
 
     /// Opens a page.

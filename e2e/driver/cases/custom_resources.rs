@@ -193,7 +193,9 @@ async fn come_and_go(stage: &Stage, cluster: &Cluster) -> Result<()> {
     served("an object less", &[("Gadget.v1", 2)]).await?;
     cluster.api.delete(&path).await?;
     served("a kind less", &[]).await?;
-    cluster.api.create(DEFINITIONS, &definition("gadgets", "Gadget", &["v1"])).await?;
+    // Its objects are gone before it is.
+    let again = definition("gadgets", "Gadget", &["v1"]);
+    until("the end of the definition", LIMIT, async || cluster.api.create(DEFINITIONS, &again).await).await?;
     create_things(&cluster.api, "gadgets", "Gadget", 1).await?;
     served("the kind again", &[("Gadget.v1", 1)]).await?;
     let telemetry = replica.at.self_metrics().await?;
