@@ -282,11 +282,7 @@ impl Ask for OverHttp {
     fn ask<'a>(&'a self, address: &'a str, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>> {
         Box::pin(async move {
             let body = serde_json::to_vec(question).map_err(|e| e.to_string())?;
-            let (status, body) = door::ask(&*self.0, address, door::COVER, Some(body), (LONGEST, PATIENCE)).await?;
-            if !status.is_success() {
-                return Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim()));
-            }
-            serde_json::from_slice(&body).map_err(|e| e.to_string())
+            door::ask_for(&*self.0, address, door::COVER, Some(body), (LONGEST, PATIENCE)).await
         })
     }
 }

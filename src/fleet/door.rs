@@ -10,6 +10,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
@@ -95,6 +96,24 @@ pub(super) async fn send(
     let status = answer.status();
     let body = Limited::new(answer.into_body(), longest).collect().await.map_err(|e| e.to_string())?;
     Ok((status, body.to_bytes()))
+}
+
+/// The answer to one question, read from its JSON; one that is no success is an error.
+///
+/// # Errors
+/// As [`ask`], or the answer is another one.
+pub async fn ask_for<T: DeserializeOwned>(
+    door: &dyn Door,
+    address: &str,
+    path: &str,
+    body: Option<Vec<u8>>,
+    limits: (usize, Duration),
+) -> Result<T, String> {
+    let (status, body) = ask(door, address, path, body, limits).await?;
+    if !status.is_success() {
+        return Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim()));
+    }
+    serde_json::from_slice(&body).map_err(|e| e.to_string())
 }
 
 /// Opens the door for one question, and closes it with the answer.

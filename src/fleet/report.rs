@@ -278,20 +278,12 @@ pub async fn survey(own: Report, others: BTreeMap<u32, Option<String>>, door: &d
     let asked = others.into_iter().map(|(ordinal, address)| async move {
         let answer = match &address {
             None => Err("nobody knows its address".to_owned()),
-            Some(address) => ask(door, address).await,
+            Some(address) => door::ask_for(door, address, door::REPLICA, None, (LONGEST, PATIENCE)).await,
         };
         (ordinal, address, answer)
     });
     let answers = join_all(asked).await;
     put_together(own, answers)
-}
-
-async fn ask(door: &dyn Door, address: &str) -> Result<Report, String> {
-    let (status, body) = door::ask(door, address, door::REPLICA, None, (LONGEST, PATIENCE)).await?;
-    if !status.is_success() {
-        return Err(format!("{status}: {}", String::from_utf8_lossy(&body).trim()));
-    }
-    serde_json::from_slice(&body).map_err(|error| error.to_string())
 }
 
 /// What one other replica answered, and where.

@@ -34,12 +34,7 @@ pub(super) struct Reporter {
 impl server::Reporter for Reporter {
     fn report(&self) -> Report {
         let counted = self.inventory.vantage.stand().counted;
-        let missing = self.telemetry.missing();
-        let waits_for: Vec<_> = missing
-            .iter()
-            .map(|resource| format!("{resource}: not loaded yet"))
-            .chain(self.telemetry.waits_for_fleet())
-            .collect();
+        let waits_for = self.telemetry.waits_for();
         let Shard { ordinal, total } = self.telemetry.shard();
         let watching = self.inventory.watching.load();
         let kept = watching.resources.iter().map(|watched| self.kept(watched, &counted));

@@ -1,6 +1,5 @@
 //! The port for what the replica says of itself: `/metrics`, `/readyz` and a landing page.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -32,13 +31,8 @@ pub fn telemetry_routes(telemetry: Arc<Telemetry>) -> Routes {
 /// 200 when everything is loaded, and the replica's part in its fleet is what it should be; else a line for each resource
 /// that is missing, and one for what the fleet waits for.
 fn readiness(telemetry: &Telemetry) -> Response {
-    let mut lines = String::new();
-    for resource in telemetry.missing() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(lines, "{resource}: not loaded yet");
+    match &*telemetry.waits_for() {
+        [] => text(StatusCode::OK, "OK\n"),
+        lines => text(StatusCode::SERVICE_UNAVAILABLE, lines.join("\n") + "\n"),
     }
-    if let Some(why) = telemetry.waits_for_fleet() {
-        let _ = writeln!(lines, "{why}");
-    }
-    if lines.is_empty() { text(StatusCode::OK, "OK\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, lines) }
 }

@@ -178,9 +178,10 @@ impl Telemetry {
         self.replica.shard()
     }
 
-    /// What the replica waits for in its fleet before it is ready, if it is in one.
-    pub fn waits_for_fleet(&self) -> Option<String> {
-        self.replica.fleet.as_ref().and_then(|fleet| fleet.waits_for())
+    /// What the replica waits for before it is ready, in a line each: resources that are not loaded, and its part in its fleet.
+    pub fn waits_for(&self) -> Vec<String> {
+        let missing = self.missing().into_iter().map(|resource| format!("{resource}: not loaded yet"));
+        missing.chain(self.replica.fleet.as_ref().and_then(|fleet| fleet.waits_for())).collect()
     }
 
     /// All self-metrics, as they are now.

@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::wait::until;
 
 /// A cluster with a piece of every trouble that a panel shows.
-const TROUBLE: &str = include_str!("../trouble.yaml");
+pub const TROUBLE: &str = include_str!("../trouble.yaml");
 /// How often is scraped.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// What Grafana puts in for `$__rate_interval`: four scrapes.

@@ -1,12 +1,14 @@
 //! The page of the fleet in a real browser: what it shows is what the JSON says, it follows a scale-up, and it survives a replica
 //! that does not answer. Leaves pictures of it: light.png, dark.png and phone.png.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::dashboards::TROUBLE;
 use crate::browser::Browser;
 use crate::cluster::{Cluster, Options};
 use crate::fleet::Fleet;
@@ -15,8 +17,6 @@ use crate::process::Signal;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// A cluster with something of everything.
-const VARIETY: &str = include_str!("../trouble.yaml");
 /// How long the page may take to show something: a handover with the start of a process, or a proof.
 const LIMIT: Duration = Duration::from_secs(150);
 
@@ -39,7 +39,7 @@ struct Page {
 struct Card {
     ordinal: u64,
     standing: String,
-    facts: std::collections::BTreeMap<String, String>,
+    facts: BTreeMap<String, String>,
     links: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let browser = Browser::start(stage).await?;
     let mut cluster = Cluster::start(stage, Options::FLEET).await?;
     cluster.fill(stage, 120).await?;
-    cluster.api.create_all(VARIETY).await?;
+    cluster.api.create_all(TROUBLE).await?;
     let fleet = Fleet::start(stage, &cluster, 2).await?;
     let at = fleet.at(0)?;
     let root = format!("http://{}:{}/", at.address, at.port);

@@ -43,27 +43,28 @@ const VERDICTS = {
   exact: ["exact", "good"], missing: ["missing", "bad"], doubled: ["doubled", "bad"],
   missingAndDoubled: ["missing, doubled", "bad"], unproven: ["unproven", "odd"],
 };
+const WRONG = ["missing", "doubled", "missingAndDoubled"];
 const list = items => items.length < 2 ? items.join("") : items.slice(0, -1).join(", ") + " and " + items.at(-1);
 const badge = ([text, kind]) => element("span", { className: "badge " + kind, textContent: text });
 
 /// What matters most, in one sentence: its kind, the sentence, and what stands behind it.
 function verdict(fleet) {
   const with_ = standing => fleet.replicas.filter(replica => replica.standing === standing).map(replica => replica.ordinal);
-  const wrong = fleet.resources.filter(of => ["missing", "doubled", "missingAndDoubled"].includes(of.cover));
+  const wrong = fleet.resources.filter(of => WRONG.includes(of.cover));
   const names = of => list(of.slice(0, 4).map(resource => resource.resource)) + (of.length > 4 ? " and more" : "");
   const [silent, isolated, untaken, absent] = ["silent", "isolated", "untaken", "absent"].map(with_);
   if (wrong.length) return ["bad", "Not every object is served once", names(wrong) + ": kube-state-fleet verify names the objects"];
   if (untaken.length) return ["bad", "Objects of replica " + list(untaken) + " are served by nobody", "no other replica has the memory for them"];
   if (isolated.length) return ["bad", "Replica " + list(isolated) + " serves nothing", "it reaches neither the API server nor the others"];
   if (silent.length) return ["bad", "Replica " + list(silent) + " does not answer", "if it is gone, the others take over its objects"];
-  if (!fleet.fleet && loading(fleet)) return loading(fleet);
+  const busy = loading(fleet);
+  if (!fleet.fleet && busy) return busy;
   if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", by itself", "replicas coordinate when they are told their pod, by --pod"];
   if (!fleet.fleet) return ["good", "One replica serves everything", ""];
   if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each goes by the StatefulSet alone; the log names the right that is missing"];
   const { state, waitingFor } = fleet.handover;
   if (state === "preparing") return ["busy", "Objects are about to change hands", "what replicas gain is being loaded" + (waitingFor.length ? ", replica " + list(waitingFor) + " is waited for" : "")];
   if (state === "switching") return ["busy", "Objects change hands in a moment", "all that is gained is loaded"];
-  const busy = loading(fleet);
   if (busy) return busy;
   if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the others serve its objects"];
   if (state === "waiting") return ["odd", "The fleet is not as it should be", waitingFor.length ? "replica " + list(waitingFor) + " is waited for" : ""];
@@ -86,7 +87,7 @@ function loading(fleet) {
 
 function segments(parts, all = parts.reduce((sum, [, part]) => sum + part, 0) || 1) {
   return parts.filter(([, part]) => part > 0).map(([ordinal, part]) => element("span", {
-    hue: hue(ordinal), width: part / all * 100 + "%", title: "replica " + ordinal, textContent: "",
+    hue: hue(ordinal), width: part / all * 100 + "%", title: "replica " + ordinal,
   }));
 }
 
@@ -133,7 +134,7 @@ function row(resource) {
 }
 
 /// Those without objects and without trouble stand apart, as links.
-const isQuiet = of => !of.owned && of.loaded && of.refused === null && !["missing", "doubled", "missingAndDoubled", "unproven"].includes(of.cover);
+const isQuiet = of => !of.owned && of.loaded && of.refused === null && ![...WRONG, "unproven"].includes(of.cover);
 
 function draw(fleet) {
   const [kind, headline, detail] = verdict(fleet);
