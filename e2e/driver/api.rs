@@ -1,12 +1,18 @@
 //! What the cases ask of the API server.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use http::Request;
 use kube::api::{Api as Typed, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
+
+use crate::wait::until;
+
+/// How long the API server may take until it honours a right that it has been given.
+const RIGHT_LIMIT: Duration = Duration::from_secs(30);
 
 /// An administrator's access. Objects are plain JSON: the cases must not stand on the types that they test.
 #[derive(Clone)]
@@ -109,7 +115,8 @@ impl Api {
         Ok(objects.len())
     }
 
-    /// A token of a new ServiceAccount that has these rights: in the whole cluster, and in the namespace `default`.
+    /// A token of a new ServiceAccount that has these rights: in the whole cluster, and in the namespace `default`. The API server
+    /// honours them already: it reads roles and bindings by watches, a moment after they were made.
     pub async fn account(&self, name: &str, everywhere: &Value, here: Option<&Value>) -> Result<String> {
         let accounts = "/api/v1/namespaces/default/serviceaccounts";
         self.create(accounts, &json!({ "metadata": { "name": name } })).await?;
@@ -126,11 +133,33 @@ impl Api {
                 "subjects": [{ "kind": "ServiceAccount", "namespace": "default", "name": name }],
             });
             self.create(&format!("{group}{place}/{plural}rolebindings"), &binding).await?;
+            until("the right", RIGHT_LIMIT, async || self.ensure_right(name, &role["rules"]).await).await?;
         }
         let request =
             json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
         let answer = self.create(&format!("{accounts}/{name}/token"), &request).await?;
         Ok(answer["status"]["token"].as_str().context("no token")?.to_owned())
+    }
+
+    /// An error unless a ServiceAccount has, in the namespace `default`, the right that the first of these rules gives first.
+    async fn ensure_right(&self, account: &str, rules: &Value) -> Result<()> {
+        let rule = &rules[0];
+        let asked = match &rule["nonResourceURLs"][0] {
+            Value::Null => json!({ "resourceAttributes": {
+                "namespace": "default",
+                "verb": rule["verbs"][0],
+                "group": rule["apiGroups"][0],
+                "resource": rule["resources"][0],
+                "name": rule["resourceNames"][0],
+            }}),
+            path => json!({ "nonResourceAttributes": { "path": path, "verb": rule["verbs"][0] } }),
+        };
+        let mut review =
+            json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked });
+        review["spec"]["user"] = json!(format!("system:serviceaccount:default:{account}"));
+        let answer = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).await?;
+        ensure!(answer["status"]["allowed"] == true, "{account} may not {rule}");
+        Ok(())
     }
 }
 

@@ -66,7 +66,8 @@ pub async fn run(stage: &Stage) -> Result<String> {
             })
             .await?;
         }
-        fair(&prometheus, job).await?;
+        // A scrape that came too late takes a replica's series away until the next one.
+        until("fair shares", LIMIT, async || fair(&prometheus, job).await).await?;
         for at in &fleet.replicas {
             // The fleet's own Leases change every few seconds, now and then between two scrapes.
             until("the same in both forms", LIMIT, async || encoded(at, compressed).await.context(job)).await?;
