@@ -84,19 +84,29 @@ fn run(arguments: &[String]) -> Result<bool> {
         let alone: Vec<_> = stream::iter(working).then(play).collect().await;
         stream::iter(alone).chain(stream::iter(waiting).map(play).buffer_unordered(AT_ONCE)).collect().await
     });
-    let count = |of: Verdict| verdicts.iter().filter(|verdict| **verdict == of).count();
-    let failed = count(Verdict::Failed);
-    println!("{} passed, {failed} failed", count(Verdict::Passed));
-    Ok(failed == 0)
+    let failures: Vec<&String> = verdicts.iter().filter_map(Verdict::failure).collect();
+    // Once more, where they are found: at the end.
+    for failure in &failures {
+        println!("failed: {failure}");
+    }
+    let passed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Passed)).count();
+    println!("{passed} passed, {} failed", failures.len());
+    Ok(failures.is_empty())
 }
 
 /// How a case went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Passed,
-    Failed,
+    /// Which case, and why.
+    Failed(String),
     /// It needs what is not there and cannot be installed.
     Skipped,
+}
+
+impl Verdict {
+    fn failure(&self) -> Option<&String> {
+        if let Self::Failed(failure) = self { Some(failure) } else { None }
+    }
 }
 
 /// Runs one case and tells how it went.
@@ -116,7 +126,7 @@ async fn verdict(case: &Case, size: Size) -> Verdict {
         Err(error) => {
             println!("{:<20} FAILED {seconds:6.1} s  {error:#}", case.name);
             println!("{:<20} logs: {}", "", Stage::directory(case.name).display());
-            Verdict::Failed
+            Verdict::Failed(format!("{}: {error:#}", case.name))
         }
     }
 }
