@@ -8,11 +8,15 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A resource that the server refuses is asked for again after this, and so the first [`EARLY_TRIES`] times: rights are
-/// often granted, and custom resources installed, shortly after the exporter.
+/// A resource that the server refuses is asked for again after this, since it may only be behind: it honours a right, and
+/// serves a version of a custom resource, a moment after it has told of them.
+const REFUSED_FIRST: Duration = Duration::from_secs(1);
+/// Each of the first [`EARLY_TRIES`] delays is twice the one before, up to this: rights are often granted, and custom resources
+/// installed, shortly after the exporter.
 const REFUSED_EARLY: Duration = Duration::from_secs(30);
+/// Five delays that grow to 16 s, and four of 30 s: two and a half minutes.
+const EARLY_TRIES: u32 = 9;
 const REFUSED_LATE: Duration = Duration::from_secs(300);
-const EARLY_TRIES: u32 = 4;
 
 /// No `Retry-After` keeps us longer than this.
 const LONGEST_OBEYED: Duration = Duration::from_secs(600);
@@ -56,8 +60,12 @@ impl Retry {
 
     /// The delay after the server refused the resource.
     pub fn refused(&mut self) -> Duration {
+        let doublings = self.refusals.min(EARLY_TRIES);
         self.refusals = self.refusals.saturating_add(1);
-        jittered(if self.refusals <= EARLY_TRIES { REFUSED_EARLY } else { REFUSED_LATE })
+        jittered(match self.refusals {
+            ..=EARLY_TRIES => (REFUSED_FIRST * (1 << doublings)).min(REFUSED_EARLY),
+            _ => REFUSED_LATE,
+        })
     }
 
     /// Whether the server has refused the resource for minutes.
@@ -115,13 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_resource_is_retried_slowly() {
+    fn a_refused_resource_is_retried_soon_and_then_slowly() {
         let mut retry = Retry::default();
-        for _ in 0..EARLY_TRIES {
+        for base in [1, 2, 4, 8, 16, 30, 30, 30, 30, 300, 300] {
             let delay = retry.refused();
-            assert!(delay >= REFUSED_EARLY && delay < REFUSED_EARLY * 2, "{delay:?}");
+            assert_eq!(retry.is_refused_for_long(), base == 300, "after {}", retry.refusals);
+            let base = Duration::from_secs(base);
+            assert!(delay >= base && delay <= base * 6 / 5, "{delay:?} instead of {base:?}");
         }
-        assert!(retry.refused() >= REFUSED_LATE);
+        retry.succeeded();
+        assert!(retry.refused() < REFUSED_FIRST * 2, "after a success it starts over");
     }
 
     #[test]

@@ -368,7 +368,7 @@ impl Worker {
                 self.holding().refused();
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
                     let fate = if self.position.is_some() { "what is known of it stays" } else { "it is left out" };
-                    tracing::warn!("{failure}; {fate}, and it is asked for again every few minutes");
+                    tracing::warn!("{failure}; {fate}, and it is asked for again soon, later every few minutes");
                 }
                 let delay = self.retry.refused();
                 // A server that starts may not know its resources yet; one that goes on not to has removed this one.
