@@ -35,7 +35,8 @@ impl Process {
             Some(path) => File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
             None => file.try_clone()?,
         };
-        let child = Command::new(std::env::current_exe()?)
+        // Not by its path, at which a build may have put another program meanwhile.
+        let child = Command::new("/proc/self/exe")
             .arg(EXEC)
             .arg(std::process::id().to_string())
             .arg(program)
