@@ -1,10 +1,8 @@
-//! What is created, changed or deleted shows on the replica that owns it within two seconds, and on no other. A machine that
-//! stands still for a moment makes a change or two late, which is no fault of the fleet's: most have to be in time, and all have
-//! to come.
+//! What is created, changed or deleted shows on the replica that owns it within two seconds, and on no other.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use kube_state_fleet::sharding::{Assignment, Hasher};
 use serde_json::{Value, json};
 
@@ -16,11 +14,7 @@ use crate::wait::until;
 
 const REPLICAS: u8 = 3;
 /// The promise.
-const PROMISE: Duration = Duration::from_secs(2);
-/// How many of all changes may break it: one of so many.
-const LATE: usize = 20;
-/// What does not show after this is not late but lost.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// A kind of object, and how its life shows.
 struct Kind {
@@ -113,24 +107,22 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let fleet = Fleet::start(stage, &cluster, REPLICAS).await?;
     cluster.fill(stage, stage.pods()).await?;
     let rounds = if stage.size == Size::Long { 20 } else { 4 };
-    let mut took = Vec::new();
+    let mut slowest = Duration::ZERO;
     for round in 0..rounds {
         for kind in KINDS {
             let name = format!("fresh-{round}");
-            let life =
+            let took =
                 live(&cluster, &fleet, kind, &name).await.with_context(|| format!("{} {name}", kind.resource))?;
-            took.extend(life);
+            slowest = slowest.max(took);
         }
     }
-    let late: Vec<&Duration> = took.iter().filter(|took| **took > PROMISE).collect();
-    ensure!(late.len() * LATE <= took.len(), "{} of {} changes came late: {late:.2?}", late.len(), took.len());
-    let slowest = took.iter().max().context("no changes")?;
-    let late = if late.is_empty() { String::new() } else { format!(", {} late", late.len()) };
-    Ok(format!("{} changes, each on its replica after {:.2} s at most{late}", took.len(), slowest.as_secs_f64()))
+    let changes = 3 * rounds * KINDS.len();
+    Ok(format!("{changes} changes, each on its replica after {:.2} s at most", slowest.as_secs_f64()))
 }
 
-/// An object's life: how long its creation, its change and its end took to show.
-async fn live(cluster: &Cluster, fleet: &Fleet, kind: &Kind, name: &str) -> Result<[Duration; 3]> {
+/// An object's life; the longest that anything took to show.
+async fn live(cluster: &Cluster, fleet: &Fleet, kind: &Kind, name: &str) -> Result<Duration> {
+    let mut slowest = Duration::ZERO;
     let path = format!("{}/{name}", kind.collection);
     let (family, label) = kind.exists;
     let exists = |line: &str| series::of(line, family).next().is_some();
@@ -140,18 +132,18 @@ async fn live(cluster: &Cluster, fleet: &Fleet, kind: &Kind, name: &str) -> Resu
     let object = cluster.api.create(kind.collection, &(kind.object)(name)).await?;
     let owner = owner(&object)?;
     shows(fleet, kind, Some(owner), |line| exists(line) && ours(line)).await.context("its creation")?;
-    let created = start.elapsed();
+    slowest = slowest.max(start.elapsed());
 
     let (subresource, patch) = kind.change;
     let start = Instant::now();
     let object = cluster.api.patch(&format!("{path}{subresource}"), &patch()).await?;
     shows(fleet, kind, Some(owner), |line| ours(line) && (kind.changed)(line, &object)).await.context("its change")?;
-    let changed = start.elapsed();
+    slowest = slowest.max(start.elapsed());
 
     let start = Instant::now();
     cluster.api.delete(&path).await?;
     shows(fleet, kind, None, ours).await.context("its deletion")?;
-    Ok([created, changed, start.elapsed()])
+    Ok(slowest.max(start.elapsed()))
 }
 
 /// Who owns an object.
