@@ -60,10 +60,9 @@ impl Retry {
 
     /// The delay after the server refused the resource.
     pub fn refused(&mut self) -> Duration {
-        let doublings = self.refusals.min(EARLY_TRIES);
         self.refusals = self.refusals.saturating_add(1);
         jittered(match self.refusals {
-            ..=EARLY_TRIES => (REFUSED_FIRST * (1 << doublings)).min(REFUSED_EARLY),
+            tries @ ..=EARLY_TRIES => (REFUSED_FIRST * (1 << (tries - 1))).min(REFUSED_EARLY),
             _ => REFUSED_LATE,
         })
     }
