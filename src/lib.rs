@@ -4,7 +4,7 @@
 //! [`intake`] lists and watches, [`collectors`] turn an object into series, [`exposition`] keeps
 //! the series and writes them as text, [`server`] answers scrapes. [`sharding`] says which objects
 //! are ours, and [`access`] who may ask. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
-//! The import rules in the module heads are checked by `tests/rooms.rs`.
+//! The import rules in the module heads are checked by `tests/it/rooms.rs`.
 
 pub mod access;
 pub mod allocator;

@@ -1,7 +1,5 @@
 //! How tests read a line of an exposition.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 /// Name, labels (`name="value"`, as they stand) and value of a series.
 pub fn split(line: &str) -> (&str, Vec<&str>, &str) {
     let (series, value) = line.rsplit_once(' ').expect("a value");

@@ -1,7 +1,5 @@
 //! The life of a source against a scripted API server, on a paused clock.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test may panic")]
-
 mod audits;
 mod forms;
 mod gains;

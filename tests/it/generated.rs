@@ -1,7 +1,5 @@
 //! Checked-in pages say what the code says. `scripts/gen` writes them anew.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,9 +1,5 @@
 //! A fleet of whole replicas against the simulator: who serves what when members come, go, and lack rights.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use common::{client, get, settings};
+use crate::common::{client, get, settings};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(90);

@@ -1,7 +1,5 @@
 //! `demo` as a user starts it: three replicas, each object served once, no secret, a handover to a fourth, an orderly end.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -1,10 +1,5 @@
 //! The binary, whose configuration changes while it runs, against a simulated cluster.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
-#[allow(dead_code, reason = "other tests use the rest")]
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -18,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use common::get;
+use crate::common::get;
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(60);

@@ -8,8 +8,8 @@ use kube_state_fleet::intake::Holding;
 use kube_state_fleet::sharding::Hasher;
 use tokio::time::{Instant, sleep};
 
-use crate::wire::{bookmark, event, list, object, pod};
-use crate::{only, pods, start, value};
+use super::wire::{bookmark, event, list, object, pod};
+use super::{only, pods, start, value};
 
 #[tokio::test(start_paused = true)]
 async fn a_streaming_list_goes_on_as_a_watch() {

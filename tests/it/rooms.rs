@@ -1,7 +1,5 @@
 //! Each room imports only what its head says it may know.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

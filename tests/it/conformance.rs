@@ -1,8 +1,6 @@
 //! Every object of the recorded corpus gives the series that kube-state-metrics printed for it.
 //!
-//! `CORPUS=pods,nodes cargo test --test conformance` looks at these resources only and shows more differences.
-
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
+//! `CORPUS=pods,nodes cargo test --test it conformance::` looks at these resources only and shows more differences.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -18,7 +16,7 @@ use kube_state_fleet::sharding::{Hashes, Slice};
 use serde::Deserialize;
 
 /// Families that kube-state-metrics does not have.
-const OWN: &str = include_str!("data/own-families.txt");
+const OWN: &str = include_str!("../data/own-families.txt");
 
 /// One line of the corpus.
 #[derive(Deserialize)]

@@ -7,8 +7,8 @@ use kube_state_fleet::intake::Source;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::wire::{self, event, json_bookmark, json_object, line, list, object, table};
-use crate::{pods, start, value};
+use super::wire::{self, event, json_bookmark, json_object, line, list, object, table};
+use super::{pods, start, value};
 
 fn secrets() -> Source {
     let mut source = pods();

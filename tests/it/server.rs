@@ -1,7 +1,5 @@
 //! Both ports over real sockets, with a store filled by hand.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
-
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};

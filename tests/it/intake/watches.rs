@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::server::Pieces;
-use crate::wire::{bookmark, error, list, object, pod};
-use crate::{Run, pods, start, value};
+use super::server::Pieces;
+use super::wire::{bookmark, error, list, object, pod};
+use super::{Run, pods, start, value};
 
 /// A source that knows `a` and `b` as of version 9, and its watch.
 async fn loaded() -> (Run, Pieces) {

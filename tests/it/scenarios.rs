@@ -1,16 +1,12 @@
 //! A small varied cluster under many sets of flags: what `render` prints is what kube-state-metrics served.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
-#[path = "common/series.rs"]
-mod series;
-
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::common::series;
 use flate2::read::GzDecoder;
 use kube_state_fleet::commands;
 use serde::Deserialize;

@@ -7,9 +7,9 @@ use kube_state_fleet::intake::{Holding, Unseen};
 use kube_state_fleet::sharding::{Digest, Hasher, Slice};
 use tokio::time::sleep;
 
-use crate::server::Pieces;
-use crate::wire::{bookmark, error, event, list, object, pod};
-use crate::{Run, only, pods, start};
+use super::server::Pieces;
+use super::wire::{bookmark, error, event, list, object, pod};
+use super::{Run, only, pods, start};
 
 /// What a set of objects comes to.
 fn sum(uids: &[&str]) -> Digest {

@@ -1,9 +1,5 @@
 //! `verify` as a user runs it: against a simulated cluster and replicas in this process.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
-mod common;
-
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -18,7 +14,7 @@ use kube_state_fleet::settings::{Flags, Settings};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 
-use common::{client, get};
+use crate::common::{client, get};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(60);
@@ -82,7 +78,7 @@ impl World {
 }
 
 fn settings(shard: u32, total: u32) -> Settings {
-    common::settings(Flags {
+    crate::common::settings(Flags {
         resources: vec!["pods,nodes,services".to_owned()],
         shard: Some(shard),
         total_shards: Some(total),

@@ -1,7 +1,5 @@
 //! The simulator as its clients see it: a plain kube client, and raw HTTP where the wire itself matters.
 
-#![allow(clippy::expect_used, reason = "a test fails by panicking")]
-
 mod fleet;
 
 use std::time::Duration;

@@ -1,15 +1,13 @@
 //! The README keeps its word: its commands that need no cluster do what it shows. `cargo run` is taken for the program as it is built
 //! for the tests, and `kubectl` for somebody who prints a dump.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-const README: &str = include_str!("../README.md");
+const README: &str = include_str!("../../README.md");
 
 /// What `kubectl get deployments -A -o yaml` prints.
 const DUMP: &str = "\

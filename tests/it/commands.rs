@@ -1,7 +1,5 @@
 //! The binary as a user meets it: what it prints, what it says when something is wrong, and its exit codes.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;

@@ -1,9 +1,5 @@
 //! A whole replica: what it does when the world around it is not as it should be.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
-
-mod common;
-
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,14 +8,14 @@ use kube_state_fleet::replica::Replica;
 use kube_state_fleet::settings::{Flags, Settings};
 use tokio::net::TcpListener;
 
-use common::{client, get};
+use crate::common::{client, get};
 
 /// What waits longer has failed.
 const LONG: Duration = Duration::from_secs(60);
 
 fn settings(port: u16) -> Settings {
     let resources = vec!["pods".to_owned(), "nodes".to_owned()];
-    common::settings(Flags { port: Some(port), resources, ..Flags::default() })
+    crate::common::settings(Flags { port: Some(port), resources, ..Flags::default() })
 }
 
 /// An API server that takes connections and says nothing, as long as the listener is kept.

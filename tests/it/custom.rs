@@ -3,15 +3,11 @@
 //! The cases in `tests/data/custom/cases.jsonl.gz` are generated: an object with values of all kinds in odd places, and a
 //! config with paths into it. What stands beside them was recorded from the collectors of kube-state-metrics v2.20.0.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
-
-#[path = "common/series.rs"]
-mod series;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::common::series;
 use flate2::read::GzDecoder;
 use kube_state_fleet::collectors::custom::{CustomCollector, GroupVersionKind};
 use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Stamp, Store};

@@ -7,9 +7,9 @@ use kube_state_fleet::intake::Holding;
 use kube_state_fleet::sharding::{Hasher, Slice};
 use tokio::time::{Instant, sleep};
 
-use crate::server::{Call, Pieces};
-use crate::wire::{bookmark, error, list, list_in_two, object, pod};
-use crate::{Run, only, pods, start, value};
+use super::server::{Call, Pieces};
+use super::wire::{bookmark, error, list, list_in_two, object, pod};
+use super::{Run, only, pods, start, value};
 
 /// The objects with these UIDs.
 fn of(uids: &[&str]) -> Slice {

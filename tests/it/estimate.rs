@@ -1,7 +1,5 @@
 //! `estimate` as a user runs it: on a dump, and on a simulated cluster.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
-
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;

@@ -8,9 +8,9 @@ use kube_state_fleet::intake::Holding;
 use kube_state_fleet::sharding::{Hasher, Slice};
 use tokio::time::sleep;
 
-use crate::server::{Call, Pieces};
-use crate::wire::{bookmark, list, object, pod};
-use crate::{Run, only, pods, start};
+use super::server::{Call, Pieces};
+use super::wire::{bookmark, list, object, pod};
+use super::{Run, only, pods, start};
 
 fn of(uids: &[&str]) -> Slice {
     only(Hasher::Fnv1a64, uids)

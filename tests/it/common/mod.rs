@@ -1,6 +1,6 @@
 //! What tests of whole replicas share.
 
-#![allow(clippy::expect_used, reason = "a failed test may panic")]
+pub mod series;
 
 use std::net::SocketAddr;
 

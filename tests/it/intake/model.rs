@@ -20,8 +20,8 @@ use proptest::prelude::*;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::{bookmark, error, list, object, pod};
-use crate::{only, pods};
+use super::wire::{bookmark, error, list, object, pod};
+use super::{only, pods};
 
 const UIDS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
 

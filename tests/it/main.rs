@@ -1,0 +1,25 @@
+//! The integration tests, in one executable: linking the crate once is much faster than linking it for each file.
+//!
+//! `costs` is a test of its own, since it counts through a global allocator.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod commands;
+mod common;
+mod conformance;
+mod custom;
+mod demo;
+mod encodings;
+mod estimate;
+mod fleet;
+mod generated;
+mod intake;
+mod readme;
+mod registry;
+mod reload;
+mod replica;
+mod rooms;
+mod scenarios;
+mod server;
+mod simulator;
+mod verify;
