@@ -1,4 +1,4 @@
-"""What the measuring scripts share: the control plane, the binary, and what is said of the machine."""
+"""Shared by the measuring scripts: the control plane, the binary, and the description of the machine."""
 
 import datetime
 import json
@@ -14,16 +14,16 @@ TOOLS = ROOT / "e2e/.cache/bin"
 
 
 def binary():
-    """The program that is measured: KUBE_STATE_FLEET, or the release build."""
+    """The measured program: KUBE_STATE_FLEET, or a build with the profile `dist`."""
     given = os.environ.get("KUBE_STATE_FLEET")
     if given is not None:
         return given
-    subprocess.check_call(["cargo", "build", "--quiet", "--release", "--bin", "kube-state-fleet"], cwd=ROOT)
-    return os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")) + "/release/kube-state-fleet"
+    subprocess.check_call(["cargo", "build", "--quiet", "--profile=dist", "--bin", "kube-state-fleet"], cwd=ROOT)
+    return os.environ.get("CARGO_TARGET_DIR", str(ROOT / "target")) + "/dist/kube-state-fleet"
 
 
 class ControlPlane:
-    """A real API server over etcd, with logs in `run`, which is emptied; to be used in `with`."""
+    """A real API server over etcd, for use in `with`. Its logs are in `run`, which is emptied first."""
 
     def __init__(self, run, *flags):
         if not (TOOLS / "controlplane").exists():
@@ -53,26 +53,26 @@ class ControlPlane:
         return self.ready["kubeconfig"]
 
     def load(self, *flags):
-        """Runs the loader; what it says."""
+        """Runs the loader and returns its output."""
         command = [TOOLS / "load", f"-kubeconfig={self.kubeconfig}", f"-etcd={self.ready['etcd']}", *flags]
         with open(self.run / "load.log", "a") as log:
             return subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, check=True).stdout
 
 
 def cpu(process):
-    """Seconds of CPU since the start of a process."""
+    """Seconds of CPU that a process has used."""
     fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(process):
-    """Bytes that a process holds, and has held at most."""
+    """Resident bytes of a process, now and at the peak."""
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     return tuple(int(re.search(rf"{key}:\s+(\d+)", status)[1]) * 1024 for key in ("VmRSS", "VmHWM"))
 
 
 def circumstances():
-    """Machine, day, commit."""
+    """The machine, the date and the commit."""
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     size = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) / 1e6
     machine = f"{os.cpu_count()} CPUs ({model[1] if model else os.uname().machine}), {size:.0f} GB"
