@@ -18,4 +18,5 @@ pub mod server;
 pub mod settings;
 pub mod sharding;
 pub mod simulator;
+mod sync;
 pub mod telemetry;

@@ -9,7 +9,7 @@
 mod cache;
 mod reviews;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -21,6 +21,8 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use cache::{Cache, Key};
+
+use crate::sync::lock;
 
 pub use reviews::ByApiServer;
 
@@ -159,11 +161,11 @@ impl Access {
 
 impl Inner {
     fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.cache)
     }
 
     fn tell(&self, reason: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.told);
         if told.is_none_or(|told| told.elapsed() >= TOLD) {
             *told = Some(Instant::now());
             warn!("--auth-filter lets nobody in that it does not know: {reason}");

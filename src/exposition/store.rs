@@ -10,7 +10,7 @@
 //! scrape that reads it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -23,6 +23,7 @@ use super::scrape::{Piece, Scrape, View};
 use super::text::{Format, Selection};
 use super::{Block, Header, Uid};
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
+use crate::sync::lock;
 
 /// A point in the life of a [`ResourceStore`] at which a list began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,7 +109,7 @@ impl ResourceStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held, of which we know none, could at worst leave out objects of one page.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The resource's name.

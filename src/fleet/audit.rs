@@ -4,7 +4,7 @@
 //! ([`Witness`]), how others are asked ([`Ask`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -18,6 +18,7 @@ use super::coverage::{
 use super::door::{self, Door};
 use super::handover::Status;
 use crate::sharding::Digest;
+use crate::sync::lock;
 
 /// How often a proof is tried.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -126,7 +127,7 @@ impl Coverage {
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A panic cannot leave it half changed in a way that matters: the next audit enters everything anew.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ledger)
     }
 }
 

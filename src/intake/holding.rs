@@ -4,7 +4,7 @@
 //! itself, between two events; *whole* is what has been listed and watched without a gap since. Whatever is no longer wanted
 //! leaves all three at once, so that what is wanted again later is listed again. Knows no requests.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::sharding::Slice;
+use crate::sync::lock;
 
 /// So long may a watch be lost before the source no longer counts as up to date. The first three tries to resume it fall
 /// into this time, which is enough for a connection that broke and for an API server that gives way to another; what takes
@@ -297,7 +298,7 @@ impl Holding {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change leaves the state in order before anything in it could panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Changes the state and tells whom it concerns.

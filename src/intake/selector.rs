@@ -4,12 +4,13 @@
 //! that does, is as good. Knows no requests.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::sharding::{Hasher, Slice};
+use crate::sync::lock;
 
 /// How many ranges are written at most: 97 KB in a URL, which a 1.36 API server takes.
 const MOST: usize = 1000;
@@ -52,7 +53,7 @@ impl Selector {
 
     fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
         // An instant is never half written.
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.refused)
     }
 }
 

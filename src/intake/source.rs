@@ -1,13 +1,14 @@
 //! What a source watches, and what can be seen of it from outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::holding::Holding;
 use super::seen::{Seen, Unseen};
 use crate::collectors::Form;
 use crate::sharding::Digest;
+use crate::sync::lock;
 
 /// Where a resource is found on the API server, and in which form it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,6 @@ impl Status {
     /// For the source itself.
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         // A panic while the lock was held leaves a tally that no longer fits, which an audit finds.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }

@@ -1,7 +1,7 @@
 //! How this replica reaches the others: by TLS and with the credentials that it would ask of them.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
 use http::header::{AUTHORIZATION, HeaderValue};
@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::fleet::door::{Door, Wire, connect};
 use crate::server::Web;
+use crate::sync::lock;
 
 /// Gives the header by which a client shows to the API server who it is, renewed as such clients do.
 type Identity = BoxCloneSyncService<Request<String>, Response<String>, BoxError>;
@@ -92,7 +93,7 @@ impl Door for Secured {
     fn credentials(&self) -> BoxFuture<'_, Option<HeaderValue>> {
         Box::pin(async move {
             let Some(identity) = &self.identity else { return self.web.as_ref().and_then(|web| web.peer_proof()) };
-            let identity = identity.lock().unwrap_or_else(PoisonError::into_inner).newest();
+            let identity = lock(&identity).newest();
             match identity.oneshot(Request::default()).await {
                 // NB: passwords and the like are for the API server alone.
                 Ok(caught) => {

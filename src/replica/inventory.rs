@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::exposition::ResourceStore;
 use crate::fleet::audit::{Members, Peer, Vantage, Witness};
@@ -11,6 +11,7 @@ use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
 use crate::intake::Status;
 use crate::server;
 use crate::sharding::{Digest, Slice};
+use crate::sync::lock;
 use crate::telemetry::WatchingNow;
 
 /// The objects of the store, as far as they count, and the sources that bring them.
@@ -29,11 +30,11 @@ impl Sights {
     /// From now on these, by resource; none for an empty map.
     pub fn set(&self, sources: BTreeMap<String, Vec<Arc<Status>>>) {
         // Nothing panics while the lock is held.
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+        *lock(&self.0) = sources;
     }
 
     fn of(&self, resource: &str) -> Vec<Arc<Status>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(resource).cloned().unwrap_or_default()
+        lock(&self.0).get(resource).cloned().unwrap_or_default()
     }
 }
 

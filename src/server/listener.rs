@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::{Front, connection, streams};
 use crate::settings::{Listen, Patience};
+use crate::sync::lock;
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
 const CONNECTIONS: usize = 512;
@@ -130,7 +131,7 @@ struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
 impl Guests {
     /// One more of an address, unless it has too many.
     fn admit(&self, address: IpAddr) -> Option<Guest> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.0);
         let count = counts.entry(address).or_default();
         if *count >= OF_ONE {
             return None;
@@ -148,7 +149,7 @@ struct Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let mut counts = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.guests.0);
         if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use tracing::debug;
 use super::body::With;
 use super::{Front, Remote};
 use crate::settings::Patience;
+use crate::sync::lock;
 
 /// Requests at a time.
 const STREAMS: u32 = 16;
@@ -119,7 +120,7 @@ impl Requests {
 
 impl UnderWay {
     fn requests(&self) -> MutexGuard<'_, Requests> {
-        self.0.requests.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.requests)
     }
 
     /// A request whose head is there.

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+
+use crate::sync::lock;
 
 /// Who has not come for so long does not come any more.
 const MEMORY: Duration = Duration::from_secs(300);
@@ -69,7 +71,7 @@ impl Visitors {
 
     fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, Visits>> {
         // Whatever is in it is whole: each change is one assignment.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }
 

@@ -22,7 +22,7 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 pub use error::ApiError;
 pub use objects::uid;
 use objects::{Fate, State};
+
+use crate::sync::lock;
 
 /// A resource that the simulator serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +149,7 @@ struct Shared {
 impl Shared {
     /// The state; that a thread panicked while holding it does not make it wrong, since every change is made at its end.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

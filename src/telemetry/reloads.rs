@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use md5::{Digest, Md5};
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::metrics::{Labels, gauge};
+
+use crate::sync::lock;
 
 /// What a configuration file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +62,7 @@ impl Reloads {
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<(ConfigKind, String), Reload>> {
         // A panic cannot leave a map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(super) fn encode(&self, out: &mut DescriptorEncoder) -> Result<(), std::fmt::Error> {

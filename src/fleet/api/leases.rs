@@ -1,7 +1,7 @@
 //! The Leases of a fleet: all are watched, the own one is renewed, and the record is written by compare-and-swap.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -21,6 +21,7 @@ use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE, RENEW};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::run::Message;
+use crate::sync::lock;
 
 const RESOURCE: &str = "leases.coordination.k8s.io";
 
@@ -384,7 +385,7 @@ impl Leases {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         // Nothing in it can be half done: each change is one assignment.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 }
 

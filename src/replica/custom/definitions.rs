@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::collectors::custom::GroupVersionKind;
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
+use crate::sync::lock;
 use crate::telemetry::DefinitionEvents;
 
 /// A kind of custom resource in one version that the API server serves.
@@ -55,7 +56,7 @@ impl Definitions {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the lock is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Tells which there are, if that has changed and no list is under way.

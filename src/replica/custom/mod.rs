@@ -7,7 +7,7 @@ mod definitions;
 mod problems;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
@@ -23,6 +23,7 @@ use crate::intake::{self, DecodeError, Endpoint, Holding, Item, Sink, Source, St
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 use crate::sharding::Slice;
+use crate::sync::lock;
 use crate::telemetry::DefinitionEvents;
 use definitions::{CustomKind, DefinitionSink, Definitions, Found};
 use problems::Problems;
@@ -60,7 +61,7 @@ impl Custom {
     /// From now on serves what `settings` ask for, of the cluster of this number. What was served before is until that is loaded.
     pub fn follow(&self, settings: &Settings, cluster: u32) {
         // Nothing that is done under the lock leaves it half changed.
-        let mut choice = self.choice.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut choice = lock(&self.choice);
         if settings.custom.is_empty() {
             if choice.take().is_some() {
                 serve(&self.resources, Vec::new(), Swap::Together);

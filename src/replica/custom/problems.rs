@@ -1,13 +1,14 @@
 //! What is wrong with objects, told now and then: what a metric says of one object it often says of thousands.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::error;
 
 use crate::collectors::custom::Problem;
+use crate::sync::lock;
 
 /// A metric is told of no more often.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -26,7 +27,7 @@ impl Problems {
     /// Whether `metric` is to be told of, and how many of its problems were not.
     fn is_due(&self, metric: &str, now: Instant) -> Option<u64> {
         // Nothing panics while the lock is held.
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(&self.0);
         match told.get_mut(metric) {
             Some((at, untold)) if now.duration_since(*at) < PAUSE => {
                 *untold += 1;

@@ -19,7 +19,7 @@ mod running;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -30,6 +30,7 @@ use super::tasks::Spawner;
 use crate::exposition::Store;
 use crate::intake::Holding;
 use crate::sharding::Slice;
+use crate::sync::lock;
 use crate::telemetry::{Watching, WatchingNow};
 
 pub(super) use running::{NewSink, Partition, Reading, Running, Shape, Spec};
@@ -290,7 +291,7 @@ impl Resources {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that is done under the lock leaves it half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

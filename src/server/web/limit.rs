@@ -1,10 +1,12 @@
 //! How often may be asked: a bucket of tokens.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tokio::time::Instant;
 
 use super::config::Limit;
+
+use crate::sync::lock;
 
 /// What is left in the bucket of one port.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ struct Level {
 impl Bucket {
     /// Takes a token, if there is one.
     pub fn take(&self, limit: Limit) -> bool {
-        let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut level = lock(&self.0);
         let (now, burst) = (Instant::now(), f64::from(limit.burst));
         // A bucket is full at first, and again when the limit is another.
         let last = level.filter(|level| level.limit == limit).unwrap_or(Level { limit, tokens: burst, at: now });

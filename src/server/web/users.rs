@@ -5,7 +5,7 @@
 //! costs what a known one does.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use crate::access::secret;
+use crate::sync::lock;
 
 /// Credentials that are remembered. There are as many as there are users, and those that were replaced lately.
 const MOST: usize = 128;
@@ -143,12 +144,12 @@ impl Passwords {
     }
 
     fn remembers(&self, given: &[u8]) -> bool {
-        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut right = lock(&self.right);
         right.get_mut(given).map(|last| *last = Instant::now()).is_some()
     }
 
     fn remember(&self, given: Vec<u8>) {
-        let mut right = self.right.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut right = lock(&self.right);
         if right.len() >= MOST
             && let Some(oldest) = right.iter().min_by_key(|(_, last)| **last).map(|(given, _)| given.clone())
         {
