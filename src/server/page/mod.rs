@@ -28,9 +28,9 @@ struct Page {
 
 impl Page {
     fn new() -> Self {
-        const STYLE: &str = include_str!("page/fleet.css");
-        const SCRIPT: &str = include_str!("page/fleet.js");
-        let html = include_str!("page/fleet.html").replacen("/*style*/", STYLE, 1).replacen("/*script*/", SCRIPT, 1);
+        const STYLE: &str = include_str!("fleet.css");
+        const SCRIPT: &str = include_str!("fleet.js");
+        let html = include_str!("fleet.html").replacen("/*style*/", STYLE, 1).replacen("/*script*/", SCRIPT, 1);
         let policy = format!(
             "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; \
              form-action 'none'",
