@@ -34,7 +34,7 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, Front, Gate, Metrics, Peers, Visitors, Web};
+use crate::server::{self, AuthLayer, Gate, Metrics, Peers, Visitors, Web};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
@@ -303,17 +303,18 @@ impl Replica {
             spawner.spawn("the reloads of --tls-config".to_owned(), Arc::clone(web).follow(spawner.stop_token()));
         }
         let routes = server::both(routes, server::overview_routes(Arc::clone(&reporter), door));
-        let front = Front::new(routes, web.clone(), access.clone());
+        let layer = AuthLayer::new(routes, web.clone(), access.clone());
         spawner.spawn(
             "the metrics server".to_owned(),
-            server::serve(metrics_port, front, settings.patience, spawner.stop_token()),
+            server::serve(metrics_port, layer, settings.patience, spawner.stop_token()),
         );
         let peers = server::both(server::fleet_routes(Peers { inventory, witness }), server::report_routes(reporter));
         let peers = server::both(peers, server::beat_routes(member.clone()));
-        let front = Front::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
+        let layer =
+            AuthLayer::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
         spawner.spawn(
             "the telemetry server".to_owned(),
-            server::serve(telemetry_port, front, settings.patience.with_peers(), spawner.stop_token()),
+            server::serve(telemetry_port, layer, settings.patience.with_peers(), spawner.stop_token()),
         );
         match &settings.fleet {
             Some(fleet) => {

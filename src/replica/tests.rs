@@ -84,7 +84,7 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     let stop = tasks.spawner().stop_token();
-    tokio::spawn(server::serve(listener, Front::new(routes, None, None), Patience::default(), stop));
+    tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Patience::default(), stop));
     (inventory, resources.served(), address)
 }
 

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, listen};
 use crate::access::{Access, Nobody};
-use crate::server::{self, Front, Web};
+use crate::server::{self, AuthLayer, Web};
 use crate::settings::Settings;
 use crate::telemetry::{Reloads, Replica, Telemetry, Watching, WatchingNow};
 
@@ -34,6 +34,6 @@ pub async fn waiting(
     let web = Web::of(settings).await?;
     // Where the API server is, nobody knows yet.
     let access = settings.auth_filter.then(|| Access::new(Nobody));
-    let front = Front::new(server::telemetry_routes(Arc::new(telemetry)), web, access);
-    Ok(server::serve(port, front, settings.patience, stop))
+    let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry)), web, access);
+    Ok(server::serve(port, layer, settings.patience, stop))
 }

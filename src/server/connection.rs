@@ -23,22 +23,27 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::body::With;
-use super::{Front, Remote};
+use super::{AuthLayer, Remote};
 use crate::settings::Patience;
 
 /// Bytes of a request's head, and of an answer before the socket has to take some.
 const BUFFER: usize = 64 << 10;
 
-/// Answers by `front` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
-pub(super) async fn converse<S>(stream: S, remote: IpAddr, front: Front, patience: Patience, stop: CancellationToken)
-where
+/// Answers by `layer` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
+pub(super) async fn converse<S>(
+    stream: S,
+    remote: IpAddr,
+    layer: AuthLayer,
+    patience: Patience,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
     let io = TokioIo::new(Timed::new(stream, patience, activity.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
         request.extensions_mut().insert(Remote(remote));
-        answer(front.clone(), activity.clone(), request)
+        answer(layer.clone(), activity.clone(), request)
     });
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
     let ended = tokio::select! {
@@ -97,9 +102,9 @@ impl Activity {
     }
 }
 
-/// Answers a request by `front`.
+/// Answers a request by `layer`.
 async fn answer<B>(
-    front: Front,
+    layer: AuthLayer,
     activity: Activity,
     request: Request<B>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible>
@@ -109,7 +114,7 @@ where
 {
     activity.asked(!request.body().is_end_stream());
     let received = Next { activity: activity.clone(), over: Activity::received };
-    let response = front.answer(request.map(|body| With { _on_end: received, body })).await?;
+    let response = layer.answer(request.map(|body| With { _on_end: received, body })).await?;
     Ok(response.map(|body| With { _on_end: Next { activity, over: Activity::answered }, body }))
 }
 
@@ -268,8 +273,8 @@ mod tests {
     /// A client whose pipe holds `room` bytes, and the server's end of it.
     fn serve(room: usize, routes: Routes, patience: Patience) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
-        let front = Front::new(routes, None, None);
-        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, patience, CancellationToken::new())))
+        let layer = AuthLayer::new(routes, None, None);
+        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, patience, CancellationToken::new())))
     }
 
     const HEAD: Duration = Duration::from_secs(5);
@@ -398,8 +403,8 @@ mod tests {
         let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let none = Patience { read: None, read_header: None, write: None, idle: None };
-        let front = Front::new(routes, None, None);
-        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, none, CancellationToken::new()));
+        let layer = AuthLayer::new(routes, None, None);
+        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, none, CancellationToken::new()));
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         ask(&mut client).await;
         tokio::time::sleep(Duration::from_secs(100_000)).await;

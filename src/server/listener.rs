@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{Front, connection, streams};
+use super::{AuthLayer, connection, streams};
 use crate::settings::{Listen, Patience};
 use crate::sync::lock;
 
@@ -60,8 +60,8 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves by `front` until `stop`, then lets answers that have begun end, for a few seconds.
-pub async fn serve(listener: TcpListener, front: Front, patience: Patience, stop: CancellationToken) {
+/// Serves by `layer` until `stop`, then lets answers that have begun end, for a few seconds.
+pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, stop: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
     let guests = Guests::default();
@@ -77,7 +77,7 @@ pub async fn serve(listener: TcpListener, front: Front, patience: Patience, stop
                     };
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    let host = Host { front: front.clone(), patience, stop: stop.clone() };
+                    let host = Host { layer: layer.clone(), patience, stop: stop.clone() };
                     connections.spawn(async move { host.receive(stream, &guest).await });
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -97,7 +97,7 @@ pub async fn serve(listener: TcpListener, front: Front, patience: Patience, stop
 
 /// Who serves a connection.
 struct Host {
-    front: Front,
+    layer: AuthLayer,
     patience: Patience,
     stop: CancellationToken,
 }
@@ -105,18 +105,18 @@ struct Host {
 impl Host {
     /// Secures the connection, if that is asked for, and answers.
     async fn receive(self, stream: TcpStream, guest: &Guest) {
-        let Self { front, patience, stop } = self;
+        let Self { layer, patience, stop } = self;
         let remote = guest.address;
-        let Some(config) = front.web().and_then(super::Web::tls) else {
-            return connection::converse(stream, remote, front, patience, stop).await;
+        let Some(config) = layer.web().and_then(super::Web::tls) else {
+            return connection::converse(stream, remote, layer, patience, stop).await;
         };
         let limit = patience.read_header.or(patience.read).map_or(HANDSHAKE, |limit| limit.min(HANDSHAKE));
         let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
         match stop.run_until_cancelled(secured).await {
             Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                streams::converse(stream, remote, front, patience, stop).await;
+                streams::converse(stream, remote, layer, patience, stop).await;
             }
-            Some(Ok(Ok(stream))) => connection::converse(stream, remote, front, patience, stop).await,
+            Some(Ok(Ok(stream))) => connection::converse(stream, remote, layer, patience, stop).await,
             Some(Ok(Err(error))) => debug!(%remote, %error, "no handshake"),
             Some(Err(_)) => debug!(%remote, "the handshake takes too long"),
             None => {}

@@ -1,14 +1,14 @@
 //! HTTP: scrapes, self-metrics, health and landing pages, on two ports.
 //!
 //! Routes are warp filters; connections are ours ([`serve`]), since warp's own server knows neither timeouts nor TLS. Between
-//! them stands a [`Front`], which knows who may ask.
+//! them stands a [`AuthLayer`], which knows who may ask.
 //! May not know how series are made, nor anything of Kubernetes.
 
+mod auth_layer;
 mod beat;
 mod body;
 mod connection;
 mod fleet;
-mod front;
 mod gate;
 mod listener;
 mod metrics;
@@ -25,9 +25,9 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+pub use auth_layer::AuthLayer;
 pub use beat::beat_routes;
 pub use fleet::{Inventory, Peers, fleet_routes};
-pub use front::Front;
 pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::body::With;
-use super::{Front, Remote};
+use super::{AuthLayer, Remote};
 use crate::settings::Patience;
 use crate::sync::lock;
 
@@ -38,9 +38,14 @@ const PING: Duration = Duration::from_secs(20);
 /// Without any limit there is still an end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Answers by `front` the requests of the client at `remote`; after `stop` only those that have begun.
-pub(super) async fn converse<S>(stream: S, remote: IpAddr, front: Front, patience: Patience, stop: CancellationToken)
-where
+/// Answers by `layer` the requests of the client at `remote`; after `stop` only those that have begun.
+pub(super) async fn converse<S>(
+    stream: S,
+    remote: IpAddr,
+    layer: AuthLayer,
+    patience: Patience,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let under_way =
@@ -48,7 +53,7 @@ where
     let requests = under_way.clone();
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Remote(remote));
-        answer(front.clone(), requests.begin(), request)
+        answer(layer.clone(), requests.begin(), request)
     });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -81,7 +86,7 @@ where
 }
 
 async fn answer(
-    front: Front,
+    layer: AuthLayer,
     turn: Turn,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible> {
@@ -90,7 +95,7 @@ async fn answer(
     }
     let turn = Arc::new(turn);
     let request = request.map(|body| With { _on_end: Received(Arc::clone(&turn)), body });
-    let response = front.answer(request).await?;
+    let response = layer.answer(request).await?;
     Ok(response.map(|body| Sent { body, rest: Bytes::new(), _turn: turn }))
 }
 
@@ -262,9 +267,9 @@ mod tests {
     {
         let routes = warp::body::bytes().map(move |_| vec![b'x'; length].into_response()).boxed();
         let (client, stream) = tokio::io::duplex(1 << 16);
-        let front = Front::new(routes, None, None);
+        let layer = AuthLayer::new(routes, None, None);
         let stop = CancellationToken::new();
-        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), front, PATIENCE, stop));
+        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, PATIENCE, stop));
         let io = TokioIo::new(client);
         let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
         tokio::spawn(connection);

@@ -22,7 +22,7 @@ use kube_state_fleet::fleet::door;
 use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    Front, Gate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
+    AuthLayer, Gate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
     overview_routes, report_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Patience, Shard};
@@ -184,7 +184,7 @@ impl World {
             let address = listener.local_addr().expect("it is bound");
             servers.push(tokio::spawn(serve(
                 listener,
-                Front::new(routes, None, None),
+                AuthLayer::new(routes, None, None),
                 Patience::default(),
                 stop.clone(),
             )));

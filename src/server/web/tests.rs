@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{self, RootCertStore};
 use warp::{Filter, Reply};
 
 use super::*;
-use crate::server::{Front, bind, serve};
+use crate::server::{AuthLayer, bind, serve};
 use crate::settings::{Listen, Patience};
 
 const LOCAL: Listen = Listen { host: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port: 0 };
@@ -114,7 +114,7 @@ fn served(web: Arc<Web>) -> Served {
     let address = listener.local_addr().expect("it is bound");
     let stop = CancellationToken::new();
     let routes = warp::path("metrics").map(|| "series\n".into_response()).boxed();
-    tokio::spawn(serve(listener, Front::new(routes, Some(web), None), Patience::default(), stop.clone()));
+    tokio::spawn(serve(listener, AuthLayer::new(routes, Some(web), None), Patience::default(), stop.clone()));
     Served { address, _stop: stop.drop_guard() }
 }
 
@@ -433,13 +433,13 @@ async fn a_peer_is_let_in_where_clients_have_to_show_a_certificate() {
 }
 
 /// What a port says to requests, without sockets.
-async fn asked(front: &Front, path: &str, authorization: Option<&str>) -> http::Response<warp::reply::Response> {
+async fn asked(layer: &AuthLayer, path: &str, authorization: Option<&str>) -> http::Response<warp::reply::Response> {
     let mut request = http::Request::get(path);
     if let Some(value) = authorization {
         request = request.header(AUTHORIZATION, value);
     }
     let request = request.body(http_body_util::Full::<bytes::Bytes>::default()).expect("a request");
-    let answer = front.answer(request.map(|body| body)).await.expect("never");
+    let answer = layer.answer(request.map(|body| body)).await.expect("never");
     let status = answer.status();
     let headers = answer.headers().clone();
     let mut wrapped = http::Response::new(answer);
@@ -447,9 +447,9 @@ async fn asked(front: &Front, path: &str, authorization: Option<&str>) -> http::
     wrapped
 }
 
-fn front(web: Arc<Web>) -> Front {
+fn layer(web: Arc<Web>) -> AuthLayer {
     let routes = warp::any().map(|| "answered\n".into_response()).boxed();
-    Front::new(routes, Some(web), None)
+    AuthLayer::new(routes, Some(web), None)
 }
 
 #[tokio::test]
@@ -461,7 +461,7 @@ async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
     );
     let web = folder.load_text(&text).await.expect("valid");
     assert!(web.tls().is_none());
-    let (one, two) = (front(Arc::clone(&web)), front(Arc::clone(&web)));
+    let (one, two) = (layer(Arc::clone(&web)), layer(Arc::clone(&web)));
     let right = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("ann:right"));
     let answer = asked(&one, "/metrics", None).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);

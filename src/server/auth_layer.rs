@@ -25,14 +25,14 @@ const OF_PEERS: &[&str] = &[BEAT, COVER, REPLICA];
 
 /// The routes of one port, and who may ask.
 #[derive(Clone)]
-pub struct Front {
+pub struct AuthLayer {
     routes: Routes,
     web: Option<Arc<Web>>,
     port: Arc<Port>,
     access: Option<Access>,
 }
 
-impl Front {
+impl AuthLayer {
     /// Lets everyone ask whom neither `web` nor `access` keeps out.
     pub fn new(routes: Routes, web: Option<Arc<Web>>, access: Option<Access>) -> Self {
         Self { routes, web, port: Arc::default(), access }
