@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::fleet::{Fleet, Glance};
-use crate::server::Visitors;
+use crate::server::ScrapeTracker;
 
 /// What is left of the grace period for the end itself: to say that we have left, and for answers that have begun.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ fn limit(grace: Duration) -> Duration {
 }
 
 /// Hands over to the others and returns when nobody needs this replica any more, or time is up.
-pub(super) async fn leave(fleet: &Fleet, visitors: &Visitors) {
+pub(super) async fn leave(fleet: &Fleet, scrape_tracker: &ScrapeTracker) {
     let glance = fleet.glance();
     if !glance.coordinated {
         return;
@@ -33,7 +33,7 @@ pub(super) async fn leave(fleet: &Fleet, visitors: &Visitors) {
         let released = Instant::now();
         // Without anybody to take over there is nothing to show, and nobody else who serves.
         if fleet.exposed().is_none_or(|exposed| exposed.is_empty()) {
-            visitors.all_since(released).await;
+            scrape_tracker.wait_for_all_since(released).await;
         }
     };
     if timeout(limit(glance.grace), handed_over).await.is_err() {

@@ -34,7 +34,7 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, AuthLayer, Gate, Metrics, Peers, Visitors, Web};
+use crate::server::{self, AuthLayer, Gate, Metrics, Peers, ScrapeTracker, Web};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
@@ -91,7 +91,7 @@ pub struct Replica {
     tasks: Tasks,
     /// What it is in its fleet, if it is in one.
     member: Option<Arc<Fleet>>,
-    visitors: Arc<Visitors>,
+    scrape_tracker: Arc<ScrapeTracker>,
     self_metrics: Arc<Telemetry>,
     /// Why it can be in none, once that is known.
     unfit: Arc<OnceLock<Unfit>>,
@@ -281,7 +281,7 @@ impl Replica {
             coverage: Arc::clone(&coverage),
         }));
 
-        let visitors = Arc::new(Visitors::default());
+        let scrape_tracker = Arc::new(ScrapeTracker::default());
         let reporter: Arc<dyn server::Reporter> = Arc::new(Reporter {
             began: Instant::now(),
             pod: settings.fleet.as_ref().map(|fleet| fleet.pod.clone()),
@@ -295,7 +295,7 @@ impl Replica {
         let routes = server::metrics_routes(Metrics {
             store: resources.store(),
             gate,
-            visitors: Arc::clone(&visitors),
+            scrape_tracker: Arc::clone(&scrape_tracker),
             gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),
         });
@@ -330,7 +330,7 @@ impl Replica {
             telemetry,
             tasks,
             member,
-            visitors,
+            scrape_tracker,
             self_metrics,
             unfit,
             resources,
@@ -382,7 +382,7 @@ impl Replica {
     pub async fn leave(self) {
         let Some(member) = &self.member else { return self.stop().await };
         let began = Instant::now();
-        leave::leave(member, &self.visitors).await;
+        leave::leave(member, &self.scrape_tracker).await;
         let rest = leave::rest(member.glance().grace, began);
         // What is still being answered then is cut off.
         let _ = tokio::time::timeout(rest, self.stop()).await;

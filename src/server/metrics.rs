@@ -11,7 +11,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::body::ScrapeBody;
-use super::{Gate, Remote, Routes, Visitors, negotiation, page, read_only, text};
+use super::{Gate, Remote, Routes, ScrapeTracker, negotiation, page, read_only, text};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
 
@@ -23,7 +23,7 @@ pub struct Metrics {
     /// Which of them are exposed.
     pub gate: Arc<dyn Gate>,
     /// Where it is noted who scrapes.
-    pub visitors: Arc<Visitors>,
+    pub scrape_tracker: Arc<ScrapeTracker>,
     /// Whether answers are gzipped for those who can read it.
     pub gzip: Arc<AtomicBool>,
     /// Where requests are counted.
@@ -44,7 +44,7 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<Remote>| {
             // NB: before the gate is asked, so that who came after it was shut has seen that.
             if let Some(Remote(ip)) = remote.filter(|_| method == Method::GET) {
-                metrics.visitors.note(ip);
+                metrics.scrape_tracker.record(ip);
             }
             read_only(&method, || metrics.scrape(&method, &headers, &query))
         });

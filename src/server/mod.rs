@@ -15,9 +15,9 @@ mod metrics;
 mod negotiation;
 mod overview;
 mod page;
+mod scrape_tracker;
 mod streams;
 mod telemetry;
-mod visitors;
 mod web;
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -32,8 +32,8 @@ pub use gate::{Fixed, Gate};
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use overview::{Reporter, overview_routes, report_routes};
+pub use scrape_tracker::ScrapeTracker;
 pub use telemetry::telemetry_routes;
-pub use visitors::Visitors;
 pub use web::Web;
 
 /// From where a request came, as one of its extensions.

@@ -197,7 +197,7 @@ impl World {
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
             gate: Arc::clone(&gate) as _,
-            visitors: Arc::default(),
+            scrape_tracker: Arc::default(),
             gzip: Arc::new(gzip.into()),
             telemetry: Arc::clone(&telemetry),
         });
