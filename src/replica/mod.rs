@@ -34,7 +34,7 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, AuthLayer, Gate, Metrics, Peers, ScrapeTracker, Web};
+use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, Web};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
@@ -248,9 +248,9 @@ impl Replica {
             };
             join(start, &unfit, &spawner)
         });
-        let (gate, vantage): (Arc<dyn Gate>, Arc<dyn Vantage>) = match &member {
+        let (exposure_gate, vantage): (Arc<dyn ExposureGate>, Arc<dyn Vantage>) = match &member {
             Some(member) => (Arc::clone(member) as _, Arc::clone(member) as _),
-            None => (Arc::new(server::Fixed::new(by_flags.clone())), Arc::new(Alone(by_flags))),
+            None => (Arc::new(server::FixedExposure::new(by_flags.clone())), Arc::new(Alone(by_flags))),
         };
         let sights: Option<Arc<Sights>> = settings.coverage_watch.then(Arc::default);
         let inventory = Arc::new(Inventory { vantage, watching: resources.watching(), sights: sights.clone() });
@@ -294,7 +294,7 @@ impl Replica {
         });
         let routes = server::metrics_routes(Metrics {
             store: resources.store(),
-            gate,
+            exposure_gate,
             scrape_tracker: Arc::clone(&scrape_tracker),
             gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),

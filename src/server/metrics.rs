@@ -11,7 +11,7 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::body::ScrapeBody;
-use super::{Gate, Remote, Routes, ScrapeTracker, negotiation, page, read_only, text};
+use super::{ExposureGate, Remote, Routes, ScrapeTracker, negotiation, page, read_only, text};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
 
@@ -21,7 +21,7 @@ pub struct Metrics {
     /// The objects.
     pub store: Arc<Store>,
     /// Which of them are exposed.
-    pub gate: Arc<dyn Gate>,
+    pub exposure_gate: Arc<dyn ExposureGate>,
     /// Where it is noted who scrapes.
     pub scrape_tracker: Arc<ScrapeTracker>,
     /// Whether answers are gzipped for those who can read it.
@@ -30,9 +30,9 @@ pub struct Metrics {
     pub telemetry: Arc<Telemetry>,
 }
 
-/// What a scrape is told while the gate is shut.
-const SHUT: &str = "this replica has heard neither from the API server nor from its peers for so long that others may have \
-taken over its objects; it serves them again as soon as it has heard that they have not\n";
+/// Answers a scrape while the exposure gate is closed.
+const CLOSED: &str = "this replica has reached neither the API server nor its peers for so long that other replicas may \
+serve its objects; it serves them again once it has confirmed that they do not\n";
 
 /// The routes of the metrics port.
 pub fn metrics_routes(metrics: Metrics) -> Routes {
@@ -42,7 +42,7 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .and(warp::query::<Vec<(String, String)>>())
         .and(warp::ext::optional::<Remote>())
         .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<Remote>| {
-            // NB: before the gate is asked, so that who came after it was shut has seen that.
+            // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
             if let Some(Remote(ip)) = remote.filter(|_| method == Method::GET) {
                 metrics.scrape_tracker.record(ip);
             }
@@ -62,7 +62,9 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
 
 impl Metrics {
     fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
-        let Some(exposed) = self.gate.now() else { return text(StatusCode::SERVICE_UNAVAILABLE, SHUT) };
+        let Some(exposed) = self.exposure_gate.exposed_slice() else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, CLOSED);
+        };
         let (format, content_type) = negotiation::format(headers);
         let gzip = self.gzip.load(Relaxed) && negotiation::gzip(headers);
         let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };

@@ -22,7 +22,7 @@ use kube_state_fleet::fleet::door;
 use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    AuthLayer, Gate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
+    AuthLayer, ExposureGate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
     overview_routes, report_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Patience, Shard};
@@ -49,8 +49,8 @@ impl Door {
     }
 }
 
-impl Gate for Door {
-    fn now(&self) -> Option<Arc<Slice>> {
+impl ExposureGate for Door {
+    fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -190,13 +190,13 @@ impl World {
             )));
             address
         };
-        let gate = Arc::new(Door::default());
-        gate.set(Some(Slice::all()));
+        let exposure_gate = Arc::new(Door::default());
+        exposure_gate.set(Some(Slice::all()));
         let told = Arc::new(Told::default());
         let overview = overview_routes(Arc::clone(&told) as _, Arc::new(door::Plain));
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
-            gate: Arc::clone(&gate) as _,
+            exposure_gate: Arc::clone(&exposure_gate) as _,
             scrape_tracker: Arc::default(),
             gzip: Arc::new(gzip.into()),
             telemetry: Arc::clone(&telemetry),
@@ -205,7 +205,7 @@ impl World {
         let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
         let telemetry = both(telemetry_routes(telemetry), report_routes(Arc::clone(&told) as _));
         let telemetry = start(both(telemetry, fleet_routes(peers)));
-        Self { store, door: gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }
+        Self { store, door: exposure_gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -433,7 +433,7 @@ async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
 }
 
 #[tokio::test]
-async fn a_scrape_shows_what_the_gate_lets_through_and_is_refused_while_it_is_shut() {
+async fn a_scrape_shows_the_exposed_slice_and_is_refused_while_the_gate_is_closed() {
     let world = World::new(true, 1);
     for (exposed, status, series) in [
         (Some(Slice::all()), StatusCode::OK, 1),
@@ -444,7 +444,7 @@ async fn a_scrape_shows_what_the_gate_lets_through_and_is_refused_while_it_is_sh
         let answer = world.get("/metrics", &[]).await;
         assert_eq!((answer.status, answer.text().matches("kube_pod_info{").count()), (status, series));
     }
-    assert!(world.get("/metrics", &[]).await.text().contains("heard neither from the API server nor from its peers"));
+    assert!(world.get("/metrics", &[]).await.text().contains("reached neither the API server nor its peers"));
     assert_eq!(world.get("/livez", &[]).await.status, StatusCode::OK);
 }
 

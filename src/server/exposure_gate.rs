@@ -1,0 +1,37 @@
+//! The gate before the store: each scrape first asks which objects this replica may expose at that moment.
+
+use std::sync::Arc;
+
+use crate::fleet::Fleet;
+use crate::sharding::Slice;
+
+/// Decides which objects a scrape exposes.
+pub trait ExposureGate: Send + Sync {
+    /// Returns the slice to expose now.
+    ///
+    /// `None` means that the assignment was last confirmed too long ago, so other replicas may already serve these objects.
+    fn exposed_slice(&self) -> Option<Arc<Slice>>;
+}
+
+/// The gate of a replica without a fleet: always the same slice.
+#[derive(Clone, Debug)]
+pub struct FixedExposure(Arc<Slice>);
+
+impl FixedExposure {
+    /// Always exposes `slice`.
+    pub fn new(slice: Slice) -> Self {
+        Self(Arc::new(slice))
+    }
+}
+
+impl ExposureGate for Fleet {
+    fn exposed_slice(&self) -> Option<Arc<Slice>> {
+        self.exposed()
+    }
+}
+
+impl ExposureGate for FixedExposure {
+    fn exposed_slice(&self) -> Option<Arc<Slice>> {
+        Some(Arc::clone(&self.0))
+    }
+}
