@@ -15,7 +15,7 @@ use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tracing::{debug, warn};
 
 use crate::fleet::door::{Door, Wire, connect};
-use crate::server::Web;
+use crate::server::WebConfig;
 use crate::sync::lock;
 
 /// Gives the header by which a client shows to the API server who it is, renewed as such clients do.
@@ -23,7 +23,7 @@ type Identity = BoxCloneSyncService<Request<String>, Response<String>, BoxError>
 
 /// The way to replicas that are configured as this one.
 pub(crate) struct Secured {
-    web: Option<Arc<Web>>,
+    web: Option<Arc<WebConfig>>,
     /// Who we are to an auth filter; `None` where there is none.
     identity: Option<Mutex<Known>>,
 }
@@ -56,7 +56,7 @@ impl Secured {
     ///
     /// # Errors
     /// The credentials of the configuration cannot be used.
-    pub fn new(web: Option<Arc<Web>>, filtered: Option<watch::Receiver<kube::Config>>) -> kube::Result<Self> {
+    pub fn new(web: Option<Arc<WebConfig>>, filtered: Option<watch::Receiver<kube::Config>>) -> kube::Result<Self> {
         Ok(Self { web, identity: filtered.map(Known::new).transpose()?.map(Mutex::new) })
     }
 

@@ -34,7 +34,7 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
 use crate::intake::{self, Switch};
-use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, Web};
+use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, WebConfig};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
@@ -74,7 +74,7 @@ pub enum StartError {
     },
     /// What `--tls-config` names cannot be used.
     #[error("--tls-config: {0}")]
-    Web(#[from] FileError),
+    WebConfig(#[from] FileError),
     /// There is no thread for what is kept apart.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -401,7 +401,7 @@ fn shared_client(config: &kube::Config) -> Result<kube::Client, StartError> {
 
 /// Who may ask this replica, and how it asks others of whom the same is true.
 struct Security {
-    web: Option<Arc<Web>>,
+    web: Option<Arc<WebConfig>>,
     access: Option<Access>,
     door: Arc<dyn Door>,
 }
@@ -409,7 +409,7 @@ struct Security {
 impl Security {
     /// As the settings ask for it. Without a configuration there is no token to show to peers.
     async fn of(settings: &Settings, client: &kube::Client, way: Option<&Way>) -> Result<Self, StartError> {
-        let web = Web::of(settings).await?;
+        let web = WebConfig::of(settings).await?;
         let access = settings.auth_filter.then(|| Access::new(ByApiServer(client.clone())));
         let filtered = way.filter(|_| settings.auth_filter).map(|way| way.private.subscribe());
         let door = Secured::new(web.clone(), filtered).map_err(|source| StartError::Client {

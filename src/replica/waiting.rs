@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, listen};
 use crate::access::{Access, Nobody};
-use crate::server::{self, AuthLayer, Web};
+use crate::server::{self, AuthLayer, WebConfig};
 use crate::settings::Settings;
 use crate::telemetry::{Reloads, Replica, Telemetry, Watching, WatchingNow};
 
@@ -31,7 +31,7 @@ pub async fn waiting(
         fleet: None,
         coverage: Arc::default(),
     });
-    let web = Web::of(settings).await?;
+    let web = WebConfig::of(settings).await?;
     // Where the API server is, nobody knows yet.
     let access = settings.auth_filter.then(|| Access::new(Nobody));
     let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry)), web, access);

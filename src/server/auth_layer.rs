@@ -11,7 +11,7 @@ use tower::Service;
 use tracing::debug;
 use warp::reply::Response;
 
-use super::web::{Port, Web};
+use super::web::{Port, WebConfig};
 use super::{Routes, text};
 use crate::access::{Access, Asker, Verdict};
 use crate::fleet::door::{BEAT, COVER, REPLICA};
@@ -27,19 +27,19 @@ const OF_PEERS: &[&str] = &[BEAT, COVER, REPLICA];
 #[derive(Clone)]
 pub struct AuthLayer {
     routes: Routes,
-    web: Option<Arc<Web>>,
+    web: Option<Arc<WebConfig>>,
     port: Arc<Port>,
     access: Option<Access>,
 }
 
 impl AuthLayer {
     /// Lets everyone ask whom neither `web` nor `access` keeps out.
-    pub fn new(routes: Routes, web: Option<Arc<Web>>, access: Option<Access>) -> Self {
+    pub fn new(routes: Routes, web: Option<Arc<WebConfig>>, access: Option<Access>) -> Self {
         Self { routes, web, port: Arc::default(), access }
     }
 
     /// How the next connection is secured, if at all.
-    pub(super) fn web(&self) -> Option<&Web> {
+    pub(super) fn web(&self) -> Option<&WebConfig> {
         self.web.as_deref()
     }
 

@@ -107,7 +107,7 @@ impl Host {
     async fn receive(self, stream: TcpStream, guest: &Guest) {
         let Self { layer, patience, stop } = self;
         let remote = guest.address;
-        let Some(config) = layer.web().and_then(super::Web::tls) else {
+        let Some(config) = layer.web().and_then(super::WebConfig::tls) else {
             return connection::converse(stream, remote, layer, patience, stop).await;
         };
         let limit = patience.read_header.or(patience.read).map_or(HANDSHAKE, |limit| limit.min(HANDSHAKE));

@@ -34,7 +34,7 @@ pub use metrics::{Metrics, metrics_routes};
 pub use overview::{Reporter, overview_routes, report_routes};
 pub use scrape_tracker::ScrapeTracker;
 pub use telemetry::telemetry_routes;
-pub use web::Web;
+pub use web::WebConfig;
 
 /// From where a request came, as one of its extensions.
 #[derive(Clone, Copy, Debug)]

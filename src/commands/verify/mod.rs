@@ -22,7 +22,7 @@ use super::progress::Progress;
 use super::run::runtime;
 use crate::intake;
 use crate::replica::{ClientError, Secured, client_config};
-use crate::server::Web;
+use crate::server::WebConfig;
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
 use crate::settings::yaml::FileError;
@@ -55,7 +55,7 @@ pub(super) enum VerifyError {
     #[error("cannot set up a client: {0}")]
     SetUp(#[from] Box<kube::Error>),
     #[error("--tls-config: {0}")]
-    Web(#[from] FileError),
+    WebConfig(#[from] FileError),
     #[error(transparent)]
     Find(#[from] FindError),
     #[error(transparent)]
@@ -73,7 +73,7 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
     runtime.block_on(async {
         let config = client_config(settings).await?;
         let namespace = config.default_namespace.clone();
-        let web = Web::of(settings).await?;
+        let web = WebConfig::of(settings).await?;
         let filtered = settings.auth_filter.then(|| watch::channel(config.clone()).1);
         let door = Secured::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;

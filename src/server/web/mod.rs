@@ -41,17 +41,17 @@ const LONGEST: u64 = 4 << 20;
 
 /// What the file says, as long as the process runs.
 #[derive(Debug)]
-pub struct Web {
+pub struct WebConfig {
     file: PathBuf,
     /// Whether requests have to show a token to the auth filter, so that they cannot show a password.
     tokens: bool,
-    state: ArcSwap<State>,
+    loaded: ArcSwap<LoadedConfig>,
     passwords: Passwords,
 }
 
 /// What the file said last.
 #[derive(Debug)]
-struct State {
+struct LoadedConfig {
     /// Of everything that was read.
     digest: Vec<u8>,
     tls: Option<Tls>,
@@ -63,13 +63,13 @@ struct State {
 }
 
 /// What was read, as it is.
-struct Read {
+struct FileContents {
     config: Config,
     files: Files,
     digest: Vec<u8>,
 }
 
-impl Read {
+impl FileContents {
     /// Reads the file, and the files that it names. Of the latter an error counts only where they are needed.
     async fn of(file: &Path) -> Result<Self, FileError> {
         let error = |reason: String| FileError { file: file.to_owned(), line: None, key: None, reason };
@@ -91,7 +91,7 @@ impl Read {
         Ok(Self { config, files, digest })
     }
 
-    fn build(self, file: &Path, tokens: bool, before: Option<&State>) -> Result<State, FileError> {
+    fn build(self, file: &Path, tokens: bool, before: Option<&LoadedConfig>) -> Result<LoadedConfig, FileError> {
         let Self { config: Config { tls, http2, headers, users, limit }, files, digest } = self;
         let error =
             |reason: &str| FileError { file: file.to_owned(), line: None, key: None, reason: reason.to_owned() };
@@ -111,7 +111,7 @@ impl Read {
         if before.is_some_and(|before| before.tls.is_some() != tls.is_some()) {
             return Err(error("TLS is turned on and off at the start alone"));
         }
-        Ok(State { digest, tls, headers, users: Users::new(users), users_before: None, limit })
+        Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), users_before: None, limit })
     }
 }
 
@@ -123,11 +123,11 @@ async fn read(file: &Path) -> Result<Vec<u8>, String> {
     tokio::fs::read(file).await.map_err(|e| e.to_string())
 }
 
-impl Web {
+impl WebConfig {
     /// What `--tls-config` of `settings` says; `None` if there is none.
     ///
     /// # Errors
-    /// As [`Web::load`].
+    /// As [`WebConfig::load`].
     pub async fn of(settings: &Settings) -> Result<Option<Arc<Self>>, FileError> {
         match &settings.tls_config {
             Some(file) => Self::load(file, settings.auth_filter).await.map(Some),
@@ -140,9 +140,9 @@ impl Web {
     /// # Errors
     /// It cannot be read, does not have the form, or asks for what cannot be.
     pub async fn load(file: &Path, tokens: bool) -> Result<Arc<Self>, FileError> {
-        let state = Read::of(file).await?.build(file, tokens, None)?;
-        let state = ArcSwap::from_pointee(state);
-        Ok(Arc::new(Self { file: file.to_owned(), tokens, state, passwords: Passwords::default() }))
+        let loaded = FileContents::of(file).await?.build(file, tokens, None)?;
+        let loaded = ArcSwap::from_pointee(loaded);
+        Ok(Arc::new(Self { file: file.to_owned(), tokens, loaded, passwords: Passwords::default() }))
     }
 
     /// Reads the files again and again, until it is told to stop.
@@ -174,54 +174,54 @@ impl Web {
 
     /// Whether something has changed.
     async fn reload(&self) -> Result<bool, FileError> {
-        let before = self.state.load_full();
-        let read = Read::of(&self.file).await?;
+        let before = self.loaded.load_full();
+        let read = FileContents::of(&self.file).await?;
         if read.digest == before.digest {
             return Ok(false);
         }
-        let mut state = read.build(&self.file, self.tokens, Some(&before))?;
-        state.users_before = Some((Users::new(before.users.hashes().clone()), Instant::now() + CHANGEOVER));
-        self.state.store(Arc::new(state));
+        let mut loaded = read.build(&self.file, self.tokens, Some(&before))?;
+        loaded.users_before = Some((Users::new(before.users.hashes().clone()), Instant::now() + CHANGEOVER));
+        self.loaded.store(Arc::new(loaded));
         Ok(true)
     }
 
     /// How the next connection is secured; `None` for not at all.
     pub fn tls(&self) -> Option<Arc<ServerConfig>> {
-        self.state.load().tls.as_ref().map(|tls| Arc::clone(&tls.server))
+        self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.server))
     }
 
     /// How a peer is asked that is configured as this replica; `None` for without TLS.
     pub fn peer_tls(&self) -> Option<Arc<ClientConfig>> {
-        self.state.load().tls.as_ref().map(|tls| Arc::clone(&tls.client))
+        self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.client))
     }
 
     /// What a peer is shown, where users have to give their password.
     pub fn peer_proof(&self) -> Option<HeaderValue> {
-        self.state.load().users.proof()
+        self.loaded.load().users.proof()
     }
 
     /// Whether a request is let through that comes by one of the ports; else the status that it is refused with. `limited` if
     /// it counts for the limit.
     pub(super) async fn admit(&self, port: &Port, headers: &HeaderMap, limited: bool) -> Result<(), StatusCode> {
-        let state = self.state.load_full();
-        if let Some(limit) = state.limit.filter(|_| limited)
+        let loaded = self.loaded.load_full();
+        if let Some(limit) = loaded.limit.filter(|_| limited)
             && !port.0.take(limit)
         {
             return Err(StatusCode::TOO_MANY_REQUESTS);
         }
-        if state.users.is_empty() || state.users.is_peer(headers) {
+        if loaded.users.is_empty() || loaded.users.is_peer(headers) {
             return Ok(());
         }
-        let before = state.users_before.as_ref().filter(|(_, until)| Instant::now() < *until);
+        let before = loaded.users_before.as_ref().filter(|(_, until)| Instant::now() < *until);
         if before.is_some_and(|(users, _)| users.is_peer(headers)) {
             return Ok(());
         }
-        self.passwords.check(&state.users, headers).await
+        self.passwords.check(&loaded.users, headers).await
     }
 
     /// Adds what every answer has.
     pub(super) fn decorate(&self, headers: &mut HeaderMap) {
-        for (name, value) in &self.state.load().headers {
+        for (name, value) in &self.loaded.load().headers {
             headers.insert(name.clone(), value.clone());
         }
     }

@@ -89,13 +89,13 @@ impl Folder {
     }
 
     /// Loads a configuration of the folder's certificate and `more` keys of `tls_server_config`.
-    async fn load(&self, more: &str) -> Result<Arc<Web>, FileError> {
+    async fn load(&self, more: &str) -> Result<Arc<WebConfig>, FileError> {
         self.load_text(&format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{more}")).await
     }
 
-    async fn load_text(&self, text: &str) -> Result<Arc<Web>, FileError> {
+    async fn load_text(&self, text: &str) -> Result<Arc<WebConfig>, FileError> {
         self.write("web.yml", text);
-        Web::load(&self.file(), false).await
+        WebConfig::load(&self.file(), false).await
     }
 
     async fn refused(&self, more: &str) -> String {
@@ -109,7 +109,7 @@ struct Served {
     _stop: tokio_util::sync::DropGuard,
 }
 
-fn served(web: Arc<Web>) -> Served {
+fn served(web: Arc<WebConfig>) -> Served {
     let listener = bind(LOCAL).expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let stop = CancellationToken::new();
@@ -337,7 +337,7 @@ async fn what_cannot_be_is_refused_by_name() {
     folder.write("tls.key", &other.key);
     let error = folder.refused("").await;
     assert!(error.contains("key and certificate cannot be used") && !error.contains(&other.key), "{error}");
-    let missing = Web::load(Path::new("/does/not/exist.yml"), false).await.expect_err("not there").to_string();
+    let missing = WebConfig::load(Path::new("/does/not/exist.yml"), false).await.expect_err("not there").to_string();
     assert!(missing.starts_with("/does/not/exist.yml: No such file"), "{missing}");
 }
 
@@ -366,7 +366,7 @@ async fn new_certificates_count_for_new_connections_and_broken_ones_do_not() {
 }
 
 /// Who listens with a certificate, and answers a peer that goes by `web`.
-async fn greets(web: &Web, pair: &Pair, authorities: &Authority) -> bool {
+async fn greets(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authorities.pem().as_bytes()).expect("PEM")).expect("an authority");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -447,7 +447,7 @@ async fn asked(layer: &AuthLayer, path: &str, authorization: Option<&str>) -> ht
     wrapped
 }
 
-fn layer(web: Arc<Web>) -> AuthLayer {
+fn layer(web: Arc<WebConfig>) -> AuthLayer {
     let routes = warp::any().map(|| "answered\n".into_response()).boxed();
     AuthLayer::new(routes, Some(web), None)
 }
@@ -492,6 +492,6 @@ async fn a_password_and_a_token_cannot_both_be_asked_for() {
     let folder = Folder::new();
     let hash = bcrypt::hash("right", 4).expect("a hash");
     folder.write("web.yml", &format!("basic_auth_users: {{ann: \"{hash}\"}}\n"));
-    let error = Web::load(&folder.file(), true).await.expect_err("both").to_string();
+    let error = WebConfig::load(&folder.file(), true).await.expect_err("both").to_string();
     assert!(error.contains("basic_auth_users and --auth-filter exclude each other"), "{error}");
 }
