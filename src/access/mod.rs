@@ -24,7 +24,7 @@ use cache::{Cache, Key};
 
 use crate::sync::lock;
 
-pub use reviews::ByApiServer;
+pub use reviews::ApiServerReviewer;
 
 /// What is known of who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +38,16 @@ pub enum Verdict {
 }
 
 /// Who is asked about a token.
-pub trait Reviews: Send + Sync {
+pub trait TokenReviewer: Send + Sync {
     /// The verdict about who shows `token`, or why there is none.
     fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, String>>;
 }
 
-/// Nobody to ask: nobody is let in.
+/// NoReviewer to ask: nobody is let in.
 #[derive(Clone, Copy, Debug)]
-pub struct Nobody;
+pub struct NoReviewer;
 
-impl Reviews for Nobody {
+impl TokenReviewer for NoReviewer {
     fn review<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Verdict, String>> {
         Box::pin(std::future::ready(Err("the configuration is not loaded yet".to_owned())))
     }
@@ -55,7 +55,7 @@ impl Reviews for Nobody {
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub enum Requester {
     /// Anyone.
     Anyone,
     /// Another replica, for what members of a fleet tell each other.
@@ -70,7 +70,7 @@ const REFUSED: Duration = Duration::from_secs(10);
 const PEERS: Duration = Duration::from_secs(3600);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Reviews at a time of tokens that were let in before, and as many of others.
+/// TokenReviewer at a time of tokens that were let in before, and as many of others.
 const AT_ONCE: usize = 4;
 /// How often it is told that there is no answer.
 const TOLD: Duration = Duration::from_secs(60);
@@ -84,10 +84,10 @@ pub fn secret() -> hmac::Key {
 
 /// The filter. Cheap to clone.
 #[derive(Clone)]
-pub struct Access(Arc<Inner>);
+pub struct AuthFilter(Arc<Inner>);
 
 struct Inner {
-    reviews: Box<dyn Reviews>,
+    reviews: Box<dyn TokenReviewer>,
     cache: Mutex<Cache>,
     /// Strangers, who may be many, wait for each other and not those for them who are known.
     known: Arc<Semaphore>,
@@ -95,9 +95,9 @@ struct Inner {
     told: Mutex<Option<Instant>>,
 }
 
-impl Access {
+impl AuthFilter {
     /// A filter that asks `reviews`.
-    pub fn new(reviews: impl Reviews + 'static) -> Self {
+    pub fn new(reviews: impl TokenReviewer + 'static) -> Self {
         Self(Arc::new(Inner {
             reviews: Box::new(reviews),
             cache: Mutex::default(),
@@ -108,7 +108,7 @@ impl Access {
     }
 
     /// The verdict about who shows `token`; `None` if there is no answer.
-    pub async fn judge(&self, token: &str, asker: Asker) -> Option<Verdict> {
+    pub async fn authorize(&self, token: &str, requester: Requester) -> Option<Verdict> {
         let inner = &self.0;
         let key = inner.cache().key(token);
         let known = inner.cache().get(&key);
@@ -117,7 +117,7 @@ impl Access {
             if age < fresh {
                 return Some(verdict);
             }
-            if asker == Asker::Peer && verdict == Verdict::Allowed && age < PEERS {
+            if requester == Requester::Peer && verdict == Verdict::Allowed && age < PEERS {
                 // NB: a peer does not wait as long as a review may take.
                 if inner.cache().renews(&key, REFUSED) {
                     let (access, token) = (self.clone(), Zeroizing::new(token.to_owned()));
@@ -135,7 +135,7 @@ impl Access {
         let inner = Arc::clone(&self.0);
         let asked = Instant::now();
         let turn = Arc::clone(if known { &inner.known } else { &inner.strangers }).acquire_owned();
-        // Nobody closes it.
+        // NoReviewer closes it.
         let turn = timeout(PATIENCE, turn).await.ok()?.ok()?;
         if let Some(verdict) = inner.cache().newer(&key, asked) {
             return Some(verdict);
@@ -173,9 +173,9 @@ impl Inner {
     }
 }
 
-impl std::fmt::Debug for Access {
+impl std::fmt::Debug for AuthFilter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Access").finish_non_exhaustive()
+        f.debug_struct("AuthFilter").finish_non_exhaustive()
     }
 }
 

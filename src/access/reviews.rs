@@ -7,7 +7,7 @@ use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInf
 use k8s_openapi::api::authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 
-use super::{Reviews, Verdict};
+use super::{TokenReviewer, Verdict};
 
 /// The right that is asked for, whatever is read: as kube-state-metrics does for `/metrics`.
 const PATH: &str = "/metrics";
@@ -15,9 +15,9 @@ const VERB: &str = "get";
 
 /// The API server, by a client with the right to ask about others.
 #[derive(Clone)]
-pub struct ByApiServer(pub kube::Client);
+pub struct ApiServerReviewer(pub kube::Client);
 
-impl Reviews for ByApiServer {
+impl TokenReviewer for ApiServerReviewer {
     fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, String>> {
         Box::pin(async move {
             match self.user(token).await? {
@@ -28,7 +28,7 @@ impl Reviews for ByApiServer {
     }
 }
 
-impl ByApiServer {
+impl ApiServerReviewer {
     async fn user(&self, token: &str) -> Result<Option<UserInfo>, String> {
         let spec = TokenReviewSpec { token: token.to_owned(), ..TokenReviewSpec::default() };
         let review = TokenReview { spec, ..TokenReview::default() };

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::{Access, ByApiServer};
+use crate::access::{ApiServerReviewer, AuthFilter};
 use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
@@ -402,7 +402,7 @@ fn shared_client(config: &kube::Config) -> Result<kube::Client, StartError> {
 /// Who may ask this replica, and how it asks others of whom the same is true.
 struct Security {
     web: Option<Arc<WebConfig>>,
-    access: Option<Access>,
+    access: Option<AuthFilter>,
     door: Arc<dyn Door>,
 }
 
@@ -410,7 +410,7 @@ impl Security {
     /// As the settings ask for it. Without a configuration there is no token to show to peers.
     async fn of(settings: &Settings, client: &kube::Client, way: Option<&Way>) -> Result<Self, StartError> {
         let web = WebConfig::of(settings).await?;
-        let access = settings.auth_filter.then(|| Access::new(ByApiServer(client.clone())));
+        let access = settings.auth_filter.then(|| AuthFilter::new(ApiServerReviewer(client.clone())));
         let filtered = way.filter(|_| settings.auth_filter).map(|way| way.private.subscribe());
         let door = Secured::new(web.clone(), filtered).map_err(|source| StartError::Client {
             server: way.map(|way| Box::new(way.private.borrow().cluster_url.clone())).unwrap_or_default(),

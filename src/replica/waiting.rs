@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, listen};
-use crate::access::{Access, Nobody};
+use crate::access::{AuthFilter, NoReviewer};
 use crate::server::{self, AuthLayer, WebConfig};
 use crate::settings::Settings;
 use crate::telemetry::{Reloads, Replica, Telemetry, Watching, WatchingNow};
@@ -33,7 +33,7 @@ pub async fn waiting(
     });
     let web = WebConfig::of(settings).await?;
     // Where the API server is, nobody knows yet.
-    let access = settings.auth_filter.then(|| Access::new(Nobody));
+    let access = settings.auth_filter.then(|| AuthFilter::new(NoReviewer));
     let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry)), web, access);
     Ok(server::serve(port, layer, settings.patience, stop))
 }

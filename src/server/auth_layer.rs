@@ -13,7 +13,7 @@ use warp::reply::Response;
 
 use super::web::{Port, WebConfig};
 use super::{Routes, text};
-use crate::access::{Access, Asker, Verdict};
+use crate::access::{AuthFilter, Requester, Verdict};
 use crate::fleet::door::{BEAT, COVER, REPLICA};
 
 /// What kubelets ask, who have no token, and peers, who keep time: it counts for no limit.
@@ -29,13 +29,13 @@ pub struct AuthLayer {
     routes: Routes,
     web: Option<Arc<WebConfig>>,
     port: Arc<Port>,
-    access: Option<Access>,
+    auth_filter: Option<AuthFilter>,
 }
 
 impl AuthLayer {
-    /// Lets everyone ask whom neither `web` nor `access` keeps out.
-    pub fn new(routes: Routes, web: Option<Arc<WebConfig>>, access: Option<Access>) -> Self {
-        Self { routes, web, port: Arc::default(), access }
+    /// Lets everyone ask whom neither `web` nor `auth_filter` keeps out.
+    pub fn new(routes: Routes, web: Option<Arc<WebConfig>>, auth_filter: Option<AuthFilter>) -> Self {
+        Self { routes, web, port: Arc::default(), auth_filter }
     }
 
     /// How the next connection is secured, if at all.
@@ -72,12 +72,12 @@ impl AuthLayer {
                 _ => text(status, "too many passwords are being checked\n"),
             });
         }
-        let access = self.access.as_ref().filter(|_| !OPEN.contains(&path))?;
+        let auth_filter = self.auth_filter.as_ref().filter(|_| !OPEN.contains(&path))?;
         let Some(token) = token(headers) else {
             return Some(challenge("Bearer", "a bearer token is needed\n"));
         };
-        let asker = if OF_PEERS.contains(&path) { Asker::Peer } else { Asker::Anyone };
-        let verdict = access.judge(token, asker).await;
+        let requester = if OF_PEERS.contains(&path) { Requester::Peer } else { Requester::Anyone };
+        let verdict = auth_filter.authorize(token, requester).await;
         if verdict != Some(Verdict::Allowed) {
             debug!(path, ?verdict, "a request is refused");
         }
