@@ -14,18 +14,18 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{AuthLayer, connection, streams};
+use super::{AuthLayer, http1, http2};
 use crate::settings::{Listen, Patience};
 use crate::sync::lock;
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
-const CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 /// Of these, so many from one address: nobody can take them all. Of more, each is closed at once.
-const OF_ONE: usize = CONNECTIONS / 2;
+const MAX_PER_ADDRESS: usize = MAX_CONNECTIONS / 2;
 /// How long it may take to secure a connection, however long clients may take for a request.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers that have begun may take after the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait when no connection can be accepted, for example because file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the system completes before they are accepted.
@@ -64,23 +64,23 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, stop: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
-    let guests = Guests::default();
+    let counts = ConnectionCounts::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, remote)) => {
-                    let Some(guest) = guests.admit(remote.ip()) else {
+                    let Some(permit) = counts.admit(remote.ip()) else {
                         debug!(%remote, "too many connections from one address");
                         continue;
                     };
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    let host = Host { layer: layer.clone(), patience, stop: stop.clone() };
-                    connections.spawn(async move { host.receive(stream, &guest).await });
+                    let server = ConnectionServer { layer: layer.clone(), patience, stop: stop.clone() };
+                    connections.spawn(async move { server.serve(stream, &permit).await });
                 }
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     warn!(%error, "cannot accept connections");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -90,33 +90,34 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, 
     }
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, all).await.is_err() {
-        warn!(seconds = DRAIN.as_secs(), "connections were cut while answers were being sent");
+    if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
+        warn!(seconds = DRAIN_TIMEOUT.as_secs(), "connections were cut while answers were being sent");
     }
 }
 
 /// Who serves a connection.
-struct Host {
+struct ConnectionServer {
     layer: AuthLayer,
     patience: Patience,
     stop: CancellationToken,
 }
 
-impl Host {
+impl ConnectionServer {
     /// Secures the connection, if that is asked for, and answers.
-    async fn receive(self, stream: TcpStream, guest: &Guest) {
+    async fn serve(self, stream: TcpStream, permit: &ConnectionPermit) {
         let Self { layer, patience, stop } = self;
-        let remote = guest.address;
+        let remote = permit.address;
         let Some(config) = layer.web().and_then(super::WebConfig::tls) else {
-            return connection::converse(stream, remote, layer, patience, stop).await;
+            return http1::serve_connection(stream, remote, layer, patience, stop).await;
         };
-        let limit = patience.read_header.or(patience.read).map_or(HANDSHAKE, |limit| limit.min(HANDSHAKE));
+        let limit =
+            patience.read_header.or(patience.read).map_or(HANDSHAKE_TIMEOUT, |limit| limit.min(HANDSHAKE_TIMEOUT));
         let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
         match stop.run_until_cancelled(secured).await {
             Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                streams::converse(stream, remote, layer, patience, stop).await;
+                http2::serve_connection(stream, remote, layer, patience, stop).await;
             }
-            Some(Ok(Ok(stream))) => connection::converse(stream, remote, layer, patience, stop).await,
+            Some(Ok(Ok(stream))) => http1::serve_connection(stream, remote, layer, patience, stop).await,
             Some(Ok(Err(error))) => debug!(%remote, %error, "no handshake"),
             Some(Err(_)) => debug!(%remote, "the handshake takes too long"),
             None => {}
@@ -126,30 +127,30 @@ impl Host {
 
 /// How many connections each address has.
 #[derive(Clone, Default)]
-struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct ConnectionCounts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-impl Guests {
+impl ConnectionCounts {
     /// One more of an address, unless it has too many.
-    fn admit(&self, address: IpAddr) -> Option<Guest> {
+    fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let mut counts = lock(&self.0);
         let count = counts.entry(address).or_default();
-        if *count >= OF_ONE {
+        if *count >= MAX_PER_ADDRESS {
             return None;
         }
         *count += 1;
-        Some(Guest { address, guests: self.clone() })
+        Some(ConnectionPermit { address, counts: self.clone() })
     }
 }
 
 /// One of them.
-struct Guest {
+struct ConnectionPermit {
     address: IpAddr,
-    guests: Guests,
+    counts: ConnectionCounts,
 }
 
-impl Drop for Guest {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = lock(&self.guests.0);
+        let mut counts = lock(&self.counts.0);
         if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -160,7 +161,7 @@ impl Drop for Guest {
 }
 
 /// Whether an error of accepting concerns a client that has left already.
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

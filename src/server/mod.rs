@@ -7,16 +7,16 @@
 mod auth_layer;
 mod beat;
 mod body;
-mod connection;
 mod exposure_gate;
 mod fleet;
+mod http1;
+mod http2;
 mod listener;
 mod metrics;
 mod negotiation;
 mod overview;
 mod page;
 mod scrape_tracker;
-mod streams;
 mod telemetry;
 mod web;
 

@@ -30,7 +30,7 @@ use crate::settings::Patience;
 const BUFFER: usize = 64 << 10;
 
 /// Answers by `layer` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
-pub(super) async fn converse<S>(
+pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
     layer: AuthLayer,
@@ -274,7 +274,16 @@ mod tests {
     fn serve(room: usize, routes: Routes, patience: Patience) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
         let layer = AuthLayer::new(routes, None, None);
-        (client, tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, patience, CancellationToken::new())))
+        (
+            client,
+            tokio::spawn(serve_connection(
+                stream,
+                Ipv4Addr::LOCALHOST.into(),
+                layer,
+                patience,
+                CancellationToken::new(),
+            )),
+        )
     }
 
     const HEAD: Duration = Duration::from_secs(5);
@@ -404,7 +413,8 @@ mod tests {
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let none = Patience { read: None, read_header: None, write: None, idle: None };
         let layer = AuthLayer::new(routes, None, None);
-        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, none, CancellationToken::new()));
+        let server =
+            tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, none, CancellationToken::new()));
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         ask(&mut client).await;
         tokio::time::sleep(Duration::from_secs(100_000)).await;

@@ -39,7 +39,7 @@ const PING: Duration = Duration::from_secs(20);
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Answers by `layer` the requests of the client at `remote`; after `stop` only those that have begun.
-pub(super) async fn converse<S>(
+pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
     layer: AuthLayer,
@@ -269,7 +269,7 @@ mod tests {
         let (client, stream) = tokio::io::duplex(1 << 16);
         let layer = AuthLayer::new(routes, None, None);
         let stop = CancellationToken::new();
-        let server = tokio::spawn(converse(stream, Ipv4Addr::LOCALHOST.into(), layer, PATIENCE, stop));
+        let server = tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, PATIENCE, stop));
         let io = TokioIo::new(client);
         let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
         tokio::spawn(connection);
