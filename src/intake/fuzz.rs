@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page};
-use super::{DecodeError, Encoding, Endpoint, Holding, Item, Sink, Source, Status};
+use super::{DecodeError, Encoding, Endpoint, Item, ShardState, Sink, Source, Status};
 use crate::collectors::labels::KeyFilter;
 use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
 use crate::sharding::Slice;
@@ -59,7 +59,7 @@ impl Reader<'_> {
             endpoint,
             namespace: None,
             field_selector: String::new(),
-            holding: Arc::new(Holding::new(slice.clone())),
+            shard: Arc::new(ShardState::new(slice.clone())),
             server_side: bit(2),
             audited: bit(3),
             use_cache: false,

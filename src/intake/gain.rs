@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 
-use super::Holding;
+use super::ShardState;
 use super::api::{Api, Opened, STREAMING_SILENCE, count, no_streaming};
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
-use super::holding::Gain;
 use super::objects::{Objects, Page, Progress};
 use super::request::Ask;
 use super::retry::Retry;
+use super::shard_state::Gain;
 
 /// Lists of several members that gain, and of their many resources, begin within this time and not all at once. What is
 /// lost in a crash has to be back within three seconds, so there is no more to spare.
@@ -40,7 +40,7 @@ pub struct Gainer {
 impl Gainer {
     /// For a source, with the objects of its second sink.
     pub fn new(api: Arc<Api>, objects: Objects) -> Self {
-        let stirred = api.source.holding.stirred();
+        let stirred = api.source.shard.wakeups();
         Self { api, objects, retry: Retry::default(), stirred, stream_next: false }
     }
 
@@ -49,12 +49,12 @@ impl Gainer {
         loop {
             self.stirred.mark_unchanged();
             let api = Arc::clone(&self.api);
-            let Some(gain) = api.source.holding.begin_gain() else {
+            let Some(gain) = api.source.shard.begin_gain() else {
                 // The sender lives as long as the source, so this never fails.
                 let _ = self.stirred.changed().await;
                 continue;
             };
-            let voided = voided(&api.source.holding, &gain);
+            let voided = voided(&api.source.shard, &gain);
             let listed = tokio::select! {
                 biased;
                 () = voided => Ok(()),
@@ -73,13 +73,13 @@ impl Gainer {
     async fn list(&mut self, gain: &Gain) -> Result<(), Failure> {
         sleep(STAGGER.mul_f64(fastrand::f64())).await;
         let api = Arc::clone(&self.api);
-        let holding = &api.source.holding;
-        if !holding.is_gaining(gain) {
+        let shard = &api.source.shard;
+        if !shard.is_gaining(gain) {
             return Ok(());
         }
         // From here on deletions are remembered; all before them are in a list that is as new as this.
         let at_least = api.status.position.load(Ordering::Acquire);
-        self.objects.begin_aside(&gain.slice, holding.whole());
+        self.objects.begin_aside(&gain.slice, shard.synced());
         let version = if std::mem::take(&mut self.stream_next) && api.is_streaming() {
             self.stream(gain, at_least).await?
         } else {
@@ -91,7 +91,7 @@ impl Gainer {
         }
         self.objects.take_taint();
         self.objects.done(&version);
-        holding.gained(gain);
+        shard.gained(gain);
         self.retry.succeeded();
         count(&api.status.lists);
         tracing::debug!(objects = self.objects.listed(), version, "listed what was gained");
@@ -115,7 +115,7 @@ impl Gainer {
                 Err(Failure::Silent(_)) => return Err(Failure::no_end(Failure::SILENT)),
                 Err(failure) => return Err(failure),
             };
-            if !api.source.holding.is_gaining(gain) {
+            if !api.source.shard.is_gaining(gain) {
                 return Ok(None);
             }
             let objects = &mut self.objects;
@@ -145,7 +145,7 @@ impl Gainer {
         let mut page = Page::default();
         let mut frames = ListFrames::new(answer.encoding);
         while let Some(chunk) = answer.chunk().await? {
-            if !api.source.holding.is_gaining(gain) {
+            if !api.source.shard.is_gaining(gain) {
                 return Ok(None);
             }
             let objects = &mut self.objects;
@@ -187,9 +187,9 @@ impl Gainer {
 }
 
 /// Ends when a list aside is of no use any more.
-async fn voided(holding: &Holding, gain: &Gain) {
-    let mut stirred = holding.stirred();
-    while holding.is_gaining(gain) {
+async fn voided(shard: &ShardState, gain: &Gain) {
+    let mut stirred = shard.wakeups();
+    while shard.is_gaining(gain) {
         // The sender lives as long as the source, so this never fails.
         let _ = stirred.changed().await;
     }

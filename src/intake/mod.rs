@@ -19,7 +19,6 @@ mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod gain;
-mod holding;
 mod json;
 mod objects;
 pub mod protobuf;
@@ -28,6 +27,7 @@ mod request;
 mod retry;
 mod seen;
 mod selector;
+mod shard_state;
 mod socket;
 mod source;
 mod watch;
@@ -35,8 +35,8 @@ pub mod wipe;
 
 pub use client::{Switch, private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_object};
-pub use holding::Holding;
 pub use seen::Unseen;
+pub use shard_state::ShardState;
 pub use source::{Endpoint, Source, Status};
 pub use watch::run;
 

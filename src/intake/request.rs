@@ -130,7 +130,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::intake::{Endpoint, Holding};
+    use crate::intake::{Endpoint, ShardState};
     use crate::sharding::Slice;
 
     fn source(group: &str, form: Form) -> Source {
@@ -146,7 +146,7 @@ mod tests {
             },
             namespace: None,
             field_selector: String::new(),
-            holding: Arc::new(Holding::new(Slice::all())),
+            shard: Arc::new(ShardState::new(Slice::all())),
             server_side: false,
             audited: false,
             use_cache: false,

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::holding::Holding;
 use super::seen::{Seen, Unseen};
+use super::shard_state::ShardState;
 use crate::collectors::Form;
 use crate::sharding::Digest;
 use crate::sync::lock;
@@ -39,7 +39,7 @@ pub struct Source {
     /// `fieldSelector` of both requests, empty for none.
     pub field_selector: String,
     /// Which objects are kept; what is wanted may change while it runs.
-    pub holding: Arc<Holding>,
+    pub shard: Arc<ShardState>,
     /// Whether the API server is asked to leave out what is not kept, where it can (KEP-5866).
     pub server_side: bool,
     /// Whether all UIDs are counted, those of other shards too ([`Status::seen_at`]).

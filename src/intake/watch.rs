@@ -21,7 +21,7 @@ use super::gain::Gainer;
 use super::objects::{Objects, Page, Progress};
 use super::request::{Ask, PAGE};
 use super::retry::Retry;
-use super::{Holding, Sink, Source, Status};
+use super::{ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
 
 /// A watch that ends well before this, without an event, is not opened again at once.
@@ -60,14 +60,14 @@ pub async fn run(
 ) {
     let span = tracing::info_span!("source", resource = source.endpoint.plural, namespace = source.namespace);
     let [sink, gains] = sinks;
-    let holding = Arc::clone(&source.holding);
+    let shard = Arc::clone(&source.shard);
     let objects = Objects::new(&source, sink, Arc::clone(&status));
     let gained = Objects::aside(&source, gains, Arc::clone(&status));
     let api = Arc::new(Api::new(client, source, status));
     let gainer = Gainer::new(Arc::clone(&api), gained);
     let worker = Worker {
         objects,
-        stirred: holding.stirred(),
+        stirred: shard.wakeups(),
         api,
         retry: Retry::default(),
         relists: Retry::default(),
@@ -80,14 +80,14 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = holding.decision() => {}
+            () = shard.until_assigned() => {}
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
             never = worker.live() => match never {},
             never = gainer.live() => match never {},
-            never = holding.grow_stale() => match never {},
+            never = shard.grow_stale() => match never {},
         }
     };
     life.instrument(span).await;
@@ -136,20 +136,20 @@ impl Worker {
         }
     }
 
-    fn holding(&self) -> &Holding {
-        &self.api.source.holding
+    fn shard(&self) -> &ShardState {
+        &self.api.source.shard
     }
 
     /// Whether nothing is wanted, and the server could send nothing.
     fn is_idle(&self) -> bool {
-        self.api.selector.is_enabled() && self.holding().wanted().is_empty()
+        self.api.selector.is_enabled() && self.shard().desired().is_empty()
     }
 
     /// Does nothing until something is wanted.
     async fn rest(&mut self) {
         self.position = None;
         self.objects.rest();
-        self.holding().rests();
+        self.shard().idle();
         while self.is_idle() {
             // The sender lives as long as the source, so this never fails.
             let _ = self.stirred.changed().await;
@@ -166,7 +166,7 @@ impl Worker {
         };
         let mut page = Page::default();
         let mut begun = false;
-        let slice = self.holding().list_begins();
+        let slice = self.shard().begin_list();
         loop {
             let ask = Ask::Page { limit: page_size, from: &page.next, at_least: 0 };
             let Opened { mut answer, asked } = self.api.open(ask, &slice).await?;
@@ -179,9 +179,9 @@ impl Worker {
                     begun = true;
                     self.objects.begin(&slice);
                 }
-                let kept = self.api.source.holding.kept();
+                let watched = self.api.source.shard.watched();
                 let objects = &mut self.objects;
-                frames.feed(&chunk, |part| objects.list_part(&kept, answer.encoding, part, &mut page))?;
+                frames.feed(&chunk, |part| objects.list_part(&watched, answer.encoding, part, &mut page))?;
             }
             frames.finish()?;
             if page.version.is_empty() {
@@ -194,9 +194,9 @@ impl Worker {
         // Their connections ended with the pages.
         self.objects.take_taint();
         self.objects.done(&page.version);
-        self.holding().list_ended();
+        self.shard().finish_list();
         // Its watch is still to be opened.
-        self.holding().watch_ended();
+        self.shard().watch_ended();
         count(&self.api.status.lists);
         self.pages_next = false;
         self.unpaged = false;
@@ -209,10 +209,10 @@ impl Worker {
     async fn watch(&mut self, streaming_list: bool) -> Result<(), Failure> {
         let (slice, opened);
         if streaming_list {
-            slice = self.holding().list_begins();
+            slice = self.shard().begin_list();
             opened = self.api.open(Ask::StreamingList { at_least: 0 }, &slice).await.map_err(no_streaming);
         } else {
-            slice = self.holding().widen();
+            slice = self.shard().widen();
             opened = self.api.open(Ask::Watch(self.position.as_deref().unwrap_or_default()), &slice).await;
         }
         let Opened { mut answer, asked } = opened?;
@@ -224,7 +224,7 @@ impl Worker {
             answer.set_silence(STREAMING_SILENCE);
             self.objects.begin(&slice);
         } else {
-            self.holding().watch_opened();
+            self.shard().watch_opened();
             answer.gather(self.api.source.batch_delay);
             watching.version = self.position.take().unwrap_or_default();
         }
@@ -234,7 +234,7 @@ impl Worker {
             self.stuck = 0;
         }
         if !initial {
-            self.holding().watch_ended();
+            self.shard().watch_ended();
             self.objects.reached(&version);
             self.position = Some(version);
         }
@@ -256,11 +256,11 @@ impl Worker {
     /// Lets the running watch hand over all that is wanted; says whether it has to be opened anew for that.
     fn adapt(&mut self, watching: &Watching) -> bool {
         self.stirred.mark_unchanged();
-        let wanted = self.holding().wanted();
+        let wanted = self.shard().desired();
         if self.is_idle() || watching.asked != self.api.selector.is_for(&wanted).then_some(wanted) {
             return true;
         }
-        self.holding().widen();
+        self.shard().widen();
         false
     }
 
@@ -292,10 +292,10 @@ impl Worker {
             };
             self.api.arrived();
             let was_initial = watching.initial;
-            let kept = self.api.source.holding.kept();
+            let watched = self.api.source.shard.watched();
             let objects = &mut self.objects;
             frames.feed(&chunk, |frame| {
-                let progress = objects.event(&kept, encoding, frame, watching.initial, &mut watching.version)?;
+                let progress = objects.event(&watched, encoding, frame, watching.initial, &mut watching.version)?;
                 watching.seen = true;
                 match progress {
                     Progress::InitialEventsEnd if watching.initial => {
@@ -307,12 +307,12 @@ impl Worker {
                 }
                 Ok(())
             })?;
-            drop(kept);
+            drop(watched);
             if !watching.initial {
                 self.objects.reached(&watching.version);
             }
             if was_initial && !watching.initial {
-                self.holding().list_ended();
+                self.shard().finish_list();
                 answer.set_silence(SILENCE);
                 answer.gather(self.api.source.batch_delay);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
@@ -354,7 +354,7 @@ impl Worker {
             Failure::Expired(ref message) => {
                 tracing::info!("what is known is too old for the server, listing again: {message}");
                 self.position = None;
-                self.holding().list_needed();
+                self.shard().invalidate();
                 self.unpaged = step == Step::Pages;
                 Some(self.list_again())
             }
@@ -365,7 +365,7 @@ impl Worker {
             }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
-                self.holding().refused();
+                self.shard().refused();
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
                     let fate = if self.position.is_some() { "what is known of it stays" } else { "it is left out" };
                     tracing::warn!("{failure}; {fate}, and it is asked for again soon, later every few minutes");
@@ -375,7 +375,7 @@ impl Worker {
                 if code != FORBIDDEN && self.position.is_some() && self.retry.is_refused_for_long() {
                     tracing::warn!("the server has not had it for minutes: what was known of it is dropped");
                     self.position = None;
-                    self.objects.begin(&self.api.source.holding.list_begins());
+                    self.objects.begin(&self.api.source.shard.begin_list());
                     self.objects.done("");
                 }
                 Some(delay)
@@ -409,7 +409,7 @@ impl Worker {
     fn start_over(&mut self) {
         self.stuck = 0;
         self.position = None;
-        self.holding().list_needed();
+        self.shard().invalidate();
         self.objects.rewind();
     }
 

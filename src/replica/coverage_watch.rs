@@ -15,7 +15,7 @@ use super::private::{self, Watch};
 use super::resources::Running;
 use crate::collectors::Form;
 use crate::fleet::audit::Members;
-use crate::intake::{DecodeError, Holding, Item, Sink, Source, Status};
+use crate::intake::{DecodeError, Item, ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
 
 /// How soon it is noticed that the coordinator is another one.
@@ -103,7 +103,7 @@ fn of_all(source: &Source) -> Source {
     if source.endpoint.form == Form::Object {
         source.endpoint.form = Form::Metadata;
     }
-    Source { holding: Arc::new(Holding::new(Slice::none())), server_side: false, audited: true, ..source }
+    Source { shard: Arc::new(ShardState::new(Slice::none())), server_side: false, audited: true, ..source }
 }
 
 /// Keeps nothing: all objects are another's.

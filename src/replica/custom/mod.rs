@@ -19,7 +19,7 @@ use super::tasks::Spawner;
 use crate::collectors::Form;
 use crate::collectors::custom::CustomCollector;
 use crate::exposition::Block;
-use crate::intake::{self, DecodeError, Endpoint, Holding, Item, Sink, Source, Status};
+use crate::intake::{self, DecodeError, Endpoint, Item, ShardState, Sink, Source, Status};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 use crate::sharding::Slice;
@@ -79,8 +79,8 @@ impl Custom {
         let (changed, refusals) = watch::channel(());
         let definitions = Definitions::new(Arc::clone(&self.events));
         let found = definitions.found();
-        let source = source(settings, Holding::new(Slice::all()).telling(changed));
-        let holding = Arc::clone(&source.holding);
+        let source = source(settings, ShardState::new(Slice::all()).notifying(changed));
+        let shard = Arc::clone(&source.shard);
         let sinks = [(); 2].map(|()| Box::new(DefinitionSink(Arc::clone(&definitions))) as Box<dyn Sink>);
         let stop = self.spawner.stop_token().child_token();
         let watch = intake::run(self.client.clone(), source, sinks, Arc::new(Status::default()), stop.clone());
@@ -90,7 +90,7 @@ impl Custom {
             settings: settings.subscribe(),
             cluster,
             resources: Arc::clone(&self.resources),
-            holding,
+            shard,
             found,
             refusals,
         };
@@ -109,7 +109,7 @@ impl fmt::Debug for Custom {
 }
 
 /// Where the definitions are.
-fn source(settings: &Settings, holding: Holding) -> Source {
+fn source(settings: &Settings, shard: ShardState) -> Source {
     Source {
         endpoint: Endpoint {
             group: "apiextensions.k8s.io".to_owned(),
@@ -123,7 +123,7 @@ fn source(settings: &Settings, holding: Holding) -> Source {
         },
         namespace: None,
         field_selector: String::new(),
-        holding: Arc::new(holding),
+        shard: Arc::new(shard),
         server_side: false,
         audited: false,
         use_cache: settings.use_apiserver_cache,
@@ -138,7 +138,7 @@ struct Decider {
     cluster: u32,
     resources: Arc<Resources>,
     /// What is held of the definitions.
-    holding: Arc<Holding>,
+    shard: Arc<ShardState>,
     found: watch::Receiver<Found>,
     /// Ticks when the definitions may be refused, or no longer.
     refusals: watch::Receiver<()>,
@@ -154,7 +154,7 @@ impl Decider {
             self.refusals.mark_unchanged();
             match found {
                 Some(kinds) => self.decide(&settings, &kinds, swap),
-                None if self.holding.is_refused() && !refused => {
+                None if self.shard.is_refused() && !refused => {
                     warn!(
                         "no custom resource is served: the API server refuses the customresourcedefinitions of \
                          apiextensions.k8s.io; the right to list and watch them is needed"

@@ -13,7 +13,7 @@ impl State {
     pub(super) fn show(&self) {
         for resource in self.all() {
             let loaded =
-                resource.holdings().map(|holding| holding.loaded()).reduce(|a, b| Arc::new(a.intersection(&b)));
+                resource.shard_states().map(|shard| shard.visible()).reduce(|a, b| Arc::new(a.intersection(&b)));
             resource.watched.objects.set_loaded(loaded.map_or_else(Slice::all, |loaded| Slice::clone(&loaded)));
         }
     }
@@ -26,8 +26,8 @@ impl fleet::Keeper for Resources {
         state.wanted.clone_from(slice);
         // Those that are loaded aside as well, or they would never be ready to be served.
         let all: Vec<_> = state.all().cloned().collect();
-        for holding in all.iter().flat_map(|resource| resource.holdings()) {
-            holding.want(slice.clone());
+        for shard in all.iter().flat_map(|resource| resource.shard_states()) {
+            shard.set_desired(slice.clone());
         }
         state.show();
         drop(state);
@@ -43,8 +43,8 @@ impl fleet::Keeper for Resources {
         if state.groups.values().any(|group| !group.known) {
             return Slice::none();
         }
-        let holdings = state.served().flat_map(|resource| resource.holdings());
-        holdings.fold(state.wanted.clone(), |prepared, holding| prepared.intersection(&holding.prepared()))
+        let shard_states = state.served().flat_map(|resource| resource.shard_states());
+        shard_states.fold(state.wanted.clone(), |prepared, shard| prepared.intersection(&shard.ready()))
     }
 
     fn changed(&self) -> watch::Receiver<()> {

@@ -28,7 +28,7 @@ use tracing::{info, warn};
 
 use super::tasks::Spawner;
 use crate::exposition::Store;
-use crate::intake::Holding;
+use crate::intake::ShardState;
 use crate::sharding::Slice;
 use crate::sync::lock;
 use crate::telemetry::{Watching, WatchingNow};
@@ -98,7 +98,7 @@ pub(super) struct Resources {
     store: Arc<Store>,
     watching: WatchingNow,
     state: Mutex<State>,
-    /// Ticks when a holding or a set changes.
+    /// Ticks when a shard or a set changes.
     stirred: watch::Sender<()>,
     /// Ticks when what is loaded or served may have changed.
     looked: watch::Sender<()>,
@@ -186,14 +186,14 @@ impl Resources {
     ) -> std::io::Result<impl Future<Output = Outcome> + Send + use<>> {
         let mut state = self.state();
         let wanted = state.wanted.clone();
-        let holding = || self.holding(&wanted);
+        let shard = || self.shard_state(&wanted);
         // Who comes later has nobody wait for it.
         let group = state.groups.entry(owner).or_insert_with(|| Group { known: true, ..Group::default() });
         let (mut resources, mut started) = (Vec::new(), Vec::new());
         for spec in specs {
             let resource = match group.find(&spec) {
                 Some(running) => running,
-                None => match Running::start(spec, &self.means, &self.spawner, holding) {
+                None => match Running::start(spec, &self.means, &self.spawner, shard) {
                     Ok(running) => {
                         started.push(Arc::clone(&running));
                         running
@@ -277,16 +277,16 @@ impl Resources {
     }
 
     /// What a source that starts now is to hold.
-    fn holding(&self, wanted: &Slice) -> Holding {
-        let holding = match &self.means.held {
-            Some(held) => Holding::new(held.clone()),
-            None => Holding::undecided(),
+    fn shard_state(&self, wanted: &Slice) -> ShardState {
+        let shard = match &self.means.held {
+            Some(held) => ShardState::new(held.clone()),
+            None => ShardState::unassigned(),
         };
-        let holding = holding.telling(self.stirred.clone());
+        let shard = shard.notifying(self.stirred.clone());
         if self.means.held.is_none() {
-            holding.want(wanted.clone());
+            shard.set_desired(wanted.clone());
         }
-        holding
+        shard
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

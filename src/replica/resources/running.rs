@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Means;
 use crate::exposition::{Header, ResourceStore};
-use crate::intake::{Endpoint, Holding, Sink, Source, Status};
+use crate::intake::{Endpoint, ShardState, Sink, Source, Status};
 use crate::replica::linger::{self, Named};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
@@ -101,7 +101,7 @@ pub(in crate::replica) struct Running {
 }
 
 impl Running {
-    /// Starts to watch, into an empty store. What each source holds is made by `holding`.
+    /// Starts to watch, into an empty store. What each source holds is made by `shard`.
     ///
     /// # Errors
     /// There is no thread for what is kept apart.
@@ -109,7 +109,7 @@ impl Running {
         spec: Spec,
         means: &Means,
         spawner: &Spawner,
-        holding: impl Fn() -> Holding,
+        shard: impl Fn() -> ShardState,
     ) -> std::io::Result<Arc<Self>> {
         let Spec { name, kind, shape, sink } = spec;
         let headers = shape.headers.clone();
@@ -131,7 +131,7 @@ impl Running {
         let (mut sources, mut statuses, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, partition) in (0_u32..).zip(&shape.partitions) {
             let status = Arc::new(Status::default());
-            let source = source(&shape, partition, holding(), means.audited);
+            let source = source(&shape, partition, shard(), means.audited);
             statuses.push(Arc::clone(&status));
             sources.push(source.clone());
             let sinks = [(); 2].map(|()| -> Box<dyn Sink> {
@@ -153,28 +153,28 @@ impl Running {
         &self.watched.resource
     }
 
-    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
-        self.sources.iter().map(|source| &*source.holding)
+    pub fn shard_states(&self) -> impl Iterator<Item = &ShardState> {
+        self.sources.iter().map(|source| &*source.shard)
     }
 
     /// Whether the API server refuses some of it.
     pub fn is_refused(&self) -> bool {
-        self.holdings().any(Holding::is_refused)
+        self.shard_states().any(ShardState::is_refused)
     }
 
     /// Whether it can be served as it should be: all that is wanted is here and up to date, or the API server has none.
     pub fn is_whole(&self) -> bool {
-        self.holdings().all(|holding| holding.prepared().covers(&holding.wanted()))
+        self.shard_states().all(|shard| shard.ready().covers(&shard.desired()))
     }
 }
 
-fn source(shape: &Shape, partition: &Partition, holding: Holding, audited: bool) -> Source {
+fn source(shape: &Shape, partition: &Partition, shard: ShardState, audited: bool) -> Source {
     let Reading { server_side, use_cache, object_limit, batch_delay, .. } = shape.reading;
     Source {
         endpoint: shape.endpoint.clone(),
         namespace: partition.namespace.clone(),
         field_selector: partition.field_selector.clone(),
-        holding: Arc::new(holding),
+        shard: Arc::new(shard),
         server_side,
         audited,
         use_cache,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube_state_fleet::intake::{Holding, Unseen};
+use kube_state_fleet::intake::{ShardState, Unseen};
 use kube_state_fleet::sharding::{Digest, Hasher, Slice};
 use tokio::time::sleep;
 
@@ -20,7 +20,7 @@ fn sum(uids: &[&str]) -> Digest {
 /// A source that holds `a` of `a` and `b` as of version 9, and its watch.
 async fn watching() -> (Run, Pieces) {
     let mut source = pods();
-    source.holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["a"])));
+    source.shard = Arc::new(ShardState::new(only(Hasher::XxHash64, &["a"])));
     source.audited = true;
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
@@ -66,14 +66,14 @@ async fn the_past_is_remembered_as_far_as_there_is_room() {
 #[tokio::test(start_paused = true)]
 async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["a"])));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(only(Hasher::XxHash64, &["a"])));
+    source.shard = Arc::clone(&shard);
     source.audited = true;
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 7), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
-    holding.want(Slice::all());
+    shard.set_desired(Slice::all());
     run.server.page(None).await.protobuf().send(list("PodList", 11, "", &[object("b", 7), object("c", 10)]));
     run.tells(&["gain: init", "gain: apply b 7", "gain: apply c 10", "gain: done 11"]).await;
     assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube_state_fleet::intake::Holding;
+use kube_state_fleet::intake::ShardState;
 use kube_state_fleet::sharding::{Hasher, Slice};
 use tokio::time::{Instant, sleep};
 
@@ -17,17 +17,17 @@ fn of(uids: &[&str]) -> Slice {
 }
 
 /// A source that holds `a` of `a`, `b` and `c` as of version 9, and its watch.
-async fn holding_a() -> (Run, Arc<Holding>, Pieces) {
+async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(of(&["a"])));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(of(&["a"])));
+    source.shard = Arc::clone(&shard);
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
-    assert!(!holding.is_live());
+    assert!(!shard.is_live());
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), pod("ADDED", "c", 7), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
-    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::new(of(&["a"]))));
-    (run, holding, stream)
+    assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::new(of(&["a"]))));
+    (run, shard, stream)
 }
 
 /// The list of what was gained, which must be as new as `version`.
@@ -56,11 +56,11 @@ async fn settle() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
-    let (mut run, holding, stream) = holding_a().await;
-    let mut changed = holding.changed();
+    let (mut run, shard, stream) = synced_with_a().await;
+    let mut changed = shard.changed();
     stream.send(pod("MODIFIED", "b", 10));
     settle().await;
-    holding.want(of(&["a", "b"]));
+    shard.set_desired(of(&["a", "b"]));
     settle().await;
     // The watch tells of both from here on.
     stream.send([pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
@@ -74,12 +74,12 @@ async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
     // What is served is left to the watch.
     run.tells(&["gain: init", "apply a 13", "delete b 14", "gain: apply b 11"]).await;
     assert!(!changed.has_changed().unwrap());
-    assert_eq!(*holding.loaded(), of(&["a"]));
+    assert_eq!(*shard.visible(), of(&["a"]));
     gained.send(tail);
     drop(gained);
     run.tells(&["gain: done 13"]).await;
     changed.changed().await.unwrap();
-    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
+    assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
     settle().await;
     assert!(!stream.is_dropped());
     stream.send(pod("ADDED", "b", 15));
@@ -89,28 +89,28 @@ async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_older_than_the_watch_is_not_believed() {
-    let (mut run, holding, stream) = holding_a().await;
+    let (mut run, shard, stream) = synced_with_a().await;
     stream.send(pod("DELETED", "b", 12));
     settle().await;
-    holding.want(of(&["a", "b"]));
+    shard.set_desired(of(&["a", "b"]));
     settle().await;
     gain(&mut run, "12").await.protobuf().send(whole(11, &[object("b", 6)]));
     run.tells(&["gain: init", "gain: apply b 6"]).await;
     let again = gain(&mut run, "12").await;
-    assert_eq!(*holding.loaded(), of(&["a"]));
+    assert_eq!(*shard.visible(), of(&["a"]));
     // Another server says itself that it is behind.
     again.fail(504, "Too large resource version: 12, current: 11");
     gain(&mut run, "12").await.protobuf().send(whole(12, &[]));
     run.tells(&["gain: init", "gain: init", "gain: done 12"]).await;
     settle().await;
-    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert_eq!((value(&run.status.list_errors), value(&run.status.watch_errors)), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_much_for_one_answer_is_asked_for_as_a_stream() {
-    let (mut run, holding, _stream) = holding_a().await;
-    holding.want(of(&["a", "b"]));
+    let (mut run, shard, _stream) = synced_with_a().await;
+    shard.set_desired(of(&["a", "b"]));
     let gained = gain(&mut run, "9").await.protobuf();
     gained.send(half_of_b());
     gained.break_off();
@@ -124,9 +124,9 @@ async fn what_is_too_much_for_one_answer_is_asked_for_as_a_stream() {
     run.tells(&["gain: done 20"]).await;
     settle().await;
     assert!(stream.is_dropped());
-    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    assert_eq!(*shard.visible(), of(&["a", "b"]));
     // The next one is one answer again; without streaming lists it stays that, whatever happens.
-    holding.want(of(&["a", "b", "c"]));
+    shard.set_desired(of(&["a", "b", "c"]));
     gain(&mut run, "9").await.fail(504, "it took too long");
     run.server.streaming_list().await.refuse(422);
     for _ in 0..3 {
@@ -137,8 +137,8 @@ async fn what_is_too_much_for_one_answer_is_asked_for_as_a_stream() {
 #[tokio::test(start_paused = true)]
 async fn a_list_of_the_source_itself_covers_what_is_gained() {
     for by_rewind in [false, true] {
-        let (mut run, holding, stream) = holding_a().await;
-        holding.want(of(&["a", "b"]));
+        let (mut run, shard, stream) = synced_with_a().await;
+        shard.set_desired(of(&["a", "b"]));
         let gained = gain(&mut run, "9").await.protobuf();
         gained.send(half_of_b());
         run.tells(&["gain: init", "gain: apply b 6"]).await;
@@ -152,56 +152,56 @@ async fn a_list_of_the_source_itself_covers_what_is_gained() {
         assert_eq!(stream.parameter("resourceVersion"), None);
         assert!(gained.is_dropped());
         // What was served is served on, but nothing is promised.
-        assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::default()));
+        assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
         let stream = stream.protobuf();
         run.tells(if by_rewind { &["rewind", "init"] } else { &["init"] }).await;
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(30, true)].concat());
         run.tells(&["apply a 5", "apply b 6", "done 30"]).await;
         settle().await;
-        assert_eq!(*holding.prepared(), of(&["a", "b"]));
+        assert_eq!(*shard.ready(), of(&["a", "b"]));
         run.server.quiet(Duration::from_secs(60)).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_loss_takes_effect_at_once_and_leaves_no_half_gain() {
-    let (mut run, holding, stream) = holding_a().await;
-    holding.want(of(&["a", "b"]));
+    let (mut run, shard, stream) = synced_with_a().await;
+    shard.set_desired(of(&["a", "b"]));
     let gained = gain(&mut run, "9").await.protobuf();
     gained.send(half_of_b());
     run.tells(&["gain: init", "gain: apply b 6"]).await;
-    holding.want(of(&["c"]));
-    assert_eq!(*holding.loaded(), Slice::none());
+    shard.set_desired(of(&["c"]));
+    assert_eq!(*shard.visible(), Slice::none());
     let call = gain(&mut run, "9").await;
     assert!(gained.is_dropped());
     stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
     run.tells(&["gain: init", "apply c 12"]).await;
     // More is wanted meanwhile: it has to wait.
-    holding.want(of(&["a", "c"]));
+    shard.set_desired(of(&["a", "c"]));
     settle().await;
     let gained = call.protobuf();
     gained.send(whole(12, &[object("a", 10), object("c", 12)]));
     drop(gained);
     run.tells(&["gain: apply c 12", "gain: done 12"]).await;
     let gained = gain(&mut run, "12").await.protobuf();
-    assert_eq!(*holding.loaded(), of(&["c"]));
+    assert_eq!(*shard.visible(), of(&["c"]));
     gained.send(whole(12, &[object("a", 10)]));
     drop(gained);
     run.tells(&["gain: init", "gain: apply a 10", "gain: done 12"]).await;
     settle().await;
-    assert_eq!(*holding.loaded(), of(&["a", "c"]));
+    assert_eq!(*shard.visible(), of(&["a", "c"]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_gain_waits_for_the_first_list() {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(of(&["a"])));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(of(&["a"])));
+    source.shard = Arc::clone(&shard);
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "a", 5));
     run.tells(&["init", "apply a 5"]).await;
-    holding.want(of(&["a", "b"]));
+    shard.set_desired(of(&["a", "b"]));
     run.server.quiet(Duration::from_secs(20)).await;
     stream.send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
     run.tells(&["done 9"]).await;
@@ -211,8 +211,8 @@ async fn a_gain_waits_for_the_first_list() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_one_gives_it() {
-    let (mut run, holding, stream) = holding_a().await;
-    holding.want(of(&["a", "b"]));
+    let (mut run, shard, stream) = synced_with_a().await;
+    shard.set_desired(of(&["a", "b"]));
     let gained = gain(&mut run, "9").await.protobuf();
     gained.send(half_of_b());
     run.tells(&["gain: init", "gain: apply b 6"]).await;
@@ -221,26 +221,26 @@ async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_on
     let stream = run.server.watch("9").await.protobuf();
     stream.send(bookmark(10, false));
     settle().await;
-    assert!(holding.is_live() && !gained.is_dropped());
+    assert!(shard.is_live() && !gained.is_dropped());
     drop(stream);
     let since = Instant::now();
     let call = run.server.watch("10").await;
     sleep(Duration::from_secs(4)).await;
-    assert_eq!(*holding.prepared(), of(&["a"]));
-    let mut changed = holding.changed();
+    assert_eq!(*shard.ready(), of(&["a"]));
+    let mut changed = shard.changed();
     changed.changed().await.unwrap();
     assert_eq!(since.elapsed().as_secs(), 5);
-    assert_eq!((holding.loaded(), holding.prepared()), (Arc::new(of(&["a"])), Arc::default()));
+    assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
     settle().await;
     assert!(gained.is_dropped());
     let stream = call.protobuf();
     let gained = gain(&mut run, "10").await.protobuf();
-    assert_eq!(*holding.prepared(), of(&["a"]));
+    assert_eq!(*shard.ready(), of(&["a"]));
     gained.send(whole(10, &[object("b", 6)]));
     drop(gained);
     run.tells(&["gain: init", "gain: apply b 6", "gain: done 10"]).await;
     settle().await;
-    assert_eq!(*holding.prepared(), of(&["a", "b"]));
+    assert_eq!(*shard.ready(), of(&["a", "b"]));
     drop(stream);
 }
 
@@ -248,39 +248,39 @@ async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_on
 async fn of_a_resource_that_the_server_refuses_everything_is_held() {
     for status in [403, 404, 405] {
         let mut source = pods();
-        let holding = Arc::new(Holding::new(of(&["a"])));
-        source.holding = Arc::clone(&holding);
+        let shard = Arc::new(ShardState::new(of(&["a"])));
+        source.shard = Arc::clone(&shard);
         let mut run = start(source);
         run.server.streaming_list().await.refuse(status);
         settle().await;
-        holding.want(of(&["b"]));
-        assert_eq!(*holding.prepared(), of(&["b"]));
+        shard.set_desired(of(&["b"]));
+        assert_eq!(*shard.ready(), of(&["b"]));
         // It has to be listed first once it is there, but nothing is taken back meanwhile.
         let stream = run.server.streaming_list().await.protobuf();
         run.tells(&["init"]).await;
-        assert_eq!(*holding.prepared(), of(&["b"]));
+        assert_eq!(*shard.ready(), of(&["b"]));
         stream.send(bookmark(9, true));
         run.tells(&["done 9"]).await;
         settle().await;
-        assert_eq!(*holding.prepared(), of(&["b"]));
+        assert_eq!(*shard.ready(), of(&["b"]));
         run.server.quiet(Duration::from_secs(1)).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
-    let (mut run, holding, stream) = holding_a().await;
+    let (mut run, shard, stream) = synced_with_a().await;
     let next = only(Hasher::Fnv1a64, &["a", "b"]);
-    holding.want(of(&["a"]).union(&next));
+    shard.set_desired(of(&["a"]).union(&next));
     let gained = gain(&mut run, "9").await.protobuf();
     gained.send(whole(9, &[object("a", 5), object("b", 6), object("c", 7)]));
     drop(gained);
     run.tells(&["gain: init", "gain: keep a", "gain: apply b 6", "gain: done 9"]).await;
     settle().await;
-    assert!(holding.loaded().covers(&next) && holding.loaded().covers(&of(&["a"])));
-    holding.want(next.clone());
+    assert!(shard.visible().covers(&next) && shard.visible().covers(&of(&["a"])));
+    shard.set_desired(next.clone());
     settle().await;
-    assert_eq!(*holding.loaded(), next);
+    assert_eq!(*shard.visible(), next);
     stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
     run.tells(&["apply a 10", "apply b 11"]).await;
 }
@@ -288,14 +288,14 @@ async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
 #[tokio::test(start_paused = true)]
 async fn within_a_limit_a_gain_lists_no_more_than_the_source() {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(of(&["a"])));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(of(&["a"])));
+    source.shard = Arc::clone(&shard);
     source.object_limit = 2;
     let mut run = start(source);
     run.server.page(None).await.protobuf().send(list("PodList", 9, "", &[object("a", 5), object("b", 6)]));
     run.tells(&["init", "apply a 5", "done 9"]).await;
     let _stream = run.server.watch("9").await.protobuf();
-    holding.want(of(&["a", "b", "c"]));
+    shard.set_desired(of(&["a", "b", "c"]));
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));
     let items = [object("a", 5), object("b", 6), object("c", 7)];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kube_state_fleet::intake::Holding;
+use kube_state_fleet::intake::ShardState;
 use kube_state_fleet::sharding::Hasher;
 use tokio::time::{Instant, sleep};
 
@@ -181,8 +181,8 @@ async fn what_is_refused_settles_and_is_asked_for_again_soon_and_then_slowly() {
 #[tokio::test(start_paused = true)]
 async fn only_objects_in_the_slice_are_handed_over() {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["mine"])));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(only(Hasher::XxHash64, &["mine"])));
+    source.shard = Arc::clone(&shard);
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "mine", 7), pod("ADDED", "other", 8), bookmark(9, true)].concat());
@@ -191,7 +191,7 @@ async fn only_objects_in_the_slice_are_handed_over() {
     run.tells(&["delete mine 11"]).await;
     assert_eq!((value(&run.status.foreign), value(&run.status.listed_objects)), (2, 2));
     // What is wanted may change while it runs.
-    holding.want(only(Hasher::XxHash64, &["other"]));
+    shard.set_desired(only(Hasher::XxHash64, &["other"]));
     sleep(Duration::from_millis(1)).await;
     stream.send([pod("ADDED", "mine", 12), pod("ADDED", "other", 13)].concat());
     run.tells(&["apply other 13"]).await;
@@ -202,7 +202,7 @@ async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
     let mut source = pods();
     source.object_limit = 2;
     source.use_cache = true;
-    source.holding = Arc::new(Holding::new(only(Hasher::XxHash64, &["mine"])));
+    source.shard = Arc::new(ShardState::new(only(Hasher::XxHash64, &["mine"])));
     let mut run = start(source);
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kube_state_fleet::collectors::Form;
-use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Holding, Item, Sink, Source, Status};
+use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Item, ShardState, Sink, Source, Status};
 use kube_state_fleet::sharding::{Hasher, Hashes, Ranges, Slice};
 use server::Server;
 use tokio::sync::mpsc;
@@ -93,7 +93,7 @@ fn pods() -> Source {
         },
         namespace: None,
         field_selector: String::new(),
-        holding: Arc::new(Holding::new(Slice::all())),
+        shard: Arc::new(ShardState::new(Slice::all())),
         server_side: false,
         audited: false,
         use_cache: false,

@@ -14,7 +14,7 @@ use kube::client::Body;
 use kube_state_fleet::exposition::{
     Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceStore, Scope, Selection, Stamp, Store,
 };
-use kube_state_fleet::intake::{self, DecodeError, Holding, Item, Sink, Status};
+use kube_state_fleet::intake::{self, DecodeError, Item, ShardState, Sink, Status};
 use kube_state_fleet::sharding::{Digest, Hasher, Hashes, Ranges, Slice};
 use proptest::prelude::*;
 use tokio::time::sleep;
@@ -260,7 +260,7 @@ struct Test {
     world: Arc<Mutex<World>>,
     store: Store,
     things: Arc<ResourceStore>,
-    holding: Arc<Holding>,
+    shard: Arc<ShardState>,
     status: Arc<Status>,
 }
 
@@ -276,11 +276,11 @@ impl Test {
             world: Arc::new(Mutex::new(world)),
             store: Store::new(vec![Arc::clone(&things)]),
             things,
-            holding: Arc::new(Holding::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
+            shard: Arc::new(ShardState::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
             status: Arc::default(),
         };
         let mut source = pods();
-        source.holding = Arc::clone(&test.holding);
+        source.shard = Arc::clone(&test.shard);
         source.server_side = server_side;
         source.audited = true;
         let world = Arc::clone(&test.world);
@@ -305,7 +305,7 @@ impl Test {
                     only(hasher, &uids.map(|(_, uid)| *uid).collect::<Vec<_>>())
                 };
                 let wanted = some(Hasher::XxHash64, xxhash64).union(&some(Hasher::Fnv1a64, fnv1a64));
-                self.holding.want(wanted.clone());
+                self.shard.set_desired(wanted.clone());
                 if retain {
                     self.things.retain(&wanted);
                 }
@@ -346,7 +346,7 @@ impl Test {
 
     /// The objects that are served, with their versions.
     fn served(&self) -> BTreeMap<String, u64> {
-        self.things.set_loaded((*self.holding.loaded()).clone());
+        self.things.set_loaded((*self.shard.visible()).clone());
         let text: Vec<u8> = self.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).unwrap();
         let series = text.lines().filter_map(|line| line.strip_prefix("thing{uid=\"")?.strip_suffix("\"} 1"));
@@ -361,11 +361,11 @@ impl Test {
     /// What holds at any time.
     fn check(&self) -> Result<(), TestCaseError> {
         let served = self.served();
-        let loaded = self.holding.loaded();
+        let loaded = self.shard.visible();
         let world = self.world();
         let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
         let then = world.at(position);
-        prop_assert!(self.holding.wanted().covers(&loaded));
+        prop_assert!(self.shard.desired().covers(&loaded));
         for (uid, version) in &served {
             prop_assert!(loaded.contains_uid(uid), "{uid} is served but not loaded");
             prop_assert!(*version <= world.version());
@@ -407,13 +407,13 @@ impl Test {
             }
             let newest = self.world().version();
             let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
-            let idle = self.holding.wanted().is_empty();
-            if self.holding.prepared().covers(&self.holding.wanted()) && (idle || position == newest) {
+            let idle = self.shard.desired().is_empty();
+            if self.shard.ready().covers(&self.shard.desired()) && (idle || position == newest) {
                 break;
             }
         }
-        let wanted = self.holding.wanted();
-        prop_assert_eq!(&*self.holding.prepared(), &wanted);
+        let wanted = self.shard.desired();
+        prop_assert_eq!(&*self.shard.ready(), &wanted);
         let world = self.world();
         let expected: BTreeMap<_, _> = world
             .at(world.version())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kube_state_fleet::intake::Holding;
+use kube_state_fleet::intake::ShardState;
 use kube_state_fleet::sharding::{Hasher, Slice};
 use tokio::time::sleep;
 
@@ -28,23 +28,23 @@ fn asked(call: &Call) -> Option<String> {
     call.parameter("shardSelector")
 }
 
-fn begin(wanted: Slice) -> (Run, Arc<Holding>) {
+fn begin(wanted: Slice) -> (Run, Arc<ShardState>) {
     let mut source = pods();
-    let holding = Arc::new(Holding::new(wanted));
-    source.holding = Arc::clone(&holding);
+    let shard = Arc::new(ShardState::new(wanted));
+    source.shard = Arc::clone(&shard);
     source.server_side = true;
     source.audited = true;
-    (start(source), holding)
+    (start(source), shard)
 }
 
-async fn holding_a() -> (Run, Arc<Holding>, Pieces) {
-    let (mut run, holding) = begin(of(&["a"]));
+async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
+    let (mut run, shard) = begin(of(&["a"]));
     let call = run.server.streaming_list().await;
     assert_eq!(asked(&call), Some(selector(&["a"])));
     let stream = call.protobuf();
     stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
-    (run, holding, stream)
+    (run, shard, stream)
 }
 
 async fn settle() {
@@ -57,11 +57,11 @@ fn is_filtered(run: &Run) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
-    let (mut run, holding, stream) = holding_a().await;
+    let (mut run, shard, stream) = synced_with_a().await;
     assert!(is_filtered(&run));
     stream.send(bookmark(10, false));
     settle().await;
-    holding.want(of(&["a", "b"]));
+    shard.set_desired(of(&["a", "b"]));
     let call = run.server.watch("10").await;
     assert!(stream.is_dropped());
     assert_eq!(asked(&call), Some(selector(&["a", "b"])));
@@ -73,21 +73,21 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
     call.protobuf().send(list("PodList", 11, "", &[object("b", 6)]));
     run.tells(&["gain: apply b 6", "gain: done 11"]).await;
     settle().await;
-    assert_eq!(*holding.loaded(), of(&["a", "b"]));
+    assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert!(is_filtered(&run) && run.status.seen_at(12).is_err());
     // What is lost is not sent any more.
-    holding.want(of(&["b"]));
+    shard.set_desired(of(&["b"]));
     let call = run.server.watch("12").await;
     assert_eq!(asked(&call), Some(selector(&["b"])));
     let _stream = call.protobuf();
     settle().await;
-    assert!(holding.is_live());
+    assert!(shard.is_live());
     run.server.quiet(Duration::from_secs(60)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_ignores_it_is_found_out() {
-    let (mut run, holding) = begin(of(&["a"]));
+    let (mut run, shard) = begin(of(&["a"]));
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
     run.tells(&["init", "apply a 5"]).await;
@@ -113,13 +113,13 @@ async fn a_server_that_ignores_it_is_found_out() {
     stream.send(pod("ADDED", "b", 12));
     settle().await;
     assert!(!is_filtered(&run) && run.status.seen_at(12).is_err());
-    drop(holding);
+    drop(shard);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
     for status in [400, 414, 431, 500] {
-        let (mut run, holding) = begin(of(&["a"]));
+        let (mut run, shard) = begin(of(&["a"]));
         run.server.streaming_list().await.refuse(status);
         let call = run.server.streaming_list().await;
         assert_eq!(asked(&call), None);
@@ -127,7 +127,7 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
         run.tells(&["init", "apply a 5", "done 9"]).await;
         // The one watch brings all, so nothing is opened anew.
-        holding.want(of(&["a", "b"]));
+        shard.set_desired(of(&["a", "b"]));
         let call = run.server.page(None).await;
         assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));
         call.protobuf().send(list("PodList", 9, "", &[object("b", 6)]));
@@ -145,7 +145,7 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_streaming_lists_is_not_blamed_for_the_selector() {
-    let (mut run, _holding) = begin(of(&["a"]));
+    let (mut run, _shard) = begin(of(&["a"]));
     run.server.streaming_list().await.refuse(400);
     run.server.streaming_list().await.refuse(400);
     let call = run.server.page(None).await;
@@ -157,17 +157,17 @@ async fn a_server_without_streaming_lists_is_not_blamed_for_the_selector() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_holds_nothing_asks_for_nothing() {
-    let (mut run, holding) = begin(Slice::none());
+    let (mut run, shard) = begin(Slice::none());
     run.server.quiet(Duration::from_secs(60)).await;
-    assert!(run.status.settled.load(Ordering::Relaxed) && holding.is_live());
-    holding.want(of(&["a"]));
+    assert!(run.status.settled.load(Ordering::Relaxed) && shard.is_live());
+    shard.set_desired(of(&["a"]));
     let stream = run.server.streaming_list().await.protobuf();
-    assert!(!holding.is_live());
+    assert!(!shard.is_live());
     stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
     settle().await;
-    assert_eq!(*holding.prepared(), of(&["a"]));
-    holding.want(Slice::none());
+    assert_eq!(*shard.ready(), of(&["a"]));
+    shard.set_desired(Slice::none());
     settle().await;
     assert!(stream.is_dropped());
     run.server.quiet(Duration::from_secs(60)).await;
@@ -177,19 +177,19 @@ async fn whoever_holds_nothing_asks_for_nothing() {
 async fn what_the_server_cannot_tell_is_asked_without() {
     let mixed = of(&["a"]).union(&only(Hasher::XxHash64, &["b"]));
     for wanted in [mixed, Slice::all(), only(Hasher::XxHash64, &["a"])] {
-        let (mut run, _holding) = begin(wanted);
+        let (mut run, _shard) = begin(wanted);
         assert_eq!(asked(&run.server.streaming_list().await), None);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn from_everything_to_a_part_the_watch_is_opened_anew_with_a_selector() {
-    let (mut run, holding) = begin(Slice::all());
+    let (mut run, shard) = begin(Slice::all());
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "apply b 6", "done 9"]).await;
-    holding.want(of(&["b"]));
-    assert_eq!(*holding.loaded(), of(&["b"]));
+    shard.set_desired(of(&["b"]));
+    assert_eq!(*shard.visible(), of(&["b"]));
     let call = run.server.watch("9").await;
     assert_eq!(asked(&call), Some(selector(&["b"])));
     run.server.quiet(Duration::from_secs(1)).await;

@@ -1,8 +1,8 @@
 //! What a source is to hold and what it does hold: the one thing that it shares with whoever decides about it.
 //!
-//! Three slices follow each other: *wanted* is asked for; *kept* is what the watch hands over of it, widened by the source
-//! itself, between two events; *whole* is what has been listed and watched without a gap since. Whatever is no longer wanted
-//! leaves all three at once, so that what is wanted again later is listed again. Knows no requests.
+//! Three slices follow each other: *desired* is asked for; *watched* is what the watch hands over of it, widened by the source
+//! itself, between two events; *synced* is what has been listed and watched without a gap since. Whatever is no longer desired
+//! leaves all three at once, so that what is desired again later is listed again. Knows no requests.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -21,17 +21,17 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What a source is to hold, and what it does hold.
 ///
-/// [`Holding::loaded`] is what may be exposed: it was whole once and nothing of it is known to be missing, though it may be
-/// as old as an outage of the API server. [`Holding::prepared`] is what may be promised to others: the same while the
+/// [`ShardState::visible`] is what may be exposed: it was synced once and nothing of it is known to be missing, though it may be
+/// as old as an outage of the API server. [`ShardState::ready`] is what may be promised to others: the same while the
 /// source is up to date, else nothing.
 #[derive(Debug)]
-pub struct Holding {
-    state: Mutex<State>,
+pub struct ShardState {
+    state: Mutex<Inner>,
     /// What the watch hands over.
-    kept: ArcSwap<Slice>,
+    watched: ArcSwap<Slice>,
     /// Ticks when the source has something to do.
-    stirred: watch::Sender<()>,
-    /// Ticks when [`Holding::loaded`] or [`Holding::is_live`] changes.
+    wakeups: watch::Sender<()>,
+    /// Ticks when [`ShardState::visible`] or [`ShardState::is_live`] changes.
     changed: watch::Sender<()>,
 }
 
@@ -45,17 +45,17 @@ pub(super) struct Gain {
 }
 
 #[derive(Debug)]
-struct State {
-    /// Something has been wanted; see [`Holding::undecided`].
-    decided: bool,
-    wanted: Slice,
-    whole: Slice,
+struct Inner {
+    /// Something has been desired; see [`ShardState::unassigned`].
+    assigned: bool,
+    desired: Slice,
+    synced: Slice,
     /// What the list speaks for that the source itself is making.
     listing: Slice,
     /// What is listed aside.
     gain: Option<Gain>,
     turn: u64,
-    /// A list was whole, and the watch goes on from it, or is being resumed.
+    /// A list was synced, and the watch goes on from it, or is being resumed.
     following: bool,
     /// The watch is there, or was a moment ago.
     live: bool,
@@ -64,18 +64,18 @@ struct State {
     /// The server refuses the resource: there is nothing to hold.
     refused: bool,
     /// As of the last change.
-    loaded: Arc<Slice>,
+    visible: Arc<Slice>,
 }
 
-impl Holding {
-    /// Nothing is loaded yet.
-    pub fn new(wanted: Slice) -> Self {
+impl ShardState {
+    /// Nothing is visible yet.
+    pub fn new(desired: Slice) -> Self {
         Self {
-            kept: ArcSwap::from_pointee(wanted.clone()),
-            state: Mutex::new(State {
-                decided: true,
-                wanted,
-                whole: Slice::none(),
+            watched: ArcSwap::from_pointee(desired.clone()),
+            state: Mutex::new(Inner {
+                assigned: true,
+                desired,
+                synced: Slice::none(),
                 listing: Slice::none(),
                 gain: None,
                 turn: 0,
@@ -83,64 +83,64 @@ impl Holding {
                 live: false,
                 lost: None,
                 refused: false,
-                loaded: Arc::default(),
+                visible: Arc::default(),
             }),
-            stirred: watch::Sender::new(()),
+            wakeups: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         }
     }
 
-    /// A source that does not know yet what it is to hold: it asks for nothing before something is wanted, or it would list
+    /// A source that does not know yet what it is to hold: it asks for nothing before something is desired, or it would list
     /// all for nothing.
-    pub fn undecided() -> Self {
-        let holding = Self::new(Slice::none());
-        holding.state().decided = false;
-        holding
+    pub fn unassigned() -> Self {
+        let shard = Self::new(Slice::none());
+        shard.state().assigned = false;
+        shard
     }
 
     /// The same, whose changes tick elsewhere: one receiver for many sources.
     #[must_use]
-    pub fn telling(self, changed: watch::Sender<()>) -> Self {
+    pub fn notifying(self, changed: watch::Sender<()>) -> Self {
         Self { changed, ..self }
     }
 
     /// Waits until it is known what to hold.
-    pub(super) async fn decision(&self) {
-        let mut stirred = self.stirred();
-        while !self.state().decided {
+    pub(super) async fn until_assigned(&self) {
+        let mut wakeups = self.wakeups();
+        while !self.state().assigned {
             // The sender lives as long as we do, so this never fails.
-            let _ = stirred.changed().await;
+            let _ = wakeups.changed().await;
         }
     }
 
-    /// From now on, this is to be held: what is new is loaded, what is no longer wanted is neither handed over nor loaded
+    /// From now on, this is to be held: what is new is visible, what is no longer desired is neither handed over nor visible
     /// any more.
-    pub fn want(&self, wanted: Slice) {
-        if self.state().wanted == wanted {
+    pub fn set_desired(&self, desired: Slice) {
+        if self.state().desired == desired {
             return;
         }
         self.update(|state| {
-            let kept = self.kept.load();
-            self.kept.store(Arc::new(kept.intersection(&wanted)));
-            state.whole = state.whole.intersection(&wanted);
-            state.listing = state.listing.intersection(&wanted);
-            if state.gain.as_ref().is_some_and(|gain| !wanted.covers(&gain.slice)) {
+            let watched = self.watched.load();
+            self.watched.store(Arc::new(watched.intersection(&desired)));
+            state.synced = state.synced.intersection(&desired);
+            state.listing = state.listing.intersection(&desired);
+            if state.gain.as_ref().is_some_and(|gain| !desired.covers(&gain.slice)) {
                 state.gain = None;
             }
-            state.decided |= !wanted.is_empty();
-            state.wanted = wanted;
+            state.assigned |= !desired.is_empty();
+            state.desired = desired;
         });
     }
 
     /// What is to be held.
-    pub fn wanted(&self) -> Slice {
-        self.state().wanted.clone()
+    pub fn desired(&self) -> Slice {
+        self.state().desired.clone()
     }
 
-    /// What may be exposed: it was loaded whole, and every change that reached us since is in it. All that is wanted while
+    /// What may be exposed: it was visible synced, and every change that reached us since is in it. All that is desired while
     /// the API server refuses the resource, since there is nothing to serve.
-    pub fn loaded(&self) -> Arc<Slice> {
-        Arc::clone(&self.state().loaded)
+    pub fn visible(&self) -> Arc<Slice> {
+        Arc::clone(&self.state().visible)
     }
 
     /// Whether the source is up to date: its watch is there, or is being resumed within seconds; or the API server refuses
@@ -154,75 +154,75 @@ impl Holding {
         self.state().refused
     }
 
-    /// What may be promised to others: what is loaded while the source is live, else nothing.
-    pub fn prepared(&self) -> Arc<Slice> {
+    /// What may be promised to others: what is visible while the source is live, else nothing.
+    pub fn ready(&self) -> Arc<Slice> {
         let state = self.state();
-        if state.is_live() { Arc::clone(&state.loaded) } else { Arc::default() }
+        if state.is_live() { Arc::clone(&state.visible) } else { Arc::default() }
     }
 
-    /// Ticks whenever [`Holding::loaded`] or [`Holding::is_live`] changes.
+    /// Ticks whenever [`ShardState::visible`] or [`ShardState::is_live`] changes.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
     /// What the watch hands over.
-    pub(super) fn kept(&self) -> arc_swap::Guard<Arc<Slice>> {
-        self.kept.load()
+    pub(super) fn watched(&self) -> arc_swap::Guard<Arc<Slice>> {
+        self.watched.load()
     }
 
     /// Ticks when there is something to do for the source.
-    pub(super) fn stirred(&self) -> watch::Receiver<()> {
-        self.stirred.subscribe()
+    pub(super) fn wakeups(&self) -> watch::Receiver<()> {
+        self.wakeups.subscribe()
     }
 
-    /// The source lists all that is wanted, which is returned; a list aside would only be in its way.
-    pub(super) fn list_begins(&self) -> Slice {
+    /// The source lists all that is desired, which is returned; a list aside would only be in its way.
+    pub(super) fn begin_list(&self) -> Slice {
         self.update(|state| {
             state.abandon();
-            state.listing = state.wanted.clone();
-            self.kept.store(Arc::new(state.wanted.clone()));
-            state.wanted.clone()
+            state.listing = state.desired.clone();
+            self.watched.store(Arc::new(state.desired.clone()));
+            state.desired.clone()
         })
     }
 
-    /// That list is whole, and a watch goes on from it.
-    pub(super) fn list_ended(&self) {
+    /// That list is synced, and a watch goes on from it.
+    pub(super) fn finish_list(&self) {
         self.update(|state| {
-            state.whole = std::mem::take(&mut state.listing);
+            state.synced = std::mem::take(&mut state.listing);
             state.following = true;
             state.found();
         });
     }
 
     /// What the source knew is void; it will list again.
-    pub(super) fn list_needed(&self) {
-        self.update(State::abandon);
+    pub(super) fn invalidate(&self) {
+        self.update(Inner::abandon);
     }
 
-    /// Nothing is wanted, and nothing watched for it.
-    pub(super) fn rests(&self) {
+    /// Nothing is desired, and nothing watched for it.
+    pub(super) fn idle(&self) {
         self.update(|state| {
             state.abandon();
-            state.whole = Slice::none();
+            state.synced = Slice::none();
             state.live = true;
         });
     }
 
-    /// From here on the watch hands over all that is wanted, which is returned.
+    /// From here on the watch hands over all that is desired, which is returned.
     pub(super) fn widen(&self) -> Slice {
-        let wanted = self.wanted();
-        if **self.kept.load() == wanted {
-            return wanted;
+        let desired = self.desired();
+        if **self.watched.load() == desired {
+            return desired;
         }
         self.update(|state| {
-            self.kept.store(Arc::new(state.wanted.clone()));
-            state.wanted.clone()
+            self.watched.store(Arc::new(state.desired.clone()));
+            state.desired.clone()
         })
     }
 
     /// The watch was opened.
     pub(super) fn watch_opened(&self) {
-        self.update(State::found);
+        self.update(Inner::found);
     }
 
     /// The watch ended, however it did.
@@ -237,9 +237,9 @@ impl Holding {
         self.update(|state| state.refused = true);
     }
 
-    /// What was listed, and is kept up to date by the watch.
-    pub(super) fn whole(&self) -> Slice {
-        self.state().whole.clone()
+    /// What was listed, and is watched up to date by the watch.
+    pub(super) fn synced(&self) -> Slice {
+        self.state().synced.clone()
     }
 
     /// What is to be listed aside now, if anything: what the watch hands over and no list has brought.
@@ -248,7 +248,7 @@ impl Holding {
         if !state.following || !state.live || state.refused {
             return None;
         }
-        let slice = self.kept.load().minus(&state.whole);
+        let slice = self.watched.load().minus(&state.synced);
         if slice.is_empty() {
             return None;
         }
@@ -263,31 +263,31 @@ impl Holding {
         self.state().gain.as_ref().is_some_and(|g| g.turn == gain.turn)
     }
 
-    /// A list aside is whole.
+    /// A list aside is synced.
     pub(super) fn gained(&self, gain: &Gain) {
         self.update(|state| {
             if let Some(gain) = state.gain.take_if(|g| g.turn == gain.turn) {
-                state.whole = state.whole.union(&gain.slice);
+                state.synced = state.synced.union(&gain.slice);
             }
         });
     }
 
     /// Says, as time goes by, that a lost watch was not found again.
     pub(super) async fn grow_stale(&self) -> std::convert::Infallible {
-        let mut stirred = self.stirred();
+        let mut wakeups = self.wakeups();
         loop {
-            stirred.mark_unchanged();
+            wakeups.mark_unchanged();
             let lost = {
                 let state = self.state();
                 state.lost.filter(|_| state.live)
             };
             let Some(lost) = lost else {
                 // The sender lives as long as we do, so this never fails.
-                let _ = stirred.changed().await;
+                let _ = wakeups.changed().await;
                 continue;
             };
             tokio::select! {
-                _ = stirred.changed() => {}
+                _ = wakeups.changed() => {}
                 () = sleep_until(lost + GRACE) => self.update(|state| {
                     state.live = false;
                     state.gain = None;
@@ -296,24 +296,24 @@ impl Holding {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Inner> {
         // Every change leaves the state in order before anything in it could panic.
         lock(&self.state)
     }
 
     /// Changes the state and tells whom it concerns.
-    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut state = self.state();
         let live = state.is_live();
         let result = change(&mut state);
-        let loaded = if state.refused { &state.wanted } else { &state.whole };
+        let visible = if state.refused { &state.desired } else { &state.synced };
         let mut tell = live != state.is_live();
-        if *state.loaded != *loaded {
-            state.loaded = Arc::new(loaded.clone());
+        if *state.visible != *visible {
+            state.visible = Arc::new(visible.clone());
             tell = true;
         }
         drop(state);
-        self.stirred.send_replace(());
+        self.wakeups.send_replace(());
         if tell {
             self.changed.send_replace(());
         }
@@ -321,12 +321,12 @@ impl Holding {
     }
 }
 
-impl State {
+impl Inner {
     const fn is_live(&self) -> bool {
         self.live || self.refused
     }
 
-    /// What is known is not kept up to date.
+    /// What is known is not watched up to date.
     fn abandon(&mut self) {
         self.gain = None;
         self.following = false;
