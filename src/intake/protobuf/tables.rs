@@ -1,4 +1,4 @@
-//! The messages of Kubernetes, as far as the collectors read them. Generated from fields.txt: run `scripts/gen-fields`.
+//! The fields of Kubernetes' messages that the collectors read. Generated from fields.txt by `scripts/gen-fields`.
 
 use super::table::{Field, Kind, Shape, Table};
 
