@@ -14,6 +14,7 @@ mod estimate;
 mod fleet;
 mod generated;
 mod intake;
+mod modules;
 mod readme;
 mod registry;
 mod reload;
