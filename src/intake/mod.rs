@@ -8,6 +8,7 @@
 
 mod answer;
 mod api;
+mod backfill;
 mod census;
 mod client;
 mod decode;
@@ -18,7 +19,6 @@ mod failure;
 mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
-mod gain;
 mod json;
 mod objects;
 pub mod protobuf;

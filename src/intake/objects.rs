@@ -50,8 +50,8 @@ pub struct Objects {
     status: Arc<Status>,
     form: Form,
     kind: String,
-    /// The list that is made aside, if these are its objects.
-    aside: Option<Aside>,
+    /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
+    synced: Option<Slice>,
     /// What came of all shards.
     census: Census,
     /// How many objects are kept at most, of all shards; 0 is no limit.
@@ -66,13 +66,6 @@ pub struct Objects {
     warned: bool,
     /// Something arrived that must not stay in memory, of whichever shard.
     tainted: bool,
-}
-
-/// A list that is made aside of a watch.
-#[derive(Debug, Default)]
-struct Aside {
-    /// What the watch keeps up to date already: of that the list says nothing new, and may be older.
-    served: Slice,
 }
 
 /// An object that arrived, peeked at.
@@ -93,7 +86,7 @@ impl Objects {
             sink,
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
-            aside: None,
+            synced: None,
             census: Census::new(Arc::clone(&status), source.audited),
             status,
             limit: source.object_limit,
@@ -106,9 +99,9 @@ impl Objects {
     }
 
     /// Those that `source` gained, on their way to a sink of their own.
-    pub fn aside(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
+    pub fn for_backfill(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
         let census = Census::new(Arc::clone(&status), false);
-        Self { aside: Some(Aside::default()), census, ..Self::new(source, sink, status) }
+        Self { synced: Some(Slice::none()), census, ..Self::new(source, sink, status) }
     }
 
     /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
@@ -135,9 +128,9 @@ impl Objects {
     }
 
     /// A list of `slice` starts while a watch keeps `served` up to date.
-    pub fn begin_aside(&mut self, slice: &Slice, served: Slice) {
+    pub fn begin_backfill(&mut self, slice: &Slice, synced: Slice) {
         self.begin(slice);
-        self.aside = Some(Aside { served });
+        self.synced = Some(synced);
     }
 
     /// A list that has begun, if one has, will not go on.
@@ -160,7 +153,7 @@ impl Objects {
     pub fn done(&mut self, version: &str) {
         let version = number(version);
         self.sink.init_done(version);
-        if self.aside.is_some() {
+        if self.synced.is_some() {
             return;
         }
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);
@@ -383,7 +376,7 @@ impl Objects {
             }
             return;
         }
-        if self.aside.as_ref().is_some_and(|aside| aside.served.contains_uid(uid)) {
+        if self.synced.as_ref().is_some_and(|synced| synced.contains_uid(uid)) {
             self.sink.keep(uid);
             return;
         }
@@ -439,7 +432,7 @@ impl Objects {
             return;
         }
         // What was deleted before a list aside was asked for is not in it, and the watch tells of what is deleted since.
-        if self.aside.is_some() {
+        if self.synced.is_some() {
             return;
         }
         self.sink.delete(uid, number(&arrival.peek.version));

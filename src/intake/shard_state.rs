@@ -37,9 +37,9 @@ pub struct ShardState {
 
 /// A list of its own for what was gained.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Gain {
+pub(super) struct Backfill {
     /// Its number.
-    pub turn: u64,
+    pub id: u64,
     /// What it lists.
     pub slice: Slice,
 }
@@ -53,8 +53,8 @@ struct Inner {
     /// What the list speaks for that the source itself is making.
     listing: Slice,
     /// What is listed aside.
-    gain: Option<Gain>,
-    turn: u64,
+    backfill: Option<Backfill>,
+    backfills_begun: u64,
     /// A list was synced, and the watch goes on from it, or is being resumed.
     following: bool,
     /// The watch is there, or was a moment ago.
@@ -77,8 +77,8 @@ impl ShardState {
                 desired,
                 synced: Slice::none(),
                 listing: Slice::none(),
-                gain: None,
-                turn: 0,
+                backfill: None,
+                backfills_begun: 0,
                 following: false,
                 live: false,
                 lost: None,
@@ -124,8 +124,8 @@ impl ShardState {
             self.watched.store(Arc::new(watched.intersection(&desired)));
             state.synced = state.synced.intersection(&desired);
             state.listing = state.listing.intersection(&desired);
-            if state.gain.as_ref().is_some_and(|gain| !desired.covers(&gain.slice)) {
-                state.gain = None;
+            if state.backfill.as_ref().is_some_and(|backfill| !desired.covers(&backfill.slice)) {
+                state.backfill = None;
             }
             state.assigned |= !desired.is_empty();
             state.desired = desired;
@@ -243,7 +243,7 @@ impl ShardState {
     }
 
     /// What is to be listed aside now, if anything: what the watch hands over and no list has brought.
-    pub(super) fn begin_gain(&self) -> Option<Gain> {
+    pub(super) fn begin_backfill(&self) -> Option<Backfill> {
         let mut state = self.state();
         if !state.following || !state.live || state.refused {
             return None;
@@ -252,22 +252,22 @@ impl ShardState {
         if slice.is_empty() {
             return None;
         }
-        state.turn += 1;
-        let gain = Gain { turn: state.turn, slice };
-        state.gain = Some(gain.clone());
-        Some(gain)
+        state.backfills_begun += 1;
+        let backfill = Backfill { id: state.backfills_begun, slice };
+        state.backfill = Some(backfill.clone());
+        Some(backfill)
     }
 
     /// Whether a list aside is still of use.
-    pub(super) fn is_gaining(&self, gain: &Gain) -> bool {
-        self.state().gain.as_ref().is_some_and(|g| g.turn == gain.turn)
+    pub(super) fn is_current(&self, backfill: &Backfill) -> bool {
+        self.state().backfill.as_ref().is_some_and(|b| b.id == backfill.id)
     }
 
     /// A list aside is synced.
-    pub(super) fn gained(&self, gain: &Gain) {
+    pub(super) fn finish_backfill(&self, backfill: &Backfill) {
         self.update(|state| {
-            if let Some(gain) = state.gain.take_if(|g| g.turn == gain.turn) {
-                state.synced = state.synced.union(&gain.slice);
+            if let Some(backfill) = state.backfill.take_if(|b| b.id == backfill.id) {
+                state.synced = state.synced.union(&backfill.slice);
             }
         });
     }
@@ -290,7 +290,7 @@ impl ShardState {
                 _ = wakeups.changed() => {}
                 () = sleep_until(lost + GRACE) => self.update(|state| {
                     state.live = false;
-                    state.gain = None;
+                    state.backfill = None;
                 }),
             }
         }
@@ -328,7 +328,7 @@ impl Inner {
 
     /// What is known is not watched up to date.
     fn abandon(&mut self) {
-        self.gain = None;
+        self.backfill = None;
         self.following = false;
         self.live = false;
         self.lost = None;

@@ -15,9 +15,9 @@ use tracing::Instrument;
 
 use super::answer::Answer;
 use super::api::{Api, Opened, SILENCE, STREAMING_SILENCE, count, no_streaming};
+use super::backfill::Backfiller;
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
-use super::gain::Gainer;
 use super::objects::{Objects, Page, Progress};
 use super::request::{Ask, PAGE};
 use super::retry::Retry;
@@ -59,12 +59,12 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let span = tracing::info_span!("source", resource = source.endpoint.plural, namespace = source.namespace);
-    let [sink, gains] = sinks;
+    let [sink, backfill_sink] = sinks;
     let shard = Arc::clone(&source.shard);
     let objects = Objects::new(&source, sink, Arc::clone(&status));
-    let gained = Objects::aside(&source, gains, Arc::clone(&status));
+    let backfilled = Objects::for_backfill(&source, backfill_sink, Arc::clone(&status));
     let api = Arc::new(Api::new(client, source, status));
-    let gainer = Gainer::new(Arc::clone(&api), gained);
+    let backfiller = Backfiller::new(Arc::clone(&api), backfilled);
     let worker = Worker {
         objects,
         stirred: shard.wakeups(),
@@ -85,8 +85,8 @@ pub async fn run(
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            never = worker.live() => match never {},
-            never = gainer.live() => match never {},
+            never = worker.run() => match never {},
+            never = backfiller.run() => match never {},
             never = shard.grow_stale() => match never {},
         }
     };
@@ -113,7 +113,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn live(mut self) -> std::convert::Infallible {
+    async fn run(mut self) -> std::convert::Infallible {
         loop {
             if self.is_idle() {
                 self.rest().await;

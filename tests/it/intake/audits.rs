@@ -75,7 +75,7 @@ async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     run.tells(&["init", "apply a 5", "done 9"]).await;
     shard.set_desired(Slice::all());
     run.server.page(None).await.protobuf().send(list("PodList", 11, "", &[object("b", 7), object("c", 10)]));
-    run.tells(&["gain: init", "gain: apply b 7", "gain: apply c 10", "gain: done 11"]).await;
+    run.tells(&["backfill: init", "backfill: apply b 7", "backfill: apply c 10", "backfill: done 11"]).await;
     assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     let stream = run.server.streaming_list().await.protobuf();

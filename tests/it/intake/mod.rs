@@ -1,8 +1,8 @@
 //! The life of a source against a scripted API server, on a paused clock.
 
 mod audits;
+mod backfills;
 mod forms;
-mod gains;
 mod lists;
 mod model;
 mod selectors;
@@ -114,7 +114,7 @@ fn start(source: Source) -> Run {
     let (tell, told) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
     let sinks: [Box<dyn Sink>; 2] =
-        [Box::new(Recorder { name: "", told: tell.clone() }), Box::new(Recorder { name: "gain: ", told: tell })];
+        [Box::new(Recorder { name: "", told: tell.clone() }), Box::new(Recorder { name: "backfill: ", told: tell })];
     let task = tokio::spawn(intake::run(client, source, sinks, Arc::clone(&status), stop.clone()));
     Run { server, told, status, stop, task }
 }

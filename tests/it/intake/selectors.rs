@@ -69,9 +69,9 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
     let call = run.server.page(None).await;
     assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (Some(selector(&["b"])), Some("10")));
     stream.send(pod("MODIFIED", "b", 12));
-    run.tells(&["gain: init", "apply b 12"]).await;
+    run.tells(&["backfill: init", "apply b 12"]).await;
     call.protobuf().send(list("PodList", 11, "", &[object("b", 6)]));
-    run.tells(&["gain: apply b 6", "gain: done 11"]).await;
+    run.tells(&["backfill: apply b 6", "backfill: done 11"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert!(is_filtered(&run) && run.status.seen_at(12).is_err());
@@ -131,7 +131,7 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
         let call = run.server.page(None).await;
         assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));
         call.protobuf().send(list("PodList", 9, "", &[object("b", 6)]));
-        run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+        run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
         assert!(!stream.is_dropped());
         for _ in 0..9 {
             sleep(Duration::from_secs(60)).await;

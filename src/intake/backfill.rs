@@ -21,14 +21,14 @@ use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
 use super::request::Ask;
 use super::retry::Retry;
-use super::shard_state::Gain;
+use super::shard_state::Backfill;
 
 /// Lists of several members that gain, and of their many resources, begin within this time and not all at once. What is
 /// lost in a crash has to be back within three seconds, so there is no more to spare.
 const STAGGER: Duration = Duration::from_millis(200);
 
 /// Lists what is gained.
-pub struct Gainer {
+pub struct Backfiller {
     api: Arc<Api>,
     objects: Objects,
     retry: Retry,
@@ -37,7 +37,7 @@ pub struct Gainer {
     stream_next: bool,
 }
 
-impl Gainer {
+impl Backfiller {
     /// For a source, with the objects of its second sink.
     pub fn new(api: Arc<Api>, objects: Objects) -> Self {
         let stirred = api.source.shard.wakeups();
@@ -45,20 +45,20 @@ impl Gainer {
     }
 
     /// Lists whatever is gained, again until it succeeds or is of no use any more.
-    pub async fn live(mut self) -> std::convert::Infallible {
+    pub async fn run(mut self) -> std::convert::Infallible {
         loop {
             self.stirred.mark_unchanged();
             let api = Arc::clone(&self.api);
-            let Some(gain) = api.source.shard.begin_gain() else {
+            let Some(backfill) = api.source.shard.begin_backfill() else {
                 // The sender lives as long as the source, so this never fails.
                 let _ = self.stirred.changed().await;
                 continue;
             };
-            let voided = voided(&api.source.shard, &gain);
+            let voided = voided(&api.source.shard, &backfill);
             let listed = tokio::select! {
                 biased;
                 () = voided => Ok(()),
-                listed = self.list(&gain) => listed,
+                listed = self.list(&backfill) => listed,
             };
             // Does nothing where the list is whole.
             self.objects.give_up();
@@ -70,20 +70,20 @@ impl Gainer {
     }
 
     /// Makes one list.
-    async fn list(&mut self, gain: &Gain) -> Result<(), Failure> {
+    async fn list(&mut self, backfill: &Backfill) -> Result<(), Failure> {
         sleep(STAGGER.mul_f64(fastrand::f64())).await;
         let api = Arc::clone(&self.api);
         let shard = &api.source.shard;
-        if !shard.is_gaining(gain) {
+        if !shard.is_current(backfill) {
             return Ok(());
         }
         // From here on deletions are remembered; all before them are in a list that is as new as this.
         let at_least = api.status.position.load(Ordering::Acquire);
-        self.objects.begin_aside(&gain.slice, shard.synced());
+        self.objects.begin_backfill(&backfill.slice, shard.synced());
         let version = if std::mem::take(&mut self.stream_next) && api.is_streaming() {
-            self.stream(gain, at_least).await?
+            self.stream(backfill, at_least).await?
         } else {
-            self.plain(gain, at_least).await?
+            self.plain(backfill, at_least).await?
         };
         let Some(version) = version else { return Ok(()) };
         if version.parse::<u64>().is_ok_and(|version| version < at_least) {
@@ -91,7 +91,7 @@ impl Gainer {
         }
         self.objects.take_taint();
         self.objects.done(&version);
-        shard.gained(gain);
+        shard.finish_backfill(backfill);
         self.retry.succeeded();
         count(&api.status.lists);
         tracing::debug!(objects = self.objects.listed(), version, "listed what was gained");
@@ -99,9 +99,9 @@ impl Gainer {
     }
 
     /// Lists by a watch that starts with all objects; returns the resourceVersion, `None` if the list became void.
-    async fn stream(&mut self, gain: &Gain, at_least: u64) -> Result<Option<String>, Failure> {
+    async fn stream(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
-        let opened = api.open(Ask::StreamingList { at_least }, &gain.slice).await.map_err(no_streaming);
+        let opened = api.open(Ask::StreamingList { at_least }, &backfill.slice).await.map_err(no_streaming);
         let Opened { mut answer, .. } = opened?;
         answer.set_silence(STREAMING_SILENCE);
         let encoding = answer.encoding;
@@ -115,7 +115,7 @@ impl Gainer {
                 Err(Failure::Silent(_)) => return Err(Failure::no_end(Failure::SILENT)),
                 Err(failure) => return Err(failure),
             };
-            if !api.source.shard.is_gaining(gain) {
+            if !api.source.shard.is_current(backfill) {
                 return Ok(None);
             }
             let objects = &mut self.objects;
@@ -124,7 +124,7 @@ impl Gainer {
                 if whole {
                     return Ok(());
                 }
-                match objects.event(&gain.slice, encoding, frame, true, &mut version)? {
+                match objects.event(&backfill.slice, encoding, frame, true, &mut version)? {
                     Progress::InitialEventsEnd => whole = true,
                     Progress::Bookmark => return Err(Failure::early_bookmark()),
                     Progress::Object => {}
@@ -137,19 +137,19 @@ impl Gainer {
         }
     }
 
-    /// Lists in one answer, which comes from the server's cache where pages may not; returns as [`Gainer::stream`].
-    async fn plain(&mut self, gain: &Gain, at_least: u64) -> Result<Option<String>, Failure> {
+    /// Lists in one answer, which comes from the server's cache where pages may not; returns as [`Backfiller::stream`].
+    async fn plain(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
         let limit = Some(api.source.object_limit).filter(|limit| *limit != 0);
-        let Opened { mut answer, .. } = api.open(Ask::Page { limit, from: "", at_least }, &gain.slice).await?;
+        let Opened { mut answer, .. } = api.open(Ask::Page { limit, from: "", at_least }, &backfill.slice).await?;
         let mut page = Page::default();
         let mut frames = ListFrames::new(answer.encoding);
         while let Some(chunk) = answer.chunk().await? {
-            if !api.source.shard.is_gaining(gain) {
+            if !api.source.shard.is_current(backfill) {
                 return Ok(None);
             }
             let objects = &mut self.objects;
-            frames.feed(&chunk, |part| objects.list_part(&gain.slice, answer.encoding, part, &mut page))?;
+            frames.feed(&chunk, |part| objects.list_part(&backfill.slice, answer.encoding, part, &mut page))?;
         }
         frames.finish()?;
         if page.version.is_empty() {
@@ -187,9 +187,9 @@ impl Gainer {
 }
 
 /// Ends when a list aside is of no use any more.
-async fn voided(shard: &ShardState, gain: &Gain) {
+async fn voided(shard: &ShardState, backfill: &Backfill) {
     let mut stirred = shard.wakeups();
-    while shard.is_gaining(gain) {
+    while shard.is_current(backfill) {
         // The sender lives as long as the source, so this never fails.
         let _ = stirred.changed().await;
     }

@@ -31,7 +31,7 @@ async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
 }
 
 /// The list of what was gained, which must be as new as `version`.
-async fn gain(run: &mut Run, version: &str) -> Call {
+async fn backfill_request(run: &mut Run, version: &str) -> Call {
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
     assert_eq!(call.parameter("resourceVersionMatch").as_deref(), Some("NotOlderThan"));
@@ -55,7 +55,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
+async fn a_backfill_runs_beside_the_watch() {
     let (mut run, shard, stream) = synced_with_a().await;
     let mut changed = shard.changed();
     stream.send(pod("MODIFIED", "b", 10));
@@ -66,18 +66,18 @@ async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
     stream.send([pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
     run.tells(&["apply b 11"]).await;
     let since = Instant::now();
-    let gained = gain(&mut run, "12").await.protobuf();
+    let backfill = backfill_request(&mut run, "12").await.protobuf();
     assert!(since.elapsed() <= Duration::from_millis(200), "{:?}", since.elapsed());
     let [head, tail] = list_in_two(13, &[object("a", 5), object("b", 11), object("c", 12)], 2);
-    gained.send(head);
+    backfill.send(head);
     stream.send([pod("MODIFIED", "a", 13), pod("DELETED", "b", 14)].concat());
     // What is served is left to the watch.
-    run.tells(&["gain: init", "apply a 13", "delete b 14", "gain: apply b 11"]).await;
+    run.tells(&["backfill: init", "apply a 13", "delete b 14", "backfill: apply b 11"]).await;
     assert!(!changed.has_changed().unwrap());
     assert_eq!(*shard.visible(), of(&["a"]));
-    gained.send(tail);
-    drop(gained);
-    run.tells(&["gain: done 13"]).await;
+    backfill.send(tail);
+    drop(backfill);
+    run.tells(&["backfill: done 13"]).await;
     changed.changed().await.unwrap();
     assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
     settle().await;
@@ -88,60 +88,60 @@ async fn what_is_gained_is_listed_aside_while_the_watch_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_older_than_the_watch_is_not_believed() {
+async fn a_backfill_older_than_the_watch_is_rejected() {
     let (mut run, shard, stream) = synced_with_a().await;
     stream.send(pod("DELETED", "b", 12));
     settle().await;
     shard.set_desired(of(&["a", "b"]));
     settle().await;
-    gain(&mut run, "12").await.protobuf().send(whole(11, &[object("b", 6)]));
-    run.tells(&["gain: init", "gain: apply b 6"]).await;
-    let again = gain(&mut run, "12").await;
+    backfill_request(&mut run, "12").await.protobuf().send(whole(11, &[object("b", 6)]));
+    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+    let again = backfill_request(&mut run, "12").await;
     assert_eq!(*shard.visible(), of(&["a"]));
     // Another server says itself that it is behind.
     again.fail(504, "Too large resource version: 12, current: 11");
-    gain(&mut run, "12").await.protobuf().send(whole(12, &[]));
-    run.tells(&["gain: init", "gain: init", "gain: done 12"]).await;
+    backfill_request(&mut run, "12").await.protobuf().send(whole(12, &[]));
+    run.tells(&["backfill: init", "backfill: init", "backfill: done 12"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert_eq!((value(&run.status.list_errors), value(&run.status.watch_errors)), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_much_for_one_answer_is_asked_for_as_a_stream() {
+async fn a_backfill_that_breaks_off_is_retried_as_a_streaming_list() {
     let (mut run, shard, _stream) = synced_with_a().await;
     shard.set_desired(of(&["a", "b"]));
-    let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(half_of_b());
-    gained.break_off();
-    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    let backfill = backfill_request(&mut run, "9").await.protobuf();
+    backfill.send(half_of_b());
+    backfill.break_off();
+    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
     let stream = run.server.streaming_list().await;
     assert_eq!(stream.parameter("resourceVersion").as_deref(), Some("9"));
     let stream = stream.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
-    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
     stream.send([pod("ADDED", "c", 7), bookmark(20, true), pod("ADDED", "b", 21)].concat());
-    run.tells(&["gain: done 20"]).await;
+    run.tells(&["backfill: done 20"]).await;
     settle().await;
     assert!(stream.is_dropped());
     assert_eq!(*shard.visible(), of(&["a", "b"]));
     // The next one is one answer again; without streaming lists it stays that, whatever happens.
     shard.set_desired(of(&["a", "b", "c"]));
-    gain(&mut run, "9").await.fail(504, "it took too long");
+    backfill_request(&mut run, "9").await.fail(504, "it took too long");
     run.server.streaming_list().await.refuse(422);
     for _ in 0..3 {
-        gain(&mut run, "9").await.fail(504, "it took too long");
+        backfill_request(&mut run, "9").await.fail(504, "it took too long");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_the_source_itself_covers_what_is_gained() {
+async fn a_full_list_replaces_a_running_backfill() {
     for by_rewind in [false, true] {
         let (mut run, shard, stream) = synced_with_a().await;
         shard.set_desired(of(&["a", "b"]));
-        let gained = gain(&mut run, "9").await.protobuf();
-        gained.send(half_of_b());
-        run.tells(&["gain: init", "gain: apply b 6"]).await;
+        let backfill = backfill_request(&mut run, "9").await.protobuf();
+        backfill.send(half_of_b());
+        run.tells(&["backfill: init", "backfill: apply b 6"]).await;
         if by_rewind {
             drop(stream);
             run.server.watch("9").await.fail(504, "Too large resource version: 9, current: 3");
@@ -150,7 +150,7 @@ async fn a_list_of_the_source_itself_covers_what_is_gained() {
         }
         let stream = run.server.streaming_list().await;
         assert_eq!(stream.parameter("resourceVersion"), None);
-        assert!(gained.is_dropped());
+        assert!(backfill.is_dropped());
         // What was served is served on, but nothing is promised.
         assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
         let stream = stream.protobuf();
@@ -164,36 +164,36 @@ async fn a_list_of_the_source_itself_covers_what_is_gained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loss_takes_effect_at_once_and_leaves_no_half_gain() {
+async fn a_smaller_shard_takes_effect_at_once_and_cancels_the_backfill() {
     let (mut run, shard, stream) = synced_with_a().await;
     shard.set_desired(of(&["a", "b"]));
-    let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(half_of_b());
-    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    let backfill = backfill_request(&mut run, "9").await.protobuf();
+    backfill.send(half_of_b());
+    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
     shard.set_desired(of(&["c"]));
     assert_eq!(*shard.visible(), Slice::none());
-    let call = gain(&mut run, "9").await;
-    assert!(gained.is_dropped());
+    let call = backfill_request(&mut run, "9").await;
+    assert!(backfill.is_dropped());
     stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
-    run.tells(&["gain: init", "apply c 12"]).await;
+    run.tells(&["backfill: init", "apply c 12"]).await;
     // More is wanted meanwhile: it has to wait.
     shard.set_desired(of(&["a", "c"]));
     settle().await;
-    let gained = call.protobuf();
-    gained.send(whole(12, &[object("a", 10), object("c", 12)]));
-    drop(gained);
-    run.tells(&["gain: apply c 12", "gain: done 12"]).await;
-    let gained = gain(&mut run, "12").await.protobuf();
+    let backfill = call.protobuf();
+    backfill.send(whole(12, &[object("a", 10), object("c", 12)]));
+    drop(backfill);
+    run.tells(&["backfill: apply c 12", "backfill: done 12"]).await;
+    let backfill = backfill_request(&mut run, "12").await.protobuf();
     assert_eq!(*shard.visible(), of(&["c"]));
-    gained.send(whole(12, &[object("a", 10)]));
-    drop(gained);
-    run.tells(&["gain: init", "gain: apply a 10", "gain: done 12"]).await;
+    backfill.send(whole(12, &[object("a", 10)]));
+    drop(backfill);
+    run.tells(&["backfill: init", "backfill: apply a 10", "backfill: done 12"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "c"]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gain_waits_for_the_first_list() {
+async fn a_backfill_waits_for_the_first_list() {
     let mut source = pods();
     let shard = Arc::new(ShardState::new(of(&["a"])));
     source.shard = Arc::clone(&shard);
@@ -205,23 +205,23 @@ async fn a_gain_waits_for_the_first_list() {
     run.server.quiet(Duration::from_secs(20)).await;
     stream.send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
     run.tells(&["done 9"]).await;
-    gain(&mut run, "9").await.protobuf().send(whole(9, &[object("b", 6)]));
-    run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+    backfill_request(&mut run, "9").await.protobuf().send(whole(9, &[object("b", 6)]));
+    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_one_gives_it() {
+async fn a_shard_is_not_ready_while_its_watch_is_down_for_long() {
     let (mut run, shard, stream) = synced_with_a().await;
     shard.set_desired(of(&["a", "b"]));
-    let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(half_of_b());
-    run.tells(&["gain: init", "gain: apply b 6"]).await;
+    let backfill = backfill_request(&mut run, "9").await.protobuf();
+    backfill.send(half_of_b());
+    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
     // One that is resumed soon disturbs nothing.
     stream.break_off();
     let stream = run.server.watch("9").await.protobuf();
     stream.send(bookmark(10, false));
     settle().await;
-    assert!(shard.is_live() && !gained.is_dropped());
+    assert!(shard.is_live() && !backfill.is_dropped());
     drop(stream);
     let since = Instant::now();
     let call = run.server.watch("10").await;
@@ -232,20 +232,20 @@ async fn a_watch_that_is_lost_for_longer_takes_the_promise_back_and_a_resumed_on
     assert_eq!(since.elapsed().as_secs(), 5);
     assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
     settle().await;
-    assert!(gained.is_dropped());
+    assert!(backfill.is_dropped());
     let stream = call.protobuf();
-    let gained = gain(&mut run, "10").await.protobuf();
+    let backfill = backfill_request(&mut run, "10").await.protobuf();
     assert_eq!(*shard.ready(), of(&["a"]));
-    gained.send(whole(10, &[object("b", 6)]));
-    drop(gained);
-    run.tells(&["gain: init", "gain: apply b 6", "gain: done 10"]).await;
+    backfill.send(whole(10, &[object("b", 6)]));
+    drop(backfill);
+    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 10"]).await;
     settle().await;
     assert_eq!(*shard.ready(), of(&["a", "b"]));
     drop(stream);
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_resource_that_the_server_refuses_everything_is_held() {
+async fn a_refused_resource_is_ready_whatever_is_desired() {
     for status in [403, 404, 405] {
         let mut source = pods();
         let shard = Arc::new(ShardState::new(of(&["a"])));
@@ -268,14 +268,14 @@ async fn of_a_resource_that_the_server_refuses_everything_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
+async fn a_change_of_the_hash_keeps_visible_objects_visible() {
     let (mut run, shard, stream) = synced_with_a().await;
     let next = only(Hasher::Fnv1a64, &["a", "b"]);
     shard.set_desired(of(&["a"]).union(&next));
-    let gained = gain(&mut run, "9").await.protobuf();
-    gained.send(whole(9, &[object("a", 5), object("b", 6), object("c", 7)]));
-    drop(gained);
-    run.tells(&["gain: init", "gain: keep a", "gain: apply b 6", "gain: done 9"]).await;
+    let backfill = backfill_request(&mut run, "9").await.protobuf();
+    backfill.send(whole(9, &[object("a", 5), object("b", 6), object("c", 7)]));
+    drop(backfill);
+    run.tells(&["backfill: init", "backfill: keep a", "backfill: apply b 6", "backfill: done 9"]).await;
     settle().await;
     assert!(shard.visible().covers(&next) && shard.visible().covers(&of(&["a"])));
     shard.set_desired(next.clone());
@@ -286,7 +286,7 @@ async fn a_change_of_hash_disturbs_nothing_of_what_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn within_a_limit_a_gain_lists_no_more_than_the_source() {
+async fn a_backfill_respects_the_object_limit() {
     let mut source = pods();
     let shard = Arc::new(ShardState::new(of(&["a"])));
     source.shard = Arc::clone(&shard);
@@ -300,6 +300,6 @@ async fn within_a_limit_a_gain_lists_no_more_than_the_source() {
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));
     let items = [object("a", 5), object("b", 6), object("c", 7)];
     call.protobuf().send(list("PodList", 9, "more", &items));
-    run.tells(&["gain: init", "gain: apply b 6", "gain: done 9"]).await;
+    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
     assert_eq!(value(&run.status.listed_objects), 2);
 }
