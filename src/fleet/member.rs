@@ -117,7 +117,7 @@ impl Fleet {
         if beat.fleet != answer.fleet {
             return Err(Refusal::OtherFleet { theirs: beat.fleet, ours: answer.fleet });
         }
-        self.tell(Event::Heard(beat));
+        self.tell(Event::HeartbeatReceived(beat));
         Ok(answer)
     }
 

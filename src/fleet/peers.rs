@@ -115,7 +115,7 @@ impl Line {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     // Who never answered may only be unreachable: a firewall refuses, too.
                     if let Some(id) = &self.last {
-                        self.fleet.tell(Event::Refused(id.clone()));
+                        self.fleet.tell(Event::ConnectionRefused(id.clone()));
                     }
                     pause(&mut failures)
                 }
@@ -159,7 +159,7 @@ impl Line {
             answers += 1;
             self.told = false;
             self.last = Some(beat.member.id.clone());
-            self.fleet.tell(Event::Answered(beat, sent));
+            self.fleet.tell(Event::HeartbeatAnswered(beat, sent));
             tokio::select! {
                 () = sleep(PERIOD) => {}
                 _ = stirred.changed() => {}
@@ -276,13 +276,13 @@ mod tests {
         let (_line, mut told) = line(address);
         let before = clock::boot();
         assert!(
-            matches!(next(&mut told).await, Event::Answered(beat, sent) if beat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
+            matches!(next(&mut told).await, Event::HeartbeatAnswered(beat, sent) if beat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
         );
         peer.abort();
         let gone = loop {
             match next(&mut told).await {
-                Event::Answered(..) => {}
-                Event::Refused(id) => break id,
+                Event::HeartbeatAnswered(..) => {}
+                Event::ConnectionRefused(id) => break id,
                 other => panic!("{other:?}"),
             }
         };
@@ -290,7 +290,7 @@ mod tests {
         let (listener, _) = listen(&address.to_string()).await;
         let _peer = answer(listener, beat(&id(1, 8), "ops/fleet"));
         let back = loop {
-            if let Event::Answered(beat, _) = next(&mut told).await {
+            if let Event::HeartbeatAnswered(beat, _) = next(&mut told).await {
                 break beat.member.id;
             }
         };

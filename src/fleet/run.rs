@@ -262,7 +262,7 @@ impl Actor {
         let event = match message {
             Message::Event(event) => event,
             Message::Farewell => {
-                let member = self.machine.wishes(clock::now()).member;
+                let member = self.machine.decide(clock::now()).member;
                 let sequence = member.sequence + 1;
                 self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
                 return;
@@ -283,40 +283,40 @@ impl Actor {
     /// Does what the machine wants; how long it may be left alone.
     fn act(&mut self) -> Duration {
         let now = clock::now();
-        let mut wishes = self.machine.wishes(now);
+        let mut decision = self.machine.decide(now);
         for notice in self.machine.notices() {
             if notice.warning { warn!("{notice}") } else { info!("{notice}") }
         }
         let mut beat = self.machine.beat(now);
         if let Some(left) = &self.left {
-            wishes.member = left.clone();
-            wishes.plan = Plan { steps: vec![(now.boot, Slice::none())], until: None };
-            wishes.write = None;
+            decision.member = left.clone();
+            decision.plan = Plan { steps: vec![(now.boot, Slice::none())], until: None };
+            decision.write = None;
             beat.member = left.clone();
         }
-        if wishes.hold != self.held {
-            self.held = wishes.hold.clone();
+        if decision.desired != self.held {
+            self.held = decision.desired.clone();
             self.keeper.want(&self.held);
             // What is no longer wanted is not prepared any more, from this moment on.
             self.machine.handle(Event::Loaded(self.keeper.prepared()), now);
         }
         let status = self.machine.status(now);
-        set(&self.orders.member, Some(wishes.member));
-        set(&self.orders.write, wishes.write.map(|record| Write { record, over: self.stored.clone() }));
+        set(&self.orders.member, Some(decision.member));
+        set(&self.orders.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
         set(&self.orders.contacts, status.contacts.clone());
-        set(&self.orders.pods, wishes.ask_pods);
+        set(&self.orders.pods, decision.pods_to_check);
         self.fleet.speak(beat);
         self.fleet.show(Glance {
-            plan: wishes.plan,
+            plan: decision.plan,
             status,
             ordinal: Some(self.ordinal),
-            ready: wishes.ready && self.left.is_none(),
-            released: wishes.released,
+            ready: decision.ready && self.left.is_none(),
+            released: decision.released,
             left: *self.written.borrow() == Some(Phase::Left),
             coordinated: true,
             grace: self.grace,
         });
-        wishes.wake.saturating_sub(now.boot)
+        decision.wake_at.saturating_sub(now.boot)
     }
 }
 

@@ -374,7 +374,7 @@ impl Leases {
 
     fn confirm(&self, sent: Option<Duration>) {
         if let Some(sent) = sent {
-            self.send(Message::Event(Event::Confirmed(sent)));
+            self.send(Message::Event(Event::LeaseConfirmed(sent)));
         }
     }
 

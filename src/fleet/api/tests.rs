@@ -205,7 +205,7 @@ async fn a_member_first_learns_how_the_one_before_it_ended_and_then_takes_its_le
         .during(async |told| {
             assert!(matches!(told.next().await, Message::Stored { record: None, version: None, .. }));
             assert!(matches!(told.next().await, Message::Event(Event::Listed)));
-            told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+            told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
         })
         .await;
     let mut after = Desk::new(&client, 2);
@@ -217,7 +217,7 @@ async fn a_member_first_learns_how_the_one_before_it_ended_and_then_takes_its_le
             assert!(matches!(told.next().await, Message::Event(Event::Listed)));
             let sent = told
                 .until(|message| match message {
-                    Message::Event(Event::Confirmed(sent)) => Some(sent),
+                    Message::Event(Event::LeaseConfirmed(sent)) => Some(sent),
                     _ => None,
                 })
                 .await;
@@ -238,7 +238,7 @@ async fn what_a_member_says_anew_is_written_at_once_also_after_a_broken_watch_or
     let sender = desk.member.clone();
     let mut written = desk.leases.written();
     desk.during(async |told| {
-        told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+        told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
         simulator.drop_watches("leases").expect("served");
         simulator.delete("leases", "ops", "kube-state-fleet.fleet.2").expect("it is there");
         sender.send_replace(Some(Member { phase: Phase::Left, sequence: 9, ..member(1) }));
@@ -299,7 +299,7 @@ async fn a_member_whose_lease_was_taken_leaves_it_to_the_other() {
     let mut desk = Desk::new(&client, 1);
     let sender = desk.member.clone();
     desk.during(async |told| {
-        told.until(|message| matches!(message, Message::Event(Event::Confirmed(_))).then_some(())).await;
+        told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
         let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
         other["spec"]["holderIdentity"] = id(7).to_string().into();
         other["metadata"]["annotations"]["kube-state-fleet.io/member"] =

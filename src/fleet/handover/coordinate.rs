@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::Machine;
-use super::members::Life;
+use super::members::Liveness;
 use super::{LEAD, Now, START_LIMIT};
 use crate::fleet::record::{Fresh, LAYOUT, Member, Next, Phase, Record, Switch, View};
 use crate::sharding::{Assignment, Hasher, Slice};
@@ -20,7 +20,7 @@ const TOLERANCE: u128 = 1 << 40;
 
 /// A change of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct RecordChange {
     pub current: View,
     pub next: Option<Next>,
     /// How much the revision grows.
@@ -30,7 +30,7 @@ pub(super) struct Change {
 /// What one member would do if it were the coordinator, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Proposal {
-    pub change: Option<Change>,
+    pub change: Option<RecordChange>,
     /// Nothing is to be done and nobody is missing.
     pub settled: bool,
     /// Whom it waits for.
@@ -41,78 +41,80 @@ pub(super) struct Proposal {
 
 /// What a member of the current view does in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum MemberStatus {
     /// It serves.
-    Serves,
+    Serving,
     /// It may be serving: nothing is known for certain.
-    MayServe,
+    MaybeServing,
     /// It has not begun yet, and may still; the flag says whether it lives.
-    Starts(bool),
+    Starting(bool),
     /// It lives, and should have begun long ago.
-    Late,
+    Overdue,
     /// It does not serve, and will not.
     Lost,
 }
 
 /// What the coordinator remembers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fleet {
+pub(super) struct CoordinatorMemory {
     /// Since when members of the view with this fresh generation are waited for, by ordinal.
     unstarted: (u64, BTreeMap<u32, Duration>),
     /// Since when the StatefulSet wants this many, which is more than the view has.
-    short: Option<(u32, Duration)>,
+    growing: Option<(u32, Duration)>,
 }
 
-impl Fleet {
+impl CoordinatorMemory {
     /// What should change.
     pub fn propose(&mut self, m: &Machine, now: Now) -> Proposal {
         let Some(record) = m.known_record() else {
-            let change = m.wanted_replicas().and_then(|replicas| from_nothing(1, replicas, m));
+            let change = m.wanted_replicas().and_then(|replicas| bootstrap(1, replicas, m));
             return Proposal { change, ..Proposal::default() };
         };
         if record.is_switching() {
             return Proposal::default();
         }
         let current = &record.current;
-        let fates = self.fates(m, record, now);
-        let of = |wanted: fn(Fate) -> bool| -> Vec<u32> {
-            fates.iter().filter(|(_, fate)| wanted(**fate)).map(|(ordinal, _)| *ordinal).collect()
+        let statuses = self.statuses(m, record, now);
+        let of = |wanted: fn(MemberStatus) -> bool| -> Vec<u32> {
+            statuses.iter().filter(|(_, status)| wanted(**status)).map(|(ordinal, _)| *ordinal).collect()
         };
         let mut proposal = Proposal {
-            unstarted: of(|fate| matches!(fate, Fate::Starts(false) | Fate::MayServe))
+            unstarted: of(|status| matches!(status, MemberStatus::Starting(false) | MemberStatus::MaybeServing))
                 .into_iter()
                 .filter(|ordinal| m.others().get(*ordinal).is_none())
                 .collect(),
             ..Proposal::default()
         };
-        let somebody = fates.values().any(|fate| !matches!(fate, Fate::Lost | Fate::Starts(false)));
+        let somebody =
+            statuses.values().any(|status| !matches!(status, MemberStatus::Lost | MemberStatus::Starting(false)));
         if !somebody {
             let total = m.wanted_replicas().unwrap_or(current.total);
             // Those who may start do so anyway; a new beginning is for those who may not.
-            if !of(|fate| fate == Fate::Lost).is_empty() || current.present().next().is_none() {
-                proposal.change = from_nothing(record.revision + 1, total, m);
+            if !of(|status| status == MemberStatus::Lost).is_empty() || current.present().next().is_none() {
+                proposal.change = bootstrap(record.revision + 1, total, m);
             }
             return proposal;
         }
-        let lost = of(|fate| fate == Fate::Lost);
+        let lost = of(|status| status == MemberStatus::Lost);
         if !lost.is_empty() {
-            let after = without(m, current, &lost, record.revision + 1);
-            let wish = self.wish(m, &after, &fates, now);
-            let next = (!wish.is_like(&after)).then(|| planned(wish, record.revision + 2));
+            let after = without_lost(m, current, &lost, record.revision + 1);
+            let desired = self.desired(m, &after, &statuses, now);
+            let next = (!desired.is_like(&after)).then(|| planned(desired, record.revision + 2));
             let revisions = 1 + u64::from(next.is_some());
             proposal.waiting_for = lost;
-            proposal.change = Some(Change { current: after, next, revisions });
+            proposal.change = Some(RecordChange { current: after, next, revisions });
             return proposal;
         }
-        let wish = self.wish(m, current, &fates, now);
-        let change = |next| Some(Change { current: current.clone(), next, revisions: 1 });
+        let desired = self.desired(m, current, &statuses, now);
+        let change = |next| Some(RecordChange { current: current.clone(), next, revisions: 1 });
         match &record.next {
-            None if wish.is_like(current) => {
+            None if desired.is_like(current) => {
                 proposal.waiting_for = missing(m, current);
-                proposal.settled = proposal.waiting_for.is_empty() && of(|f| matches!(f, Fate::Starts(_))).is_empty();
+                proposal.settled =
+                    proposal.waiting_for.is_empty() && of(|f| matches!(f, MemberStatus::Starting(_))).is_empty();
             }
-            Some(_) if wish.is_like(current) => proposal.change = change(None),
-            Some(next) if next.view.is_like(&wish) => {
+            Some(_) if desired.is_like(current) => proposal.change = change(None),
+            Some(next) if next.view.is_like(&desired) => {
                 proposal.waiting_for = unprepared(m, &next.view, now);
                 if proposal.waiting_for.is_empty() {
                     proposal.waiting_for = unconfirmed(m, record, &next.view, now);
@@ -123,86 +125,91 @@ impl Fleet {
                     proposal.change = change(Some(Next { view: next.view.clone(), switch }));
                 }
             }
-            _ => proposal.change = change(Some(planned(wish, record.revision + 1))),
+            _ => proposal.change = change(Some(planned(desired, record.revision + 1))),
         }
         proposal
     }
 
-    fn fates(&mut self, m: &Machine, record: &Record, now: Now) -> BTreeMap<u32, Fate> {
+    fn statuses(&mut self, m: &Machine, record: &Record, now: Now) -> BTreeMap<u32, MemberStatus> {
         let fresh = record.current.fresh.generation;
         if self.unstarted.0 != fresh {
             self.unstarted = (fresh, BTreeMap::new());
         }
-        let fates: BTreeMap<_, _> =
-            record.current.present().map(|ordinal| (ordinal, self.fate(m, record, ordinal, now))).collect();
-        self.unstarted.1.retain(|ordinal, _| fates.get(ordinal).is_some_and(|f| !matches!(f, Fate::Serves)));
-        fates
+        let statuses: BTreeMap<_, _> =
+            record.current.present().map(|ordinal| (ordinal, self.status(m, record, ordinal, now))).collect();
+        self.unstarted
+            .1
+            .retain(|ordinal, _| statuses.get(ordinal).is_some_and(|f| !matches!(f, MemberStatus::Serving)));
+        statuses
     }
 
-    fn fate(&mut self, m: &Machine, record: &Record, ordinal: u32, now: Now) -> Fate {
-        let mut waited = |life: Life| {
+    fn status(&mut self, m: &Machine, record: &Record, ordinal: u32, now: Now) -> MemberStatus {
+        let mut waited = |life: Liveness| {
             let since = *self.unstarted.1.entry(ordinal).or_insert(now.boot);
             match (now.boot.saturating_sub(since) < START_LIMIT, life) {
-                (true, life) => Fate::Starts(life == Life::Live),
-                (false, Life::Live) => Fate::Late,
-                (false, _) => Fate::Lost,
+                (true, life) => MemberStatus::Starting(life == Liveness::Live),
+                (false, Liveness::Live) => MemberStatus::Overdue,
+                (false, _) => MemberStatus::Lost,
             }
         };
-        let (member, life, ghost) = match m.others().get(ordinal) {
-            _ if ordinal == m.own_member().id.ordinal => (m.own_member(), Life::Live, false),
-            Some(peer) => (&peer.member, peer.life(now, m.own_confirmed()), peer.has_ghost(now)),
+        let (member, life, predecessor) = match m.others().get(ordinal) {
+            _ if ordinal == m.own_member().id.ordinal => (m.own_member(), Liveness::Live, false),
+            Some(peer) => (&peer.member, peer.liveness(now, m.own_confirmed()), peer.has_predecessor(now)),
             // Ready without ever having held a Lease: an exporter that knows nothing of fleets.
-            None if m.pod_is_ready(ordinal) => return Fate::MayServe,
-            None => return waited(Life::Dead),
+            None if m.pod_is_ready(ordinal) => return MemberStatus::MaybeServing,
+            None => return waited(Liveness::Dead),
         };
         match life {
-            _ if ghost => Fate::MayServe,
-            Life::Live if member.joined.is_some() => Fate::Serves,
-            Life::Live if member.follows < record.revision => Fate::MayServe,
-            Life::Live if member.awaits => Fate::Lost,
-            Life::Silent => Fate::MayServe,
-            Life::Dead if member.joined.or(member.prepared).is_some() || member.phase == Phase::Left => Fate::Lost,
+            _ if predecessor => MemberStatus::MaybeServing,
+            Liveness::Live if member.joined.is_some() => MemberStatus::Serving,
+            Liveness::Live if member.follows < record.revision => MemberStatus::MaybeServing,
+            Liveness::Live if member.awaits => MemberStatus::Lost,
+            Liveness::Suspected => MemberStatus::MaybeServing,
+            Liveness::Dead if member.joined.or(member.prepared).is_some() || member.phase == Phase::Left => {
+                MemberStatus::Lost
+            }
             life => waited(life),
         }
     }
 
     /// The view that the fleet should have, seen from `current`.
-    fn wish(&mut self, m: &Machine, current: &View, fates: &BTreeMap<u32, Fate>, now: Now) -> View {
+    fn desired(&mut self, m: &Machine, current: &View, statuses: &BTreeMap<u32, MemberStatus>, now: Now) -> View {
         let fit = |ordinal: &u32| {
             member(m, *ordinal, now).is_some_and(|member| member.phase == Phase::Fit && member.layout == LAYOUT)
-                && m.others().get(*ordinal).is_none_or(|peer| !peer.has_ghost(now))
+                && m.others().get(*ordinal).is_none_or(|peer| !peer.has_predecessor(now))
         };
         let total = self.total(m, current, &fit, now);
-        let mut wish = View { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
+        let mut desired = View { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
         // Who is gone stays so in the same order, so that nothing moves without need.
         let stay_absent = current.absent.iter().copied().filter(|o| *o < total && !fit(o));
         let not_there = (current.total..total).filter(|ordinal| !fit(ordinal));
         for ordinal in stay_absent.chain(not_there) {
             let taken = current.absent.contains(&ordinal) && !current.untaken.contains(&ordinal);
-            wish.absent.push(ordinal);
-            if !taken && !has_room(m, &wish, current) {
-                wish.untaken.insert(ordinal);
+            desired.absent.push(ordinal);
+            if !taken && !has_room(m, &desired, current) {
+                desired.untaken.insert(ordinal);
             }
         }
         // Who wants to leave serves on as long as nobody can take over.
         for ordinal in current.present().filter(|ordinal| *ordinal < total) {
             let leaving = member(m, ordinal, now).is_some_and(|member| member.phase == Phase::Leaving);
-            if leaving || fates.get(&ordinal) == Some(&Fate::Late) {
-                wish.absent.push(ordinal);
-                if wish.present().next().is_none() || !has_room(m, &wish, current) {
-                    wish.absent.pop();
+            if leaving || statuses.get(&ordinal) == Some(&MemberStatus::Overdue) {
+                desired.absent.push(ordinal);
+                if desired.present().next().is_none() || !has_room(m, &desired, current) {
+                    desired.absent.pop();
                 }
             }
         }
-        let hashes: Vec<_> = wish.present().map(|ordinal| member(m, ordinal, now).map(|member| member.hash)).collect();
+        let hashes: Vec<_> =
+            desired.present().map(|ordinal| member(m, ordinal, now).map(|member| member.hash)).collect();
         if let [Some(hash), others @ ..] = &*hashes
             && others.iter().all(|other| *other == Some(*hash))
         {
-            wish.hash = *hash;
+            desired.hash = *hash;
         }
         // Who serves is not sent away before there is somebody to take over.
-        let (nobody, somebody) = (wish.present().next().is_none(), current.present().next().is_some());
-        if nobody && somebody { current.clone() } else { wish }
+        let (nobody, somebody) = (desired.present().next().is_none(), current.present().next().is_some());
+        if nobody && somebody { current.clone() } else { desired }
     }
 
     /// How many shards there should be: as the StatefulSet says, but newcomers are taken in when all of them are there,
@@ -210,14 +217,14 @@ impl Fleet {
     fn total(&mut self, m: &Machine, current: &View, fit: &impl Fn(&u32) -> bool, now: Now) -> u32 {
         let Some(wanted) = m.wanted_replicas().filter(|wanted| *wanted > 0) else { return current.total };
         if wanted <= current.total {
-            self.short = None;
+            self.growing = None;
             return wanted;
         }
-        let since = match self.short {
+        let since = match self.growing {
             Some((before, since)) if before == wanted => since,
             _ => now.boot,
         };
-        self.short = Some((wanted, since));
+        self.growing = Some((wanted, since));
         if (current.total..wanted).all(|ordinal| fit(&ordinal)) {
             return wanted;
         }
@@ -240,14 +247,14 @@ fn member(m: &Machine, ordinal: u32, now: Now) -> Option<&Member> {
         return Some(m.own_member());
     }
     let peer = m.others().get(ordinal)?;
-    (peer.life(now, m.own_confirmed()) == Life::Live).then_some(&peer.member)
+    (peer.liveness(now, m.own_confirmed()) == Liveness::Live).then_some(&peer.member)
 }
 
 /// Everybody begins anew.
-fn from_nothing(generation: u64, total: u32, m: &Machine) -> Option<Change> {
+fn bootstrap(generation: u64, total: u32, m: &Machine) -> Option<RecordChange> {
     let current =
         View { generation, fresh: Fresh { generation, below: total }, ..all_present(total, m.own_member().hash) };
-    (total > 0).then_some(Change { current, next: None, revisions: 1 })
+    (total > 0).then_some(RecordChange { current, next: None, revisions: 1 })
 }
 
 /// A view in which everyone serves for themselves.
@@ -257,7 +264,7 @@ const fn all_present(total: u32, hash: Hasher) -> View {
 }
 
 /// `current` without those who are lost.
-fn without(m: &Machine, current: &View, lost: &[u32], generation: u64) -> View {
+fn without_lost(m: &Machine, current: &View, lost: &[u32], generation: u64) -> View {
     let mut after = View { generation, ..current.clone() };
     for ordinal in lost {
         let before = after.clone();
@@ -300,7 +307,7 @@ fn unconfirmed(m: &Machine, record: &Record, next: &View, now: Now) -> Vec<u32> 
     let both: BTreeSet<u32> = record.current.present().chain(next.present()).collect();
     let unsure = |ordinal: &u32| {
         m.others().get(*ordinal).is_some_and(|peer| {
-            let serves = peer.has_ghost(now) || peer.life(now, m.own_confirmed()) != Life::Dead;
+            let serves = peer.has_predecessor(now) || peer.liveness(now, m.own_confirmed()) != Liveness::Dead;
             serves && !peer.follows_now(record.revision, now)
         })
     };
@@ -309,9 +316,9 @@ fn unconfirmed(m: &Machine, record: &Record, next: &View, now: Now) -> Vec<u32> 
 
 /// Assignments that were worked out lately: the same few are asked for again and again.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shares(RefCell<Vec<(View, Arc<Assignment>)>>);
+pub(super) struct AssignmentCache(RefCell<Vec<(View, Arc<Assignment>)>>);
 
-impl Shares {
+impl AssignmentCache {
     /// What `ordinal` owns in `view`.
     pub fn slice(&self, view: &View, ordinal: u32) -> Slice {
         self.of(view).map_or_else(Slice::none, |assignment| Slice::of(view.hash, assignment.ranges(ordinal)))

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::coordinate::{Fleet, Proposal, Shares};
-use super::members::{Life, Members, Way};
-use super::{Config, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status, Wishes};
+use super::coordinate::{AssignmentCache, CoordinatorMemory, Proposal};
+use super::members::{Evidence, Liveness, Members};
+use super::{Config, Decision, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status};
 use crate::fleet::record::{Beat, Incarnation, LAYOUT, Member, Phase, Record, View};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// What was held is kept for so long after it is no longer wanted: plans change, and loading is dear.
-const LINGER: Duration = Duration::from_secs(10);
+const RELEASE_DELAY: Duration = Duration::from_secs(10);
 /// How long a member waits after its first crash before it may own ranges again; doubled for each further one.
-const PENALTY: Duration = Duration::from_secs(30);
+const CRASH_BACKOFF: Duration = Duration::from_secs(30);
 /// The longest wait.
-const LONGEST_PENALTY: Duration = Duration::from_secs(600);
+const MAX_CRASH_BACKOFF: Duration = Duration::from_secs(600);
 /// Crashes older than this, in seconds, are forgiven.
 const CRASH_MEMORY: u64 = 3600;
 /// How often a member looks at the clock when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 /// Who comes later in the order of ordinals leaves the vacant office to those before for so long each.
-const DEFERENCE: Duration = Duration::from_secs(1);
+const ELECTION_STAGGER: Duration = Duration::from_secs(1);
 
 /// The state machine of one member.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ pub struct Machine {
     leaving: bool,
     pods: BTreeMap<u32, bool>,
     /// Memory of the coordinator's part, which every member keeps: anyone may have to take over.
-    fleet: Fleet,
-    shares: Shares,
+    coordinator: CoordinatorMemory,
+    assignments: AssignmentCache,
     /// Since when the office of coordinator is vacant.
     vacant: Option<Duration>,
     /// What the fleet should change, as far as we can see.
@@ -129,8 +129,8 @@ impl Machine {
             overlap: None,
             leaving: false,
             pods: BTreeMap::new(),
-            fleet: Fleet::default(),
-            shares: Shares::default(),
+            coordinator: CoordinatorMemory::default(),
+            assignments: AssignmentCache::default(),
             vacant: None,
             proposal: Proposal::default(),
             pending_since: None,
@@ -149,31 +149,31 @@ impl Machine {
             Event::Tick => {}
             Event::StatefulSet(set) => self.see_statefulset(set),
             Event::Listed => self.listed = true,
-            Event::Lease(member) => self.learn(member, Way::Lease, now),
+            Event::Lease(member) => self.learn(member, Evidence::Lease, now),
             Event::Record(record) => {
                 self.no_record = false;
                 self.follow(record, now);
             }
             Event::NoRecord => self.no_record = true,
-            Event::Confirmed(sent) => {
+            Event::LeaseConfirmed(sent) => {
                 if self.confirmed.is_some_and(|before| sent.saturating_sub(before) > LEASE) {
                     self.members.forgive(now);
                 }
                 self.confirmed = self.confirmed.max(Some(sent));
             }
-            Event::Answered(beat, sent) => {
-                self.learn(beat.member.clone(), Way::Answer(sent), now);
+            Event::HeartbeatAnswered(beat, sent) => {
+                self.learn(beat.member.clone(), Evidence::Answer(sent), now);
                 self.members.answered(&beat, sent, now);
                 if let Some(record) = self.record.as_ref().filter(|_| self.due.is_some()) {
                     self.due = self.due_of(record, now);
                 }
                 self.follow_beat(beat, now);
             }
-            Event::Heard(beat) => {
-                self.learn(beat.member.clone(), Way::Beat, now);
+            Event::HeartbeatReceived(beat) => {
+                self.learn(beat.member.clone(), Evidence::Heartbeat, now);
                 self.follow_beat(beat, now);
             }
-            Event::Refused(id) => self.members.refused(&id, now),
+            Event::ConnectionRefused(id) => self.members.refused(&id, now),
             Event::Pods(pods) => self.pods.extend(pods),
             Event::Loaded(slice) => self.loaded = slice,
             Event::Headroom(headroom) => self.member.headroom = headroom,
@@ -192,7 +192,7 @@ impl Machine {
     }
 
     /// What is to be done now.
-    pub fn wishes(&mut self, now: Now) -> Wishes {
+    pub fn decide(&mut self, now: Now) -> Decision {
         self.advance(now);
         let own = self.own_now();
         let mut steps = vec![(now.boot, self.with_overlap(own.clone(), now.boot))];
@@ -216,15 +216,15 @@ impl Machine {
             steps.retain(|(from, _)| *from < then);
             steps.push((then, own.intersection(&self.own(&next.view))));
         }
-        Wishes {
-            hold: self.held.clone(),
+        Decision {
+            desired: self.held.clone(),
             plan: Plan { steps, until: self.until(now) },
             member: self.member.clone(),
             write: self.to_write(now),
             ready: self.ready,
             released: self.is_released(now),
-            wake,
-            ask_pods: self.proposal.unstarted.clone(),
+            wake_at: wake,
+            pods_to_check: self.proposal.unstarted.clone(),
         }
     }
 
@@ -250,7 +250,7 @@ impl Machine {
             None if self.pending_since.is_some() => HandoverState::Waiting,
             None => HandoverState::Idle,
         };
-        let live = || self.members.iter().filter(|p| p.life(now, self.confirmed) == Life::Live);
+        let live = || self.members.iter().filter(|p| p.liveness(now, self.confirmed) == Liveness::Live);
         Status {
             generation: view.map_or(0, |view| view.generation),
             total: view.map_or(0, |view| view.total),
@@ -305,10 +305,10 @@ impl Machine {
         self.statefulset = set.or(self.statefulset.take());
     }
 
-    fn learn(&mut self, member: Member, way: Way, now: Now) {
+    fn learn(&mut self, member: Member, evidence: Evidence, now: Now) {
         if member.id.ordinal != self.ordinal() {
-            self.members.learn(member, way, now);
-        } else if member.id != self.config.id && way == Way::Lease {
+            self.members.learn(member, evidence, now);
+        } else if member.id != self.config.id && evidence == Evidence::Lease {
             self.see_other_life(member, now);
         }
     }
@@ -337,7 +337,7 @@ impl Machine {
             }
         }
         self.member.crashes.retain(|at| seconds.abs_diff(*at) <= CRASH_MEMORY);
-        // More than the penalty can count is not worth remembering.
+        // More than the crash_backoff can count is not worth remembering.
         let surplus = self.member.crashes.len().saturating_sub(8);
         self.member.crashes.drain(..surplus);
         self.previous = Some(other);
@@ -482,8 +482,10 @@ impl Machine {
     /// Until when our view may be relied on, if nobody looks again; `None` without a view.
     fn until(&self, now: Now) -> Option<Duration> {
         let record = self.record.as_ref()?;
-        let life = |ordinal: u32| self.members.get(ordinal).map_or(Life::Silent, |peer| peer.life(now, None));
-        let alone = record.current.total == 1 && self.members.iter().all(|peer| peer.life(now, None) == Life::Dead);
+        let life =
+            |ordinal: u32| self.members.get(ordinal).map_or(Liveness::Suspected, |peer| peer.liveness(now, None));
+        let alone =
+            record.current.total == 1 && self.members.iter().all(|peer| peer.liveness(now, None) == Liveness::Dead);
         if alone {
             // Somebody may have come while this process was paused, and by then serve for it.
             return Some(now.boot + LEASE);
@@ -497,7 +499,7 @@ impl Machine {
         let others = record.current.present().chain(next.into_iter().flat_map(View::present));
         let mut until = now.boot + LEASE;
         for other in others.filter(|other| *other != self.ordinal()) {
-            if life(other) == Life::Dead {
+            if life(other) == Liveness::Dead {
                 continue;
             }
             match self.members.get(other).and_then(|peer| peer.answered()) {
@@ -527,7 +529,7 @@ impl Machine {
         }
         self.hold(now);
         self.speak(now);
-        self.look_after_fleet(now);
+        self.coordinate(now);
     }
 
     /// The next view is the current one from now on.
@@ -551,7 +553,7 @@ impl Machine {
         }
         let hash = current.map_or(self.config.hash, |view| view.hash);
         let total = total.max(self.ordinal().saturating_add(1)).min(MOST_SHARDS);
-        self.shares.of_all_present(total, hash, self.ordinal())
+        self.assignments.of_all_present(total, hash, self.ordinal())
     }
 
     /// Works out what is to be loaded.
@@ -579,7 +581,7 @@ impl Machine {
         let all = self.held.union(&wanted);
         if wanted.covers(&self.held) {
             self.surplus_since = None;
-        } else if now.boot.saturating_sub(*self.surplus_since.get_or_insert(now.boot)) >= LINGER {
+        } else if now.boot.saturating_sub(*self.surplus_since.get_or_insert(now.boot)) >= RELEASE_DELAY {
             self.surplus_since = None;
             self.held = wanted;
             return;
@@ -622,7 +624,7 @@ impl Machine {
             self.loaded_since = None;
         }
         let fit = self.joined
-            || self.loaded_since.is_some_and(|since| now.boot.saturating_sub(since) >= self.penalty())
+            || self.loaded_since.is_some_and(|since| now.boot.saturating_sub(since) >= self.crash_backoff())
                 && now.boot >= self.previous_until;
         self.member.phase = match (self.leaving, fit) {
             (true, _) => Phase::Leaving,
@@ -639,20 +641,20 @@ impl Machine {
     }
 
     /// How long we wait once we are loaded: not at all unless the life before ours was a crash.
-    fn penalty(&self) -> Duration {
+    fn crash_backoff(&self) -> Duration {
         let left = self.previous.as_ref().is_none_or(|previous| previous.phase == Phase::Left);
         match self.member.crashes.len() {
             _ if left => Duration::ZERO,
             0 => Duration::ZERO,
-            crashes => PENALTY.saturating_mul(1 << (crashes - 1).min(8)).min(LONGEST_PENALTY),
+            crashes => CRASH_BACKOFF.saturating_mul(1 << (crashes - 1).min(8)).min(MAX_CRASH_BACKOFF),
         }
     }
 
     /// What the coordinator would do. Every member works it out: to tell how the fleet stands, and to be able to take over.
-    fn look_after_fleet(&mut self, now: Now) {
-        let mut fleet = std::mem::take(&mut self.fleet);
-        self.proposal = fleet.propose(self, now);
-        self.fleet = fleet;
+    fn coordinate(&mut self, now: Now) {
+        let mut coordinator = std::mem::take(&mut self.coordinator);
+        self.proposal = coordinator.propose(self, now);
+        self.coordinator = coordinator;
         if self.proposal.settled {
             self.pending_since = None;
         } else {
@@ -678,7 +680,7 @@ impl Machine {
         }
         self.members.get(ordinal).is_some_and(|peer| {
             peer.member.id == record.coordinator
-                && peer.life(now, self.confirmed) != Life::Dead
+                && peer.liveness(now, self.confirmed) != Liveness::Dead
                 && !peer.has_expired(self.confirmed)
         })
     }
@@ -690,7 +692,7 @@ impl Machine {
             return None;
         }
         let statefulset = self.statefulset.as_ref().map(|(uid, _)| uid.clone());
-        let seal = |revision: u64, change: &super::coordinate::Change| Record {
+        let seal = |revision: u64, change: &super::coordinate::RecordChange| Record {
             revision: revision.saturating_add(change.revisions),
             coordinator: self.config.id.clone(),
             statefulset: statefulset.clone().unwrap_or_default(),
@@ -709,7 +711,7 @@ impl Machine {
             return self.proposal.change.as_ref().map(|change| seal(record.revision, change)).or(lost);
         }
         let vacant = self.vacant?;
-        if now.boot.saturating_sub(vacant) < DEFERENCE * self.rank(now) {
+        if now.boot.saturating_sub(vacant) < ELECTION_STAGGER * self.rank(now) {
             return None;
         }
         let change = self.proposal.change.as_ref().map(|change| seal(record.revision, change));
@@ -723,7 +725,7 @@ impl Machine {
         let better = |peer: &&super::members::Peer| {
             let member = &peer.member;
             let key = |leaving: bool, ordinal: u32| (leaving, ordinal);
-            peer.life(now, self.confirmed) == Life::Live
+            peer.liveness(now, self.confirmed) == Liveness::Live
                 && !peer.has_expired(self.confirmed)
                 && key(member.phase == Phase::Leaving, member.id.ordinal) < key(self.leaving, self.ordinal())
         };
@@ -740,7 +742,7 @@ impl Machine {
         }
         let wanted = self.wanted_replicas().unwrap_or(u32::MAX);
         let stays = |peer: &super::members::Peer| {
-            peer.life(now, self.confirmed) != Life::Dead
+            peer.liveness(now, self.confirmed) != Liveness::Dead
                 && peer.member.phase != Phase::Leaving
                 && peer.member.id.ordinal < wanted
         };
@@ -754,19 +756,19 @@ impl Machine {
 
     /// What we own in a view.
     fn own(&self, view: &View) -> Slice {
-        self.shares.slice(view, self.ordinal())
+        self.assignments.slice(view, self.ordinal())
     }
 
     // What the coordinator's part reads.
 
     /// How many points a member owns in a view.
     pub(super) fn share(&self, view: &View, ordinal: u32) -> u128 {
-        self.shares.slice(view, ordinal).ranges(view.hash).size()
+        self.assignments.slice(view, ordinal).ranges(view.hash).size()
     }
 
     /// How many points it would own with nobody absent.
     pub(super) fn fair_share(&self, view: &View, ordinal: u32) -> u128 {
-        self.shares.of_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
+        self.assignments.of_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
     }
 
     pub(super) fn own_member(&self) -> &Member {

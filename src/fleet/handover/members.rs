@@ -13,30 +13,30 @@ const ANSWERING: Duration = Duration::from_millis(3500);
 /// A member whose Lease changed so lately lives, even if we have no connection to it.
 const RENEWING: Duration = Duration::from_secs(8);
 /// A Lease that was written before its holder died may still arrive for so long after.
-const AFTERLIFE: Duration = Duration::from_secs(3);
+const LEASE_DELIVERY_LIMIT: Duration = Duration::from_secs(3);
 /// An estimate of a peer's clock from an exchange that took no longer than this is good.
 const GOOD_EXCHANGE: Duration = Duration::from_millis(500);
 
 /// Whether a member lives, as far as we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum Liveness {
     /// It spoke lately.
     Live,
     /// It is silent, and may still expose what it did.
-    Silent,
+    Suspected,
     /// It exposes nothing any more, and nothing new.
     Dead,
 }
 
 /// How something was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Evidence {
     /// By a Lease that was written.
     Lease,
     /// By an answer to a beat that we sent then.
     Answer(Duration),
-    /// By a beat that it sent.
-    Beat,
+    /// By a heartbeat that it sent.
+    Heartbeat,
 }
 
 /// What is known of one member.
@@ -52,7 +52,7 @@ pub(super) struct Peer {
     /// When its address began to refuse us.
     gone: Option<Duration>,
     /// An earlier life of the ordinal, in another pod, may be running until then.
-    ghost: Option<Duration>,
+    predecessor: Option<Duration>,
     /// Earlier lives.
     past: Vec<u64>,
     /// When what it knows was last confirmed by the API server, in our boot time.
@@ -73,7 +73,7 @@ impl Peer {
             lease: None,
             answered: None,
             gone: None,
-            ghost: None,
+            predecessor: None,
             past: Vec::new(),
             confirmed: None,
             offset: None,
@@ -83,37 +83,37 @@ impl Peer {
     }
 
     /// It said something.
-    fn spoke(&mut self, way: Way, now: Now) {
-        match way {
-            Way::Lease => {
+    fn spoke(&mut self, evidence: Evidence, now: Now) {
+        match evidence {
+            Evidence::Lease => {
                 self.lease = Some(now.boot);
-                if self.gone.is_some_and(|at| now.boot.saturating_sub(at) > AFTERLIFE) {
+                if self.gone.is_some_and(|at| now.boot.saturating_sub(at) > LEASE_DELIVERY_LIMIT) {
                     self.gone = None;
                 }
             }
-            Way::Answer(sent) => {
+            Evidence::Answer(sent) => {
                 self.answered = self.answered.max(Some(sent));
                 if self.gone.is_some_and(|at| sent > at) {
                     self.gone = None;
                 }
             }
-            Way::Beat => {}
+            Evidence::Heartbeat => {}
         }
     }
 
     /// Whether it lives. `confirmed`: all that was written before then was seen by us.
-    pub fn life(&self, now: Now, confirmed: Option<Duration>) -> Life {
+    pub fn liveness(&self, now: Now, confirmed: Option<Duration>) -> Liveness {
         if self.gone.is_some() || self.member.phase == Phase::Left {
-            return Life::Dead;
+            return Liveness::Dead;
         }
         let age = |at: Duration| now.boot.saturating_sub(at);
         if self.spoke_lately(now) {
-            return Life::Live;
+            return Liveness::Live;
         }
         if self.has_expired(confirmed) && self.answered.is_none_or(|at| age(at) > LEASE) {
-            return Life::Dead;
+            return Liveness::Dead;
         }
-        Life::Silent
+        Liveness::Suspected
     }
 
     /// Whether its Lease has run out, of which a connection says nothing: it cannot write any more.
@@ -140,16 +140,16 @@ impl Peer {
     }
 
     /// Whether an earlier life of the ordinal may still be running.
-    pub fn has_ghost(&self, now: Now) -> bool {
-        self.ghost.is_some_and(|until| now.boot < until)
+    pub fn has_predecessor(&self, now: Now) -> bool {
+        self.predecessor.is_some_and(|until| now.boot < until)
     }
 
     /// Whether another life of the ordinal, of which something was learned, is the newer one. Leases and beats overtake each
     /// other: a member that has just started answers before it has read its Lease, which tells of the life before.
-    fn gives_way_to(&self, other: &Member, way: Way, now: Now) -> bool {
+    fn gives_way_to(&self, other: &Member, evidence: Evidence, now: Now) -> bool {
         let over = self.gone.is_some() || self.member.phase == Phase::Left;
         // Anybody may send a beat; a life that is not known to be over is replaced by nothing less than proof.
-        let proven = way != Way::Beat || over;
+        let proven = evidence != Evidence::Heartbeat || over;
         let is_known = self.past.contains(&other.id.nonce);
         match other.life.cmp(&self.member.life) {
             Ordering::Greater => proven,
@@ -172,8 +172,8 @@ impl Peer {
             || before.phase == Phase::Left
             || before.id.pod == after.id.pod
             || before.address == after.address;
-        self.ghost = match over {
-            true => old.ghost.filter(|until| now.boot < *until),
+        self.predecessor = match over {
+            true => old.predecessor.filter(|until| now.boot < *until),
             false => Some(old.lease.unwrap_or(now.boot) + LEASE),
         };
         self.past = old.past;
@@ -198,7 +198,7 @@ impl Members {
     }
 
     /// A member spoke.
-    pub fn learn(&mut self, mut member: Member, way: Way, now: Now) {
+    pub fn learn(&mut self, mut member: Member, evidence: Evidence, now: Now) {
         let ordinal = member.id.ordinal;
         let renewed = member.renewed.take().map(|at| (at as i64).wrapping_sub(now.unix as i64));
         if ordinal >= MOST_SHARDS {
@@ -206,22 +206,22 @@ impl Members {
         }
         let Some(peer) = self.0.get_mut(&ordinal) else {
             let mut peer = Peer::new(member, now);
-            peer.spoke(way, now);
+            peer.spoke(evidence, now);
             self.0.insert(ordinal, peer);
             return;
         };
         if peer.member.id == member.id {
             // What anybody may send changes nothing that is known.
-            if way != Way::Beat && member.sequence >= peer.member.sequence {
+            if evidence != Evidence::Heartbeat && member.sequence >= peer.member.sequence {
                 peer.member = member;
             }
-            peer.spoke(way, now);
+            peer.spoke(evidence, now);
             peer.renewals.extend(renewed);
             let surplus = peer.renewals.len().saturating_sub(4);
             peer.renewals.drain(..surplus);
-        } else if peer.gives_way_to(&member, way, now) {
+        } else if peer.gives_way_to(&member, evidence, now) {
             peer.replace(member, now);
-            peer.spoke(way, now);
+            peer.spoke(evidence, now);
         }
     }
 

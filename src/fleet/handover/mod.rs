@@ -1,4 +1,4 @@
-//! How ranges change hands: the state machine of a member. Events in, wishes out; no clock, no I/O.
+//! How ranges change hands: the state machine of a member. Events in, decisions out; no clock, no I/O.
 //!
 //! Every member runs a [`Machine`]. All follow one [`Record`]: the current view, and at most one that is next. The
 //! coordinator, which is whoever wrote the record last and lives, writes the next one; the rules are in `coordinate`,
@@ -73,13 +73,13 @@ pub enum Event {
     NoRecord,
     /// Our Lease was written at this moment (boot time) or later, and came back through the watch: whatever was written
     /// before it was seen.
-    Confirmed(Duration),
+    LeaseConfirmed(Duration),
     /// A peer answered a beat that was sent at this moment (boot time).
-    Answered(Beat, Duration),
+    HeartbeatAnswered(Beat, Duration),
     /// A peer sent a beat.
-    Heard(Beat),
+    HeartbeatReceived(Beat),
     /// The connection to this peer closed and its address refuses a new one.
-    Refused(Incarnation),
+    ConnectionRefused(Incarnation),
     /// Which ordinals have a Pod that is Ready, as far as it was asked.
     Pods(BTreeMap<u32, bool>),
     /// What is loaded whole and kept up to date, of all resources.
@@ -111,9 +111,9 @@ impl Plan {
 
 /// What a member wants, declared anew after each event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wishes {
+pub struct Decision {
     /// What is to be loaded and kept up to date.
-    pub hold: Slice,
+    pub desired: Slice,
     /// What is exposed.
     pub plan: Plan,
     /// What the own Lease is to say; a change is written at once.
@@ -125,9 +125,9 @@ pub struct Wishes {
     /// We were told to end, and nobody needs us any more.
     pub released: bool,
     /// When (boot time) to be asked again, if nothing happens before.
-    pub wake: Duration,
+    pub wake_at: Duration,
     /// Ordinals about whose Pods we want to know ([`Event::Pods`]).
-    pub ask_pods: Vec<u32>,
+    pub pods_to_check: Vec<u32>,
 }
 
 /// How a change of the fleet stands.

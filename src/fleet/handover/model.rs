@@ -62,7 +62,7 @@ struct Process {
     skew: i64,
     alive: bool,
     paused_until: u64,
-    wishes: Option<Wishes>,
+    decision: Option<Decision>,
     loaded: Slice,
     loading: Option<(u64, Slice)>,
     inbox: Vec<(u64, Message)>,
@@ -200,7 +200,7 @@ impl World {
             skew,
             alive: true,
             paused_until: 0,
-            wishes: None,
+            decision: None,
             loaded: Slice::none(),
             loading: None,
             inbox: Vec::new(),
@@ -222,7 +222,7 @@ impl World {
         for other in 0..self.processes.len() {
             if other != p && self.processes[other].alive && self.connected(ordinal, self.processes[other].ordinal) {
                 let at = self.now + self.delay();
-                self.processes[other].inbox.push((at, Message::Event(Event::Refused(id.clone()))));
+                self.processes[other].inbox.push((at, Message::Event(Event::ConnectionRefused(id.clone()))));
             }
         }
     }
@@ -303,7 +303,7 @@ impl World {
         }
         let ready = |world: &Self, pod: &Pod| {
             pod.deleting.is_none()
-                && pod.process.is_some_and(|p| world.processes[p].wishes.as_ref().is_some_and(|w| w.ready))
+                && pod.process.is_some_and(|p| world.processes[p].decision.as_ref().is_some_and(|w| w.ready))
         };
         let mut end = Vec::new();
         let mut all_new = true;
@@ -340,7 +340,7 @@ impl World {
                 (None, None) if self.now >= start => self.start(ordinal),
                 (Some(_), None) => drop(self.pods.remove(&ordinal)),
                 (Some(kill), Some(p)) => {
-                    let released = self.runs(p) && self.processes[p].wishes.as_ref().is_some_and(|w| w.released);
+                    let released = self.runs(p) && self.processes[p].decision.as_ref().is_some_and(|w| w.released);
                     let pod = self.pods.get_mut(&ordinal).unwrap();
                     if released {
                         pod.released.get_or_insert(self.now);
@@ -407,7 +407,7 @@ impl World {
             self.processes[p].cursor += 1;
             let echo = self.processes[p].echoes.iter().position(|(at, _)| *at == place);
             if let Some(echo) = echo {
-                events.push(Event::Confirmed(self.processes[p].echoes.remove(echo).1));
+                events.push(Event::LeaseConfirmed(self.processes[p].echoes.remove(echo).1));
             }
         }
         for event in events {
@@ -426,12 +426,12 @@ impl World {
             match message {
                 Message::Event(event) => self.processes[p].machine.handle(event, clock),
                 Message::Beat(from, beat, sent) => {
-                    self.processes[p].machine.handle(Event::Heard(beat), clock);
+                    self.processes[p].machine.handle(Event::HeartbeatReceived(beat), clock);
                     let answer = self.processes[p].machine.beat(clock);
                     let (a, b) = (self.processes[p].ordinal, self.processes[from].ordinal);
                     if self.connected(a, b) {
                         let at = self.now + self.delay();
-                        self.processes[from].inbox.push((at, Message::Event(Event::Answered(answer, sent))));
+                        self.processes[from].inbox.push((at, Message::Event(Event::HeartbeatAnswered(answer, sent))));
                     }
                 }
             }
@@ -440,50 +440,50 @@ impl World {
             self.processes[p].loaded = slice.clone();
             self.processes[p].machine.handle(Event::Loaded(slice), clock);
         }
-        let wishes = self.processes[p].machine.wishes(clock);
+        let decision = self.processes[p].machine.decide(clock);
         let ordinal = self.processes[p].ordinal;
         let notices = self.processes[p].machine.notices();
         if notices.iter().any(|notice| notice.text.contains("is current")) {
             self.last_switch = self.now;
         }
         self.said.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
-        self.load(p, &wishes);
-        self.write(p, &wishes);
+        self.load(p, &decision);
+        self.write(p, &decision);
         self.beat(p);
-        self.processes[p].wishes = Some(wishes);
+        self.processes[p].decision = Some(decision);
     }
 
-    fn load(&mut self, p: usize, wishes: &Wishes) {
+    fn load(&mut self, p: usize, decision: &Decision) {
         let reaches = self.reaches_api(self.processes[p].ordinal);
         let time = self.random.u64(200..2_000);
         let now = self.now;
         let process = &mut self.processes[p];
-        if process.loaded.covers(&wishes.hold) {
+        if process.loaded.covers(&decision.desired) {
             process.loading = None;
-            if process.loaded != wishes.hold {
-                process.loading = Some((now, wishes.hold.clone()));
+            if process.loaded != decision.desired {
+                process.loading = Some((now, decision.desired.clone()));
             }
-        } else if reaches && process.loading.as_ref().is_none_or(|(_, slice)| *slice != wishes.hold) {
-            process.loading = Some((now + time, wishes.hold.clone()));
+        } else if reaches && process.loading.as_ref().is_none_or(|(_, slice)| *slice != decision.desired) {
+            process.loading = Some((now + time, decision.desired.clone()));
         } else if !reaches {
             process.loading = None;
         }
     }
 
-    fn write(&mut self, p: usize, wishes: &Wishes) {
+    fn write(&mut self, p: usize, decision: &Decision) {
         let ordinal = self.processes[p].ordinal;
         if !self.reaches_api(ordinal) || self.processes[p].cursor == usize::MAX {
             return;
         }
         let boot = self.clock(p).boot;
-        if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&wishes.member) {
+        if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&decision.member) {
             self.processes[p].renew = self.now + 5_000;
-            self.processes[p].written = Some(wishes.member.clone());
+            self.processes[p].written = Some(decision.member.clone());
             self.processes[p].echoes.push((self.log.len(), boot));
             let renewed = Some(self.clock(p).unix);
-            self.commit(Entry::Lease(Member { renewed, ..wishes.member.clone() }));
+            self.commit(Entry::Lease(Member { renewed, ..decision.member.clone() }));
         }
-        if let Some(record) = &wishes.write
+        if let Some(record) = &decision.write
             && self.processes[p].seen_record == self.record_writes
         {
             self.commit(Entry::Record(record.clone()));
@@ -511,7 +511,7 @@ impl World {
                 .position(|other| other.alive && other.machine.own_member().address == peer.address);
             match to {
                 Some(to) => self.processes[to].inbox.push((at, Message::Beat(p, beat.clone(), clock.boot))),
-                None => self.processes[p].inbox.push((at, Message::Event(Event::Refused(peer.id.clone())))),
+                None => self.processes[p].inbox.push((at, Message::Event(Event::ConnectionRefused(peer.id.clone())))),
             }
         }
     }
@@ -519,7 +519,7 @@ impl World {
     fn exposes(&self, p: usize, point: Hashes) -> bool {
         let process = &self.processes[p];
         let boot = self.clock(p).boot;
-        let plan = process.wishes.as_ref().map(|wishes| &wishes.plan);
+        let plan = process.decision.as_ref().map(|decision| &decision.plan);
         self.runs(p)
             && process.loaded.contains(point)
             && plan.and_then(|plan| plan.at(boot)).is_some_and(|slice| slice.contains(point))
@@ -607,7 +607,7 @@ impl World {
         self.complete
             && running.len() == self.replicas as usize
             && self.pods.values().all(|pod| pod.revision == self.revision && pod.deleting.is_none())
-            && running.iter().all(|process| process.wishes.as_ref().is_some_and(|wishes| wishes.ready))
+            && running.iter().all(|process| process.decision.as_ref().is_some_and(|decision| decision.ready))
             && generations.len() == 1
             && view.is_some_and(|view| view.total == self.replicas && view.absent.is_empty())
     }

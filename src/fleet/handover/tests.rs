@@ -42,27 +42,27 @@ fn start(mut machine: Machine, previous: Option<Member>, replicas: u32, now: Now
     }
     machine.handle(Event::NoRecord, now);
     machine.handle(Event::Listed, now);
-    machine.handle(Event::Confirmed(now.boot), now);
+    machine.handle(Event::LeaseConfirmed(now.boot), now);
     machine
 }
 
 fn said(phase: Phase, crashes: Vec<u64>, now: Now) -> Member {
     let mut before = machine(0, 3);
-    Member { phase, crashes, ..before.wishes(now).member }
+    Member { phase, crashes, ..before.decide(now).member }
 }
 
 /// Follows a record in which it is absent, loaded since `now`: when it says that it is fit.
 fn fit_after(previous: Option<Member>) -> Option<u64> {
     let now = at(1000);
     let mut other = start(machine(1, 1), None, 2, now);
-    let mut record = other.wishes(now).write.expect("the first writes the first record");
+    let mut record = other.decide(now).write.expect("the first writes the first record");
     record.current.absent = vec![0];
     record.current.fresh.below = 0;
     let mut machine = started(previous, 2, now);
     machine.handle(Event::Record(record), now);
-    let hold = machine.wishes(now).hold;
+    let hold = machine.decide(now).desired;
     machine.handle(Event::Loaded(hold), now);
-    (0..700).find(|seconds| machine.wishes(at(1000 + seconds)).member.phase == Phase::Fit)
+    (0..700).find(|seconds| machine.decide(at(1000 + seconds)).member.phase == Phase::Fit)
 }
 
 #[test]
@@ -101,31 +101,31 @@ fn a_plan_changes_at_its_moment_by_the_clock_alone() {
 fn a_fleet_of_one_serves_on_without_an_api_server() {
     let now = at(1000);
     let mut machine = started(None, 1, now);
-    let record = machine.wishes(now).write.expect("the first record");
+    let record = machine.decide(now).write.expect("the first record");
     machine.handle(Event::Record(record), now);
-    let hold = machine.wishes(now).hold;
+    let hold = machine.decide(now).desired;
     assert!(hold.is_all());
     machine.handle(Event::Loaded(hold), now);
-    let wishes = machine.wishes(at(5000));
-    assert!(wishes.ready);
-    assert_eq!(wishes.plan.at(Duration::from_secs(5000)), Some(&Slice::all()));
+    let decision = machine.decide(at(5000));
+    assert!(decision.ready);
+    assert_eq!(decision.plan.at(Duration::from_secs(5000)), Some(&Slice::all()));
 }
 
 #[test]
 fn whoever_took_our_lease_serves_in_our_place() {
     let now = at(1000);
     let mut machine = started(None, 1, now);
-    let record = machine.wishes(now).write.expect("the first record");
+    let record = machine.decide(now).write.expect("the first record");
     machine.handle(Event::Record(record), now);
     machine.handle(Event::Lease(Member { id: incarnation(0, 99), ..said(Phase::Fit, vec![], now) }), now);
-    assert_eq!(machine.wishes(now).plan.at(now.boot), Some(&Slice::none()));
+    assert_eq!(machine.decide(now).plan.at(now.boot), Some(&Slice::none()));
 }
 
 #[test]
 fn the_overlap_keeps_what_was_lost_for_its_time() {
     let now = at(1000);
     let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);
-    let first = alone.wishes(now).write.expect("the first record");
+    let first = alone.decide(now).write.expect("the first record");
     alone.handle(Event::Record(first.clone()), now);
     alone.handle(Event::Loaded(Slice::all()), now);
     let mut second = first;
@@ -134,8 +134,8 @@ fn the_overlap_keeps_what_was_lost_for_its_time() {
     second.current.total = 2;
     alone.handle(Event::Record(second.clone()), at(1010));
     let confirmed = |machine: &mut Machine, seconds: u64| {
-        machine.handle(Event::Confirmed(Duration::from_secs(seconds)), at(seconds));
-        machine.wishes(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
+        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+        machine.decide(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
     };
     assert_eq!(confirmed(&mut alone, 1039), Some(Slice::all()));
     assert_eq!(confirmed(&mut alone, 1041), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
@@ -145,16 +145,16 @@ fn the_overlap_keeps_what_was_lost_for_its_time() {
 fn who_was_only_heard_of_lives() {
     let now = at(1000);
     let mut first = started(None, 2, now);
-    let record = first.wishes(now).write.expect("the first record");
+    let record = first.decide(now).write.expect("the first record");
     first.handle(Event::Record(record.clone()), now);
     let mut second = machine(1, 1);
     for event in [Event::StatefulSet(Some(("set".to_owned(), 2))), Event::Record(record), Event::Listed] {
         second.handle(event, now);
     }
-    let joined = second.wishes(now).member;
+    let joined = second.decide(now).member;
     assert_eq!(joined.joined, Some(1));
-    first.handle(Event::Heard(second.beat(now)), now);
-    assert_eq!(first.wishes(now).write, None, "its beat was faster than its Lease");
+    first.handle(Event::HeartbeatReceived(second.beat(now)), now);
+    assert_eq!(first.decide(now).write, None, "its beat was faster than its Lease");
 }
 
 /// What a taker gains when one of three is gone, in units of headroom.
@@ -162,21 +162,21 @@ const SIXTH: u32 = u32::MAX / 6 + 1;
 
 /// A member of generation 1 that serves, with room for so much more.
 fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now: Now) -> Member {
-    let member = machine(ordinal, 1).wishes(now).member;
+    let member = machine(ordinal, 1).decide(now).member;
     Member { phase, headroom, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
 }
 
 /// The coordinator of a fleet of three, in which all serve; it and the last one have room for so much more.
 fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
     let mut machine = started(None, 3, now);
-    let record = machine.wishes(now).write.expect("the first record");
+    let record = machine.decide(now).write.expect("the first record");
     machine.handle(Event::Record(record), now);
-    let hold = machine.wishes(now).hold;
+    let hold = machine.decide(now).desired;
     machine.handle(Event::Loaded(hold), now);
     machine.handle(Event::Headroom(own), now);
     machine.handle(Event::Lease(serving(1, Phase::Fit, None, 1, now)), now);
     machine.handle(Event::Lease(serving(2, Phase::Fit, last, 1, now)), now);
-    assert_eq!(machine.wishes(now).write, None);
+    assert_eq!(machine.decide(now).write, None);
     machine
 }
 
@@ -185,17 +185,17 @@ fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
     let now = at(1000);
     for lease_first in [false, true] {
         let mut machine = started(None, 2, now);
-        let record = machine.wishes(now).write.expect("the first record");
+        let record = machine.decide(now).write.expect("the first record");
         machine.handle(Event::Record(record), now);
-        let hold = machine.wishes(now).hold;
+        let hold = machine.decide(now).desired;
         machine.handle(Event::Loaded(hold), now);
         let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
         // It answers before it has read the Lease.
-        let fresh = Member { id: incarnation(1, 2), ..self::machine(1, 2).wishes(now).member };
+        let fresh = Member { id: incarnation(1, 2), ..self::machine(1, 2).decide(now).member };
         let read = Member { life: 7, id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 2, now) };
         let answered = |member: Member| {
             let beat = Beat { member, ..self::machine(1, 2).beat(now) };
-            Event::Answered(beat, now.boot)
+            Event::HeartbeatAnswered(beat, now.boot)
         };
         let mut events = vec![answered(fresh), Event::Lease(before.clone())];
         if lease_first {
@@ -204,10 +204,10 @@ fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
         for event in events.into_iter().chain([answered(read), Event::Lease(before)]) {
             machine.handle(event, now);
         }
-        assert_eq!(machine.wishes(now).write, None);
+        assert_eq!(machine.decide(now).write, None);
         assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
-        machine.handle(Event::Refused(incarnation(1, 2)), now);
-        let record = machine.wishes(now).write.expect("one is lost");
+        machine.handle(Event::ConnectionRefused(incarnation(1, 2)), now);
+        let record = machine.decide(now).write.expect("one is lost");
         assert_eq!(*record.current.absent, [1]);
     }
 }
@@ -233,8 +233,8 @@ fn nobody_takes_what_does_not_fit_into_memory() {
     let now = at(1000);
     let untaken = |own, last| {
         let mut machine = three(own, last, now);
-        machine.handle(Event::Refused(incarnation(1, 1)), now);
-        let record = machine.wishes(now).write.expect("one is lost");
+        machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+        let record = machine.decide(now).write.expect("one is lost");
         assert_eq!((&*record.current.absent, record.next), (&[1][..], None));
         !record.current.untaken.is_empty()
     };
@@ -248,15 +248,15 @@ fn nobody_takes_what_does_not_fit_into_memory() {
 fn what_was_untaken_is_taken_when_there_is_room() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
-    machine.handle(Event::Refused(incarnation(1, 1)), now);
-    let record = machine.wishes(now).write.expect("one is lost");
+    machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+    let record = machine.decide(now).write.expect("one is lost");
     assert_eq!(record.current.untaken, [1].into());
     machine.handle(Event::Record(record), now);
     assert_eq!(machine.status(now).untaken, [1]);
     assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("nobody may take")));
-    assert_eq!(machine.wishes(now).write, None, "nothing has changed");
+    assert_eq!(machine.decide(now).write, None, "nothing has changed");
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.wishes(now).write.and_then(|record| record.next).expect("there is room");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
 
@@ -265,8 +265,8 @@ fn who_wants_to_leave_serves_on_while_nobody_has_room() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
     machine.handle(Event::Lease(serving(1, Phase::Leaving, None, 2, now)), now);
-    assert_eq!(machine.wishes(now).write, None);
+    assert_eq!(machine.decide(now).write, None);
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.wishes(now).write.and_then(|record| record.next).expect("there is room");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
