@@ -12,6 +12,7 @@ pub mod collectors;
 pub mod commands;
 pub mod exposition;
 pub mod fleet;
+mod go;
 pub mod intake;
 pub mod replica;
 pub mod server;

@@ -36,8 +36,7 @@ fn room(limit: u64, used: u64, held: u128) -> Option<u32> {
 fn limit() -> Option<u64> {
     let number = |path: &Path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let root = Path::new("/sys/fs/cgroup");
-    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    let own = control_group().unwrap_or_default();
     // In a container the own group is the root of what can be seen; "max" is no number, and no limit.
     let second = number(&root.join(own).join("memory.max")).or_else(|| number(&root.join("memory.max")));
     let first = || number(&root.join("memory/memory.limit_in_bytes"));
@@ -45,11 +44,30 @@ fn limit() -> Option<u64> {
     second.or_else(first).filter(|limit| *limit < 1 << 60)
 }
 
-/// The memory of this process, in bytes, where the system tells.
+/// The path of this process's control group of version 2, relative to its mount point.
+#[cfg(target_os = "linux")]
+fn control_group() -> Option<String> {
+    let groups = procfs::process::Process::myself().ok()?.cgroups().ok()?;
+    let own = groups.into_iter().find(|group| group.hierarchy == 0)?;
+    Some(own.pathname.trim_start_matches('/').to_owned())
+}
+
+/// Returns the resident memory of this process in bytes.
+#[cfg(target_os = "linux")]
 pub fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    // In kB.
+    procfs::process::Process::myself().ok()?.status().ok()?.vmrss?.checked_mul(1024)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn control_group() -> Option<String> {
+    None
+}
+
+/// Returns nothing: only Linux has `/proc`.
+#[cfg(not(target_os = "linux"))]
+pub fn resident() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub mod record;
 pub mod report;
 mod run;
 
-pub use api::{Right, Unfit};
+pub use api::{Right, Unfit, is_ready};
 pub use headroom::resident;
 pub use member::{Fleet, Glance, Refusal};
 pub use peers::LARGEST_BEAT;

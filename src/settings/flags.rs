@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Klog;
+use crate::go::parse_bool;
 
 const CONFIG: &str = "Configuration";
 const CLUSTER: &str = "Cluster";
@@ -30,7 +31,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", help_heading = CONFIG)]
     pub config: Option<PathBuf>,
     /// Go on with the flags alone where the file of --config is missing or broken at the start.
-    #[arg(long, value_name = "BOOL", help_heading = CONFIG, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = CONFIG, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub continue_without_config: Option<bool>,
 
     /// Kubeconfig file. Default: the service account of the pod in which this runs.
@@ -40,7 +41,7 @@ pub struct Flags {
     #[arg(long, value_name = "URL", help_heading = CLUSTER)]
     pub apiserver: Option<String>,
     /// Let lists come from the API server's cache instead of etcd: cheaper, may start a moment behind.
-    #[arg(long, value_name = "BOOL", help_heading = CLUSTER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = CLUSTER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub use_apiserver_cache: Option<bool>,
     /// How long the events of a watch may gather before they are read together, which costs less CPU; the first after a
     /// quiet moment is read at once. Default: 100ms.
@@ -61,7 +62,7 @@ pub struct Flags {
     #[arg(long, value_name = "NAME", help_heading = OBJECTS)]
     pub node: Option<String>,
     /// Serve only the pods that have no node yet; what --node leaves out. It overrides --node.
-    #[arg(long, value_name = "BOOL", help_heading = OBJECTS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = OBJECTS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub track_unscheduled_pods: Option<bool>,
     /// Objects of a resource to take at most, counted before sharding. Default: 0, no limit.
     #[arg(long, value_name = "N", help_heading = OBJECTS)]
@@ -98,10 +99,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", help_heading = CUSTOM)]
     pub custom_resource_state_config_file: Option<PathBuf>,
     /// Go on without custom resources where that file is missing; they are served once it is there.
-    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub continue_without_custom_resource_state_config_file: Option<bool>,
     /// Serve these custom resources and nothing else.
-    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub custom_resource_state_only: Option<bool>,
 
     /// Which shard this is, from 0. Default: $SHARD, else with $TOTAL_SHARDS the ordinal in the pod's name, else 0.
@@ -119,7 +120,7 @@ pub struct Flags {
     pub pod_namespace: Option<String>,
     /// Ask the API server to send only the objects of this shard; one that cannot (KEP-5866) sends all, which are
     /// filtered here. In a running fleet the change is a handover.
-    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub server_side_sharding: Option<bool>,
     /// How long objects that moved to another replica stay on the old one too, for those who prefer doubles to gaps of
     /// one scrape: 30s, 1m30s. Default: 0s.
@@ -127,7 +128,7 @@ pub struct Flags {
     pub handover_overlap: Option<String>,
     /// Watch the metadata of all objects on one replica, to prove that the fleet serves each once where the API server
     /// sends no replica all of them.
-    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub coverage_watch: Option<bool>,
 
     /// IP address on which /metrics is served. Default: ::, all of this machine.
@@ -143,7 +144,7 @@ pub struct Flags {
     #[arg(long, value_name = "PORT", help_heading = SERVING)]
     pub telemetry_port: Option<u16>,
     /// Compress answers for who accepts gzip. Default: true.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub enable_gzip_encoding: Option<bool>,
 
     /// How long a client may take to send a request; 0s for no limit. Default: 1m0s.
@@ -164,11 +165,11 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", help_heading = SERVING)]
     pub tls_config: Option<PathBuf>,
     /// Ask the API server whether who asks may: by TokenReview and SubjectAccessReview, for the verb get on /metrics.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub auth_filter: Option<bool>,
 
     /// Go's; no effect.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = boolean)]
+    #[arg(long, value_name = "BOOL", help_heading = SERVING, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
     pub auto_gomemlimit: Option<bool>,
     /// Go's; no effect.
     #[arg(long, value_name = "RATIO", help_heading = SERVING, hide = true)]
@@ -195,14 +196,5 @@ impl Flags {
     /// The same, without what says which shard this is.
     pub fn unsharded(self) -> Self {
         Self { shard: None, total_shards: None, pod: None, pod_namespace: None, ..self }
-    }
-}
-
-/// The spellings of Go's `strconv.ParseBool`.
-pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("neither true nor false"),
     }
 }

@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
 
-use super::flags::boolean;
+use crate::go::parse_bool;
 
 const HEADING: &str = "Logging";
 const VERBOSITY: &str = "v";
@@ -56,7 +56,7 @@ impl Args for Klog {
                     .num_args(0..=1)
                     .require_equals(true)
                     .default_missing_value("true")
-                    .value_parser(boolean)
+                    .value_parser(parse_bool)
                     .help("klog's; no effect")
             } else {
                 arg.value_name("VALUE").action(ArgAction::Set).help("klog's; no effect")

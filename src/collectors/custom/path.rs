@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::number;
 use super::value::Value;
+use crate::go::parse_bool;
 
 /// Why a path is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +68,7 @@ impl Step {
         Ok(Self::Find {
             key: key.to_owned(),
             number: number::of_text(text),
-            boolean: boolean(text),
+            boolean: parse_bool(text).ok(),
             text: text.to_owned(),
         })
     }
@@ -102,15 +103,6 @@ impl Step {
 
 fn is_text(value: &Value<'_>, text: &str) -> bool {
     matches!(value, Value::Text(value) if value == text)
-}
-
-/// The spellings of Go's `strconv.ParseBool`.
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
 }
 
 impl fmt::Display for Step {

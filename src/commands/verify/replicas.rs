@@ -12,7 +12,7 @@ use kube::core::Selector;
 
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
-use crate::fleet::door;
+use crate::fleet::{door, is_ready};
 use crate::replica::Secured;
 use crate::settings::Settings;
 
@@ -266,11 +266,6 @@ fn is_of(pod: &Pod, uid: &str) -> bool {
     let owners = pod.metadata.owner_references.iter().flatten();
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     owners.into_iter().any(|owner| owner.uid == uid) && !matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn metrics_port(pod: &Pod) -> Option<u16> {

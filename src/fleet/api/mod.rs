@@ -20,6 +20,7 @@ pub(super) use find::{Place, find};
 pub(super) use leases::{Leases, Write};
 pub(super) use names::Names;
 pub(super) use pods::ask_pods;
+pub use pods::is_ready;
 pub(super) use statefulset::{Seen, follow_statefulset};
 
 /// How long an answer may take; an API server that is silent must not keep us from trying another one.

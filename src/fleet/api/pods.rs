@@ -43,7 +43,8 @@ pub async fn ask_pods(
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether the Pod's condition `Ready` is `True`.
+pub fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
