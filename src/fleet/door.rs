@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Where members tell each other of themselves, on the telemetry port: `POST`, a beat for a beat.
-pub const BEAT: &str = "/fleet/beat";
+/// Where members tell each other of themselves, on the telemetry port: `POST`, a heartbeat for a heartbeat.
+pub const HEARTBEAT: &str = "/fleet/heartbeat";
 
 /// Where they are asked what they serve.
 pub const COVER: &str = "/fleet/cover";

@@ -11,7 +11,7 @@ use super::audit::{Members, Peer, Vantage};
 use super::clock;
 use super::coverage::Stand;
 use super::handover::{Event, Plan, Status};
-use super::record::Beat;
+use super::record::Heartbeat;
 use super::report::{Handover, Part};
 use super::run::Message;
 use crate::sharding::Slice;
@@ -55,7 +55,7 @@ impl Default for Glance {
     }
 }
 
-/// Why a beat is not answered.
+/// Why a heartbeat is not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Its sender belongs to another fleet.
@@ -77,9 +77,9 @@ pub struct Fleet {
     events: mpsc::UnboundedSender<Message>,
     glance: ArcSwap<Glance>,
     /// What peers are told, and when that was made (boot time).
-    beat: ArcSwapOption<(Beat, Duration)>,
+    heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
     /// Ticks when peers are to be told something new.
-    stirred: watch::Sender<()>,
+    notify: watch::Sender<()>,
     /// Ticks when the glance changes.
     changed: watch::Sender<()>,
 }
@@ -91,8 +91,8 @@ impl Fleet {
         let fleet = Self {
             events,
             glance: ArcSwap::default(),
-            beat: ArcSwapOption::empty(),
-            stirred: watch::Sender::new(()),
+            heartbeat: ArcSwapOption::empty(),
+            notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         };
         (Arc::new(fleet), told)
@@ -108,16 +108,16 @@ impl Fleet {
         self.glance.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
     }
 
-    /// A peer's beat; the answer is our own.
+    /// A peer's heartbeat; the answer is our own.
     ///
     /// # Errors
     /// It is no peer, or we have nothing to say.
-    pub fn hear(&self, beat: Beat) -> Result<Beat, Refusal> {
-        let Some(answer) = self.newest_beat() else { return Err(Refusal::NotCoordinated) };
-        if beat.fleet != answer.fleet {
-            return Err(Refusal::OtherFleet { theirs: beat.fleet, ours: answer.fleet });
+    pub fn on_heartbeat(&self, heartbeat: Heartbeat) -> Result<Heartbeat, Refusal> {
+        let Some(answer) = self.current_heartbeat() else { return Err(Refusal::NotCoordinated) };
+        if heartbeat.fleet != answer.fleet {
+            return Err(Refusal::OtherFleet { theirs: heartbeat.fleet, ours: answer.fleet });
         }
-        self.tell(Event::HeartbeatReceived(beat));
+        self.tell(Event::HeartbeatReceived(heartbeat));
         Ok(answer)
     }
 
@@ -213,43 +213,43 @@ impl Fleet {
     }
 
     /// What peers are told from now on.
-    pub(super) fn speak(&self, beat: Beat) {
-        let is_news = self.beat.load().as_ref().is_none_or(|before| {
+    pub(super) fn publish(&self, heartbeat: Heartbeat) {
+        let is_news = self.heartbeat.load().as_ref().is_none_or(|before| {
             let (before, _) = &**before;
             (&before.member, &before.record, before.confirmed_age.is_some())
-                != (&beat.member, &beat.record, beat.confirmed_age.is_some())
+                != (&heartbeat.member, &heartbeat.record, heartbeat.confirmed_age.is_some())
         });
-        self.beat.store(Some(Arc::new((beat, clock::boot()))));
+        self.heartbeat.store(Some(Arc::new((heartbeat, clock::boot()))));
         if is_news {
-            self.stirred.send_replace(());
+            self.notify.send_replace(());
         }
     }
 
     /// Nothing is told to peers any more.
-    pub(super) fn fall_silent(&self) {
-        self.beat.store(None);
+    pub(super) fn stop_publishing(&self) {
+        self.heartbeat.store(None);
     }
 
-    pub(super) fn stirred(&self) -> watch::Receiver<()> {
-        self.stirred.subscribe()
+    pub(super) fn notified(&self) -> watch::Receiver<()> {
+        self.notify.subscribe()
     }
 
-    /// Our beat, as of now.
-    pub(super) fn newest_beat(&self) -> Option<Beat> {
-        let said = self.beat.load_full()?;
-        let (beat, at) = &*said;
+    /// Our heartbeat, as of now.
+    pub(super) fn current_heartbeat(&self) -> Option<Heartbeat> {
+        let said = self.heartbeat.load_full()?;
+        let (heartbeat, at) = &*said;
         let now = clock::now();
         let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
         // Nobody has looked after the fleet for so long: peers must not take that for life.
         if age > LONGEST_PAUSE {
             return None;
         }
-        let confirmed_age = beat.confirmed_age.map(|before| before.saturating_add(age));
-        Some(Beat { now: now.unix, confirmed_age, ..beat.clone() })
+        let confirmed_age = heartbeat.confirmed_age.map(|before| before.saturating_add(age));
+        Some(Heartbeat { now: now.unix, confirmed_age, ..heartbeat.clone() })
     }
 
-    pub(super) fn is_of(&self, beat: &Beat) -> bool {
-        self.beat.load().as_ref().is_some_and(|own| own.0.fleet == beat.fleet)
+    pub(super) fn is_of(&self, heartbeat: &Heartbeat) -> bool {
+        self.heartbeat.load().as_ref().is_some_and(|own| own.0.fleet == heartbeat.fleet)
     }
 }
 
@@ -262,7 +262,7 @@ impl Vantage for Fleet {
 
 impl Members for Fleet {
     fn fleet(&self) -> String {
-        self.beat.load().as_ref().map(|own| own.0.fleet.clone()).unwrap_or_default()
+        self.heartbeat.load().as_ref().map(|own| own.0.fleet.clone()).unwrap_or_default()
     }
 
     fn peers(&self) -> Option<Vec<Peer>> {

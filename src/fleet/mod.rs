@@ -23,5 +23,5 @@ mod run;
 pub use api::{Right, Unfit, is_ready};
 pub use headroom::resident;
 pub use member::{Fleet, Glance, Refusal};
-pub use peers::LARGEST_BEAT;
+pub use peers::MAX_HEARTBEAT_BYTES;
 pub use run::{Keeper, Start, run};

@@ -1,4 +1,4 @@
-//! Connections to the other members: one to each address, kept open, a beat a second on it.
+//! Connections to the other members: one to each address, kept open, a heartbeat a second on it.
 //!
 //! Such a connection tells two things that the API server cannot: what a member knows now, and that it has ended, as soon
 //! as its system closes the connection and refuses a new one.
@@ -22,9 +22,9 @@ use super::Fleet;
 use super::clock;
 use super::door::{self, Door, Wire};
 use super::handover::Event;
-use super::record::{Beat, Incarnation, Member};
+use super::record::{Heartbeat, Incarnation, Member};
 
-/// How often a beat is sent when nothing happens.
+/// How often a heartbeat is sent when nothing happens.
 const PERIOD: Duration = Duration::from_secs(1);
 /// How long a connection, or an answer, may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ const PAUSES: [Duration; 4] =
 /// Before who is no member of this fleet, or is ourselves, is asked again.
 const LATER: Duration = Duration::from_secs(10);
 /// An answer is a record and a member; both have bounds far below this.
-pub const LARGEST_BEAT: u64 = 1 << 20;
+pub const MAX_HEARTBEAT_BYTES: u64 = 1 << 20;
 
 /// Keeps a connection through `door` to each of `contacts`, and tells the fleet what comes of it. `own` is who we are.
 pub(super) async fn run(
@@ -129,7 +129,7 @@ impl Line {
         }
     }
 
-    /// Exchanges beats until the connection breaks; how many, and why.
+    /// Exchanges heartbeats until the connection breaks; how many, and why.
     async fn talk(&mut self, wire: Box<dyn Wire>) -> (u64, Broken) {
         let mut answers = 0;
         let (mut sender, mut connection) = match timeout(PATIENCE, door::handshake(wire)).await {
@@ -137,32 +137,32 @@ impl Line {
             Ok(Err(error)) => return (0, Broken::Ended(error.to_string())),
             Err(_) => return (0, Broken::Silent),
         };
-        let mut stirred = self.fleet.stirred();
+        let mut notified = self.fleet.notified();
         loop {
-            stirred.mark_unchanged();
+            notified.mark_unchanged();
             let sent = clock::boot();
-            let Some(beat) = self.fleet.newest_beat() else {
+            let Some(heartbeat) = self.fleet.current_heartbeat() else {
                 return (answers, Broken::NotYet("we have nothing to say".to_owned()));
             };
-            let exchange = timeout(PATIENCE, exchange(&*self.door, &mut sender, &self.address, &beat));
-            let beat = match exchange.await {
-                Ok(Ok(beat)) => beat,
+            let exchange = timeout(PATIENCE, exchange(&*self.door, &mut sender, &self.address, &heartbeat));
+            let heartbeat = match exchange.await {
+                Ok(Ok(heartbeat)) => heartbeat,
                 Ok(Err(broken)) => return (answers, broken),
                 Err(_) => return (answers, Broken::Silent),
             };
-            if beat.member.id == self.own {
+            if heartbeat.member.id == self.own {
                 return (answers, Broken::Stranger("this is ourselves".to_owned()));
             }
-            if !self.fleet.is_of(&beat) {
-                return (answers, Broken::Stranger(beat.fleet));
+            if !self.fleet.is_of(&heartbeat) {
+                return (answers, Broken::Stranger(heartbeat.fleet));
             }
             answers += 1;
             self.told = false;
-            self.last = Some(beat.member.id.clone());
-            self.fleet.tell(Event::HeartbeatAnswered(beat, sent));
+            self.last = Some(heartbeat.member.id.clone());
+            self.fleet.tell(Event::HeartbeatAnswered(heartbeat, sent));
             tokio::select! {
                 () = sleep(PERIOD) => {}
-                _ = stirred.changed() => {}
+                _ = notified.changed() => {}
                 // Also while nothing is asked: this is how the end of a peer is noticed.
                 result = &mut connection => {
                     let why = result.map_or_else(|e| e.to_string(), |r| r.err().map_or_else(|| "closed".to_owned(), |e| e.to_string()));
@@ -183,10 +183,10 @@ async fn exchange(
     door: &dyn Door,
     sender: &mut SendRequest<Full<Bytes>>,
     address: &str,
-    beat: &Beat,
-) -> Result<Beat, Broken> {
-    let body = serde_json::to_vec(beat).unwrap_or_default();
-    let answer = door::send(door, sender, (address, door::BEAT), Some(body), LARGEST_BEAT as usize).await;
+    heartbeat: &Heartbeat,
+) -> Result<Heartbeat, Broken> {
+    let body = serde_json::to_vec(heartbeat).unwrap_or_default();
+    let answer = door::send(door, sender, (address, door::HEARTBEAT), Some(body), MAX_HEARTBEAT_BYTES as usize).await;
     let (status, body) = answer.map_err(Broken::Ended)?;
     if status != StatusCode::OK {
         let text = format!("{status}: {}", String::from_utf8_lossy(&body).trim());
@@ -222,7 +222,7 @@ mod tests {
         Incarnation { ordinal, pod: format!("pod-{ordinal}"), nonce }
     }
 
-    fn beat(id: &Incarnation, fleet: &str) -> Beat {
+    fn heartbeat(id: &Incarnation, fleet: &str) -> Heartbeat {
         let config = Config {
             id: id.clone(),
             address: String::new(),
@@ -230,15 +230,15 @@ mod tests {
             hash: Hasher::default(),
             overlap: Duration::ZERO,
         };
-        Machine::new(config).beat(clock::now())
+        Machine::new(config).heartbeat(clock::now())
     }
 
-    /// Answers all beats with its own, until it is aborted.
-    fn answer(listener: TcpListener, beat: Beat) -> JoinHandle<()> {
+    /// Answers all heartbeats with its own, until it is aborted.
+    fn answer(listener: TcpListener, heartbeat: Heartbeat) -> JoinHandle<()> {
         tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let body = Bytes::from(serde_json::to_vec(&beat).expect("JSON"));
+                let body = Bytes::from(serde_json::to_vec(&heartbeat).expect("JSON"));
                 let service = service_fn(move |_| {
                     let body = body.clone();
                     async move { Ok::<_, Infallible>(hyper::Response::new(Full::new(body))) }
@@ -257,7 +257,7 @@ mod tests {
     /// Member 0 of a fleet, with a line to `address`.
     fn line(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
         let (fleet, told) = Fleet::new();
-        fleet.speak(beat(&id(0, 1), "ops/fleet"));
+        fleet.publish(heartbeat(&id(0, 1), "ops/fleet"));
         let line = Line::new(fleet, id(0, 1), Arc::new(door::Plain), address.to_string());
         (AbortOnDropHandle::new(tokio::spawn(line.run())), told)
     }
@@ -272,11 +272,11 @@ mod tests {
     #[tokio::test]
     async fn who_answered_and_then_refuses_is_gone_and_may_come_back_as_another() {
         let (listener, address) = listen("127.0.0.1:0").await;
-        let peer = answer(listener, beat(&id(1, 7), "ops/fleet"));
+        let peer = answer(listener, heartbeat(&id(1, 7), "ops/fleet"));
         let (_line, mut told) = line(address);
         let before = clock::boot();
         assert!(
-            matches!(next(&mut told).await, Event::HeartbeatAnswered(beat, sent) if beat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
+            matches!(next(&mut told).await, Event::HeartbeatAnswered(heartbeat, sent) if heartbeat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
         );
         peer.abort();
         let gone = loop {
@@ -288,10 +288,10 @@ mod tests {
         };
         assert_eq!(gone, id(1, 7));
         let (listener, _) = listen(&address.to_string()).await;
-        let _peer = answer(listener, beat(&id(1, 8), "ops/fleet"));
+        let _peer = answer(listener, heartbeat(&id(1, 8), "ops/fleet"));
         let back = loop {
-            if let Event::HeartbeatAnswered(beat, _) = next(&mut told).await {
-                break beat.member.id;
+            if let Event::HeartbeatAnswered(heartbeat, _) = next(&mut told).await {
+                break heartbeat.member.id;
             }
         };
         assert_eq!(back, id(1, 8));
@@ -312,9 +312,9 @@ mod tests {
 
     #[tokio::test]
     async fn another_fleet_and_ourselves_are_no_peers() {
-        for beat in [beat(&id(1, 7), "ops/other"), beat(&id(0, 1), "ops/fleet")] {
+        for heartbeat in [heartbeat(&id(1, 7), "ops/other"), heartbeat(&id(0, 1), "ops/fleet")] {
             let (listener, address) = listen("127.0.0.1:0").await;
-            let peer = answer(listener, beat);
+            let peer = answer(listener, heartbeat);
             let (_line, mut told) = line(address);
             sleep(Duration::from_millis(300)).await;
             peer.abort();
@@ -325,15 +325,15 @@ mod tests {
     #[tokio::test]
     async fn news_are_told_at_once() {
         let (fleet, _told) = Fleet::new();
-        let own = beat(&id(0, 1), "ops/fleet");
-        fleet.speak(own.clone());
-        let mut stirred = fleet.stirred();
-        stirred.mark_unchanged();
-        fleet.speak(Beat { now: own.now + 5, ..own.clone() });
-        assert!(!stirred.has_changed().expect("it lives"), "another time is no news");
+        let own = heartbeat(&id(0, 1), "ops/fleet");
+        fleet.publish(own.clone());
+        let mut notified = fleet.notified();
+        notified.mark_unchanged();
+        fleet.publish(Heartbeat { now: own.now + 5, ..own.clone() });
+        assert!(!notified.has_changed().expect("it lives"), "another time is no news");
         let member = Member { follows: 3, ..own.member.clone() };
-        fleet.speak(Beat { member, ..own });
-        assert!(stirred.has_changed().expect("it lives"));
-        assert_eq!(fleet.newest_beat().expect("a beat").member.follows, 3);
+        fleet.publish(Heartbeat { member, ..own });
+        assert!(notified.has_changed().expect("it lives"));
+        assert_eq!(fleet.current_heartbeat().expect("a heartbeat").member.follows, 3);
     }
 }

@@ -1,7 +1,7 @@
 //! What the members of a fleet tell each other: the record that all follow, and what each says of itself.
 //!
 //! Both are JSON: the record in an annotation of the fleet's Lease, a member in an annotation of its own Lease, and both
-//! in the beats that peers exchange. A field that is unknown is ignored and one that is missing has its default, so that
+//! in the heartbeats that peers exchange. A field that is unknown is ignored and one that is missing has its default, so that
 //! versions can be mixed.
 
 use std::collections::BTreeSet;
@@ -159,7 +159,7 @@ pub struct Member {
 /// What peers send each other, as question and as answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Beat {
+pub struct Heartbeat {
     /// Namespace and name of the StatefulSet, as `namespace/name`: another fleet's member is no peer.
     pub fleet: String,
     /// The sender.

@@ -89,7 +89,7 @@ struct Last(Arc<Fleet>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        self.0.fall_silent();
+        self.0.stop_publishing();
         let before = self.0.glance();
         self.0.show(Glance { released: true, left: true, coordinated: false, ready: false, ..Glance::clone(&before) });
     }
@@ -118,7 +118,7 @@ async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: 
     warn!(
         "the replicas do not hand objects over, as the right is missing to {missing}: each goes by the StatefulSet alone"
     );
-    fleet.fall_silent();
+    fleet.stop_publishing();
     alone(&fleet, &start, &place).await
 }
 
@@ -287,12 +287,12 @@ impl Actor {
         for notice in self.machine.notices() {
             if notice.warning { warn!("{notice}") } else { info!("{notice}") }
         }
-        let mut beat = self.machine.beat(now);
+        let mut heartbeat = self.machine.heartbeat(now);
         if let Some(left) = &self.left {
             decision.member = left.clone();
             decision.plan = Plan { steps: vec![(now.boot, Slice::none())], until: None };
             decision.write = None;
-            beat.member = left.clone();
+            heartbeat.member = left.clone();
         }
         if decision.desired != self.held {
             self.held = decision.desired.clone();
@@ -305,7 +305,7 @@ impl Actor {
         set(&self.orders.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
         set(&self.orders.contacts, status.contacts.clone());
         set(&self.orders.pods, decision.pods_to_check);
-        self.fleet.speak(beat);
+        self.fleet.publish(heartbeat);
         self.fleet.show(Glance {
             plan: decision.plan,
             status,

@@ -309,7 +309,7 @@ impl Replica {
             server::serve(metrics_port, layer, settings.patience, spawner.stop_token()),
         );
         let peers = server::both(server::fleet_routes(Peers { inventory, witness }), server::report_routes(reporter));
-        let peers = server::both(peers, server::beat_routes(member.clone()));
+        let peers = server::both(peers, server::heartbeat_routes(member.clone()));
         let layer =
             AuthLayer::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
         spawner.spawn(

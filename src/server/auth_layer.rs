@@ -14,14 +14,14 @@ use warp::reply::Response;
 use super::web::{Port, WebConfig};
 use super::{Routes, text};
 use crate::access::{AuthFilter, Requester, Verdict};
-use crate::fleet::door::{BEAT, COVER, REPLICA};
+use crate::fleet::door::{COVER, HEARTBEAT, REPLICA};
 
 /// What kubelets ask, who have no token, and peers, who keep time: it counts for no limit.
-const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", BEAT, COVER];
+const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", HEARTBEAT, COVER];
 /// What needs no right: kubelets ask for health.
 const OPEN: &[&str] = &["/healthz", "/livez", "/readyz"];
 /// What members of the fleet ask each other. For people they do so, within the limits: that is no keeping of time.
-const OF_PEERS: &[&str] = &[BEAT, COVER, REPLICA];
+const OF_PEERS: &[&str] = &[HEARTBEAT, COVER, REPLICA];
 
 /// The routes of one port, and who may ask.
 #[derive(Clone)]

@@ -5,10 +5,10 @@
 //! May not know how series are made, nor anything of Kubernetes.
 
 mod auth_layer;
-mod beat;
 mod body;
 mod exposure_gate;
 mod fleet;
+mod heartbeat;
 mod http1;
 mod http2;
 mod listener;
@@ -26,9 +26,9 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 pub use auth_layer::AuthLayer;
-pub use beat::beat_routes;
 pub use exposure_gate::{ExposureGate, FixedExposure};
 pub use fleet::{Inventory, Peers, fleet_routes};
+pub use heartbeat::heartbeat_routes;
 pub use listener::{bind, serve};
 pub use metrics::{Metrics, metrics_routes};
 pub use overview::{Reporter, overview_routes, report_routes};

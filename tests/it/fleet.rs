@@ -218,11 +218,11 @@ async fn a_pod_that_is_in_no_fleet_is_a_clear_error() {
 }
 
 #[tokio::test]
-async fn beats_are_for_members_of_the_same_fleet() {
+async fn heartbeats_are_for_members_of_the_same_fleet() {
     let world = World::new(1).await;
     let zero = world.start(0).await;
     world.settled(&[&zero]).await;
-    let beat = |fleet: &str| {
+    let heartbeat = |fleet: &str| {
         json!({
             "fleet": fleet, "now": 0,
             "member": {
@@ -231,15 +231,15 @@ async fn beats_are_for_members_of_the_same_fleet() {
         })
     };
     let ours = world.lease("kube-state-fleet.fleet.0", "kube-state-fleet.io/member");
-    let mut right = beat("ops/fleet");
+    let mut right = heartbeat("ops/fleet");
     right["member"]["hash"] = ours["hash"].clone();
     let mut wrong = right.clone();
     wrong["fleet"] = "ops/other".into();
-    for (beat, status) in [(right, "200 OK"), (wrong, "409 Conflict"), (json!({}), "400 Bad Request")] {
+    for (heartbeat, status) in [(right, "200 OK"), (wrong, "409 Conflict"), (json!({}), "400 Bad Request")] {
         let mut stream = TcpStream::connect(zero.telemetry_address()).await.unwrap();
-        let body = beat.to_string();
+        let body = heartbeat.to_string();
         let request = format!(
-            "POST /fleet/beat HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /fleet/heartbeat HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -142,7 +142,7 @@ fn member(nonce: u64) -> Member {
         hash: Hasher::default(),
         overlap: Duration::ZERO,
     };
-    Machine::new(config).beat(clock::now()).member
+    Machine::new(config).heartbeat(clock::now()).member
 }
 
 fn record(revision: u64) -> Record {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::coordinate::{AssignmentCache, CoordinatorMemory, Proposal};
 use super::members::{Evidence, Liveness, Members};
 use super::{Config, Decision, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status};
-use crate::fleet::record::{Beat, Incarnation, LAYOUT, Member, Phase, Record, View};
+use crate::fleet::record::{Heartbeat, Incarnation, LAYOUT, Member, Phase, Record, View};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// What was held is kept for so long after it is no longer wanted: plans change, and loading is dear.
@@ -161,17 +161,17 @@ impl Machine {
                 }
                 self.confirmed = self.confirmed.max(Some(sent));
             }
-            Event::HeartbeatAnswered(beat, sent) => {
-                self.learn(beat.member.clone(), Evidence::Answer(sent), now);
-                self.members.answered(&beat, sent, now);
+            Event::HeartbeatAnswered(heartbeat, sent) => {
+                self.learn(heartbeat.member.clone(), Evidence::Answer(sent), now);
+                self.members.answered(&heartbeat, sent, now);
                 if let Some(record) = self.record.as_ref().filter(|_| self.due.is_some()) {
                     self.due = self.due_of(record, now);
                 }
-                self.follow_beat(beat, now);
+                self.follow_heartbeat(heartbeat, now);
             }
-            Event::HeartbeatReceived(beat) => {
-                self.learn(beat.member.clone(), Evidence::Heartbeat, now);
-                self.follow_beat(beat, now);
+            Event::HeartbeatReceived(heartbeat) => {
+                self.learn(heartbeat.member.clone(), Evidence::Heartbeat, now);
+                self.follow_heartbeat(heartbeat, now);
             }
             Event::ConnectionRefused(id) => self.members.refused(&id, now),
             Event::Pods(pods) => self.pods.extend(pods),
@@ -229,8 +229,8 @@ impl Machine {
     }
 
     /// What we tell our peers.
-    pub fn beat(&self, now: Now) -> Beat {
-        Beat {
+    pub fn heartbeat(&self, now: Now) -> Heartbeat {
+        Heartbeat {
             fleet: self.config.fleet.clone(),
             member: self.member.clone(),
             record: self.record.clone(),
@@ -343,8 +343,8 @@ impl Machine {
         self.previous = Some(other);
     }
 
-    fn follow_beat(&mut self, beat: Beat, now: Now) {
-        if let Some(record) = beat.record {
+    fn follow_heartbeat(&mut self, heartbeat: Heartbeat, now: Now) {
+        if let Some(record) = heartbeat.record {
             self.follow(record, now);
         }
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{LEASE, Now, RENEW};
-use crate::fleet::record::{Beat, Incarnation, Member, Phase};
+use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase};
 use crate::sharding::MOST_SHARDS;
 
-/// A member that answered a beat that was sent so lately is connected.
+/// A member that answered a heartbeat that was sent so lately is connected.
 const ANSWERING: Duration = Duration::from_millis(3500);
 /// A member whose Lease changed so lately lives, even if we have no connection to it.
 const RENEWING: Duration = Duration::from_secs(8);
@@ -33,7 +33,7 @@ pub(super) enum Liveness {
 pub(super) enum Evidence {
     /// By a Lease that was written.
     Lease,
-    /// By an answer to a beat that we sent then.
+    /// By an answer to a heartbeat that we sent then.
     Answer(Duration),
     /// By a heartbeat that it sent.
     Heartbeat,
@@ -47,7 +47,7 @@ pub(super) struct Peer {
     since: Duration,
     /// When its Lease last changed, as we saw it.
     lease: Option<Duration>,
-    /// When we sent the newest beat that it answered.
+    /// When we sent the newest heartbeat that it answered.
     answered: Option<Duration>,
     /// When its address began to refuse us.
     gone: Option<Duration>,
@@ -122,12 +122,12 @@ impl Peer {
         confirmed.is_some_and(|confirmed| confirmed.saturating_sub(lease) > LEASE)
     }
 
-    /// Whether it answers beats.
+    /// Whether it answers heartbeats.
     pub fn is_answering(&self, now: Now) -> bool {
         self.gone.is_none() && self.answered.is_some_and(|at| now.boot.saturating_sub(at) <= ANSWERING)
     }
 
-    /// When we sent the newest beat that it answered.
+    /// When we sent the newest heartbeat that it answered.
     pub const fn answered(&self) -> Option<Duration> {
         self.answered
     }
@@ -144,11 +144,11 @@ impl Peer {
         self.predecessor.is_some_and(|until| now.boot < until)
     }
 
-    /// Whether another life of the ordinal, of which something was learned, is the newer one. Leases and beats overtake each
+    /// Whether another life of the ordinal, of which something was learned, is the newer one. Leases and heartbeats overtake each
     /// other: a member that has just started answers before it has read its Lease, which tells of the life before.
     fn gives_way_to(&self, other: &Member, evidence: Evidence, now: Now) -> bool {
         let over = self.gone.is_some() || self.member.phase == Phase::Left;
-        // Anybody may send a beat; a life that is not known to be over is replaced by nothing less than proof.
+        // Anybody may send a heartbeat; a life that is not known to be over is replaced by nothing less than proof.
         let proven = evidence != Evidence::Heartbeat || over;
         let is_known = self.past.contains(&other.id.nonce);
         match other.life.cmp(&self.member.life) {
@@ -225,20 +225,21 @@ impl Members {
         }
     }
 
-    /// A peer answered: what its beat says of clocks and confirmations.
-    pub fn answered(&mut self, beat: &Beat, sent: Duration, now: Now) {
-        let Some(peer) = self.0.get_mut(&beat.member.id.ordinal).filter(|p| p.member.id == beat.member.id) else {
+    /// A peer answered: what its heartbeat says of clocks and confirmations.
+    pub fn answered(&mut self, heartbeat: &Heartbeat, sent: Duration, now: Now) {
+        let Some(peer) = self.0.get_mut(&heartbeat.member.id.ordinal).filter(|p| p.member.id == heartbeat.member.id)
+        else {
             return;
         };
-        if let Some(age) = beat.confirmed_age {
+        if let Some(age) = heartbeat.confirmed_age {
             peer.confirmed = peer.confirmed.max(sent.checked_sub(Duration::from_millis(age)));
         }
         let took = now.boot.saturating_sub(sent);
         if took <= GOOD_EXCHANGE {
             let ours = now.unix.saturating_sub(took.as_millis() as u64 / 2);
-            peer.offset = Some((beat.now as i64).wrapping_sub(ours as i64));
+            peer.offset = Some((heartbeat.now as i64).wrapping_sub(ours as i64));
         }
-        peer.told = beat.record.as_ref().map(|record| record.coordinator.ordinal).zip(beat.ahead);
+        peer.told = heartbeat.record.as_ref().map(|record| record.coordinator.ordinal).zip(heartbeat.ahead);
     }
 
     /// The clock of a member minus ours, in milliseconds: measured, or as another member tells us.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Beat, Incarnation, Member, Record};
+use super::record::{Heartbeat, Incarnation, Member, Record};
 use crate::sharding::{Hasher, Slice};
 
 pub use machine::Machine;
@@ -74,10 +74,10 @@ pub enum Event {
     /// Our Lease was written at this moment (boot time) or later, and came back through the watch: whatever was written
     /// before it was seen.
     LeaseConfirmed(Duration),
-    /// A peer answered a beat that was sent at this moment (boot time).
-    HeartbeatAnswered(Beat, Duration),
-    /// A peer sent a beat.
-    HeartbeatReceived(Beat),
+    /// A peer answered a heartbeat that was sent at this moment (boot time).
+    HeartbeatAnswered(Heartbeat, Duration),
+    /// A peer sent a heartbeat.
+    HeartbeatReceived(Heartbeat),
     /// The connection to this peer closed and its address refuses a new one.
     ConnectionRefused(Incarnation),
     /// Which ordinals have a Pod that is Ready, as far as it was asked.
@@ -174,9 +174,9 @@ pub struct Status {
     pub waiting_for: Vec<u32>,
     /// The other members that live, absent ones too.
     pub peers: Vec<Member>,
-    /// Whom to send beats to: all of whom we know and who have not left, since who is silent may only be out of our sight.
+    /// Whom to send heartbeats to: all of whom we know and who have not left, since who is silent may only be out of our sight.
     pub contacts: Vec<Member>,
-    /// How many of them answered a beat lately.
+    /// How many of them answered a heartbeat lately.
     pub answering: u32,
     /// How long ago what we know was last confirmed.
     pub confirmed_age: Option<Duration>,

@@ -50,8 +50,8 @@ fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
 #[derive(Clone, Debug)]
 enum Message {
     Event(Event),
-    /// A beat of a process, sent at that boot time of its own.
-    Beat(usize, Beat, Duration),
+    /// A heartbeat of a process, sent at that boot time of its own.
+    Heartbeat(usize, Heartbeat, Duration),
 }
 
 struct Process {
@@ -73,7 +73,7 @@ struct Process {
     written: Option<Member>,
     renew: u64,
     echoes: Vec<(usize, Duration)>,
-    next_beat: u64,
+    next_heartbeat: u64,
     told: Option<(Member, u64)>,
     /// How many writes of the record it has seen.
     seen_record: u64,
@@ -209,7 +209,7 @@ impl World {
             written: None,
             renew: 0,
             echoes: Vec::new(),
-            next_beat: 0,
+            next_heartbeat: 0,
             told: None,
             seen_record: 0,
         });
@@ -425,9 +425,9 @@ impl World {
         for (_, message) in due {
             match message {
                 Message::Event(event) => self.processes[p].machine.handle(event, clock),
-                Message::Beat(from, beat, sent) => {
-                    self.processes[p].machine.handle(Event::HeartbeatReceived(beat), clock);
-                    let answer = self.processes[p].machine.beat(clock);
+                Message::Heartbeat(from, heartbeat, sent) => {
+                    self.processes[p].machine.handle(Event::HeartbeatReceived(heartbeat), clock);
+                    let answer = self.processes[p].machine.heartbeat(clock);
                     let (a, b) = (self.processes[p].ordinal, self.processes[from].ordinal);
                     if self.connected(a, b) {
                         let at = self.now + self.delay();
@@ -449,7 +449,7 @@ impl World {
         self.said.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
         self.load(p, &decision);
         self.write(p, &decision);
-        self.beat(p);
+        self.heartbeat(p);
         self.processes[p].decision = Some(decision);
     }
 
@@ -490,14 +490,14 @@ impl World {
         }
     }
 
-    fn beat(&mut self, p: usize) {
+    fn heartbeat(&mut self, p: usize) {
         let clock = self.clock(p);
-        let beat = self.processes[p].machine.beat(clock);
-        let news = Some((beat.member.clone(), beat.record.as_ref().map_or(0, |r| r.revision)));
-        if self.now < self.processes[p].next_beat && self.processes[p].told == news {
+        let heartbeat = self.processes[p].machine.heartbeat(clock);
+        let news = Some((heartbeat.member.clone(), heartbeat.record.as_ref().map_or(0, |r| r.revision)));
+        if self.now < self.processes[p].next_heartbeat && self.processes[p].told == news {
             return;
         }
-        self.processes[p].next_beat = self.now + 1_000;
+        self.processes[p].next_heartbeat = self.now + 1_000;
         self.processes[p].told = news;
         let from = self.processes[p].ordinal;
         for peer in self.processes[p].machine.status(clock).contacts {
@@ -510,7 +510,7 @@ impl World {
                 .iter()
                 .position(|other| other.alive && other.machine.own_member().address == peer.address);
             match to {
-                Some(to) => self.processes[to].inbox.push((at, Message::Beat(p, beat.clone(), clock.boot))),
+                Some(to) => self.processes[to].inbox.push((at, Message::Heartbeat(p, heartbeat.clone(), clock.boot))),
                 None => self.processes[p].inbox.push((at, Message::Event(Event::ConnectionRefused(peer.id.clone())))),
             }
         }

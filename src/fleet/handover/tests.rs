@@ -153,8 +153,8 @@ fn who_was_only_heard_of_lives() {
     }
     let joined = second.decide(now).member;
     assert_eq!(joined.joined, Some(1));
-    first.handle(Event::HeartbeatReceived(second.beat(now)), now);
-    assert_eq!(first.decide(now).write, None, "its beat was faster than its Lease");
+    first.handle(Event::HeartbeatReceived(second.heartbeat(now)), now);
+    assert_eq!(first.decide(now).write, None, "its heartbeat was faster than its Lease");
 }
 
 /// What a taker gains when one of three is gone, in units of headroom.
@@ -194,8 +194,8 @@ fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
         let fresh = Member { id: incarnation(1, 2), ..self::machine(1, 2).decide(now).member };
         let read = Member { life: 7, id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 2, now) };
         let answered = |member: Member| {
-            let beat = Beat { member, ..self::machine(1, 2).beat(now) };
-            Event::HeartbeatAnswered(beat, now.boot)
+            let heartbeat = Heartbeat { member, ..self::machine(1, 2).heartbeat(now) };
+            Event::HeartbeatAnswered(heartbeat, now.boot)
         };
         let mut events = vec![answered(fresh), Event::Lease(before.clone())];
         if lease_first {

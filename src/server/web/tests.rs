@@ -479,11 +479,15 @@ async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::OK);
     // A peer has no password, but the same file.
     let proof = web.peer_proof().expect("there are users");
-    assert_eq!(asked(&one, "/fleet/beat", proof.to_str().ok()).await.status(), StatusCode::OK);
+    assert_eq!(asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(), StatusCode::OK);
     let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
     folder.write("web.yml", &later);
     assert_eq!(web.reload().await, Ok(true));
-    assert_eq!(asked(&one, "/fleet/beat", proof.to_str().ok()).await.status(), StatusCode::OK, "a peer may be late");
+    assert_eq!(
+        asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(),
+        StatusCode::OK,
+        "a peer may be late"
+    );
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
 }
 

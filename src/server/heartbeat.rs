@@ -1,0 +1,33 @@
+//! `POST /fleet/heartbeat` on the telemetry port: what members of a fleet tell each other.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use warp::reply::Response;
+use warp::{Filter, Reply};
+
+use super::fleet::outside;
+use super::{Routes, text};
+use crate::fleet::record::Heartbeat;
+use crate::fleet::{Fleet, MAX_HEARTBEAT_BYTES, Refusal};
+
+/// Answers heartbeats for `fleet`; there is nothing to be found outside of one.
+pub fn heartbeat_routes(fleet: Option<Arc<Fleet>>) -> Routes {
+    warp::path!("fleet" / "heartbeat")
+        .and(warp::post())
+        .and(warp::body::content_length_limit(MAX_HEARTBEAT_BYTES))
+        .and(warp::body::json())
+        .map(move |heartbeat: Heartbeat| match &fleet {
+            None => outside(),
+            Some(fleet) => answer(fleet, heartbeat),
+        })
+        .boxed()
+}
+
+fn answer(fleet: &Fleet, heartbeat: Heartbeat) -> Response {
+    match fleet.on_heartbeat(heartbeat) {
+        Ok(heartbeat) => warp::reply::json(&heartbeat).into_response(),
+        Err(refusal @ Refusal::OtherFleet { .. }) => text(StatusCode::CONFLICT, format!("{refusal}\n")),
+        Err(refusal @ Refusal::NotCoordinated) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n")),
+    }
+}
