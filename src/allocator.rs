@@ -1,15 +1,15 @@
 //! The process's allocator: jemalloc, set up for a process that keeps much for long and has a few threads; it forgets where
-//! it is asked to ([`Wiping`]). May know nothing else.
+//! it is asked to ([`WipingAllocator`]). May know nothing else.
 
 use tikv_jemallocator::Jemalloc;
 
-use crate::intake::wipe::Wiping;
+use crate::intake::wipe::WipingAllocator;
 
 /// Its type.
-pub type Allocator = Wiping<Jemalloc>;
+pub type Allocator = WipingAllocator<Jemalloc>;
 
 /// The process's allocator.
-pub const ALLOCATOR: Allocator = Wiping(Jemalloc);
+pub const ALLOCATOR: Allocator = WipingAllocator(Jemalloc);
 
 /// What jemalloc reads at its start (jemalloc(3), TUNING).
 ///

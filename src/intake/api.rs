@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::answer::Answer;
 use super::failure::Failure;
-use super::request::{self, Ask};
+use super::request::{self, RequestKind};
+use super::response::ApiResponse;
 use super::selector::{self, Selector};
 use super::{Source, Status};
 use crate::sharding::Slice;
@@ -34,9 +34,9 @@ pub struct Api {
 /// An answer, and what it is of.
 pub struct Opened {
     /// The answer.
-    pub answer: Answer,
+    pub answer: ApiResponse,
     /// What the server was asked to send alone; `None` for everything.
-    pub asked: Option<Slice>,
+    pub selected: Option<Slice>,
 }
 
 impl Api {
@@ -56,25 +56,25 @@ impl Api {
     ///
     /// # Errors
     /// It does not answer, or says no.
-    pub async fn open(&self, ask: Ask<'_>, slice: &Slice) -> Result<Opened, Failure> {
+    pub async fn open(&self, kind: RequestKind<'_>, slice: &Slice) -> Result<Opened, Failure> {
         if !self.selector.is_for(slice) {
-            return Ok(Opened { answer: self.send(ask, None).await?, asked: None });
+            return Ok(Opened { answer: self.send(kind, None).await?, selected: None });
         }
-        match self.send(ask, Some(&selector::text(slice))).await {
-            Ok(answer) => Ok(Opened { answer, asked: Some(slice.clone()) }),
+        match self.send(kind, Some(&selector::text(slice))).await {
+            Ok(answer) => Ok(Opened { answer, selected: Some(slice.clone()) }),
             Err(Failure::Status { code, message, .. }) if selector::may_blame(code) => {
-                let answer = self.send(ask, None).await?;
+                let answer = self.send(kind, None).await?;
                 tracing::info!("the server refuses to filter, it sends everything for now: {code}: {message}");
                 self.selector.refuse();
-                Ok(Opened { answer, asked: None })
+                Ok(Opened { answer, selected: None })
             }
             Err(failure) => Err(failure),
         }
     }
 
-    async fn send(&self, ask: Ask<'_>, selector: Option<&str>) -> Result<Answer, Failure> {
-        let request = request::request(&self.source, ask, selector)?;
-        let answer = Answer::to(&self.client, &self.source, request, SILENCE).await?;
+    async fn send(&self, kind: RequestKind<'_>, selector: Option<&str>) -> Result<ApiResponse, Failure> {
+        let request = request::request(&self.source, kind, selector)?;
+        let answer = ApiResponse::receive(&self.client, &self.source, request, SILENCE).await?;
         if self.status.refused.swap(0, Ordering::Relaxed) != 0 {
             tracing::info!("the server no longer refuses it");
         }

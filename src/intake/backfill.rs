@@ -19,7 +19,7 @@ use super::api::{Api, Opened, STREAMING_SILENCE, count, no_streaming};
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
-use super::request::Ask;
+use super::request::RequestKind;
 use super::retry::Retry;
 use super::shard_state::Backfill;
 
@@ -101,7 +101,7 @@ impl Backfiller {
     /// Lists by a watch that starts with all objects; returns the resourceVersion, `None` if the list became void.
     async fn stream(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
-        let opened = api.open(Ask::StreamingList { at_least }, &backfill.slice).await.map_err(no_streaming);
+        let opened = api.open(RequestKind::StreamingList { at_least }, &backfill.slice).await.map_err(no_streaming);
         let Opened { mut answer, .. } = opened?;
         answer.set_silence(STREAMING_SILENCE);
         let encoding = answer.encoding;
@@ -141,7 +141,8 @@ impl Backfiller {
     async fn plain(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
         let limit = Some(api.source.object_limit).filter(|limit| *limit != 0);
-        let Opened { mut answer, .. } = api.open(Ask::Page { limit, from: "", at_least }, &backfill.slice).await?;
+        let Opened { mut answer, .. } =
+            api.open(RequestKind::Page { limit, from: "", at_least }, &backfill.slice).await?;
         let mut page = Page::default();
         let mut frames = ListFrames::new(answer.encoding);
         while let Some(chunk) = answer.chunk().await? {

@@ -1,4 +1,4 @@
-//! How the API server is reached: one shared client with live connections, and private ones that keep none.
+//! How the API server is reached: one shared client with live connections, and private ones that pooling none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, service_fn};
 
-use super::direct;
 use super::request::WATCH;
 use super::socket::Socket;
+use super::unpooled;
 
 /// A quiet connection is probed after this long, so that one whose peer is gone without a word is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -37,7 +37,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// The configuration cannot be used: certificates that do not parse, credentials that cannot be read.
 pub fn shared_client(config: Config) -> kube::Result<Client> {
-    client(config, Keep::AllButWatches)
+    client(config, Pooling::AllButWatches)
 }
 
 /// A client that makes each request on a connection of its own and closes it with the answer, so that no buffer outlives
@@ -46,52 +46,52 @@ pub fn shared_client(config: Config) -> kube::Result<Client> {
 /// # Errors
 /// As [`shared_client`].
 pub fn private_client(config: Config) -> kube::Result<Client> {
-    client(config, Keep::None)
+    client(config, Pooling::Never)
 }
 
 /// Changes how the API server is reached while a client is in use: its credentials, its address.
 #[derive(Clone, Debug)]
-pub struct Switch(Arc<ArcSwap<Way>>);
+pub struct SwappableClient(Arc<ArcSwap<Target>>);
 
 /// [`Client`] has no Debug.
-struct Way(Client);
+struct Target(Client);
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Way")
+        f.write_str("Target")
     }
 }
 
-impl Switch {
+impl SwappableClient {
     /// A client whose requests go by `first`, and what changes that.
     pub fn new(first: Client) -> (Self, Client) {
         let namespace = first.default_namespace().to_owned();
-        let switch = Self(Arc::new(ArcSwap::from_pointee(Way(first))));
-        let ways = Arc::clone(&switch.0);
+        let swappable = Self(Arc::new(ArcSwap::from_pointee(Target(first))));
+        let target = Arc::clone(&swappable.0);
         let service = service_fn(move |request: http::Request<Body>| {
-            let client = ways.load().0.clone();
+            let client = target.load().0.clone();
             async move { client.send(request).await }
         });
-        (switch, Client::new(service, namespace))
+        (swappable, Client::new(service, namespace))
     }
 
     /// From now on, requests go by `client`. Answers that have begun go on as they are, watches until they end.
     pub fn set(&self, client: Client) {
-        self.0.store(Arc::new(Way(client)));
+        self.0.store(Arc::new(Target(client)));
     }
 }
 
 /// Which connections are used again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
+enum Pooling {
     AllButWatches,
-    None,
+    Never,
 }
 
-fn client(mut config: Config, keep: Keep) -> kube::Result<Client> {
+fn client(mut config: Config, pooling: Pooling) -> kube::Result<Client> {
     config.default_retry = false;
     if config.proxy_url.is_some() {
-        return behind_proxy(config, keep);
+        return behind_proxy(config, pooling);
     }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -107,8 +107,8 @@ fn client(mut config: Config, keep: Keep) -> kube::Result<Client> {
     let send = service_fn(move |request: http::Request<Body>| {
         let (pool, tls) = (pool.clone(), tls.clone());
         async move {
-            Ok::<_, BoxError>(if keep == Keep::None || is_watch(request.uri()) {
-                direct::send(tls, request).await?.map(Either::Left)
+            Ok::<_, BoxError>(if pooling == Pooling::Never || is_watch(request.uri()) {
+                unpooled::send(tls, request).await?.map(Either::Left)
             } else {
                 pool.request(request).await?.map(Either::Right)
             })
@@ -124,9 +124,9 @@ fn client(mut config: Config, keep: Keep) -> kube::Result<Client> {
 }
 
 /// Proxies are left to kube.
-fn behind_proxy(config: Config, keep: Keep) -> kube::Result<Client> {
+fn behind_proxy(config: Config, pooling: Pooling) -> kube::Result<Client> {
     let client = Client::try_from(config.clone())?;
-    if keep == Keep::AllButWatches {
+    if pooling == Pooling::AllButWatches {
         return Ok(client);
     }
     let namespace = config.default_namespace.clone();

@@ -69,7 +69,7 @@ impl Reader<'_> {
         let sink: Box<dyn Sink> =
             Box::new(Made(Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All).promoting(KeyFilter::All)));
         let mut objects = Objects::new(&source, sink, Arc::new(Status::default()));
-        objects.answer(Some(slice.clone()));
+        objects.begin_response(Some(slice.clone()));
         // What is wrong with an answer ends it, and nothing else.
         let _ = if bit(5) {
             self.watch(&mut objects, &slice, encoding, bit(6))

@@ -6,13 +6,10 @@
 //! Objects of other shards are discarded after a peek at their UID on the raw bytes.
 //! May not know Prometheus, families or series.
 
-mod answer;
 mod api;
 mod backfill;
-mod census;
 mod client;
 mod decode;
-mod direct;
 mod discard;
 mod event;
 mod failure;
@@ -24,20 +21,23 @@ mod objects;
 pub mod protobuf;
 mod redact;
 mod request;
+mod response;
 mod retry;
-mod seen;
 mod selector;
 mod shard_state;
 mod socket;
 mod source;
+mod uid_observer;
+mod uid_tally;
+mod unpooled;
 mod watch;
 pub mod wipe;
 
-pub use client::{Switch, private_client, shared_client};
+pub use client::{SwappableClient, private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_object};
-pub use seen::Unseen;
 pub use shard_state::ShardState;
 pub use source::{Endpoint, Source, Status};
+pub use uid_tally::TallyError;
 pub use watch::run;
 
 use crate::sharding::Slice;
@@ -60,12 +60,12 @@ pub trait Sink: Send {
     fn rewind(&mut self);
     /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
     fn delete(&mut self, uid: &str, version: u64);
-    /// Whether it wants to hear of [`Sink::elsewhere`] at the moment.
-    fn lingers(&self) -> bool {
+    /// Whether it wants to hear of [`Sink::foreign`] at the moment.
+    fn wants_foreign(&self) -> bool {
         false
     }
     /// An object of another shard, which is called so, exists.
-    fn elsewhere(&mut self, namespace: &str, name: &str) {
+    fn foreign(&mut self, namespace: &str, name: &str) {
         let _ = (namespace, name);
     }
     /// The list is whole: of its slice, what was not applied since `init` and is not newer than `version` is gone.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api::count;
-use super::census::Census;
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
 use super::event::{Event, EventKind};
@@ -15,6 +14,7 @@ use super::failure::Failure;
 use super::frames::ListPart;
 use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
+use super::uid_observer::UidObserver;
 use super::{Encoding, Item, Sink, Source, Status};
 use crate::collectors::Form;
 use crate::sharding::{Hasher, Hashes, Slice};
@@ -53,7 +53,7 @@ pub struct Objects {
     /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
     synced: Option<Slice>,
     /// What came of all shards.
-    census: Census,
+    observer: UidObserver,
     /// How many objects are kept at most, of all shards; 0 is no limit.
     limit: u64,
     /// With a limit: the hashes of the objects within it.
@@ -87,7 +87,7 @@ impl Objects {
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
             synced: None,
-            census: Census::new(Arc::clone(&status), source.audited),
+            observer: UidObserver::new(Arc::clone(&status), source.audited),
             status,
             limit: source.object_limit,
             known: HashSet::new(),
@@ -100,8 +100,8 @@ impl Objects {
 
     /// Those that `source` gained, on their way to a sink of their own.
     pub fn for_backfill(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
-        let census = Census::new(Arc::clone(&status), false);
-        Self { synced: Some(Slice::none()), census, ..Self::new(source, sink, status) }
+        let observer = UidObserver::new(Arc::clone(&status), false);
+        Self { synced: Some(Slice::none()), observer, ..Self::new(source, sink, status) }
     }
 
     /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
@@ -115,15 +115,15 @@ impl Objects {
     }
 
     /// An answer starts; of `asked` alone, if the server does what it was asked for.
-    pub fn answer(&mut self, asked: Option<Slice>) {
-        self.census.answer(asked);
+    pub fn begin_response(&mut self, selected: Option<Slice>) {
+        self.observer.begin_response(selected);
     }
 
     /// A list of `slice` starts.
     pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
-        self.census.list();
+        self.observer.begin_list();
         self.sink.init(slice);
     }
 
@@ -146,7 +146,7 @@ impl Objects {
 
     fn forget(&mut self) {
         self.status.position.store(0, Ordering::Release);
-        self.census.miss(false);
+        self.observer.missed(false);
     }
 
     /// The list is whole, as of `version`.
@@ -157,7 +157,7 @@ impl Objects {
             return;
         }
         self.status.listed_objects.store(self.listed, Ordering::Relaxed);
-        self.census.listed(version);
+        self.observer.finish_list(version);
         self.status.position.store(version, Ordering::Release);
         self.status.settled.store(true, Ordering::Release);
     }
@@ -238,7 +238,7 @@ impl Objects {
         };
         match arrival {
             Ok(arrival) => {
-                self.census.see(EventKind::Added, &arrival.peek, true);
+                self.observer.observe(EventKind::Added, &arrival.peek, true);
                 self.present(slice, &arrival, true);
             }
             Err(error) => self.unreadable(&error, true),
@@ -285,7 +285,7 @@ impl Objects {
         match self.arrival_of_event(encoding, &event) {
             Ok(Some(arrival)) => Ok(self.arrived(slice, event.kind, &arrival, initial, version)),
             Ok(None) => {
-                self.census.miss(initial);
+                self.observer.missed(initial);
                 Ok(Progress::Object)
             }
             Err(error) => {
@@ -335,11 +335,11 @@ impl Objects {
         }
         match kind {
             EventKind::Added | EventKind::Modified => {
-                self.census.see(kind, &arrival.peek, initial);
+                self.observer.observe(kind, &arrival.peek, initial);
                 self.present(slice, arrival, initial);
             }
             EventKind::Deleted => {
-                self.census.see(kind, &arrival.peek, initial);
+                self.observer.observe(kind, &arrival.peek, initial);
                 self.deleted(slice, arrival);
             }
             EventKind::Bookmark if discard::ends_initial_events(arrival.encoding, arrival.bytes) => {
@@ -370,9 +370,9 @@ impl Objects {
         self.listed += u64::from(listed);
         if !slice.contains_uid(uid) {
             count(&self.status.foreign);
-            if self.sink.lingers() {
+            if self.sink.wants_foreign() {
                 let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
-                self.sink.elsewhere(&namespace, &name);
+                self.sink.foreign(&namespace, &name);
             }
             return;
         }
@@ -446,7 +446,7 @@ impl Objects {
     }
 
     fn unreadable(&mut self, error: &PeekError, listed: bool) {
-        self.census.miss(listed);
+        self.observer.missed(listed);
         count(&self.status.undecodable);
         tracing::warn!(%error, "an object cannot even be identified");
     }

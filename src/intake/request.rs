@@ -18,7 +18,7 @@ pub const WATCH: &str = "watch=1";
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask<'a> {
+pub enum RequestKind<'a> {
     /// A page of a list.
     Page {
         /// How many objects at most; `None` is all.
@@ -41,7 +41,11 @@ pub enum Ask<'a> {
 ///
 /// # Errors
 /// The names in the source make no URL.
-pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<http::Request<Body>, http::Error> {
+pub fn request(
+    source: &Source,
+    kind: RequestKind<'_>,
+    selector: Option<&str>,
+) -> Result<http::Request<Body>, http::Error> {
     let path = path(source) + "?";
     let start = path.len();
     let mut query = form_urlencoded::Serializer::for_suffix(path, start);
@@ -51,8 +55,8 @@ pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<
     if source.endpoint.form == Form::Table {
         query.append_pair("includeObject", "Metadata");
     }
-    match ask {
-        Ask::Page { limit, from, at_least } => {
+    match kind {
+        RequestKind::Page { limit, from, at_least } => {
             if let Some(limit) = limit {
                 query.append_pair("limit", &limit.to_string());
             }
@@ -65,10 +69,10 @@ pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<
                 query.append_pair("resourceVersion", "0");
             }
         }
-        Ask::Watch(version) => {
+        RequestKind::Watch(version) => {
             query.append_pair("resourceVersion", version);
         }
-        Ask::StreamingList { at_least } => {
+        RequestKind::StreamingList { at_least } => {
             query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan");
             if at_least != 0 {
                 query.append_pair("resourceVersion", &at_least.to_string());
@@ -78,7 +82,7 @@ pub fn request(source: &Source, ask: Ask<'_>, selector: Option<&str>) -> Result<
     if let Some(selector) = selector {
         query.append_pair("shardSelector", selector);
     }
-    let watch = !matches!(ask, Ask::Page { .. });
+    let watch = !matches!(kind, RequestKind::Page { .. });
     if watch {
         let (name, value) = WATCH.split_once('=').unwrap_or_default();
         query
@@ -155,23 +159,27 @@ mod tests {
         }
     }
 
-    fn uri(source: &Source, ask: Ask<'_>) -> String {
-        request(source, ask, None).unwrap().uri().to_string()
+    fn uri(source: &Source, kind: RequestKind<'_>) -> String {
+        request(source, kind, None).unwrap().uri().to_string()
     }
 
     #[test]
     fn a_page_is_asked_for_with_limit_and_token() {
         let mut source = source("", Form::Object);
-        assert_eq!(uri(&source, Ask::Page { limit: Some(500), from: "", at_least: 0 }), "/api/v1/things?limit=500");
+        assert_eq!(
+            uri(&source, RequestKind::Page { limit: Some(500), from: "", at_least: 0 }),
+            "/api/v1/things?limit=500"
+        );
         source.namespace = Some("a".to_owned());
         source.field_selector = "spec.nodeName=n,metadata.namespace!=b".to_owned();
         source.use_cache = true;
         assert_eq!(
-            uri(&source, Ask::Page { limit: None, from: "", at_least: 0 }),
+            uri(&source, RequestKind::Page { limit: None, from: "", at_least: 0 }),
             "/api/v1/namespaces/a/things?fieldSelector=spec.nodeName%3Dn%2Cmetadata.namespace%21%3Db&resourceVersion=0"
         );
         assert!(
-            uri(&source, Ask::Page { limit: Some(2), from: "a=b", at_least: 9 }).ends_with("&limit=2&continue=a%3Db")
+            uri(&source, RequestKind::Page { limit: Some(2), from: "a=b", at_least: 9 })
+                .ends_with("&limit=2&continue=a%3Db")
         );
     }
 
@@ -179,16 +187,16 @@ mod tests {
     fn a_list_may_have_to_be_as_new_as_what_is_known() {
         let mut source = source("", Form::Object);
         source.use_cache = true;
-        let page = uri(&source, Ask::Page { limit: None, from: "", at_least: 9 });
+        let page = uri(&source, RequestKind::Page { limit: None, from: "", at_least: 9 });
         assert_eq!(page, "/api/v1/things?resourceVersion=9&resourceVersionMatch=NotOlderThan");
-        let stream = uri(&source, Ask::StreamingList { at_least: 9 });
+        let stream = uri(&source, RequestKind::StreamingList { at_least: 9 });
         assert!(stream.contains("?sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=9&watch=1"));
     }
 
     #[test]
     fn a_selector_is_encoded() {
         let source = source("", Form::Object);
-        let request = request(&source, Ask::Watch("1"), Some("f(a,'0x1') || g")).unwrap();
+        let request = request(&source, RequestKind::Watch("1"), Some("f(a,'0x1') || g")).unwrap();
         assert!(request.uri().to_string().contains("&shardSelector=f%28a%2C%270x1%27%29+%7C%7C+g&"));
     }
 
@@ -197,7 +205,7 @@ mod tests {
         let source = source("apps", Form::Object);
         let ends: std::collections::BTreeSet<u32> = (0..64)
             .map(|_| {
-                let uri = uri(&source, Ask::Watch("7"));
+                let uri = uri(&source, RequestKind::Watch("7"));
                 let (start, seconds) = uri.rsplit_once('=').unwrap();
                 assert_eq!(
                     start,
@@ -216,13 +224,16 @@ mod tests {
                 assert!(accept(&source("", form), watch).split(", ").all(|f| f.contains(";as=")));
             }
         }
-        assert!(uri(&source("", Form::Table), Ask::StreamingList { at_least: 0 }).contains("includeObject=Metadata"));
+        assert!(
+            uri(&source("", Form::Table), RequestKind::StreamingList { at_least: 0 })
+                .contains("includeObject=Metadata")
+        );
     }
 
     #[test]
     fn an_impossible_name_is_an_error() {
         let mut source = source("", Form::Object);
         source.namespace = Some("a b".to_owned());
-        assert!(request(&source, Ask::Watch("1"), None).is_err());
+        assert!(request(&source, RequestKind::Watch("1"), None).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! A connection below TLS: read in large pieces, and while it carries a watch no more often than its [`Pace`] says.
+//! A connection below TLS: read in large pieces, and while it carries a watch no more often than its [`BatchDelay`] says.
 //!
 //! TLS asks for 4 KB at a time and a watch is sent event by event, so that an event costs wake-ups and system calls above
-//! all. A piece that is read ahead saves the ones, a pause in which nothing wakes us the others. Knows bytes alone.
+//! all. A buffer that is read ahead saves the ones, a pause in which nothing wakes us the others. Knows bytes alone.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -20,23 +20,23 @@ use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much is read at once.
-const PIECE: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// When so much waits, a pause is over: half of what the window of a new connection holds. An API server that cannot send
 /// ends the watch of who does not keep up.
-const ENOUGH: u64 = 32 << 10;
+const EARLY_READ_BYTES: u64 = 32 << 10;
 
 /// How often it is looked how much waits.
-const GLANCE: Duration = Duration::from_millis(25);
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// How long what arrives on a connection may gather before it is read. Clones are of the same connection.
 #[derive(Clone, Debug, Default)]
-pub struct Pace(Arc<AtomicU64>);
+pub struct BatchDelay(Arc<AtomicU64>);
 
-impl Pace {
+impl BatchDelay {
     /// From now on there is a pause of `delay` after something arrived, shorter if much arrives. What arrives after a pause
     /// in which nothing did is read at once.
-    pub fn gather(&self, delay: Duration) {
+    pub fn set(&self, delay: Duration) {
         self.0.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -49,23 +49,23 @@ impl Pace {
 #[derive(Debug)]
 pub struct Socket {
     stream: Stream,
-    pace: Pace,
+    batch_delay: BatchDelay,
     /// What was read; up to `start` it was handed on.
-    piece: Vec<u8>,
+    buffer: Vec<u8>,
     start: usize,
-    /// The last piece was all that was there.
+    /// The last buffer was all that was there.
     is_drained: bool,
     /// When the first byte was read since the last pause.
-    since: Option<Instant>,
+    first_read: Option<Instant>,
     pause: Option<Pause>,
 }
 
 #[derive(Debug)]
 enum Stream {
     /// Whatever arrives wakes us.
-    Watched(TcpStream),
+    Registered(TcpStream),
     /// Nothing does.
-    Unwatched(std::net::TcpStream),
+    Detached(std::net::TcpStream),
     /// It could not be made the other.
     Broken,
 }
@@ -80,53 +80,53 @@ impl Socket {
     /// Of a connection that was just made.
     pub fn new(stream: TcpStream) -> Self {
         Self {
-            stream: Stream::Watched(stream),
-            pace: Pace::default(),
-            piece: Vec::new(),
+            stream: Stream::Registered(stream),
+            batch_delay: BatchDelay::default(),
+            buffer: Vec::new(),
             start: 0,
             is_drained: false,
-            since: None,
+            first_read: None,
             pause: None,
         }
     }
 
-    /// Reads a piece; none is the end.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads a buffer; none is the end.
+    fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !has_budget_remaining() {
             // Who sends without end does not keep others waiting.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.piece.clear();
+        self.buffer.clear();
         self.start = 0;
         loop {
             ready!(self.poll_pause(cx))?;
-            let piece = &mut self.piece;
+            let buffer = &mut self.buffer;
             let result = match &self.stream {
-                Stream::Watched(stream) => {
+                Stream::Registered(stream) => {
                     let Poll::Ready(readiness) = stream.poll_read_ready(cx) else {
                         // A quiet connection holds no memory.
-                        self.piece = Vec::new();
+                        self.buffer = Vec::new();
                         return Poll::Pending;
                     };
                     readiness?;
-                    stream.try_io(Interest::READABLE, || read(stream, piece))
+                    stream.try_io(Interest::READABLE, || read(stream, buffer))
                 }
-                Stream::Unwatched(stream) => read(stream, piece),
+                Stream::Detached(stream) => read(stream, buffer),
                 Stream::Broken => Err(io::ErrorKind::NotConnected.into()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.since.is_none() {
-                        self.watch()?;
+                    if self.first_read.is_none() {
+                        self.register()?;
                     }
                     self.is_drained = true;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(length) => {
-                    self.is_drained = length != 0 && self.piece.len() < self.piece.capacity();
-                    self.since.get_or_insert_with(Instant::now);
+                    self.is_drained = length != 0 && self.buffer.len() < self.buffer.capacity();
+                    self.first_read.get_or_insert_with(Instant::now);
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -136,13 +136,13 @@ impl Socket {
     /// Makes a pause, if it is time for one.
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_drained
-            && let Some(since) = self.since.take()
+            && let Some(first_read) = self.first_read.take()
         {
-            let delay = self.pace.delay();
-            let end = since + delay;
+            let delay = self.batch_delay.delay();
+            let end = first_read + delay;
             if !delay.is_zero() {
-                self.unwatch()?;
-                let timer = Box::pin(sleep_until(end.min(Instant::now() + GLANCE)));
+                self.detach()?;
+                let timer = Box::pin(sleep_until(end.min(Instant::now() + POLL_INTERVAL)));
                 self.pause = Some(Pause { end, timer });
             }
         }
@@ -155,18 +155,18 @@ impl Socket {
     }
 
     /// Lets what arrives wake us.
-    fn watch(&mut self) -> io::Result<()> {
+    fn register(&mut self) -> io::Result<()> {
         self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
-            Stream::Unwatched(stream) => Stream::Watched(TcpStream::from_std(stream)?),
+            Stream::Detached(stream) => Stream::Registered(TcpStream::from_std(stream)?),
             other => other,
         };
         Ok(())
     }
 
     /// Lets nothing wake us.
-    fn unwatch(&mut self) -> io::Result<()> {
+    fn detach(&mut self) -> io::Result<()> {
         self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
-            Stream::Watched(stream) => Stream::Unwatched(stream.into_std()?),
+            Stream::Registered(stream) => Stream::Detached(stream.into_std()?),
             other => other,
         };
         Ok(())
@@ -174,9 +174,9 @@ impl Socket {
 
     /// The stream for writing, which is rare.
     fn writer(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        self.watch()?;
+        self.register()?;
         match &mut self.stream {
-            Stream::Watched(stream) => Ok(Pin::new(stream)),
+            Stream::Registered(stream) => Ok(Pin::new(stream)),
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -189,31 +189,31 @@ impl Pause {
             ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             let waiting = match stream {
-                Stream::Watched(stream) => ioctl_fionread(stream),
-                Stream::Unwatched(stream) => ioctl_fionread(stream),
+                Stream::Registered(stream) => ioctl_fionread(stream),
+                Stream::Detached(stream) => ioctl_fionread(stream),
                 Stream::Broken => return Poll::Ready(()),
             };
             // Whatever is wrong with it, reading will tell.
-            if now >= self.end || waiting.is_ok_and(|waiting| waiting >= ENOUGH) {
+            if now >= self.end || waiting.is_ok_and(|waiting| waiting >= EARLY_READ_BYTES) {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(self.end.min(now + GLANCE));
+            self.timer.as_mut().reset(self.end.min(now + POLL_INTERVAL));
         }
     }
 }
 
-fn read(stream: impl AsFd, piece: &mut Vec<u8>) -> io::Result<usize> {
-    piece.reserve_exact(PIECE);
-    Ok(rustix::io::read(stream, spare_capacity(piece))?)
+fn read(stream: impl AsFd, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    buffer.reserve_exact(READ_BYTES);
+    Ok(rustix::io::read(stream, spare_capacity(buffer))?)
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.start == this.piece.len() {
-            ready!(this.poll_piece(cx))?;
+        if this.start == this.buffer.len() {
+            ready!(this.poll_buffer(cx))?;
         }
-        let rest = this.piece.get(this.start..).unwrap_or_default();
+        let rest = this.buffer.get(this.start..).unwrap_or_default();
         let part = rest.get(..out.remaining()).unwrap_or(rest);
         out.put_slice(part);
         this.start += part.len();
@@ -250,7 +250,7 @@ impl AsyncWrite for Socket {
 
 impl Connection for Socket {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.pace.clone())
+        Connected::new().extra(self.batch_delay.clone())
     }
 }
 
@@ -268,18 +268,18 @@ mod tests {
 
     const DELAY: Duration = Duration::from_millis(100);
 
-    /// A socket, its pace, and what the other side writes to: loopback delivers before a write returns.
-    async fn connected() -> (Socket, Pace, std::net::TcpStream) {
+    /// A socket, its batch_delay, and what the other side writes to: loopback delivers before a write returns.
+    async fn connected() -> (Socket, BatchDelay, std::net::TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
-        let pace = socket.pace.clone();
+        let batch_delay = socket.batch_delay.clone();
         let (peer, _) = listener.accept().unwrap();
         peer.set_nodelay(true).unwrap();
-        (socket, pace, peer)
+        (socket, batch_delay, peer)
     }
 
     async fn read(socket: &mut Socket) -> usize {
-        let mut bytes = vec![0; 2 * PIECE];
+        let mut bytes = vec![0; 2 * READ_BYTES];
         socket.read(&mut bytes).await.unwrap()
     }
 
@@ -301,14 +301,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_arrives_gathers_but_for_the_first() {
-        let (mut socket, pace, mut peer) = connected().await;
-        pace.gather(DELAY);
+        let (mut socket, batch_delay, mut peer) = connected().await;
+        batch_delay.set(DELAY);
         for _ in 0..2 {
             peer.write_all(b"first").unwrap();
             assert_eq!(read(&mut socket).await, 5);
             for _ in 0..3 {
                 assert!(is_waiting(&mut socket).await);
-                assert!(matches!(socket.stream, Stream::Unwatched(_)));
+                assert!(matches!(socket.stream, Stream::Detached(_)));
                 peer.write_all(b"more").unwrap();
                 advance(DELAY / 5).await;
             }
@@ -319,8 +319,8 @@ mod tests {
             assert!(is_waiting(&mut socket).await);
             advance(DELAY).await;
             assert!(is_waiting(&mut socket).await);
-            assert!(matches!(socket.stream, Stream::Watched(_)));
-            assert_eq!(socket.piece.capacity(), 0, "a quiet connection holds no memory");
+            assert!(matches!(socket.stream, Stream::Registered(_)));
+            assert_eq!(socket.buffer.capacity(), 0, "a quiet connection holds no memory");
         }
         drop(peer);
         assert_eq!(read(&mut socket).await, 0);
@@ -328,22 +328,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn much_does_not_wait_for_long() {
-        let (mut socket, pace, mut peer) = connected().await;
-        pace.gather(Duration::from_secs(3600));
+        let (mut socket, batch_delay, mut peer) = connected().await;
+        batch_delay.set(Duration::from_secs(3600));
         peer.write_all(b"first").unwrap();
         assert_eq!(read(&mut socket).await, 5);
         assert!(is_waiting(&mut socket).await);
-        peer.write_all(&vec![b'a'; ENOUGH as usize]).unwrap();
+        peer.write_all(&vec![b'a'; EARLY_READ_BYTES as usize]).unwrap();
         assert!(is_waiting(&mut socket).await);
-        advance(GLANCE).await;
-        assert_eq!(read(&mut socket).await, ENOUGH as usize);
+        advance(POLL_INTERVAL).await;
+        assert_eq!(read(&mut socket).await, EARLY_READ_BYTES as usize);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_written_in_a_pause_is_sent_at_once() {
         use tokio::io::AsyncWriteExt;
-        let (mut socket, pace, mut peer) = connected().await;
-        pace.gather(DELAY);
+        let (mut socket, batch_delay, mut peer) = connected().await;
+        batch_delay.set(DELAY);
         peer.write_all(b"first").unwrap();
         assert_eq!(read(&mut socket).await, 5);
         assert!(is_waiting(&mut socket).await);

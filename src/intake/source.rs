@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::seen::{Seen, Unseen};
 use super::shard_state::ShardState;
+use super::uid_tally::{TallyError, UidTally};
 use crate::collectors::Form;
 use crate::sharding::Digest;
 use crate::sync::lock;
@@ -42,7 +42,7 @@ pub struct Source {
     pub shard: Arc<ShardState>,
     /// Whether the API server is asked to leave out what is not kept, where it can (KEP-5866).
     pub server_side: bool,
-    /// Whether all UIDs are counted, those of other shards too ([`Status::seen_at`]).
+    /// Whether all UIDs are counted, those of other shards too ([`Status::uids_at`]).
     pub audited: bool,
     /// Whether lists may come from the API server's cache (`resourceVersion=0`).
     pub use_cache: bool,
@@ -86,7 +86,7 @@ pub struct Status {
     /// Whether the API server leaves out what was not asked for, as far as what came shows.
     pub filtered: AtomicBool,
     /// All objects, if the source is audited.
-    seen: Mutex<Seen>,
+    tally: Mutex<UidTally>,
 }
 
 impl Status {
@@ -94,13 +94,13 @@ impl Status {
     ///
     /// # Errors
     /// It is too long ago, or was not reached yet; or not all objects were seen.
-    pub fn seen_at(&self, version: u64) -> Result<Digest, Unseen> {
-        self.seen().at(version, self.position.load(Ordering::Acquire))
+    pub fn uids_at(&self, version: u64) -> Result<Digest, TallyError> {
+        self.tally().at(version, self.position.load(Ordering::Acquire))
     }
 
     /// For the source itself.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn tally(&self) -> MutexGuard<'_, UidTally> {
         // A panic while the lock was held leaves a tally that no longer fits, which an audit finds.
-        lock(&self.seen)
+        lock(&self.tally)
     }
 }

@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::answer::Answer;
 use super::api::{Api, Opened, SILENCE, STREAMING_SILENCE, count, no_streaming};
 use super::backfill::Backfiller;
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
-use super::request::{Ask, PAGE};
+use super::request::{PAGE, RequestKind};
+use super::response::ApiResponse;
 use super::retry::Retry;
 use super::{ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
@@ -168,9 +168,9 @@ impl Worker {
         let mut begun = false;
         let slice = self.shard().begin_list();
         loop {
-            let ask = Ask::Page { limit: page_size, from: &page.next, at_least: 0 };
-            let Opened { mut answer, asked } = self.api.open(ask, &slice).await?;
-            self.objects.answer(asked);
+            let kind = RequestKind::Page { limit: page_size, from: &page.next, at_least: 0 };
+            let Opened { mut answer, selected } = self.api.open(kind, &slice).await?;
+            self.objects.begin_response(selected);
             page = Page::default();
             let mut frames = ListFrames::new(answer.encoding);
             while let Some(chunk) = answer.chunk().await? {
@@ -210,22 +210,22 @@ impl Worker {
         let (slice, opened);
         if streaming_list {
             slice = self.shard().begin_list();
-            opened = self.api.open(Ask::StreamingList { at_least: 0 }, &slice).await.map_err(no_streaming);
+            opened = self.api.open(RequestKind::StreamingList { at_least: 0 }, &slice).await.map_err(no_streaming);
         } else {
             slice = self.shard().widen();
-            opened = self.api.open(Ask::Watch(self.position.as_deref().unwrap_or_default()), &slice).await;
+            opened = self.api.open(RequestKind::Watch(self.position.as_deref().unwrap_or_default()), &slice).await;
         }
-        let Opened { mut answer, asked } = opened?;
-        self.objects.answer(asked.clone());
+        let Opened { mut answer, selected } = opened?;
+        self.objects.begin_response(selected.clone());
         count(&self.api.status.watches);
         let since = Instant::now();
-        let mut watching = Watching { initial: streaming_list, seen: false, version: String::new(), asked };
+        let mut watching = Watching { initial: streaming_list, seen: false, version: String::new(), selected };
         if streaming_list {
             answer.set_silence(STREAMING_SILENCE);
             self.objects.begin(&slice);
         } else {
             self.shard().watch_opened();
-            answer.gather(self.api.source.batch_delay);
+            answer.set_batch_delay(self.api.source.batch_delay);
             watching.version = self.position.take().unwrap_or_default();
         }
         let result = self.follow(&mut answer, &mut watching).await;
@@ -257,7 +257,7 @@ impl Worker {
     fn adapt(&mut self, watching: &Watching) -> bool {
         self.stirred.mark_unchanged();
         let wanted = self.shard().desired();
-        if self.is_idle() || watching.asked != self.api.selector.is_for(&wanted).then_some(wanted) {
+        if self.is_idle() || watching.selected != self.api.selector.is_for(&wanted).then_some(wanted) {
             return true;
         }
         self.shard().widen();
@@ -265,7 +265,7 @@ impl Worker {
     }
 
     /// Reads the events of a watch until it ends.
-    async fn follow(&mut self, answer: &mut Answer, watching: &mut Watching) -> Result<End, Failure> {
+    async fn follow(&mut self, answer: &mut ApiResponse, watching: &mut Watching) -> Result<End, Failure> {
         let encoding = answer.encoding;
         let mut frames = WatchFrames::new(encoding);
         let mut scrub_at: Option<Instant> = None;
@@ -314,7 +314,7 @@ impl Worker {
             if was_initial && !watching.initial {
                 self.shard().finish_list();
                 answer.set_silence(SILENCE);
-                answer.gather(self.api.source.batch_delay);
+                answer.set_batch_delay(self.api.source.batch_delay);
                 tracing::debug!(objects = self.objects.listed(), version = watching.version, "listed by streaming");
             } else if !was_initial && watching.seen {
                 self.succeeded();
@@ -436,7 +436,7 @@ struct Watching {
     /// The newest resourceVersion.
     version: String,
     /// What the server was asked to send alone; `None` for everything.
-    asked: Option<Slice>,
+    selected: Option<Slice>,
 }
 
 /// How a watch ended well.

@@ -15,22 +15,22 @@ use zeroize::Zeroize;
 
 thread_local! {
     /// Constant and without a destructor: reading it neither allocates nor fails, which an allocator depends on.
-    static WIPES: Cell<bool> = const { Cell::new(false) };
+    static WIPES_FREES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, what this thread frees is overwritten, if the process's allocator is a [`Wiping`] one.
-pub fn wipe_this_thread() {
-    WIPES.set(true);
+/// From now on, what this thread frees is overwritten, if the process's allocator is a [`WipingAllocator`] one.
+pub fn wipe_frees_on_this_thread() {
+    WIPES_FREES.set(true);
 }
 
-/// An allocator that overwrites what is freed by threads that called [`wipe_this_thread`], and otherwise is `A`.
+/// An allocator that overwrites what is freed by threads that called [`wipe_frees_on_this_thread`], and otherwise is `A`.
 #[derive(Debug)]
-pub struct Wiping<A>(pub A);
+pub struct WipingAllocator<A>(pub A);
 
 // SAFETY: every call is handed on to `A` with the caller's own arguments. `dealloc` writes within the layout of an
 // allocation that the caller gives up; `realloc` is, on wiping threads, an allocation, a copy of the shorter of both
 // sizes and a `dealloc`, which is the trait's own definition of it.
-unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
+unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { self.0.alloc(layout) }
     }
@@ -40,7 +40,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if WIPES.get() {
+        if WIPES_FREES.get() {
             // Volatile inside, so that the compiler does not leave out a store into memory that is freed next.
             unsafe { std::slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), layout.size()) }
                 .zeroize();
@@ -49,7 +49,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !WIPES.get() {
+        if !WIPES_FREES.get() {
             return unsafe { self.0.realloc(block, layout, size) };
         }
         // SAFETY: the caller guarantees that `size`, rounded up to the alignment, does not overflow.
@@ -88,7 +88,7 @@ mod tests {
 
     /// What is left in memory of `secret` after it was written, grown and freed.
     fn left_behind() -> Vec<Vec<u8>> {
-        let allocator = Wiping(Recording(Mutex::default()));
+        let allocator = WipingAllocator(Recording(Mutex::default()));
         let layout = Layout::array::<u8>(6).expect("small");
         unsafe {
             let block = allocator.alloc(layout);
@@ -105,7 +105,7 @@ mod tests {
     fn a_wiping_thread_frees_zeroes_and_others_free_as_always() {
         assert_eq!(left_behind().last().map(Vec::as_slice), Some(b"secret!!".as_slice()));
         let wiped = std::thread::spawn(|| {
-            wipe_this_thread();
+            wipe_frees_on_this_thread();
             left_behind()
         });
         assert_eq!(wiped.join().expect("no panic"), [vec![0; 6], vec![0; 8]]);

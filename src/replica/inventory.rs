@@ -74,7 +74,7 @@ impl Witness for Inventory {
 
     fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String> {
         self.seers(resource).iter().try_fold(Digest::default(), |sum, source| {
-            let seen = source.seen_at(version).map_err(|error| {
+            let seen = source.uids_at(version).map_err(|error| {
                 let hint =
                     if source.filtered.load(Relaxed) { "; --coverage-watch sees what the server filters" } else { "" };
                 format!("{error}{hint}")

@@ -73,11 +73,11 @@ impl Sink for Named {
         self.sink.delete(uid, version);
     }
 
-    fn lingers(&self) -> bool {
+    fn wants_foreign(&self) -> bool {
         self.objects.lingering() > 0
     }
 
-    fn elsewhere(&mut self, namespace: &str, name: &str) {
+    fn foreign(&mut self, namespace: &str, name: &str) {
         self.objects.end_lingering(hash(namespace, name), None);
     }
 
@@ -139,7 +139,7 @@ mod tests {
             apply(&mut sink, "1", 1, "a");
             tokio::time::sleep(Duration::from_millis(1234)).await;
             sink.delete("1", 2);
-            assert!(sink.lingers());
+            assert!(sink.wants_foreign());
             tokio::time::sleep(time).await;
             assert_eq!(objects.lingering(), 1, "{time:?}");
             tokio::time::sleep(2 * tick(time)).await;
@@ -155,10 +155,10 @@ mod tests {
         apply(&mut sink, "1", 1, "a");
         apply(&mut sink, "2", 1, "b");
         sink.delete("1", 2);
-        sink.elsewhere("other", "a");
-        sink.elsewhere("n", "b");
+        sink.foreign("other", "a");
+        sink.foreign("n", "b");
         assert_eq!((objects.lingering(), objects.len()), (1, 1));
-        sink.elsewhere("n", "a");
+        sink.foreign("n", "a");
         assert_eq!((objects.lingering(), objects.len()), (0, 1));
         sink.delete("2", 3);
         apply(&mut sink, "3", 4, "b");

@@ -33,7 +33,7 @@ use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, Fleet, Unfit};
-use crate::intake::{self, Switch};
+use crate::intake::{self, SwappableClient};
 use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, WebConfig};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
@@ -107,7 +107,7 @@ pub struct Replica {
 /// How the API server is reached.
 #[derive(Debug)]
 struct Way {
-    switch: Switch,
+    api_client: SwappableClient,
     private: watch::Sender<kube::Config>,
     /// How many clusters it was of before.
     cluster: u32,
@@ -155,9 +155,9 @@ impl Replica {
     /// # Errors
     /// Likewise, or no client can be made of `config`.
     pub async fn connect(settings: Settings, config: kube::Config, reloads: Arc<Reloads>) -> Result<Self, StartError> {
-        let (switch, client) = Switch::new(shared_client(&config)?);
+        let (api_client, client) = SwappableClient::new(shared_client(&config)?);
         let unchecked = config.accept_invalid_certs.then(|| config.cluster_url.clone());
-        let way = Way { switch, private: watch::Sender::new(config), cluster: 0 };
+        let way = Way { api_client, private: watch::Sender::new(config), cluster: 0 };
         let secured = Security::of(&settings, &client, Some(&way)).await?;
         let replica = Self::launch(settings, client, Some(way), reloads, secured)?;
         if let Some(server) = unchecked {
@@ -187,7 +187,7 @@ impl Replica {
                 info!(server = %config.cluster_url, "another API server: all is loaded anew");
             }
             drop(before);
-            way.switch.set(client);
+            way.api_client.set(client);
             way.private.send_replace(config);
             way.cluster = cluster;
         }

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::collectors::Form;
-use crate::intake::wipe::wipe_this_thread;
-use crate::intake::{self, Sink, Source, Status, Switch};
+use crate::intake::wipe::wipe_frees_on_this_thread;
+use crate::intake::{self, Sink, Source, Status, SwappableClient};
 
 /// What [`intake::run`] needs, but for the client and the token.
 pub(super) struct Watch {
@@ -52,12 +52,12 @@ fn run(
     // Dropped when the thread ends, be it by a panic.
     let (running, ended) = oneshot::channel::<()>();
     std::thread::Builder::new().name("private".to_owned()).spawn(move || {
-        wipe_this_thread();
+        wipe_frees_on_this_thread();
         let _running = running;
         runtime.block_on(async {
             let first = config.borrow_and_update().clone();
-            let (switch, client) = match intake::private_client(first) {
-                Ok(client) => Switch::new(client),
+            let (api_client, client) = match intake::private_client(first) {
+                Ok(client) => SwappableClient::new(client),
                 Err(error) => return error!(%error, "cannot set up a client"),
             };
             let run = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
@@ -69,7 +69,7 @@ fn run(
                     while config.changed().await.is_ok() {
                         let config = config.borrow_and_update().clone();
                         match intake::private_client(config) {
-                            Ok(client) => switch.set(client),
+                            Ok(client) => api_client.set(client),
                             Err(error) => error!(%error, "cannot set up a client"),
                         }
                     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube_state_fleet::intake::{ShardState, Unseen};
+use kube_state_fleet::intake::{ShardState, TallyError};
 use kube_state_fleet::sharding::{Digest, Hasher, Slice};
 use tokio::time::sleep;
 
@@ -24,7 +24,7 @@ async fn watching() -> (Run, Pieces) {
     source.audited = true;
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
-    assert_eq!(run.status.seen_at(0), Err(Unseen::Unsure));
+    assert_eq!(run.status.uids_at(0), Err(TallyError::Incomplete));
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "gone", 6), pod("ADDED", "b", 7)].concat());
     stream.send([pod("MODIFIED", "b", 8), pod("DELETED", "gone", 8), bookmark(9, true)].concat());
     run.tells(&["init", "apply a 5", "done 9"]).await;
@@ -44,10 +44,10 @@ async fn all_uids_are_summed_as_of_any_version() {
     for (version, uids) in
         [(9, &["a", "b"][..]), (10, &["a", "b", "c"]), (12, &["a", "b", "c"]), (13, &["b", "c"]), (15, &["b", "c"])]
     {
-        assert_eq!(run.status.seen_at(version), Ok(sum(uids)), "as of {version}");
+        assert_eq!(run.status.uids_at(version), Ok(sum(uids)), "as of {version}");
     }
-    assert_eq!(run.status.seen_at(8), Err(Unseen::TooOld { floor: 9 }));
-    assert_eq!(run.status.seen_at(16), Err(Unseen::NotReached { position: 15 }));
+    assert_eq!(run.status.uids_at(8), Err(TallyError::TooOld { floor: 9 }));
+    assert_eq!(run.status.uids_at(16), Err(TallyError::NotReached { position: 15 }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,10 +57,10 @@ async fn the_past_is_remembered_as_far_as_there_is_room() {
         stream.send(pod("ADDED", &format!("uid-{version}"), version));
     }
     settle().await;
-    let Err(Unseen::TooOld { floor }) = run.status.seen_at(9) else { panic!("it was not forgotten") };
+    let Err(TallyError::TooOld { floor }) = run.status.uids_at(9) else { panic!("it was not forgotten") };
     assert!((10..9009).contains(&floor), "{floor}");
-    assert_eq!(run.status.seen_at(floor).unwrap().count, 2 + floor - 9);
-    assert_eq!(run.status.seen_at(9009).unwrap().count, 9002);
+    assert_eq!(run.status.uids_at(floor).unwrap().count, 2 + floor - 9);
+    assert_eq!(run.status.uids_at(9009).unwrap().count, 9002);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,17 +76,17 @@ async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     shard.set_desired(Slice::all());
     run.server.page(None).await.protobuf().send(list("PodList", 11, "", &[object("b", 7), object("c", 10)]));
     run.tells(&["backfill: init", "backfill: apply b 7", "backfill: apply c 10", "backfill: done 11"]).await;
-    assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
+    assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "d", 20));
     run.tells(&["init", "apply d 20"]).await;
     // The past stays known until the list is whole.
-    assert_eq!(run.status.seen_at(9), Ok(sum(&["a", "b"])));
+    assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(bookmark(30, true));
     run.tells(&["done 30"]).await;
-    assert_eq!(run.status.seen_at(30), Ok(sum(&["d"])));
-    assert_eq!(run.status.seen_at(9), Err(Unseen::TooOld { floor: 30 }));
+    assert_eq!(run.status.uids_at(30), Ok(sum(&["d"])));
+    assert_eq!(run.status.uids_at(9), Err(TallyError::TooOld { floor: 30 }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,9 +94,9 @@ async fn what_cannot_be_read_leaves_a_doubt() {
     let (mut run, stream) = watching().await;
     stream.send([event("ADDED", "Pod", b"\x0a\x7f"), pod("ADDED", "c", 11)].concat());
     settle().await;
-    assert_eq!(run.status.seen_at(11), Err(Unseen::Unsure));
+    assert_eq!(run.status.uids_at(11), Err(TallyError::Incomplete));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     run.server.streaming_list().await.protobuf().send([pod("ADDED", "c", 11), bookmark(30, true)].concat());
     run.tells(&["init", "done 30"]).await;
-    assert_eq!(run.status.seen_at(30), Ok(sum(&["c"])));
+    assert_eq!(run.status.uids_at(30), Ok(sum(&["c"])));
 }

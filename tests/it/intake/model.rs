@@ -382,7 +382,7 @@ impl Test {
                 _ => {}
             }
         }
-        if let Ok(seen) = self.status.seen_at(position) {
+        if let Ok(seen) = self.status.uids_at(position) {
             prop_assert_eq!(seen, digest(&then));
         }
         Ok(())

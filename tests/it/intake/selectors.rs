@@ -74,7 +74,7 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
     run.tells(&["backfill: apply b 6", "backfill: done 11"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "b"]));
-    assert!(is_filtered(&run) && run.status.seen_at(12).is_err());
+    assert!(is_filtered(&run) && run.status.uids_at(12).is_err());
     // What is lost is not sent any more.
     shard.set_desired(of(&["b"]));
     let call = run.server.watch("12").await;
@@ -95,24 +95,24 @@ async fn a_server_that_ignores_it_is_found_out() {
     assert!(!is_filtered(&run));
     stream.send(bookmark(9, true));
     run.tells(&["done 9"]).await;
-    assert_eq!(run.status.seen_at(9).unwrap().count, 2);
+    assert_eq!(run.status.uids_at(9).unwrap().count, 2);
     // Another server may do it.
     drop(stream);
     let stream = run.server.watch("9").await.protobuf();
     settle().await;
-    assert!(is_filtered(&run) && run.status.seen_at(9).is_err());
+    assert!(is_filtered(&run) && run.status.uids_at(9).is_err());
     // This one does not, either: so nothing was missed.
     stream.send(pod("DELETED", "b", 10));
     settle().await;
     assert!(!is_filtered(&run));
-    assert_eq!((run.status.seen_at(9).unwrap().count, run.status.seen_at(10).unwrap().count), (2, 1));
+    assert_eq!((run.status.uids_at(9).unwrap().count, run.status.uids_at(10).unwrap().count), (2, 1));
     // One that never shows what it did leaves a doubt that only a list removes.
     drop(stream);
     let _ = run.server.watch("10").await.protobuf().send(bookmark(11, false));
     let stream = run.server.watch("11").await.protobuf();
     stream.send(pod("ADDED", "b", 12));
     settle().await;
-    assert!(!is_filtered(&run) && run.status.seen_at(12).is_err());
+    assert!(!is_filtered(&run) && run.status.uids_at(12).is_err());
     drop(shard);
 }
 

@@ -11,7 +11,7 @@ use kube::client::Body;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::failure::Failure;
-use super::socket::Pace;
+use super::socket::BatchDelay;
 use super::{Encoding, Source};
 use crate::collectors::Form;
 
@@ -21,22 +21,22 @@ const ERROR_BYTES: usize = 16 << 10;
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// The body of an answer that was accepted.
-pub struct Answer {
+pub struct ApiResponse {
     /// How its objects are encoded.
     pub encoding: Encoding,
     body: Body,
-    /// That of its connection, if it is one whose pace can be set.
-    pace: Option<Pace>,
+    /// That of its connection, if it is one whose batch_delay can be set.
+    batch_delay: Option<BatchDelay>,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Answer {
+impl ApiResponse {
     /// Sends a request. Neither the head of the answer nor any part of its body may take longer than `silence`.
     ///
     /// # Errors
     /// There is no answer, or it says no, or it is of no type that was asked for.
-    pub async fn to(
+    pub async fn receive(
         client: &kube::Client,
         source: &Source,
         request: http::Request<Body>,
@@ -52,8 +52,8 @@ impl Answer {
             return Err(Failure::of_answer(head.status, retry_after(&head.headers), &text));
         }
         let encoding = encoding(source, &head.headers)?;
-        let pace = head.extensions.remove();
-        Ok(Self { encoding, body, pace, silence, timer: Box::pin(sleep(silence)) })
+        let batch_delay = head.extensions.remove();
+        Ok(Self { encoding, body, batch_delay, silence, timer: Box::pin(sleep(silence)) })
     }
 
     /// The next bytes, never none; `None` at the end.
@@ -83,9 +83,9 @@ impl Answer {
     }
 
     /// From now on, how long what arrives may wait for more before it is read. What is behind a proxy is read at once.
-    pub fn gather(&self, delay: Duration) {
-        if let Some(pace) = &self.pace {
-            pace.gather(delay);
+    pub fn set_batch_delay(&self, delay: Duration) {
+        if let Some(batch_delay) = &self.batch_delay {
+            batch_delay.set(delay);
         }
     }
 

@@ -10,7 +10,7 @@ const REMEMBERED: usize = 8192;
 
 /// Why it is not known what was there as of a resourceVersion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unseen {
+pub enum TallyError {
     /// Changes are not remembered for so long.
     #[error("what was there is known from resourceVersion {floor} on")]
     TooOld {
@@ -25,42 +25,42 @@ pub enum Unseen {
     },
     /// There is no list yet, the server filters, or an event could not be read.
     #[error("not everything was seen")]
-    Unsure,
+    Incomplete,
 }
 
 /// All objects of a source, of whichever shard.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct UidTally {
     now: Digest,
     changes: Changes,
     /// From which resourceVersion on it can be told.
     floor: u64,
     /// A list was whole, and nothing was missed since.
-    sure: bool,
+    complete: bool,
     /// The running answer may be filtered by the server.
-    doubted: bool,
+    maybe_filtered: bool,
 }
 
-impl Default for Seen {
+impl Default for UidTally {
     fn default() -> Self {
         let changes = Changes::new(REMEMBERED);
-        Self { now: Digest::default(), changes, floor: 0, sure: false, doubted: false }
+        Self { now: Digest::default(), changes, floor: 0, complete: false, maybe_filtered: false }
     }
 }
 
-impl Seen {
+impl UidTally {
     /// A list was whole as of `version`.
     pub fn listed(&mut self, digest: Digest, version: u64) {
         self.now = digest;
         self.changes.clear();
         self.floor = version;
-        self.sure = version != 0;
+        self.complete = version != 0;
     }
 
     /// An event came: an object is new, or gone.
     pub fn changed(&mut self, version: u64, uid: Hashes, added: bool) {
         if version == 0 {
-            self.sure = false;
+            self.complete = false;
             return;
         }
         if added {
@@ -73,33 +73,33 @@ impl Seen {
         }
     }
 
-    /// Something was missed: nothing is sure before the next list.
+    /// Something was missed: nothing is complete before the next list.
     pub const fn missed(&mut self) {
-        self.sure = false;
+        self.complete = false;
     }
 
     /// An answer begins; `filtered` if the server was asked to leave out foreign objects.
     pub const fn begin(&mut self, filtered: bool) {
         // Whether the last answer was whole never showed.
-        self.sure &= !self.doubted;
-        self.doubted = filtered;
+        self.complete &= !self.maybe_filtered;
+        self.maybe_filtered = filtered;
     }
 
     /// The running answer leaves nothing out: a foreign object came with it.
     pub const fn trust(&mut self) {
-        self.doubted = false;
+        self.maybe_filtered = false;
     }
 
     /// What was there as of `version`, having got to `position`.
-    pub fn at(&self, version: u64, position: u64) -> Result<Digest, Unseen> {
-        if !self.sure || self.doubted {
-            return Err(Unseen::Unsure);
+    pub fn at(&self, version: u64, position: u64) -> Result<Digest, TallyError> {
+        if !self.complete || self.maybe_filtered {
+            return Err(TallyError::Incomplete);
         }
         if version < self.floor {
-            return Err(Unseen::TooOld { floor: self.floor });
+            return Err(TallyError::TooOld { floor: self.floor });
         }
         if version > position {
-            return Err(Unseen::NotReached { position });
+            return Err(TallyError::NotReached { position });
         }
         Ok(self.changes.undo(self.now, version, |_| true))
     }

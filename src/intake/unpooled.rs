@@ -22,7 +22,7 @@ use tower::{BoxError, Service, ServiceExt};
 const BUFFER: usize = 64 << 10;
 
 /// The body of an answer, and the connection that it comes from.
-pub struct Driven<T, B>
+pub struct UnpooledBody<T, B>
 where
     T: Read + Write,
     B: Body + 'static,
@@ -39,7 +39,7 @@ where
 ///
 /// # Errors
 /// The server cannot be reached, or what it says is not HTTP.
-pub async fn send<C, T, B>(connector: C, mut request: Request<B>) -> Result<Response<Driven<T, B>>, BoxError>
+pub async fn send<C, T, B>(connector: C, mut request: Request<B>) -> Result<Response<UnpooledBody<T, B>>, BoxError>
 where
     C: Service<Uri, Response = T>,
     C::Error: Into<BoxError>,
@@ -70,10 +70,10 @@ where
     };
     let (mut head, body) = answer.into_parts();
     about.get_extras(&mut head.extensions);
-    Ok(Response::from_parts(head, Driven { body, connection, _sender: sender }))
+    Ok(Response::from_parts(head, UnpooledBody { body, connection, _sender: sender }))
 }
 
-impl<T, B> Body for Driven<T, B>
+impl<T, B> Body for UnpooledBody<T, B>
 where
     T: Read + Write + Unpin,
     B: Body + 'static,
@@ -119,7 +119,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::intake::socket::{Pace, Socket};
+    use crate::intake::socket::{BatchDelay, Socket};
 
     /// Asks a server that says `pieces` and hangs up; what it was asked, and what came of the answer.
     async fn ask(pieces: &'static [&'static str]) -> (String, Result<Vec<String>, BoxError>) {
@@ -142,7 +142,7 @@ mod tests {
         let client = async {
             let request = Request::get(format!("http://{address}/path?query")).body(Empty::<Bytes>::new())?;
             let answer = send(connector, request).await?;
-            assert!(answer.extensions().get::<Pace>().is_some(), "its pace can be set");
+            assert!(answer.extensions().get::<BatchDelay>().is_some(), "its pace can be set");
             let mut body = answer.into_body();
             let mut read = Vec::new();
             while let Some(frame) = body.frame().await {
