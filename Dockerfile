@@ -1,4 +1,4 @@
-# The image: one program without any dependency, on nothing, run by a user who is not root.
+# The image: one static program, on an empty base image, run as an unprivileged user.
 #
 # Build:  docker build -t kube-state-fleet:0.1.0 --build-arg REVISION="$(git rev-parse --short HEAD)" .
 #
@@ -7,7 +7,7 @@
 # and the program 10.0 MB when deflated. Not tried: the image itself, and arm64.
 ARG RUST_VERSION=1.95.0
 FROM rust:${RUST_VERSION}-slim-bookworm AS build
-# jemalloc is built with make; the certificates are those of the image.
+# jemalloc needs make. The certificates become those of the image.
 RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY rust-toolchain.toml Cargo.toml Cargo.lock ./

@@ -1,10 +1,10 @@
-// controlplane runs a real Kubernetes control plane on loopback, for tests: etcd and kube-apiserver in this process, and
-// chosen controllers of kube-controller-manager in a child of it. There is no scheduler and no kubelet: whoever starts it
-// plays those parts.
+// controlplane runs a real Kubernetes control plane on loopback for tests: etcd and kube-apiserver in this process, and
+// selected controllers of kube-controller-manager in a child process. There is no scheduler and no kubelet: the caller
+// plays their roles.
 //
 // When the API server is ready, it prints one line of JSON to standard output (see [ready]); everything else goes to
-// standard error. The directory is wiped at the start, unless -keep asks to go on with what an earlier run has left there.
-// It is ended by SIGKILL, since a graceful stop would wait a minute for open watches.
+// standard error. The directory is emptied at the start, unless -keep asks to continue with the data of an earlier run.
+// End it with SIGKILL, because a graceful stop would wait a minute for open watches.
 package main
 
 import (
@@ -37,14 +37,14 @@ import (
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
-// childCommand is the first argument with which this program starts itself as the controller manager. That is a process
-// of its own because each component sets up the process-wide logging, which can be done once only.
+// childCommand is the first argument with which this program starts itself as the controller manager, a process
+// of its own because each component sets up process-wide logging, which works only once.
 const childCommand = "controller-manager"
 
 // adminToken is the bearer token of a user in system:masters.
 const adminToken = "e2e-admin"
 
-// options are what the flags say.
+// options holds the values of the flags.
 type options struct {
 	dir, host      string
 	port, etcdPort int
@@ -55,7 +55,7 @@ type options struct {
 	readyTimeout   time.Duration
 }
 
-// ready is the line that says where everything is.
+// ready is the printed line with all addresses.
 type ready struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Server     string `json:"server"`
@@ -142,7 +142,7 @@ func run(o options) error {
 			"--service-account-signing-key-file=" + filepath.Join(dir, "serviceaccount.key"),
 			"--token-auth-file=" + filepath.Join(dir, "tokens.csv"),
 			"--authorization-mode=RBAC",
-			// Pods may be created without a ServiceAccount being there first.
+			// Allows pods without an existing ServiceAccount.
 			"--disable-admission-plugins=ServiceAccount",
 			"--service-cluster-ip-range=10.0.0.0/16",
 			"--enable-priority-and-fairness=false",
@@ -168,8 +168,8 @@ func run(o options) error {
 	return <-failed
 }
 
-// freePorts replaces each 0 by a port that nobody listens on. They are all held until the last is known, so that none is
-// given twice.
+// freePorts replaces each 0 by a free port. It holds all ports until the last one is known, so that none is
+// used twice.
 func freePorts(host string, wanted ...int) ([]int, error) {
 	for i, port := range wanted {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
@@ -219,7 +219,7 @@ current-context: e2e
 	return nil
 }
 
-// startEtcd starts a single member without fsync (nothing is to survive the machine) and gives its client URL.
+// startEtcd starts a single member without fsync (its data need not survive the machine) and returns its client URL.
 func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	client := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(clientPort))}
 	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(peerPort))}
@@ -245,7 +245,7 @@ func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	}
 }
 
-// awaitReady returns when the API server says that it is ready, or has failed, or took too long.
+// awaitReady returns when the API server is ready or has failed, or on a timeout.
 func awaitReady(at ready, failed <-chan error, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -277,7 +277,7 @@ func awaitReady(at ready, failed <-chan error, timeout time.Duration) error {
 	}
 }
 
-// controllers runs the controller manager until it ends, which it never should.
+// controllers runs the controller manager, which should never end.
 func controllers(at ready, names string) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -1,9 +1,9 @@
 // load fills the API server of controlplane with a cluster of realistic objects, or keeps changing its pods.
 //
-// Objects are written straight into etcd, since the API would take minutes for what takes seconds here. One pod is made
-// through the API first: its managedFields and defaults are what all pods get. Names and UIDs are the same in every run.
-// Before each pod number it writes what the pod stands on: a namespace for 200 pods, a node for 30, a deployment with its
-// replicaset, service, configmap and secret for 10.
+// It writes objects directly into etcd, because the API would need minutes instead of seconds. One pod is created
+// through the API first, and all pods get its managedFields and defaults. Names and UIDs are the same in every run.
+// Before each pod it writes the objects that the pod needs: a namespace per 200 pods, a node per 30, a deployment with its
+// replicaset, service, configmap and secret per 10.
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// writers is how many writes are under way at once; more than that makes etcd no faster.
+// writers is the number of concurrent writes; more do not make etcd faster.
 const writers = 16
 
 type options struct {
@@ -94,7 +94,7 @@ func run(ctx context.Context, o options) error {
 	})
 }
 
-// fill queues all objects, each after the one that it stands on.
+// fill queues all objects, each after the objects that it needs.
 func fill(o options, template *corev1.Pod, queue chan<- object) {
 	for i := o.from; i < o.pods; i++ {
 		if i%podsPerNamespace == 0 {
@@ -112,7 +112,7 @@ func fill(o options, template *corev1.Pod, queue chan<- object) {
 	}
 }
 
-// churn queues random pods with another status, at the wanted rate.
+// churn queues random pods with a new status, at the given rate.
 func churn(o options, template *corev1.Pod, queue chan<- object) {
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / o.churn))
 	defer ticker.Stop()
@@ -131,7 +131,7 @@ func churn(o options, template *corev1.Pod, queue chan<- object) {
 	}
 }
 
-// write takes what produce queues and puts it into etcd; it gives the number of objects, or the first error.
+// write puts the objects that produce queues into etcd, and returns their number or the first error.
 func write(ctx context.Context, etcd *clientv3.Client, produce func(chan<- object)) (int, error) {
 	serializer := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
 	queue := make(chan object, writers)
@@ -164,7 +164,7 @@ func write(ctx context.Context, etcd *clientv3.Client, produce func(chan<- objec
 	return written, failed
 }
 
-// template makes a pod through the API, gives it a status as a kubelet would, takes it back and removes it.
+// template creates a pod through the API, sets its status as a kubelet would, reads it back and deletes it.
 func template(ctx context.Context, api kubernetes.Interface) (*corev1.Pod, error) {
 	pods := api.CoreV1().Pods(metav1.NamespaceDefault)
 	remove := func() error {

@@ -25,13 +25,13 @@ const (
 	release      = "v1.24.7-20260901"
 )
 
-// object is something to write, under its key below /registry/.
+// object is an object to write, with its key below /registry/.
 type object struct {
 	key   string
 	value runtime.Object
 }
 
-// uid gives the n-th object of a kind its UID: random to look at, the same in every run.
+// uid returns the UID of the n-th object of a kind: it looks random, and is the same in every run.
 func uid(kind string, n int) types.UID {
 	seed := fnv.New64a()
 	seed.Write([]byte(kind))
@@ -109,7 +109,7 @@ func node(i int) object {
 	}}
 }
 
-// workload is a deployment with all that comes with it.
+// workload is a deployment with its dependent objects.
 func workload(i int) []object {
 	name := workloadName(i)
 	replicas := int32(podsPerWorkload)
@@ -192,7 +192,7 @@ func pod(template *corev1.Pod, i int) object {
 	return object{"pods/" + p.Namespace + "/" + p.Name, p}
 }
 
-// podSpec is that of a server with a proxy beside it and an init container.
+// podSpec describes a server with a proxy container and an init container.
 func podSpec(i int) corev1.PodSpec {
 	container := func(name string, port int32) corev1.Container {
 		return corev1.Container{
@@ -236,7 +236,7 @@ func podSpec(i int) corev1.PodSpec {
 	}
 }
 
-// podStatus is that of a running pod. Its address is a loopback one, which nothing listens on and nobody is to be sent to.
+// podStatus describes a running pod. Its address is a loopback address without a listener.
 func podStatus(i int) corev1.PodStatus {
 	start := at(i)
 	container := func(name string) corev1.ContainerStatus {
