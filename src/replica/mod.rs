@@ -306,7 +306,7 @@ impl Replica {
         let layer = AuthLayer::new(routes, web.clone(), access.clone());
         spawner.spawn(
             "the metrics server".to_owned(),
-            server::serve(metrics_port, layer, settings.patience, spawner.stop_token()),
+            server::serve(metrics_port, layer, settings.timeouts, spawner.stop_token()),
         );
         let peers = server::both(server::fleet_routes(Peers { inventory, witness }), server::report_routes(reporter));
         let peers = server::both(peers, server::heartbeat_routes(member.clone()));
@@ -314,7 +314,7 @@ impl Replica {
             AuthLayer::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
         spawner.spawn(
             "the telemetry server".to_owned(),
-            server::serve(telemetry_port, layer, settings.patience.with_peers(), spawner.stop_token()),
+            server::serve(telemetry_port, layer, settings.timeouts.with_peers(), spawner.stop_token()),
         );
         match &settings.fleet {
             Some(fleet) => {

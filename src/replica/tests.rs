@@ -12,7 +12,7 @@ use super::resources::Running;
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
 use crate::fleet::coverage::{Stand, State};
-use crate::settings::{Environment, Flags, Patience};
+use crate::settings::{Environment, Flags, Timeouts};
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
 
@@ -84,7 +84,7 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     let stop = tasks.spawner().stop_token();
-    tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Patience::default(), stop));
+    tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Timeouts::default(), stop));
     (inventory, resources.served(), address)
 }
 

@@ -35,5 +35,5 @@ pub async fn waiting(
     // Where the API server is, nobody knows yet.
     let access = settings.auth_filter.then(|| AuthFilter::new(NoReviewer));
     let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry)), web, access);
-    Ok(server::serve(port, layer, settings.patience, stop))
+    Ok(server::serve(port, layer, settings.timeouts, stop))
 }

@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::body::With;
 use super::{AuthLayer, Remote};
-use crate::settings::Patience;
+use crate::settings::Timeouts;
 
 /// Bytes of a request's head, and of an answer before the socket has to take some.
 const BUFFER: usize = 64 << 10;
@@ -34,13 +34,13 @@ pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
     layer: AuthLayer,
-    patience: Patience,
+    timeouts: Timeouts,
     stop: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
-    let io = TokioIo::new(Timed::new(stream, patience, activity.clone()));
+    let io = TokioIo::new(Timed::new(stream, timeouts, activity.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
         request.extensions_mut().insert(Remote(remote));
         answer(layer.clone(), activity.clone(), request)
@@ -133,7 +133,7 @@ impl Drop for Next {
 /// A socket whose reads and writes end in an error when the client takes too long.
 struct Timed<S> {
     stream: S,
-    patience: Patience,
+    timeouts: Timeouts,
     activity: Activity,
     /// The state that `timer` was set for, and of which request.
     timed: Option<u32>,
@@ -147,14 +147,14 @@ struct Timed<S> {
 }
 
 impl<S> Timed<S> {
-    fn new(stream: S, patience: Patience, activity: Activity) -> Self {
+    fn new(stream: S, timeouts: Timeouts, activity: Activity) -> Self {
         let timer = Box::pin(sleep(Duration::ZERO));
-        Self { stream, patience, activity, timed: None, timer, began: Instant::now(), deadline: None, unsent: false }
+        Self { stream, timeouts, activity, timed: None, timer, began: Instant::now(), deadline: None, unsent: false }
     }
 
     /// When a state that begins now is to be over, if ever.
     fn limit(&mut self, state: u32) -> Option<Instant> {
-        let Patience { read, read_header, write, idle } = self.patience;
+        let Timeouts { read, read_header, write, idle } = self.timeouts;
         let now = Instant::now();
         match state {
             READING => read_header.or(read).map(|limit| self.began + read.map_or(limit, |read| read.min(limit))),
@@ -169,7 +169,7 @@ impl<S> Timed<S> {
     }
 
     /// Whether the client may still take its time.
-    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+    fn poll_timeouts(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let mut state = self.activity.get();
         if state & STATE == WAITING && self.unsent {
             // What is buffered of an answer is a part of it, though all of it has been made.
@@ -193,7 +193,7 @@ impl<S> Timed<S> {
         if written.is_ready() {
             return written;
         }
-        self.poll_patience(context).map(Err)
+        self.poll_timeouts(context).map(Err)
     }
 }
 
@@ -211,7 +211,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             }
             return read;
         }
-        self.poll_patience(context).map(Err)
+        self.poll_timeouts(context).map(Err)
     }
 }
 
@@ -241,7 +241,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         self.unsent &= flushed.is_pending();
         // After an answer hyper flushes, but it does not read again before it is woken: the timer must be set here.
         if flushed.is_ready()
-            && let Poll::Ready(error) = self.poll_patience(context)
+            && let Poll::Ready(error) = self.poll_timeouts(context)
         {
             return Poll::Ready(Err(error));
         }
@@ -267,11 +267,11 @@ mod tests {
 
     /// A client whose pipe holds `room` bytes, and the server's end of it, which answers all with `length` bytes.
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
-        serve(room, warp::any().map(move || vec![b'x'; length].into_response()).boxed(), PATIENCE)
+        serve(room, warp::any().map(move || vec![b'x'; length].into_response()).boxed(), TIMEOUTS)
     }
 
     /// A client whose pipe holds `room` bytes, and the server's end of it.
-    fn serve(room: usize, routes: Routes, patience: Patience) -> (DuplexStream, JoinHandle<()>) {
+    fn serve(room: usize, routes: Routes, timeouts: Timeouts) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
         let layer = AuthLayer::new(routes, None, None);
         (
@@ -280,7 +280,7 @@ mod tests {
                 stream,
                 Ipv4Addr::LOCALHOST.into(),
                 layer,
-                patience,
+                timeouts,
                 CancellationToken::new(),
             )),
         )
@@ -290,8 +290,8 @@ mod tests {
     const READ: Duration = Duration::from_secs(50);
     const WRITE: Duration = Duration::from_secs(60);
     const IDLE: Duration = Duration::from_secs(300);
-    const PATIENCE: Patience =
-        Patience { read: Some(READ), read_header: Some(HEAD), write: Some(WRITE), idle: Some(IDLE) };
+    const TIMEOUTS: Timeouts =
+        Timeouts { read: Some(READ), read_header: Some(HEAD), write: Some(WRITE), idle: Some(IDLE) };
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: replica\r\n\r\n";
 
@@ -375,7 +375,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_in_drops_is_cut_off() {
         let routes = warp::body::bytes().map(|_| "all of it".into_response()).boxed();
-        let (mut client, server) = serve(1 << 10, routes, PATIENCE);
+        let (mut client, server) = serve(1 << 10, routes, TIMEOUTS);
         client
             .write_all(b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 1000\r\n\r\n")
             .await
@@ -391,7 +391,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_has_its_time_from_its_own_request_on() {
         let routes = warp::body::bytes().map(|_| "xxx".into_response()).boxed();
-        let (mut client, server) = serve(1 << 10, routes, PATIENCE);
+        let (mut client, server) = serve(1 << 10, routes, TIMEOUTS);
         for _ in 0..5 {
             let head = b"POST / HTTP/1.1\r\nhost: replica\r\ncontent-length: 4\r\n\r\n";
             client.write_all(head).await.expect("it is read");
@@ -411,7 +411,7 @@ mod tests {
     async fn without_limits_nobody_is_cut_off() {
         let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
         let (mut client, stream) = tokio::io::duplex(1 << 10);
-        let none = Patience { read: None, read_header: None, write: None, idle: None };
+        let none = Timeouts { read: None, read_header: None, write: None, idle: None };
         let layer = AuthLayer::new(routes, None, None);
         let server =
             tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, none, CancellationToken::new()));

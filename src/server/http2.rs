@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::body::With;
 use super::{AuthLayer, Remote};
-use crate::settings::Patience;
+use crate::settings::Timeouts;
 use crate::sync::lock;
 
 /// Requests at a time.
@@ -43,13 +43,13 @@ pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
     layer: AuthLayer,
-    patience: Patience,
+    timeouts: Timeouts,
     stop: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let under_way =
-        UnderWay(Arc::new(Shared { patience, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
+        UnderWay(Arc::new(Shared { timeouts, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
     let requests = under_way.clone();
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(Remote(remote));
@@ -104,7 +104,7 @@ async fn answer(
 struct UnderWay(Arc<Shared>);
 
 struct Shared {
-    patience: Patience,
+    timeouts: Timeouts,
     requests: Mutex<Requests>,
     changed: Notify,
 }
@@ -133,7 +133,7 @@ impl UnderWay {
         let mut requests = self.requests();
         let number = requests.next;
         requests.next += 1;
-        let until = self.0.patience.read.map(|limit| Instant::now() + limit);
+        let until = self.0.timeouts.read.map(|limit| Instant::now() + limit);
         requests.until.insert(number, until);
         drop(requests);
         self.0.changed.notify_one();
@@ -143,7 +143,7 @@ impl UnderWay {
     /// When something will have taken too long.
     fn deadline(&self) -> Instant {
         let requests = self.requests();
-        let Patience { read, read_header, idle, .. } = self.0.patience;
+        let Timeouts { read, read_header, idle, .. } = self.0.timeouts;
         let first = match requests.next {
             // Nothing was asked yet, as while the head of a request is read.
             0 => read_header.or(read).map(|limit| requests.idle + limit),
@@ -173,7 +173,7 @@ struct Turn {
 impl Turn {
     /// All of the request is there.
     fn received(&self) {
-        let limit = self.under_way.0.patience.write;
+        let limit = self.under_way.0.timeouts.write;
         let mut requests = self.under_way.requests();
         requests.until.insert(self.number, limit.map(|limit| Instant::now() + limit));
         drop(requests);
@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const TIMEOUTS: Timeouts = Timeouts {
         read: Some(Duration::from_secs(50)),
         read_header: Some(Duration::from_secs(5)),
         write: Some(Duration::from_secs(60)),
@@ -269,7 +269,7 @@ mod tests {
         let (client, stream) = tokio::io::duplex(1 << 16);
         let layer = AuthLayer::new(routes, None, None);
         let stop = CancellationToken::new();
-        let server = tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, PATIENCE, stop));
+        let server = tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, TIMEOUTS, stop));
         let io = TokioIo::new(client);
         let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
         tokio::spawn(connection);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{AuthLayer, http1, http2};
-use crate::settings::{Listen, Patience};
+use crate::settings::{Listen, Timeouts};
 use crate::sync::lock;
 
 /// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
@@ -61,7 +61,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves by `layer` until `stop`, then lets answers that have begun end, for a few seconds.
-pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, stop: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
     let counts = ConnectionCounts::default();
@@ -77,7 +77,7 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, 
                     };
                     // Answers are written in large pieces; waiting to fill packets would only delay the last one.
                     let _ = stream.set_nodelay(true);
-                    let server = ConnectionServer { layer: layer.clone(), patience, stop: stop.clone() };
+                    let server = ConnectionServer { layer: layer.clone(), timeouts, stop: stop.clone() };
                     connections.spawn(async move { server.serve(stream, &permit).await });
                 }
                 Err(error) if concerns_one_connection(&error) => {}
@@ -98,26 +98,26 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, patience: Patience, 
 /// Who serves a connection.
 struct ConnectionServer {
     layer: AuthLayer,
-    patience: Patience,
+    timeouts: Timeouts,
     stop: CancellationToken,
 }
 
 impl ConnectionServer {
     /// Secures the connection, if that is asked for, and answers.
     async fn serve(self, stream: TcpStream, permit: &ConnectionPermit) {
-        let Self { layer, patience, stop } = self;
+        let Self { layer, timeouts, stop } = self;
         let remote = permit.address;
         let Some(config) = layer.web().and_then(super::WebConfig::tls) else {
-            return http1::serve_connection(stream, remote, layer, patience, stop).await;
+            return http1::serve_connection(stream, remote, layer, timeouts, stop).await;
         };
         let limit =
-            patience.read_header.or(patience.read).map_or(HANDSHAKE_TIMEOUT, |limit| limit.min(HANDSHAKE_TIMEOUT));
+            timeouts.read_header.or(timeouts.read).map_or(HANDSHAKE_TIMEOUT, |limit| limit.min(HANDSHAKE_TIMEOUT));
         let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
         match stop.run_until_cancelled(secured).await {
             Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                http2::serve_connection(stream, remote, layer, patience, stop).await;
+                http2::serve_connection(stream, remote, layer, timeouts, stop).await;
             }
-            Some(Ok(Ok(stream))) => http1::serve_connection(stream, remote, layer, patience, stop).await,
+            Some(Ok(Ok(stream))) => http1::serve_connection(stream, remote, layer, timeouts, stop).await,
             Some(Ok(Err(error))) => debug!(%remote, %error, "no handshake"),
             Some(Err(_)) => debug!(%remote, "the handshake takes too long"),
             None => {}

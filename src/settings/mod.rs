@@ -87,7 +87,7 @@ pub struct Settings {
     /// `--enable-gzip-encoding`.
     pub gzip: bool,
     /// `--server-read-timeout` and the like.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// `--tls-config`: the web configuration of both ports.
     pub tls_config: Option<PathBuf>,
     /// `--auth-filter`.
@@ -128,7 +128,7 @@ pub struct Shard {
 
 /// How long the servers wait for a client, as Go's `http.Server` does; `None` for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// `--server-read-timeout`: from the first byte of a request to its last.
     pub read: Option<Duration>,
     /// `--server-read-header-timeout`: from there to the end of its head; as `read` without one.
@@ -139,7 +139,7 @@ pub struct Patience {
     pub idle: Option<Duration>,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     /// As in kube-state-metrics.
     fn default() -> Self {
         Self {
@@ -151,7 +151,7 @@ impl Default for Patience {
     }
 }
 
-impl Patience {
+impl Timeouts {
     /// The same where peers ask each other, who take a connection that is cut off for a sign that its other end is gone.
     pub fn with_peers(self) -> Self {
         Self { idle: self.idle.map(|idle| idle.max(IDLE)), ..self }
@@ -182,7 +182,7 @@ const LONGEST_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
 /// As in kube-state-metrics, and at least for peers.
 const IDLE: Duration = Duration::from_secs(300);
 /// Longer than any connection lives.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Settings {
     /// Lays `flags` over `environment` over the defaults. `host_name` is asked only where a shard's ordinal has no other
@@ -264,7 +264,7 @@ impl Settings {
             )?,
             coverage_watch: flags.coverage_watch.unwrap_or_default(),
             gzip: flags.enable_gzip_encoding.unwrap_or(true),
-            patience: patience(flags)?,
+            timeouts: timeouts(flags)?,
             tls_config: named(&flags.tls_config).map(Path::to_owned),
             auth_filter: flags.auth_filter.unwrap_or_default(),
             use_apiserver_cache: flags.use_apiserver_cache.unwrap_or_default(),
@@ -300,12 +300,12 @@ impl Settings {
 impl Settings {
     /// What holds of `later` for who was started with these: all but what takes another start.
     pub fn with_what_can_change_of(&self, later: &Self) -> Self {
-        let Self { metrics, telemetry, patience, deleted_linger, shard, .. } = *self;
+        let Self { metrics, telemetry, timeouts, deleted_linger, shard, .. } = *self;
         let Self { auth_filter, server_side_sharding, handover_overlap, coverage_watch, .. } = *self;
         Self {
             metrics,
             telemetry,
-            patience,
+            timeouts,
             tls_config: self.tls_config.clone(),
             auth_filter,
             deleted_linger,
@@ -323,7 +323,7 @@ impl Settings {
         let pairs = [
             ("host, port", self.metrics == later.metrics),
             ("telemetry_host, telemetry_port", self.telemetry == later.telemetry),
-            ("server_*_timeout", self.patience == later.patience),
+            ("server_*_timeout", self.timeouts == later.timeouts),
             ("tls_config", self.tls_config == later.tls_config),
             ("auth_filter", self.auth_filter == later.auth_filter),
             ("deleted_linger", self.deleted_linger == later.deleted_linger),
@@ -389,13 +389,13 @@ fn host(flag: &'static str, value: Option<&str>) -> Result<IpAddr, SettingsError
 }
 
 /// As in Go, a time of zero is no limit; a negative one is not taken.
-fn patience(flags: &Flags) -> Result<Patience, SettingsError> {
-    let Patience { read, read_header, write, idle } = Patience::default();
+fn timeouts(flags: &Flags) -> Result<Timeouts, SettingsError> {
+    let Timeouts { read, read_header, write, idle } = Timeouts::default();
     let limit = |flag, value: &Option<String>, default: Option<Duration>| {
-        let time = time::time(flag, value.as_deref(), default.unwrap_or_default(), LONGEST_PATIENCE)?;
+        let time = time::time(flag, value.as_deref(), default.unwrap_or_default(), LONGEST_TIMEOUT)?;
         Ok::<_, SettingsError>(Some(time).filter(|time| !time.is_zero()))
     };
-    Ok(Patience {
+    Ok(Timeouts {
         read: limit("--server-read-timeout", &flags.server_read_timeout, read)?,
         read_header: limit("--server-read-header-timeout", &flags.server_read_header_timeout, read_header)?,
         write: limit("--server-write-timeout", &flags.server_write_timeout, write)?,

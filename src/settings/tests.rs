@@ -90,15 +90,15 @@ fn flags_of_gos_memory_limit_are_accepted_and_warned_of_once() {
 
 #[test]
 fn times_of_the_servers_are_as_in_go() {
-    assert_eq!(resolve(&[]).patience, Patience::default());
-    let patience =
-        resolve(&["--server-read-timeout=0", "--server-write-timeout=1m30s", "--server-idle-timeout=1s"]).patience;
+    assert_eq!(resolve(&[]).timeouts, Timeouts::default());
+    let timeouts =
+        resolve(&["--server-read-timeout=0", "--server-write-timeout=1m30s", "--server-idle-timeout=1s"]).timeouts;
     let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs());
-    let Patience { read, read_header, write, idle } = patience;
+    let Timeouts { read, read_header, write, idle } = timeouts;
     assert_eq!([read, read_header, write, idle].map(seconds), [None, Some(5), Some(90), Some(1)]);
     // Peers keep their connections, but for ever stays for ever.
-    assert_eq!(seconds(patience.with_peers().idle), Some(300));
-    assert_eq!(resolve(&["--server-idle-timeout=0s"]).patience.with_peers().idle, None);
+    assert_eq!(seconds(timeouts.with_peers().idle), Some(300));
+    assert_eq!(resolve(&["--server-idle-timeout=0s"]).timeouts.with_peers().idle, None);
     assert!(refusal(&["--server-write-timeout=soon"]).contains("--server-write-timeout"));
 }
 

@@ -17,7 +17,7 @@ use warp::{Filter, Reply};
 
 use super::*;
 use crate::server::{AuthLayer, bind, serve};
-use crate::settings::{Listen, Patience};
+use crate::settings::{Listen, Timeouts};
 
 const LOCAL: Listen = Listen { host: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port: 0 };
 
@@ -114,7 +114,7 @@ fn served(web: Arc<WebConfig>) -> Served {
     let address = listener.local_addr().expect("it is bound");
     let stop = CancellationToken::new();
     let routes = warp::path("metrics").map(|| "series\n".into_response()).boxed();
-    tokio::spawn(serve(listener, AuthLayer::new(routes, Some(web), None), Patience::default(), stop.clone()));
+    tokio::spawn(serve(listener, AuthLayer::new(routes, Some(web), None), Timeouts::default(), stop.clone()));
     Served { address, _stop: stop.drop_guard() }
 }
 

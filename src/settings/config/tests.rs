@@ -50,7 +50,7 @@ fn every_kind_of_value_has_its_effect() {
     assert_eq!(settings.telemetry.host.to_string(), "127.0.0.1");
     assert_eq!(settings.nodes, ["7"]);
     let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs());
-    assert_eq!([settings.patience.read, settings.patience.idle].map(seconds), [Some(90), Some(1)]);
+    assert_eq!([settings.timeouts.read, settings.timeouts.idle].map(seconds), [Some(90), Some(1)]);
     assert_eq!(settings.kubeconfig.as_deref(), Some(Path::new("/k")));
     assert!(!settings.families.is_enabled("kube_pod_info", false));
 }
