@@ -25,7 +25,7 @@ use kube_state_fleet::server::{
     AuthLayer, ExposureGate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
     overview_routes, report_routes, serve, telemetry_routes,
 };
-use kube_state_fleet::settings::{Listen, Timeouts, Shard};
+use kube_state_fleet::settings::{Listen, Shard, Timeouts};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
 use kube_state_fleet::telemetry::{Replica, Telemetry, Watched, Watching};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
