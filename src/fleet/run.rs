@@ -15,8 +15,8 @@ use tracing::{info, warn};
 
 use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
 use super::door::Door;
+use super::handle::{Fleet, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
-use super::member::{Fleet, Glance};
 use super::place::own_address;
 use super::record::{Incarnation, Member, Phase, Record};
 use super::{clock, headroom, peers};
@@ -90,8 +90,14 @@ struct Last(Arc<Fleet>);
 impl Drop for Last {
     fn drop(&mut self) {
         self.0.stop_publishing();
-        let before = self.0.glance();
-        self.0.show(Glance { released: true, left: true, coordinated: false, ready: false, ..Glance::clone(&before) });
+        let before = self.0.snapshot();
+        self.0.show(Snapshot {
+            released: true,
+            left: true,
+            coordinated: false,
+            ready: false,
+            ..Snapshot::clone(&before)
+        });
     }
 }
 
@@ -107,7 +113,7 @@ async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: 
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
         %address, "found the own fleet"
     );
-    fleet.show(Glance { ordinal: Some(names.ordinal), grace: place.grace, ..Glance::default() });
+    fleet.show(Snapshot { ordinal: Some(names.ordinal), grace: place.grace, ..Snapshot::default() });
     let missing = match &place.missing {
         Some(right) => right.clone(),
         None => match coordinate(&fleet, told, &start, &place, address).await {
@@ -211,7 +217,7 @@ async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infalli
         period.tick().await;
         let held = keeper.prepared();
         if !held.is_empty() {
-            fleet.tell(Event::Headroom(headroom::headroom(&held, &fleet.glance().status.owned)));
+            fleet.tell(Event::Headroom(headroom::headroom(&held, &fleet.snapshot().status.owned)));
         }
     }
 }
@@ -306,7 +312,7 @@ impl Actor {
         set(&self.orders.contacts, status.contacts.clone());
         set(&self.orders.pods, decision.pods_to_check);
         self.fleet.publish(heartbeat);
-        self.fleet.show(Glance {
+        self.fleet.show(Snapshot {
             plan: decision.plan,
             status,
             ordinal: Some(self.ordinal),
@@ -360,10 +366,10 @@ async fn alone(fleet: &Arc<Fleet>, start: &Start, place: &Place) -> Unfit {
                     ..Status::default()
                 };
                 let plan = Plan { steps: vec![(Duration::ZERO, owned)], until: None };
-                let before = fleet.glance();
+                let before = fleet.snapshot();
                 let ready = ready || (before.ready && before.status.total == total);
-                let known = Glance { ordinal: Some(ordinal), grace: place.grace, ..Glance::default() };
-                fleet.show(Glance { plan, status, ready, released: true, left: true, ..known });
+                let known = Snapshot { ordinal: Some(ordinal), grace: place.grace, ..Snapshot::default() };
+                fleet.show(Snapshot { plan, status, ready, released: true, left: true, ..known });
             }
             tokio::select! {
                 _ = wanted.changed() => {}

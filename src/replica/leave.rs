@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::fleet::{Fleet, Glance};
+use crate::fleet::{Fleet, Snapshot};
 use crate::server::ScrapeTracker;
 
 /// What is left of the grace period for the end itself: to say that we have left, and for answers that have begun.
@@ -22,25 +22,25 @@ fn limit(grace: Duration) -> Duration {
 
 /// Hands over to the others and returns when nobody needs this replica any more, or time is up.
 pub(super) async fn leave(fleet: &Fleet, scrape_tracker: &ScrapeTracker) {
-    let glance = fleet.glance();
-    if !glance.coordinated {
+    let snapshot = fleet.snapshot();
+    if !snapshot.coordinated {
         return;
     }
     let began = Instant::now();
     let handed_over = async {
         fleet.leave();
-        until(fleet, |glance| glance.released).await;
+        until(fleet, |snapshot| snapshot.released).await;
         let released = Instant::now();
         // Without anybody to take over there is nothing to show, and nobody else who serves.
         if fleet.exposed().is_none_or(|exposed| exposed.is_empty()) {
             scrape_tracker.wait_for_all_since(released).await;
         }
     };
-    if timeout(limit(glance.grace), handed_over).await.is_err() {
+    if timeout(limit(snapshot.grace), handed_over).await.is_err() {
         warn!(seconds = began.elapsed().as_secs(), "the grace period ends before the others have taken over");
     }
     fleet.farewell();
-    if timeout(FAREWELL, until(fleet, |glance| glance.left)).await.is_err() {
+    if timeout(FAREWELL, until(fleet, |snapshot| snapshot.left)).await.is_err() {
         warn!("the others could not be told that this replica has left");
     }
     info!(seconds = began.elapsed().as_secs_f64(), "left the fleet");
@@ -51,11 +51,11 @@ pub(super) fn rest(grace: Duration, began: Instant) -> Duration {
     (limit(grace) + RESERVE - LEAST).saturating_sub(began.elapsed()).max(LEAST)
 }
 
-async fn until(fleet: &Fleet, is: impl Fn(&Glance) -> bool) {
+async fn until(fleet: &Fleet, is: impl Fn(&Snapshot) -> bool) {
     let mut changed = fleet.changed();
-    while !is(&fleet.glance()) {
+    while !is(&fleet.snapshot()) {
         // Who lost the right to agree with others needs not wait for them. The sender lives as long as the fleet.
-        if !fleet.glance().coordinated || changed.changed().await.is_err() {
+        if !fleet.snapshot().coordinated || changed.changed().await.is_err() {
             return;
         }
     }

@@ -383,7 +383,7 @@ impl Replica {
         let Some(member) = &self.member else { return self.stop().await };
         let began = Instant::now();
         leave::leave(member, &self.scrape_tracker).await;
-        let rest = leave::rest(member.glance().grace, began);
+        let rest = leave::rest(member.snapshot().grace, began);
         // What is still being answered then is cut off.
         let _ = tokio::time::timeout(rest, self.stop()).await;
     }

@@ -7,24 +7,24 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use super::metrics::{Labels, gauge};
-use crate::fleet::Glance;
+use crate::fleet::Snapshot;
 use crate::fleet::handover::{HandoverState, Status};
 
 /// Writes what was last seen.
-pub(super) fn encode(out: &mut DescriptorEncoder, glance: &Glance) -> Result<(), Error> {
-    let status = &glance.status;
+pub(super) fn encode(out: &mut DescriptorEncoder, snapshot: &Snapshot) -> Result<(), Error> {
+    let status = &snapshot.status;
     one(
         out,
         "kube_state_fleet_coordination",
         "1 when this replica agrees with the others about who serves what; 0 when it goes by the StatefulSet alone, for want of \
          a right, or does not know its fleet yet.",
-        u64::from(glance.coordinated),
+        u64::from(snapshot.coordinated),
     )?;
     if let Some(replicas) = status.replicas {
         let help = "Replicas that the StatefulSet wants.";
         one(out, "kube_state_fleet_replicas_wanted", help, u64::from(replicas))?;
     }
-    if glance.coordinated { members(out, status).and_then(|()| handover(out, status)) } else { Ok(()) }
+    if snapshot.coordinated { members(out, status).and_then(|()| handover(out, status)) } else { Ok(()) }
 }
 
 fn members(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {

@@ -39,7 +39,7 @@ impl Collector for Metrics {
         self.server_side(out, watched)?;
         self.0.reloads.encode(out)?;
         match &self.0.fleet {
-            Some(fleet) => super::fleet::encode(out, &fleet.glance()),
+            Some(fleet) => super::fleet::encode(out, &fleet.snapshot()),
             None => Ok(()),
         }
     }

@@ -116,8 +116,8 @@ impl Replica {
     /// In a fleet it is what the current generation says; 0 of 0 until there is one.
     fn shard(&self) -> Shard {
         let Some(fleet) = &self.fleet else { return self.shard };
-        let glance = fleet.glance();
-        Shard { ordinal: glance.ordinal.unwrap_or_default(), total: glance.status.total }
+        let snapshot = fleet.snapshot();
+        Shard { ordinal: snapshot.ordinal.unwrap_or_default(), total: snapshot.status.total }
     }
 }
 

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: u64 = 3_000;
 
 /// What a member was when it was last looked at.
 #[derive(Clone, Debug)]
-pub struct Glance {
+pub struct Snapshot {
     /// What is exposed when.
     pub plan: Plan,
     /// What it knows of its fleet.
@@ -40,7 +40,7 @@ pub struct Glance {
     pub grace: Duration,
 }
 
-impl Default for Glance {
+impl Default for Snapshot {
     fn default() -> Self {
         Self {
             plan: Plan { steps: vec![(Duration::ZERO, Slice::none())], until: None },
@@ -75,12 +75,12 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Fleet {
     events: mpsc::UnboundedSender<Message>,
-    glance: ArcSwap<Glance>,
+    snapshot: ArcSwap<Snapshot>,
     /// What peers are told, and when that was made (boot time).
     heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
     /// Ticks when peers are to be told something new.
     notify: watch::Sender<()>,
-    /// Ticks when the glance changes.
+    /// Ticks when the snapshot changes.
     changed: watch::Sender<()>,
 }
 
@@ -90,7 +90,7 @@ impl Fleet {
         let (events, told) = mpsc::unbounded_channel();
         let fleet = Self {
             events,
-            glance: ArcSwap::default(),
+            snapshot: ArcSwap::default(),
             heartbeat: ArcSwapOption::empty(),
             notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
@@ -99,13 +99,13 @@ impl Fleet {
     }
 
     /// What it was when it was last looked at.
-    pub fn glance(&self) -> Arc<Glance> {
-        self.glance.load_full()
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
     }
 
     /// What may be exposed at this moment; `None` if that was confirmed too long ago.
     pub fn exposed(&self) -> Option<Arc<Slice>> {
-        self.glance.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
+        self.snapshot.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
     }
 
     /// A peer's heartbeat; the answer is our own.
@@ -123,17 +123,17 @@ impl Fleet {
 
     /// What the replica waits for until it is ready, in one line; `None` if it is.
     pub fn waits_for(&self) -> Option<String> {
-        let glance = self.glance.load();
-        if glance.ready {
+        let snapshot = self.snapshot.load();
+        if snapshot.ready {
             return None;
         }
-        let status = &glance.status;
-        Some(match glance.ordinal {
+        let status = &snapshot.status;
+        Some(match snapshot.ordinal {
             None => "fleet: its StatefulSet is not known yet".to_owned(),
-            Some(_) if !glance.coordinated && status.total == 0 => {
+            Some(_) if !snapshot.coordinated && status.total == 0 => {
                 "fleet: how many replicas it has is not known yet".to_owned()
             }
-            Some(_) if status.generation == 0 && glance.coordinated => {
+            Some(_) if status.generation == 0 && snapshot.coordinated => {
                 "fleet: who owns what is not agreed on yet".to_owned()
             }
             Some(ordinal) if ordinal >= status.total => {
@@ -149,21 +149,21 @@ impl Fleet {
     /// The ordinals of everyone else who is or should be there, and where they are found; nobody while it is not known who we
     /// are, or where nothing is agreed on with others.
     pub fn others(&self) -> BTreeMap<u32, Option<String>> {
-        let glance = self.glance.load();
-        let Some(own) = glance.ordinal.filter(|_| glance.coordinated) else { return BTreeMap::new() };
-        let Status { total, replicas, .. } = glance.status;
-        let mut addresses = glance.status.addresses(0..total.max(replicas.unwrap_or_default()));
+        let snapshot = self.snapshot.load();
+        let Some(own) = snapshot.ordinal.filter(|_| snapshot.coordinated) else { return BTreeMap::new() };
+        let Status { total, replicas, .. } = snapshot.status;
+        let mut addresses = snapshot.status.addresses(0..total.max(replicas.unwrap_or_default()));
         addresses.remove(&own);
         addresses
     }
 
     /// Its part in the fleet, for people; what is proven of the fleet is not known here.
     pub fn part(&self) -> Part {
-        let glance = self.glance.load();
-        let status = &glance.status;
+        let snapshot = self.snapshot.load();
+        let status = &snapshot.status;
         Part {
             fleet: self.fleet(),
-            coordinated: glance.coordinated,
+            coordinated: snapshot.coordinated,
             coordinator: status.coordinator,
             isolated: status.isolated,
             leaving: status.leaving,
@@ -183,7 +183,7 @@ impl Fleet {
         }
     }
 
-    /// It is told to end; [`Glance::released`] says when it may.
+    /// It is told to end; [`Snapshot::released`] says when it may.
     pub fn leave(&self) {
         self.tell(Event::Leave);
     }
@@ -193,7 +193,7 @@ impl Fleet {
         let _ = self.events.send(Message::Farewell);
     }
 
-    /// Ticks whenever [`Self::glance`] changes.
+    /// Ticks whenever [`Self::snapshot`] changes.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -207,8 +207,8 @@ impl Fleet {
         let _ = self.events.send(Message::Event(event));
     }
 
-    pub(super) fn show(&self, glance: Glance) {
-        self.glance.store(Arc::new(glance));
+    pub(super) fn show(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
         self.changed.send_replace(());
     }
 
@@ -255,8 +255,8 @@ impl Fleet {
 
 impl Vantage for Fleet {
     fn stand(&self) -> Stand {
-        let glance = self.glance.load();
-        Stand::of(&glance.status, &glance.plan, clock::boot())
+        let snapshot = self.snapshot.load();
+        Stand::of(&snapshot.status, &snapshot.plan, clock::boot())
     }
 }
 
@@ -266,7 +266,7 @@ impl Members for Fleet {
     }
 
     fn peers(&self) -> Option<Vec<Peer>> {
-        let glance = self.glance.load();
-        Peer::all(&glance.status, glance.ordinal?)
+        let snapshot = self.snapshot.load();
+        Peer::all(&snapshot.status, snapshot.ordinal?)
     }
 }
