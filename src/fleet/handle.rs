@@ -73,7 +73,7 @@ pub enum Refusal {
 
 /// A member of a fleet. What is decided about it is read here, and what happens to it is told here.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct FleetHandle {
     events: mpsc::UnboundedSender<Message>,
     snapshot: ArcSwap<Snapshot>,
     /// What peers are told, and when that was made (boot time).
@@ -84,7 +84,7 @@ pub struct Fleet {
     changed: watch::Sender<()>,
 }
 
-impl Fleet {
+impl FleetHandle {
     /// A member that knows nothing yet, and where it will be told.
     pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
         let (events, told) = mpsc::unbounded_channel();
@@ -253,14 +253,14 @@ impl Fleet {
     }
 }
 
-impl Vantage for Fleet {
+impl Vantage for FleetHandle {
     fn stand(&self) -> Stand {
         let snapshot = self.snapshot.load();
         Stand::of(&snapshot.status, &snapshot.plan, clock::boot())
     }
 }
 
-impl Members for Fleet {
+impl Members for FleetHandle {
     fn fleet(&self) -> String {
         self.heartbeat.load().as_ref().map(|own| own.0.fleet.clone()).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! Who else is there, who owns what, and when that changes.
 //!
 //! `record` holds what members tell each other, `handover` the pure state machine. `run` is the task around that machine: it
-//! hears from `api` (the API server) and `peers` (the other members), and what it decides is read from a [`Fleet`].
+//! hears from `api` (the API server) and `peers` (the other members), and what it decides is read from a [`FleetHandle`].
 //! `coverage` is what can be proven of what members expose together, and `audit` asks them. `report` is what they
 //! tell people who look.
 //! May not know how series look.
@@ -21,7 +21,7 @@ pub mod report;
 mod run;
 
 pub use api::{Right, Unfit, is_ready};
-pub use handle::{Fleet, Refusal, Snapshot};
+pub use handle::{FleetHandle, Refusal, Snapshot};
 pub use headroom::resident;
 pub use peers::MAX_HEARTBEAT_BYTES;
 pub use run::{Keeper, Start, run};

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::Fleet;
+use super::FleetHandle;
 use super::clock;
 use super::door::{self, Door, Wire};
 use super::handover::Event;
@@ -38,7 +38,7 @@ pub const MAX_HEARTBEAT_BYTES: u64 = 1 << 20;
 
 /// Keeps a connection through `door` to each of `contacts`, and tells the fleet what comes of it. `own` is who we are.
 pub(super) async fn run(
-    fleet: &Arc<Fleet>,
+    fleet: &Arc<FleetHandle>,
     own: &Incarnation,
     door: &Arc<dyn Door>,
     mut contacts: watch::Receiver<Vec<Member>>,
@@ -61,7 +61,7 @@ pub(super) async fn run(
 
 /// The connection to one address, and the one after that.
 struct Line {
-    fleet: Arc<Fleet>,
+    fleet: Arc<FleetHandle>,
     own: Incarnation,
     door: Arc<dyn Door>,
     address: String,
@@ -87,7 +87,7 @@ enum Broken {
 }
 
 impl Line {
-    fn new(fleet: Arc<Fleet>, own: Incarnation, door: Arc<dyn Door>, address: String) -> Self {
+    fn new(fleet: Arc<FleetHandle>, own: Incarnation, door: Arc<dyn Door>, address: String) -> Self {
         Self { fleet, own, door, address, last: None, told: false }
     }
 
@@ -256,7 +256,7 @@ mod tests {
 
     /// Member 0 of a fleet, with a line to `address`.
     fn line(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
-        let (fleet, told) = Fleet::new();
+        let (fleet, told) = FleetHandle::new();
         fleet.publish(heartbeat(&id(0, 1), "ops/fleet"));
         let line = Line::new(fleet, id(0, 1), Arc::new(door::Plain), address.to_string());
         (AbortOnDropHandle::new(tokio::spawn(line.run())), told)
@@ -324,7 +324,7 @@ mod tests {
 
     #[tokio::test]
     async fn news_are_told_at_once() {
-        let (fleet, _told) = Fleet::new();
+        let (fleet, _told) = FleetHandle::new();
         let own = heartbeat(&id(0, 1), "ops/fleet");
         fleet.publish(own.clone());
         let mut notified = fleet.notified();

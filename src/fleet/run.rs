@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
 use super::door::Door;
-use super::handle::{Fleet, Snapshot};
+use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::place::own_address;
 use super::record::{Incarnation, Member, Phase, Record};
@@ -78,14 +78,14 @@ pub(super) enum Message {
 }
 
 /// A member that knows nothing yet, and the task that makes it one. The task ends only if there is no fleet to be in.
-pub fn run(start: Start) -> (Arc<Fleet>, impl Future<Output = Unfit> + Send + 'static) {
-    let (fleet, told) = Fleet::new();
+pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = Unfit> + Send + 'static) {
+    let (fleet, told) = FleetHandle::new();
     let task = live(Arc::clone(&fleet), told, start);
     (fleet, task)
 }
 
 /// However the task ends, nobody is to count on the member any more, nor to wait for it.
-struct Last(Arc<Fleet>);
+struct Last(Arc<FleetHandle>);
 
 impl Drop for Last {
     fn drop(&mut self) {
@@ -101,7 +101,7 @@ impl Drop for Last {
     }
 }
 
-async fn live(fleet: Arc<Fleet>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> Unfit {
+async fn live(fleet: Arc<FleetHandle>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> Unfit {
     let _last = Last(Arc::clone(&fleet));
     let place = match find(&start.client, &start.settings).await {
         Ok(place) => place,
@@ -143,7 +143,7 @@ struct Orders {
 }
 
 async fn coordinate(
-    fleet: &Arc<Fleet>,
+    fleet: &Arc<FleetHandle>,
     told: mpsc::UnboundedReceiver<Message>,
     start: &Start,
     place: &Place,
@@ -211,7 +211,7 @@ async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<Seen>)) 
     }
 }
 
-async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infallible {
+async fn look_at_memory(fleet: &Arc<FleetHandle>, keeper: &Arc<dyn Keeper>) -> Infallible {
     let mut period = interval(HEADROOM);
     loop {
         period.tick().await;
@@ -224,7 +224,7 @@ async fn look_at_memory(fleet: &Arc<Fleet>, keeper: &Arc<dyn Keeper>) -> Infalli
 
 /// Where the state machine lives.
 struct Actor {
-    fleet: Arc<Fleet>,
+    fleet: Arc<FleetHandle>,
     machine: Machine,
     keeper: Arc<dyn Keeper>,
     orders: Orders,
@@ -335,7 +335,7 @@ fn set<T: PartialEq>(order: &watch::Sender<T>, value: T) {
 }
 
 /// Goes by the StatefulSet alone: who owns what follows from its replicas, and holds at once.
-async fn alone(fleet: &Arc<Fleet>, start: &Start, place: &Place) -> Unfit {
+async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Place) -> Unfit {
     let ordinal = place.names.ordinal;
     let replicas = watch::Sender::new(None);
     let mut wanted = replicas.subscribe();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::fleet::{Fleet, Snapshot};
+use crate::fleet::{FleetHandle, Snapshot};
 use crate::server::ScrapeTracker;
 
 /// What is left of the grace period for the end itself: to say that we have left, and for answers that have begun.
@@ -21,7 +21,7 @@ fn limit(grace: Duration) -> Duration {
 }
 
 /// Hands over to the others and returns when nobody needs this replica any more, or time is up.
-pub(super) async fn leave(fleet: &Fleet, scrape_tracker: &ScrapeTracker) {
+pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
     let snapshot = fleet.snapshot();
     if !snapshot.coordinated {
         return;
@@ -51,7 +51,7 @@ pub(super) fn rest(grace: Duration, began: Instant) -> Duration {
     (limit(grace) + RESERVE - LEAST).saturating_sub(began.elapsed()).max(LEAST)
 }
 
-async fn until(fleet: &Fleet, is: impl Fn(&Snapshot) -> bool) {
+async fn until(fleet: &FleetHandle, is: impl Fn(&Snapshot) -> bool) {
     let mut changed = fleet.changed();
     while !is(&fleet.snapshot()) {
         // Who lost the right to agree with others needs not wait for them. The sender lives as long as the fleet.

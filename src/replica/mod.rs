@@ -32,7 +32,7 @@ use crate::access::{ApiServerReviewer, AuthFilter};
 use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
-use crate::fleet::{self, Fleet, Unfit};
+use crate::fleet::{self, FleetHandle, Unfit};
 use crate::intake::{self, SwappableClient};
 use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, WebConfig};
 use crate::settings::yaml::FileError;
@@ -90,7 +90,7 @@ pub struct Replica {
     telemetry: SocketAddr,
     tasks: Tasks,
     /// What it is in its fleet, if it is in one.
-    member: Option<Arc<Fleet>>,
+    member: Option<Arc<FleetHandle>>,
     scrape_tracker: Arc<ScrapeTracker>,
     self_metrics: Arc<Telemetry>,
     /// Why it can be in none, once that is known.
@@ -426,7 +426,7 @@ fn listen(flags: &'static str, listen: Listen) -> Result<(TcpListener, SocketAdd
 }
 
 /// Starts what makes a replica a member of its fleet.
-fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, spawner: &Spawner) -> Arc<Fleet> {
+fn join(start: fleet::Start, unfit: &Arc<OnceLock<Unfit>>, spawner: &Spawner) -> Arc<FleetHandle> {
     let (member, task) = fleet::run(start);
     let (unfit, stop) = (Arc::clone(unfit), spawner.stop_token());
     spawner.spawn("the fleet".to_owned(), async move {

@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use crate::fleet::audit::{Coverage, Witness};
 use crate::fleet::coverage::Reach;
 use crate::fleet::report::{Cover, Feature, Kept, Part, Report};
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, FleetHandle};
 use crate::server;
 use crate::settings::{self, Shard};
 use crate::sharding::Slice;
@@ -28,7 +28,7 @@ pub(super) struct Reporter {
     pub inventory: Arc<Inventory>,
     pub telemetry: Arc<Telemetry>,
     pub coverage: Arc<Coverage>,
-    pub member: Option<Arc<Fleet>>,
+    pub member: Option<Arc<FleetHandle>>,
 }
 
 impl server::Reporter for Reporter {
@@ -63,7 +63,7 @@ impl server::Reporter for Reporter {
 }
 
 impl Reporter {
-    fn part(&self, member: &Fleet) -> Part {
+    fn part(&self, member: &FleetHandle) -> Part {
         let cover = self.coverage.lines().into_iter().map(|line| Cover {
             resource: line.resource,
             verdict: line.state.into(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fleet::Fleet;
+use crate::fleet::FleetHandle;
 use crate::sharding::Slice;
 
 /// Decides which objects a scrape exposes.
@@ -24,7 +24,7 @@ impl FixedExposure {
     }
 }
 
-impl ExposureGate for Fleet {
+impl ExposureGate for FleetHandle {
     fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.exposed()
     }

@@ -9,10 +9,10 @@ use warp::{Filter, Reply};
 use super::fleet::outside;
 use super::{Routes, text};
 use crate::fleet::record::Heartbeat;
-use crate::fleet::{Fleet, MAX_HEARTBEAT_BYTES, Refusal};
+use crate::fleet::{FleetHandle, MAX_HEARTBEAT_BYTES, Refusal};
 
 /// Answers heartbeats for `fleet`; there is nothing to be found outside of one.
-pub fn heartbeat_routes(fleet: Option<Arc<Fleet>>) -> Routes {
+pub fn heartbeat_routes(fleet: Option<Arc<FleetHandle>>) -> Routes {
     warp::path!("fleet" / "heartbeat")
         .and(warp::post())
         .and(warp::body::content_length_limit(MAX_HEARTBEAT_BYTES))
@@ -24,7 +24,7 @@ pub fn heartbeat_routes(fleet: Option<Arc<Fleet>>) -> Routes {
         .boxed()
 }
 
-fn answer(fleet: &Fleet, heartbeat: Heartbeat) -> Response {
+fn answer(fleet: &FleetHandle, heartbeat: Heartbeat) -> Response {
     match fleet.on_heartbeat(heartbeat) {
         Ok(heartbeat) => warp::reply::json(&heartbeat).into_response(),
         Err(refusal @ Refusal::OtherFleet { .. }) => text(StatusCode::CONFLICT, format!("{refusal}\n")),

@@ -21,7 +21,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::exposition::{Format, ResourceStore};
-use crate::fleet::Fleet;
+use crate::fleet::FleetHandle;
 use crate::fleet::audit::Coverage;
 use crate::intake::Status;
 use crate::settings::Shard;
@@ -107,7 +107,7 @@ pub struct Replica {
     /// The configuration files that were read.
     pub reloads: Arc<Reloads>,
     /// Its fleet, if it is in one.
-    pub fleet: Option<Arc<Fleet>>,
+    pub fleet: Option<Arc<FleetHandle>>,
     /// What it has shown of the fleet's coverage, while it is the coordinator.
     pub coverage: Arc<Coverage>,
 }
