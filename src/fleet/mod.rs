@@ -24,4 +24,4 @@ pub use api::{Right, Unfit, is_ready};
 pub use handle::{FleetHandle, Refusal, Snapshot};
 pub use headroom::resident;
 pub use peers::MAX_HEARTBEAT_BYTES;
-pub use run::{Keeper, Start, run};
+pub use run::{ShardLoader, Start, run};

@@ -28,13 +28,13 @@ const AT_ONCE: usize = 256;
 /// How often memory is looked at.
 const HEADROOM: Duration = Duration::from_secs(10);
 
-/// What a fleet needs of its replica: somebody who loads what is wanted.
-pub trait Keeper: Send + Sync {
-    /// This is to be loaded and kept up to date, and nothing else.
-    fn want(&self, slice: &Slice);
-    /// What is loaded whole of every resource, and up to date.
-    fn prepared(&self) -> Slice;
-    /// Ticks whenever that changes.
+/// Loads the objects of a slice for the fleet, and keeps them up to date.
+pub trait ShardLoader: Send + Sync {
+    /// Sets the slice to load and watch; the objects outside of it are dropped.
+    fn set_desired(&self, slice: &Slice);
+    /// Returns the part of the desired slice that is synced for every resource.
+    fn ready(&self) -> Slice;
+    /// Notifies whenever [`Self::ready`] may have changed.
     fn changed(&self) -> watch::Receiver<()>;
 }
 
@@ -52,8 +52,8 @@ pub struct Start {
     pub hash: Hasher,
     /// `--handover-overlap`.
     pub overlap: Duration,
-    /// Who loads.
-    pub keeper: Arc<dyn Keeper>,
+    /// Loads the objects that the fleet assigns to this replica.
+    pub loader: Arc<dyn ShardLoader>,
     /// How other members are reached.
     pub door: Arc<dyn Door>,
 }
@@ -170,7 +170,7 @@ async fn coordinate(
     let actor = Actor {
         fleet: Arc::clone(fleet),
         machine: Machine::new(config),
-        keeper: Arc::clone(&start.keeper),
+        loader: Arc::clone(&start.loader),
         orders,
         stored: None,
         held: Slice::none(),
@@ -184,7 +184,7 @@ async fn coordinate(
     tokio::select! {
         never = actor.run(told) => match never {},
         never = peers::run(fleet, &id, &start.door, contacts) => match never {},
-        never = look_at_memory(fleet, &start.keeper) => match never {},
+        never = look_at_memory(fleet, &start.loader) => match never {},
         right = leases.follow() => Ended::Forbidden(right),
         right = leases.renew(member) => Ended::Forbidden(right),
         right = leases.record(write) => Ended::Forbidden(right),
@@ -211,11 +211,11 @@ async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<Seen>)) 
     }
 }
 
-async fn look_at_memory(fleet: &Arc<FleetHandle>, keeper: &Arc<dyn Keeper>) -> Infallible {
+async fn look_at_memory(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
     let mut period = interval(HEADROOM);
     loop {
         period.tick().await;
-        let held = keeper.prepared();
+        let held = loader.ready();
         if !held.is_empty() {
             fleet.tell(Event::Headroom(headroom::headroom(&held, &fleet.snapshot().status.owned)));
         }
@@ -226,7 +226,7 @@ async fn look_at_memory(fleet: &Arc<FleetHandle>, keeper: &Arc<dyn Keeper>) -> I
 struct Actor {
     fleet: Arc<FleetHandle>,
     machine: Machine,
-    keeper: Arc<dyn Keeper>,
+    loader: Arc<dyn ShardLoader>,
     orders: Orders,
     /// resourceVersion of the Lease with the newest record that the machine has seen of the API server.
     stored: Option<String>,
@@ -240,7 +240,7 @@ struct Actor {
 
 impl Actor {
     async fn run(mut self, mut told: mpsc::UnboundedReceiver<Message>) -> Infallible {
-        let mut changed = self.keeper.changed();
+        let mut changed = self.loader.changed();
         loop {
             let wake = self.act();
             tokio::select! {
@@ -255,7 +255,7 @@ impl Actor {
                     }
                 }
                 _ = changed.changed() => {
-                    let prepared = self.keeper.prepared();
+                    let prepared = self.loader.ready();
                     self.machine.handle(Event::Loaded(prepared), clock::now());
                 }
                 _ = self.written.changed() => {}
@@ -302,9 +302,9 @@ impl Actor {
         }
         if decision.desired != self.held {
             self.held = decision.desired.clone();
-            self.keeper.want(&self.held);
+            self.loader.set_desired(&self.held);
             // What is no longer wanted is not prepared any more, from this moment on.
-            self.machine.handle(Event::Loaded(self.keeper.prepared()), now);
+            self.machine.handle(Event::Loaded(self.loader.ready()), now);
         }
         let status = self.machine.status(now);
         set(&self.orders.member, Some(decision.member));
@@ -339,7 +339,7 @@ async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Place) -> Unfit 
     let ordinal = place.names.ordinal;
     let replicas = watch::Sender::new(None);
     let mut wanted = replicas.subscribe();
-    let mut changed = start.keeper.changed();
+    let mut changed = start.loader.changed();
     let show = async {
         let mut held = None;
         loop {
@@ -354,10 +354,10 @@ async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Place) -> Unfit 
                 );
                 if held.as_ref() != Some(&owned) {
                     info!(shard = ordinal, shards = total, "the StatefulSet says how many shards there are");
-                    start.keeper.want(&owned);
+                    start.loader.set_desired(&owned);
                     held = Some(owned.clone());
                 }
-                let ready = start.keeper.prepared().covers(&owned) && ordinal < total;
+                let ready = start.loader.ready().covers(&owned) && ordinal < total;
                 let status = Status {
                     total,
                     owned: owned.clone(),

@@ -243,7 +243,7 @@ impl Replica {
                 server,
                 hash: settings.hasher(),
                 overlap: settings.handover_overlap,
-                keeper: Arc::clone(&resources) as _,
+                loader: Arc::clone(&resources) as _,
                 door: Arc::clone(&door),
             };
             join(start, &unfit, &spawner)

@@ -14,8 +14,8 @@
 //!   meanwhile. Until it is there, the replica is not ready and promises nothing to the fleet.
 //! - A set takes the place of the one before, also of one that is still loading.
 
-mod keeper;
 mod running;
+mod shard_loader;
 
 use std::collections::BTreeMap;
 use std::fmt;

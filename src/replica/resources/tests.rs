@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::exposition::{Format, Selection};
-use crate::fleet::Keeper;
+use crate::fleet::ShardLoader;
 use crate::replica::builtin;
 use crate::replica::tasks::Tasks;
 use crate::settings::{Environment, Flags, Settings};
@@ -285,22 +285,22 @@ async fn what_is_loading_follows_the_fleet_and_keeps_it_not_waiting() {
     let [with, without] = halves("1");
     let world = World::serving(None, "namespaces").await;
     assert!(world.of(&Slice::all()).is_empty(), "the fleet has decided nothing yet");
-    world.resources.want(&without);
+    world.resources.set_desired(&without);
     settle().await;
-    assert!(world.resources.prepared().covers(&without));
+    assert!(world.resources.ready().covers(&without));
     let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Together));
     settle().await;
-    assert!(world.resources.prepared().covers(&without), "nodes hang, and do not count");
+    assert!(world.resources.ready().covers(&without), "nodes hang, and do not count");
     // A handover, in the middle of it.
-    world.resources.want(&Slice::all());
+    world.resources.set_desired(&Slice::all());
     settle().await;
-    assert!(world.resources.prepared().covers(&Slice::all()));
-    world.resources.want(&with);
-    assert!(world.resources.prepared().covers(&with), "what is left is still there");
+    assert!(world.resources.ready().covers(&Slice::all()));
+    world.resources.set_desired(&with);
+    assert!(world.resources.ready().covers(&with), "what is left is still there");
     assert!(world.of(&with).contains(PHASE) && !world.of(&with).contains(LABELS));
     world.cluster.says("nodes", ONE);
     assert_eq!(change.await.expect("no panic"), Outcome::Served);
-    assert!(world.resources.prepared().covers(&with), "from the first moment on");
+    assert!(world.resources.ready().covers(&with), "from the first moment on");
     assert!(world.of(&with).contains(LABELS) && world.of(&with).contains(NODE));
 }
 
@@ -308,28 +308,28 @@ async fn what_is_loading_follows_the_fleet_and_keeps_it_not_waiting() {
 async fn the_fleet_waits_for_what_is_not_known_yet_and_not_for_what_is_gone() {
     let world = World::new(None);
     let unknown = || world.resources.watching().load().unknown.clone();
-    world.resources.want(&Slice::all());
-    assert_eq!((world.resources.prepared(), unknown()), (Slice::none(), vec!["resources"]));
+    world.resources.set_desired(&Slice::all());
+    assert_eq!((world.resources.ready(), unknown()), (Slice::none(), vec!["resources"]));
     world.cluster.says("namespaces", ONE);
     drop(world.set(specs("namespaces,nodes", ""), Swap::Each));
     settle().await;
-    assert_eq!(world.resources.prepared(), Slice::none(), "the first set counts at once: nodes hang");
+    assert_eq!(world.resources.ready(), Slice::none(), "the first set counts at once: nodes hang");
     assert!(unknown().is_empty());
     let mut changed = world.resources.changed();
     changed.mark_unchanged();
     drop(world.set(specs("namespaces", ""), Swap::Each));
     changed.changed().await.expect("it runs");
-    assert!(world.resources.prepared().covers(&Slice::all()));
+    assert!(world.resources.ready().covers(&Slice::all()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_comes_later_is_loaded_aside_too() {
     let world = World::serving(None, "namespaces").await;
-    world.resources.want(&Slice::all());
+    world.resources.set_desired(&Slice::all());
     settle().await;
     let set = world.resources.set(Owner::Custom, specs("nodes", ""), Swap::Each).expect("no thread is needed");
     settle().await;
-    assert!(world.resources.prepared().covers(&Slice::all()), "nodes hang, and nobody waits for them");
+    assert!(world.resources.ready().covers(&Slice::all()), "nodes hang, and nobody waits for them");
     assert_eq!(world.watched(), ["namespaces"]);
     world.cluster.says("nodes", ONE);
     assert_eq!(set.await, Outcome::Served);

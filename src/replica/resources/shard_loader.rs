@@ -19,8 +19,8 @@ impl State {
     }
 }
 
-impl fleet::Keeper for Resources {
-    fn want(&self, slice: &Slice) {
+impl fleet::ShardLoader for Resources {
+    fn set_desired(&self, slice: &Slice) {
         let mut state = self.state();
         let shrinks = !slice.covers(&state.wanted);
         state.wanted.clone_from(slice);
@@ -38,7 +38,7 @@ impl fleet::Keeper for Resources {
     }
 
     /// What is loaded aside does not count: it is served only when it has all that is wanted.
-    fn prepared(&self) -> Slice {
+    fn ready(&self) -> Slice {
         let state = self.state();
         if state.groups.values().any(|group| !group.known) {
             return Slice::none();
