@@ -15,9 +15,9 @@ use divan::{AllocProfiler, Bencher, black_box};
 use flate2::read::GzDecoder;
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::{Collector, Form, Resource, Visitor, name, visit_all};
+use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::Fields;
-use kube_state_fleet::intake::{Encoding, Item};
+use kube_state_fleet::intake::{Encoding, Form, Item};
 use kube_state_fleet::sharding::{Hasher, Hashes};
 
 use common::{World, drain};
@@ -55,7 +55,7 @@ struct Kinds(BTreeMap<&'static str, Kind>);
 impl Visitor for Kinds {
     fn visit<R: Resource>(&mut self) {
         // The others come as metadata alone.
-        if R::FORM != Form::Object {
+        if Form::of::<R::Object>() != Form::Object {
             return;
         }
         let message = recorded(name::<R>());
@@ -66,7 +66,7 @@ impl Visitor for Kinds {
                 version: 1,
                 listed: false,
                 encoding: Encoding::Protobuf,
-                form: R::FORM,
+                form: Form::of::<R::Object>(),
                 table_type: None,
                 bytes: message,
             };

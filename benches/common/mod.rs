@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::{Collector, Form, Pods};
+use kube_state_fleet::collectors::{Collector, Pods};
 use kube_state_fleet::exposition::{Block, Format, ResourceStore, Scope, Scrape, Selection, Stamp, Store};
-use kube_state_fleet::intake::decode_object;
+use kube_state_fleet::intake::{Form, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
 
 /// A pod as the end-to-end loader makes it: two containers, probes, volumes, labels, managedFields.

@@ -5,14 +5,13 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::common::{created, exists, metadata_resource_version, name, namespace};
-use super::{Family, Form, Identity, Resource};
+use super::{Family, Identity, Resource};
 
 /// The resource `configmaps`.
 pub struct ConfigMaps;
 
 impl Resource for ConfigMaps {
     type Object = ConfigMap;
-    const FORM: Form = Form::Metadata;
     const FAMILIES: &'static [Family<ConfigMap>] = &[
         Family::annotations("kube_configmap_annotations", "Annotations of a ConfigMap, as far as they are allowed."),
         Family::labels("kube_configmap_labels", "Labels of a ConfigMap, as far as they are allowed.").stable(),

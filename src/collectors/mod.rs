@@ -68,17 +68,6 @@ pub enum Stability {
     Alpha,
 }
 
-/// In which form a resource is asked for, so that what nobody reads (data of Secrets above all) never arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The whole object.
-    Object,
-    /// `PartialObjectMetadata`: only `metadata` can be read.
-    Metadata,
-    /// The server's `Table`: `metadata`, and the printed column `Type` as the object's `type`.
-    Table,
-}
-
 /// The shared labels of an object, in the order in which they are printed.
 pub type Identity<'a> = Vec<(&'static str, &'a str)>;
 
@@ -86,8 +75,6 @@ pub type Identity<'a> = Vec<(&'static str, &'a str)>;
 pub trait Resource: 'static {
     /// The k8s-openapi type; group, version, kind and plural are read from it.
     type Object: Metadata<Ty = ObjectMeta> + k8s_openapi::Resource + DeserializeOwned + Send + 'static;
-    /// How the API server is asked.
-    const FORM: Form = Form::Object;
     /// The families in the order in which they are printed.
     const FAMILIES: &'static [Family<Self::Object>];
     /// The labels that every series of the object carries.

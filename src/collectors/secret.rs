@@ -5,7 +5,7 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::common::{created, exists, metadata_resource_version, name, namespace, owner, text};
-use super::{Family, Form, Identity, Resource};
+use super::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `secrets`.
@@ -13,7 +13,6 @@ pub struct Secrets;
 
 impl Resource for Secrets {
     type Object = Secret;
-    const FORM: Form = Form::Table;
     const FAMILIES: &'static [Family<Secret>] = &[
         Family::gauge("kube_secret_info", "A Secret exists.", exists).stable(),
         Family::gauge("kube_secret_type", "The type of the Secret.", secret_type).stable(),

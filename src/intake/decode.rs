@@ -3,9 +3,9 @@
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _};
 
+use super::form::Form;
 use super::redact::kept;
 use super::{discard, protobuf};
-use crate::collectors::Form;
 use crate::sharding::Hashes;
 
 /// How an object's bytes are encoded.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::form::Form;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page};
 use super::{DecodeError, Encoding, Endpoint, Item, ShardState, Sink, Source, Status};
 use crate::collectors::labels::KeyFilter;
-use crate::collectors::{Collector, Form, Resource, Visitor, visit_all};
+use crate::collectors::{Collector, Resource, Visitor, visit_all};
 use crate::sharding::Slice;
 
 /// Reads `bytes` as answers of an API server. The first ones say of which resource, in which form and encoding, whether it
@@ -44,7 +45,7 @@ impl Reader<'_> {
 
         let bit = |bit: u8| self.how >> bit & 1 == 1;
         let encoding = if bit(0) { Encoding::Json } else { Encoding::Protobuf };
-        let form = if bit(1) { R::FORM } else { Form::Object };
+        let form = if bit(1) { Form::of::<R::Object>() } else { Form::Object };
         let endpoint = Endpoint {
             group: <R::Object as Api>::GROUP.to_owned(),
             version: <R::Object as Api>::VERSION.to_owned(),

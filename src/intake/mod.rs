@@ -13,6 +13,7 @@ mod decode;
 mod discard;
 mod event;
 mod failure;
+mod form;
 mod frames;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
@@ -35,6 +36,7 @@ pub mod wipe;
 
 pub use client::{SwappableClient, private_client, shared_client};
 pub use decode::{DecodeError, Encoding, Item, decode_object};
+pub use form::Form;
 pub use shard_state::ShardState;
 pub use source::{Endpoint, Source, Status};
 pub use uid_tally::TallyError;

@@ -11,12 +11,12 @@ use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
 use super::event::{Event, EventKind};
 use super::failure::Failure;
+use super::form::Form;
 use super::frames::ListPart;
 use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
 use super::uid_observer::UidObserver;
 use super::{Encoding, Item, Sink, Source, Status};
-use crate::collectors::Form;
 use crate::sharding::{Hasher, Hashes, Slice};
 
 /// What every item of a Metadata or Table answer is.

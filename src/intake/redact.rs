@@ -12,8 +12,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::form::Form;
 use super::protobuf::{Kind, LAST_APPLIED, Shape, Table};
-use crate::collectors::Form;
 
 /// The part of the object at which a seed stands.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@ use http::header::ACCEPT;
 use kube::client::Body;
 
 use super::Source;
-use crate::collectors::Form;
+use super::form::Form;
 
 /// How many objects a page has: <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
 /// and what client-go takes.

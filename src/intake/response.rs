@@ -11,9 +11,9 @@ use kube::client::Body;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::failure::Failure;
+use super::form::Form;
 use super::socket::BatchDelay;
 use super::{Encoding, Source};
-use crate::collectors::Form;
 
 /// How much of an error is read for its message.
 const ERROR_BYTES: usize = 16 << 10;

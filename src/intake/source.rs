@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use super::form::Form;
 use super::shard_state::ShardState;
 use super::uid_tally::{TallyError, UidTally};
-use crate::collectors::Form;
 use crate::sharding::Digest;
 use crate::sync::lock;
 

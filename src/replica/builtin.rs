@@ -3,7 +3,7 @@
 use super::pipeline;
 use super::resources::{Partition, Reading, Shape, Spec};
 use crate::collectors::{Resource, Visitor, visit_all};
-use crate::intake::Endpoint;
+use crate::intake::{Endpoint, Form};
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::selectors;
@@ -50,7 +50,7 @@ fn endpoint(kind: &Kind) -> Endpoint {
         kind: kind.kind.to_owned(),
         plural: kind.plural.to_owned(),
         namespaced: kind.namespaced,
-        form: kind.form,
+        form: Form::of_kind(kind.group, kind.kind),
         protobuf: true,
     }
 }

@@ -13,9 +13,8 @@ use tracing::{error, info};
 use super::inventory::Sights;
 use super::private::{self, Watch};
 use super::resources::Running;
-use crate::collectors::Form;
 use crate::fleet::audit::Members;
-use crate::intake::{DecodeError, Item, ShardState, Sink, Source, Status};
+use crate::intake::{DecodeError, Form, Item, ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
 
 /// How soon it is noticed that the coordinator is another one.

@@ -89,9 +89,9 @@ impl Sink for Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collectors::Form;
     use crate::exposition::{BlockBuilder, Stamp};
     use crate::intake::Encoding;
+    use crate::intake::Form;
     use crate::sharding::Hashes;
 
     /// What a pipeline does, for objects without series.

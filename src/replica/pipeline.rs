@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection, Store};
-    use crate::intake::Encoding;
+    use crate::intake::{Encoding, Form};
     use crate::sharding::Hashes;
 
     struct Things;
@@ -118,7 +118,7 @@ mod tests {
             version,
             listed: false,
             encoding: Encoding::Json,
-            form: Things::FORM,
+            form: Form::Object,
             table_type: None,
             bytes: json.as_bytes(),
         })

@@ -9,9 +9,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::collectors::Form;
 use crate::intake::wipe::wipe_frees_on_this_thread;
-use crate::intake::{self, Sink, Source, Status, SwappableClient};
+use crate::intake::{self, Form, Sink, Source, Status, SwappableClient};
 
 /// What [`intake::run`] needs, but for the client and the token.
 pub(super) struct Watch {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use k8s_openapi::{ClusterResourceScope, Resource as _};
 
-use crate::collectors::{Form, Resource, Visitor, visit_all};
+use crate::collectors::{Resource, Visitor, visit_all};
 
 use super::SettingsError;
 
@@ -26,8 +26,6 @@ pub struct Kind {
     pub plural: &'static str,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
-    /// In which form it is asked for.
-    pub form: Form,
 }
 
 impl Kind {
@@ -40,7 +38,6 @@ impl Kind {
             plural: R::Object::URL_PATH_SEGMENT,
             namespaced: TypeId::of::<<R::Object as k8s_openapi::Resource>::Scope>()
                 != TypeId::of::<ClusterResourceScope>(),
-            form: R::FORM,
         }
     }
 

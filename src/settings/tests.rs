@@ -31,7 +31,7 @@ fn refusal(line: &[&str]) -> String {
 
 fn kind(plural: &str, namespaced: bool) -> Kind {
     let plural = plural.to_owned().leak();
-    Kind { group: "", version: "v1", kind: "Any", plural, namespaced, form: crate::collectors::Form::Object }
+    Kind { group: "", version: "v1", kind: "Any", plural, namespaced }
 }
 
 #[test]

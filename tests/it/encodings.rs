@@ -9,9 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::{Collector, Form, Resource, Visitor, name, visit_all};
+use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
-use kube_state_fleet::intake::{Encoding, Item, decode_object};
+use kube_state_fleet::intake::{Encoding, Form, Item, decode_object};
 use kube_state_fleet::sharding::Hashes;
 use serde_json::{Value as Json, json};
 
@@ -55,7 +55,7 @@ impl Visitor for Compare {
     fn visit<R: Resource>(&mut self) {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
         for (number, (object, protobuf)) in corpus::<R>().iter().enumerate() {
-            let (encoding, bytes, table_type) = match R::FORM {
+            let (encoding, bytes, table_type) = match Form::of::<R::Object>() {
                 Form::Object => (Encoding::Protobuf, protobuf.clone(), None),
                 Form::Metadata => (Encoding::Protobuf, partial_protobuf(protobuf), None),
                 Form::Table => (Encoding::Json, partial_json(object), object["type"].as_str().or(Some(""))),
@@ -66,12 +66,12 @@ impl Visitor for Compare {
                 version: 0,
                 listed: true,
                 encoding,
-                form: R::FORM,
+                form: Form::of::<R::Object>(),
                 table_type,
                 bytes: &bytes,
             };
 
-            let from_json: R::Object = decode_object(object, R::FORM).unwrap();
+            let from_json: R::Object = decode_object(object, Form::of::<R::Object>()).unwrap();
             let from_server: R::Object = item.decode().unwrap();
             assert!(
                 collector.collect(&from_server) == collector.collect(&from_json),
@@ -149,7 +149,8 @@ impl Visitor for FindUnread {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
         let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
         let objects = corpus::<R>();
-        let series = |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, R::FORM).unwrap());
+        let series =
+            |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, Form::of::<R::Object>()).unwrap());
         let paths = listed(&kind);
         assert!(!paths.is_empty(), "fields.txt has no heading {kind}");
         for path in paths {

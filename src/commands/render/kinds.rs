@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{Block, ResourceStore, Stamp, Store, Uid};
-use crate::intake::decode_object;
+use crate::intake::{Form, decode_object};
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
@@ -188,7 +188,8 @@ struct Rendered<R: Resource> {
 impl<R: Resource> Render for Rendered<R> {
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
         let Some(partition) = self.partitions.take(identity) else { return Ok(()) };
-        let object: R::Object = decode_object(Value::Object(fields), R::FORM).map_err(|error| error.to_string())?;
+        let object: R::Object =
+            decode_object(Value::Object(fields), Form::of::<R::Object>()).map_err(|error| error.to_string())?;
         let block = self.collector.collect(&object);
         identity.put(&self.objects, partition, block);
         Ok(())

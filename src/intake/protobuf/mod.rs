@@ -17,7 +17,7 @@ use wire::{Value, WireError};
 use decoder::Node;
 pub(super) use table::{Kind, Shape, Table};
 
-use crate::collectors::Form;
+use crate::intake::form::Form;
 
 /// Why bytes are not an object.
 #[derive(Debug, thiserror::Error)]

@@ -42,7 +42,7 @@ fn corpus(plural: &str) -> Vec<(Json, Vec<u8>)> {
 }
 
 fn decode<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    read::<T>(bytes, crate::collectors::Form::Object)
+    read::<T>(bytes, crate::intake::form::Form::Object)
 }
 
 /// Leaves of `json` what `table` knows, without empty arrays and maps: protobuf cannot tell them from absent ones.

@@ -199,8 +199,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::collectors::Form;
     use crate::intake::Encoding;
+    use crate::intake::Form;
     use crate::sharding::Hashes;
 
     fn definition(kind: &str, established: &str) -> Value {

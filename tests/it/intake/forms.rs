@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use kube_state_fleet::collectors::Form;
-use kube_state_fleet::intake::Source;
+use kube_state_fleet::intake::{Form, Source};
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kube_state_fleet::collectors::Form;
-use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Item, ShardState, Sink, Source, Status};
+use kube_state_fleet::intake::{self, DecodeError, Encoding, Endpoint, Form, Item, ShardState, Sink, Source, Status};
 use kube_state_fleet::sharding::{Hasher, Hashes, Ranges, Slice};
 use server::Server;
 use tokio::sync::mpsc;
