@@ -1,4 +1,4 @@
-//! Verdicts by token, for a bounded number of tokens and without them.
+//! A cache of verdicts, by keyed hashes of tokens.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,73 +6,73 @@ use std::time::Duration;
 use ring::hmac;
 use tokio::time::Instant;
 
-use super::Verdict;
+use super::key::random_key;
+use super::reviewer::Verdict;
 
-/// Tokens that are remembered: those of who scrapes and of all peers, and those that come with mistakes and attacks.
-const MOST: usize = 2048;
+/// Maximum number of cached tokens: those of all scrapers and peers, with room for wrong ones and attacks.
+const MAX_TOKENS: usize = 2048;
 
-/// A token, as a hash that is worth nothing elsewhere.
-pub(super) type Key = [u8; 32];
+/// A keyed hash of a token, useless in any other process.
+pub(super) type TokenHash = [u8; 32];
 
-/// What is known of tokens.
+/// The last verdicts.
 #[derive(Debug)]
-pub(super) struct Cache {
-    secret: hmac::Key,
-    known: HashMap<Key, Known>,
+pub(super) struct VerdictCache {
+    key: hmac::Key,
+    entries: HashMap<TokenHash, Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct Entry {
     verdict: Verdict,
-    /// When that was said.
-    at: Instant,
-    /// When it was last asked about anew, without anybody waiting for it.
-    renewed: Option<Instant>,
+    decided: Instant,
+    /// When a refresh in the background last started.
+    refreshed: Option<Instant>,
 }
 
-impl Default for Cache {
+impl Default for VerdictCache {
     fn default() -> Self {
-        Self { secret: super::secret(), known: HashMap::new() }
+        Self { key: random_key(), entries: HashMap::new() }
     }
 }
 
-impl Cache {
-    pub fn key(&self, token: &str) -> Key {
-        let mut key = Key::default();
-        key.copy_from_slice(hmac::sign(&self.secret, token.as_bytes()).as_ref());
-        key
+impl VerdictCache {
+    pub fn hash(&self, token: &str) -> TokenHash {
+        let mut hash = TokenHash::default();
+        hash.copy_from_slice(hmac::sign(&self.key, token.as_bytes()).as_ref());
+        hash
     }
 
-    /// What was said last of a token, and how long ago.
-    pub fn get(&self, key: &Key) -> Option<(Verdict, Duration)> {
-        self.known.get(key).map(|known| (known.verdict, known.at.elapsed()))
+    /// Returns the last verdict on a token, and its age.
+    pub fn get(&self, token: &TokenHash) -> Option<(Verdict, Duration)> {
+        self.entries.get(token).map(|entry| (entry.verdict, entry.decided.elapsed()))
     }
 
-    /// What was said since then.
-    pub fn newer(&self, key: &Key, since: Instant) -> Option<Verdict> {
-        self.known.get(key).filter(|known| known.at >= since).map(|known| known.verdict)
+    /// Returns the verdict on a token if it was decided at `since` or later.
+    pub fn get_since(&self, token: &TokenHash, since: Instant) -> Option<Verdict> {
+        self.entries.get(token).filter(|entry| entry.decided >= since).map(|entry| entry.verdict)
     }
 
-    /// Whether it is time to ask anew; at most once a period.
-    pub fn renews(&mut self, key: &Key, period: Duration) -> bool {
-        let Some(known) = self.known.get_mut(key) else { return true };
-        let due = known.renewed.is_none_or(|renewed| renewed.elapsed() >= period);
+    /// Whether to start a refresh in the background; true at most once per `period`.
+    pub fn start_refresh(&mut self, token: &TokenHash, period: Duration) -> bool {
+        let Some(entry) = self.entries.get_mut(token) else { return true };
+        let due = entry.refreshed.is_none_or(|refreshed| refreshed.elapsed() >= period);
         if due {
-            known.renewed = Some(Instant::now());
+            entry.refreshed = Some(Instant::now());
         }
         due
     }
 
-    /// Something was said of a token. For one that is new, of too many the oldest one is forgotten, first of those that were
-    /// refused.
-    pub fn put(&mut self, key: Key, verdict: Verdict) {
-        if self.known.len() >= MOST && !self.known.contains_key(&key) {
-            let oldest = self.known.iter().min_by_key(|(_, known)| (known.verdict == Verdict::Allowed, known.at));
-            if let Some(oldest) = oldest.map(|(key, _)| *key) {
-                self.known.remove(&oldest);
+    /// Stores a verdict. If the cache is full, a new token evicts the oldest one, refused tokens first.
+    pub fn insert(&mut self, token: TokenHash, verdict: Verdict) {
+        if self.entries.len() >= MAX_TOKENS && !self.entries.contains_key(&token) {
+            let oldest =
+                self.entries.iter().min_by_key(|(_, entry)| (entry.verdict == Verdict::Allowed, entry.decided));
+            if let Some(oldest) = oldest.map(|(token, _)| *token) {
+                self.entries.remove(&oldest);
             }
         }
-        self.known.insert(key, Known { verdict, at: Instant::now(), renewed: None });
+        self.entries.insert(token, Entry { verdict, decided: Instant::now(), refreshed: None });
     }
 }
 
@@ -81,23 +81,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_of_tokens_is_forgotten_before_those_that_were_let_in() {
-        let mut cache = Cache::default();
-        let good = cache.key("good");
-        cache.put(good, Verdict::Allowed);
-        for n in 0..2 * MOST {
+    async fn a_flood_of_wrong_tokens_does_not_evict_allowed_ones() {
+        let mut cache = VerdictCache::default();
+        let good = cache.hash("good");
+        cache.insert(good, Verdict::Allowed);
+        for n in 0..2 * MAX_TOKENS {
             tokio::time::advance(Duration::from_millis(1)).await;
-            let key = cache.key(&n.to_string());
-            cache.put(key, Verdict::Unauthenticated);
+            let token = cache.hash(&n.to_string());
+            cache.insert(token, Verdict::Unauthenticated);
         }
-        assert_eq!(cache.known.len(), MOST);
+        assert_eq!(cache.entries.len(), MAX_TOKENS);
         assert_eq!(cache.get(&good).map(|(verdict, _)| verdict), Some(Verdict::Allowed));
-        assert_eq!(cache.get(&cache.key("0")), None);
-        assert!(cache.get(&cache.key(&(2 * MOST - 1).to_string())).is_some());
+        assert_eq!(cache.get(&cache.hash("0")), None);
+        assert!(cache.get(&cache.hash(&(2 * MAX_TOKENS - 1).to_string())).is_some());
     }
 
     #[test]
-    fn hashes_of_tokens_are_worth_nothing_in_another_process() {
-        assert_ne!(Cache::default().key("token"), Cache::default().key("token"));
+    fn a_hash_of_a_token_is_useless_in_another_process() {
+        assert_ne!(VerdictCache::default().hash("token"), VerdictCache::default().hash("token"));
     }
 }

@@ -1,126 +1,128 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::time::{advance, sleep};
+use futures::future::BoxFuture;
+use tokio::time::{Instant, advance, sleep};
 
+use super::filter::{ALLOWED_TTL, MAX_REVIEWS, PEER_TTL, REFUSED_TTL, REVIEW_TIMEOUT};
 use super::*;
 
-/// Lets in who shows `good`, or nobody hears of it.
+/// Gives `verdict`, or an error if there is none, for the token `good`; other tokens are not valid.
 struct FakeReviewer {
-    answers: Mutex<Result<Verdict, String>>,
-    asked: AtomicUsize,
+    verdict: Mutex<Option<Verdict>>,
+    reviews: AtomicUsize,
     takes: Duration,
 }
 
 impl FakeReviewer {
     fn filter(takes: Duration) -> (AuthFilter, Arc<Self>) {
-        let reviewer = Arc::new(Self { answers: Mutex::new(Ok(Verdict::Allowed)), asked: AtomicUsize::new(0), takes });
+        let verdict = Mutex::new(Some(Verdict::Allowed));
+        let reviewer = Arc::new(Self { verdict, reviews: AtomicUsize::new(0), takes });
         (AuthFilter::new(Arc::clone(&reviewer)), reviewer)
     }
 
-    fn answer(&self, answer: Result<Verdict, &str>) {
-        *self.answers.lock().expect("no panic") = answer.map_err(str::to_owned);
+    fn set(&self, verdict: Option<Verdict>) {
+        *self.verdict.lock().expect("no panic") = verdict;
     }
 
-    fn asked(&self) -> usize {
-        self.asked.swap(0, Relaxed)
+    /// The reviews since the last call.
+    fn reviews(&self) -> usize {
+        self.reviews.swap(0, Relaxed)
     }
 }
 
 impl TokenReviewer for Arc<FakeReviewer> {
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, String>> {
-        self.asked.fetch_add(1, Relaxed);
-        let answer = self.answers.lock().expect("no panic").clone();
+    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, ReviewError>> {
+        self.reviews.fetch_add(1, Relaxed);
+        let verdict = *self.verdict.lock().expect("no panic");
         Box::pin(async move {
             sleep(self.takes).await;
-            if token == "good" { answer } else { Ok(Verdict::Unauthenticated) }
+            if token == "good" { verdict.ok_or(ReviewError::NotLoaded) } else { Ok(Verdict::Unauthenticated) }
         })
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_counts_for_a_while_a_refusal_for_less() {
+async fn an_allowed_token_is_cached_longer_than_a_refused_one() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
     for (verdict, time) in
-        [(Verdict::Allowed, ALLOWED), (Verdict::Forbidden, REFUSED), (Verdict::Unauthenticated, REFUSED)]
+        [(Verdict::Allowed, ALLOWED_TTL), (Verdict::Forbidden, REFUSED_TTL), (Verdict::Unauthenticated, REFUSED_TTL)]
     {
-        reviewer.answer(Ok(verdict));
+        reviewer.set(Some(verdict));
         assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(verdict));
         advance(time - Duration::from_millis(10)).await;
         assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(verdict));
-        assert_eq!(reviewer.asked(), 1);
+        assert_eq!(reviewer.reviews(), 1);
         advance(Duration::from_millis(20)).await;
     }
     assert_eq!(filter.authorize("bad", Requester::Anyone).await, Some(Verdict::Unauthenticated));
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_an_answer_nobody_is_let_in() {
+async fn without_a_verdict_requests_are_refused() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
-    reviewer.answer(Err("away"));
+    reviewer.set(None);
     assert_eq!(filter.authorize("good", Requester::Anyone).await, None);
     assert_eq!(filter.authorize("good", Requester::Peer).await, None);
-    reviewer.answer(Ok(Verdict::Allowed));
-    assert_eq!(
-        filter.authorize("good", Requester::Anyone).await,
-        Some(Verdict::Allowed),
-        "no answer is not remembered"
-    );
-    reviewer.answer(Err("away"));
-    advance(ALLOWED).await;
+    reviewer.set(Some(Verdict::Allowed));
+    assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed), "errors are not cached");
+    reviewer.set(None);
+    advance(ALLOWED_TTL).await;
     assert_eq!(filter.authorize("good", Requester::Anyone).await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn peers_go_by_the_last_answer_while_there_is_no_newer_one() {
-    let (filter, reviewer) = FakeReviewer::filter(2 * PATIENCE);
-    reviewer.answer(Ok(Verdict::Allowed));
-    assert_eq!(filter.authorize("good", Requester::Peer).await, None, "it takes too long");
+async fn peers_use_the_last_verdict_while_there_is_no_newer_one() {
+    let (filter, reviewer) = FakeReviewer::filter(2 * REVIEW_TIMEOUT);
+    reviewer.set(Some(Verdict::Allowed));
+    assert_eq!(filter.authorize("good", Requester::Peer).await, None, "the review times out");
     let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
     assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-    reviewer.answer(Err("away"));
-    reviewer.asked();
+    reviewer.set(None);
+    reviewer.reviews();
     for _ in 0..100 {
         advance(Duration::from_secs(30)).await;
         assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
         assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
         sleep(Duration::from_millis(1)).await;
     }
-    assert!((90..=100).contains(&reviewer.asked()), "it is asked meanwhile, and not by each");
-    advance(PEERS).await;
+    assert!((90..=100).contains(&reviewer.reviews()), "reviews run in the background, and not for each request");
+    advance(PEER_TTL).await;
     assert_eq!(filter.authorize("good", Requester::Peer).await, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_loses_the_right_is_refused_soon() {
+async fn a_peer_that_loses_its_permission_is_refused_soon() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
     assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-    reviewer.answer(Ok(Verdict::Forbidden));
-    advance(ALLOWED).await;
+    reviewer.set(Some(Verdict::Forbidden));
+    advance(ALLOWED_TTL).await;
     assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
     sleep(Duration::from_millis(1)).await;
     assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Forbidden));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_strangers_keeps_nobody_waiting_who_is_known() {
+async fn a_flood_of_unknown_tokens_does_not_delay_known_ones() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::from_secs(1));
     assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed));
-    advance(ALLOWED).await;
+    advance(ALLOWED_TTL).await;
     for n in 0..100 {
         let filter = filter.clone();
         tokio::spawn(async move { filter.authorize(&n.to_string(), Requester::Anyone).await });
     }
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(reviewer.asked(), 1 + AT_ONCE);
+    assert_eq!(reviewer.reviews(), 1 + MAX_REVIEWS);
     let began = Instant::now();
     assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_who_show_one_token_at_once_ask_a_few_times() {
+async fn concurrent_requests_with_one_token_share_a_few_reviews() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::from_secs(1));
     let all = futures::future::join_all((0..50).map(|_| filter.authorize("good", Requester::Anyone))).await;
     assert!(all.iter().all(|verdict| *verdict == Some(Verdict::Allowed)));
-    assert_eq!(reviewer.asked(), AT_ONCE);
+    assert_eq!(reviewer.reviews(), MAX_REVIEWS);
 }

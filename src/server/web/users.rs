@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use crate::access::secret;
+use crate::access::random_key;
 use crate::sync::lock;
 
 /// Credentials that are remembered. There are as many as there are users, and those that were replaced lately.
@@ -95,7 +95,7 @@ impl Default for Passwords {
     fn default() -> Self {
         Self {
             right: Mutex::default(),
-            key: secret(),
+            key: random_key(),
             turn: Arc::new(Semaphore::new(1)),
             waiting: Arc::new(Semaphore::new(WAITING)),
         }
