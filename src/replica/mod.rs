@@ -34,7 +34,7 @@ use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, FleetHandle, Unfit};
 use crate::intake::{self, SwappableClient};
-use crate::server::{self, AuthLayer, ExposureGate, Metrics, Peers, ScrapeTracker, WebConfig};
+use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker, WebConfig};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
@@ -308,7 +308,8 @@ impl Replica {
             "the metrics server".to_owned(),
             server::serve(metrics_port, layer, settings.timeouts, spawner.stop_token()),
         );
-        let peers = server::both(server::fleet_routes(Peers { inventory, witness }), server::report_routes(reporter));
+        let peers =
+            server::both(server::fleet_routes(PeerQueries { inventory, witness }), server::report_routes(reporter));
         let peers = server::both(peers, server::heartbeat_routes(member.clone()));
         let layer =
             AuthLayer::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);

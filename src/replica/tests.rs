@@ -81,7 +81,7 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     let watching = resources.watching();
     let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watching, sights: None });
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
-    let routes = server::fleet_routes(Peers { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
+    let routes = server::fleet_routes(PeerQueries { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     let stop = tasks.spawner().stop_token();
     tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Timeouts::default(), stop));

@@ -1,5 +1,6 @@
-//! Bodies. A scrape is made while it is sent: a client that reads slowly holds a few chunks, one that goes away ends its
-//! scrape.
+//! Bodies of answers.
+//!
+//! A scrape is produced while it is sent: a slow reader holds only a few chunks, and a client that disconnects ends its scrape.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,17 +12,17 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::exposition::Scrape;
 
-/// The chunks of a scrape. What is kept in `on_end` is dropped with it.
+/// The chunks of a scrape. Drops the guard when the scrape ends.
 pub(super) struct ScrapeBody<T> {
     scrape: Scrape,
-    /// Whether the runtime is given a turn before the next chunk.
+    /// Whether to yield to the runtime before the next chunk.
     yields: bool,
-    _on_end: T,
+    _guard: T,
 }
 
 impl<T> ScrapeBody<T> {
-    pub(super) const fn new(scrape: Scrape, on_end: T) -> Self {
-        Self { scrape, yields: false, _on_end: on_end }
+    pub(super) const fn new(scrape: Scrape, guard: T) -> Self {
+        Self { scrape, yields: false, _guard: guard }
     }
 }
 
@@ -30,8 +31,8 @@ impl<T: Unpin> Stream for ScrapeBody<T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let body = self.get_mut();
-        // A connection asks for chunks as long as it has room. Deflating one takes a good part of a millisecond,
-        // so watches and other scrapes are let in between.
+        // A connection polls for chunks while it has room. Compressing one takes a good part of a millisecond, so watches
+        // and other scrapes get a turn in between.
         if std::mem::take(&mut body.yields) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -41,13 +42,13 @@ impl<T: Unpin> Stream for ScrapeBody<T> {
     }
 }
 
-/// A body, and what is dropped with it, before it.
-pub(super) struct With<B, E> {
-    pub _on_end: E,
+/// A body with a guard, which is dropped together with the body, and before it.
+pub(super) struct GuardedBody<B, E> {
+    pub _guard: E,
     pub body: B,
 }
 
-impl<B: Body + Unpin, E: Unpin> Body for With<B, E> {
+impl<B: Body + Unpin, E: Unpin> Body for GuardedBody<B, E> {
     type Data = B::Data;
     type Error = B::Error;
 

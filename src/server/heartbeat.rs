@@ -1,4 +1,4 @@
-//! `POST /fleet/heartbeat` on the telemetry port: what members of a fleet tell each other.
+//! `POST /fleet/heartbeat` on the telemetry port: the heartbeats between members of a fleet.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use http::StatusCode;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::fleet::outside;
-use super::{Routes, text};
+use super::fleet::not_in_fleet;
+use super::reply::{Routes, text};
 use crate::fleet::record::Heartbeat;
 use crate::fleet::{FleetHandle, MAX_HEARTBEAT_BYTES, Refusal};
 
-/// Answers heartbeats for `fleet`; there is nothing to be found outside of one.
+/// Answers heartbeats for `fleet`, or 404 outside a fleet.
 pub fn heartbeat_routes(fleet: Option<Arc<FleetHandle>>) -> Routes {
     warp::path!("fleet" / "heartbeat")
         .and(warp::post())
         .and(warp::body::content_length_limit(MAX_HEARTBEAT_BYTES))
         .and(warp::body::json())
         .map(move |heartbeat: Heartbeat| match &fleet {
-            None => outside(),
+            None => not_in_fleet(),
             Some(fleet) => answer(fleet, heartbeat),
         })
         .boxed()

@@ -1,7 +1,7 @@
-//! One connection, and its timeouts by what it is doing.
+//! Serves one HTTP/1 connection, with a timeout for each of its states.
 //!
-//! hyper has one timeout for reading a request's head, and counts idle time between requests into it; a client that keeps
-//! its connection would be cut off after seconds. Here each state has its own.
+//! hyper has a single timeout for reading the head of a request, which includes the idle time between requests. It would cut
+//! off clients that keep their connection open, so each state has its own timeout here.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,14 +22,15 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::body::With;
-use super::{AuthLayer, Remote};
+use super::auth_layer::AuthLayer;
+use super::body::GuardedBody;
+use super::client_ip::ClientIp;
 use crate::settings::Timeouts;
 
-/// Bytes of a request's head, and of an answer before the socket has to take some.
+/// Maximum size in bytes of a request's head, and of the part of an answer that is buffered before the socket.
 const BUFFER: usize = 64 << 10;
 
-/// Answers by `layer` as many requests as the client, at `remote`, has; after `stop` only the one that has begun.
+/// Answers the requests of the client at `remote`. After `stop` it only completes the request in progress.
 pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
@@ -40,9 +41,9 @@ pub(super) async fn serve_connection<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
-    let io = TokioIo::new(Timed::new(stream, timeouts, activity.clone()));
+    let io = TokioIo::new(TimedStream::new(stream, timeouts, activity.clone()));
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
-        request.extensions_mut().insert(Remote(remote));
+        request.extensions_mut().insert(ClientIp(remote));
         answer(layer.clone(), activity.clone(), request)
     });
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
@@ -54,23 +55,23 @@ pub(super) async fn serve_connection<S>(
         }
     };
     if let Err(error) = ended {
-        debug!(%error, "a connection ended early");
+        debug!(%remote, %error, "connection ended early");
     }
 }
 
-/// What a connection is doing; shared between its socket and its answers.
+/// The state of a connection, shared between its socket and its answers.
 #[derive(Clone, Debug, Default)]
 struct Activity(Arc<AtomicU32>);
 
-/// A request's head is being read; a new connection starts here.
+/// Reads the head of a request. New connections start in this state.
 const READING: u32 = 0;
-/// Nothing is asked.
-const WAITING: u32 = 1;
-/// The body of a request is being read.
+/// Waits for the next request.
+const IDLE: u32 = 1;
+/// Reads the body of a request.
 const RECEIVING: u32 = 2;
-/// A request is being answered.
+/// Answers a request.
 const ANSWERING: u32 = 3;
-/// The bits of a state; those above count the requests.
+/// The bits of the state. The bits above count the requests, so that the same state of two requests differs.
 const STATE: u32 = 3;
 
 impl Activity {
@@ -79,30 +80,30 @@ impl Activity {
     }
 
     fn set(&self, state: u32) {
-        // Only one task works at a connection.
+        // No race: a single task drives the connection.
         self.0.store(self.get() & !STATE | state, Relaxed);
     }
 
-    /// One more request is there, with a body or without.
-    fn asked(&self, body: bool) {
+    /// The head of another request was read, which has a body or not.
+    fn on_request(&self, body: bool) {
         self.0.store(self.get().wrapping_add(STATE + 1), Relaxed);
         self.set(if body { RECEIVING } else { ANSWERING });
     }
 
-    /// The body of a request, if that is what was read, is over.
-    fn received(&self) {
+    /// The body of the request ended.
+    fn on_received(&self) {
         if self.get() & STATE == RECEIVING {
             self.set(ANSWERING);
         }
     }
 
-    /// The answer, as far as it is ours to make, is over.
-    fn answered(&self) {
-        self.set(WAITING);
+    /// The answer was handed over to hyper in full.
+    fn on_answered(&self) {
+        self.set(IDLE);
     }
 }
 
-/// Answers a request by `layer`.
+/// Answers a request, and keeps the state of the connection up to date.
 async fn answer<B>(
     layer: AuthLayer,
     activity: Activity,
@@ -112,55 +113,55 @@ where
     B: Body<Data = Bytes> + Unpin + Send + Sync + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    activity.asked(!request.body().is_end_stream());
-    let received = Next { activity: activity.clone(), over: Activity::received };
-    let response = layer.answer(request.map(|body| With { _on_end: received, body })).await?;
-    Ok(response.map(|body| With { _on_end: Next { activity, over: Activity::answered }, body }))
+    activity.on_request(!request.body().is_end_stream());
+    let received = OnDrop { activity: activity.clone(), event: Activity::on_received };
+    let response = layer.answer(request.map(|body| GuardedBody { _guard: received, body })).await?;
+    Ok(response.map(|body| GuardedBody { _guard: OnDrop { activity, event: Activity::on_answered }, body }))
 }
 
-/// What is done next when it is dropped.
-struct Next {
+/// Reports an event when it is dropped.
+struct OnDrop {
     activity: Activity,
-    over: fn(&Activity),
+    event: fn(&Activity),
 }
 
-impl Drop for Next {
+impl Drop for OnDrop {
     fn drop(&mut self) {
-        (self.over)(&self.activity);
+        (self.event)(&self.activity);
     }
 }
 
-/// A socket whose reads and writes end in an error when the client takes too long.
-struct Timed<S> {
+/// A socket whose reads and writes fail when the client takes too long.
+struct TimedStream<S> {
     stream: S,
     timeouts: Timeouts,
     activity: Activity,
-    /// The state that `timer` was set for, and of which request.
+    /// The state and request that `timer` was set for.
     timed: Option<u32>,
     timer: Pin<Box<Sleep>>,
-    /// When the request that is being read began.
+    /// When the current request began.
     began: Instant,
-    /// When what is being done is to be over.
+    /// When the current state times out.
     deadline: Option<Instant>,
-    /// Something was written since the last flush.
+    /// Whether something was written since the last flush.
     unsent: bool,
 }
 
-impl<S> Timed<S> {
+impl<S> TimedStream<S> {
     fn new(stream: S, timeouts: Timeouts, activity: Activity) -> Self {
         let timer = Box::pin(sleep(Duration::ZERO));
         Self { stream, timeouts, activity, timed: None, timer, began: Instant::now(), deadline: None, unsent: false }
     }
 
-    /// When a state that begins now is to be over, if ever.
-    fn limit(&mut self, state: u32) -> Option<Instant> {
+    /// Returns when a state that begins now times out, if it does.
+    fn deadline_of(&mut self, state: u32) -> Option<Instant> {
         let Timeouts { read, read_header, write, idle } = self.timeouts;
         let now = Instant::now();
         match state {
             READING => read_header.or(read).map(|limit| self.began + read.map_or(limit, |read| read.min(limit))),
             RECEIVING => read.map(|limit| self.began + limit),
-            WAITING => {
-                // The next request may have arrived already, together with the one before.
+            IDLE => {
+                // The next request may already have arrived, together with the previous one.
                 self.began = now;
                 idle.or(read).map(|limit| now + limit)
             }
@@ -168,16 +169,16 @@ impl<S> Timed<S> {
         }
     }
 
-    /// Whether the client may still take its time.
-    fn poll_timeouts(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+    /// Becomes ready with an error when the current state times out.
+    fn poll_timeout(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         let mut state = self.activity.get();
-        if state & STATE == WAITING && self.unsent {
-            // What is buffered of an answer is a part of it, though all of it has been made.
+        if state & STATE == IDLE && self.unsent {
+            // The answer was produced in full, but a part of it is still buffered.
             state |= ANSWERING;
         }
         if self.timed != Some(state) {
             self.timed = Some(state);
-            self.deadline = self.limit(state & STATE);
+            self.deadline = self.deadline_of(state & STATE);
             if let Some(deadline) = self.deadline {
                 self.timer.as_mut().reset(deadline);
             }
@@ -188,16 +189,20 @@ impl<S> Timed<S> {
         }
     }
 
-    /// Passes a write on, unless the answer takes too long.
-    fn poll_progress<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Returns `written`, or an error if the client takes too long to receive the answer.
+    fn poll_write_timeout<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;
         }
-        self.poll_timeouts(context).map(Err)
+        self.poll_timeout(context).map(Err)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -205,21 +210,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            if self.activity.get() & STATE == WAITING {
+            if self.activity.get() & STATE == IDLE {
                 self.activity.set(READING);
                 self.began = Instant::now();
             }
             return read;
         }
-        self.poll_timeouts(context).map(Err)
+        self.poll_timeout(context).map(Err)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.unsent = true;
-        self.poll_progress(context, written)
+        self.poll_write_timeout(context, written)
     }
 
     fn poll_write_vectored(
@@ -229,7 +234,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.unsent = true;
-        self.poll_progress(context, written)
+        self.poll_write_timeout(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -239,18 +244,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.unsent &= flushed.is_pending();
-        // After an answer hyper flushes, but it does not read again before it is woken: the timer must be set here.
+        // NB: sets the timer here, because hyper flushes after an answer but reads again only when it is woken.
         if flushed.is_ready()
-            && let Poll::Ready(error) = self.poll_timeouts(context)
+            && let Poll::Ready(error) = self.poll_timeout(context)
         {
             return Poll::Ready(Err(error));
         }
-        self.poll_progress(context, flushed)
+        self.poll_write_timeout(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.poll_progress(context, shut)
+        self.poll_write_timeout(context, shut)
     }
 }
 
@@ -263,14 +268,14 @@ mod tests {
     use warp::{Filter, Reply};
 
     use super::*;
-    use crate::server::Routes;
+    use crate::server::reply::Routes;
 
-    /// A client whose pipe holds `room` bytes, and the server's end of it, which answers all with `length` bytes.
+    /// A client whose pipe holds `room` bytes, and a server that answers each request with `length` bytes.
     fn connect(room: usize, length: usize) -> (DuplexStream, JoinHandle<()>) {
         serve(room, warp::any().map(move || vec![b'x'; length].into_response()).boxed(), TIMEOUTS)
     }
 
-    /// A client whose pipe holds `room` bytes, and the server's end of it.
+    /// A client whose pipe holds `room` bytes, and a server of `routes`.
     fn serve(room: usize, routes: Routes, timeouts: Timeouts) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
         let layer = AuthLayer::new(routes, None, None);
@@ -289,9 +294,9 @@ mod tests {
     const HEAD: Duration = Duration::from_secs(5);
     const READ: Duration = Duration::from_secs(50);
     const WRITE: Duration = Duration::from_secs(60);
-    const IDLE: Duration = Duration::from_secs(300);
+    const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
     const TIMEOUTS: Timeouts =
-        Timeouts { read: Some(READ), read_header: Some(HEAD), write: Some(WRITE), idle: Some(IDLE) };
+        Timeouts { read: Some(READ), read_header: Some(HEAD), write: Some(WRITE), idle: Some(IDLE_TIMEOUT) };
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: replica\r\n\r\n";
 
@@ -304,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_asks_nothing_is_cut_off_after_seconds() {
+    async fn a_client_that_sends_no_request_is_cut_off_after_seconds() {
         let (_client, server) = connect(1 << 20, 3);
         let began = Instant::now();
         server.await.expect("no panic");
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_in_drops_is_cut_off_too() {
+    async fn a_request_that_arrives_too_slowly_is_cut_off() {
         let (mut client, server) = connect(1 << 20, 3);
         ask(&mut client).await;
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -332,17 +337,17 @@ mod tests {
         let (mut client, server) = connect(1 << 20, 3);
         for _ in 0..3 {
             ask(&mut client).await;
-            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+            tokio::time::sleep(IDLE_TIMEOUT - Duration::from_secs(1)).await;
         }
         ask(&mut client).await;
         let began = Instant::now();
         server.await.expect("no panic");
-        assert_eq!(began.elapsed().as_secs(), IDLE.as_secs());
+        assert_eq!(began.elapsed().as_secs(), IDLE_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
-        // One answer that the server still makes, and one of which all is made and a part not taken.
+    async fn a_client_that_does_not_read_its_answer_is_cut_off() {
+        // The server still produces the first answer. It has produced all of the second one, and a part is not read.
         for length in [1 << 20, 10 << 10] {
             let (mut client, server) = connect(1 << 10, length);
             client.write_all(REQUEST).await.expect("it is read");
@@ -355,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_read_too_slowly_is_cut_off_and_the_next_one_has_its_own_time() {
+    async fn a_slow_reader_is_cut_off_and_each_answer_has_its_own_timeout() {
         let (mut client, server) = connect(1 << 10, 10 << 10);
         for pause in [3, 3, 7] {
             client.write_all(REQUEST).await.expect("it is read");
@@ -373,7 +378,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_in_drops_is_cut_off() {
+    async fn a_request_body_that_arrives_too_slowly_is_cut_off() {
         let routes = warp::body::bytes().map(|_| "all of it".into_response()).boxed();
         let (mut client, server) = serve(1 << 10, routes, TIMEOUTS);
         client
@@ -389,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_has_its_time_from_its_own_request_on() {
+    async fn the_timeout_of_a_body_starts_with_its_own_request() {
         let routes = warp::body::bytes().map(|_| "xxx".into_response()).boxed();
         let (mut client, server) = serve(1 << 10, routes, TIMEOUTS);
         for _ in 0..5 {
@@ -401,14 +406,14 @@ mod tests {
             while !answer.ends_with(b"xxx") {
                 assert_ne!(client.read_buf(&mut answer).await.expect("it is answered"), 0, "the connection is open");
             }
-            tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
+            tokio::time::sleep(IDLE_TIMEOUT - Duration::from_secs(1)).await;
         }
         drop(client);
         server.await.expect("no panic");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_limits_nobody_is_cut_off() {
+    async fn without_limits_no_client_is_cut_off() {
         let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let none = Timeouts { read: None, read_header: None, write: None, idle: None };

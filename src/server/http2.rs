@@ -1,7 +1,7 @@
-//! One connection of HTTP/2, and its timeouts: many requests may be under way on it, each of which has its own time.
+//! Serves one HTTP/2 connection, with timeouts for each of its concurrent requests.
 //!
-//! HTTP/2 is spoken by those who chose it under TLS. A request that takes too long ends the whole connection: whoever stalls one
-//! stream could stall them all.
+//! Clients choose HTTP/2 during the TLS handshake. A request that times out closes the whole connection, since a client that
+//! stalls one stream could stall them all.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,23 +22,24 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::body::With;
-use super::{AuthLayer, Remote};
+use super::auth_layer::AuthLayer;
+use super::body::GuardedBody;
+use super::client_ip::ClientIp;
 use crate::settings::Timeouts;
 use crate::sync::lock;
 
-/// Requests at a time.
-const STREAMS: u32 = 16;
-/// Bytes of a request's head.
-const HEAD: u32 = 64 << 10;
-/// Bytes of an answer before the client has to take some, on each stream.
+/// Maximum number of concurrent requests.
+const MAX_STREAMS: u32 = 16;
+/// Maximum size in bytes of a request's head.
+const MAX_HEAD: u32 = 64 << 10;
+/// Bytes of an answer that are buffered per stream.
 const BUFFER: usize = 64 << 10;
-/// A client that says nothing is asked after this long whether it is there, and has as long to answer.
-const PING: Duration = Duration::from_secs(20);
-/// Without any limit there is still an end.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A silent client gets a ping after this time, and has as long to answer it.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Stands for "no deadline".
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Answers by `layer` the requests of the client at `remote`; after `stop` only those that have begun.
+/// Answers the requests of the client at `remote`. After `stop` it only completes the requests in progress.
 pub(super) async fn serve_connection<S>(
     stream: S,
     remote: IpAddr,
@@ -48,33 +49,33 @@ pub(super) async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let under_way =
-        UnderWay(Arc::new(Shared { timeouts, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
-    let requests = under_way.clone();
+    let active =
+        ActiveRequests(Arc::new(Shared { timeouts, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
+    let requests = active.clone();
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Remote(remote));
+        request.extensions_mut().insert(ClientIp(remote));
         answer(layer.clone(), requests.begin(), request)
     });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD)
         .max_send_buf_size(BUFFER)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING);
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut stopping = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    debug!(%error, "a connection ended early");
+                    debug!(%remote, %error, "connection ended early");
                 }
                 return;
             }
-            () = under_way.overdue() => {
-                debug!(%remote, "a connection is cut off: it was idle, or a request took too long");
+            () = active.timed_out() => {
+                debug!(%remote, "connection closed: idle, or a request timed out");
                 return;
             }
             () = stop.cancelled(), if !stopping => {
@@ -87,21 +88,21 @@ pub(super) async fn serve_connection<S>(
 
 async fn answer(
     layer: AuthLayer,
-    turn: Turn,
+    active: ActiveRequest,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible> {
     if request.body().is_end_stream() {
-        turn.received();
+        active.on_received();
     }
-    let turn = Arc::new(turn);
-    let request = request.map(|body| With { _on_end: Received(Arc::clone(&turn)), body });
+    let active = Arc::new(active);
+    let request = request.map(|body| GuardedBody { _guard: OnReceived(Arc::clone(&active)), body });
     let response = layer.answer(request).await?;
-    Ok(response.map(|body| Sent { body, rest: Bytes::new(), _turn: turn }))
+    Ok(response.map(|body| AnswerBody { body, rest: Bytes::new(), _active: active }))
 }
 
-/// What is under way on a connection.
+/// The requests in progress on a connection.
 #[derive(Clone)]
-struct UnderWay(Arc<Shared>);
+struct ActiveRequests(Arc<Shared>);
 
 struct Shared {
     timeouts: Timeouts,
@@ -110,50 +111,50 @@ struct Shared {
 }
 
 struct Requests {
-    /// By number: by when each is to be over, or to be received.
-    until: HashMap<u64, Option<Instant>>,
+    /// By number: when each request times out, first for its body to arrive and then for its answer to be sent.
+    deadlines: HashMap<u64, Option<Instant>>,
     next: u64,
-    /// Since when there is none.
-    idle: Instant,
+    /// When the last request ended.
+    idle_since: Instant,
 }
 
 impl Requests {
     fn new() -> Self {
-        Self { until: HashMap::new(), next: 0, idle: Instant::now() }
+        Self { deadlines: HashMap::new(), next: 0, idle_since: Instant::now() }
     }
 }
 
-impl UnderWay {
+impl ActiveRequests {
     fn requests(&self) -> MutexGuard<'_, Requests> {
         lock(&self.0.requests)
     }
 
-    /// A request whose head is there.
-    fn begin(&self) -> Turn {
+    /// Starts the timeout of a request whose head was read.
+    fn begin(&self) -> ActiveRequest {
         let mut requests = self.requests();
         let number = requests.next;
         requests.next += 1;
-        let until = self.0.timeouts.read.map(|limit| Instant::now() + limit);
-        requests.until.insert(number, until);
+        let deadline = self.0.timeouts.read.map(|limit| Instant::now() + limit);
+        requests.deadlines.insert(number, deadline);
         drop(requests);
         self.0.changed.notify_one();
-        Turn { number, under_way: self.clone() }
+        ActiveRequest { number, active: self.clone() }
     }
 
-    /// When something will have taken too long.
+    /// Returns when the connection times out, if nothing changes before.
     fn deadline(&self) -> Instant {
         let requests = self.requests();
         let Timeouts { read, read_header, idle, .. } = self.0.timeouts;
         let first = match requests.next {
-            // Nothing was asked yet, as while the head of a request is read.
-            0 => read_header.or(read).map(|limit| requests.idle + limit),
-            _ if requests.until.is_empty() => idle.or(read).map(|limit| requests.idle + limit),
-            _ => requests.until.values().flatten().min().copied(),
+            // Before the first request its head has the usual timeout.
+            0 => read_header.or(read).map(|limit| requests.idle_since + limit),
+            _ if requests.deadlines.is_empty() => idle.or(read).map(|limit| requests.idle_since + limit),
+            _ => requests.deadlines.values().flatten().min().copied(),
         };
-        first.unwrap_or_else(|| Instant::now() + LONGEST)
+        first.unwrap_or_else(|| Instant::now() + FOREVER)
     }
 
-    async fn overdue(&self) {
+    async fn timed_out(&self) {
         loop {
             let changed = self.0.changed.notified();
             tokio::select! {
@@ -164,54 +165,54 @@ impl UnderWay {
     }
 }
 
-/// One request.
-struct Turn {
+/// One request in progress, until it is dropped.
+struct ActiveRequest {
     number: u64,
-    under_way: UnderWay,
+    active: ActiveRequests,
 }
 
-impl Turn {
-    /// All of the request is there.
-    fn received(&self) {
-        let limit = self.under_way.0.timeouts.write;
-        let mut requests = self.under_way.requests();
-        requests.until.insert(self.number, limit.map(|limit| Instant::now() + limit));
+impl ActiveRequest {
+    /// The request was received in full: starts the timeout of its answer.
+    fn on_received(&self) {
+        let limit = self.active.0.timeouts.write;
+        let mut requests = self.active.requests();
+        requests.deadlines.insert(self.number, limit.map(|limit| Instant::now() + limit));
         drop(requests);
-        self.under_way.0.changed.notify_one();
+        self.active.0.changed.notify_one();
     }
 }
 
-impl Drop for Turn {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let mut requests = self.under_way.requests();
-        requests.until.remove(&self.number);
-        requests.idle = Instant::now();
+        let mut requests = self.active.requests();
+        requests.deadlines.remove(&self.number);
+        requests.idle_since = Instant::now();
         drop(requests);
-        self.under_way.0.changed.notify_one();
+        self.active.0.changed.notify_one();
     }
 }
 
-/// All of a request is there when it is dropped.
-struct Received(Arc<Turn>);
+/// Dropped together with the body of a request, when that was received in full.
+struct OnReceived(Arc<ActiveRequest>);
 
-impl Drop for Received {
+impl Drop for OnReceived {
     fn drop(&mut self) {
-        self.0.received();
+        self.0.on_received();
     }
 }
 
-/// The body of an answer: the request is over with it.
+/// The body of an answer. The request ends when it is dropped.
 ///
-/// It is handed over in pieces, since hyper drops a body with the last of them: all but that piece and the one before has its time, and
-/// what is left then is so little that it may take as long as a connection may be idle.
-struct Sent<B> {
+/// It hands over small pieces, because hyper drops a body together with the last piece. So the timeout covers all but the
+/// last two pieces. These are so small that the idle timeout is enough for them.
+struct AnswerBody<B> {
     body: B,
-    /// Of a piece that is too large.
+    /// The rest of a chunk that is larger than a piece.
     rest: Bytes,
-    _turn: Arc<Turn>,
+    _active: Arc<ActiveRequest>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -234,7 +235,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // It is asked before anything is taken.
+        // hyper asks before it takes the first piece, so `rest` is still empty.
         self.body.size_hint()
     }
 }
@@ -260,7 +261,7 @@ mod tests {
 
     type Sender<B> = SendRequest<B>;
 
-    /// A client, and the server, which answers all with `length` bytes after it has the whole request.
+    /// A client, and a server that receives each request in full and answers with `length` bytes.
     async fn connect<B>(length: usize) -> (Sender<B>, JoinHandle<()>)
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_may_be_idle_between_requests_and_not_before_the_first() {
+    async fn a_connection_may_be_idle_between_requests_but_not_before_the_first() {
         let began = Instant::now();
         let (_sender, server) = connect::<Empty<Bytes>>(3).await;
         server.await.expect("no panic");
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_of_an_answer_is_cut_off() {
+    async fn a_client_that_does_not_read_its_answer_is_cut_off() {
         let (mut sender, server) = connect(10 << 20).await;
         let answer = sender.send_request(request()).await.expect("it is answered");
         let began = Instant::now();
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_in_drops_is_cut_off() {
+    async fn a_request_body_that_arrives_too_slowly_is_cut_off() {
         let drops = futures::stream::unfold((), |()| async {
             sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x"))), ()))

@@ -1,4 +1,4 @@
-//! Sockets: binding, accepting, serving connections, and ending them in order.
+//! Binds sockets, accepts connections, and drains them on shutdown.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,28 +14,30 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::{AuthLayer, http1, http2};
+use super::auth_layer::AuthLayer;
+use super::web::WebConfig;
+use super::{http1, http2};
 use crate::settings::{Listen, Timeouts};
 use crate::sync::lock;
 
-/// Connections at a time; further ones wait to be accepted. Prometheus holds one or two to an exporter.
+/// Maximum number of open connections; further ones wait in the backlog. Prometheus keeps one or two per target.
 const MAX_CONNECTIONS: usize = 512;
-/// Of these, so many from one address: nobody can take them all. Of more, each is closed at once.
+/// Maximum number of open connections per client address, so that no client can use them all. Further ones are closed at once.
 const MAX_PER_ADDRESS: usize = MAX_CONNECTIONS / 2;
-/// How long it may take to secure a connection, however long clients may take for a request.
+/// How long a TLS handshake may take, even if the limits for requests are longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long answers that have begun may take after the server was told to stop.
+/// How long answers in progress may take after shutdown begins.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long to wait when no connection can be accepted, for example because file descriptors have run out.
+/// Pause after accepting fails, for example because the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections that the system completes before they are accepted.
+/// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// Listens at an address. `::` is every address of both families, as upstream's default wants it, or all of IPv4 where
+/// Listens on an address. `::` stands for all addresses of both families, as in kube-state-metrics, or all IPv4 addresses if
 /// the system has no IPv6.
 ///
 /// # Errors
-/// The address is taken or not ours.
+/// The address is in use, or does not belong to this host.
 pub fn bind(listen: Listen) -> io::Result<TcpListener> {
     let unspecified = listen.host == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     listen_at(SocketAddr::new(listen.host, listen.port)).or_else(|error| {
@@ -52,7 +54,7 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
-    // A replica that restarts need not wait for the connections of the one before; two at once are still refused.
+    // A restarted replica does not wait for closed connections of its predecessor. A second listener is still refused.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -60,9 +62,9 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves by `layer` until `stop`, then lets answers that have begun end, for a few seconds.
+/// Serves `layer` until `stop`, then drains: answers in progress have a few seconds to complete.
 pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, stop: CancellationToken) {
-    // Dropping the set ends its connections.
+    // Dropping the set closes its connections.
     let mut connections = JoinSet::new();
     let counts = ConnectionCounts::default();
     loop {
@@ -72,17 +74,17 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, remote)) => {
                     let Some(permit) = counts.admit(remote.ip()) else {
-                        debug!(%remote, "too many connections from one address");
+                        debug!(%remote, "connection refused: too many from one address");
                         continue;
                     };
-                    // Answers are written in large pieces; waiting to fill packets would only delay the last one.
+                    // Answers are written in large chunks, so Nagle's algorithm would only delay the last one.
                     let _ = stream.set_nodelay(true);
                     let server = ConnectionServer { layer: layer.clone(), timeouts, stop: stop.clone() };
                     connections.spawn(async move { server.serve(stream, &permit).await });
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    warn!(%error, "cannot accept connections");
+                    warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -91,11 +93,11 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
     drop(listener);
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
-        warn!(seconds = DRAIN_TIMEOUT.as_secs(), "connections were cut while answers were being sent");
+        warn!(seconds = DRAIN_TIMEOUT.as_secs(), "drain timed out; answers in progress were cut off");
     }
 }
 
-/// Who serves a connection.
+/// Serves one connection.
 struct ConnectionServer {
     layer: AuthLayer,
     timeouts: Timeouts,
@@ -103,11 +105,11 @@ struct ConnectionServer {
 }
 
 impl ConnectionServer {
-    /// Secures the connection, if that is asked for, and answers.
+    /// Performs the TLS handshake, if TLS is configured, and answers requests.
     async fn serve(self, stream: TcpStream, permit: &ConnectionPermit) {
         let Self { layer, timeouts, stop } = self;
         let remote = permit.address;
-        let Some(config) = layer.web().and_then(super::WebConfig::tls) else {
+        let Some(config) = layer.web().and_then(WebConfig::tls) else {
             return http1::serve_connection(stream, remote, layer, timeouts, stop).await;
         };
         let limit =
@@ -118,19 +120,19 @@ impl ConnectionServer {
                 http2::serve_connection(stream, remote, layer, timeouts, stop).await;
             }
             Some(Ok(Ok(stream))) => http1::serve_connection(stream, remote, layer, timeouts, stop).await,
-            Some(Ok(Err(error))) => debug!(%remote, %error, "no handshake"),
-            Some(Err(_)) => debug!(%remote, "the handshake takes too long"),
+            Some(Ok(Err(error))) => debug!(%remote, %error, "TLS handshake failed"),
+            Some(Err(_)) => debug!(%remote, "TLS handshake timed out"),
             None => {}
         }
     }
 }
 
-/// How many connections each address has.
+/// The number of open connections per client address.
 #[derive(Clone, Default)]
 struct ConnectionCounts(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 impl ConnectionCounts {
-    /// One more of an address, unless it has too many.
+    /// Counts a connection from `address`, unless the address has too many.
     fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
         let mut counts = lock(&self.0);
         let count = counts.entry(address).or_default();
@@ -142,7 +144,7 @@ impl ConnectionCounts {
     }
 }
 
-/// One of them.
+/// One counted connection, until it is dropped.
 struct ConnectionPermit {
     address: IpAddr,
     counts: ConnectionCounts,
@@ -160,7 +162,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// Whether an error of accepting concerns a client that has left already.
+/// Whether an accept error concerns only one client, which has already disconnected.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

@@ -1,4 +1,4 @@
-//! The port that Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and the page of the fleet.
+//! The metrics port, which Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and the fleet page.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,22 +11,26 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::body::ScrapeBody;
-use super::{ExposureGate, Remote, Routes, ScrapeTracker, negotiation, page, read_only, text};
+use super::client_ip::ClientIp;
+use super::exposure_gate::ExposureGate;
+use super::reply::{Routes, read_only, text};
+use super::scrape_tracker::ScrapeTracker;
+use super::{negotiation, page};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
 
-/// What scrapes are answered from.
+/// The parts that answer a scrape.
 #[derive(Clone)]
 pub struct Metrics {
-    /// The objects.
+    /// The series of all objects.
     pub store: Arc<Store>,
-    /// Which of them are exposed.
+    /// Decides which of them to expose.
     pub exposure_gate: Arc<dyn ExposureGate>,
-    /// Where it is noted who scrapes.
+    /// Records the clients.
     pub scrape_tracker: Arc<ScrapeTracker>,
-    /// Whether answers are gzipped for those who can read it.
+    /// Whether to compress answers for clients that accept gzip.
     pub gzip: Arc<AtomicBool>,
-    /// Where requests are counted.
+    /// Counts requests.
     pub telemetry: Arc<Telemetry>,
 }
 
@@ -34,16 +38,16 @@ pub struct Metrics {
 const CLOSED: &str = "this replica has reached neither the API server nor its peers for so long that other replicas may \
 serve its objects; it serves them again once it has confirmed that they do not\n";
 
-/// The routes of the metrics port.
+/// Returns the routes of the metrics port.
 pub fn metrics_routes(metrics: Metrics) -> Routes {
     let scrapes = warp::path!("metrics")
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::query::<Vec<(String, String)>>())
-        .and(warp::ext::optional::<Remote>())
-        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<Remote>| {
+        .and(warp::ext::optional::<ClientIp>())
+        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<ClientIp>| {
             // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
-            if let Some(Remote(ip)) = remote.filter(|_| method == Method::GET) {
+            if let Some(ClientIp(ip)) = remote.filter(|_| method == Method::GET) {
                 metrics.scrape_tracker.record(ip);
             }
             read_only(&method, || metrics.scrape(&method, &headers, &query))
@@ -86,7 +90,7 @@ impl Metrics {
     }
 }
 
-/// Counts a scrape when its body has been sent or given up.
+/// Counts a scrape when its body has been sent or dropped.
 struct Timer {
     telemetry: Arc<Telemetry>,
     began: Instant,
@@ -98,8 +102,8 @@ impl Drop for Timer {
     }
 }
 
-/// `resources` and `exclude_resources`: lists with commas, which may be given several times. What is named but empty, or
-/// unknown, selects nothing.
+/// Parses `resources` and `exclude_resources`: comma-separated lists, which may be repeated. An empty or unknown name selects
+/// nothing.
 fn selection(query: &[(String, String)]) -> Selection {
     let named = |key: &str| {
         let mut values = query.iter().filter(|(k, _)| k == key).map(|(_, value)| value).peekable();

@@ -1,6 +1,6 @@
-//! What a client can read: text 0.0.4 or OpenMetrics by `Accept`, gzip or not by `Accept-Encoding`.
+//! Content negotiation: text 0.0.4 or OpenMetrics by `Accept`, gzip by `Accept-Encoding`.
 //!
-//! Nobody is turned away: who accepts none of what there is gets plain text 0.0.4, as all exporters do.
+//! No request is refused: a client that accepts neither format gets plain text 0.0.4, as from other exporters.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
@@ -8,7 +8,7 @@ use mediatype::{MediaType, MediaTypeList};
 
 use crate::exposition::Format;
 
-/// The format that the client likes best, and how the answer names it; of equals the first.
+/// Returns the format that the client prefers, and its content type. Among equal weights the first wins.
 pub(super) fn format(headers: &HeaderMap) -> (Format, &'static str) {
     let mut best = (0.0, Format::Text, Format::Text.content_type());
     for value in values(headers, ACCEPT) {
@@ -24,7 +24,7 @@ pub(super) fn format(headers: &HeaderMap) -> (Format, &'static str) {
     (best.1, best.2)
 }
 
-/// What there is for a media range.
+/// Returns the format for a media range.
 fn offer(accepted: &MediaType<'_>) -> Option<(Format, &'static str)> {
     let version = parameter(accepted, "version");
     let kind = (accepted.ty.as_str().to_ascii_lowercase(), accepted.subty.as_str().to_ascii_lowercase());
@@ -32,7 +32,7 @@ fn offer(accepted: &MediaType<'_>) -> Option<(Format, &'static str)> {
         ("application", "openmetrics-text", None | Some("1.0.0")) => {
             Some((Format::OpenMetrics, Format::OpenMetrics.content_type()))
         }
-        // The draft that Prometheus asked for before 1.0.0; for what is served here both are one.
+        // The draft that older versions of Prometheus request. It does not differ for the metrics here.
         ("application", "openmetrics-text", Some("0.0.1")) => {
             Some((Format::OpenMetrics, "application/openmetrics-text; version=0.0.1; charset=utf-8"))
         }
@@ -43,7 +43,7 @@ fn offer(accepted: &MediaType<'_>) -> Option<(Format, &'static str)> {
     }
 }
 
-/// Whether the answer may be gzipped, and the client does not like it better plain.
+/// Whether the client accepts gzip, and does not prefer an uncompressed answer.
 pub(super) fn gzip(headers: &HeaderMap) -> bool {
     let (mut gzip, mut identity, mut rest) = (None, None, None);
     for coding in values(headers, ACCEPT_ENCODING).flat_map(|value| value.split(',')) {
@@ -63,7 +63,7 @@ pub(super) fn gzip(headers: &HeaderMap) -> bool {
     gzip > 0.0 && gzip >= identity.unwrap_or(0.0)
 }
 
-/// The values of a header that may be given several times.
+/// Returns all values of a header that may be repeated.
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
@@ -73,7 +73,7 @@ fn parameter(media: &MediaType<'_>, wanted: &str) -> Option<String> {
     Some(value.unquoted_str().into_owned())
 }
 
-/// A weight between 0 and 1; one that is none counts as 0, so that nobody gets what they may not have meant.
+/// Parses a weight between 0 and 1. An invalid one counts as 0, so that the client does not get a format it may not accept.
 fn weight(text: &str) -> f32 {
     text.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0)
 }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_the_one_that_weighs_most() {
+    fn the_format_with_the_highest_weight_wins() {
         let open = (Format::OpenMetrics, "application/openmetrics-text; version=1.0.0; charset=utf-8");
         let draft = (Format::OpenMetrics, "application/openmetrics-text; version=0.0.1; charset=utf-8");
         let text = (Format::Text, "text/plain; version=0.0.4; charset=utf-8");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_used_where_it_is_allowed_and_not_liked_less() {
+    fn gzip_is_used_if_it_is_accepted_and_not_less_preferred() {
         for (accept, expected) in [
             ("gzip", true),
             ("GZip", true),
@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_is_too_odd(value in "[ -~]{0,80}") {
+        fn any_header_is_handled(value in "[ -~]{0,80}") {
             format(&headers(ACCEPT, &[&value]));
             gzip(&headers(ACCEPT_ENCODING, &[&value]));
         }

@@ -1,4 +1,4 @@
-//! How the replicas are, as JSON: what the page of the fleet shows.
+//! The state of the replicas as JSON, for the fleet page.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use tokio::time::Instant;
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::{Routes, read_only};
+use super::reply::{Routes, read_only};
 use crate::fleet::door::Door;
 use crate::fleet::report::{Report, survey};
 
-/// For how long all who look at the fleet get the same answer: many may look, and each look asks every replica.
-const SHARED: Duration = Duration::from_millis(500);
+/// How long an answer is cached: a request for the overview asks every replica, and many pages may be open.
+const CACHE_TTL: Duration = Duration::from_millis(500);
 
-/// What a replica says of itself, and whom else it could ask.
+/// Reports on a replica, and knows the others of its fleet.
 pub trait Reporter: Send + Sync {
-    /// That, at this moment.
+    /// Returns the report of this replica at this moment.
     fn report(&self) -> Report;
-    /// The ordinals of all others who are or should be there, and the addresses of their telemetry ports as far as they are
-    /// known; nobody outside a fleet.
+    /// Returns the ordinals of all other present or expected replicas, with the addresses of their telemetry ports where
+    /// these are known. Empty outside a fleet.
     fn others(&self) -> BTreeMap<u32, Option<String>>;
 }
 
-/// What a replica says of itself: `GET /fleet/replica` on the telemetry port.
+/// Returns the route for the report of this replica: `GET /fleet/replica` on the telemetry port.
 pub fn report_routes(reporter: Arc<dyn Reporter>) -> Routes {
     warp::path!("fleet" / "replica")
         .and(warp::method())
@@ -38,31 +38,31 @@ pub fn report_routes(reporter: Arc<dyn Reporter>) -> Routes {
         .boxed()
 }
 
-/// What all of them say: `GET /fleet` on the metrics port. Others are asked through `door`.
+/// Returns the route for the overview of all replicas: `GET /fleet` on the metrics port. `door` connects to the others.
 pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Door>) -> Routes {
-    let last: Arc<Mutex<Option<(Instant, Bytes)>>> = Arc::default();
-    let find_out = move || {
-        let (reporter, door, last) = (Arc::clone(&reporter), Arc::clone(&door), Arc::clone(&last));
+    let cache: Arc<Mutex<Option<(Instant, Bytes)>>> = Arc::default();
+    let overview = move || {
+        let (reporter, door, cache) = (Arc::clone(&reporter), Arc::clone(&door), Arc::clone(&cache));
         async move {
-            // Held while the others are asked: whoever comes meanwhile gets the same answer.
-            let mut last = last.lock().await;
-            if let Some((_, answer)) = last.as_ref().filter(|(at, _)| at.elapsed() < SHARED) {
+            // Locked while the others are asked, so that concurrent requests share one answer.
+            let mut cache = cache.lock().await;
+            if let Some((_, answer)) = cache.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
                 return answer.clone();
             }
             let overview = survey(reporter.report(), reporter.others(), &*door).await;
-            // NB: the numbers are finite, and the keys texts or numbers, so that it cannot fail.
+            // NB: cannot fail, since all numbers are finite and all keys are strings or integers.
             let answer = Bytes::from(serde_json::to_vec(&overview).unwrap_or_default());
-            *last = Some((Instant::now(), answer.clone()));
+            *cache = Some((Instant::now(), answer.clone()));
             answer
         }
     };
     warp::path!("fleet")
         .and(warp::method())
         .then(move |method: Method| {
-            let asked = [Method::GET, Method::HEAD].contains(&method).then(&find_out);
+            let overview = [Method::GET, Method::HEAD].contains(&method).then(&overview);
             async move {
-                let answer = match asked {
-                    Some(asked) => asked.await,
+                let answer = match overview {
+                    Some(overview) => overview.await,
                     None => Bytes::new(),
                 };
                 read_only(&method, || {
@@ -76,7 +76,7 @@ pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Door>) -> Rout
         .boxed()
 }
 
-/// It is of this moment.
+/// Forbids clients and proxies to cache an answer, which describes one moment.
 fn uncached(mut answer: Response) -> Response {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer

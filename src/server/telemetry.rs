@@ -1,4 +1,4 @@
-//! The port for what the replica says of itself: `/metrics`, `/readyz` and a landing page.
+//! The telemetry port: self-metrics at `/metrics`, `/readyz` and a landing page.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::{Routes, negotiation, page, read_only, text};
+use super::reply::{Routes, read_only, text};
+use super::{negotiation, page};
 use crate::telemetry::Telemetry;
 
-/// The routes of the telemetry port.
+/// Returns the routes of the telemetry port.
 pub fn telemetry_routes(telemetry: Arc<Telemetry>) -> Routes {
     let state = Arc::clone(&telemetry);
     let metrics = warp::path!("metrics").and(warp::method()).and(warp::header::headers_cloned()).map(
@@ -28,8 +29,8 @@ pub fn telemetry_routes(telemetry: Arc<Telemetry>) -> Routes {
     metrics.or(ready).unify().or(landing).unify().boxed()
 }
 
-/// 200 when everything is loaded, and the replica's part in its fleet is what it should be; else a line for each resource
-/// that is missing, and one for what the fleet waits for.
+/// Answers 200 when all resources are loaded and the replica takes part in its fleet as it should. Else answers 503, with a
+/// line for each missing resource and one for what the fleet waits for.
 fn readiness(telemetry: &Telemetry) -> Response {
     match &*telemetry.waits_for() {
         [] => text(StatusCode::OK, "OK\n"),

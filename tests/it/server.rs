@@ -22,8 +22,8 @@ use kube_state_fleet::fleet::door;
 use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    AuthLayer, ExposureGate, Inventory, Metrics, Peers, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
-    overview_routes, report_routes, serve, telemetry_routes,
+    AuthLayer, ExposureGate, Inventory, Metrics, PeerQueries, Reporter, Routes, bind, both, fleet_routes,
+    metrics_routes, overview_routes, report_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Shard, Timeouts};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
@@ -202,7 +202,7 @@ impl World {
             telemetry: Arc::clone(&telemetry),
         });
         let metrics = start(both(metrics, overview));
-        let peers = Peers { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
+        let peers = PeerQueries { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
         let telemetry = both(telemetry_routes(telemetry), report_routes(Arc::clone(&told) as _));
         let telemetry = start(both(telemetry, fleet_routes(peers)));
         Self { store, door: exposure_gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }

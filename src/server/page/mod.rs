@@ -1,4 +1,4 @@
-//! The landing pages, for people who open a port in a browser.
+//! The landing pages of both ports.
 
 use std::sync::LazyLock;
 
@@ -9,10 +9,10 @@ use ring::digest::{SHA256, digest};
 use warp::Reply;
 use warp::reply::Response;
 
-/// Path and what is found there.
+/// A path, and a description of it.
 type Link = (&'static str, &'static str);
 
-/// The page of the metrics port: the fleet, as `GET /fleet` tells of it. It is one file, and needs nothing from elsewhere.
+/// Returns the page of the metrics port, which shows the answer of `GET /fleet`. It loads no other resources.
 pub(super) fn fleet() -> Response {
     static PAGE: LazyLock<Page> = LazyLock::new(Page::new);
     let mut answer = warp::reply::html(PAGE.html.as_str()).into_response();
@@ -22,7 +22,7 @@ pub(super) fn fleet() -> Response {
 
 struct Page {
     html: String,
-    /// Nothing but what is in the page is run, and nothing but where it comes from is asked.
+    /// Allows only the inline script and style, and requests to the page's own origin.
     policy: HeaderValue,
 }
 
@@ -37,26 +37,26 @@ impl Page {
             source(STYLE),
             source(SCRIPT)
         );
-        // NB: letters, digits and signs of ASCII only.
+        // NB: always valid, since it consists of ASCII letters, digits and punctuation.
         let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
         Self { html, policy }
     }
 }
 
-/// What a policy names an inline style or script by.
+/// Returns the hash that allows an inline style or script in a policy.
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(digest(&SHA256, text.as_bytes())))
 }
 
-/// The page of the telemetry port.
+/// Returns the page of the telemetry port.
 pub(super) fn telemetry() -> Response {
     page(
-        "What this replica says of itself.",
+        "Metrics and state of this replica.",
         &[
             ("/metrics", "self-metrics, for Prometheus"),
-            ("/readyz", "whether all resources are loaded, and which are not"),
-            ("/fleet/replica", "how this replica is, as JSON"),
-            ("/fleet/objects?resource=pods", "the UIDs of the objects that it serves"),
+            ("/readyz", "readiness, and the resources that are still loading"),
+            ("/fleet/replica", "state of this replica, as JSON"),
+            ("/fleet/objects?resource=pods", "UIDs of the objects that this replica serves"),
         ],
     )
 }
@@ -70,7 +70,7 @@ fn page(subtitle: &str, links: &[Link]) -> Response {
         a{font-family:ui-monospace,monospace;flex:0 0 16rem;color:#2563eb}\
         @media(prefers-color-scheme:dark){a{color:#7aa2ff}}";
     let links: String =
-        links.iter().map(|(path, what)| format!("<li><a href=\"{path}\">{path}</a><span>{what}</span></li>")).collect();
+        links.iter().map(|(path, text)| format!("<li><a href=\"{path}\">{path}</a><span>{text}</span></li>")).collect();
     warp::reply::html(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>kube-state-fleet</title>\

@@ -202,10 +202,15 @@ impl WebConfig {
 
     /// Whether a request is let through that comes by one of the ports; else the status that it is refused with. `limited` if
     /// it counts for the limit.
-    pub(super) async fn admit(&self, port: &Port, headers: &HeaderMap, limited: bool) -> Result<(), StatusCode> {
+    pub(super) async fn admit(
+        &self,
+        limiter: &RateLimiter,
+        headers: &HeaderMap,
+        limited: bool,
+    ) -> Result<(), StatusCode> {
         let loaded = self.loaded.load_full();
         if let Some(limit) = loaded.limit.filter(|_| limited)
-            && !port.0.take(limit)
+            && !limiter.0.take(limit)
         {
             return Err(StatusCode::TOO_MANY_REQUESTS);
         }
@@ -229,7 +234,7 @@ impl WebConfig {
 
 /// What one port has to remember.
 #[derive(Debug, Default)]
-pub(super) struct Port(Bucket);
+pub(super) struct RateLimiter(Bucket);
 
 #[cfg(test)]
 mod tests;
