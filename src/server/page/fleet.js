@@ -1,8 +1,8 @@
 "use strict";
-// Draws what `fleet` says, again and again. Whatever comes from there is set as text, never as markup.
+// Polls `fleet` and shows the answer. All values from the answer are set as text, never as markup.
 
-const EVERY = 2000;
-const PATIENCE = 8000;
+const PERIOD = 2000;
+const TIMEOUT = 8000;
 const byId = id => document.getElementById(id);
 const count = number => new Intl.NumberFormat("en").format(number);
 const percent = share => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
@@ -17,7 +17,7 @@ function element(name, options = {}, ...children) {
   return made;
 }
 
-/// Neighbours differ, and none is red: that is for what is wrong.
+/// Hues of the replicas. Neighbours differ, and none is red, which stands for errors.
 const HUES = [218, 160, 32, 275, 190, 320, 80, 245];
 const hue = ordinal => HUES[ordinal % HUES.length];
 
@@ -47,42 +47,43 @@ const WRONG = ["missing", "doubled", "missingAndDoubled"];
 const list = items => items.length < 2 ? items.join("") : items.slice(0, -1).join(", ") + " and " + items.at(-1);
 const badge = ([text, kind]) => element("span", { className: "badge " + kind, textContent: text });
 
-/// What matters most, in one sentence: its kind, the sentence, and what stands behind it.
+/// Returns the most important fact about the fleet: its kind, a headline and a detail.
 function verdict(fleet) {
-  const with_ = standing => fleet.replicas.filter(replica => replica.standing === standing).map(replica => replica.ordinal);
+  const ordinalsOf = standing => fleet.replicas.filter(replica => replica.standing === standing).map(replica => replica.ordinal);
   const wrong = fleet.resources.filter(of => WRONG.includes(of.cover));
   const names = of => list(of.slice(0, 4).map(resource => resource.resource)) + (of.length > 4 ? " and more" : "");
-  const [silent, isolated, untaken, absent] = ["silent", "isolated", "untaken", "absent"].map(with_);
-  if (wrong.length) return ["bad", "Not every object is served once", names(wrong) + ": kube-state-fleet verify names the objects"];
-  if (untaken.length) return ["bad", "Objects of replica " + list(untaken) + " are served by nobody", "no other replica has the memory for them"];
-  if (isolated.length) return ["bad", "Replica " + list(isolated) + " serves nothing", "it reaches neither the API server nor the others"];
-  if (silent.length) return ["bad", "Replica " + list(silent) + " does not answer", "if it is gone, the others take over its objects"];
+  const [silent, isolated, untaken, absent] = ["silent", "isolated", "untaken", "absent"].map(ordinalsOf);
+  if (wrong.length) return ["bad", "Not every object is served exactly once", names(wrong) + "; run `kube-state-fleet verify` to list the objects"];
+  if (untaken.length) return ["bad", "No replica serves the objects of replica " + list(untaken), "the other replicas lack memory for them"];
+  if (isolated.length) return ["bad", "Replica " + list(isolated) + " serves nothing", "it reaches neither the API server nor the other replicas"];
+  if (silent.length) return ["bad", "Replica " + list(silent) + " does not answer", "if it has failed, the other replicas take over its objects"];
   const busy = loading(fleet);
   if (!fleet.fleet && busy) return busy;
-  if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", by itself", "replicas coordinate when they are told their pod, by --pod"];
-  if (!fleet.fleet) return ["good", "One replica serves everything", ""];
-  if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each goes by the StatefulSet alone; the log names the right that is missing"];
+  if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", not coordinated", "set --pod to let the replicas coordinate"];
+  if (!fleet.fleet) return ["good", "One replica serves all objects", ""];
+  if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each replica follows only the StatefulSet; the log names the missing permission"];
   const { state, waitingFor } = fleet.handover;
-  if (state === "preparing") return ["busy", "Objects are about to change hands", "what replicas gain is being loaded" + (waitingFor.length ? ", replica " + list(waitingFor) + " is waited for" : "")];
-  if (state === "switching") return ["busy", "Objects change hands in a moment", "all that is gained is loaded"];
+  const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor) : "";
+  if (state === "preparing") return ["busy", "Objects are about to change hands", waiting || "replicas load their new objects"];
+  if (state === "switching") return ["busy", "Objects change hands in a moment", "all replicas have loaded their new objects"];
   if (busy) return busy;
-  if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the others serve its objects"];
-  if (state === "waiting") return ["odd", "The fleet is not as it should be", waitingFor.length ? "replica " + list(waitingFor) + " is waited for" : ""];
+  if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the other replicas serve its objects"];
+  if (state === "waiting") return ["odd", "The fleet cannot complete a change", waiting];
   const unproven = fleet.resources.filter(of => of.cover === "unproven");
-  if (unproven.length) return ["odd", "All replicas serve", "no proof for minutes that each object is served once: " + names(unproven)];
+  if (unproven.length) return ["odd", "All replicas serve", "no recent proof that each object is served exactly once: " + names(unproven)];
   const provable = fleet.resources.filter(of => of.owned && of.refused === null);
   const proven = provable.filter(of => of.cover === "exact");
   if (proven.length && proven.length === provable.length) {
     return ["good", "Every object is served exactly once", "proven " + time(Math.max(...proven.map(of => of.coverAge))) + " ago"];
   }
-  return ["unknown", "All replicas serve", "that each object is served once is proven of " + proven.length + " of " + provable.length + " resources so far"];
+  return ["unknown", "All replicas serve", "proven so far that each object is served exactly once: " + proven.length + " of " + provable.length + " resources"];
 }
 
 function loading(fleet) {
   const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving", "expected"].includes(replica.standing));
   if (!busy.length) return undefined;
-  const words = busy.map(replica => "replica " + replica.ordinal + " is " + replica.standing);
-  return ["busy", fleet.replicas.length > 1 ? "The fleet is changing" : "Loading", list(words)];
+  const details = busy.map(replica => "replica " + replica.ordinal + " is " + replica.standing);
+  return ["busy", fleet.replicas.length > 1 ? "The fleet is changing" : "Loading", list(details)];
 }
 
 function segments(parts, all = parts.reduce((sum, [, part]) => sum + part, 0) || 1) {
@@ -98,15 +99,15 @@ function card(replica) {
     fact("share", percent(replica.share));
     fact("objects", count(replica.objects));
     if (replica.memory !== null) fact("memory", bytes(replica.memory));
-    fact("up for", time(replica.uptime));
+    fact("uptime", time(replica.uptime));
   }
   const title = element("h3", {}, "Replica " + replica.ordinal, badge(STANDINGS[replica.standing]));
   const made = element("article", { className: "card " + replica.standing, hue: hue(replica.ordinal) }, title, facts);
   made.dataset.ordinal = replica.ordinal;
   const more = replica.notes.slice(0, 3);
   if (replica.notes.length > 3) more.push("and " + (replica.notes.length - 3) + " more");
-  const about = [replica.pod, replica.coordinator ? "coordinator" : ""].filter(Boolean).join(", ");
-  for (const note of [about, ...more].filter(Boolean)) made.append(element("p", { textContent: note }));
+  const role = [replica.pod, replica.coordinator ? "coordinator" : ""].filter(Boolean).join(", ");
+  for (const note of [role, ...more].filter(Boolean)) made.append(element("p", { textContent: note }));
   if (replica.metrics) {
     const href = location.protocol + "//" + replica.metrics + "/metrics";
     made.append(element("p", {}, element("a", { href, textContent: replica.metrics + "/metrics" })));
@@ -119,7 +120,7 @@ function row(resource) {
   const link = element("a", { href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource });
   const cover = VERDICTS[resource.cover] ? badge(VERDICTS[resource.cover]) : "";
   if (cover && resource.coverAge !== null) cover.title = time(resource.coverAge) + " ago";
-  const news = resource.refused !== null ? badge(["refused: " + resource.refused, "odd"])
+  const lastEvent = resource.refused !== null ? badge(["refused: " + resource.refused, "odd"])
     : !resource.loaded ? badge(["loading", "busy"])
     : resource.silent !== null ? time(resource.silent) : "";
   const made = element("tr", {},
@@ -128,12 +129,12 @@ function row(resource) {
     element("td", { className: "number", textContent: count(resource.owned) }),
     element("td", { className: "number", textContent: resource.seen === null ? "" : count(resource.seen) }),
     element("td", {}, cover),
-    element("td", { className: "number" }, news));
+    element("td", { className: "number" }, lastEvent));
   made.dataset.resource = resource.resource;
   return made;
 }
 
-/// Those without objects and without trouble stand apart, as links.
+/// Whether a resource has neither objects nor problems. Such resources are listed below the table.
 const isQuiet = of => !of.owned && of.loaded && of.refused === null && ![...WRONG, "unproven"].includes(of.cover);
 
 function draw(fleet) {
@@ -147,15 +148,15 @@ function draw(fleet) {
 
   const serving = fleet.replicas.filter(replica => replica.share > 0);
   byId("count").textContent = fleet.wanted === null || fleet.wanted === fleet.replicas.length
-    ? count(fleet.replicas.length) : fleet.replicas.length + ", " + fleet.wanted + " wanted";
+    ? count(fleet.replicas.length) : fleet.replicas.length + ", " + fleet.wanted + " desired";
   byId("shares").replaceChildren(...segments(serving.map(replica => [replica.ordinal, replica.share]), 1));
   [...byId("shares").children].forEach((segment, i) => { segment.textContent = percent(serving[i].share); });
   byId("replicas").replaceChildren(...fleet.replicas.map(card));
   const { last, took, count: handovers } = fleet.handover;
-  const words = fleet.generation ? ["Generation " + fleet.generation] : [];
-  if (last !== null) words.push("last handover " + time(last) + " ago" + (took === null ? "" : ", took " + took.toFixed(1) + " s"));
-  if (handovers) words.push(handovers + " since this replica started");
-  byId("handover").textContent = words.join(" · ");
+  const facts = fleet.generation ? ["Generation " + fleet.generation] : [];
+  if (last !== null) facts.push("last handover " + time(last) + " ago" + (took === null ? "" : ", took " + took.toFixed(1) + " s"));
+  if (handovers) facts.push(handovers + " since this replica started");
+  byId("handover").textContent = facts.join(" · ");
 
   const all = [...fleet.resources].sort((a, b) => b.owned - a.owned || a.resource.localeCompare(b.resource));
   const quiet = all.filter(isQuiet);
@@ -163,29 +164,29 @@ function draw(fleet) {
   byId("resources").className = fleet.fleet ? "" : "alone";
   byId("resources").tBodies[0].replaceChildren(...all.filter(of => !isQuiet(of)).map(row));
   byId("empty").hidden = !quiet.length;
-  byId("empty").querySelector("summary").textContent = quiet.length + " more without objects";
+  byId("empty").querySelector("summary").textContent = quiet.length + " more resources without objects";
   byId("empty").querySelector("p").replaceChildren(...quiet.flatMap(of =>
     [element("a", { href: "metrics?resources=" + encodeURIComponent(of.resource), textContent: of.resource }), " "]));
 
   const chips = fleet.enabled.map(({ name, value }) => element("li", {}, element("b", { textContent: name }), value));
-  byId("enabled").replaceChildren(...(chips.length ? chips : [element("li", { textContent: "all defaults" })]));
-  byId("asked").textContent = "as replica " + fleet.answeredBy + " sees it, " + new Date().toLocaleTimeString();
+  byId("enabled").replaceChildren(...(chips.length ? chips : [element("li", { textContent: "all at their defaults" })]));
+  byId("asked").textContent = "as seen by replica " + fleet.answeredBy + ", " + new Date().toLocaleTimeString();
 }
 
-async function look() {
+async function refresh() {
   if (!document.hidden) {
     try {
-      const answer = await fetch("fleet", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+      const answer = await fetch("fleet", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
       if (!answer.ok) throw new Error(answer.status + " " + answer.statusText);
       draw(await answer.json());
       document.body.classList.remove("stale");
     } catch (error) {
       byId("verdict").className = "verdict bad";
       byId("headline").textContent = "This replica does not answer";
-      byId("detail").textContent = error.message + "; what stands below is from before";
+      byId("detail").textContent = error.message + "; the data below is outdated";
       document.body.classList.add("stale");
     }
   }
-  setTimeout(look, EVERY);
+  setTimeout(refresh, PERIOD);
 }
-look();
+refresh();
