@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod allocator;
+mod backoff;
 pub mod collectors;
 pub mod commands;
 pub mod exposition;
@@ -15,6 +16,7 @@ pub mod fleet;
 mod go;
 pub mod intake;
 pub mod replica;
+mod resource_version;
 pub mod server;
 pub mod settings;
 pub mod sharding;

@@ -173,21 +173,9 @@ fn tolerance(
     samples: &mut Samples,
 ) {
     let rules = autoscaler.spec.behavior.as_ref().and_then(direction);
-    if let Some(tolerance) = rules.and_then(|r| r.tolerance.as_ref()).and_then(approximate) {
-        samples.sample(&[], tolerance);
+    if let Some(tolerance) = rules.and_then(|r| r.tolerance.as_ref()).and_then(|q| Amount::parse(&q.0)) {
+        samples.sample(&[], tolerance.approximate());
     }
-}
-
-/// A quantity as Go's `AsApproximateFloat64` gives it: the digits as a float times a power of ten as a float. It differs
-/// from the nearest float now and then (`333u`), and from [`quantity::to_f64`] below thousandths.
-fn approximate(quantity: &Quantity) -> Option<f64> {
-    let (digits, scale) = match Amount::parse(&quantity.0)? {
-        Amount::Short { value, scale } => (value as f64, scale),
-        Amount::Long(billionths) => (billionths as f64, -9),
-    };
-    let power = 10_f64.powi(scale.abs());
-    // Powers of ten are exact up to 22, their reciprocals are not: Go multiplies by those.
-    Some(if scale < 0 { digits * (1.0 / power) } else { digits * power })
 }
 
 /// A metric and the values that it has or should have.

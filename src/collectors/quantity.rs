@@ -55,6 +55,16 @@ impl Amount {
         if units > MAX_WITH_MILLI { units as f64 } else { self.scaled(-3) as f64 / 1000.0 }
     }
 
+    /// The result of Go's `AsApproximateFloat64`: the digits as a float times a power of ten as a float. It can differ from
+    /// the nearest float (`333u`), and differs from [`Amount::to_f64`] below thousandths.
+    pub fn approximate(self) -> f64 {
+        let (digits, exponent) = match self {
+            Self::Short { value, scale } => (value as f64, scale),
+            Self::Long(nanos) => (nanos as f64, NANO),
+        };
+        if exponent == 0 { digits } else { digits * power_of_ten(exponent) }
+    }
+
     /// Whole units, rounded up.
     pub fn value(self) -> i64 {
         self.scaled(0)
@@ -73,6 +83,14 @@ impl Amount {
             }
         }
     }
+}
+
+/// The result of Go's `math.Pow10`, which combines two table entries where one table does not reach.
+fn power_of_ten(exponent: i32) -> f64 {
+    let (high, low) = (exponent / 32 * 32, (exponent % 32).unsigned_abs());
+    let power = |exponent: i32| format!("1e{exponent}").parse().unwrap_or(f64::INFINITY);
+    let low: f64 = power(low as i32);
+    if exponent < 0 { power(high) / low } else { power(high) * low }
 }
 
 /// The base of a suffix.

@@ -23,6 +23,7 @@ use super::clock;
 use super::door::{self, Door, Wire};
 use super::handover::Event;
 use super::record::{Heartbeat, Incarnation, Member};
+use crate::backoff::jittered;
 
 /// How often a heartbeat is sent when nothing happens.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -176,7 +177,7 @@ impl Line {
 fn pause(failures: &mut usize) -> Duration {
     let pause = PAUSES.get(*failures).or(PAUSES.last()).copied().unwrap_or(PERIOD);
     *failures += 1;
-    pause.mul_f64(fastrand::f64().mul_add(0.2, 1.0))
+    jittered(pause)
 }
 
 async fn exchange(

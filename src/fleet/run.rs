@@ -20,6 +20,7 @@ use super::handover::{Config, Event, Machine, Plan, Status};
 use super::place::own_address;
 use super::record::{Incarnation, Member, Phase, Record};
 use super::{clock, headroom, peers};
+use crate::resource_version;
 use crate::settings::FleetSettings;
 use crate::sharding::{Assignment, Hasher, Slice};
 
@@ -274,7 +275,7 @@ impl Actor {
                 return;
             }
             Message::Stored { record, version, anew } => {
-                let number = |version: &Option<String>| version.as_ref().and_then(|v| v.parse::<u64>().ok());
+                let number = |version: &Option<String>| version.as_deref().map(resource_version::number);
                 // What we wrote ourselves is known before the watch tells what was before it.
                 if !anew && version.is_some() && number(&version) < number(&self.stored) {
                     return;

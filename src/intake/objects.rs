@@ -17,6 +17,7 @@ use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
 use super::uid_observer::UidObserver;
 use super::{Encoding, Item, Sink, Source, Status};
+use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
 
 /// What every item of a Metadata or Table answer is.
@@ -467,9 +468,4 @@ impl Objects {
 /// The JSON value at the start of `bytes` alone.
 fn exact(bytes: &[u8]) -> &[u8] {
     json::split_value(bytes).map_or(bytes, |(value, _)| value)
-}
-
-/// A resourceVersion, 0 if it is no number.
-pub fn number(version: &str) -> u64 {
-    version.parse().unwrap_or(0)
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
+
+use crate::backoff::{doubled, exponential, jittered};
 
 /// The first delay after a failure, and the longest; jitter adds up to as much again.
 const FIRST: Duration = Duration::from_millis(250);
@@ -31,23 +33,8 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { backoff: exponential(), failures: 0, refusals: 0 }
+        Self { backoff: exponential(FIRST, LONGEST), failures: 0, refusals: 0 }
     }
-}
-
-fn exponential() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST)
-        .with_max_delay(LONGEST)
-        .with_factor(2.0)
-        .without_max_times()
-        .with_jitter()
-        .build()
-}
-
-/// `delay` and up to a fifth of it more, so that a fleet does not come back as one.
-fn jittered(delay: Duration) -> Duration {
-    delay.mul_f64(fastrand::f64().mul_add(0.2, 1.0))
 }
 
 impl Retry {
@@ -62,7 +49,7 @@ impl Retry {
     pub fn refused(&mut self) -> Duration {
         self.refusals = self.refusals.saturating_add(1);
         jittered(match self.refusals {
-            tries @ ..=EARLY_TRIES => (REFUSED_FIRST * (1 << (tries - 1))).min(REFUSED_EARLY),
+            tries @ ..=EARLY_TRIES => doubled(REFUSED_FIRST, tries - 1, REFUSED_EARLY),
             _ => REFUSED_LATE,
         })
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::Status;
 use super::discard::Peek;
 use super::event::EventKind;
-use super::objects::number;
+use crate::resource_version::number;
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
 
 /// Counts what comes by.

@@ -111,19 +111,7 @@ fn quantity(text: &str) -> Option<f64> {
         let zero = Amount::parse(&format!("0{unsigned}"))?;
         return matches!(zero, Amount::Short { .. }).then_some(0.0);
     }
-    let (digits, exponent) = match Amount::parse(text)? {
-        Amount::Short { value, scale } => (value as f64, scale),
-        Amount::Long(nanos) => (nanos as f64, -9),
-    };
-    Some(if exponent == 0 { digits } else { digits * power_of_ten(exponent) })
-}
-
-/// As Go's `math.Pow10`, which multiplies two powers where one table does not reach.
-fn power_of_ten(exponent: i32) -> f64 {
-    let (high, low) = (exponent / 32 * 32, (exponent % 32).unsigned_abs());
-    let power = |exponent: i32| format!("1e{exponent}").parse().unwrap_or(f64::INFINITY);
-    let low: f64 = power(low as i32);
-    if exponent < 0 { power(high) / low } else { power(high) * low }
+    Amount::parse(text).map(Amount::approximate)
 }
 
 fn percent(text: &str) -> Option<f64> {

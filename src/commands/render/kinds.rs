@@ -8,6 +8,7 @@ use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{Block, ResourceStore, Stamp, Store, Uid};
 use crate::intake::{Form, decode_object};
+use crate::resource_version;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
@@ -67,7 +68,7 @@ impl<'s> Kinds<'s> {
                 uid if uid.is_empty() => made_up_uid(&object, &name, self.nameless),
                 uid => uid,
             },
-            version: text(&object.fields, "metadata", "resourceVersion").parse().unwrap_or(0),
+            version: resource_version::number(&text(&object.fields, "metadata", "resourceVersion")),
         };
         if let Some(Value::Object(metadata)) = object.fields.get_mut("metadata") {
             metadata.insert("uid".to_owned(), Value::String(identity.uid.clone()));

@@ -21,6 +21,7 @@ use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE, RENEW};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::run::Message;
+use crate::resource_version::number;
 use crate::sync::lock;
 
 const RESOURCE: &str = "leases.coordination.k8s.io";
@@ -406,11 +407,6 @@ fn renewed(lease: &Lease) -> Option<u64> {
 
 fn version_of(lease: &Lease) -> String {
     lease.metadata.resource_version.clone().unwrap_or_default()
-}
-
-/// The versions of one resource compare as integers.
-fn number(version: &str) -> u64 {
-    version.parse().unwrap_or_default()
 }
 
 /// What a Lease says, if that can be read.

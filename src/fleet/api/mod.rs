@@ -13,7 +13,8 @@ mod statefulset;
 use std::fmt;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use crate::backoff::exponential;
+use backon::ExponentialBackoff;
 
 pub use find::Unfit;
 pub(super) use find::{Place, find};
@@ -79,6 +80,10 @@ async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Tro
     }
 }
 
+/// The first pause after a failure, and the longest. They are short because a Lease must be renewed several times within its duration.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// Pauses between tries, and whether a right is missing.
 struct Tries {
     pauses: ExponentialBackoff,
@@ -89,19 +94,8 @@ struct Tries {
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { pauses: pauses(), refusals: 0, failures: 0, succeeded: false }
+        Self { pauses: exponential(FIRST_PAUSE, LONGEST_PAUSE), refusals: 0, failures: 0, succeeded: false }
     }
-}
-
-/// Short ones: a Lease is renewed several times within its duration, or lost.
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(2))
-        .with_factor(2.0)
-        .without_max_times()
-        .with_jitter()
-        .build()
 }
 
 impl Tries {

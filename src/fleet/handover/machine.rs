@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::coordinate::{AssignmentCache, CoordinatorMemory, Proposal};
 use super::members::{Evidence, Liveness, Members};
 use super::{Config, Decision, Event, HandoverState, LEAD, LEASE, Notice, Now, Plan, RENEW, Status};
+use crate::backoff::doubled;
 use crate::fleet::record::{Heartbeat, Incarnation, LAYOUT, Member, Phase, Record, View};
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -646,7 +647,7 @@ impl Machine {
         match self.member.crashes.len() {
             _ if left => Duration::ZERO,
             0 => Duration::ZERO,
-            crashes => CRASH_BACKOFF.saturating_mul(1 << (crashes - 1).min(8)).min(MAX_CRASH_BACKOFF),
+            crashes => doubled(CRASH_BACKOFF, crashes as u32 - 1, MAX_CRASH_BACKOFF),
         }
     }
 
