@@ -14,6 +14,7 @@ pub mod commands;
 pub mod exposition;
 pub mod fleet;
 mod go;
+pub mod health;
 pub mod intake;
 pub mod replica;
 mod resource_version;

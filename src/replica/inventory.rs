@@ -8,16 +8,16 @@ use std::sync::{Arc, Mutex};
 use crate::exposition::ResourceStore;
 use crate::fleet::audit::{Members, Peer, Vantage, Witness};
 use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
+use crate::health::SharedWatchSet;
 use crate::intake::Status;
 use crate::server;
 use crate::sharding::{Digest, Slice};
 use crate::sync::lock;
-use crate::telemetry::WatchingNow;
 
 /// The objects of the store, as far as they count, and the sources that bring them.
 pub(super) struct Inventory {
     pub vantage: Arc<dyn Vantage>,
-    pub watching: WatchingNow,
+    pub watch_set: SharedWatchSet,
     /// Who sees all objects, where our own sources do not; `None` where they do.
     pub sights: Option<Arc<Sights>>,
 }
@@ -40,8 +40,8 @@ impl Sights {
 
 impl server::Inventory for Inventory {
     fn objects(&self, resource: &str) -> Option<Objects> {
-        let watching = self.watching.load();
-        let watched = watching.resources.iter().find(|watched| watched.resource == resource)?;
+        let watch_set = self.watch_set.load();
+        let watched = watch_set.find(resource)?;
         let Stand { generation, counted, .. } = self.vantage.stand();
         Some(Objects { generation, uids: watched.objects.uids(&counted).iter().map(ToString::to_string).collect() })
     }
@@ -51,14 +51,14 @@ impl Witness for Inventory {
     fn answer(&self, question: &Question) -> Answer {
         let Stand { generation, settled, counted } = self.vantage.stand();
         let mut answer = Answer { generation, settled, ..Answer::default() };
-        for watched in &self.watching.load().resources {
+        for watched in &self.watch_set.load().resources {
             let objects = &watched.objects;
-            answer.reach.insert(watched.resource.clone(), reach(&watched.sources, objects, &counted));
-            let digest = question.versions.get(&watched.resource).map(|version| objects.digest(&counted, *version));
+            answer.reach.insert(watched.name.clone(), reach(&watched.sources, objects, &counted));
+            let digest = question.versions.get(&watched.name).map(|version| objects.digest(&counted, *version));
             if counted.is_empty() {
-                answer.digests.insert(watched.resource.clone(), Digest::default());
+                answer.digests.insert(watched.name.clone(), Digest::default());
             } else if let Some(Ok(digest)) = digest {
-                answer.digests.insert(watched.resource.clone(), digest);
+                answer.digests.insert(watched.name.clone(), digest);
             }
         }
         answer
@@ -90,9 +90,8 @@ impl Inventory {
         match &self.sights {
             Some(sights) => sights.of(resource),
             None => {
-                let watching = self.watching.load();
-                let watched = watching.resources.iter().find(|watched| watched.resource == resource);
-                watched.map_or_else(Vec::new, |watched| watched.sources.clone())
+                let watch_set = self.watch_set.load();
+                watch_set.find(resource).map_or_else(Vec::new, |watched| watched.sources.clone())
             }
         }
     }
@@ -161,8 +160,8 @@ mod tests {
 
     use super::*;
     use crate::exposition::{BlockBuilder, Stamp};
+    use crate::health::{WatchSet, WatchedResource};
     use crate::sharding::Hashes;
-    use crate::telemetry::{Watched, Watching};
 
     const PODS: &str = "pods";
 
@@ -182,16 +181,16 @@ mod tests {
         let scope = crate::exposition::Scope { partition: 0, slice: &Slice::all() };
         objects.finish(list, scope, 5);
         let sources = [9, 7].map(source);
-        let watched = Watched {
-            resource: PODS.to_owned(),
+        let watched = WatchedResource {
+            name: PODS.to_owned(),
             kind: "*v1.Pod".to_owned(),
             object_limit: 0,
             objects,
             sources: sources.to_vec(),
         };
-        let watching = Watching { resources: vec![watched], unknown: Vec::new() };
-        let watching = Arc::new(ArcSwap::from_pointee(watching));
-        Inventory { vantage: Arc::new(Alone(counted)), watching, sights: None }
+        let watch_set = WatchSet { resources: vec![watched], undecided: Vec::new() };
+        let watch_set = Arc::new(ArcSwap::from_pointee(watch_set));
+        Inventory { vantage: Arc::new(Alone(counted)), watch_set, sights: None }
     }
 
     fn asked(version: u64) -> Question {
@@ -205,16 +204,16 @@ mod tests {
         assert_eq!(answer.reach[PODS], Reach::Versions { floor: 5, position: 7 });
         assert_eq!(answer.digests[PODS].count, 2);
         assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known from before the list");
-        inventory.watching.load().resources[0].sources[1].position.store(0, Relaxed);
+        inventory.watch_set.load().resources[0].sources[1].position.store(0, Relaxed);
         assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::None);
-        inventory.watching.load().resources[0].sources[1].refused.store(403, Relaxed);
+        inventory.watch_set.load().resources[0].sources[1].refused.store(403, Relaxed);
         assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::Refused);
     }
 
     #[test]
     fn who_exposes_nothing_stands_in_nobodys_way() {
         let inventory = inventory(Slice::none());
-        inventory.watching.load().resources[0].sources[0].position.store(0, Relaxed);
+        inventory.watch_set.load().resources[0].sources[0].position.store(0, Relaxed);
         let answer = inventory.answer(&asked(6));
         assert_eq!(answer.reach[PODS], Reach::Versions { floor: 0, position: u64::MAX });
         assert_eq!(answer.digests[PODS], Digest::default());

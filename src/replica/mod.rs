@@ -33,17 +33,18 @@ use crate::exposition::Store;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
 use crate::fleet::door::Door;
 use crate::fleet::{self, FleetHandle, Unfit};
+use crate::health::Health;
 use crate::intake::{self, SwappableClient};
 use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker, WebConfig};
 use crate::settings::yaml::FileError;
 use crate::settings::{Listen, Settings, Shard};
 use crate::sharding::{Assignment, AssignmentError, Slice};
-use crate::telemetry::{self, Reloads, Telemetry};
+use crate::telemetry::{MetricSources, Reloads, Telemetry};
 use coverage_watch::CoverageWatch;
 use custom::Custom;
 use inventory::{Alone, Inventory, Sights, WhileAllIsRead};
 use report::{FeaturesNow, Reporter};
-use resources::{Means, Owner, Resources, Swap};
+use resources::{Owner, Resources, Swap, WatchContext};
 use tasks::{Spawner, Tasks};
 
 pub use client::{ClientError, client_config, client_files};
@@ -92,7 +93,7 @@ pub struct Replica {
     /// What it is in its fleet, if it is in one.
     member: Option<Arc<FleetHandle>>,
     scrape_tracker: Arc<ScrapeTracker>,
-    self_metrics: Arc<Telemetry>,
+    health: Arc<Health>,
     /// Why it can be in none, once that is known.
     unfit: Arc<OnceLock<Unfit>>,
     resources: Arc<Resources>,
@@ -215,7 +216,7 @@ impl Replica {
 
         let tasks = Tasks::new(CancellationToken::new());
         let spawner = tasks.spawner();
-        let means = Means {
+        let context = WatchContext {
             client: client.clone(),
             private: private.clone(),
             held: settings.fleet.is_none().then(|| by_flags.clone()),
@@ -223,7 +224,7 @@ impl Replica {
             linger: settings.deleted_linger,
         };
         let customs = (!settings.custom.is_empty()).then_some(Owner::Custom);
-        let resources = Resources::new(means, spawner.clone(), [Owner::BuiltIn].into_iter().chain(customs));
+        let resources = Resources::new(context, spawner.clone(), [Owner::BuiltIn].into_iter().chain(customs));
         // The first set is served at once.
         drop(resources.set(Owner::BuiltIn, builtin::specs(&settings, 0), Swap::Together).map_err(StartError::Thread)?);
         let custom = Custom::new(Arc::clone(&resources), client.clone(), spawner.clone());
@@ -253,7 +254,7 @@ impl Replica {
             None => (Arc::new(server::FixedExposure::new(by_flags.clone())), Arc::new(Alone(by_flags))),
         };
         let sights: Option<Arc<Sights>> = settings.coverage_watch.then(Arc::default);
-        let inventory = Arc::new(Inventory { vantage, watching: resources.watching(), sights: sights.clone() });
+        let inventory = Arc::new(Inventory { vantage, watch_set: resources.watch_set(), sights: sights.clone() });
         let coverage = Arc::new(Coverage::default());
         if let Some(member) = &member {
             let members: Arc<dyn Members> =
@@ -271,13 +272,13 @@ impl Replica {
             }
         }
         let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
-        let self_metrics = Arc::new(Telemetry::new(telemetry::Replica {
-            shard: settings.shard,
-            watching: resources.watching(),
+        let health =
+            Arc::new(Health { shard: settings.shard, watch_set: resources.watch_set(), fleet: member.clone() });
+        let self_metrics = Arc::new(Telemetry::new(MetricSources {
+            health: Arc::clone(&health),
             definition_events: custom.events(),
             server_side: settings.server_side_sharding,
             reloads,
-            fleet: member.clone(),
             coverage: Arc::clone(&coverage),
         }));
 
@@ -288,7 +289,7 @@ impl Replica {
             metrics_port: metrics.port(),
             features: Arc::clone(&live.features),
             inventory: Arc::clone(&inventory),
-            telemetry: Arc::clone(&self_metrics),
+            health: Arc::clone(&health),
             coverage,
             member: member.clone(),
         });
@@ -311,8 +312,11 @@ impl Replica {
         let peers =
             server::both(server::fleet_routes(PeerQueries { inventory, witness }), server::report_routes(reporter));
         let peers = server::both(peers, server::heartbeat_routes(member.clone()));
-        let layer =
-            AuthLayer::new(server::both(server::telemetry_routes(Arc::clone(&self_metrics)), peers), web, access);
+        let layer = AuthLayer::new(
+            server::both(server::telemetry_routes(self_metrics, Arc::clone(&health)), peers),
+            web,
+            access,
+        );
         spawner.spawn(
             "the telemetry server".to_owned(),
             server::serve(telemetry_port, layer, settings.timeouts.with_peers(), spawner.stop_token()),
@@ -332,7 +336,7 @@ impl Replica {
             tasks,
             member,
             scrape_tracker,
-            self_metrics,
+            health,
             unfit,
             resources,
             custom,
@@ -359,15 +363,13 @@ impl Replica {
 
     /// The resources that it must have loaded before it is ready, and has not.
     pub fn missing(&self) -> Vec<String> {
-        self.self_metrics.missing()
+        self.health.not_loaded()
     }
 
     /// The resources that the API server refuses, with its HTTP status.
     pub fn refused(&self) -> Vec<(String, u16)> {
-        let watching = self.resources.watching();
-        let watching = watching.load();
-        let refused = watching.resources.iter().filter_map(|w| Some((w.resource.clone(), w.refusal()?)));
-        refused.collect()
+        let watch_set = self.resources.watch_set().load_full();
+        watch_set.resources.iter().filter_map(|w| Some((w.name.clone(), w.refused_status()?))).collect()
     }
 
     /// Resolves when a part of the replica ends by itself: what is served would silently grow old from then on.

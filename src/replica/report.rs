@@ -11,10 +11,10 @@ use crate::fleet::audit::{Coverage, Witness};
 use crate::fleet::coverage::Reach;
 use crate::fleet::report::{Cover, Feature, Kept, Part, Report};
 use crate::fleet::{self, FleetHandle};
+use crate::health::{Health, WatchedResource};
 use crate::server;
 use crate::settings::{self, Shard};
 use crate::sharding::Slice;
-use crate::telemetry::{Telemetry, Watched};
 
 /// What is switched on, as it is now.
 pub(super) type FeaturesNow = Arc<ArcSwap<Vec<settings::Feature>>>;
@@ -26,7 +26,7 @@ pub(super) struct Reporter {
     pub metrics_port: u16,
     pub features: FeaturesNow,
     pub inventory: Arc<Inventory>,
-    pub telemetry: Arc<Telemetry>,
+    pub health: Arc<Health>,
     pub coverage: Arc<Coverage>,
     pub member: Option<Arc<FleetHandle>>,
 }
@@ -34,10 +34,10 @@ pub(super) struct Reporter {
 impl server::Reporter for Reporter {
     fn report(&self) -> Report {
         let counted = self.inventory.vantage.stand().counted;
-        let waits_for = self.telemetry.waits_for();
-        let Shard { ordinal, total } = self.telemetry.shard();
-        let watching = self.inventory.watching.load();
-        let kept = watching.resources.iter().map(|watched| self.kept(watched, &counted));
+        let waits_for = self.health.unready_reasons();
+        let Shard { ordinal, total } = self.health.shard();
+        let watch_set = self.inventory.watch_set.load();
+        let kept = watch_set.resources.iter().map(|watched| self.kept(watched, &counted));
         let enabled = self.features.load();
         let feature = |(name, value): &settings::Feature| Feature { name: (*name).to_owned(), value: value.clone() };
         Report {
@@ -72,8 +72,8 @@ impl Reporter {
         Part { cover: cover.collect(), ..member.part() }
     }
 
-    fn kept(&self, watched: &Watched, counted: &Slice) -> Kept {
-        let Watched { resource, objects, .. } = watched;
+    fn kept(&self, watched: &WatchedResource, counted: &Slice) -> Kept {
+        let WatchedResource { name: resource, objects, .. } = watched;
         // Outside a fleet nobody counts what others own: it takes memory.
         let seen = match self.inventory.sight(resource) {
             Reach::Versions { position, .. } if self.member.is_some() => {
@@ -85,9 +85,9 @@ impl Reporter {
             resource: resource.clone(),
             owned: objects.count(counted) as u64,
             seen,
-            loaded: watched.is_settled(),
-            refused: watched.refusal(),
-            silent: watched.silence().map(|silence| silence.as_secs()),
+            loaded: watched.is_loaded(),
+            refused: watched.refused_status(),
+            silent: watched.last_event_age().map(|age| age.as_secs()),
         }
     }
 }

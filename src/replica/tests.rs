@@ -68,18 +68,18 @@ type Served = watch::Receiver<Arc<[Arc<Running>]>>;
 
 /// What a replica watches, with the question of the coordinator answered at the address.
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
-    let means = Means {
+    let context = WatchContext {
         client: client(simulator),
         private: None,
         held: Some(slice.clone()),
         audited: true,
         linger: Duration::ZERO,
     };
-    let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
+    let resources = Resources::new(context, tasks.spawner(), [Owner::BuiltIn]);
     let set = resources.set(Owner::BuiltIn, builtin::specs(&settings(), 0), Swap::Together);
     drop(set.expect("no thread is needed"));
-    let watching = resources.watching();
-    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watching, sights: None });
+    let watch_set = resources.watch_set();
+    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watch_set, sights: None });
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(PeerQueries { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
     let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
@@ -153,9 +153,9 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
         sights: Arc::clone(&sights),
     };
     tokio::spawn(watch.run(stop.clone()));
-    let Inventory { vantage, watching, .. } = &*first;
-    let (vantage, watching) = (Arc::clone(vantage), Arc::clone(watching));
-    let filtered = Arc::new(Inventory { vantage, watching, sights: Some(sights) });
+    let Inventory { vantage, watch_set, .. } = &*first;
+    let (vantage, watch_set) = (Arc::clone(vantage), Arc::clone(watch_set));
+    let filtered = Arc::new(Inventory { vantage, watch_set, sights: Some(sights) });
     tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
     churn.abort();
 }

@@ -1,4 +1,4 @@
-//! What a member says of its fleet.
+//! The self-metrics of a fleet's member.
 
 use std::fmt::Error;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::metrics::{Labels, gauge};
+use super::encode::{Labels, gauge};
 use crate::fleet::Snapshot;
 use crate::fleet::handover::{HandoverState, Status};
 
-/// Writes what was last seen.
+/// Writes the metrics of one snapshot.
 pub(super) fn encode(out: &mut DescriptorEncoder, snapshot: &Snapshot) -> Result<(), Error> {
     let status = &snapshot.status;
     one(
         out,
         "kube_state_fleet_coordination",
-        "1 when this replica agrees with the others about who serves what; 0 when it goes by the StatefulSet alone, for want of \
-         a right, or does not know its fleet yet.",
+        "Whether this replica coordinates with the other members; 0 if a missing permission makes it follow the StatefulSet \
+         alone, or if it has not found its fleet yet.",
         u64::from(snapshot.coordinated),
     )?;
     if let Some(replicas) = status.replicas {
-        let help = "Replicas that the StatefulSet wants.";
+        let help = "Number of replicas that the StatefulSet asks for.";
         one(out, "kube_state_fleet_replicas_wanted", help, u64::from(replicas))?;
     }
     if snapshot.coordinated { members(out, status).and_then(|()| handover(out, status)) } else { Ok(()) }
@@ -31,7 +31,7 @@ fn members(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
     one(
         out,
         "kube_state_fleet_generation",
-        "Who serves what, by number; 0 before it is agreed on.",
+        "Generation of the current shard assignment; 0 before the first one.",
         status.generation,
     )?;
     let count = |ordinals: &[u32]| ordinals.len() as u64;
@@ -43,20 +43,20 @@ fn members(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_members",
-        "Members of the current generation: those who serve for themselves (present), those whom others serve for (absent), \
-         and of these the ones whose objects nobody may take for want of memory (untaken).",
+        "Number of members in the current generation: those that serve their own objects (present), those whose objects other \
+         members serve (absent), and absent members whose objects fit into no other member's memory (untaken).",
         states.map(|(state, count)| (vec![("state", state)], count)),
     )?;
-    let help = "1 on the replica that decides for the fleet.";
+    let help = "Whether this replica is the coordinator of the fleet.";
     one(out, "kube_state_fleet_coordinator", help, u64::from(status.coordinator))?;
-    one(out, "kube_state_fleet_peers", "Other members that live.", status.peers.len() as u64)?;
-    let help = "Of those, how many answer this replica directly.";
+    one(out, "kube_state_fleet_peers", "Number of other members that are alive.", status.peers.len() as u64)?;
+    let help = "Number of live members that answer this replica directly.";
     one(out, "kube_state_fleet_peers_answering", help, u64::from(status.answering))?;
     if let Some(age) = status.confirmed_age {
-        let help = "How long ago the API server last confirmed what this replica goes by, to itself or to a peer.";
+        let help = "Seconds since the API server last confirmed the current assignment to this replica or to a peer.";
         seconds(out, "kube_state_fleet_confirmed_age_seconds", help, age)?;
     }
-    let help = "1 when that is so long ago that nothing is served.";
+    let help = "Whether the last confirmation is too old, so that this replica serves nothing.";
     one(out, "kube_state_fleet_isolated", help, u64::from(status.isolated))
 }
 
@@ -70,17 +70,17 @@ fn handover(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_handover_state",
-        "How a change of who serves what stands: there is none (idle), members load (preparing), the moment is set \
-         (switching), or somebody who should serve is not there (waiting).",
+        "Whether the handover is in this state: there is none (idle), members load their new objects (preparing), the time of \
+         the switch is set (switching), or a member that should serve is missing (waiting).",
         states.map(|(label, state)| (vec![("state", label)], u64::from(status.handover == state))),
     )?;
-    let help = "For how long the fleet has not been as its StatefulSet wants it; 0 when it is.";
+    let help = "Seconds for which the assignment has differed from the StatefulSet; 0 if it does not.";
     seconds(out, "kube_state_fleet_handover_pending_seconds", help, status.pending.unwrap_or_default())?;
     if let Some(took) = status.last_handover {
-        let help = "How long the last planned change took, from its proposal to the switch.";
+        let help = "Duration of the last planned handover in seconds, from its proposal to the switch.";
         seconds(out, "kube_state_fleet_handover_last_duration_seconds", help, took)?;
     }
-    let help = "How often who serves what has changed since this replica started.";
+    let help = "Number of changes of the shard assignment since this replica started.";
     out.encode_descriptor("kube_state_fleet_handovers", help, None, MetricType::Counter)?
         .encode_counter::<NoLabelSet, _, u64>(&status.handovers, None)
 }

@@ -1,4 +1,4 @@
-//! Where log lines go.
+//! Setup of log output.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -6,17 +6,17 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::Log;
 
-/// Sends log lines of the whole process to stderr from now on. For binaries; a library must not decide this.
+/// Sends the log of the whole process to stderr. For binaries: a library must not decide this.
 ///
-/// The environment is not read. A second call changes nothing.
+/// The environment is not read. A second call has no effect.
 pub fn log_to_stderr(log: Log) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = if log.json { lines.json().boxed() } else { lines.boxed() };
-    // It fails only if a subscriber is there already, which then stays.
+    // It fails only if there is a subscriber already, which stays.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter(log.verbosity))).try_init();
 }
 
-/// Sends only warnings and errors to stderr, as text; otherwise as [`log_to_stderr`].
+/// Like [`log_to_stderr`], but only warnings and errors, as text.
 pub fn warnings_to_stderr() {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let filter = filter(0).with_target("kube_state_fleet", LevelFilter::WARN);
@@ -24,14 +24,14 @@ pub fn warnings_to_stderr() {
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
 
-/// Our own lines at the wanted level, those of the libraries one level below.
+/// Our own lines at the level of klog's `verbosity`, those of libraries one level below.
 fn filter(verbosity: u8) -> Targets {
     let (own, others) = match verbosity {
         0..4 => (LevelFilter::INFO, LevelFilter::WARN),
         4..8 => (LevelFilter::DEBUG, LevelFilter::INFO),
         8.. => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    // NB: kube says of each connection that the server's certificate is not checked. That is said once, at the start.
+    // NB: kube warns at each connection that the server's certificate is not checked. We warn once, at the start.
     let kube = if verbosity < 4 { LevelFilter::OFF } else { others };
     Targets::new()
         .with_default(others)

@@ -6,47 +6,61 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 
-use super::{DefinitionEvents, Replica, Watched};
+use super::definitions::DefinitionEvents;
+use super::encode::{Labels, counter, gauge};
+use super::reloads::Reloads;
+use crate::fleet::audit::Coverage;
 use crate::fleet::coverage::State;
+use crate::health::{Health, WatchedResource};
 use crate::intake::Status;
 use crate::settings::Shard;
 
-/// Labels of one sample.
-pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
+/// The handles from which a replica's self-metrics are read.
+#[derive(Clone, Debug)]
+pub struct MetricSources {
+    /// The watched resources, the shard and the fleet.
+    pub health: Arc<Health>,
+    /// Events of CustomResourceDefinitions. They stay 0 without custom resources.
+    pub definition_events: Arc<DefinitionEvents>,
+    /// Whether the API server is asked to filter objects by shard.
+    pub server_side: bool,
+    /// The configuration files that were read.
+    pub reloads: Arc<Reloads>,
+    /// The results of the coverage audit while this replica is the coordinator.
+    pub coverage: Arc<Coverage>,
+}
 
 /// Reads one number of a source.
 type Count = fn(&Status) -> u64;
 
-/// Reads the handles of a replica whenever it is asked.
+/// Reads the handles of a replica at each scrape.
 #[derive(Debug)]
-pub(super) struct Metrics(pub Arc<Replica>);
+pub(super) struct ReplicaCollector(pub MetricSources);
 
-impl Collector for Metrics {
+impl Collector for ReplicaCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         let out = &mut encoder;
-        let watching = self.0.watching.load();
-        let watched = &watching.resources;
+        let watch_set = self.0.health.watch_set.load();
+        let watched = &watch_set.resources;
         self.identity(out)?;
         self.requests(out, watched)?;
-        self.definitions(out)?;
+        self.0.definition_events.encode(out)?;
         objects(out, watched)?;
         events(out, watched)?;
         health(out, watched)?;
         self.cover(out)?;
         self.server_side(out, watched)?;
         self.0.reloads.encode(out)?;
-        match &self.0.fleet {
+        match &self.0.health.fleet {
             Some(fleet) => super::fleet::encode(out, &fleet.snapshot()),
             None => Ok(()),
         }
     }
 }
 
-impl Metrics {
-    /// What this replica is.
+impl ReplicaCollector {
     fn identity(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
         let build = vec![
             ("version", env!("CARGO_PKG_VERSION")),
@@ -54,26 +68,31 @@ impl Metrics {
             ("os", std::env::consts::OS),
             ("arch", std::env::consts::ARCH),
         ];
-        gauge(out, "kube_state_metrics_build_info", "Always 1; the labels say what was built.", [(build, 1)])?;
-        let Shard { ordinal: shard, total } = self.0.shard();
+        gauge(
+            out,
+            "kube_state_metrics_build_info",
+            "Always 1; the labels say which version was built, and for which platform.",
+            [(build, 1)],
+        )?;
+        let Shard { ordinal: shard, total } = self.0.health.shard();
         let ordinal = shard.to_string();
         gauge(
             out,
             "kube_state_metrics_shard_ordinal",
-            "Which shard this replica serves, as the value and as the label.",
+            "Ordinal of the shard that this replica serves, as the value and as the label.",
             [(vec![("shard_ordinal", ordinal.as_str())], u64::from(shard))],
         )?;
         gauge(
             out,
             "kube_state_metrics_total_shards",
-            "Over how many shards the objects are spread.",
+            "Number of shards over which the objects are spread.",
             [(vec![], u64::from(total))],
         )
     }
 
-    /// Lists and watches, by upstream's names.
-    fn requests(&self, out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
-        // Several resources may be of one type.
+    /// Lists and watches under upstream's names.
+    fn requests(&self, out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
+        // Several resources may have the same type.
         let by_kind = |count: Count| {
             let mut sums = BTreeMap::<&str, u64>::new();
             for w in watched {
@@ -90,13 +109,13 @@ impl Metrics {
         counter(
             out,
             "kube_state_metrics_list",
-            "Lists that were asked of the API server, by result.",
+            "Number of list requests to the API server, by result.",
             by_result(|s| s.lists.load(Relaxed), |s| s.list_errors.load(Relaxed)),
         )?;
         counter(
             out,
             "kube_state_metrics_watch",
-            "Watches that were asked of the API server, by result.",
+            "Number of watch requests to the API server, by result.",
             by_result(|s| s.watches.load(Relaxed), |s| s.watch_errors.load(Relaxed)),
         )?;
         let mut limited = BTreeMap::<&str, (u64, u64)>::new();
@@ -111,45 +130,27 @@ impl Metrics {
         gauge(
             out,
             "kube_state_metrics_list_objects",
-            "Objects in the newest list of the resource, all shards together.",
+            "Number of objects in the newest list of the resource, over all shards.",
             limited(|(objects, _)| objects),
         )?;
         gauge(
             out,
             "kube_state_metrics_list_objects_limit",
-            "How many objects of the resource are read at most, all shards together.",
+            "Maximum number of objects of the resource that are read, over all shards.",
             limited(|(_, limit)| limit),
         )
     }
 
-    /// CustomResourceDefinitions, by upstream's names.
-    fn definitions(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let DefinitionEvents { added, updated, deleted, cached } = &*self.0.definition_events;
-        for (name, help, count) in [
-            ("add", "CustomResourceDefinitions that were new to this replica.", added),
-            ("update", "CustomResourceDefinitions that changed.", updated),
-            ("delete", "CustomResourceDefinitions that went.", deleted),
-        ] {
-            let name = format!("kube_state_metrics_custom_resource_state_{name}_events");
-            counter(out, &name, help, [(vec![], count.load(Relaxed))])?;
-        }
-        gauge(
-            out,
-            "kube_state_metrics_custom_resource_state_cache",
-            "CustomResourceDefinitions that this replica knows.",
-            [(vec![], cached.load(Relaxed))],
-        )
-    }
-
-    /// Whether the fleet exposes each object once, if it is this replica that finds out.
+    /// The results of the coverage audit. Only the coordinator has any.
     fn cover(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
         let lines = self.0.coverage.lines();
         let labelled = |resource, key, value| vec![("resource", resource), (key, value)];
         gauge(
             out,
             "kube_state_fleet_cover",
-            "What the last audit showed of the resource, 1 if it is so: each object exposed once (exact), some by nobody \
-             (missing), some more than once (doubled); or there was no proof for 3 minutes (unproven). From the coordinator only.",
+            "Whether the last audit found the resource in this state: each object exposed once (exact), objects exposed by no \
+             replica (missing), objects exposed more than once (doubled), or no proof for 3 minutes (unproven). Only the \
+             coordinator exports it.",
             lines.iter().flat_map(|line| {
                 let State { exact, missing, doubled, unproven } = line.state;
                 let states = [("exact", exact), ("missing", missing), ("doubled", doubled), ("unproven", unproven)];
@@ -159,7 +160,7 @@ impl Metrics {
         gauge(
             out,
             "kube_state_fleet_cover_objects",
-            "Objects of the resource at the last audit: in the cluster (seen), and exposed by all replicas together (exposed).",
+            "Number of objects of the resource at the last audit: in the cluster (seen), or exposed by all replicas together (exposed).",
             lines.iter().filter_map(|line| Some((line, line.proof?))).flat_map(|(line, proof)| {
                 let counts = [("seen", proof.seen.count), ("exposed", proof.exposed.count)];
                 counts.map(|(of, count)| (labelled(line.resource.as_str(), "of", of), count))
@@ -168,36 +169,35 @@ impl Metrics {
         gauge(
             out,
             "kube_state_fleet_cover_age_seconds",
-            "How long ago the last audit of the resource succeeded; before the first, for how long it has been tried.",
+            "Seconds since the last successful audit of the resource; before the first one, since the first attempt.",
             lines.iter().map(|line| (vec![("resource", line.resource.as_str())], line.age.as_secs())),
         )
     }
 
-    /// Where the API server was asked to leave out what is not ours, whether it does.
-    fn server_side(&self, out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+    /// Whether the API server filters by shard, if it is asked to.
+    fn server_side(&self, out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
         if !self.0.server_side {
             return Ok(());
         }
         gauge(
             out,
             "kube_state_fleet_server_side",
-            "Whether the API server leaves out what is not this replica's (1), or sends all that is filtered here (0).",
+            "Whether the API server filters the resource by shard; 0 if it sends all objects and this replica filters them.",
             by_resource(watched, |w| u64::from(w.sources.iter().all(|s| s.filtered.load(Relaxed)))),
         )
     }
 }
 
-fn objects(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+fn objects(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_objects",
-        "Objects of the resource that this replica keeps.",
+        "Number of objects of the resource that this replica keeps.",
         by_resource(watched, |w| w.objects.len() as u64),
     )
 }
 
-/// What came of the objects that the API server sent.
-fn events(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     const OUTCOMES: [(&str, Count); 5] = [
         ("applied", |s| s.applied.load(Relaxed)),
         ("deleted", |s| s.deleted.load(Relaxed)),
@@ -208,79 +208,49 @@ fn events(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error>
     counter(
         out,
         "kube_state_fleet_events",
-        "List items and watch events by what came of them: applied, deleted, discarded as another shard's (foreign), \
-         skipped as undecodable, or dropped since they were not in the form that was asked for (wrong_form).",
+        "Number of list items and watch events by outcome: applied, deleted, discarded because another shard owns the object \
+         (foreign), skipped as undecodable, or dropped because the API server sent another form than requested (wrong_form).",
         watched.iter().flat_map(|w| {
-            OUTCOMES
-                .map(|(outcome, count)| (vec![("resource", w.resource.as_str()), ("outcome", outcome)], w.sum(count)))
+            OUTCOMES.map(|(outcome, count)| (vec![("resource", w.name.as_str()), ("outcome", outcome)], w.sum(count)))
         }),
     )
 }
 
-/// Whether what is served is whole and fresh.
-fn health(out: &mut DescriptorEncoder, watched: &[Watched]) -> Result<(), Error> {
+/// Completeness and freshness.
+fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_loaded",
-        "1 when the resource has been listed whole, or is refused by the API server; 0 before.",
-        by_resource(watched, |w| u64::from(w.is_settled())),
+        "Whether the resource has been listed completely, or is refused by the API server.",
+        by_resource(watched, |w| u64::from(w.is_loaded())),
     )?;
     let refused: Vec<_> = watched.iter().flat_map(refusals).collect();
     gauge(
         out,
         "kube_state_fleet_refused",
-        "Sources of the resource that the API server refuses, by status: 403 forbidden, 404 or 405 not there.",
-        refused.iter().map(|(w, code, count)| (vec![("resource", w.resource.as_str()), ("code", code)], *count)),
+        "Number of sources of the resource that the API server refuses, by HTTP status: 403 forbidden, 404 or 405 not served.",
+        refused.iter().map(|(w, code, count)| (vec![("resource", w.name.as_str()), ("code", code)], *count)),
     )?;
     gauge(
         out,
         "kube_state_fleet_last_event_age_seconds",
-        "How long ago the API server last said anything about the resource, events and bookmarks alike; of several \
-         sources the one that has been silent for longest.",
-        watched.iter().filter_map(|w| Some((vec![("resource", w.resource.as_str())], w.silence()?.as_secs()))),
+        "Seconds since the last event or bookmark of the resource; with several sources, the longest of these times.",
+        watched.iter().filter_map(|w| Some((vec![("resource", w.name.as_str())], w.last_event_age()?.as_secs()))),
     )
 }
 
-fn by_resource(watched: &[Watched], value: impl Fn(&Watched) -> u64) -> impl Iterator<Item = (Labels<'_>, u64)> {
-    watched.iter().map(move |w| (vec![("resource", w.resource.as_str())], value(w)))
+fn by_resource(
+    watched: &[WatchedResource],
+    value: impl Fn(&WatchedResource) -> u64,
+) -> impl Iterator<Item = (Labels<'_>, u64)> {
+    watched.iter().map(move |w| (vec![("resource", w.name.as_str())], value(w)))
 }
 
-/// The statuses with which the sources of a resource are refused, and how many sources by each.
-fn refusals(watched: &Watched) -> impl Iterator<Item = (&Watched, String, u64)> {
+/// The HTTP statuses with which sources of a resource are refused, and the number of sources with each.
+fn refusals(watched: &WatchedResource) -> impl Iterator<Item = (&WatchedResource, String, u64)> {
     let mut codes = BTreeMap::<u64, u64>::new();
     for code in watched.sources.iter().map(|s| s.refused.load(Relaxed)).filter(|code| *code != 0) {
         *codes.entry(code).or_default() += 1;
     }
     codes.into_iter().map(move |(code, count)| (watched, code.to_string(), count))
-}
-
-pub(super) fn gauge<'a>(
-    out: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
-    samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
-) -> Result<(), Error> {
-    let mut samples = samples.into_iter().peekable();
-    if samples.peek().is_none() {
-        return Ok(());
-    }
-    let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    samples.try_for_each(|(labels, value)| match labels.is_empty() {
-        true => family.encode_gauge(&value),
-        false => family.encode_family(&labels)?.encode_gauge(&value),
-    })
-}
-
-/// NB: `_total` is added to the name by the encoder.
-fn counter<'a>(
-    out: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
-    samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
-) -> Result<(), Error> {
-    let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
-    samples.into_iter().try_for_each(|(labels, value)| match labels.is_empty() {
-        true => family.encode_counter::<NoLabelSet, _, u64>(&value, None),
-        false => family.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None),
-    })
 }

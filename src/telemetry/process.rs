@@ -1,29 +1,29 @@
-//! What the operating system says about this process, by the names that all Prometheus clients use.
+//! Metrics of this process under the names that all Prometheus clients use.
 //!
-//! Read from `/proc`; other systems than Linux have none and get no such metrics.
+//! They are read from `/proc`, so only Linux has them.
 
 use std::fmt::Error;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-/// Reads `/proc` whenever it is asked.
+/// Reads `/proc` at each scrape.
 #[derive(Debug)]
-pub(super) struct Process {
-    /// Unix seconds at which the process started, if that is known. It is worked out once: the clock may be set later.
+pub(super) struct ProcessCollector {
+    /// Start of the process in Unix seconds. It is computed once, as the clock may be set later.
     #[cfg(target_os = "linux")]
     started: Option<f64>,
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Process {
+impl ProcessCollector {
     pub(super) fn new() -> Self {
         Self {}
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, _: DescriptorEncoder) -> Result<(), Error> {
         Ok(())
     }
@@ -31,52 +31,52 @@ impl Collector for Process {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use procfs::process::{LimitValue, Process as This};
+    use procfs::process::{LimitValue, Process};
     use prometheus_client::encoding::NoLabelSet;
     use prometheus_client::metrics::MetricType;
 
-    use super::{Collector, DescriptorEncoder, Error, Process};
+    use super::{Collector, DescriptorEncoder, Error, ProcessCollector};
 
-    impl Process {
+    impl ProcessCollector {
         pub(in super::super) fn new() -> Self {
             let started = || {
-                let ticks = This::myself().ok()?.stat().ok()?.starttime as f64;
+                let ticks = Process::myself().ok()?.stat().ok()?.starttime as f64;
                 Some(procfs::boot_time_secs().ok()? as f64 + ticks / procfs::ticks_per_second() as f64)
             };
             Self { started: started() }
         }
     }
 
-    impl Collector for Process {
+    impl Collector for ProcessCollector {
         fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
             let out = &mut encoder;
-            let Ok(process) = This::myself() else { return Ok(()) };
+            let Ok(process) = Process::myself() else { return Ok(()) };
             if let Ok(stat) = process.stat() {
                 let cpu = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
                 out.encode_descriptor(
                     "process_cpu_seconds",
-                    "CPU time of the process, user and system.",
+                    "CPU time of this process in seconds, user and system.",
                     None,
                     MetricType::Counter,
                 )?
                 .encode_counter::<NoLabelSet, _, u64>(&cpu, None)?;
                 let resident = stat.rss * procfs::page_size();
-                gauge(out, "process_resident_memory_bytes", "Memory that the process has in RAM.", resident)?;
-                gauge(out, "process_virtual_memory_bytes", "Address space of the process.", stat.vsize)?;
-                gauge(out, "process_threads", "Threads of the process.", stat.num_threads.unsigned_abs())?;
+                gauge(out, "process_resident_memory_bytes", "Resident memory of this process in bytes.", resident)?;
+                gauge(out, "process_virtual_memory_bytes", "Virtual memory of this process in bytes.", stat.vsize)?;
+                gauge(out, "process_threads", "Number of threads of this process.", stat.num_threads.unsigned_abs())?;
             }
             if let Ok(open) = process.fd_count() {
-                gauge(out, "process_open_fds", "File descriptors that are open.", open as u64)?;
+                gauge(out, "process_open_fds", "Number of open file descriptors.", open as u64)?;
             }
             if let Ok(limits) = process.limits()
                 && let LimitValue::Value(most) = limits.max_open_files.soft_limit
             {
-                gauge(out, "process_max_fds", "File descriptors that may be open.", most)?;
+                gauge(out, "process_max_fds", "Limit on the number of open file descriptors.", most)?;
             }
             if let Some(started) = &self.started {
                 out.encode_descriptor(
                     "process_start_time_seconds",
-                    "When the process started, in Unix seconds.",
+                    "Unix timestamp of the start of this process.",
                     None,
                     MetricType::Gauge,
                 )?

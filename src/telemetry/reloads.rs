@@ -1,4 +1,4 @@
-//! What came of reading configuration files, as upstream's self-metrics tell of it.
+//! Results of reading configuration files, under the names of upstream's self-metrics.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,18 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use md5::{Digest, Md5};
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::metrics::{Labels, gauge};
+use super::encode::{Labels, gauge};
 use crate::go::clean_path;
 use crate::sync::lock;
 
-/// What a configuration file is for.
+/// The purpose of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConfigKind {
     /// `--config`.
     Config,
     /// `--custom-resource-state-config-file`.
     CustomResources,
-    /// `--kubeconfig`, of which upstream says nothing.
+    /// `--kubeconfig`, which upstream does not report.
     Kubeconfig,
 }
 
@@ -33,7 +33,7 @@ impl ConfigKind {
     }
 }
 
-/// Files that were read, at the start or when they changed.
+/// The last result per configuration file, which is read at the start and when it changes.
 #[derive(Debug, Default)]
 pub struct Reloads(Mutex<BTreeMap<(ConfigKind, String), Reload>>);
 
@@ -42,20 +42,20 @@ struct Reload {
     successful: bool,
     /// Unix seconds of the last success.
     at: Option<u64>,
-    /// The hash of what was read then.
+    /// The hash of the content at that time.
     hash: Option<u64>,
 }
 
 impl Reloads {
-    /// `file` was read, and what it says holds now.
+    /// Records that `file` was read and is active now.
     pub fn succeeded(&self, kind: ConfigKind, file: &Path, content: &[u8]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // Of what holds credentials nothing is told, be it hashed.
+        // A kubeconfig contains credentials: not even its hash is published.
         let hash = (kind != ConfigKind::Kubeconfig).then(|| hash(content));
         self.files().insert((kind, clean_path(file)), Reload { successful: true, at: Some(now), hash });
     }
 
-    /// `file` cannot be read, or is refused: what held before holds on.
+    /// Records that `file` is unreadable or invalid. The previous content stays active.
     pub fn failed(&self, kind: ConfigKind, file: &Path) {
         self.files().entry((kind, clean_path(file))).or_default().successful = false;
     }
@@ -76,26 +76,26 @@ impl Reloads {
         gauge(
             out,
             "kube_state_metrics_config_hash",
-            "Hash of the configuration file that holds: the first six bytes of its MD5 as a number.",
+            "Hash of the active configuration file: the first six bytes of its MD5 as a number.",
             of(|reload| reload.hash),
         )?;
         gauge(
             out,
             "kube_state_metrics_last_config_reload_successful",
-            "Whether the configuration file could be used when it was last read; if not, what held before holds on.",
+            "Whether the last reload of the configuration file succeeded; after a failure the previous configuration stays active.",
             of(|reload| Some(u64::from(reload.successful))),
         )?;
         gauge(
             out,
             "kube_state_metrics_last_config_reload_success_timestamp_seconds",
-            "When the configuration file was last read and used.",
+            "Unix timestamp of the last successful reload of the configuration file.",
             of(|reload| reload.at),
         )
     }
 }
 
-/// As upstream: the first 48 bits of the MD5, little-endian, which a float holds exactly. It tells contents apart and protects
-/// nothing.
+/// As upstream: the first 48 bits of the MD5, little-endian, which a float represents exactly. The hash distinguishes contents
+/// and is no protection.
 fn hash(content: &[u8]) -> u64 {
     let sum = Md5::digest(content);
     sum.iter().take(6).rev().fold(0, |hash, byte| hash << 8 | u64::from(*byte))

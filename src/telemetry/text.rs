@@ -1,12 +1,12 @@
-//! Text 0.0.4 out of the OpenMetrics text that prometheus-client writes.
+//! Converts the OpenMetrics text of prometheus-client to text format 0.0.4.
 //!
-//! They differ in the names above the series (OpenMetrics leaves out `_total` and `_info`), in types, in units, in how
-//! bounds of buckets are written, and in the last line.
+//! The formats differ in the names in HELP and TYPE (OpenMetrics leaves out `_total` and `_info`), in types, units and bucket
+//! bounds, and in the last line.
 
-/// The same metrics as text 0.0.4.
+/// Returns the same metrics in text format 0.0.4.
 pub(super) fn from_open_metrics(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // HELP comes before TYPE, and needs the type to know its name.
+    // HELP precedes TYPE, but the name in HELP depends on the type.
     let mut help: Option<(&str, &str)> = None;
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# HELP ") {
@@ -30,7 +30,7 @@ pub(super) fn from_open_metrics(text: &str) -> String {
     out
 }
 
-/// `le="1.0"` is the canonical form of OpenMetrics; text 0.0.4 says `le="1"`, as Go prints it.
+/// OpenMetrics writes `le="1.0"`; text format 0.0.4 writes `le="1"`, as Go does.
 fn push_sample(out: &mut String, line: &str) {
     const BOUND: &str = "le=\"";
     if let Some(at) = line.find(BOUND).map(|at| at + BOUND.len())

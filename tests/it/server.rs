@@ -20,6 +20,7 @@ use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Wit
 use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
 use kube_state_fleet::fleet::door;
 use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
+use kube_state_fleet::health::{Health, WatchSet, WatchedResource};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
     AuthLayer, ExposureGate, Inventory, Metrics, PeerQueries, Reporter, Routes, bind, both, fleet_routes,
@@ -27,7 +28,7 @@ use kube_state_fleet::server::{
 };
 use kube_state_fleet::settings::{Listen, Shard, Timeouts};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
-use kube_state_fleet::telemetry::{Replica, Telemetry, Watched, Watching};
+use kube_state_fleet::telemetry::{MetricSources, Telemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -149,8 +150,8 @@ impl World {
         nodes.apply(0, "node".into(), Hashes::of("node"), STAMP, block.finish());
 
         let status = Arc::new(Status::default());
-        let watched = |resource: &str, kind: &str, objects: &Arc<ResourceStore>, sources| Watched {
-            resource: resource.to_owned(),
+        let watched = |resource: &str, kind: &str, objects: &Arc<ResourceStore>, sources| WatchedResource {
+            name: resource.to_owned(),
             kind: kind.to_owned(),
             object_limit: 1000,
             objects: Arc::clone(objects),
@@ -162,19 +163,22 @@ impl World {
             status
         };
         let coverage = Arc::new(Coverage::default());
-        let telemetry = Arc::new(Telemetry::new(Replica {
+        let health = Arc::new(Health {
             shard: Shard { ordinal: 2, total: 5 },
-            watching: Arc::new(ArcSwap::from_pointee(Watching {
+            watch_set: Arc::new(ArcSwap::from_pointee(WatchSet {
                 resources: vec![
                     watched("pods", "*v1.Pod", &pod_store, vec![settled(), Arc::clone(&status)]),
                     watched("nodes", "*v1.Node", &nodes, vec![settled()]),
                 ],
-                unknown: Vec::new(),
+                undecided: Vec::new(),
             })),
+            fleet: None,
+        });
+        let telemetry = Arc::new(Telemetry::new(MetricSources {
+            health: Arc::clone(&health),
             definition_events: Arc::default(),
             server_side: false,
             reloads: Arc::default(),
-            fleet: None,
             coverage: Arc::clone(&coverage),
         }));
         let stop = CancellationToken::new();
@@ -203,7 +207,7 @@ impl World {
         });
         let metrics = start(both(metrics, overview));
         let peers = PeerQueries { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
-        let telemetry = both(telemetry_routes(telemetry), report_routes(Arc::clone(&told) as _));
+        let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&told) as _));
         let telemetry = start(both(telemetry, fleet_routes(peers)));
         Self { store, door: exposure_gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }
     }

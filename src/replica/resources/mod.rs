@@ -14,6 +14,7 @@
 //!   meanwhile. Until it is there, the replica is not ready and promises nothing to the fleet.
 //! - A set takes the place of the one before, also of one that is still loading.
 
+mod context;
 mod running;
 mod shard_loader;
 
@@ -28,11 +29,12 @@ use tracing::{info, warn};
 
 use super::tasks::Spawner;
 use crate::exposition::Store;
+use crate::health::{SharedWatchSet, WatchSet};
 use crate::intake::ShardState;
 use crate::sharding::Slice;
 use crate::sync::lock;
-use crate::telemetry::{Watching, WatchingNow};
 
+pub(super) use context::WatchContext;
 pub(super) use running::{NewSink, Partition, Reading, Running, Shape, Spec};
 
 /// So long one that is refused may be waited for before it takes the place of one that is served.
@@ -77,26 +79,12 @@ pub(super) enum Outcome {
     Superseded,
 }
 
-/// What resources are watched with.
-pub(super) struct Means {
-    /// For all but what carries Secrets.
-    pub client: kube::Client,
-    /// How to reach the API server from private threads, whenever that changes; without it, there are none.
-    pub private: Option<watch::Receiver<kube::Config>>,
-    /// What is held outside a fleet; `None` in one, which decides later.
-    pub held: Option<Slice>,
-    /// Whether what was exposed, and what was seen, is known as of earlier resourceVersions.
-    pub audited: bool,
-    /// `--deleted-linger`.
-    pub linger: Duration,
-}
-
 /// The resources of a replica.
 pub(super) struct Resources {
-    means: Means,
+    context: WatchContext,
     spawner: Spawner,
     store: Arc<Store>,
-    watching: WatchingNow,
+    watch_set: SharedWatchSet,
     state: Mutex<State>,
     /// Ticks when a shard or a set changes.
     stirred: watch::Sender<()>,
@@ -142,13 +130,13 @@ struct Next {
 
 impl Resources {
     /// None yet: `owners` are to decide, and are waited for.
-    pub fn new(means: Means, spawner: Spawner, owners: impl IntoIterator<Item = Owner>) -> Arc<Self> {
+    pub fn new(context: WatchContext, spawner: Spawner, owners: impl IntoIterator<Item = Owner>) -> Arc<Self> {
         let groups = owners.into_iter().map(|owner| (owner, Group::default())).collect();
         let resources = Self {
-            means,
+            context,
             spawner,
             store: Arc::default(),
-            watching: WatchingNow::default(),
+            watch_set: SharedWatchSet::default(),
             state: Mutex::new(State { wanted: Slice::none(), groups }),
             stirred: watch::Sender::new(()),
             looked: watch::Sender::new(()),
@@ -163,9 +151,9 @@ impl Resources {
         Arc::clone(&self.store)
     }
 
-    /// What is watched and served, for those who tell of it.
-    pub fn watching(&self) -> WatchingNow {
-        Arc::clone(&self.watching)
+    /// The resources that are watched and served.
+    pub fn watch_set(&self) -> SharedWatchSet {
+        Arc::clone(&self.watch_set)
     }
 
     /// What is served, whenever it changes.
@@ -193,7 +181,7 @@ impl Resources {
         for spec in specs {
             let resource = match group.find(&spec) {
                 Some(running) => running,
-                None => match Running::start(spec, &self.means, &self.spawner, shard) {
+                None => match Running::start(spec, &self.context, &self.spawner, shard) {
                     Ok(running) => {
                         started.push(Arc::clone(&running));
                         running
@@ -218,7 +206,7 @@ impl Resources {
         }
         // Of a set that is replaced before it was served.
         let gone = group.gone(before);
-        if self.means.held.is_none() {
+        if self.context.held.is_none() {
             state.show();
         }
         self.publish(&state);
@@ -247,7 +235,7 @@ impl Resources {
     fn look(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.state();
-        if self.means.held.is_none() {
+        if self.context.held.is_none() {
             state.show();
         }
         let before: Vec<_> = state.served().cloned().collect();
@@ -269,21 +257,21 @@ impl Resources {
     /// Swaps what is served for what the state says.
     fn publish(&self, state: &State) {
         let served: Arc<[_]> = state.served().cloned().collect();
-        let unknown = state.groups.iter().filter(|(_, group)| !group.known).map(|(owner, _)| owner.name()).collect();
+        let undecided = state.groups.iter().filter(|(_, group)| !group.known).map(|(owner, _)| owner.name()).collect();
         let resources = served.iter().map(|running| running.watched.clone()).collect();
         self.store.serve(served.iter().map(|running| Arc::clone(&running.watched.objects)).collect());
-        self.watching.store(Arc::new(Watching { resources, unknown }));
+        self.watch_set.store(Arc::new(WatchSet { resources, undecided }));
         self.served.send_replace(served);
     }
 
     /// What a source that starts now is to hold.
     fn shard_state(&self, wanted: &Slice) -> ShardState {
-        let shard = match &self.means.held {
+        let shard = match &self.context.held {
             Some(held) => ShardState::new(held.clone()),
             None => ShardState::unassigned(),
         };
         let shard = shard.notifying(self.stirred.clone());
-        if self.means.held.is_none() {
+        if self.context.held.is_none() {
             shard.set_desired(wanted.clone());
         }
         shard

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Means;
+use super::context::WatchContext;
 use crate::exposition::{Header, ResourceStore};
+use crate::health::WatchedResource;
 use crate::intake::{Endpoint, ShardState, Sink, Source, Status};
 use crate::replica::linger::{self, Named};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
-use crate::telemetry::Watched;
 
 /// What makes the sink of one partition, which fills the store; it hides the resource's type.
 pub(in crate::replica) type NewSink = Box<dyn Fn(u32, Arc<ResourceStore>) -> Box<dyn Sink> + Send>;
@@ -93,7 +93,7 @@ impl Reading {
 #[derive(Debug)]
 pub(in crate::replica) struct Running {
     pub shape: Shape,
-    pub watched: Watched,
+    pub watched: WatchedResource,
     /// One for each partition.
     pub sources: Vec<Source>,
     /// Ends its watches.
@@ -107,13 +107,13 @@ impl Running {
     /// There is no thread for what is kept apart.
     pub fn start(
         spec: Spec,
-        means: &Means,
+        context: &WatchContext,
         spawner: &Spawner,
         shard: impl Fn() -> ShardState,
     ) -> std::io::Result<Arc<Self>> {
         let Spec { name, kind, shape, sink } = spec;
         let headers = shape.headers.clone();
-        let objects = match means.audited {
+        let objects = match context.audited {
             true => ResourceStore::new(&name, headers),
             false => ResourceStore::without_history(&name, headers),
         };
@@ -121,8 +121,8 @@ impl Running {
         // Whatever fails below, nothing goes on.
         let guard = stop.clone().drop_guard();
         let task = format!("the watch of {name}");
-        if !means.linger.is_zero() {
-            let keep = linger::keep(Arc::clone(&objects), means.linger);
+        if !context.linger.is_zero() {
+            let keep = linger::keep(Arc::clone(&objects), context.linger);
             let until = stop.clone();
             spawner.spawn_until(stop.clone(), format!("what lingers of {name}"), async move {
                 until.run_until_cancelled(keep).await;
@@ -131,26 +131,26 @@ impl Running {
         let (mut sources, mut statuses, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, partition) in (0_u32..).zip(&shape.partitions) {
             let status = Arc::new(Status::default());
-            let source = source(&shape, partition, shard(), means.audited);
+            let source = source(&shape, partition, shard(), context.audited);
             statuses.push(Arc::clone(&status));
             sources.push(source.clone());
             let sinks = [(); 2].map(|()| -> Box<dyn Sink> {
                 let (sink, objects) = (sink(number, Arc::clone(&objects)), Arc::clone(&objects));
-                if means.linger.is_zero() { sink } else { Box::new(Named { sink, objects }) }
+                if context.linger.is_zero() { sink } else { Box::new(Named { sink, objects }) }
             });
             watches.push(private::Watch { source, sinks, status });
         }
-        for watch in private::run_all(&means.client, means.private.as_ref(), watches, &stop)? {
+        for watch in private::run_all(&context.client, context.private.as_ref(), watches, &stop)? {
             spawner.spawn_until(stop.clone(), task.clone(), watch);
         }
         guard.disarm();
         let watched =
-            Watched { resource: name, kind, object_limit: shape.reading.object_limit, objects, sources: statuses };
+            WatchedResource { name, kind, object_limit: shape.reading.object_limit, objects, sources: statuses };
         Ok(Arc::new(Self { shape, watched, sources, stop }))
     }
 
     pub fn name(&self) -> &str {
-        &self.watched.resource
+        &self.watched.name
     }
 
     pub fn shard_states(&self) -> impl Iterator<Item = &ShardState> {

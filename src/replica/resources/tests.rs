@@ -135,8 +135,9 @@ impl World {
     fn new(held: Option<Slice>) -> Self {
         let cluster = Cluster::default();
         let tasks = Tasks::new(CancellationToken::new());
-        let means = Means { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
-        let resources = Resources::new(means, tasks.spawner(), [Owner::BuiltIn]);
+        let context =
+            WatchContext { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
+        let resources = Resources::new(context, tasks.spawner(), [Owner::BuiltIn]);
         tasks.spawner().spawn("the look".to_owned(), Arc::clone(&resources).run());
         Self { cluster, resources, tasks }
     }
@@ -169,8 +170,8 @@ impl World {
     }
 
     fn watched(&self) -> Vec<String> {
-        let watching = self.resources.watching().load_full();
-        watching.resources.iter().map(|watched| watched.resource.clone()).collect()
+        let watch_set = self.resources.watch_set().load_full();
+        watch_set.resources.iter().map(|watched| watched.name.clone()).collect()
     }
 }
 
@@ -307,14 +308,14 @@ async fn what_is_loading_follows_the_fleet_and_keeps_it_not_waiting() {
 #[tokio::test(start_paused = true)]
 async fn the_fleet_waits_for_what_is_not_known_yet_and_not_for_what_is_gone() {
     let world = World::new(None);
-    let unknown = || world.resources.watching().load().unknown.clone();
+    let undecided = || world.resources.watch_set().load().undecided.clone();
     world.resources.set_desired(&Slice::all());
-    assert_eq!((world.resources.ready(), unknown()), (Slice::none(), vec!["resources"]));
+    assert_eq!((world.resources.ready(), undecided()), (Slice::none(), vec!["resources"]));
     world.cluster.says("namespaces", ONE);
     drop(world.set(specs("namespaces,nodes", ""), Swap::Each));
     settle().await;
     assert_eq!(world.resources.ready(), Slice::none(), "the first set counts at once: nodes hang");
-    assert!(unknown().is_empty());
+    assert!(undecided().is_empty());
     let mut changed = world.resources.changed();
     changed.mark_unchanged();
     drop(world.set(specs("namespaces", ""), Swap::Each));

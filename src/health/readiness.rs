@@ -1,0 +1,41 @@
+//! Whether a replica is ready, and what it still waits for.
+
+use std::sync::Arc;
+
+use super::watched::SharedWatchSet;
+use crate::fleet::FleetHandle;
+use crate::settings::Shard;
+
+/// What the readiness of one replica is derived from.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// The shard outside a fleet.
+    pub shard: Shard,
+    /// The resources that the replica watches and serves.
+    pub watch_set: SharedWatchSet,
+    /// The replica's membership, if it belongs to a fleet.
+    pub fleet: Option<Arc<FleetHandle>>,
+}
+
+impl Health {
+    /// Returns the shard that the replica serves. In a fleet it comes from the current generation; 0 of 0 before the first one.
+    pub fn shard(&self) -> Shard {
+        let Some(fleet) = &self.fleet else { return self.shard };
+        let snapshot = fleet.snapshot();
+        Shard { ordinal: snapshot.ordinal.unwrap_or_default(), total: snapshot.status.total }
+    }
+
+    /// Returns the resources that must be loaded before the replica is ready, and are not.
+    pub fn not_loaded(&self) -> Vec<String> {
+        let watch_set = self.watch_set.load();
+        let loading = watch_set.resources.iter().filter(|resource| !resource.is_loaded());
+        let undecided = watch_set.undecided.iter().map(|&group| group.to_owned());
+        loading.map(|resource| resource.name.clone()).chain(undecided).collect()
+    }
+
+    /// Returns why the replica is not ready, a line per reason: a resource that is not loaded, or what the fleet waits for.
+    pub fn unready_reasons(&self) -> Vec<String> {
+        let resources = self.not_loaded().into_iter().map(|resource| format!("{resource}: not loaded yet"));
+        resources.chain(self.fleet.as_ref().and_then(|fleet| fleet.waits_for())).collect()
+    }
+}

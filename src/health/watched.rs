@@ -1,0 +1,69 @@
+//! The resources that a replica watches, with their stores and the counts of their sources.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::exposition::ResourceStore;
+use crate::intake::Status;
+
+/// A resource, its store and its sources.
+#[derive(Clone, Debug)]
+pub struct WatchedResource {
+    /// Plural, for example `pods`.
+    pub name: String,
+    /// Go type as in upstream's self-metrics, for example `*v1.Pod`.
+    pub kind: String,
+    /// Maximum number of objects that are read (`--object-limit`), 0 for all.
+    pub object_limit: u64,
+    /// The objects that are kept.
+    pub objects: Arc<ResourceStore>,
+    /// The status of each source.
+    pub sources: Vec<Arc<Status>>,
+}
+
+/// The resources that a replica watches and serves.
+#[derive(Clone, Debug, Default)]
+pub struct WatchSet {
+    /// In the order in which they are served.
+    pub resources: Vec<WatchedResource>,
+    /// Groups of resources whose members are not known yet, for example `custom resources`.
+    pub undecided: Vec<&'static str>,
+}
+
+/// The current set, which is replaced as a whole when resources come or go.
+pub type SharedWatchSet = Arc<ArcSwap<WatchSet>>;
+
+impl WatchSet {
+    /// Returns the resource of this name.
+    pub fn find(&self, name: &str) -> Option<&WatchedResource> {
+        self.resources.iter().find(|resource| resource.name == name)
+    }
+}
+
+impl WatchedResource {
+    /// Whether every source has completed a list, or is refused by the API server.
+    pub fn is_loaded(&self) -> bool {
+        self.sources.iter().all(|source| source.settled.load(Relaxed))
+    }
+
+    /// Returns the HTTP status with which the API server refuses a source of the resource.
+    pub fn refused_status(&self) -> Option<u16> {
+        let statuses = self.sources.iter().map(|source| source.refused.load(Relaxed));
+        statuses.filter_map(|status| u16::try_from(status).ok()).find(|status| *status != 0)
+    }
+
+    /// Returns the time since the last event or bookmark, of the source for which it is longest.
+    pub fn last_event_age(&self) -> Option<Duration> {
+        let last = self.sources.iter().map(|source| source.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Duration::from_secs(now.as_secs().saturating_sub(last)))
+    }
+
+    /// Adds up a number of all sources.
+    pub fn sum(&self, count: fn(&Status) -> u64) -> u64 {
+        self.sources.iter().map(|source| count(source)).sum()
+    }
+}
