@@ -18,7 +18,7 @@ use super::follow::{Change, Selected, follow};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::{Right, Tries, Trouble, ask};
 use crate::fleet::clock;
-use crate::fleet::handover::{Event, LEASE, RENEW};
+use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::run::Message;
 use crate::resource_version::number;
@@ -250,7 +250,7 @@ impl Leases {
                     tries.succeeded();
                     self.written.send_replace(Some(member.phase));
                     // So that a fleet that was started at once does not write at once for ever.
-                    RENEW.mul_f64(fastrand::f64().mul_add(-0.1, 1.0))
+                    RENEW_PERIOD.mul_f64(fastrand::f64().mul_add(-0.1, 1.0))
                 }
                 Err((trouble, verb)) => {
                     self.look_at_own(&trouble).await;
@@ -366,7 +366,7 @@ impl Leases {
             },
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder.to_owned()),
-                lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+                lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
                 renew_time: Some(MicroTime(Timestamp::now())),
                 ..LeaseSpec::default()
             }),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::fleet::record::Phase;
-use crate::sharding::{Assignment, Hashes};
+use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase, Record};
+use crate::sharding::{Assignment, Hasher, Hashes, Slice};
 
 /// How long a moved range may be doubled or missing: clocks are estimated, and scrapes are no instants.
 const SLACK: u64 = 500;

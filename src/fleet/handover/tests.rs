@@ -3,10 +3,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
-use crate::fleet::record::Phase;
-use crate::sharding::Assignment;
+use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase};
+use crate::sharding::{Assignment, Hasher, Slice};
 
 fn at(seconds: u64) -> Now {
     Now { boot: Duration::from_secs(seconds), unix: 1_700_000_000_000 + seconds * 1000 }
@@ -253,7 +254,7 @@ fn what_was_untaken_is_taken_when_there_is_room() {
     assert_eq!(record.current.untaken, [1].into());
     machine.handle(Event::Record(record), now);
     assert_eq!(machine.status(now).untaken, [1]);
-    assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("nobody may take")));
+    assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("no member has room")));
     assert_eq!(machine.decide(now).write, None, "nothing has changed");
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
     let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");

@@ -1,0 +1,369 @@
+//! The coordinator's rules: how the record should change, given the facts of one member.
+//!
+//! A change is one of three kinds:
+//! - Immediate, if members are lost: the others take over their ranges and expose them as soon as they are loaded. No range
+//!   moves between live members.
+//! - Planned, in all other cases: the record gets a next assignment. Its members prepare it, then the coordinator schedules
+//!   the switch.
+//! - From nothing, if no member serves any more.
+//!
+//! May not know the state machine: [`CoordinatorMemory::propose`] depends on the facts, the time and its memory alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::facts::Facts;
+use super::peers::Liveness;
+use super::range_cache::all_present;
+use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD};
+use crate::fleet::record::{Fresh, LAYOUT, Member, Next, Phase, Record, Switch, View};
+
+/// The tolerance for rounding when shares are compared: one part in 2^24 of the hash space.
+const TOLERANCE: u128 = 1 << 40;
+
+/// The content of a new record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RecordChange {
+    pub current: View,
+    pub next: Option<Next>,
+    /// By how much the revision grows: the number of generations that the change creates, at least 1.
+    pub revisions: u64,
+}
+
+/// What a member would do as coordinator, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Proposal {
+    pub change: Option<RecordChange>,
+    /// Whether the fleet matches the StatefulSet's spec and no member is missing.
+    pub settled: bool,
+    /// The ordinals that block a change.
+    pub waiting_for: Vec<u32>,
+    /// The ordinals that never had a Lease. Only the state of their Pods shows whether they may be serving.
+    pub pods_to_check: Vec<u32>,
+}
+
+/// What a present member of the current assignment does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MemberStatus {
+    /// It serves its share.
+    Serving,
+    /// It may be serving: the facts do not tell.
+    MaybeServing,
+    /// It has not started to serve, and has time left to do so.
+    Starting { live: bool },
+    /// It is live, and had enough time to start.
+    Overdue,
+    /// It does not serve, and will not start.
+    Lost,
+}
+
+/// What the coordinator remembers between decisions. Every member keeps it, since any member may become the coordinator.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CoordinatorMemory {
+    starts: StartWaits,
+    /// The number of replicas that the StatefulSet wants beyond the current total, and since when (boot time).
+    growth: Option<(u32, Duration)>,
+}
+
+/// Since when the coordinator waits for members to start, in one fleet that started from nothing.
+#[derive(Clone, Debug, Default)]
+struct StartWaits {
+    fresh_generation: u64,
+    since: BTreeMap<u32, Duration>,
+}
+
+impl CoordinatorMemory {
+    /// Returns the change that the record needs now, and what it waits for.
+    pub fn propose(&mut self, facts: &Facts, now: Now) -> Proposal {
+        let Some(record) = facts.record() else {
+            let change = facts.wanted_replicas().and_then(|replicas| start_from_nothing(1, replicas, facts));
+            return Proposal { change, ..Proposal::default() };
+        };
+        if record.is_switching() {
+            return Proposal::default();
+        }
+        let statuses = self.statuses(facts, record, now);
+        let mut proposal = self.propose_for(facts, record, &statuses, now);
+        proposal.pods_to_check =
+            ordinals(&statuses, |s| matches!(s, MemberStatus::Starting { live: false } | MemberStatus::MaybeServing))
+                .into_iter()
+                .filter(|ordinal| facts.peers.get(*ordinal).is_none())
+                .collect();
+        proposal
+    }
+
+    /// Returns the proposal for a record without a scheduled switch.
+    fn propose_for(
+        &mut self,
+        facts: &Facts,
+        record: &Record,
+        statuses: &BTreeMap<u32, MemberStatus>,
+        now: Now,
+    ) -> Proposal {
+        let current = &record.current;
+        let lost = ordinals(statuses, |status| status == MemberStatus::Lost);
+        let serves = |status| !matches!(status, MemberStatus::Lost | MemberStatus::Starting { live: false });
+        if ordinals(statuses, serves).is_empty() {
+            // Members that are still starting serve without a new start; it is for those that may not.
+            let needs_start = !lost.is_empty() || current.present().next().is_none();
+            let total = facts.wanted_replicas().unwrap_or(current.total);
+            let change = needs_start.then(|| start_from_nothing(record.revision + 1, total, facts)).flatten();
+            return Proposal { change, ..Proposal::default() };
+        }
+        if !lost.is_empty() {
+            let after = without_lost(facts, current, &lost, record.revision + 1);
+            let desired = self.desired_assignment(facts, &after, statuses, now);
+            let next = (!desired.is_like(&after)).then(|| unscheduled(desired, record.revision + 2));
+            let revisions = 1 + u64::from(next.is_some());
+            let change = Some(RecordChange { current: after, next, revisions });
+            return Proposal { change, waiting_for: lost, ..Proposal::default() };
+        }
+        let desired = self.desired_assignment(facts, current, statuses, now);
+        let change = |next| Some(RecordChange { current: current.clone(), next, revisions: 1 });
+        match &record.next {
+            None if desired.is_like(current) => {
+                let waiting_for = missing(facts, current);
+                let starting = ordinals(statuses, |status| matches!(status, MemberStatus::Starting { .. }));
+                let settled = waiting_for.is_empty() && starting.is_empty();
+                Proposal { settled, waiting_for, ..Proposal::default() }
+            }
+            Some(_) if desired.is_like(current) => Proposal { change: change(None), ..Proposal::default() },
+            Some(next) if next.view.is_like(&desired) => {
+                let waiting_for = blocking_switch(facts, record, &next.view, now);
+                let scheduled = waiting_for.is_empty().then(|| schedule(next, facts.ordinal(), now));
+                let change = scheduled.and_then(|next| change(Some(next)));
+                Proposal { change, waiting_for, ..Proposal::default() }
+            }
+            _ => {
+                let next = unscheduled(desired, record.revision + 1);
+                Proposal { change: change(Some(next)), ..Proposal::default() }
+            }
+        }
+    }
+
+    /// Returns the status of each present member of the current assignment.
+    fn statuses(&mut self, facts: &Facts, record: &Record, now: Now) -> BTreeMap<u32, MemberStatus> {
+        let fresh_generation = record.current.fresh.generation;
+        if self.starts.fresh_generation != fresh_generation {
+            self.starts = StartWaits { fresh_generation, since: BTreeMap::new() };
+        }
+        let statuses: BTreeMap<_, _> =
+            record.current.present().map(|ordinal| (ordinal, self.status(facts, record, ordinal, now))).collect();
+        let still_waiting =
+            |ordinal: &u32| statuses.get(ordinal).is_some_and(|status| *status != MemberStatus::Serving);
+        self.starts.since.retain(|ordinal, _| still_waiting(ordinal));
+        statuses
+    }
+
+    fn status(&mut self, facts: &Facts, record: &Record, ordinal: u32, now: Now) -> MemberStatus {
+        let (member, liveness, may_have_predecessor) = match facts.peers.get(ordinal) {
+            _ if ordinal == facts.ordinal() => (&facts.own, Liveness::Live, false),
+            Some(peer) => (&peer.member, facts.liveness(peer, now), peer.may_have_predecessor(now)),
+            // A Pod that is Ready without a Lease runs a version that knows nothing of fleets.
+            None if facts.pod_is_ready(ordinal) => return MemberStatus::MaybeServing,
+            None => return self.starts.status(ordinal, Liveness::Dead, now),
+        };
+        match liveness {
+            _ if may_have_predecessor => MemberStatus::MaybeServing,
+            Liveness::Live if member.joined.is_some() => MemberStatus::Serving,
+            Liveness::Live if member.follows < record.revision => MemberStatus::MaybeServing,
+            Liveness::Live if member.awaits => MemberStatus::Lost,
+            Liveness::Suspected => MemberStatus::MaybeServing,
+            Liveness::Dead if member.joined.or(member.prepared).is_some() || member.phase == Phase::Left => {
+                MemberStatus::Lost
+            }
+            liveness => self.starts.status(ordinal, liveness, now),
+        }
+    }
+
+    /// Returns the assignment that the fleet should have, starting from `current`.
+    fn desired_assignment(
+        &mut self,
+        facts: &Facts,
+        current: &View,
+        statuses: &BTreeMap<u32, MemberStatus>,
+        now: Now,
+    ) -> View {
+        let total = self.total(facts, current, now);
+        let mut desired = View { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
+        keep_absent(&mut desired, facts, current, now);
+        drain(&mut desired, facts, current, statuses, now);
+        if let Some(hash) = common_hash(facts, &desired, now) {
+            desired.hash = hash;
+        }
+        // The last serving members stay until another member can take over.
+        let serves = |view: &View| view.present().next().is_some();
+        if serves(current) && !serves(&desired) { current.clone() } else { desired }
+    }
+
+    /// Returns the number of shards: the replicas of the StatefulSet. New members join together, once all of them are fit or
+    /// the coordinator has waited long enough.
+    fn total(&mut self, facts: &Facts, current: &View, now: Now) -> u32 {
+        let Some(wanted) = facts.wanted_replicas().filter(|wanted| *wanted > 0) else { return current.total };
+        if wanted <= current.total {
+            self.growth = None;
+            return wanted;
+        }
+        let since = match self.growth {
+            Some((before, since)) if before == wanted => since,
+            _ => now.boot,
+        };
+        self.growth = Some((wanted, since));
+        let mut added = current.total..wanted;
+        if added.clone().all(|ordinal| is_fit(facts, ordinal, now)) {
+            return wanted;
+        }
+        if now.since(since) < START_TIMEOUT {
+            return current.total;
+        }
+        added.rfind(|ordinal| is_fit(facts, *ordinal, now)).map_or(current.total, |last| last + 1)
+    }
+}
+
+impl StartWaits {
+    /// Returns the status of a member that has not started to serve.
+    fn status(&mut self, ordinal: u32, liveness: Liveness, now: Now) -> MemberStatus {
+        let live = liveness == Liveness::Live;
+        let since = *self.since.entry(ordinal).or_insert(now.boot);
+        if now.since(since) < START_TIMEOUT {
+            MemberStatus::Starting { live }
+        } else if live {
+            MemberStatus::Overdue
+        } else {
+            MemberStatus::Lost
+        }
+    }
+}
+
+fn ordinals(statuses: &BTreeMap<u32, MemberStatus>, wanted: impl Fn(MemberStatus) -> bool) -> Vec<u32> {
+    statuses.iter().filter(|(_, status)| wanted(**status)).map(|(ordinal, _)| *ordinal).collect()
+}
+
+/// Whether a member may be given ranges.
+fn is_fit(facts: &Facts, ordinal: u32, now: Now) -> bool {
+    facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Fit && member.layout == LAYOUT)
+        && facts.peers.get(ordinal).is_none_or(|peer| !peer.may_have_predecessor(now))
+}
+
+/// Makes the members absent in `desired` that cannot serve: those that were absent, in the same order so that no range moves
+/// without need, and the new ones that are not fit.
+fn keep_absent(desired: &mut View, facts: &Facts, current: &View, now: Now) {
+    let total = desired.total;
+    let still_absent =
+        current.absent.iter().copied().filter(|ordinal| *ordinal < total && !is_fit(facts, *ordinal, now));
+    let not_started = (current.total..total).filter(|ordinal| !is_fit(facts, *ordinal, now));
+    for ordinal in still_absent.chain(not_started) {
+        let taken = current.absent.contains(&ordinal) && !current.untaken.contains(&ordinal);
+        desired.absent.push(ordinal);
+        if !taken && !has_room(facts, desired, current) {
+            desired.untaken.insert(ordinal);
+        }
+    }
+}
+
+/// Makes the members absent in `desired` that leave or are overdue, if the others have room for their ranges. A member that
+/// leaves serves until then.
+fn drain(desired: &mut View, facts: &Facts, current: &View, statuses: &BTreeMap<u32, MemberStatus>, now: Now) {
+    let total = desired.total;
+    for ordinal in current.present().filter(|ordinal| *ordinal < total) {
+        let leaves = facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Leaving);
+        if leaves || statuses.get(&ordinal) == Some(&MemberStatus::Overdue) {
+            desired.absent.push(ordinal);
+            if desired.present().next().is_none() || !has_room(facts, desired, current) {
+                desired.absent.pop();
+            }
+        }
+    }
+}
+
+/// Returns the hash that all present members ask for; `None` if they differ or one of them is not live.
+fn common_hash(facts: &Facts, view: &View, now: Now) -> Option<crate::sharding::Hasher> {
+    let mut hashes = view.present().map(|ordinal| facts.live_member(ordinal, now).map(|member| member.hash));
+    let first = hashes.next()??;
+    hashes.all(|hash| hash == Some(first)).then_some(first)
+}
+
+/// Returns the ordinals that the StatefulSet wants and that do not serve their own share.
+fn missing(facts: &Facts, current: &View) -> Vec<u32> {
+    let wanted = facts.wanted_replicas().unwrap_or(current.total);
+    (0..wanted).filter(|ordinal| !current.has(*ordinal)).collect()
+}
+
+/// Returns a change in which every member starts to serve without preparation; `None` for zero members.
+fn start_from_nothing(generation: u64, total: u32, facts: &Facts) -> Option<RecordChange> {
+    let fresh = Fresh { generation, below: total };
+    let current = View { generation, fresh, ..all_present(total, facts.own.hash) };
+    (total > 0).then_some(RecordChange { current, next: None, revisions: 1 })
+}
+
+/// Returns `current` without the lost members. The others take over their ranges as far as they have room.
+fn without_lost(facts: &Facts, current: &View, lost: &[u32], generation: u64) -> View {
+    let mut after = View { generation, ..current.clone() };
+    for ordinal in lost {
+        let before = after.clone();
+        after.absent.push(*ordinal);
+        if !has_room(facts, &after, &before) {
+            after.untaken.insert(*ordinal);
+        }
+    }
+    after
+}
+
+const fn unscheduled(mut view: View, generation: u64) -> Next {
+    view.generation = generation;
+    Next { view, switch: None }
+}
+
+/// Returns `next` with its switch scheduled by the clock of this member.
+fn schedule(next: &Next, own_ordinal: u32, now: Now) -> Next {
+    let at = now.unix + SWITCH_LEAD.as_millis() as u64;
+    Next { view: next.view.clone(), switch: Some(Switch { at, by: own_ordinal }) }
+}
+
+/// Whether each member may own what `after` gives it: at most twice its share with all members present, and no more new
+/// ranges than it has headroom for.
+fn has_room(facts: &Facts, after: &View, before: &View) -> bool {
+    after.present().all(|ordinal| {
+        let points = facts.points(after, ordinal);
+        let added = points.saturating_sub(facts.points(before, ordinal));
+        points <= facts.points_if_all_present(after, ordinal) * 2 + TOLERANCE
+            && statement_of(facts, ordinal)
+                .and_then(|member| member.headroom)
+                .is_none_or(|headroom| added <= (u128::from(headroom) << 32) + TOLERANCE)
+    })
+}
+
+/// Returns the newest statement of a member, live or not.
+fn statement_of(facts: &Facts, ordinal: u32) -> Option<&Member> {
+    match ordinal == facts.ordinal() {
+        true => Some(&facts.own),
+        false => facts.peers.get(ordinal).map(|peer| &peer.member),
+    }
+}
+
+/// Returns the members that block the switch to `next`: first those that have not prepared it, then those that serve in
+/// either assignment and may not know the record.
+fn blocking_switch(facts: &Facts, record: &Record, next: &View, now: Now) -> Vec<u32> {
+    let unprepared = unprepared(facts, next, now);
+    if unprepared.is_empty() { unconfirmed(facts, record, next, now) } else { unprepared }
+}
+
+/// Returns the members of `next` that have not prepared it.
+fn unprepared(facts: &Facts, next: &View, now: Now) -> Vec<u32> {
+    let has_prepared =
+        |ordinal: &u32| facts.live_member(*ordinal, now).is_some_and(|member| member.prepared == Some(next.generation));
+    next.present().filter(|ordinal| !has_prepared(ordinal)).collect()
+}
+
+/// Returns the members of the current and the next assignment that may be serving and have not confirmed the record within
+/// the last moments.
+fn unconfirmed(facts: &Facts, record: &Record, next: &View, now: Now) -> Vec<u32> {
+    let members: BTreeSet<u32> = record.current.present().chain(next.present()).collect();
+    let is_unconfirmed = |ordinal: &u32| {
+        facts.peers.get(*ordinal).is_some_and(|peer| {
+            let may_serve = peer.may_have_predecessor(now) || facts.liveness(peer, now) != Liveness::Dead;
+            may_serve && !peer.follows_now(record.revision, now)
+        })
+    };
+    members.into_iter().filter(is_unconfirmed).collect()
+}

@@ -1,0 +1,332 @@
+//! Everything that a member has observed, and pure questions about it.
+//!
+//! May not know what the member does because of it: every decision reads the facts, and no fact depends on a decision,
+//! except the member's own statement, which the state machine stores here for the others' rules to treat all alike.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
+use super::range_cache::RangeCache;
+use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
+use crate::fleet::record::{Member, Next, Phase, Record, View};
+use crate::sharding::{MOST_SHARDS, Slice};
+
+/// Crashes that are older than this, in seconds, no longer count.
+const CRASH_MEMORY: u64 = 3600;
+/// The most crashes that are remembered. The backoff does not grow with more.
+const MAX_CRASHES: usize = 8;
+
+/// The observations of one member.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The latest statement of this process, as its Lease and its heartbeats carry it.
+    pub own: Member,
+    /// The other members.
+    pub peers: Peers,
+    /// The StatefulSet as last seen.
+    pub statefulset: Option<StatefulSet>,
+    /// Whether the first list of Leases is complete, so that every predecessor is known.
+    pub leases_listed: bool,
+    /// The newest record; `None` while this member discovers its fleet.
+    pub record: Option<FollowedRecord>,
+    /// Whether the API server has no record. It may have lost the one that the members follow.
+    pub record_is_missing: bool,
+    /// When the API server last confirmed these facts to this member: the time of the newest own Lease write that came back.
+    pub confirmed_at: Option<Duration>,
+    /// The process of this ordinal before this one, as its Lease described it.
+    pub predecessor: Option<Predecessor>,
+    /// Whether the Pods of other ordinals are Ready, as far as asked.
+    pub ready_pods: BTreeMap<u32, bool>,
+    /// The slice that is synced and kept up to date.
+    pub loaded: Slice,
+    ranges: RangeCache,
+}
+
+/// The parts of the StatefulSet that matter to the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StatefulSet {
+    pub uid: String,
+    /// The number of replicas in its spec.
+    pub replicas: u32,
+}
+
+/// A record, and what this member knows about its times.
+#[derive(Clone, Debug)]
+pub(super) struct FollowedRecord {
+    pub record: Record,
+    /// When this member first saw the record (boot time).
+    pub received_at: Duration,
+    /// When the scheduled switch is due by our boot clock. Present exactly if the record schedules a switch.
+    pub switch_at: Option<Duration>,
+    /// When this member first saw the next assignment. Present exactly if the record has one.
+    pub next_since: Option<Duration>,
+}
+
+/// An earlier process of this ordinal.
+#[derive(Clone, Debug)]
+pub(super) struct Predecessor {
+    pub member: Member,
+    /// Until when a predecessor may still be running (boot time).
+    pub may_run_until: Duration,
+}
+
+impl Facts {
+    /// Returns the facts of a process that has observed nothing.
+    pub fn new(own: Member) -> Self {
+        Self {
+            own,
+            peers: Peers::default(),
+            statefulset: None,
+            leases_listed: false,
+            record: None,
+            record_is_missing: false,
+            confirmed_at: None,
+            predecessor: None,
+            ready_pods: BTreeMap::new(),
+            loaded: Slice::none(),
+            ranges: RangeCache::default(),
+        }
+    }
+
+    pub const fn ordinal(&self) -> u32 {
+        self.own.id.ordinal
+    }
+
+    /// Returns the number of replicas in the StatefulSet's spec, if known.
+    pub fn wanted_replicas(&self) -> Option<u32> {
+        self.statefulset.as_ref().map(|set| set.replicas)
+    }
+
+    /// Whether the Pod of `ordinal` is known to be Ready.
+    pub fn pod_is_ready(&self, ordinal: u32) -> bool {
+        self.ready_pods.get(&ordinal).copied().unwrap_or_default()
+    }
+
+    /// Whether a predecessor of this process may still be running.
+    pub fn may_have_predecessor(&self, now: Now) -> bool {
+        self.predecessor.as_ref().is_some_and(|predecessor| now.boot < predecessor.may_run_until)
+    }
+}
+
+/// The record.
+impl Facts {
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref().map(|followed| &followed.record)
+    }
+
+    /// Returns the current assignment.
+    pub fn current(&self) -> Option<&View> {
+        self.record().map(|record| &record.current)
+    }
+
+    /// Returns the next assignment, scheduled or not.
+    pub fn next(&self) -> Option<&Next> {
+        self.record()?.next.as_ref()
+    }
+
+    /// Returns the assignment whose switch is scheduled, and when it is due (boot time).
+    pub fn scheduled_switch(&self) -> Option<(Duration, &View)> {
+        Some((self.record.as_ref()?.switch_at?, &self.next()?.view))
+    }
+
+    /// Whether others depend on this member after the scheduled switch.
+    pub fn is_about_to_serve(&self) -> bool {
+        self.scheduled_switch().is_some_and(|(_, view)| view.has(self.ordinal()))
+    }
+
+    /// Follows a newer record. Returns whether its current assignment has another generation.
+    pub fn follow(&mut self, record: Record, now: Now) -> bool {
+        let next_generation = |record: &Record| record.next.as_ref().map(|next| next.view.generation);
+        let before = self.record.take();
+        let switch_at = self.switch_time(&record, now.boot, now);
+        let same_next = before.as_ref().filter(|before| next_generation(&before.record) == next_generation(&record));
+        let next_since = match same_next {
+            Some(before) => before.next_since,
+            None => next_generation(&record).map(|_| now.boot),
+        };
+        let changed = before.is_none_or(|before| before.record.current.generation != record.current.generation);
+        self.record = Some(FollowedRecord { record, received_at: now.boot, switch_at, next_since });
+        changed
+    }
+
+    /// Computes the time of the scheduled switch again, with what is known of the clocks by now.
+    pub fn update_switch_time(&mut self, now: Now) {
+        let switch_at = self.record.as_ref().and_then(|known| self.switch_time(&known.record, known.received_at, now));
+        if let Some(known) = &mut self.record {
+            known.switch_at = switch_at;
+        }
+    }
+
+    /// Makes the next assignment the current one. Returns since when it was the next one.
+    pub fn complete_switch(&mut self) -> Option<Duration> {
+        let known = self.record.as_mut()?;
+        let next = known.record.next.take()?;
+        known.record.current = next.view;
+        known.switch_at = None;
+        known.next_since.take()
+    }
+
+    /// Returns when the scheduled switch of `record` is due by our boot clock. The record has the time by the clock of the
+    /// member that scheduled it, and the offset of that clock may become known later than the record.
+    fn switch_time(&self, record: &Record, received_at: Duration, now: Now) -> Option<Duration> {
+        let switch = record.next.as_ref()?.switch?;
+        let offset = self.clock_offset(switch.by).unwrap_or_default();
+        let ahead = (switch.at as i64).saturating_sub(offset).saturating_sub(now.unix as i64);
+        let computed = now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0));
+        // It was at most this far in the future when it was written, whatever the clocks say.
+        Some(computed.min(received_at + SWITCH_LEAD))
+    }
+
+    /// Returns the clock of a member minus ours in milliseconds, if known.
+    pub fn clock_offset(&self, ordinal: u32) -> Option<i64> {
+        if ordinal == self.ordinal() { Some(0) } else { self.peers.clock_offset(ordinal) }
+    }
+}
+
+/// The members.
+impl Facts {
+    pub fn liveness(&self, peer: &Peer, now: Now) -> Liveness {
+        peer.liveness(now, self.confirmed_at)
+    }
+
+    /// Returns the newest statement of a live member, which may be this one.
+    pub fn live_member(&self, ordinal: u32, now: Now) -> Option<&Member> {
+        if ordinal == self.ordinal() {
+            return Some(&self.own);
+        }
+        let peer = self.peers.get(ordinal)?;
+        (self.liveness(peer, now) == Liveness::Live).then_some(&peer.member)
+    }
+
+    /// Returns the other live members.
+    pub fn live_peers(&self, now: Now) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().filter(move |peer| self.liveness(peer, now) == Liveness::Live)
+    }
+
+    /// Whether this process is the coordinator.
+    pub fn is_coordinator(&self) -> bool {
+        self.record().is_some_and(|record| record.coordinator == self.own.id)
+    }
+
+    /// Whether the coordinator is able to write: it is this process, or a peer whose Lease has not expired.
+    pub fn has_coordinator(&self, now: Now) -> bool {
+        let Some(coordinator) = self.record().map(|record| &record.coordinator) else { return false };
+        if coordinator.ordinal == self.ordinal() {
+            return *coordinator == self.own.id;
+        }
+        self.peers.get(coordinator.ordinal).is_some_and(|peer| {
+            peer.member.id == *coordinator
+                && self.liveness(peer, now) != Liveness::Dead
+                && !peer.lease_has_expired(self.confirmed_at)
+        })
+    }
+
+    /// Returns how many live members have precedence over this one in the election of a coordinator: lower ordinals first,
+    /// members that leave last.
+    pub fn election_rank(&self, now: Now) -> u32 {
+        let key = |member: &Member| (member.phase == Phase::Leaving, member.id.ordinal);
+        let precedes = |peer: &&Peer| !peer.lease_has_expired(self.confirmed_at) && key(&peer.member) < key(&self.own);
+        self.live_peers(now).filter(precedes).count() as u32
+    }
+
+    /// Notes that the own Lease described `other`, an earlier process of this ordinal. Returns whether that process crashed
+    /// in the same Pod.
+    pub fn observe_predecessor(&mut self, other: Member, now: Now) -> bool {
+        let left = other.phase == Phase::Left;
+        let may_run_until = match left || runs_in_place_of(&self.own, &other) {
+            true => self.predecessor.as_ref().map_or(Duration::ZERO, |before| before.may_run_until),
+            false => now.boot + LEASE_DURATION,
+        };
+        let seconds = now.unix / 1000;
+        // A new Pod starts without a history: the crashes of the Pod before may be due to its node.
+        let same_pod = other.id.pod == self.own.id.pod;
+        if same_pod {
+            self.own.crashes = other.crashes.clone();
+            if !left {
+                self.own.crashes.push(seconds);
+            }
+        }
+        self.own.crashes.retain(|at| seconds.abs_diff(*at) <= CRASH_MEMORY);
+        let surplus = self.own.crashes.len().saturating_sub(MAX_CRASHES);
+        self.own.crashes.drain(..surplus);
+        self.predecessor = Some(Predecessor { member: other, may_run_until });
+        same_pod && !left
+    }
+}
+
+/// How long the facts may be relied on.
+impl Facts {
+    /// Returns when the API server last confirmed these facts, to this member or to a peer that reported it.
+    pub fn last_confirmed(&self) -> Option<Duration> {
+        self.peers.iter().map(|peer| peer.confirmed_at).fold(self.confirmed_at, Option::max)
+    }
+
+    /// Returns until when (boot time) the current assignment may be relied on without further observations; `None` without a
+    /// record.
+    pub fn valid_until(&self, now: Now) -> Option<Duration> {
+        let record = self.record()?;
+        if record.current.total == 1 && self.peers.iter().all(|peer| has_ended(peer, now)) {
+            // A member may start while this process is paused, and serve in its place.
+            return Some(now.boot + LEASE_DURATION);
+        }
+        let by_server = self.last_confirmed().map(|at| at + LEASE_DURATION);
+        if by_server.is_some_and(|until| now.boot < until) {
+            return by_server;
+        }
+        Some(match self.valid_until_by_peers(record, now) {
+            Some(by_peers) => by_server.map_or(by_peers, |by_server| by_peers.max(by_server)),
+            None => by_server.unwrap_or_default(),
+        })
+    }
+
+    /// Returns until when the assignment is valid if no known member reaches the API server. If every member that serves
+    /// answers, and none of them reaches it, no member can change the record.
+    fn valid_until_by_peers(&self, record: &Record, now: Now) -> Option<Duration> {
+        let next = record.next.as_ref().map(|next| &next.view);
+        let members = record.current.present().chain(next.into_iter().flat_map(View::present));
+        let mut until = now.boot + LEASE_DURATION;
+        for ordinal in members.filter(|ordinal| *ordinal != self.ordinal()) {
+            let peer = self.peers.get(ordinal);
+            if peer.is_some_and(|peer| has_ended(peer, now)) {
+                continue;
+            }
+            until = until.min(peer?.answered_at()? + LEASE_DURATION);
+        }
+        Some(until)
+    }
+}
+
+/// Whether a peer has ended for certain: an expired Lease proves nothing while the API server is out of reach.
+fn has_ended(peer: &Peer, now: Now) -> bool {
+    peer.liveness(now, None) == Liveness::Dead
+}
+
+/// Ranges.
+impl Facts {
+    /// Returns the slice that this member owns in an assignment.
+    pub fn owned(&self, view: &View) -> Slice {
+        self.ranges.slice(view, self.ordinal())
+    }
+
+    /// Returns the slice that this member would own if no member were absent: it loads that before it may serve.
+    pub fn full_share(&self) -> Slice {
+        let total = self.wanted_replicas().or(self.current().map(|view| view.total)).unwrap_or(0);
+        if total == 0 {
+            return Slice::none();
+        }
+        let hash = self.current().map_or(self.own.hash, |view| view.hash);
+        let total = total.max(self.ordinal().saturating_add(1)).min(MOST_SHARDS);
+        self.ranges.slice_if_all_present(total, hash, self.ordinal())
+    }
+
+    /// Returns how many points of the hash space a member owns in an assignment.
+    pub fn points(&self, view: &View, ordinal: u32) -> u128 {
+        self.ranges.slice(view, ordinal).ranges(view.hash).size()
+    }
+
+    /// Returns how many points it would own there with no member absent.
+    pub fn points_if_all_present(&self, view: &View, ordinal: u32) -> u128 {
+        self.ranges.slice_if_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
+    }
+}

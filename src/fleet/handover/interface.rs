@@ -1,0 +1,115 @@
+//! The inputs and outputs of the state machine: configuration and events in, decisions and notices out.
+//!
+//! May not know how decisions are made.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::fleet::record::{Heartbeat, Incarnation, Member, Record};
+use crate::sharding::{Hasher, Slice};
+
+/// The fixed properties of a member.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The identity of this process.
+    pub id: Incarnation,
+    /// The address of its telemetry port, as `ip:port`.
+    pub address: String,
+    /// `namespace/name` of the StatefulSet.
+    pub fleet: String,
+    /// The hash that the flags select.
+    pub hash: Hasher,
+    /// The value of `--handover-overlap`.
+    pub overlap: Duration,
+}
+
+/// An observation of a member.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Time passed.
+    Tick,
+    /// The UID of the StatefulSet and the number of replicas in its spec; `None` if it does not exist.
+    StatefulSet(Option<(String, u32)>),
+    /// The first list of Leases is complete. The events for its contents came before this one.
+    Listed,
+    /// A member's Lease was written. This includes the member's own Lease as a previous process left it.
+    Lease(Member),
+    /// The fleet's record as the API server has it, also after the API server accepted this member's own write.
+    Record(Record),
+    /// The API server has no record of the fleet.
+    NoRecord,
+    /// The member's Lease, written at this moment (boot time) or later, came back through the watch. The member has
+    /// therefore seen every earlier write.
+    LeaseConfirmed(Duration),
+    /// A peer answered a heartbeat that was sent at this moment (boot time).
+    HeartbeatAnswered(Heartbeat, Duration),
+    /// A peer sent a heartbeat.
+    HeartbeatReceived(Heartbeat),
+    /// The connection to this peer closed, and its address refuses a new one.
+    ConnectionRefused(Incarnation),
+    /// Whether the Pods of the ordinals in [`Decision::pods_to_check`] are Ready.
+    Pods(BTreeMap<u32, bool>),
+    /// The slice that is synced and kept up to date, for all resources.
+    Loaded(Slice),
+    /// How much more the member can load, in units of 2^32 points of the hash space; `None` without a limit.
+    Headroom(Option<u32>),
+    /// The process received a request to terminate.
+    Leave,
+}
+
+/// The slices that a member exposes, each from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Each slice is exposed from its moment (boot time) until the moment of the next one. The first one is in force
+    /// now. Never empty.
+    pub steps: Vec<(Duration, Slice)>,
+    /// The member exposes nothing from this moment (boot time) on unless the plan is confirmed before. `None` for a plan
+    /// that needs no confirmation.
+    pub until: Option<Duration>,
+}
+
+impl Plan {
+    /// Returns the slice to expose at `boot`, or `None` if the plan was confirmed too long ago.
+    pub fn at(&self, boot: Duration) -> Option<&Slice> {
+        if self.until.is_some_and(|until| boot >= until) {
+            return None;
+        }
+        self.steps.iter().rev().find(|(from, _)| *from <= boot).or(self.steps.first()).map(|(_, slice)| slice)
+    }
+}
+
+/// The complete desired state of a member. Each decision replaces the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The slice to sync and to keep up to date.
+    pub desired: Slice,
+    /// The slices to expose.
+    pub plan: Plan,
+    /// The content of the member's own Lease. The caller writes a change immediately.
+    pub member: Member,
+    /// A record to create, or to write in place of the existing one.
+    pub write: Option<Record>,
+    /// Whether the replica is ready: its share of the current generation is synced, and it serves it.
+    pub ready: bool,
+    /// Whether the process may end: it was asked to terminate, and no other member depends on it.
+    pub released: bool,
+    /// When (boot time) the caller asks for the next decision if no event occurs before.
+    pub wake_at: Duration,
+    /// The ordinals whose Pods decide how to continue; the caller answers with [`Event::Pods`].
+    pub pods_to_check: Vec<u32>,
+}
+
+/// A message for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether it needs an operator's attention.
+    pub warning: bool,
+    /// The message.
+    pub text: String,
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}

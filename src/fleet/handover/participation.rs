@@ -1,0 +1,174 @@
+//! Whether this process serves its share of the fleet, and what it did before.
+//!
+//! May not know what follows from it for loading, for the Lease or for the record.
+
+use super::facts::Facts;
+use super::timing::Now;
+use crate::fleet::record::View;
+use crate::sharding::Slice;
+
+/// How many prepared generations are remembered.
+const MAX_PREPARED: usize = 8;
+
+/// What this process does in its fleet.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// It discovers its fleet, loads, and waits for an assignment in which it may serve. Then follows `Serving`.
+    Preparing,
+    /// It exposes its share of the current generation. An assignment without it leads back to `Preparing`.
+    Serving(Serving),
+    /// It was asked to terminate. It serves until an assignment without it is current; it may also start to serve if a
+    /// scheduled switch counts on it.
+    Leaving(Option<Serving>),
+    /// Another process holds its Lease. It exposes nothing, writes no record, and never serves again. Its Lease and its
+    /// heartbeats show what it served until the generation changes.
+    Superseded { serving: Option<Serving>, leaving: bool },
+}
+
+/// The share of a serving process.
+#[derive(Clone, Copy, Debug)]
+struct Serving {
+    /// The current generation.
+    generation: u64,
+    /// Whether all of the share has been loaded once since the process began to serve.
+    ready: bool,
+}
+
+/// How this process takes part in its fleet.
+#[derive(Clone, Debug)]
+pub(super) struct Participation {
+    phase: Phase,
+    /// The last generation that it served before it stopped serving.
+    last_served: Option<u64>,
+    /// The generations whose share it has loaded, newest last.
+    prepared: Vec<u64>,
+}
+
+impl Participation {
+    /// Returns the participation of a process that has just started.
+    pub const fn new() -> Self {
+        Self { phase: Phase::Preparing, last_served: None, prepared: Vec::new() }
+    }
+
+    const fn serving(&self) -> Option<Serving> {
+        match self.phase {
+            Phase::Preparing => None,
+            Phase::Serving(serving) => Some(serving),
+            Phase::Leaving(serving) | Phase::Superseded { serving, .. } => serving,
+        }
+    }
+
+    fn set_serving(&mut self, after: Option<Serving>) {
+        if after.is_none()
+            && let Some(before) = self.serving()
+        {
+            self.last_served = Some(before.generation);
+        }
+        match &mut self.phase {
+            Phase::Leaving(serving) | Phase::Superseded { serving, .. } => *serving = after,
+            phase => *phase = after.map_or(Phase::Preparing, Phase::Serving),
+        }
+    }
+
+    /// Whether it serves its share of the current generation.
+    pub const fn is_serving(&self) -> bool {
+        self.serving().is_some()
+    }
+
+    /// Returns the generation that it serves.
+    pub fn served_generation(&self) -> Option<u64> {
+        self.serving().map(|serving| serving.generation)
+    }
+
+    /// Whether it serves, and all of its share has been loaded.
+    pub fn is_ready(&self) -> bool {
+        self.serving().is_some_and(|serving| serving.ready)
+    }
+
+    /// Whether it was asked to terminate.
+    pub const fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving(_) | Phase::Superseded { leaving: true, .. })
+    }
+
+    /// Whether another process holds its Lease.
+    pub const fn is_superseded(&self) -> bool {
+        matches!(self.phase, Phase::Superseded { .. })
+    }
+
+    /// Returns the slice that it exposes now, as far as it is loaded.
+    pub fn exposed(&self, facts: &Facts) -> Slice {
+        match facts.current() {
+            Some(view) if self.is_serving() && !self.is_superseded() => facts.owned(view),
+            _ => Slice::none(),
+        }
+    }
+
+    /// Whether it may serve its share of an assignment once that is current: it serves already, or has prepared it, or may
+    /// start without preparation.
+    pub fn may_serve(&self, view: &View, facts: &Facts, now: Now) -> bool {
+        !self.is_superseded()
+            && view.has(facts.ordinal())
+            && (self.is_serving()
+                || self.prepared.contains(&view.generation)
+                || (self.may_start(view, facts) && !facts.may_have_predecessor(now)))
+    }
+
+    /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
+    /// ordinal that does.
+    pub fn may_start(&self, view: &View, facts: &Facts) -> bool {
+        let in_this_fleet =
+            |generation: Option<u64>| generation.is_some_and(|generation| generation >= view.fresh.generation);
+        let predecessor = facts.predecessor.as_ref().map(|predecessor| &predecessor.member);
+        facts.leases_listed
+            && facts.ordinal() < view.fresh.below
+            && !in_this_fleet(self.served_generation().or(self.last_served))
+            && !in_this_fleet(predecessor.and_then(|member| member.joined))
+            && !in_this_fleet(predecessor.and_then(|member| member.prepared))
+    }
+
+    /// Another assignment has become the current one.
+    pub fn enter(&mut self, view: &View, facts: &Facts, now: Now) {
+        let serving = self.may_serve(view, facts, now);
+        let ready = self.is_ready();
+        self.set_serving(serving.then_some(Serving { generation: view.generation, ready }));
+    }
+
+    /// Starts to serve the current assignment if it may.
+    pub fn start_if_allowed(&mut self, facts: &Facts, now: Now) {
+        if let Some(view) = facts.current().filter(|_| !self.is_serving())
+            && self.may_serve(view, facts, now)
+        {
+            self.set_serving(Some(Serving { generation: view.generation, ready: false }));
+        }
+    }
+
+    /// Its share of a generation is loaded.
+    pub fn note_prepared(&mut self, generation: u64) {
+        if self.prepared.last() != Some(&generation) {
+            self.prepared.push(generation);
+            if self.prepared.len() > MAX_PREPARED {
+                self.prepared.remove(0);
+            }
+        }
+    }
+
+    /// The share that it serves is loaded.
+    pub fn note_ready(&mut self) {
+        if let Some(serving) = self.serving() {
+            self.set_serving(Some(Serving { ready: true, ..serving }));
+        }
+    }
+
+    /// It was asked to terminate.
+    pub fn leave(&mut self) {
+        match &mut self.phase {
+            Phase::Superseded { leaving, .. } => *leaving = true,
+            _ => self.phase = Phase::Leaving(self.serving()),
+        }
+    }
+
+    /// Another process has taken its Lease.
+    pub fn supersede(&mut self) {
+        self.phase = Phase::Superseded { serving: self.serving(), leaving: self.is_leaving() };
+    }
+}

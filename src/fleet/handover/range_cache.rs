@@ -1,0 +1,51 @@
+//! The hash ranges that follow from an assignment, computed once.
+//!
+//! May not know the members, nor which assignment is in force.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::fleet::record::{Fresh, LAYOUT, View};
+use crate::sharding::{self, Hasher, Slice};
+
+/// How many assignments are kept: the current and the next one, their alternatives, and those with all members present.
+const CAPACITY: usize = 8;
+
+/// The ranges of recent assignments. The same few assignments are evaluated many times per decision.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RangeCache(RefCell<Vec<(View, Arc<sharding::Assignment>)>>);
+
+impl RangeCache {
+    /// Returns the slice that `ordinal` owns in `view`; empty for an unknown layout or an invalid view.
+    pub fn slice(&self, view: &View, ordinal: u32) -> Slice {
+        self.of(view).map_or_else(Slice::none, |ranges| Slice::of(view.hash, ranges.ranges(ordinal)))
+    }
+
+    /// Returns the slice that `ordinal` owns if all of `total` members are present.
+    pub fn slice_if_all_present(&self, total: u32, hash: Hasher, ordinal: u32) -> Slice {
+        self.slice(&all_present(total, hash), ordinal)
+    }
+
+    fn of(&self, view: &View) -> Option<Arc<sharding::Assignment>> {
+        if view.layout != LAYOUT {
+            return None;
+        }
+        let mut known = self.0.borrow_mut();
+        if let Some((_, ranges)) = known.iter().find(|(other, _)| other.is_like(view)) {
+            return Some(Arc::clone(ranges));
+        }
+        let ranges = Arc::new(sharding::Assignment::with_absent(view.total, &view.absent, &view.untaken).ok()?);
+        if known.len() >= CAPACITY {
+            known.remove(0);
+        }
+        known.push((view.clone(), Arc::clone(&ranges)));
+        Some(ranges)
+    }
+}
+
+/// Returns the assignment in which each of `total` members serves its own share.
+pub(super) const fn all_present(total: u32, hash: Hasher) -> View {
+    let fresh = Fresh { generation: 0, below: 0 };
+    View { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
+}

@@ -1,0 +1,84 @@
+//! What a member says about itself in its Lease and its heartbeats.
+//!
+//! May not know who reads it.
+
+use std::time::Duration;
+
+use super::facts::Facts;
+use super::participation::Participation;
+use super::timing::Now;
+use crate::backoff::doubled;
+use crate::fleet::record::{Member, Phase, View};
+
+/// How long a member waits after its first crash before it may own ranges again. Doubles with each further crash.
+const CRASH_BACKOFF: Duration = Duration::from_secs(30);
+const MAX_CRASH_BACKOFF: Duration = Duration::from_secs(600);
+
+/// Whether the share that this process serves is loaded.
+pub(super) fn serves_completely(facts: &Facts, participation: &Participation) -> bool {
+    participation.is_serving() && facts.current().is_some_and(|view| is_loaded(facts, view))
+}
+
+/// Returns the newest generation whose share is loaded: the next one if it includes this process, else the one it serves.
+pub(super) fn prepared_generation(facts: &Facts, participation: &Participation) -> Option<u64> {
+    let next = facts.next().map(|next| &next.view);
+    let prepared_next = next.filter(|view| view.has(facts.ordinal()) && is_loaded(facts, view));
+    let served = facts.current().filter(|_| serves_completely(facts, participation));
+    prepared_next.or(served).map(|view| view.generation)
+}
+
+/// Returns the statement of this process. `full_share_since` is since when its full share is loaded (boot time).
+pub(super) fn statement(
+    facts: &Facts,
+    participation: &Participation,
+    full_share_since: Option<Duration>,
+    now: Now,
+) -> Member {
+    let own = &facts.own;
+    let record = facts.record();
+    let may_own = participation.is_serving() || may_own_ranges(facts, full_share_since, now);
+    let awaits = record.is_some_and(|record| {
+        // Until the Leases are listed, this process does not know whether it may start.
+        facts.leases_listed
+            && !participation.is_serving()
+            && record.current.has(facts.ordinal())
+            && !participation.may_start(&record.current, facts)
+    });
+    let mut statement = Member {
+        phase: match (participation.is_leaving(), may_own) {
+            (true, _) => Phase::Leaving,
+            (false, true) => Phase::Fit,
+            (false, false) => Phase::Starting,
+        },
+        life: facts.predecessor.as_ref().map_or(0, |predecessor| predecessor.member.life).saturating_add(1),
+        awaits,
+        prepared: prepared_generation(facts, participation),
+        joined: participation.served_generation(),
+        follows: record.map_or(own.follows, |record| record.revision),
+        ..own.clone()
+    };
+    if statement != *own {
+        statement.sequence += 1;
+    }
+    statement
+}
+
+fn is_loaded(facts: &Facts, view: &View) -> bool {
+    facts.loaded.covers(&facts.owned(view))
+}
+
+/// Whether a process that does not serve may own ranges: its full share has been loaded for the crash backoff, and no
+/// predecessor is running.
+fn may_own_ranges(facts: &Facts, full_share_since: Option<Duration>, now: Now) -> bool {
+    full_share_since.is_some_and(|since| now.since(since) >= crash_backoff(facts)) && !facts.may_have_predecessor(now)
+}
+
+/// Returns the backoff after the crashes of this Pod. There is none unless the last process crashed.
+fn crash_backoff(facts: &Facts) -> Duration {
+    let crashed = facts.predecessor.as_ref().is_some_and(|predecessor| predecessor.member.phase != Phase::Left);
+    match facts.own.crashes.len() {
+        0 => Duration::ZERO,
+        crashes if crashed => doubled(CRASH_BACKOFF, crashes as u32 - 1, MAX_CRASH_BACKOFF),
+        _ => Duration::ZERO,
+    }
+}

@@ -1,0 +1,87 @@
+//! What a member reports about its fleet to telemetry, health checks and the fleet page.
+//!
+//! May not know how it is found out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::record::Member;
+use crate::sharding::{Hasher, Slice};
+
+/// The progress of a change of the fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HandoverState {
+    /// Every member that the StatefulSet wants serves its own share.
+    #[default]
+    Idle,
+    /// A member that should serve is missing. The others take over its ranges as far as they have room.
+    Waiting,
+    /// Members load the ranges that the next generation gives them.
+    Preparing,
+    /// The switch to the next generation is scheduled.
+    Switching,
+}
+
+/// The fleet as one member sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// The current generation, 0 before the first one.
+    pub generation: u64,
+    /// The number of shards in it.
+    pub total: u32,
+    /// The hash that assigns UIDs in it.
+    pub hash: Hasher,
+    /// The slice that this member owns in it, whether or not it may expose it.
+    pub owned: Slice,
+    /// How many members serve their own share.
+    pub present: u32,
+    /// The ordinals whose ranges other members serve.
+    pub absent: Vec<u32>,
+    /// The absent ordinals whose ranges no member may take over.
+    pub untaken: Vec<u32>,
+    /// The number of replicas in the spec of the StatefulSet.
+    pub replicas: Option<u32>,
+    /// Whether this member is the coordinator.
+    pub coordinator: bool,
+    /// The progress of a change.
+    pub handover: HandoverState,
+    /// For how long the fleet has differed from the StatefulSet's spec.
+    pub pending: Option<Duration>,
+    /// The ordinals that block a change.
+    pub waiting_for: Vec<u32>,
+    /// The other live members, including absent ones.
+    pub peers: Vec<Member>,
+    /// The recipients of heartbeats: every known member that has not left. A silent member may only be unreachable from here.
+    pub contacts: Vec<Member>,
+    /// How many live members answered a recent heartbeat.
+    pub answering: u32,
+    /// The time since the API server last confirmed what this member knows.
+    pub confirmed_age: Option<Duration>,
+    /// Whether that is too long ago to expose anything.
+    pub isolated: bool,
+    /// How often the current generation changed since this process started.
+    pub handovers: u64,
+    /// The time since its last change.
+    pub since_handover: Option<Duration>,
+    /// Whether this process was asked to terminate.
+    pub leaving: bool,
+    /// How long the last planned change took, from its proposal to its switch.
+    pub last_handover: Option<Duration>,
+}
+
+impl Status {
+    /// Returns the address of each of `ordinals` and of each live member, `None` where it is unknown.
+    pub fn addresses(&self, ordinals: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Option<String>> {
+        let live = self.peers.iter().map(|member| member.id.ordinal);
+        let mut addresses: BTreeMap<_, _> = ordinals.into_iter().chain(live).map(|ordinal| (ordinal, None)).collect();
+        for member in self.peers.iter().chain(&self.contacts) {
+            if let Some(address) = addresses.get_mut(&member.id.ordinal) {
+                address.get_or_insert_with(|| member.address.clone());
+            }
+        }
+        addresses
+    }
+}

@@ -1,0 +1,30 @@
+//! The clocks of a member, and the time limits that all members share.
+//!
+//! May not know the state machine.
+
+use std::time::Duration;
+
+/// How long a Lease is valid after its last renewal, and how long a plan is valid after its last confirmation.
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// How often a member renews its Lease.
+pub const RENEW_PERIOD: Duration = Duration::from_secs(5);
+/// How far in the future the coordinator schedules a switch.
+pub const SWITCH_LEAD: Duration = Duration::from_secs(3);
+/// How long the coordinator waits for a member that has never prepared a generation.
+pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The readings of both clocks at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Time since boot, by a clock that never goes back and keeps running during suspend (`CLOCK_BOOTTIME`).
+    pub boot: Duration,
+    /// Unix time in milliseconds.
+    pub unix: u64,
+}
+
+impl Now {
+    /// Returns how long ago `at` (boot time) was; zero for a time in the future.
+    pub(super) const fn since(self, at: Duration) -> Duration {
+        self.boot.saturating_sub(at)
+    }
+}
