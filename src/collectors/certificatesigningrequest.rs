@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 
-use super::common::{created, name};
-use super::{Family, Identity, Resource};
+use super::common::name;
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `certificatesigningrequests`.
@@ -14,30 +14,18 @@ pub struct CertificateSigningRequests;
 impl Resource for CertificateSigningRequests {
     type Object = CertificateSigningRequest;
     const FAMILIES: &'static [Family<CertificateSigningRequest>] = &[
-        Family::annotations(
-            "kube_certificatesigningrequest_annotations",
-            "Annotations of a CertificateSigningRequest, as far as they are allowed.",
-        ),
-        Family::labels(
-            "kube_certificatesigningrequest_labels",
-            "Labels of a CertificateSigningRequest, as far as they are allowed.",
-        )
-        .stable(),
-        Family::gauge(
-            "kube_certificatesigningrequest_created",
-            "When the CertificateSigningRequest was created, in Unix seconds.",
-            created,
-        )
-        .stable(),
+        Family::annotations("kube_certificatesigningrequest_annotations"),
+        Family::labels("kube_certificatesigningrequest_labels").stable(),
+        Family::created("kube_certificatesigningrequest_created").stable(),
         Family::gauge(
             "kube_certificatesigningrequest_condition",
-            "How many conditions say that the request is approved, denied or failed.",
+            "Number of conditions that mark the CertificateSigningRequest as approved, denied or failed.",
             condition,
         )
         .stable(),
         Family::gauge(
             "kube_certificatesigningrequest_cert_length",
-            "Bytes of the certificate that was issued, 0 as long as there is none.",
+            "Size of the issued certificate in bytes; 0 before it is issued.",
             cert_length,
         )
         .stable(),

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 
-use super::common::{created, metadata_resource_version, name};
-use super::{Family, Identity, Resource};
+use super::common::name;
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `clusterrolebindings`.
@@ -14,22 +14,11 @@ pub struct ClusterRoleBindings;
 impl Resource for ClusterRoleBindings {
     type Object = ClusterRoleBinding;
     const FAMILIES: &'static [Family<ClusterRoleBinding>] = &[
-        Family::annotations(
-            "kube_clusterrolebinding_annotations",
-            "Annotations of a ClusterRoleBinding, as far as they are allowed.",
-        ),
-        Family::labels("kube_clusterrolebinding_labels", "Labels of a ClusterRoleBinding, as far as they are allowed."),
-        Family::gauge("kube_clusterrolebinding_info", "The role that a ClusterRoleBinding grants.", info),
-        Family::gauge(
-            "kube_clusterrolebinding_created",
-            "When the ClusterRoleBinding was created, in Unix seconds.",
-            created,
-        ),
-        Family::gauge(
-            "kube_clusterrolebinding_metadata_resource_version",
-            "The resourceVersion of the ClusterRoleBinding.",
-            metadata_resource_version,
-        ),
+        Family::annotations("kube_clusterrolebinding_annotations"),
+        Family::labels("kube_clusterrolebinding_labels"),
+        Family::gauge("kube_clusterrolebinding_info", "Role that the ClusterRoleBinding grants, as labels.", info),
+        Family::created("kube_clusterrolebinding_created"),
+        Family::resource_version("kube_clusterrolebinding_metadata_resource_version"),
     ];
 
     fn identity(binding: &ClusterRoleBinding) -> Identity<'_> {

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::common::{created, exists, metadata_resource_version, name, namespace};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace};
+use super::table::{Family, Identity, Resource};
 
 /// The resource `configmaps`.
 pub struct ConfigMaps;
@@ -13,15 +13,11 @@ pub struct ConfigMaps;
 impl Resource for ConfigMaps {
     type Object = ConfigMap;
     const FAMILIES: &'static [Family<ConfigMap>] = &[
-        Family::annotations("kube_configmap_annotations", "Annotations of a ConfigMap, as far as they are allowed."),
-        Family::labels("kube_configmap_labels", "Labels of a ConfigMap, as far as they are allowed.").stable(),
-        Family::gauge("kube_configmap_info", "A ConfigMap exists.", exists).stable(),
-        Family::gauge("kube_configmap_created", "When the ConfigMap was created, in Unix seconds.", created).stable(),
-        Family::gauge(
-            "kube_configmap_metadata_resource_version",
-            "The resourceVersion of the ConfigMap.",
-            metadata_resource_version,
-        ),
+        Family::annotations("kube_configmap_annotations"),
+        Family::labels("kube_configmap_labels").stable(),
+        Family::gauge("kube_configmap_info", "Whether the ConfigMap exists; always 1.", exists).stable(),
+        Family::created("kube_configmap_created").stable(),
+        Family::resource_version("kube_configmap_metadata_resource_version"),
     ];
 
     fn identity(map: &ConfigMap) -> Identity<'_> {

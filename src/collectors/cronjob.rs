@@ -5,12 +5,9 @@
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::jiff::Timestamp;
 
-use super::common::{
-    ZERO_TIME, bool_value, created, integer_if_set, is_zero, metadata_resource_version, name, namespace, text,
-    time_if_set, unix,
-};
+use super::common::{ZERO_TIME, bool_value, integer_if_set, is_zero, name, namespace, text, time_if_set, unix};
 use super::schedule::Schedule;
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `cronjobs`.
@@ -19,55 +16,55 @@ pub struct CronJobs;
 impl Resource for CronJobs {
     type Object = CronJob;
     const FAMILIES: &'static [Family<CronJob>] = &[
-        Family::annotations("kube_cronjob_annotations", "Annotations of a CronJob, as far as they are allowed."),
-        Family::labels("kube_cronjob_labels", "Labels of a CronJob, as far as they are allowed.").stable(),
-        Family::gauge("kube_cronjob_info", "Schedule, concurrency policy and time zone of a CronJob.", info).stable(),
-        Family::gauge("kube_cronjob_created", "When the CronJob was created, in Unix seconds.", created).stable(),
-        Family::gauge("kube_cronjob_status_active", "Jobs of the CronJob that are running.", status_active).stable(),
+        Family::annotations("kube_cronjob_annotations"),
+        Family::labels("kube_cronjob_labels").stable(),
+        Family::gauge(
+            "kube_cronjob_info",
+            "Schedule, concurrency policy and time zone of the CronJob, as labels.",
+            info,
+        )
+        .stable(),
+        Family::created("kube_cronjob_created").stable(),
+        Family::gauge("kube_cronjob_status_active", "Number of running Jobs of the CronJob.", status_active).stable(),
         Family::gauge(
             "kube_cronjob_status_last_schedule_time",
-            "When a Job was last scheduled, in Unix seconds.",
+            "Unix timestamp of the most recent scheduling of a Job.",
             status_last_schedule_time,
         )
         .stable(),
         Family::gauge(
             "kube_cronjob_status_last_successful_time",
-            "When a Job last succeeded, in Unix seconds.",
+            "Unix timestamp of the most recent success of a Job.",
             status_last_successful_time,
         )
         .stable(),
         Family::gauge("kube_cronjob_spec_suspend", "Whether the CronJob is suspended.", spec_suspend).stable(),
         Family::gauge(
             "kube_cronjob_spec_starting_deadline_seconds",
-            "How late a Job may start, in seconds.",
+            "Number of seconds by which a Job may start late.",
             spec_starting_deadline_seconds,
         )
         .stable(),
         Family::gauge(
             "kube_cronjob_next_schedule_time",
-            "When the Job after the last one is due, in Unix seconds; a past time means that it is late.",
+            "Unix timestamp at which the next Job is due; if it is in the past, the Job is late.",
             next_schedule_time,
         )
         .stable(),
         Family::gauge(
             "kube_cronjob_schedule_invalid",
-            "Schedule or time zone of the CronJob cannot be read.",
+            "Whether the schedule or the time zone of the CronJob is invalid.",
             schedule_invalid,
         ),
-        Family::gauge(
-            "kube_cronjob_metadata_resource_version",
-            "The resourceVersion of the CronJob.",
-            metadata_resource_version,
-        )
-        .stable(),
+        Family::resource_version("kube_cronjob_metadata_resource_version").stable(),
         Family::gauge(
             "kube_cronjob_spec_successful_job_history_limit",
-            "How many succeeded Jobs are kept.",
+            "Number of successful Jobs that the CronJob keeps.",
             spec_successful_job_history_limit,
         ),
         Family::gauge(
             "kube_cronjob_spec_failed_job_history_limit",
-            "How many failed Jobs are kept.",
+            "Number of failed Jobs that the CronJob keeps.",
             spec_failed_job_history_limit,
         ),
     ];

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 
-use super::common::{created, deletion_timestamp, integer_or_zero, metadata_generation, name, namespace};
-use super::{Family, Identity, Resource};
+use super::common::{integer_or_zero, name, namespace};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `daemonsets`.
@@ -14,68 +14,59 @@ pub struct DaemonSets;
 impl Resource for DaemonSets {
     type Object = DaemonSet;
     const FAMILIES: &'static [Family<DaemonSet>] = &[
-        Family::gauge("kube_daemonset_created", "When the DaemonSet was created, in Unix seconds.", created).stable(),
+        Family::created("kube_daemonset_created").stable(),
         Family::gauge(
             "kube_daemonset_status_current_number_scheduled",
-            "Nodes that run a pod of the DaemonSet and should.",
+            "Number of nodes that run a Pod of the DaemonSet and should run one.",
             status_current_number_scheduled,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_desired_number_scheduled",
-            "Nodes that should run a pod of the DaemonSet.",
+            "Number of nodes that should run a Pod of the DaemonSet.",
             status_desired_number_scheduled,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_number_available",
-            "Nodes that should run a pod and have an available one.",
+            "Number of nodes that should run a Pod and have an available one.",
             status_number_available,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_number_misscheduled",
-            "Nodes that run a pod of the DaemonSet and should not.",
+            "Number of nodes that run a Pod of the DaemonSet but should not.",
             status_number_misscheduled,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_number_ready",
-            "Nodes that should run a pod and have a ready one.",
+            "Number of nodes that should run a Pod and have a ready one.",
             status_number_ready,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_number_unavailable",
-            "Nodes that should run a pod and have no available one.",
+            "Number of nodes that should run a Pod but have no available one.",
             status_number_unavailable,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_observed_generation",
-            "The newest generation that the controller has seen.",
+            "Latest generation that the DaemonSet controller has observed.",
             status_observed_generation,
         )
         .stable(),
         Family::gauge(
             "kube_daemonset_status_updated_number_scheduled",
-            "Nodes that run a pod of the newest revision.",
+            "Number of nodes that run a Pod of the latest revision.",
             status_updated_number_scheduled,
         )
         .stable(),
-        Family::gauge(
-            "kube_daemonset_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
-        )
-        .stable(),
-        Family::gauge(
-            "kube_daemonset_deletion_timestamp",
-            "When the DaemonSet's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
-        Family::annotations("kube_daemonset_annotations", "Annotations of a DaemonSet, as far as they are allowed."),
-        Family::labels("kube_daemonset_labels", "Labels of a DaemonSet, as far as they are allowed.").stable(),
+        Family::generation("kube_daemonset_metadata_generation").stable(),
+        Family::deletion_timestamp("kube_daemonset_deletion_timestamp"),
+        Family::annotations("kube_daemonset_annotations"),
+        Family::labels("kube_daemonset_labels").stable(),
     ];
 
     fn identity(set: &DaemonSet) -> Identity<'_> {

@@ -6,10 +6,9 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus, R
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::common::{
-    bool_value, condition_states, created, deletion_timestamp, integer_if_set, integer_or_zero, metadata_generation,
-    name, namespace, owners, scaled, text,
+    bool_value, condition_states, integer_if_set, integer_or_zero, name, namespace, owners, scaled, text,
 };
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `deployments`.
@@ -18,72 +17,32 @@ pub struct Deployments;
 impl Resource for Deployments {
     type Object = Deployment;
     const FAMILIES: &'static [Family<Deployment>] = &[
-        Family::gauge("kube_deployment_owner", "An owner of the Deployment; empty if it has none.", owner),
-        Family::gauge("kube_deployment_created", "When the Deployment was created, in Unix seconds.", created).stable(),
-        Family::gauge("kube_deployment_status_replicas", "Pods of the Deployment.", status_replicas).stable(),
-        Family::gauge("kube_deployment_status_replicas_ready", "Pods that are ready.", status_replicas_ready).stable(),
-        Family::gauge(
-            "kube_deployment_status_replicas_available",
-            "Pods that are available.",
-            status_replicas_available,
-        )
+        Family::gauge("kube_deployment_owner", "Owners of the Deployment, one series per owner; labels are empty without an owner.", owner),
+        Family::created("kube_deployment_created").stable(),
+        Family::gauge("kube_deployment_status_replicas", "Number of Pods of the Deployment.", status_replicas).stable(),
+        Family::gauge("kube_deployment_status_replicas_ready", "Number of ready Pods of the Deployment.", status_replicas_ready).stable(),
+        Family::gauge("kube_deployment_status_replicas_available", "Number of available Pods of the Deployment.", status_replicas_available)
         .stable(),
-        Family::gauge(
-            "kube_deployment_status_replicas_unavailable",
-            "Pods that are missing for the Deployment to be fully available.",
-            status_replicas_unavailable,
-        )
+        Family::gauge("kube_deployment_status_replicas_unavailable", "Number of Pods that the Deployment lacks to be fully available.", status_replicas_unavailable)
         .stable(),
-        Family::gauge(
-            "kube_deployment_status_replicas_updated",
-            "Pods of the newest template.",
-            status_replicas_updated,
-        )
+        Family::gauge("kube_deployment_status_replicas_updated", "Number of Pods that match the current template.", status_replicas_updated)
         .stable(),
-        Family::gauge(
-            "kube_deployment_status_terminating_replicas",
-            "Pods that are being deleted.",
-            status_terminating_replicas,
-        ),
-        Family::gauge(
-            "kube_deployment_status_observed_generation",
-            "The newest generation that the controller has seen.",
-            status_observed_generation,
-        )
+        Family::gauge("kube_deployment_status_terminating_replicas", "Number of Pods of the Deployment that are being deleted.", status_terminating_replicas),
+        Family::gauge("kube_deployment_status_observed_generation", "Latest generation that the Deployment controller has observed.", status_observed_generation)
         .stable(),
-        Family::gauge(
-            "kube_deployment_status_condition",
-            "The conditions of the Deployment; a reason that is not the controller's is `unknown`.",
-            status_condition,
-        )
+        Family::gauge("kube_deployment_status_condition", "Whether a condition of the Deployment has this status; a reason that the controller does not define shows as `unknown`.", status_condition)
         .stable(),
-        Family::gauge("kube_deployment_spec_replicas", "Pods that the Deployment should have.", spec_replicas).stable(),
+        Family::gauge("kube_deployment_spec_replicas", "Number of Pods that the Deployment should have.", spec_replicas).stable(),
         Family::gauge("kube_deployment_spec_paused", "Whether the Deployment is paused.", spec_paused).stable(),
-        Family::gauge(
-            "kube_deployment_spec_strategy_rollingupdate_max_unavailable",
-            "How many pods may be unavailable during a rollout.",
-            spec_strategy_rollingupdate_max_unavailable,
-        )
+        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_unavailable", "Number of Pods that may be unavailable during a rollout.", spec_strategy_rollingupdate_max_unavailable)
         .stable(),
-        Family::gauge(
-            "kube_deployment_spec_strategy_rollingupdate_max_surge",
-            "How many pods there may be above the desired number during a rollout.",
-            spec_strategy_rollingupdate_max_surge,
-        )
+        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_surge", "Number of Pods that a rollout may add to the desired number.", spec_strategy_rollingupdate_max_surge)
         .stable(),
-        Family::gauge(
-            "kube_deployment_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
-        )
+        Family::generation("kube_deployment_metadata_generation")
         .stable(),
-        Family::gauge(
-            "kube_deployment_deletion_timestamp",
-            "When the Deployment's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
-        Family::annotations("kube_deployment_annotations", "Annotations of a Deployment, as far as they are allowed."),
-        Family::labels("kube_deployment_labels", "Labels of a Deployment, as far as they are allowed.").stable(),
+        Family::deletion_timestamp("kube_deployment_deletion_timestamp"),
+        Family::annotations("kube_deployment_annotations"),
+        Family::labels("kube_deployment_labels").stable(),
     ];
 
     fn identity(deployment: &Deployment) -> Identity<'_> {

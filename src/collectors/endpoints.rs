@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::core::v1::{EndpointPort, EndpointSubset, Endpoints};
 
-use super::common::{created, exists, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `endpoints`.
@@ -14,16 +14,17 @@ pub struct EndpointsResource;
 impl Resource for EndpointsResource {
     type Object = Endpoints;
     const FAMILIES: &'static [Family<Endpoints>] = &[
-        Family::gauge("kube_endpoint_info", "An Endpoints object exists.", exists).stable(),
-        Family::gauge("kube_endpoint_created", "When the Endpoints object was created, in Unix seconds.", created)
-            .stable(),
-        Family::annotations(
-            "kube_endpoint_annotations",
-            "Annotations of an Endpoints object, as far as they are allowed.",
-        ),
-        Family::labels("kube_endpoint_labels", "Labels of an Endpoints object, as far as they are allowed.").stable(),
-        Family::gauge("kube_endpoint_address", "The addresses behind a service, a series a port.", address).stable(),
-        Family::gauge("kube_endpoint_ports", "The ports behind a service, a series each.", ports).stable(),
+        Family::gauge("kube_endpoint_info", "Whether the Endpoints object exists; always 1.", exists).stable(),
+        Family::created("kube_endpoint_created").stable(),
+        Family::annotations("kube_endpoint_annotations"),
+        Family::labels("kube_endpoint_labels").stable(),
+        Family::gauge(
+            "kube_endpoint_address",
+            "Addresses of the Endpoints object, one series per address and port.",
+            address,
+        )
+        .stable(),
+        Family::gauge("kube_endpoint_ports", "Ports of the Endpoints object, one series per port.", ports).stable(),
     ];
 
     fn identity(endpoints: &Endpoints) -> Identity<'_> {

@@ -5,8 +5,8 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
 
-use super::common::{boolean, created, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{boolean, name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `endpointslices`.
@@ -15,20 +15,21 @@ pub struct EndpointSlices;
 impl Resource for EndpointSlices {
     type Object = EndpointSlice;
     const FAMILIES: &'static [Family<EndpointSlice>] = &[
-        Family::gauge("kube_endpointslice_info", "An EndpointSlice, and the kind of its addresses.", info),
-        Family::gauge("kube_endpointslice_created", "When the EndpointSlice was created, in Unix seconds.", created),
+        Family::gauge("kube_endpointslice_info", "Address type of the EndpointSlice, as a label.", info),
+        Family::created("kube_endpointslice_created"),
         Family::gauge(
             "kube_endpointslice_endpoints_hints",
-            "The zones that an endpoint is meant for, a series a zone.",
+            "Zones that should route to an endpoint, one series per zone.",
             hints,
         ),
-        Family::gauge("kube_endpointslice_endpoints", "The endpoints of a slice, a series an address.", endpoints),
-        Family::gauge("kube_endpointslice_ports", "The ports of a slice, a series each.", ports),
-        Family::annotations(
-            "kube_endpointslice_annotations",
-            "Annotations of an EndpointSlice, as far as they are allowed.",
+        Family::gauge(
+            "kube_endpointslice_endpoints",
+            "Endpoints of the EndpointSlice, one series per address.",
+            endpoints,
         ),
-        Family::labels("kube_endpointslice_labels", "Labels of an EndpointSlice, as far as they are allowed."),
+        Family::gauge("kube_endpointslice_ports", "Ports of the EndpointSlice, one series per port.", ports),
+        Family::annotations("kube_endpointslice_annotations"),
+        Family::labels("kube_endpointslice_labels"),
     ];
 
     fn identity(slice: &EndpointSlice) -> Identity<'_> {

@@ -8,11 +8,9 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::common::{
-    condition_states, created, deletion_timestamp, integer_or_zero, metadata_generation, name, namespace,
-};
+use super::common::{condition_states, integer_or_zero, name, namespace};
 use super::quantity::{self, Amount};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `horizontalpodautoscalers`.
@@ -21,83 +19,67 @@ pub struct HorizontalPodAutoscalers;
 impl Resource for HorizontalPodAutoscalers {
     type Object = HorizontalPodAutoscaler;
     const FAMILIES: &'static [Family<HorizontalPodAutoscaler>] = &[
-        Family::gauge("kube_horizontalpodautoscaler_info", "What the HorizontalPodAutoscaler scales.", info),
         Family::gauge(
-            "kube_horizontalpodautoscaler_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
-        )
-        .stable(),
+            "kube_horizontalpodautoscaler_info",
+            "Target that the HorizontalPodAutoscaler scales, as labels.",
+            info,
+        ),
+        Family::generation("kube_horizontalpodautoscaler_metadata_generation").stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_spec_max_replicas",
-            "The most pods that it may scale to.",
+            "Upper limit for the number of Pods.",
             spec_max_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_spec_min_replicas",
-            "The fewest pods that it may scale to.",
+            "Lower limit for the number of Pods.",
             spec_min_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_spec_target_metric",
-            "The value that a metric should have.",
+            "Target value of a metric.",
             spec_target_metric,
         ),
         Family::gauge(
             "kube_horizontalpodautoscaler_spec_behavior_scale_down_tolerance",
-            "How far a metric may be off before pods are removed.",
+            "Relative deviation from the target below which no Pods are removed.",
             spec_behavior_scale_down_tolerance,
         ),
         Family::gauge(
             "kube_horizontalpodautoscaler_spec_behavior_scale_up_tolerance",
-            "How far a metric may be off before pods are added.",
+            "Relative deviation from the target below which no Pods are added.",
             spec_behavior_scale_up_tolerance,
         ),
         Family::gauge(
             "kube_horizontalpodautoscaler_status_target_metric",
-            "The value that a metric has.",
+            "Current value of a metric.",
             status_target_metric,
         )
         .stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_status_current_replicas",
-            "Pods that there are.",
+            "Number of Pods that the target has.",
             status_current_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_status_desired_replicas",
-            "Pods that there should be.",
+            "Number of Pods that the autoscaler last computed for the target.",
             status_desired_replicas,
         )
         .stable(),
-        Family::annotations(
-            "kube_horizontalpodautoscaler_annotations",
-            "Annotations of a HorizontalPodAutoscaler, as far as they are allowed.",
-        ),
-        Family::labels(
-            "kube_horizontalpodautoscaler_labels",
-            "Labels of a HorizontalPodAutoscaler, as far as they are allowed.",
-        )
-        .stable(),
+        Family::annotations("kube_horizontalpodautoscaler_annotations"),
+        Family::labels("kube_horizontalpodautoscaler_labels").stable(),
         Family::gauge(
             "kube_horizontalpodautoscaler_status_condition",
-            "The conditions of the HorizontalPodAutoscaler.",
+            "Whether a condition of the HorizontalPodAutoscaler has this status.",
             status_condition,
         )
         .stable(),
-        Family::gauge(
-            "kube_horizontalpodautoscaler_created",
-            "When the HorizontalPodAutoscaler was created, in Unix seconds.",
-            created,
-        ),
-        Family::gauge(
-            "kube_horizontalpodautoscaler_deletion_timestamp",
-            "When the HorizontalPodAutoscaler's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
+        Family::created("kube_horizontalpodautoscaler_created"),
+        Family::deletion_timestamp("kube_horizontalpodautoscaler_deletion_timestamp"),
     ];
 
     fn identity(autoscaler: &HorizontalPodAutoscaler) -> Identity<'_> {

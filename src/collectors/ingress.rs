@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::common::{created, metadata_resource_version, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `ingresses`.
@@ -14,18 +14,19 @@ pub struct Ingresses;
 impl Resource for Ingresses {
     type Object = Ingress;
     const FAMILIES: &'static [Family<Ingress>] = &[
-        Family::gauge("kube_ingress_info", "The class of an Ingress, `_default` if it names none.", info).stable(),
-        Family::annotations("kube_ingress_annotations", "Annotations of an Ingress, as far as they are allowed."),
-        Family::labels("kube_ingress_labels", "Labels of an Ingress, as far as they are allowed.").stable(),
-        Family::gauge("kube_ingress_created", "When the Ingress was created, in Unix seconds.", created).stable(),
-        Family::gauge(
-            "kube_ingress_metadata_resource_version",
-            "The resourceVersion of the Ingress.",
-            metadata_resource_version,
-        ),
-        Family::gauge("kube_ingress_path", "Where a path of a host leads: to a Service or to another resource.", path)
+        Family::gauge("kube_ingress_info", "Class of the Ingress, as a label; `_default` if it names none.", info)
             .stable(),
-        Family::gauge("kube_ingress_tls", "The Secret with a host's certificate.", tls).stable(),
+        Family::annotations("kube_ingress_annotations"),
+        Family::labels("kube_ingress_labels").stable(),
+        Family::created("kube_ingress_created").stable(),
+        Family::resource_version("kube_ingress_metadata_resource_version"),
+        Family::gauge(
+            "kube_ingress_path",
+            "Backend of a path: a Service or another resource, one series per host and path.",
+            path,
+        )
+        .stable(),
+        Family::gauge("kube_ingress_tls", "Secret with the certificate of a host, one series per host.", tls).stable(),
     ];
 
     fn identity(ingress: &Ingress) -> Identity<'_> {

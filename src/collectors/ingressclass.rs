@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::networking::v1::IngressClass;
 
-use super::common::{created, name};
-use super::{Family, Identity, Resource};
+use super::common::name;
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `ingressclasses`.
@@ -14,13 +14,10 @@ pub struct IngressClasses;
 impl Resource for IngressClasses {
     type Object = IngressClass;
     const FAMILIES: &'static [Family<IngressClass>] = &[
-        Family::gauge("kube_ingressclass_info", "The controller of an IngressClass.", info),
-        Family::gauge("kube_ingressclass_created", "When the IngressClass was created, in Unix seconds.", created),
-        Family::annotations(
-            "kube_ingressclass_annotations",
-            "Annotations of an IngressClass, as far as they are allowed.",
-        ),
-        Family::labels("kube_ingressclass_labels", "Labels of an IngressClass, as far as they are allowed."),
+        Family::gauge("kube_ingressclass_info", "Controller of the IngressClass, as a label.", info),
+        Family::created("kube_ingressclass_created"),
+        Family::annotations("kube_ingressclass_annotations"),
+        Family::labels("kube_ingressclass_labels"),
     ];
 
     fn identity(class: &IngressClass) -> Identity<'_> {

@@ -5,10 +5,9 @@
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 
 use super::common::{
-    bool_value, condition_states, created, exists, integer_if_set, integer_or_zero, name, namespace, owner, text,
-    time_if_set,
+    bool_value, condition_states, exists, integer_if_set, integer_or_zero, name, namespace, text, time_if_set,
 };
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `jobs`.
@@ -17,39 +16,55 @@ pub struct Jobs;
 impl Resource for Jobs {
     type Object = Job;
     const FAMILIES: &'static [Family<Job>] = &[
-        Family::annotations("kube_job_annotations", "Annotations of a Job, as far as they are allowed."),
-        Family::labels("kube_job_labels", "Labels of a Job, as far as they are allowed.").stable(),
-        Family::gauge("kube_job_info", "A Job exists.", exists).stable(),
-        Family::gauge("kube_job_created", "When the Job was created, in Unix seconds.", created).stable(),
-        Family::gauge("kube_job_spec_parallelism", "The most pods that may run at once.", spec_parallelism).stable(),
-        Family::gauge("kube_job_spec_completions", "How many pods must succeed.", spec_completions).stable(),
+        Family::annotations("kube_job_annotations"),
+        Family::labels("kube_job_labels").stable(),
+        Family::gauge("kube_job_info", "Whether the Job exists; always 1.", exists).stable(),
+        Family::created("kube_job_created").stable(),
+        Family::gauge(
+            "kube_job_spec_parallelism",
+            "Number of Pods of the Job that may run at the same time.",
+            spec_parallelism,
+        )
+        .stable(),
+        Family::gauge(
+            "kube_job_spec_completions",
+            "Number of Pods that must succeed for the Job to complete.",
+            spec_completions,
+        )
+        .stable(),
         Family::gauge(
             "kube_job_spec_active_deadline_seconds",
-            "How long the Job may run, in seconds.",
+            "Number of seconds that the Job may run.",
             spec_active_deadline_seconds,
         )
         .stable(),
-        Family::gauge("kube_job_status_succeeded", "Pods that succeeded.", status_succeeded).stable(),
+        Family::gauge("kube_job_status_succeeded", "Number of Pods of the Job that succeeded.", status_succeeded)
+            .stable(),
         Family::gauge(
             "kube_job_status_failed",
-            "Pods that failed where no reason is known; else 1 for the reason why the Job failed.",
+            "Number of Pods of the Job that failed; once the Job has failed, 1 for the reason.",
             status_failed,
         )
         .stable(),
-        Family::gauge("kube_job_status_active", "Pods that are neither succeeded nor failed.", status_active).stable(),
-        Family::gauge("kube_job_status_ready", "Pods that are ready.", status_ready),
+        Family::gauge(
+            "kube_job_status_active",
+            "Number of Pods of the Job that have neither succeeded nor failed.",
+            status_active,
+        )
+        .stable(),
+        Family::gauge("kube_job_status_ready", "Number of ready Pods of the Job.", status_ready),
         Family::gauge("kube_job_complete", "Whether the Job completed.", complete).stable(),
         Family::gauge("kube_job_failed", "Whether the Job failed.", failed).stable(),
-        Family::gauge("kube_job_status_start_time", "When the Job was started, in Unix seconds.", status_start_time)
+        Family::gauge("kube_job_status_start_time", "Unix timestamp of the start of the Job.", status_start_time)
             .stable(),
         Family::gauge(
             "kube_job_status_completion_time",
-            "When the Job completed, in Unix seconds.",
+            "Unix timestamp of the completion of the Job.",
             status_completion_time,
         )
         .stable(),
         Family::gauge("kube_job_status_suspended", "Whether the Job is suspended.", status_suspended),
-        Family::gauge("kube_job_owner", "An owner of the Job; empty if it has none.", owner).stable(),
+        Family::owner("kube_job_owner").stable(),
     ];
 
     fn identity(job: &Job) -> Identity<'_> {

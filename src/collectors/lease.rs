@@ -5,7 +5,7 @@
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::common::{name, namespace, owners, time_if_set};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `leases`.
@@ -14,8 +14,12 @@ pub struct Leases;
 impl Resource for Leases {
     type Object = Lease;
     const FAMILIES: &'static [Family<Lease>] = &[
-        Family::gauge("kube_lease_owner", "Holder and owner of a Lease; empty if it has none.", owner),
-        Family::gauge("kube_lease_renew_time", "When the holder last renewed the Lease, in Unix seconds.", renew_time),
+        Family::gauge(
+            "kube_lease_owner",
+            "Holder of the Lease and owner of the object, as labels; owner labels are empty without an owner.",
+            owner,
+        ),
+        Family::gauge("kube_lease_renew_time", "Unix timestamp of the last renewal of the Lease.", renew_time),
     ];
 
     fn identity(lease: &Lease) -> Identity<'_> {

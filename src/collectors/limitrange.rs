@@ -4,9 +4,9 @@
 
 use k8s_openapi::api::core::v1::LimitRange;
 
-use super::common::{created, name, namespace};
+use super::common::{name, namespace};
 use super::quantity;
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `limitranges`.
@@ -15,8 +15,13 @@ pub struct LimitRanges;
 impl Resource for LimitRanges {
     type Object = LimitRange;
     const FAMILIES: &'static [Family<LimitRange>] = &[
-        Family::gauge("kube_limitrange", "Limits and defaults of a LimitRange, a series each.", limits).stable(),
-        Family::gauge("kube_limitrange_created", "When the LimitRange was created, in Unix seconds.", created).stable(),
+        Family::gauge(
+            "kube_limitrange",
+            "Limits and defaults of the LimitRange, one series per resource and constraint.",
+            limits,
+        )
+        .stable(),
+        Family::created("kube_limitrange_created").stable(),
     ];
 
     fn identity(range: &LimitRange) -> Identity<'_> {

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
 
-use super::common::{created, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `mutatingadmissionpolicies`.
@@ -16,14 +16,10 @@ impl Resource for MutatingAdmissionPolicies {
     const FAMILIES: &'static [Family<MutatingAdmissionPolicy>] = &[
         Family::gauge(
             "kube_mutatingadmissionpolicy_info",
-            "Parameter kind, failure and reinvocation policy of a MutatingAdmissionPolicy.",
+            "Parameter kind, failure policy and reinvocation policy of the MutatingAdmissionPolicy, as labels.",
             info,
         ),
-        Family::gauge(
-            "kube_mutatingadmissionpolicy_created",
-            "When the MutatingAdmissionPolicy was created, in Unix seconds.",
-            created,
-        ),
+        Family::created("kube_mutatingadmissionpolicy_created"),
     ];
 
     fn identity(policy: &MutatingAdmissionPolicy) -> Identity<'_> {

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
 
-use super::common::{created, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `mutatingadmissionpolicybindings`.
@@ -16,14 +16,10 @@ impl Resource for MutatingAdmissionPolicyBindings {
     const FAMILIES: &'static [Family<MutatingAdmissionPolicyBinding>] = &[
         Family::gauge(
             "kube_mutatingadmissionpolicybinding_info",
-            "The policy that a MutatingAdmissionPolicyBinding applies, and with which parameter.",
+            "Policy and parameter of the MutatingAdmissionPolicyBinding, as labels.",
             info,
         ),
-        Family::gauge(
-            "kube_mutatingadmissionpolicybinding_created",
-            "When the MutatingAdmissionPolicyBinding was created, in Unix seconds.",
-            created,
-        ),
+        Family::created("kube_mutatingadmissionpolicybinding_created"),
     ];
 
     fn identity(binding: &MutatingAdmissionPolicyBinding) -> Identity<'_> {

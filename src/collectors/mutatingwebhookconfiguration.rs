@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
-use super::common::{created, exists, metadata_resource_version, name, namespace, webhook_service};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace, webhook_service};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `mutatingwebhookconfigurations`.
@@ -14,20 +14,16 @@ pub struct MutatingWebhookConfigurations;
 impl Resource for MutatingWebhookConfigurations {
     type Object = MutatingWebhookConfiguration;
     const FAMILIES: &'static [Family<MutatingWebhookConfiguration>] = &[
-        Family::gauge("kube_mutatingwebhookconfiguration_info", "A MutatingWebhookConfiguration exists.", exists),
         Family::gauge(
-            "kube_mutatingwebhookconfiguration_created",
-            "When the MutatingWebhookConfiguration was created, in Unix seconds.",
-            created,
+            "kube_mutatingwebhookconfiguration_info",
+            "Whether the MutatingWebhookConfiguration exists; always 1.",
+            exists,
         ),
-        Family::gauge(
-            "kube_mutatingwebhookconfiguration_metadata_resource_version",
-            "The resourceVersion of the MutatingWebhookConfiguration.",
-            metadata_resource_version,
-        ),
+        Family::created("kube_mutatingwebhookconfiguration_created"),
+        Family::resource_version("kube_mutatingwebhookconfiguration_metadata_resource_version"),
         Family::gauge(
             "kube_mutatingwebhookconfiguration_webhook_clientconfig_service",
-            "The Service that a webhook calls.",
+            "Service that a webhook calls, one series per webhook.",
             webhook_clientconfig_service,
         ),
     ];

@@ -4,9 +4,9 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 
-use super::common::{created, name, text};
+use super::common::{name, text};
 use super::states::{conditions, one_of};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `namespaces`.
@@ -15,14 +15,13 @@ pub struct Namespaces;
 impl Resource for Namespaces {
     type Object = Namespace;
     const FAMILIES: &'static [Family<Namespace>] = &[
-        Family::gauge("kube_namespace_created", "When the namespace was created, in Unix seconds.", created).stable(),
-        Family::annotations("kube_namespace_annotations", "Annotations of a namespace, as far as they are allowed."),
-        Family::labels("kube_namespace_labels", "Labels of a namespace, as far as they are allowed.").stable(),
-        Family::gauge("kube_namespace_status_phase", "1 for the phase that the namespace is in.", status_phase)
-            .stable(),
+        Family::created("kube_namespace_created").stable(),
+        Family::annotations("kube_namespace_annotations"),
+        Family::labels("kube_namespace_labels").stable(),
+        Family::gauge("kube_namespace_status_phase", "Whether the namespace is in this phase.", status_phase).stable(),
         Family::gauge(
             "kube_namespace_status_condition",
-            "1 for the status that a condition of the namespace has.",
+            "Whether a condition of the namespace has this status.",
             status_condition,
         ),
     ];

@@ -5,7 +5,7 @@
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use super::common::{ZERO_TIME, name, namespace, unix};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `networkpolicies`.
@@ -14,14 +14,23 @@ pub struct NetworkPolicies;
 impl Resource for NetworkPolicies {
     type Object = NetworkPolicy;
     const FAMILIES: &'static [Family<NetworkPolicy>] = &[
-        Family::gauge("kube_networkpolicy_created", "When the NetworkPolicy was created, in Unix seconds.", created),
-        Family::annotations(
-            "kube_networkpolicy_annotations",
-            "Annotations of a NetworkPolicy, as far as they are allowed.",
+        Family::gauge(
+            "kube_networkpolicy_created",
+            "Unix timestamp of the creation of the object; -62135596800 if it is not set.",
+            created,
         ),
-        Family::labels("kube_networkpolicy_labels", "Labels of a NetworkPolicy, as far as they are allowed."),
-        Family::gauge("kube_networkpolicy_spec_ingress_rules", "Rules for what may come in.", spec_ingress_rules),
-        Family::gauge("kube_networkpolicy_spec_egress_rules", "Rules for what may go out.", spec_egress_rules),
+        Family::annotations("kube_networkpolicy_annotations"),
+        Family::labels("kube_networkpolicy_labels"),
+        Family::gauge(
+            "kube_networkpolicy_spec_ingress_rules",
+            "Number of ingress rules of the NetworkPolicy.",
+            spec_ingress_rules,
+        ),
+        Family::gauge(
+            "kube_networkpolicy_spec_egress_rules",
+            "Number of egress rules of the NetworkPolicy.",
+            spec_egress_rules,
+        ),
     ];
 
     fn identity(policy: &NetworkPolicy) -> Identity<'_> {

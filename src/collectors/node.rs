@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus, NodeSystemInfo};
 
-use super::common::{bool_value, created, deletion_timestamp, name, text};
+use super::common::{bool_value, name, text};
 use super::quantity;
 use super::resources::{ResourceList, each_with_unit};
 use super::states::conditions;
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `nodes`.
@@ -19,28 +19,33 @@ pub struct Nodes;
 impl Resource for Nodes {
     type Object = Node;
     const FAMILIES: &'static [Family<Node>] = &[
-        Family::annotations("kube_node_annotations", "Annotations of a node, as far as they are allowed."),
-        Family::gauge("kube_node_created", "When the node was created, in Unix seconds.", created).stable(),
+        Family::annotations("kube_node_annotations"),
+        Family::created("kube_node_created").stable(),
+        Family::deletion_timestamp("kube_node_deletion_timestamp"),
+        Family::gauge("kube_node_info", "Versions, provider ID and addresses of the node, as labels.", info).stable(),
+        Family::labels("kube_node_labels").stable(),
+        Family::gauge("kube_node_role", "Roles that the labels of the node assign, one series per role.", role),
         Family::gauge(
-            "kube_node_deletion_timestamp",
-            "When the node's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
+            "kube_node_spec_pod_cidrs",
+            "CIDR ranges for the Pods of the node, one series per range.",
+            pod_cidrs,
         ),
-        Family::gauge("kube_node_info", "Versions, provider and addresses of a node.", info).stable(),
-        Family::labels("kube_node_labels", "Labels of a node, as far as they are allowed.").stable(),
-        Family::gauge("kube_node_role", "The roles that a node's labels give it, a series a role.", role),
-        Family::gauge("kube_node_spec_pod_cidrs", "The address ranges of a node's pods, a series a range.", pod_cidrs),
-        Family::gauge("kube_node_spec_taint", "The taints of a node, a series a taint.", taint).stable(),
-        Family::gauge("kube_node_spec_unschedulable", "1 if the node takes no new pods.", unschedulable).stable(),
-        Family::gauge("kube_node_status_allocatable", "How much of each resource pods may use.", allocatable).stable(),
-        Family::gauge("kube_node_status_capacity", "How much of each resource the node has.", capacity).stable(),
+        Family::gauge("kube_node_spec_taint", "Taints of the node, one series per taint.", taint).stable(),
+        Family::gauge("kube_node_spec_unschedulable", "Whether the node accepts no new Pods.", unschedulable).stable(),
+        Family::gauge(
+            "kube_node_status_allocatable",
+            "Amount of a resource that Pods on the node may use.",
+            allocatable,
+        )
+        .stable(),
+        Family::gauge("kube_node_status_capacity", "Amount of a resource that the node has.", capacity).stable(),
         Family::gauge(
             "kube_node_status_condition",
-            "1 for the status that a condition of the node has.",
+            "Whether a condition of the node has this status.",
             status_condition,
         )
         .stable(),
-        Family::gauge("kube_node_status_addresses", "The addresses of a node, a series an address.", addresses),
+        Family::gauge("kube_node_status_addresses", "Addresses of the node, one series per address.", addresses),
     ];
 
     fn identity(node: &Node) -> Identity<'_> {

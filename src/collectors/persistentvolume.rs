@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeSpec};
 
-use super::common::{created, deletion_timestamp, name, text};
+use super::common::{name, text};
 use super::quantity::Amount;
 use super::states::one_of;
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `persistentvolumes`.
@@ -19,28 +19,31 @@ pub struct PersistentVolumes;
 impl Resource for PersistentVolumes {
     type Object = PersistentVolume;
     const FAMILIES: &'static [Family<PersistentVolume>] = &[
-        Family::gauge("kube_persistentvolume_claim_ref", "The claim that a volume is bound to.", claim_ref).stable(),
-        Family::annotations(
-            "kube_persistentvolume_annotations",
-            "Annotations of a volume, as far as they are allowed.",
-        ),
-        Family::labels("kube_persistentvolume_labels", "Labels of a volume, as far as they are allowed.").stable(),
-        Family::gauge("kube_persistentvolume_status_phase", "1 for the phase that the volume is in.", status_phase)
+        Family::gauge("kube_persistentvolume_claim_ref", "Claim that the volume is bound to, as labels.", claim_ref)
             .stable(),
-        Family::gauge("kube_persistentvolume_info", "Class, source and reclaim policy of a volume.", info).stable(),
-        Family::gauge("kube_persistentvolume_capacity_bytes", "The bytes that a volume holds.", capacity).stable(),
-        Family::gauge("kube_persistentvolume_created", "When the volume was created, in Unix seconds.", created),
+        Family::annotations("kube_persistentvolume_annotations"),
+        Family::labels("kube_persistentvolume_labels").stable(),
+        Family::gauge("kube_persistentvolume_status_phase", "Whether the volume is in this phase.", status_phase)
+            .stable(),
         Family::gauge(
-            "kube_persistentvolume_deletion_timestamp",
-            "When the volume's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
-        Family::gauge("kube_persistentvolume_csi_attributes", "Mount options of a CSI volume.", csi_attributes)
-            .opt_in(),
-        Family::gauge("kube_persistentvolume_volume_mode", "The mode of a volume.", volume_mode),
+            "kube_persistentvolume_info",
+            "Storage class, source and reclaim policy of the volume, as labels.",
+            info,
+        )
+        .stable(),
+        Family::gauge("kube_persistentvolume_capacity_bytes", "Capacity of the volume in bytes.", capacity).stable(),
+        Family::created("kube_persistentvolume_created"),
+        Family::deletion_timestamp("kube_persistentvolume_deletion_timestamp"),
+        Family::gauge(
+            "kube_persistentvolume_csi_attributes",
+            "Mount options of the CSI volume, as labels.",
+            csi_attributes,
+        )
+        .opt_in(),
+        Family::gauge("kube_persistentvolume_volume_mode", "Mode of the volume, as a label.", volume_mode),
         Family::gauge(
             "kube_persistentvolume_access_mode",
-            "The access modes that a volume offers, a series each.",
+            "Access modes of the volume, one series per mode.",
             access_mode,
         ),
     ];

@@ -7,10 +7,10 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 
-use super::common::{created, deletion_timestamp, name, namespace, text};
+use super::common::{name, namespace, text};
 use super::quantity::Amount;
 use super::states::{conditions, one_of};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `persistentvolumeclaims`.
@@ -19,37 +19,35 @@ pub struct PersistentVolumeClaims;
 impl Resource for PersistentVolumeClaims {
     type Object = PersistentVolumeClaim;
     const FAMILIES: &'static [Family<PersistentVolumeClaim>] = &[
-        Family::labels("kube_persistentvolumeclaim_labels", "Labels of a claim, as far as they are allowed.").stable(),
-        Family::annotations(
-            "kube_persistentvolumeclaim_annotations",
-            "Annotations of a claim, as far as they are allowed.",
-        ),
-        Family::gauge("kube_persistentvolumeclaim_info", "Class, volume and mode of a claim.", info).stable(),
-        Family::gauge("kube_persistentvolumeclaim_status_phase", "1 for the phase that the claim is in.", status_phase)
+        Family::labels("kube_persistentvolumeclaim_labels").stable(),
+        Family::annotations("kube_persistentvolumeclaim_annotations"),
+        Family::gauge(
+            "kube_persistentvolumeclaim_info",
+            "Storage class, volume and volume mode of the claim, as labels.",
+            info,
+        )
+        .stable(),
+        Family::gauge("kube_persistentvolumeclaim_status_phase", "Whether the claim is in this phase.", status_phase)
             .stable(),
         Family::gauge(
             "kube_persistentvolumeclaim_resource_requests_storage_bytes",
-            "The bytes that a claim asks for.",
+            "Storage that the claim requests, in bytes.",
             requested_storage,
         )
         .stable(),
         Family::gauge(
             "kube_persistentvolumeclaim_access_mode",
-            "The access modes that a claim asks for, a series each.",
+            "Access modes that the claim requests, one series per mode.",
             access_mode,
         )
         .stable(),
         Family::gauge(
             "kube_persistentvolumeclaim_status_condition",
-            "1 for the status that a condition of the claim has.",
+            "Whether a condition of the claim has this status.",
             status_condition,
         ),
-        Family::gauge("kube_persistentvolumeclaim_created", "When the claim was created, in Unix seconds.", created),
-        Family::gauge(
-            "kube_persistentvolumeclaim_deletion_timestamp",
-            "When the claim's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
+        Family::created("kube_persistentvolumeclaim_created"),
+        Family::deletion_timestamp("kube_persistentvolumeclaim_deletion_timestamp"),
     ];
 
     fn identity(claim: &PersistentVolumeClaim) -> Identity<'_> {

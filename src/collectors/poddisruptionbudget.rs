@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetStatus};
 
-use super::common::{created, deletion_timestamp, integer_or_zero, name, namespace};
-use super::{Family, Identity, Resource};
+use super::common::{integer_or_zero, name, namespace};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `poddisruptionbudgets`.
@@ -14,51 +14,40 @@ pub struct PodDisruptionBudgets;
 impl Resource for PodDisruptionBudgets {
     type Object = PodDisruptionBudget;
     const FAMILIES: &'static [Family<PodDisruptionBudget>] = &[
-        Family::annotations(
-            "kube_poddisruptionbudget_annotations",
-            "Annotations of a PodDisruptionBudget, as far as they are allowed.",
-        ),
-        Family::labels(
-            "kube_poddisruptionbudget_labels",
-            "Labels of a PodDisruptionBudget, as far as they are allowed.",
-        ),
+        Family::annotations("kube_poddisruptionbudget_annotations"),
+        Family::labels("kube_poddisruptionbudget_labels"),
+        Family::created("kube_poddisruptionbudget_created").stable(),
         Family::gauge(
-            "kube_poddisruptionbudget_created",
-            "When the PodDisruptionBudget was created, in Unix seconds.",
-            created,
+            "kube_poddisruptionbudget_status_current_healthy",
+            "Number of healthy Pods.",
+            status_current_healthy,
         )
         .stable(),
-        Family::gauge("kube_poddisruptionbudget_status_current_healthy", "Healthy pods.", status_current_healthy)
-            .stable(),
         Family::gauge(
             "kube_poddisruptionbudget_status_desired_healthy",
-            "Healthy pods that there must be at least.",
+            "Number of Pods that must stay healthy.",
             status_desired_healthy,
         )
         .stable(),
         Family::gauge(
             "kube_poddisruptionbudget_status_pod_disruptions_allowed",
-            "Pods that may be disrupted now.",
+            "Number of Pods that may be disrupted now.",
             status_pod_disruptions_allowed,
         )
         .stable(),
         Family::gauge(
             "kube_poddisruptionbudget_status_expected_pods",
-            "Pods that the budget counts.",
+            "Number of Pods that the budget covers.",
             status_expected_pods,
         )
         .stable(),
         Family::gauge(
             "kube_poddisruptionbudget_status_observed_generation",
-            "The newest generation that the controller has seen.",
+            "Latest generation that the disruption controller has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge(
-            "kube_poddisruptionbudget_deletion_timestamp",
-            "When the PodDisruptionBudget's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
+        Family::deletion_timestamp("kube_poddisruptionbudget_deletion_timestamp"),
     ];
 
     fn identity(budget: &PodDisruptionBudget) -> Identity<'_> {

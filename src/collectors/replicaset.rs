@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 
-use super::common::{created, integer_if_set, integer_or_zero, metadata_generation, name, namespace, owner};
-use super::{Family, Identity, Resource};
+use super::common::{integer_if_set, integer_or_zero, name, namespace};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `replicasets`.
@@ -14,36 +14,41 @@ pub struct ReplicaSets;
 impl Resource for ReplicaSets {
     type Object = ReplicaSet;
     const FAMILIES: &'static [Family<ReplicaSet>] = &[
-        Family::gauge("kube_replicaset_created", "When the ReplicaSet was created, in Unix seconds.", created).stable(),
-        Family::gauge("kube_replicaset_status_replicas", "Pods of the ReplicaSet.", status_replicas).stable(),
+        Family::created("kube_replicaset_created").stable(),
+        Family::gauge("kube_replicaset_status_replicas", "Number of Pods of the ReplicaSet.", status_replicas).stable(),
         Family::gauge(
             "kube_replicaset_status_fully_labeled_replicas",
-            "Pods that have all labels of the template.",
+            "Number of Pods with all labels of the template.",
             status_fully_labeled_replicas,
         )
         .stable(),
-        Family::gauge("kube_replicaset_status_ready_replicas", "Pods that are ready.", status_ready_replicas).stable(),
+        Family::gauge(
+            "kube_replicaset_status_ready_replicas",
+            "Number of ready Pods of the ReplicaSet.",
+            status_ready_replicas,
+        )
+        .stable(),
         Family::gauge(
             "kube_replicaset_status_terminating_replicas",
-            "Pods that are being deleted.",
+            "Number of Pods of the ReplicaSet that are being deleted.",
             status_terminating_replicas,
         ),
         Family::gauge(
             "kube_replicaset_status_observed_generation",
-            "The newest generation that the controller has seen.",
+            "Latest generation that the ReplicaSet controller has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge("kube_replicaset_spec_replicas", "Pods that the ReplicaSet should have.", spec_replicas).stable(),
         Family::gauge(
-            "kube_replicaset_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
+            "kube_replicaset_spec_replicas",
+            "Number of Pods that the ReplicaSet should have.",
+            spec_replicas,
         )
         .stable(),
-        Family::gauge("kube_replicaset_owner", "An owner of the ReplicaSet; empty if it has none.", owner).stable(),
-        Family::annotations("kube_replicaset_annotations", "Annotations of a ReplicaSet, as far as they are allowed."),
-        Family::labels("kube_replicaset_labels", "Labels of a ReplicaSet, as far as they are allowed.").stable(),
+        Family::generation("kube_replicaset_metadata_generation").stable(),
+        Family::owner("kube_replicaset_owner").stable(),
+        Family::annotations("kube_replicaset_annotations"),
+        Family::labels("kube_replicaset_labels").stable(),
     ];
 
     fn identity(set: &ReplicaSet) -> Identity<'_> {

@@ -5,8 +5,8 @@
 
 use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerStatus};
 
-use super::common::{created, integer_if_set, integer_or_zero, metadata_generation, name, namespace, owner};
-use super::{Family, Identity, Resource};
+use super::common::{integer_if_set, integer_or_zero, name, namespace};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `replicationcontrollers`.
@@ -15,49 +15,45 @@ pub struct ReplicationControllers;
 impl Resource for ReplicationControllers {
     type Object = ReplicationController;
     const FAMILIES: &'static [Family<ReplicationController>] = &[
+        Family::created("kube_replicationcontroller_created").stable(),
         Family::gauge(
-            "kube_replicationcontroller_created",
-            "When the ReplicationController was created, in Unix seconds.",
-            created,
+            "kube_replicationcontroller_status_replicas",
+            "Number of Pods of the ReplicationController.",
+            status_replicas,
         )
         .stable(),
-        Family::gauge("kube_replicationcontroller_status_replicas", "Pods that exist.", status_replicas).stable(),
         Family::gauge(
             "kube_replicationcontroller_status_fully_labeled_replicas",
-            "Pods with all labels of the template.",
+            "Number of Pods with all labels of the template.",
             status_fully_labeled_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_replicationcontroller_status_ready_replicas",
-            "Pods that are ready.",
+            "Number of ready Pods of the ReplicationController.",
             status_ready_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_replicationcontroller_status_available_replicas",
-            "Pods that have been ready long enough.",
+            "Number of available Pods of the ReplicationController.",
             status_available_replicas,
         )
         .stable(),
         Family::gauge(
             "kube_replicationcontroller_status_observed_generation",
-            "The generation that the status tells of.",
+            "Latest generation that the controller manager has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge("kube_replicationcontroller_spec_replicas", "Pods that are wanted.", spec_replicas).stable(),
         Family::gauge(
-            "kube_replicationcontroller_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
+            "kube_replicationcontroller_spec_replicas",
+            "Number of Pods that the ReplicationController should have.",
+            spec_replicas,
         )
         .stable(),
-        Family::gauge(
-            "kube_replicationcontroller_owner",
-            "Who owns the ReplicationController, a series an owner.",
-            owner,
-        ),
+        Family::generation("kube_replicationcontroller_metadata_generation").stable(),
+        Family::owner("kube_replicationcontroller_owner"),
     ];
 
     fn identity(controller: &ReplicationController) -> Identity<'_> {

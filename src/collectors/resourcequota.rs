@@ -4,9 +4,9 @@
 
 use k8s_openapi::api::core::v1::ResourceQuota;
 
-use super::common::{created, name, namespace};
+use super::common::{name, namespace};
 use super::quantity;
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `resourcequotas`.
@@ -15,15 +15,11 @@ pub struct ResourceQuotas;
 impl Resource for ResourceQuotas {
     type Object = ResourceQuota;
     const FAMILIES: &'static [Family<ResourceQuota>] = &[
-        Family::gauge("kube_resourcequota_created", "When the ResourceQuota was created, in Unix seconds.", created)
+        Family::created("kube_resourcequota_created").stable(),
+        Family::gauge("kube_resourcequota", "Limit and current use of each resource of the ResourceQuota.", amounts)
             .stable(),
-        Family::gauge("kube_resourcequota", "What a ResourceQuota allows and what is in use, by resource.", amounts)
-            .stable(),
-        Family::annotations(
-            "kube_resourcequota_annotations",
-            "Annotations of a ResourceQuota, as far as they are allowed.",
-        ),
-        Family::labels("kube_resourcequota_labels", "Labels of a ResourceQuota, as far as they are allowed.").stable(),
+        Family::annotations("kube_resourcequota_annotations"),
+        Family::labels("kube_resourcequota_labels").stable(),
     ];
 
     fn identity(quota: &ResourceQuota) -> Identity<'_> {

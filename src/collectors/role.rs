@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::rbac::v1::Role;
 
-use super::common::{created, exists, metadata_resource_version, name, namespace};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace};
+use super::table::{Family, Identity, Resource};
 
 /// The resource `roles`.
 pub struct Roles;
@@ -13,15 +13,11 @@ pub struct Roles;
 impl Resource for Roles {
     type Object = Role;
     const FAMILIES: &'static [Family<Role>] = &[
-        Family::annotations("kube_role_annotations", "Annotations of a Role, as far as they are allowed."),
-        Family::labels("kube_role_labels", "Labels of a Role, as far as they are allowed."),
-        Family::gauge("kube_role_info", "A Role exists.", exists),
-        Family::gauge("kube_role_created", "When the Role was created, in Unix seconds.", created),
-        Family::gauge(
-            "kube_role_metadata_resource_version",
-            "The resourceVersion of the Role.",
-            metadata_resource_version,
-        ),
+        Family::annotations("kube_role_annotations"),
+        Family::labels("kube_role_labels"),
+        Family::gauge("kube_role_info", "Whether the Role exists; always 1.", exists),
+        Family::created("kube_role_created"),
+        Family::resource_version("kube_role_metadata_resource_version"),
     ];
 
     fn identity(role: &Role) -> Identity<'_> {

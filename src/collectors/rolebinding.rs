@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::rbac::v1::RoleBinding;
 
-use super::common::{created, metadata_resource_version, name, namespace};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `rolebindings`.
@@ -14,18 +14,11 @@ pub struct RoleBindings;
 impl Resource for RoleBindings {
     type Object = RoleBinding;
     const FAMILIES: &'static [Family<RoleBinding>] = &[
-        Family::annotations(
-            "kube_rolebinding_annotations",
-            "Annotations of a RoleBinding, as far as they are allowed.",
-        ),
-        Family::labels("kube_rolebinding_labels", "Labels of a RoleBinding, as far as they are allowed."),
-        Family::gauge("kube_rolebinding_info", "The role that a RoleBinding grants.", info),
-        Family::gauge("kube_rolebinding_created", "When the RoleBinding was created, in Unix seconds.", created),
-        Family::gauge(
-            "kube_rolebinding_metadata_resource_version",
-            "The resourceVersion of the RoleBinding.",
-            metadata_resource_version,
-        ),
+        Family::annotations("kube_rolebinding_annotations"),
+        Family::labels("kube_rolebinding_labels"),
+        Family::gauge("kube_rolebinding_info", "Role that the RoleBinding grants, as labels.", info),
+        Family::created("kube_rolebinding_created"),
+        Family::resource_version("kube_rolebinding_metadata_resource_version"),
     ];
 
     fn identity(binding: &RoleBinding) -> Identity<'_> {

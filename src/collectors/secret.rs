@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::common::{created, exists, metadata_resource_version, name, namespace, owner, text};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `secrets`.
@@ -14,17 +14,13 @@ pub struct Secrets;
 impl Resource for Secrets {
     type Object = Secret;
     const FAMILIES: &'static [Family<Secret>] = &[
-        Family::gauge("kube_secret_info", "A Secret exists.", exists).stable(),
-        Family::gauge("kube_secret_type", "The type of the Secret.", secret_type).stable(),
-        Family::annotations("kube_secret_annotations", "Annotations of a Secret, as far as they are allowed."),
-        Family::labels("kube_secret_labels", "Labels of a Secret, as far as they are allowed.").stable(),
-        Family::gauge("kube_secret_created", "When the Secret was created, in Unix seconds.", created).stable(),
-        Family::gauge(
-            "kube_secret_metadata_resource_version",
-            "The resourceVersion of the Secret.",
-            metadata_resource_version,
-        ),
-        Family::gauge("kube_secret_owner", "Who owns the Secret, a series an owner.", owner),
+        Family::gauge("kube_secret_info", "Whether the Secret exists; always 1.", exists).stable(),
+        Family::gauge("kube_secret_type", "Type of the Secret, as a label.", secret_type).stable(),
+        Family::annotations("kube_secret_annotations"),
+        Family::labels("kube_secret_labels").stable(),
+        Family::created("kube_secret_created").stable(),
+        Family::resource_version("kube_secret_metadata_resource_version"),
+        Family::owner("kube_secret_owner"),
     ];
 
     fn identity(secret: &Secret) -> Identity<'_> {

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 
-use super::common::{created, deletion_timestamp, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `services`.
@@ -16,28 +16,24 @@ pub struct Services;
 impl Resource for Services {
     type Object = Service;
     const FAMILIES: &'static [Family<Service>] = &[
-        Family::gauge("kube_service_info", "Addresses and names under which a service is reached.", info).stable(),
-        Family::gauge("kube_service_created", "When the service was created, in Unix seconds.", created).stable(),
-        Family::gauge("kube_service_spec_type", "The type of a service.", spec_type).stable(),
-        Family::annotations("kube_service_annotations", "Annotations of a service, as far as they are allowed."),
-        Family::labels("kube_service_labels", "Labels of a service, as far as they are allowed.").stable(),
+        Family::gauge("kube_service_info", "Addresses and external name of the Service, as labels.", info).stable(),
+        Family::created("kube_service_created").stable(),
+        Family::gauge("kube_service_spec_type", "Type of the Service, as a label.", spec_type).stable(),
+        Family::annotations("kube_service_annotations"),
+        Family::labels("kube_service_labels").stable(),
         Family::gauge(
             "kube_service_spec_external_ip",
-            "The external addresses of a service, a series an address.",
+            "External IP addresses of the Service, one series per address.",
             external_ip,
         )
         .stable(),
         Family::gauge(
             "kube_service_status_load_balancer_ingress",
-            "Where the load balancer of a service listens, a series an ingress point.",
+            "Ingress points of the load balancer of the Service, one series per ingress point.",
             load_balancer_ingress,
         )
         .stable(),
-        Family::gauge(
-            "kube_service_deletion_timestamp",
-            "When the service's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
+        Family::deletion_timestamp("kube_service_deletion_timestamp"),
     ];
 
     fn identity(service: &Service) -> Identity<'_> {

@@ -5,8 +5,8 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use super::common::{boolean, created, deletion_timestamp, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{boolean, name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `serviceaccounts`.
@@ -15,24 +15,25 @@ pub struct ServiceAccounts;
 impl Resource for ServiceAccounts {
     type Object = ServiceAccount;
     const FAMILIES: &'static [Family<ServiceAccount>] = &[
-        Family::gauge("kube_serviceaccount_info", "A ServiceAccount, and whether its token is mounted.", info),
-        Family::gauge("kube_serviceaccount_created", "When the ServiceAccount was created, in Unix seconds.", created),
         Family::gauge(
-            "kube_serviceaccount_deleted",
-            "When the ServiceAccount's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
+            "kube_serviceaccount_info",
+            "Whether Pods of the ServiceAccount mount its token, as a label.",
+            info,
         ),
-        Family::gauge("kube_serviceaccount_secret", "The Secrets that a ServiceAccount names, a series each.", secret),
+        Family::created("kube_serviceaccount_created"),
+        Family::deletion_timestamp("kube_serviceaccount_deleted"),
+        Family::gauge(
+            "kube_serviceaccount_secret",
+            "Secrets that the ServiceAccount lists, one series per Secret.",
+            secret,
+        ),
         Family::gauge(
             "kube_serviceaccount_image_pull_secret",
-            "The Secrets that a ServiceAccount pulls images with, a series each.",
+            "Secrets for image pulls of the ServiceAccount, one series per Secret.",
             image_pull_secret,
         ),
-        Family::annotations(
-            "kube_serviceaccount_annotations",
-            "Annotations of a ServiceAccount, as far as they are allowed.",
-        ),
-        Family::labels("kube_serviceaccount_labels", "Labels of a ServiceAccount, as far as they are allowed."),
+        Family::annotations("kube_serviceaccount_annotations"),
+        Family::labels("kube_serviceaccount_labels"),
     ];
 
     fn identity(account: &ServiceAccount) -> Identity<'_> {

@@ -4,10 +4,8 @@
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetStatus};
 
-use super::common::{
-    created, deletion_timestamp, integer_if_set, integer_or_zero, metadata_generation, name, namespace, text,
-};
-use super::{Family, Identity, Resource};
+use super::common::{integer_if_set, integer_or_zero, name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `statefulsets`.
@@ -16,77 +14,69 @@ pub struct StatefulSets;
 impl Resource for StatefulSets {
     type Object = StatefulSet;
     const FAMILIES: &'static [Family<StatefulSet>] = &[
-        Family::gauge("kube_statefulset_created", "When the StatefulSet was created, in Unix seconds.", created)
+        Family::created("kube_statefulset_created").stable(),
+        Family::gauge("kube_statefulset_status_replicas", "Number of Pods of the StatefulSet.", status_replicas)
             .stable(),
-        Family::gauge("kube_statefulset_status_replicas", "Pods of the StatefulSet.", status_replicas).stable(),
         Family::gauge(
             "kube_statefulset_status_replicas_available",
-            "Pods that are available.",
+            "Number of available Pods of the StatefulSet.",
             status_replicas_available,
         )
         .stable(),
         Family::gauge(
             "kube_statefulset_status_replicas_current",
-            "Pods of the current revision.",
+            "Number of Pods of the current revision.",
             status_replicas_current,
         )
         .stable(),
-        Family::gauge("kube_statefulset_status_replicas_ready", "Pods that are ready.", status_replicas_ready).stable(),
+        Family::gauge(
+            "kube_statefulset_status_replicas_ready",
+            "Number of ready Pods of the StatefulSet.",
+            status_replicas_ready,
+        )
+        .stable(),
         Family::gauge(
             "kube_statefulset_status_replicas_updated",
-            "Pods of the revision that is being rolled out.",
+            "Number of Pods of the update revision.",
             status_replicas_updated,
         )
         .stable(),
         Family::gauge(
             "kube_statefulset_status_observed_generation",
-            "The newest generation that the controller has seen.",
+            "Latest generation that the StatefulSet controller has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge("kube_statefulset_replicas", "Pods that the StatefulSet should have.", replicas).stable(),
+        Family::gauge("kube_statefulset_replicas", "Number of Pods that the StatefulSet should have.", replicas)
+            .stable(),
         Family::gauge(
             "kube_statefulset_ordinals_start",
-            "The ordinal of the first pod, where one is set.",
+            "Ordinal of the first Pod, if the StatefulSet sets one.",
             ordinals_start,
         )
         .stable(),
-        Family::gauge(
-            "kube_statefulset_metadata_generation",
-            "The generation of the desired state.",
-            metadata_generation,
-        )
-        .stable(),
+        Family::generation("kube_statefulset_metadata_generation").stable(),
         Family::gauge(
             "kube_statefulset_persistentvolumeclaim_retention_policy",
-            "What becomes of PersistentVolumeClaims when the StatefulSet is deleted or scaled down.",
+            "Policies for the PersistentVolumeClaims when the StatefulSet is deleted or scaled down, as labels.",
             persistentvolumeclaim_retention_policy,
         )
         .stable(),
-        Family::annotations(
-            "kube_statefulset_annotations",
-            "Annotations of a StatefulSet, as far as they are allowed.",
-        )
-        .stable(),
-        Family::labels("kube_statefulset_labels", "Labels of a StatefulSet, as far as they are allowed.").stable(),
+        Family::annotations("kube_statefulset_annotations").stable(),
+        Family::labels("kube_statefulset_labels").stable(),
         Family::gauge(
             "kube_statefulset_status_current_revision",
-            "The revision of the pods below the rollout.",
+            "Revision that Pods have before the rollout reaches them, as a label.",
             status_current_revision,
         )
         .stable(),
         Family::gauge(
             "kube_statefulset_status_update_revision",
-            "The revision that is being rolled out.",
+            "Revision that the rollout gives to Pods, as a label.",
             status_update_revision,
         )
         .stable(),
-        Family::gauge(
-            "kube_statefulset_deletion_timestamp",
-            "When the StatefulSet's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        )
-        .stable(),
+        Family::deletion_timestamp("kube_statefulset_deletion_timestamp").stable(),
     ];
 
     fn identity(set: &StatefulSet) -> Identity<'_> {

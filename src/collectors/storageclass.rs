@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use super::common::{created, name};
-use super::{Family, Identity, Resource};
+use super::common::name;
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `storageclasses`.
@@ -16,17 +16,13 @@ impl Resource for StorageClasses {
     const FAMILIES: &'static [Family<StorageClass>] = &[
         Family::gauge(
             "kube_storageclass_info",
-            "Provisioner, reclaim policy and binding mode of a StorageClass.",
+            "Provisioner, reclaim policy and volume binding mode of the StorageClass, as labels.",
             info,
         )
         .stable(),
-        Family::gauge("kube_storageclass_created", "When the StorageClass was created, in Unix seconds.", created)
-            .stable(),
-        Family::annotations(
-            "kube_storageclass_annotations",
-            "Annotations of a StorageClass, as far as they are allowed.",
-        ),
-        Family::labels("kube_storageclass_labels", "Labels of a StorageClass, as far as they are allowed.").stable(),
+        Family::created("kube_storageclass_created").stable(),
+        Family::annotations("kube_storageclass_annotations"),
+        Family::labels("kube_storageclass_labels").stable(),
     ];
 
     fn identity(class: &StorageClass) -> Identity<'_> {

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 
-use super::common::{created, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `validatingadmissionpolicies`.
@@ -16,14 +16,10 @@ impl Resource for ValidatingAdmissionPolicies {
     const FAMILIES: &'static [Family<ValidatingAdmissionPolicy>] = &[
         Family::gauge(
             "kube_validatingadmissionpolicy_info",
-            "Parameter kind and failure policy of a ValidatingAdmissionPolicy.",
+            "Parameter kind and failure policy of the ValidatingAdmissionPolicy, as labels.",
             info,
         ),
-        Family::gauge(
-            "kube_validatingadmissionpolicy_created",
-            "When the ValidatingAdmissionPolicy was created, in Unix seconds.",
-            created,
-        ),
+        Family::created("kube_validatingadmissionpolicy_created"),
     ];
 
     fn identity(policy: &ValidatingAdmissionPolicy) -> Identity<'_> {

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 
-use super::common::{created, name, namespace, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `validatingadmissionpolicybindings`.
@@ -16,17 +16,13 @@ impl Resource for ValidatingAdmissionPolicyBindings {
     const FAMILIES: &'static [Family<ValidatingAdmissionPolicyBinding>] = &[
         Family::gauge(
             "kube_validatingadmissionpolicybinding_info",
-            "The policy that a ValidatingAdmissionPolicyBinding applies, and with which parameter.",
+            "Policy and parameter of the ValidatingAdmissionPolicyBinding, as labels.",
             info,
         ),
-        Family::gauge(
-            "kube_validatingadmissionpolicybinding_created",
-            "When the ValidatingAdmissionPolicyBinding was created, in Unix seconds.",
-            created,
-        ),
+        Family::created("kube_validatingadmissionpolicybinding_created"),
         Family::gauge(
             "kube_validatingadmissionpolicybinding_validation_action",
-            "What the binding does when a validation fails.",
+            "Actions after a failed validation, one series per action.",
             validation_action,
         ),
     ];

@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 
-use super::common::{created, exists, metadata_resource_version, name, namespace, webhook_service};
-use super::{Family, Identity, Resource};
+use super::common::{exists, name, namespace, webhook_service};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `validatingwebhookconfigurations`.
@@ -14,20 +14,16 @@ pub struct ValidatingWebhookConfigurations;
 impl Resource for ValidatingWebhookConfigurations {
     type Object = ValidatingWebhookConfiguration;
     const FAMILIES: &'static [Family<ValidatingWebhookConfiguration>] = &[
-        Family::gauge("kube_validatingwebhookconfiguration_info", "A ValidatingWebhookConfiguration exists.", exists),
         Family::gauge(
-            "kube_validatingwebhookconfiguration_created",
-            "When the ValidatingWebhookConfiguration was created, in Unix seconds.",
-            created,
+            "kube_validatingwebhookconfiguration_info",
+            "Whether the ValidatingWebhookConfiguration exists; always 1.",
+            exists,
         ),
-        Family::gauge(
-            "kube_validatingwebhookconfiguration_metadata_resource_version",
-            "The resourceVersion of the ValidatingWebhookConfiguration.",
-            metadata_resource_version,
-        ),
+        Family::created("kube_validatingwebhookconfiguration_created"),
+        Family::resource_version("kube_validatingwebhookconfiguration_metadata_resource_version"),
         Family::gauge(
             "kube_validatingwebhookconfiguration_webhook_clientconfig_service",
-            "The Service that a webhook calls.",
+            "Service that a webhook calls, one series per webhook.",
             webhook_clientconfig_service,
         ),
     ];

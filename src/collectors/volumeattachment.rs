@@ -4,9 +4,9 @@
 
 use k8s_openapi::api::storage::v1::VolumeAttachment;
 
-use super::common::{bool_value, created, name};
+use super::common::{bool_value, name};
 use super::labels::{KeyFilter, emit};
-use super::{Family, Identity, Resource};
+use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `volumeattachments`.
@@ -15,22 +15,18 @@ pub struct VolumeAttachments;
 impl Resource for VolumeAttachments {
     type Object = VolumeAttachment;
     const FAMILIES: &'static [Family<VolumeAttachment>] = &[
-        Family::gauge("kube_volumeattachment_labels", "All labels of a VolumeAttachment.", labels),
-        Family::gauge("kube_volumeattachment_info", "The attacher and the node of a VolumeAttachment.", info),
-        Family::gauge(
-            "kube_volumeattachment_created",
-            "When the VolumeAttachment was created, in Unix seconds.",
-            created,
-        ),
+        Family::gauge("kube_volumeattachment_labels", "All Kubernetes labels of the VolumeAttachment.", labels),
+        Family::gauge("kube_volumeattachment_info", "Attacher and node of the VolumeAttachment, as labels.", info),
+        Family::created("kube_volumeattachment_created"),
         Family::gauge(
             "kube_volumeattachment_spec_source_persistentvolume",
-            "The PersistentVolume that is attached.",
+            "PersistentVolume to attach, as a label.",
             spec_source_persistentvolume,
         ),
         Family::gauge("kube_volumeattachment_status_attached", "Whether the volume is attached.", status_attached),
         Family::gauge(
             "kube_volumeattachment_status_attachment_metadata",
-            "What the attacher says about the attached volume.",
+            "Metadata of the attached volume from the attacher, as labels.",
             status_attachment_metadata,
         ),
     ];

@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use super::docs::Page;
+use super::docs::page::Page;
 use crate::collectors::quantity;
 use crate::settings::Flags;
 

@@ -3,43 +3,24 @@
 //! `CORPUS=pods,nodes cargo test --test it conformance::` looks at these resources only and shows more differences.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Block, Format, ResourceStore, Selection, Stamp, Store, Uid};
 use kube_state_fleet::intake::{Form, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
-use serde::Deserialize;
+
+use crate::common::corpus::cases;
 
 /// Families that kube-state-metrics does not have.
 const OWN: &str = include_str!("../data/own-families.txt");
-
-/// One line of the corpus.
-#[derive(Deserialize)]
-struct Case {
-    object: serde_json::Value,
-    labels: Option<Vec<String>>,
-    annotations: Option<Vec<String>>,
-    expect: Vec<String>,
-}
 
 fn filter(keys: &Option<Vec<String>>) -> KeyFilter {
     match keys {
         None => KeyFilter::None,
         Some(keys) => KeyFilter::from_keys(keys),
     }
-}
-
-fn corpus(resource: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/corpus/{resource}.jsonl.gz"));
-    let mut text = String::new();
-    let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    GzDecoder::new(file).read_to_string(&mut text).expect("the corpus is gzipped UTF-8");
-    text.lines().map(|line| serde_json::from_str(line).expect("a line of the corpus is a case")).collect()
 }
 
 /// Name, labels by name, value: what makes a series, whatever the order of its labels.
@@ -84,7 +65,7 @@ impl Visitor for Check {
         if self.only.as_ref().is_some_and(|only| !only.iter().any(|o| o == resource)) {
             return;
         }
-        for case in corpus(resource) {
+        for case in cases::<R>() {
             let object =
                 decode_object::<R::Object, _>(&case.object, Form::of::<R::Object>()).expect("a corpus object parses");
             let recorded = |name| !OWN.lines().any(|own| own == name);

@@ -12,7 +12,8 @@ use kube_state_fleet::intake::{Form, decode_object};
 use serde_json::json;
 
 /// Files that collect nothing themselves.
-const HELPERS: [&str; 8] = ["common", "custom", "labels", "mod", "quantity", "resources", "schedule", "states"];
+const HELPERS: [&str; 10] =
+    ["collector", "common", "custom", "labels", "mod", "quantity", "resources", "schedule", "states", "table"];
 
 /// A family as `families.tsv` lists it: resource, API version, kind, name, type, stability, opt-in.
 type Row = [String; 7];

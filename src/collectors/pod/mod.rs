@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
 
 use self::containers::{Init, Main};
-use super::common::{created, deletion_timestamp, name, namespace, owner, text};
-use super::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::table::{Family, Identity, Resource};
 
 /// The resource `pods`.
 pub struct Pods;
@@ -25,240 +25,266 @@ impl Resource for Pods {
     const FAMILIES: &'static [Family<Pod>] = &[
         Family::gauge(
             "kube_pod_completion_time",
-            "When the last container of the pod ended, in Unix seconds.",
+            "Unix timestamp at which the last container of the Pod ended.",
             status::completion_time,
         )
         .stable(),
-        Family::gauge("kube_pod_container_info", "Image and id of a container.", containers::info).stable(),
+        Family::gauge("kube_pod_container_info", "Image and ID of the container, as labels.", containers::info)
+            .stable(),
         Family::gauge(
             "kube_pod_container_resource_limits",
-            "How much of a resource a container may use.",
+            "Limit of the container for a resource.",
             containers::limits::<Main>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_container_resource_requests",
-            "How much of a resource a container asks for.",
+            "Amount of a resource that the container requests.",
             containers::requests::<Main>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_container_state_started",
-            "When the container was started, in Unix seconds.",
+            "Unix timestamp of the start of the container.",
             containers::state_started::<Main>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_container_status_last_terminated_reason",
-            "Why the container ended the last time.",
+            "Reason of the previous termination of the container, as a label.",
             containers::last_terminated_reason::<Main>,
         ),
         Family::gauge(
             "kube_pod_container_status_last_terminated_exitcode",
-            "With which exit code the container ended the last time.",
+            "Exit code of the previous termination of the container.",
             containers::last_terminated_exitcode::<Main>,
         ),
         Family::gauge(
             "kube_pod_container_status_last_terminated_timestamp",
-            "When the container ended the last time, in Unix seconds.",
+            "Unix timestamp of the previous termination of the container.",
             containers::last_terminated_timestamp::<Main>,
         ),
-        Family::gauge("kube_pod_container_status_ready", "1 if the container is ready.", containers::ready::<Main>)
+        Family::gauge("kube_pod_container_status_ready", "Whether the container is ready.", containers::ready::<Main>)
             .stable(),
         Family::counter(
             "kube_pod_container_status_restarts_total",
-            "How often the container was restarted.",
+            "Number of restarts of the container.",
             containers::restarts_total::<Main>,
         )
         .stable(),
-        Family::gauge("kube_pod_container_status_running", "1 if the container runs.", containers::running::<Main>)
-            .stable(),
+        Family::gauge(
+            "kube_pod_container_status_running",
+            "Whether the container is running.",
+            containers::running::<Main>,
+        )
+        .stable(),
         Family::gauge(
             "kube_pod_container_status_terminated",
-            "1 if the container has ended.",
+            "Whether the container has terminated.",
             containers::terminated::<Main>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_container_status_terminated_reason",
-            "Why the container has ended.",
+            "Reason why the container has terminated, as a label.",
             containers::terminated_reason::<Main>,
         ),
-        Family::gauge("kube_pod_container_status_waiting", "1 if the container waits.", containers::waiting::<Main>)
-            .stable(),
+        Family::gauge(
+            "kube_pod_container_status_waiting",
+            "Whether the container is waiting.",
+            containers::waiting::<Main>,
+        )
+        .stable(),
         Family::gauge(
             "kube_pod_container_status_waiting_reason",
-            "Why the container waits.",
+            "Reason why the container is waiting, as a label.",
             containers::waiting_reason::<Main>,
         )
         .stable(),
-        Family::gauge("kube_pod_created", "When the pod was created, in Unix seconds.", created).stable(),
+        Family::created("kube_pod_created").stable(),
+        Family::deletion_timestamp("kube_pod_deletion_timestamp"),
         Family::gauge(
-            "kube_pod_deletion_timestamp",
-            "When the pod's deletion was asked for, in Unix seconds.",
-            deletion_timestamp,
-        ),
-        Family::gauge("kube_pod_info", "Addresses, node and controller of a pod.", status::info).stable(),
-        Family::gauge("kube_pod_ips", "The addresses of a pod, a series each.", status::ips),
-        Family::gauge("kube_pod_init_container_info", "Image and id of an init container.", containers::init_info)
-            .stable(),
+            "kube_pod_info",
+            "Addresses, node, controller and priority class of the Pod, as labels.",
+            status::info,
+        )
+        .stable(),
+        Family::gauge("kube_pod_ips", "IP addresses of the Pod, one series per address.", status::ips),
+        Family::gauge(
+            "kube_pod_init_container_info",
+            "Image and ID of the init container, as labels.",
+            containers::init_info,
+        )
+        .stable(),
         Family::gauge(
             "kube_pod_init_container_resource_limits",
-            "How much of a resource an init container may use.",
+            "Limit of the init container for a resource.",
             containers::limits::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_resource_requests",
-            "How much of a resource an init container asks for.",
+            "Amount of a resource that the init container requests.",
             containers::requests::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_state_started",
-            "When the init container was started, in Unix seconds.",
+            "Unix timestamp of the start of the init container.",
             containers::state_started::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_reason",
-            "Why the init container ended the last time.",
+            "Reason of the previous termination of the init container, as a label.",
             containers::last_terminated_reason::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_exitcode",
-            "With which exit code the init container ended the last time.",
+            "Exit code of the previous termination of the init container.",
             containers::last_terminated_exitcode::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_timestamp",
-            "When the init container ended the last time, in Unix seconds.",
+            "Unix timestamp of the previous termination of the init container.",
             containers::last_terminated_timestamp::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_status_ready",
-            "1 if the init container is ready.",
+            "Whether the init container is ready.",
             containers::ready::<Init>,
         )
         .stable(),
         Family::counter(
             "kube_pod_init_container_status_restarts_total",
-            "How often the init container was restarted.",
+            "Number of restarts of the init container.",
             containers::restarts_total::<Init>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_running",
-            "1 if the init container runs.",
+            "Whether the init container is running.",
             containers::running::<Init>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_terminated",
-            "1 if the init container has ended.",
+            "Whether the init container has terminated.",
             containers::terminated::<Init>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_terminated_reason",
-            "Why the init container has ended.",
+            "Reason why the init container has terminated, as a label.",
             containers::terminated_reason::<Init>,
         ),
         Family::gauge(
             "kube_pod_init_container_status_waiting",
-            "1 if the init container waits.",
+            "Whether the init container is waiting.",
             containers::waiting::<Init>,
         )
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_waiting_reason",
-            "Why the init container waits.",
+            "Reason why the init container is waiting, as a label.",
             containers::waiting_reason::<Init>,
         ),
-        Family::annotations("kube_pod_annotations", "Annotations of a pod, as far as they are allowed."),
-        Family::labels("kube_pod_labels", "Labels of a pod, as far as they are allowed.").stable(),
+        Family::annotations("kube_pod_annotations"),
+        Family::labels("kube_pod_labels").stable(),
         Family::gauge(
             "kube_pod_overhead_cpu_cores",
-            "The cores that a pod needs besides its containers.",
+            "Number of CPU cores that the Pod needs in addition to its containers.",
             spec::overhead_cpu_cores,
         ),
         Family::gauge(
             "kube_pod_overhead_memory_bytes",
-            "The memory that a pod needs besides its containers.",
+            "Memory that the Pod needs in addition to its containers, in bytes.",
             spec::overhead_memory_bytes,
         ),
-        Family::gauge("kube_pod_owner", "Who owns the pod, a series an owner.", owner).stable(),
+        Family::owner("kube_pod_owner").stable(),
         Family::gauge(
             "kube_pod_resourceclaim_info",
-            "The resource claims of a pod, a series each.",
+            "Resource claims of the Pod, one series per claim.",
             spec::resourceclaim_info,
         ),
-        Family::gauge("kube_pod_restart_policy", "When the containers of a pod are restarted.", spec::restart_policy)
+        Family::gauge("kube_pod_restart_policy", "Restart policy of the Pod, as a label.", spec::restart_policy)
             .stable(),
-        Family::gauge("kube_pod_runtimeclass_name_info", "The runtime class of a pod.", spec::runtimeclass_name_info),
+        Family::gauge(
+            "kube_pod_runtimeclass_name_info",
+            "Runtime class of the Pod, as a label.",
+            spec::runtimeclass_name_info,
+        ),
         Family::gauge(
             "kube_pod_spec_volumes_persistentvolumeclaims_info",
-            "The claims that the volumes of a pod come from, a series each.",
+            "Claims that the volumes of the Pod use, one series per volume.",
             spec::claims_info,
         )
         .stable(),
         Family::gauge(
             "kube_pod_spec_volumes_persistentvolumeclaims_readonly",
-            "1 if the claim of a volume is mounted read-only.",
+            "Whether the Pod mounts the claim of a volume read-only.",
             spec::claims_readonly,
         )
         .stable(),
-        Family::gauge("kube_pod_start_time", "When the kubelet took the pod on, in Unix seconds.", status::start_time)
-            .stable(),
-        Family::gauge("kube_pod_status_phase", "1 for the phase that the pod is in.", status::phase).stable(),
-        Family::gauge("kube_pod_status_qos_class", "1 for the quality of service of the pod.", status::qos_class),
-        Family::gauge("kube_pod_status_ready", "1 for the status of the pod's condition Ready.", status::ready)
-            .stable(),
         Family::gauge(
-            "kube_pod_status_ready_time",
-            "Since when the pod has been ready, in Unix seconds.",
-            status::ready_time,
+            "kube_pod_start_time",
+            "Unix timestamp at which the kubelet accepted the Pod.",
+            status::start_time,
+        )
+        .stable(),
+        Family::gauge("kube_pod_status_phase", "Whether the Pod is in this phase.", status::phase).stable(),
+        Family::gauge(
+            "kube_pod_status_qos_class",
+            "Whether the Pod has this quality of service class.",
+            status::qos_class,
         ),
         Family::gauge(
+            "kube_pod_status_ready",
+            "Whether the condition Ready of the Pod has this status.",
+            status::ready,
+        )
+        .stable(),
+        Family::gauge("kube_pod_status_ready_time", "Unix timestamp since which the Pod is ready.", status::ready_time),
+        Family::gauge(
             "kube_pod_status_initialized_time",
-            "Since when the init containers have been done, in Unix seconds.",
+            "Unix timestamp since which all init containers are done.",
             status::initialized_time,
         ),
         Family::gauge(
             "kube_pod_status_container_ready_time",
-            "Since when all containers have been ready, in Unix seconds.",
+            "Unix timestamp since which all containers are ready.",
             status::container_ready_time,
         ),
         Family::gauge(
             "kube_pod_status_reason",
-            "Why the pod is as it is: the known reasons, and Other.",
+            "Known reasons for the state of the Pod, one series per reason; `Other` stands for all others.",
             status::reason,
         ),
         Family::gauge(
             "kube_pod_status_disruption_reason",
-            "Why the pod is about to be disrupted: the known reasons, and Other.",
+            "Known reason for the coming disruption of the Pod, as a label; `Other` stands for all others.",
             status::disruption_reason,
         ),
         Family::gauge(
             "kube_pod_status_scheduled",
-            "1 for the status of the pod's condition PodScheduled.",
+            "Whether the condition PodScheduled of the Pod has this status.",
             status::scheduled,
         )
         .stable(),
         Family::gauge(
             "kube_pod_status_scheduled_time",
-            "When the pod was given a node, in Unix seconds.",
+            "Unix timestamp at which the Pod was assigned to a node.",
             status::scheduled_time,
         )
         .stable(),
-        Family::gauge("kube_pod_status_unschedulable", "1 if the pod has found no node.", status::unschedulable)
+        Family::gauge("kube_pod_status_unschedulable", "Whether the Pod is unscheduled.", status::unschedulable)
             .stable(),
         Family::gauge(
             "kube_pod_status_unscheduled_time",
-            "Since when the pod has found no node, in Unix seconds.",
+            "Unix timestamp since which the Pod is unscheduled.",
             status::unscheduled_time,
         ),
-        Family::gauge("kube_pod_tolerations", "The tolerations of a pod, a series each.", spec::tolerations),
-        Family::gauge("kube_pod_nodeselectors", "The node labels that a pod asks for.", spec::nodeselectors).opt_in(),
-        Family::gauge("kube_pod_service_account", "The ServiceAccount of a pod.", spec::service_account),
-        Family::gauge("kube_pod_scheduler", "The scheduler of a pod.", spec::scheduler),
+        Family::gauge("kube_pod_tolerations", "Tolerations of the Pod, one series per toleration.", spec::tolerations),
+        Family::gauge("kube_pod_nodeselectors", "Node labels that the Pod requires.", spec::nodeselectors).opt_in(),
+        Family::gauge("kube_pod_service_account", "ServiceAccount of the Pod, as a label.", spec::service_account),
+        Family::gauge("kube_pod_scheduler", "Scheduler of the Pod, as a label.", spec::scheduler),
     ];
 
     fn identity(pod: &Pod) -> Identity<'_> {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
-use super::{GENERATED, cell};
+use super::markdown::{GENERATED, cell};
 use crate::commands::cli;
 use crate::commands::upstream::{self, UpstreamFlag};
 use crate::settings::ignored_flags;

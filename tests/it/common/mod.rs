@@ -1,5 +1,7 @@
 //! What tests of whole replicas share.
 
+pub mod corpus;
+pub mod saturate;
 pub mod series;
 
 use std::net::SocketAddr;

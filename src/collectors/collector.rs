@@ -1,0 +1,53 @@
+//! The driver of a resource's table: turns objects into blocks of series.
+
+use k8s_openapi::Metadata;
+
+use super::labels::{self, KeyFilter};
+use super::table::{Family, Resource, Series};
+use crate::exposition::{Block, BlockBuilder, Header};
+
+/// Turns objects of one resource into blocks. Holds the enabled families, and the keys of labels and annotations to show.
+pub struct Collector<R: Resource> {
+    families: Vec<&'static Family<R::Object>>,
+    labels: KeyFilter,
+    annotations: KeyFilter,
+    promoted: KeyFilter,
+}
+
+impl<R: Resource> Collector<R> {
+    /// Keeps the families that `enabled` selects.
+    pub fn new(mut enabled: impl FnMut(&Family<R::Object>) -> bool, labels: KeyFilter, annotations: KeyFilter) -> Self {
+        let families = R::FAMILIES.iter().filter(|f| enabled(f)).collect();
+        Self { families, labels, annotations, promoted: KeyFilter::None }
+    }
+
+    /// Adds the object's labels that `promoted` includes to every series of the object.
+    pub fn promoting(self, promoted: KeyFilter) -> Self {
+        Self { promoted, ..self }
+    }
+
+    /// Returns the headers of the enabled families, in order. The family index of a block points into this list.
+    pub fn headers(&self) -> Vec<Header> {
+        self.families.iter().map(|f| f.header()).collect()
+    }
+
+    /// Returns all series of `object`.
+    pub fn collect(&self, object: &R::Object) -> Block {
+        let of_object = object.metadata().labels.as_ref();
+        let shown = labels::shown("label", of_object, &self.promoted, &self.labels);
+        let mut shared: Vec<(&str, &str)> = R::identity(object);
+        shared.extend(shown.promoted.iter().map(|(name, value)| (name.as_str(), *value)));
+        let promoted = shown.promoted.iter().map(|(name, _)| name.clone()).collect();
+        let mut block = BlockBuilder::new(&shared).promoting(promoted);
+        for (index, family) in self.families.iter().enumerate() {
+            block.family(index as u16, |samples| match family.series {
+                Series::Of(series) => series(object, samples),
+                Series::Labels => shown.emit(samples),
+                Series::Annotations => {
+                    labels::emit("annotation", object.metadata().annotations.as_ref(), &self.annotations, samples);
+                }
+            });
+        }
+        block.finish()
+    }
+}

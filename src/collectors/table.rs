@@ -1,0 +1,147 @@
+//! The shape of a resource's table: one [`Family`] per row, and the [`Resource`] that holds the rows.
+
+use k8s_openapi::Metadata;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::common;
+use crate::exposition::{Header, MetricType, Samples};
+
+/// The promise of kube-state-metrics about the name and the labels of a family. Only docs/metrics.md shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stability {
+    /// They do not change.
+    Stable,
+    /// They may change.
+    Alpha,
+}
+
+/// The labels that all series of an object share, in printing order.
+pub type Identity<'a> = Vec<(&'static str, &'a str)>;
+
+/// A resource with a collector. Implemented by a marker type in each file of this folder.
+pub trait Resource: 'static {
+    /// The k8s-openapi type, which has group, version, kind and plural. Only tests serialize it.
+    type Object: Metadata<Ty = ObjectMeta> + k8s_openapi::Resource + DeserializeOwned + Serialize + Send + 'static;
+    /// The families in printing order.
+    const FAMILIES: &'static [Family<Self::Object>];
+    /// The labels that every series of the object carries.
+    fn identity(object: &Self::Object) -> Identity<'_>;
+}
+
+/// One row of a resource's table.
+#[derive(Debug)]
+pub struct Family<T: 'static> {
+    /// The name of the metric.
+    pub name: &'static str,
+    /// The type of the metric.
+    pub kind: MetricType,
+    /// The HELP text.
+    pub help: &'static str,
+    /// The promise of kube-state-metrics.
+    pub stability: Stability,
+    /// Whether the family is served only if `--metric-opt-in-list` names it.
+    pub opt_in: bool,
+    /// The source of its series.
+    pub series: Series<T>,
+}
+
+/// The source of the series of a family.
+#[derive(Debug)]
+pub enum Series<T: 'static> {
+    /// A pure function of the object.
+    Of(fn(&T, &mut Samples)),
+    /// The object's labels that `--metric-labels-allowlist` includes, as `label_*`. Without an entry in the list: no series.
+    Labels,
+    /// The object's annotations that `--metric-annotations-allowlist` includes, as `annotation_*`, in the same way.
+    Annotations,
+}
+
+impl<T> Family<T> {
+    /// A gauge, ALPHA, served by default.
+    pub const fn gauge(name: &'static str, help: &'static str, series: fn(&T, &mut Samples)) -> Self {
+        Self {
+            name,
+            kind: MetricType::Gauge,
+            help,
+            stability: Stability::Alpha,
+            opt_in: false,
+            series: Series::Of(series),
+        }
+    }
+
+    /// A counter, ALPHA, served by default.
+    pub const fn counter(name: &'static str, help: &'static str, series: fn(&T, &mut Samples)) -> Self {
+        Self { kind: MetricType::Counter, ..Self::gauge(name, help, series) }
+    }
+
+    /// The family of the object's labels.
+    pub const fn labels(name: &'static str) -> Self {
+        let help = "Kubernetes labels of the object that --metric-labels-allowlist includes.";
+        Self { series: Series::Labels, ..Self::gauge(name, help, common::exists) }
+    }
+
+    /// The family of the object's annotations.
+    pub const fn annotations(name: &'static str) -> Self {
+        let help = "Annotations of the object that --metric-annotations-allowlist includes.";
+        Self { series: Series::Annotations, ..Self::gauge(name, help, common::exists) }
+    }
+
+    /// Marks the row STABLE.
+    pub const fn stable(mut self) -> Self {
+        self.stability = Stability::Stable;
+        self
+    }
+
+    /// Marks the row opt-in.
+    pub const fn opt_in(mut self) -> Self {
+        self.opt_in = true;
+        self
+    }
+
+    /// Returns the header that precedes its series.
+    pub fn header(&self) -> Header {
+        Header { name: self.name.to_owned(), help: self.help.to_owned(), kind: self.kind }
+    }
+}
+
+/// Rows that many resources have alike.
+impl<T: Metadata<Ty = ObjectMeta>> Family<T> {
+    /// The creation time.
+    pub const fn created(name: &'static str) -> Self {
+        Self::gauge(name, "Unix timestamp of the creation of the object.", common::created)
+    }
+
+    /// The time of the request to delete the object.
+    pub const fn deletion_timestamp(name: &'static str) -> Self {
+        Self::gauge(name, "Unix timestamp of the request to delete the object.", common::deletion_timestamp)
+    }
+
+    /// The resourceVersion.
+    pub const fn resource_version(name: &'static str) -> Self {
+        Self::gauge(name, "The resourceVersion of the object.", common::metadata_resource_version)
+    }
+
+    /// The generation of the desired state.
+    pub const fn generation(name: &'static str) -> Self {
+        Self::gauge(name, "The generation of the desired state.", common::metadata_generation)
+    }
+
+    /// The owners.
+    pub const fn owner(name: &'static str) -> Self {
+        let help = "Owners of the object, one series per owner; labels are empty without an owner.";
+        Self::gauge(name, help, common::owner)
+    }
+}
+
+/// An operation for every resource, with its type as a parameter.
+pub trait Visitor {
+    /// Called once per resource.
+    fn visit<R: Resource>(&mut self);
+}
+
+/// Returns the plural that flags, paths and metrics use for a resource.
+pub fn name<R: Resource>() -> &'static str {
+    <R::Object as k8s_openapi::Resource>::URL_PATH_SEGMENT
+}

@@ -1,0 +1,31 @@
+//! The arguments of `docs`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+/// A page of the reference.
+#[derive(Clone, Debug, Subcommand)]
+pub(in crate::commands) enum Page {
+    /// Every metric family, by resource (docs/metrics.md)
+    Families,
+    /// Every command and flag (docs/cli.md)
+    Cli,
+    /// Every flag of kube-state-metrics and its effect here (a table of docs/compatibility.md)
+    Flags,
+    /// The ClusterRole for the enabled resources (manifests/base/clusterrole.yaml)
+    Rbac {
+        /// Resources to serve, in the form of --resources. Default: the resources that are served by default.
+        #[arg(long, value_name = "LIST")]
+        resources: Vec<String>,
+        /// Configuration of the custom resources to serve as well, as for the flag of `run` with this name.
+        #[arg(long, value_name = "FILE")]
+        custom_resource_state_config_file: Option<PathBuf>,
+        /// Only the custom resources.
+        #[arg(long)]
+        custom_resource_state_only: bool,
+        /// Also the permissions for --auth-filter: token and access reviews, and requests between replicas.
+        #[arg(long)]
+        auth_filter: bool,
+    },
+}

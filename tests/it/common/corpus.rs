@@ -1,0 +1,57 @@
+//! The objects of `tests/data/corpus`, and objects made from them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use kube_state_fleet::collectors::{Resource, name};
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::saturate::{fill, saturated};
+
+/// One line of the corpus.
+#[derive(Deserialize)]
+pub struct Case {
+    pub object: Json,
+    /// The whole object as a protobuf message, in base64.
+    protobuf: String,
+    /// The allowlists under which the series were recorded.
+    pub labels: Option<Vec<String>>,
+    pub annotations: Option<Vec<String>>,
+    /// The series that kube-state-metrics printed.
+    pub expect: Vec<String>,
+}
+
+impl Case {
+    pub fn protobuf(&self) -> Vec<u8> {
+        STANDARD.decode(&self.protobuf).expect("messages of the corpus are base64")
+    }
+}
+
+/// The cases of a resource.
+pub fn cases<R: Resource>() -> Vec<Case> {
+    let path = format!("{}/tests/data/corpus/{}.jsonl.gz", env!("CARGO_MANIFEST_DIR"), name::<R>());
+    let file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    BufReader::new(GzDecoder::new(file))
+        .lines()
+        .map(|line| serde_json::from_str(&line.expect("the corpus is gzipped UTF-8")).expect("a line is a case"))
+        .collect()
+}
+
+/// The objects of a resource, an object with every field set, and the objects with their unset fields set as there.
+pub fn objects<R: Resource>() -> Vec<Json> {
+    let full = saturated::<R::Object>();
+    let recorded: Vec<Json> = cases::<R>().into_iter().map(|case| case.object).collect();
+    let filled: Vec<Json> = recorded
+        .iter()
+        .cloned()
+        .map(|mut object| {
+            fill(&mut object, &full);
+            object
+        })
+        .collect();
+    [vec![full], recorded, filled].concat()
+}

@@ -1,0 +1,200 @@
+//! `fields.txt` lists the fields that the collectors read, all of them and no others.
+
+use std::collections::BTreeSet;
+use std::iter;
+
+use k8s_openapi::Resource as _;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Resource, Visitor, visit_all};
+use kube_state_fleet::intake::{Form, decode_object};
+use serde_json::Value as Json;
+
+use crate::common::corpus::{Case, cases, objects};
+
+/// The leaves of `fields.txt` under the heading `kind`, each a path of JSON names.
+fn listed(kind: &str) -> Vec<Vec<&'static str>> {
+    let mut paths = Vec::new();
+    let mut ours = false;
+    for line in include_str!("../../src/intake/protobuf/fields.txt").lines().filter(|line| !line.starts_with('#')) {
+        let Some(fields) = line.strip_prefix("  ") else {
+            ours = line == kind;
+            continue;
+        };
+        if ours {
+            let (prefix, names) = fields.split_once(": ").unwrap_or(("", fields));
+            let prefix = || prefix.split('.').filter(|part| !part.is_empty());
+            paths.extend(names.split_whitespace().map(|name| prefix().chain([name]).collect()));
+        }
+    }
+    paths
+}
+
+/// Removes what is at `path`, in every element where the path leads through arrays.
+fn remove(json: &mut Json, path: &[&str]) {
+    match (json, path) {
+        (Json::Array(elements), _) => elements.iter_mut().for_each(|element| remove(element, path)),
+        (Json::Object(fields), [name]) => drop(fields.remove(*name)),
+        (Json::Object(fields), [name, rest @ ..]) => {
+            if let Some(inner) = fields.get_mut(*name) {
+                remove(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Removes everything beside the last field of `path`.
+fn keep_alone(json: &mut Json, path: &[&str]) {
+    match (json, path) {
+        (Json::Array(elements), _) => elements.iter_mut().for_each(|element| keep_alone(element, path)),
+        (Json::Object(fields), [name]) => fields.retain(|field, _| field == name),
+        (Json::Object(fields), [name, rest @ ..]) => {
+            if let Some(inner) = fields.get_mut(*name) {
+                keep_alone(inner, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fields that are read, though nothing in the corpus shows it: resource backends, and the two attributes that count.
+const NOT_IN_CORPUS: [&str; 4] = [
+    "networking.k8s.io/v1 Ingress spec.rules.http.paths.backend.resource.apiGroup",
+    "networking.k8s.io/v1 Ingress spec.rules.http.paths.backend.resource.kind",
+    "networking.k8s.io/v1 Ingress spec.rules.http.paths.backend.resource.name",
+    "v1 PersistentVolume spec.csi.volumeAttributes",
+];
+
+struct FindUnread(Vec<String>);
+
+impl Visitor for FindUnread {
+    fn visit<R: Resource>(&mut self) {
+        let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
+        let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
+        let objects = cases::<R>();
+        let series =
+            |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, Form::of::<R::Object>()).unwrap());
+        let paths = listed(&kind);
+        assert!(!paths.is_empty(), "fields.txt has no heading {kind}");
+        for path in paths {
+            let read = objects.iter().any(|Case { object, .. }| {
+                // What a field says may be hidden by its neighbours: of a volume's sources only one counts.
+                let alone = (1..path.len()).map(|depth| {
+                    let mut object = object.clone();
+                    keep_alone(&mut object, &path[..depth]);
+                    object
+                });
+                iter::once(object.clone()).chain(alone).any(|object| {
+                    let mut without = object.clone();
+                    remove(&mut without, &path);
+                    without != object && series(&without) != series(&object)
+                })
+            });
+            if !read {
+                self.0.push(format!("{kind} {}", path.join(".")));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_listed_field_is_read_by_a_collector() {
+    let mut unread = FindUnread(Vec::new());
+    visit_all(&mut unread);
+    assert_eq!(unread.0, NOT_IN_CORPUS, "fields.txt names fields that change no series");
+}
+
+/// The annotation that the decoder drops from objects that it reads in part.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The object as its type alone reads it, without the tables; `None` if it lacks a field that the type requires.
+fn plain<R: Resource>(object: &Json) -> Option<R::Object> {
+    let mut object = object.clone();
+    drop_nulls(&mut object);
+    if Form::of::<R::Object>() != Form::Object {
+        remove(&mut object, &["metadata", "annotations", LAST_APPLIED]);
+    }
+    serde_json::from_value(object).ok()
+}
+
+/// Removes what is `null`, which only the decoder accepts for fields that are not optional.
+fn drop_nulls(json: &mut Json) {
+    match json {
+        Json::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Json::Array(elements) => elements.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// The paths of all fields of `json`, without the places in lists.
+fn paths(json: &Json, path: &[String], found: &mut BTreeSet<Vec<String>>) {
+    match json {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let path = [path, std::slice::from_ref(name)].concat();
+                paths(value, &path, found);
+                found.insert(path);
+            }
+        }
+        Json::Array(elements) => elements.iter().for_each(|element| paths(element, path, found)),
+        _ => {}
+    }
+}
+
+/// Families that print something else when the decoder has skipped the fields that are not listed, and these fields.
+struct FindLost(BTreeSet<String>);
+
+impl Visitor for FindLost {
+    fn visit<R: Resource>(&mut self) {
+        let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
+        let all = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
+        let mut compared = 0;
+        for object in objects::<R>() {
+            let Some(whole) = plain::<R>(&object) else { continue };
+            let listed = decode_object(&object, Form::of::<R::Object>()).expect("the object decodes");
+            compared += 1;
+            if all.collect(&whole) == all.collect(&listed) {
+                continue;
+            }
+            for family in R::FAMILIES {
+                let one = Collector::<R>::new(|f| f.name == family.name, KeyFilter::All, KeyFilter::All);
+                let expected = one.collect(&whole);
+                if expected == one.collect(&listed) {
+                    continue;
+                }
+                let fields = unlisted(&kind, &object).into_iter().filter(|path| {
+                    let mut without = object.clone();
+                    remove(&mut without, &path.iter().map(String::as_str).collect::<Vec<_>>());
+                    plain::<R>(&without).is_some_and(|without| one.collect(&without) != expected)
+                });
+                let fields: Vec<String> = fields.map(|path| path.join(".")).collect();
+                self.0.insert(format!("{kind}: {} reads {}", family.name, fields.join(" or ")));
+            }
+        }
+        assert!(compared > 1, "{kind}: no object fits its type");
+    }
+}
+
+/// The fields of `object` that `fields.txt` does not list under `kind`.
+fn unlisted(kind: &str, object: &Json) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    paths(object, &[], &mut found);
+    let listed = listed(kind);
+    found.retain(|path| !listed.iter().any(|listed| iter::zip(listed, path).all(|(listed, name)| listed == name)));
+    found
+}
+
+#[test]
+fn a_collector_reads_listed_fields_only() {
+    let mut lost = FindLost(BTreeSet::new());
+    visit_all(&mut lost);
+    let lost: Vec<_> = lost.0.into_iter().collect();
+    assert!(
+        lost.is_empty(),
+        "add the fields to src/intake/protobuf/fields.txt and run scripts/gen-fields:\n{}",
+        lost.join("\n")
+    );
+}
