@@ -17,6 +17,7 @@ use super::peers::Liveness;
 use super::range_cache::all_present;
 use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD};
 use crate::fleet::record::{Fresh, LAYOUT, Member, Next, Phase, Record, Switch, View};
+use crate::sharding::Hasher;
 
 /// The tolerance for rounding when shares are compared: one part in 2^24 of the hash space.
 const TOLERANCE: u128 = 1 << 40;
@@ -73,7 +74,7 @@ struct StartWaits {
 }
 
 impl CoordinatorMemory {
-    /// Returns the change that the record needs now, and what it waits for.
+    /// Returns the change that the record needs now, and the ordinals that block one.
     pub fn propose(&mut self, facts: &Facts, now: Now) -> Proposal {
         let Some(record) = facts.record() else {
             let change = facts.wanted_replicas().and_then(|replicas| start_from_nothing(1, replicas, facts));
@@ -277,7 +278,7 @@ fn drain(desired: &mut View, facts: &Facts, current: &View, statuses: &BTreeMap<
 }
 
 /// Returns the hash that all present members ask for; `None` if they differ or one of them is not live.
-fn common_hash(facts: &Facts, view: &View, now: Now) -> Option<crate::sharding::Hasher> {
+fn common_hash(facts: &Facts, view: &View, now: Now) -> Option<Hasher> {
     let mut hashes = view.present().map(|ordinal| facts.live_member(ordinal, now).map(|member| member.hash));
     let first = hashes.next()??;
     hashes.all(|hash| hash == Some(first)).then_some(first)

@@ -1,7 +1,7 @@
 //! Everything that a member has observed, and pure questions about it.
 //!
-//! May not know what the member does because of it: every decision reads the facts, and no fact depends on a decision,
-//! except the member's own statement, which the state machine stores here for the others' rules to treat all alike.
+//! May not know the decisions that follow: no fact depends on a decision. The one exception is the member's own statement.
+//! The state machine stores it here, so that the rules treat all members alike.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -150,7 +150,7 @@ impl Facts {
         changed
     }
 
-    /// Computes the time of the scheduled switch again, with what is known of the clocks by now.
+    /// Computes the time of the scheduled switch again, from the newest clock offsets.
     pub fn update_switch_time(&mut self, now: Now) {
         let switch_at = self.record.as_ref().and_then(|known| self.switch_time(&known.record, known.received_at, now));
         if let Some(known) = &mut self.record {

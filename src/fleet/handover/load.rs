@@ -26,7 +26,7 @@ impl DesiredSlice {
         &self.slice
     }
 
-    /// Follows what is wanted at `boot`.
+    /// Updates the slice to load, given the slice that is wanted at `boot`.
     pub fn update(&mut self, wanted: Slice, boot: Duration) {
         if wanted.covers(&self.slice) {
             self.surplus_since = None;

@@ -5,13 +5,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `machine` | the state machine: what this member exposes, loads, says and writes |
-//! | `participation` | whether this member serves, prepares, leaves or was superseded |
+//! | `machine` | the state machine: the slices to expose and to load, the record to write |
+//! | `participation` | the phase of this member: preparing, serving, leaving or superseded |
 //! | `coordinator` | the change of the record that this member would make as coordinator |
-//! | `facts` | everything that this member has observed, and pure questions about it |
-//! | `peers` | what it knows of each other member, and which of them are alive |
-//! | `statement` | what it says about itself |
-//! | `load` | when the slice to load grows and shrinks |
+//! | `facts` | all observations of this member, and pure functions of them |
+//! | `peers` | the statement, the liveness and the clock of each other member |
+//! | `statement` | its own statement, which its Lease and its heartbeats carry |
+//! | `load` | the slice to load, which shrinks after a delay |
 //! | `range_cache` | the ranges of each member in an assignment |
 //! | `interface`, `status`, `timing` | inputs and outputs, the view for telemetry, clocks and time limits |
 //!

@@ -1,5 +1,6 @@
-//! A world for machines to live in: an API server, a network, a StatefulSet, clocks that differ. Random lives are checked
-//! at every step: no range is exposed twice, none is left out by a fleet that lives and is connected.
+//! A model of a cluster for whole fleets of machines: an API server, a network, a StatefulSet controller, and clocks that
+//! differ. It runs random scripts of crashes, pauses and partitions, and checks every step: no range is exposed twice, and a
+//! live and connected fleet leaves no range out.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
@@ -12,19 +13,20 @@ use super::*;
 use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase, Record};
 use crate::sharding::{Assignment, Hasher, Hashes, Slice};
 
-/// How long a moved range may be doubled or missing: clocks are estimated, and scrapes are no instants.
-const SLACK: u64 = 500;
-/// How long after a crash a range may be missing: it is noticed, a pending switch passes, somebody else coordinates, loads.
-const HEALING: u64 = 12_000;
-/// How much longer if somebody is cut off from who crashed, and may be the one to notice: until its Lease has run out, which
-/// shows with the next renewal of the own.
-const EXPIRY: u64 = 20_000;
+/// How long (ms) a moved range may be duplicated or missing: clock offsets are estimates, and scrapes take time.
+const SWITCH_TOLERANCE: u64 = 500;
+/// How long (ms) a range may be missing after a crash: until the crash is noticed, a scheduled switch has passed, a
+/// coordinator is elected, and another member has loaded the range.
+const RECOVERY: u64 = 12_000;
+/// How much longer (ms) if another member has no connection to the crashed one: until the Lease has expired, which shows with
+/// the next renewal of the own Lease.
+const LEASE_EXPIRY: u64 = 20_000;
 
 #[derive(Clone, Debug)]
 enum Action {
     Scale(u32),
     Roll,
-    /// A process dies and is started again after so many milliseconds.
+    /// A process crashes, and restarts after this many milliseconds.
     Crash(u32, u64),
     Pause(u32, u64),
     CutApi(u32, u64),
@@ -46,18 +48,18 @@ fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
     proptest::collection::vec((0_u64..30_000, action), 1..7)
 }
 
-/// What travels to a process.
+/// An input on its way to a process.
 #[derive(Clone, Debug)]
 enum Message {
     Event(Event),
-    /// A heartbeat of a process, sent at that boot time of its own.
+    /// A heartbeat of the process with this index, sent at this moment (boot time of the sender).
     Heartbeat(usize, Heartbeat, Duration),
 }
 
 struct Process {
     machine: Machine,
     ordinal: u32,
-    /// Its boot clock at world time 0, and its wall clock's error.
+    /// Its boot clock at time 0 of the model, and the error of its wall clock in milliseconds.
     boot: Duration,
     skew: i64,
     alive: bool,
@@ -66,16 +68,16 @@ struct Process {
     loaded: Slice,
     loading: Option<(u64, Slice)>,
     inbox: Vec<(u64, Message)>,
-    /// How much of the API server's log it has seen, and since when it may see more.
+    /// The position in the API server's log up to which it has read, and when its first read is possible.
     cursor: usize,
-    blind_until: u64,
-    /// Own Lease: what was written, when the next is due, and at which place of the log (with when it was sent).
+    reads_from: u64,
+    /// The own Lease: the last write, when the next one is due, and the positions of writes in the log with their boot times.
     written: Option<Member>,
     renew: u64,
-    echoes: Vec<(usize, Duration)>,
+    own_writes: Vec<(usize, Duration)>,
     next_heartbeat: u64,
-    told: Option<(Member, u64)>,
-    /// How many writes of the record it has seen.
+    announced: Option<(Member, u64)>,
+    /// How many writes of the record it has read.
     seen_record: u64,
 }
 
@@ -87,17 +89,17 @@ enum Entry {
 struct Pod {
     uid: String,
     revision: u32,
-    /// Its process, once started.
+    /// The index of its process, while that runs.
     process: Option<usize>,
     start: u64,
-    /// When SIGKILL follows on SIGTERM.
+    /// When SIGKILL follows SIGTERM.
     deleting: Option<u64>,
     released: Option<u64>,
 }
 
 struct World {
     now: u64,
-    /// Milliseconds between two looks at everything.
+    /// Milliseconds between two steps.
     step: u64,
     random: fastrand::Rng,
     log: Vec<(u64, Entry)>,
@@ -113,16 +115,16 @@ struct World {
     revision: u32,
     start_delay: u64,
     hash: Hasher,
-    /// What each process finds that it has room for.
-    room: Option<u32>,
+    /// The headroom that each process reports.
+    headroom: Option<u32>,
     points: Vec<Hashes>,
     missing: BTreeMap<usize, u64>,
-    doubled: BTreeMap<usize, u64>,
-    excuse_gap: u64,
-    excuse_double: u64,
+    duplicated: BTreeMap<usize, u64>,
+    gaps_excused_until: u64,
+    duplicates_excused_until: u64,
     complete: bool,
     last_switch: u64,
-    said: Vec<String>,
+    history: Vec<String>,
 }
 
 impl World {
@@ -146,15 +148,15 @@ impl World {
             revision: 0,
             start_delay: 3_000,
             hash: Hasher::XxHash64,
-            room: None,
+            headroom: None,
             points,
             missing: BTreeMap::new(),
-            doubled: BTreeMap::new(),
-            excuse_gap: 20_000,
-            excuse_double: 0,
+            duplicated: BTreeMap::new(),
+            gaps_excused_until: 20_000,
+            duplicates_excused_until: 0,
             complete: false,
             last_switch: 0,
-            said: Vec::new(),
+            history: Vec::new(),
         }
     }
 
@@ -205,12 +207,12 @@ impl World {
             loading: None,
             inbox: Vec::new(),
             cursor: usize::MAX,
-            blind_until: self.now + 100,
+            reads_from: self.now + 100,
             written: None,
             renew: 0,
-            echoes: Vec::new(),
+            own_writes: Vec::new(),
             next_heartbeat: 0,
-            told: None,
+            announced: None,
             seen_record: 0,
         });
         self.pods.get_mut(&ordinal).unwrap().process = Some(index);
@@ -228,7 +230,7 @@ impl World {
     }
 
     fn act(&mut self, action: &Action) {
-        self.said.push(format!("{:>6} {action:?}", self.now));
+        self.history.push(format!("{:>6} {action:?}", self.now));
         let process = |world: &Self, o: u32| world.pods.get(&o).and_then(|pod| pod.process);
         let now = self.now;
         match *action {
@@ -240,13 +242,14 @@ impl World {
                     let pod = self.pods.get_mut(&o).unwrap();
                     pod.process = None;
                     pod.start = now + after;
-                    self.excuse_gap = self.excuse_gap.max(self.healed(o));
+                    self.gaps_excused_until = self.gaps_excused_until.max(self.recovered_at(o));
                 }
             }
             Action::Pause(o, time) => {
                 if let Some(p) = process(self, o) {
                     self.processes[p].paused_until = now + time;
-                    self.excuse_gap = self.excuse_gap.max(self.connected_again().max(now + time) + 20_000);
+                    self.gaps_excused_until =
+                        self.gaps_excused_until.max(self.api_reachable_at().max(now + time) + 20_000);
                 }
             }
             Action::CutApi(o, time) => {
@@ -259,40 +262,40 @@ impl World {
             }
             Action::ApiDown(time) => {
                 self.api_down_until = now + time;
-                self.excuse_gap = self.excuse_gap.max(self.excuse_gap.max(now) + time);
+                self.gaps_excused_until = self.gaps_excused_until.max(self.gaps_excused_until.max(now) + time);
                 self.excuse_for_isolation(time);
             }
         }
     }
 
-    /// When everybody reaches the API server again.
-    fn connected_again(&self) -> u64 {
+    /// Returns when every process reaches the API server again.
+    fn api_reachable_at(&self) -> u64 {
         self.api_cut.values().max().copied().unwrap_or(0).max(self.api_down_until).max(self.now)
     }
 
-    /// When others serve for one that crashes now.
-    fn healed(&self, ordinal: u32) -> u64 {
+    /// Returns by when the others serve the ranges of a process that crashes now.
+    fn recovered_at(&self, ordinal: u32) -> u64 {
         let cut = self.peers_cut.iter().any(|((a, b), until)| [*a, *b].contains(&ordinal) && self.now < *until);
-        self.connected_again() + HEALING + if cut { EXPIRY } else { 0 }
+        self.api_reachable_at() + RECOVERY + if cut { LEASE_EXPIRY } else { 0 }
     }
 
-    /// Whoever is cut off from all may expose what it had for one lease, or nothing for as long as it is.
+    /// A fully isolated process may expose its ranges for one more Lease duration, or nothing while the isolation lasts.
     fn excuse_for_isolation(&mut self, time: u64) {
         let cut = |until: &u64| self.now < *until;
         let from_api = self.api_cut.values().any(cut) || self.now < self.api_down_until;
         if from_api && self.peers_cut.values().any(cut) {
-            self.excuse_double = self.excuse_double.max(self.now + time.max(60_000) + 16_000);
-            self.excuse_gap = self.excuse_gap.max(self.now + time.max(60_000) + 40_000);
+            self.duplicates_excused_until = self.duplicates_excused_until.max(self.now + time.max(60_000) + 16_000);
+            self.gaps_excused_until = self.gaps_excused_until.max(self.now + time.max(60_000) + 40_000);
         }
         if from_api {
-            // A crash is not healed, and nobody loads anything, for so long.
-            if self.excuse_gap > self.now {
-                self.excuse_gap = self.excuse_gap.max(self.connected_again() + HEALING);
+            // Until then no crash is recovered from, and no process can load.
+            if self.gaps_excused_until > self.now {
+                self.gaps_excused_until = self.gaps_excused_until.max(self.api_reachable_at() + RECOVERY);
             }
         }
     }
 
-    /// The StatefulSet controller and the kubelet.
+    /// Plays the StatefulSet controller and the kubelet.
     fn control(&mut self) {
         for ordinal in 0..self.replicas {
             if !self.pods.contains_key(&ordinal) {
@@ -346,8 +349,8 @@ impl World {
                         pod.released.get_or_insert(self.now);
                     }
                     if self.now >= kill {
-                        self.said.push(format!("{:>6} {ordinal} is killed after its grace", self.now));
-                        self.excuse_gap = self.excuse_gap.max(self.healed(ordinal));
+                        self.history.push(format!("{:>6} {ordinal} is killed after its grace period", self.now));
+                        self.gaps_excused_until = self.gaps_excused_until.max(self.recovered_at(ordinal));
                         self.kill(p);
                         self.pods.remove(&ordinal);
                     } else if pod.released.is_some_and(|at| self.now > at + 300) && self.reaches_api(ordinal) {
@@ -374,10 +377,10 @@ impl World {
         self.log.push((self.now, entry));
     }
 
-    /// What a process reads from the API server.
+    /// Delivers what a process reads from the API server.
     fn read_api(&mut self, p: usize) {
         let ordinal = self.processes[p].ordinal;
-        if !self.reaches_api(ordinal) || self.now < self.processes[p].blind_until {
+        if !self.reaches_api(ordinal) || self.now < self.processes[p].reads_from {
             return;
         }
         let clock = self.clock(p);
@@ -405,9 +408,9 @@ impl World {
                 }
             }
             self.processes[p].cursor += 1;
-            let echo = self.processes[p].echoes.iter().position(|(at, _)| *at == place);
-            if let Some(echo) = echo {
-                events.push(Event::LeaseConfirmed(self.processes[p].echoes.remove(echo).1));
+            let own_write = self.processes[p].own_writes.iter().position(|(at, _)| *at == place);
+            if let Some(own_write) = own_write {
+                events.push(Event::LeaseConfirmed(self.processes[p].own_writes.remove(own_write).1));
             }
         }
         for event in events {
@@ -415,11 +418,11 @@ impl World {
         }
     }
 
-    /// One process does what it wants to.
+    /// Delivers the inputs of one process and carries its decision out.
     fn run(&mut self, p: usize) {
         self.read_api(p);
         let clock = self.clock(p);
-        self.processes[p].machine.handle(Event::Headroom(self.room), clock);
+        self.processes[p].machine.handle(Event::Headroom(self.headroom), clock);
         let mut due: Vec<_> = self.processes[p].inbox.extract_if(.., |(at, _)| *at <= self.now).collect();
         due.sort_by_key(|(at, _)| *at);
         for (_, message) in due {
@@ -446,7 +449,7 @@ impl World {
         if notices.iter().any(|notice| notice.text.contains("is current")) {
             self.last_switch = self.now;
         }
-        self.said.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
+        self.history.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
         self.load(p, &decision);
         self.write(p, &decision);
         self.heartbeat(p);
@@ -479,7 +482,7 @@ impl World {
         if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&decision.member) {
             self.processes[p].renew = self.now + 5_000;
             self.processes[p].written = Some(decision.member.clone());
-            self.processes[p].echoes.push((self.log.len(), boot));
+            self.processes[p].own_writes.push((self.log.len(), boot));
             let renewed = Some(self.clock(p).unix);
             self.commit(Entry::Lease(Member { renewed, ..decision.member.clone() }));
         }
@@ -494,11 +497,11 @@ impl World {
         let clock = self.clock(p);
         let heartbeat = self.processes[p].machine.heartbeat(clock);
         let news = Some((heartbeat.member.clone(), heartbeat.record.as_ref().map_or(0, |r| r.revision)));
-        if self.now < self.processes[p].next_heartbeat && self.processes[p].told == news {
+        if self.now < self.processes[p].next_heartbeat && self.processes[p].announced == news {
             return;
         }
         self.processes[p].next_heartbeat = self.now + 1_000;
-        self.processes[p].told = news;
+        self.processes[p].announced = news;
         let from = self.processes[p].ordinal;
         for peer in self.processes[p].machine.status(clock).contacts {
             if !self.connected(from, peer.id.ordinal) {
@@ -525,23 +528,23 @@ impl World {
             && plan.and_then(|plan| plan.at(boot)).is_some_and(|slice| slice.contains(point))
     }
 
-    /// Checks every sampled point.
+    /// Checks that exactly one process exposes each sampled point.
     fn check(&mut self) -> Result<(), TestCaseError> {
         let untaken = self.processes.iter().any(|process| {
             process.alive && !process.machine.known_record().is_none_or(|record| record.current.untaken.is_empty())
         });
-        // With nobody who stays, nobody can take over.
+        // If no process stays, none can take over.
         if untaken || self.pods.values().all(|pod| pod.process.is_none() || pod.deleting.is_some()) {
-            self.excuse_gap = self.excuse_gap.max(self.now + 20_000);
+            self.gaps_excused_until = self.gaps_excused_until.max(self.now + 20_000);
         }
-        let mut whole = true;
+        let mut complete = true;
         let step = self.step;
         for (i, point) in self.points.clone().into_iter().enumerate() {
-            let who: Vec<u32> = (0..self.processes.len())
+            let exposed_by: Vec<u32> = (0..self.processes.len())
                 .filter(|p| self.exposes(*p, point))
                 .map(|p| self.processes[p].ordinal)
                 .collect();
-            whole &= who.len() == 1;
+            complete &= exposed_by.len() == 1;
             let count = |map: &mut BTreeMap<usize, u64>, bad: bool| match bad {
                 true => {
                     *map.entry(i).or_default() += step;
@@ -549,30 +552,39 @@ impl World {
                 }
                 false => map.remove(&i).map_or(0, |_| 0),
             };
-            let missing = count(&mut self.missing, who.is_empty());
-            let doubled = count(&mut self.doubled, who.len() > 1);
-            let story = || format!("at {}: {who:?}\n{}", self.now, self.said.join("\n"));
-            prop_assert!(doubled <= SLACK || self.now < self.excuse_double, "doubled for {doubled} ms {}", story());
-            prop_assert!(missing <= SLACK || self.now < self.excuse_gap, "missing for {missing} ms {}", story());
+            let missing = count(&mut self.missing, exposed_by.is_empty());
+            let duplicated = count(&mut self.duplicated, exposed_by.len() > 1);
+            let story = || format!("at {}: {exposed_by:?}\n{}", self.now, self.history.join("\n"));
+            prop_assert!(
+                duplicated <= SWITCH_TOLERANCE || self.now < self.duplicates_excused_until,
+                "duplicated for {duplicated} ms {}",
+                story()
+            );
+            prop_assert!(
+                missing <= SWITCH_TOLERANCE || self.now < self.gaps_excused_until,
+                "missing for {missing} ms {}",
+                story()
+            );
         }
-        self.complete = whole;
+        self.complete = complete;
         Ok(())
     }
 
-    /// Who was paused may be scraped before it has read anything: it must not expose what has become another's meanwhile.
-    fn check_who_wakes(&mut self) -> Result<(), TestCaseError> {
-        let quiet = self.now > self.last_switch + 1_000 && self.now >= self.excuse_double;
+    /// Checks a process that resumes after a pause: a scrape may come before its first read, and must not expose ranges that
+    /// another process serves by now.
+    fn check_resumed(&mut self) -> Result<(), TestCaseError> {
+        let quiet = self.now > self.last_switch + 1_000 && self.now >= self.duplicates_excused_until;
         for p in 0..self.processes.len() {
             let until = self.processes[p].paused_until;
-            let wakes = self.processes[p].alive && until > self.now - self.step && until <= self.now;
-            if !wakes || !quiet {
+            let resumes = self.processes[p].alive && until > self.now - self.step && until <= self.now;
+            if !resumes || !quiet {
                 continue;
             }
             for point in self.points.clone() {
                 let others =
                     (0..self.processes.len()).filter(|other| *other != p && self.exposes(*other, point)).count();
                 let both = others > 0 && self.exposes(p, point);
-                prop_assert!(!both, "{p} wakes at {} and doubles\n{}", self.now, self.said.join("\n"));
+                prop_assert!(!both, "{p} resumes at {} and duplicates\n{}", self.now, self.history.join("\n"));
             }
         }
         Ok(())
@@ -580,7 +592,7 @@ impl World {
 
     fn step(&mut self) -> Result<(), TestCaseError> {
         self.now += self.step;
-        self.check_who_wakes()?;
+        self.check_resumed()?;
         self.control();
         for p in 0..self.processes.len() {
             if self.runs(p) {
@@ -598,7 +610,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether the fleet is as it should be.
+    /// Whether the fleet matches the StatefulSet and exposes everything.
     fn is_settled(&self) -> bool {
         let running: Vec<_> = self.processes.iter().filter(|process| process.alive).collect();
         let generations: BTreeSet<_> =
@@ -615,17 +627,17 @@ impl World {
     fn settle(&mut self, limit: u64) -> Result<(), TestCaseError> {
         let end = self.now + limit;
         while !self.is_settled() {
-            prop_assert!(self.now < end, "not settled at {}\n{}", self.now, self.said.join("\n"));
+            prop_assert!(self.now < end, "not settled at {}\n{}", self.now, self.history.join("\n"));
             self.step()?;
         }
         self.run_for(2_000)
     }
 }
 
-fn live(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
+fn run_script(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
     let mut world = World::new(seed, replicas);
     world.settle(60_000)?;
-    world.excuse_gap = 0;
+    world.gaps_excused_until = 0;
     for (after, action) in script {
         world.run_for(*after)?;
         world.act(action);
@@ -635,7 +647,7 @@ fn live(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, Tes
 }
 
 #[test]
-fn planned_changes_leave_no_hole_and_no_double() {
+fn planned_changes_leave_no_gap_and_no_duplicate() {
     for seed in 0..4 {
         let script = [
             (5_000, Action::Scale(3)),
@@ -644,41 +656,41 @@ fn planned_changes_leave_no_hole_and_no_double() {
             (10_000, Action::Scale(4)),
             (150_000, Action::Scale(1)),
         ];
-        live(seed, 2, &script).unwrap();
+        run_script(seed, 2, &script).unwrap();
     }
 }
 
 #[test]
-fn a_crash_is_healed_within_seconds() {
+fn a_fleet_recovers_from_a_crash_within_seconds() {
     for seed in 0..4 {
-        let mut world = live(seed, 2, &[]).unwrap();
+        let mut world = run_script(seed, 2, &[]).unwrap();
         world.act(&Action::Crash(0, 10_000));
-        world.excuse_gap = world.now + 3_000;
+        world.gaps_excused_until = world.now + 3_000;
         world.settle(120_000).unwrap();
     }
 }
 
 #[test]
-fn a_fleet_that_was_killed_as_a_whole_comes_back() {
-    let mut world = live(7, 3, &[]).unwrap();
+fn a_fleet_restarts_after_all_members_crashed() {
+    let mut world = run_script(7, 3, &[]).unwrap();
     for ordinal in 0..3 {
         world.act(&Action::Crash(ordinal, 1_000));
     }
-    world.excuse_gap = world.now + 15_000;
+    world.gaps_excused_until = world.now + 15_000;
     world.settle(60_000).unwrap();
 }
 
 #[test]
-fn no_switch_is_set_that_somebody_who_serves_has_not_heard_of() {
+fn no_switch_is_scheduled_before_every_serving_member_knows_the_record() {
     for seed in 0..8 {
         let pause = (5_000, Action::Pause(2, 6_000 + seed * 1_000));
-        live(seed, 3, &[pause, (2_000, Action::Scale(2))]).unwrap();
+        run_script(seed, 3, &[pause, (2_000, Action::Scale(2))]).unwrap();
     }
 }
 
 #[test]
-fn a_new_hash_is_a_handover() {
-    let mut world = live(3, 3, &[]).unwrap();
+fn a_changed_hash_is_handed_over() {
+    let mut world = run_script(3, 3, &[]).unwrap();
     world.hash = Hasher::Fnv1a64;
     world.act(&Action::Roll);
     world.settle(200_000).unwrap();
@@ -686,20 +698,20 @@ fn a_new_hash_is_a_handover() {
 }
 
 #[test]
-fn who_has_no_room_takes_nothing_and_serves_its_own() {
-    let mut world = live(11, 3, &[]).unwrap();
+fn a_member_without_headroom_serves_its_own_share_alone() {
+    let mut world = run_script(11, 3, &[]).unwrap();
     let own = |world: &World| -> Vec<Slice> {
         world.processes.iter().filter(|each| each.alive).map(|each| each.machine.status(world.clock(0)).owned).collect()
     };
     let before = own(&world);
-    world.room = Some(0);
+    world.headroom = Some(0);
     world.run_for(10_000).unwrap();
     world.act(&Action::Crash(1, 60_000));
     world.run_for(30_000).unwrap();
     assert_eq!(world.processes[0].machine.status(world.clock(0)).untaken, [1]);
     assert_eq!(own(&world), [before[0].clone(), before[2].clone()]);
-    // There is room again: the others take over before the one that is lost is back.
-    world.room = Some(u32::MAX);
+    // With headroom again, the others take over before the crashed member is back.
+    world.headroom = Some(u32::MAX);
     world.run_for(20_000).unwrap();
     let status = world.processes[0].machine.status(world.clock(0));
     assert_eq!((&*status.absent, &*status.untaken), (&[1][..], &[][..]));
@@ -707,7 +719,7 @@ fn who_has_no_room_takes_nothing_and_serves_its_own() {
     world.settle(120_000).unwrap();
 }
 
-/// The longest `shardSelector` in bytes, and the most ranges, that a member of a fleet of `total` asks with.
+/// Returns the length of the longest `shardSelector` in bytes and the most ranges in one, in a fleet of `total` members.
 fn selectors(total: u32, absent: &[u32]) -> (usize, usize) {
     let assignment = Assignment::with_absent(total, absent, &BTreeSet::new()).unwrap();
     let lengths = (0..total).map(|ordinal| {
@@ -733,26 +745,26 @@ fn sixty_four_members_hand_over() {
     world.step = 250;
     world.start_delay = 500;
     world.settle(60_000).unwrap();
-    world.excuse_gap = 0;
+    world.gaps_excused_until = 0;
     world.act(&Action::Scale(64));
     world.settle(60_000).unwrap();
     world.act(&Action::Crash(5, 1_000));
     world.settle(120_000).unwrap();
     world.act(&Action::Roll);
-    // Some of them are enough: one is like the other.
+    // The first few replacements are enough: all are alike.
     world.run_for(40_000).unwrap();
     let rolled = world.pods.values().filter(|pod| pod.revision == world.revision).count();
-    assert!(rolled >= 3, "{rolled} are new");
+    assert!(rolled >= 3, "{rolled} members were replaced");
 }
 
 #[test]
 #[ignore = "takes minutes"]
-fn sixty_four_members_are_all_replaced_and_halved_and_doubled() {
+fn sixty_four_members_roll_scale_down_and_scale_up() {
     let mut world = World::new(65, 64);
     world.step = 250;
     world.start_delay = 500;
     world.settle(60_000).unwrap();
-    world.excuse_gap = 0;
+    world.gaps_excused_until = 0;
     world.act(&Action::Roll);
     world.settle(3_600_000).unwrap();
     for replicas in [32, 64] {
@@ -765,7 +777,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_lives_are_whole(seed: u64, replicas in 1_u32..5, script in actions()) {
-        live(seed, replicas, &script)?;
+    fn random_scripts_leave_no_gap_and_no_duplicate(seed: u64, replicas in 1_u32..5, script in actions()) {
+        run_script(seed, replicas, &script)?;
     }
 }

@@ -1,6 +1,6 @@
-//! Whether this process serves its share of the fleet, and what it did before.
+//! The phase of this process in its fleet, and the generations that it served and prepared.
 //!
-//! May not know what follows from it for loading, for the Lease or for the record.
+//! May not know the consequences for loading, for the Lease or for the record.
 
 use super::facts::Facts;
 use super::timing::Now;
@@ -10,7 +10,7 @@ use crate::sharding::Slice;
 /// How many prepared generations are remembered.
 const MAX_PREPARED: usize = 8;
 
-/// What this process does in its fleet.
+/// The phase of this process in its fleet.
 #[derive(Clone, Debug)]
 enum Phase {
     /// It discovers its fleet, loads, and waits for an assignment in which it may serve. Then follows `Serving`.
@@ -21,7 +21,7 @@ enum Phase {
     /// scheduled switch counts on it.
     Leaving(Option<Serving>),
     /// Another process holds its Lease. It exposes nothing, writes no record, and never serves again. Its Lease and its
-    /// heartbeats show what it served until the generation changes.
+    /// heartbeats show the generation that it served until that changes.
     Superseded { serving: Option<Serving>, leaving: bool },
 }
 

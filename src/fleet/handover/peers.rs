@@ -1,6 +1,6 @@
-//! What a member knows of each other member: its newest statement, its liveness, its clock.
+//! The state of each other member: its newest statement, its liveness, its clock.
 //!
-//! May not know the record, nor what follows from a member's death.
+//! May not know the record, nor the consequences of a member's death.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub(super) enum Evidence {
 pub(super) struct Peer {
     /// Its newest statement.
     pub member: Member,
-    /// When the API server last confirmed what it knows, in our boot time.
+    /// When the API server last confirmed its facts, in our boot time.
     pub confirmed_at: Option<Duration>,
     /// When this process of the ordinal was first seen.
     first_seen_at: Duration,
@@ -247,7 +247,7 @@ impl Peers {
         }
     }
 
-    /// Notes what the answer to a heartbeat, sent at `sent_at`, says about clocks and confirmations.
+    /// Notes the clock and the confirmation in the answer to a heartbeat that was sent at `sent_at`.
     pub fn observe_answer(&mut self, answer: &Heartbeat, sent_at: Duration, now: Now) {
         let Some(peer) = self.incarnation_mut(&answer.member.id) else { return };
         if let Some(age) = answer.confirmed_age {

@@ -1,6 +1,6 @@
-//! What a member says about itself in its Lease and its heartbeats.
+//! The statement of a member about itself, which its Lease and its heartbeats carry.
 //!
-//! May not know who reads it.
+//! May not know its readers.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! What a member reports about its fleet to telemetry, health checks and the fleet page.
+//! The state of the fleet that a member reports to telemetry, health checks and the fleet page.
 //!
-//! May not know how it is found out.
+//! May not know how it is derived.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub struct Status {
     pub contacts: Vec<Member>,
     /// How many live members answered a recent heartbeat.
     pub answering: u32,
-    /// The time since the API server last confirmed what this member knows.
+    /// The time since the API server last confirmed this member's facts.
     pub confirmed_age: Option<Duration>,
     /// Whether that is too long ago to expose anything.
     pub isolated: bool,

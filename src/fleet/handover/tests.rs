@@ -1,4 +1,4 @@
-//! Single rules, where a whole world would hide what matters.
+//! Tests of single rules, each with the few events that it depends on.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
@@ -31,7 +31,7 @@ fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
     })
 }
 
-/// A member that starts after one that said `previous` in its Lease, in a fleet of `replicas` without a record.
+/// Returns a member that starts in a fleet of `replicas` without a record. `previous` is the Lease of its predecessor.
 fn started(previous: Option<Member>, replicas: u32, now: Now) -> Machine {
     start(machine(0, 7), previous, replicas, now)
 }
@@ -47,16 +47,16 @@ fn start(mut machine: Machine, previous: Option<Member>, replicas: u32, now: Now
     machine
 }
 
-fn said(phase: Phase, crashes: Vec<u64>, now: Now) -> Member {
+fn last_statement(phase: Phase, crashes: Vec<u64>, now: Now) -> Member {
     let mut before = machine(0, 3);
     Member { phase, crashes, ..before.decide(now).member }
 }
 
-/// Follows a record in which it is absent, loaded since `now`: when it says that it is fit.
+/// Returns after how many seconds a member that is absent, and loaded its full share, says that it is fit.
 fn fit_after(previous: Option<Member>) -> Option<u64> {
     let now = at(1000);
     let mut other = start(machine(1, 1), None, 2, now);
-    let mut record = other.decide(now).write.expect("the first writes the first record");
+    let mut record = other.decide(now).write.expect("the first member writes the first record");
     record.current.absent = vec![0];
     record.current.fresh.below = 0;
     let mut machine = started(previous, 2, now);
@@ -67,23 +67,23 @@ fn fit_after(previous: Option<Member>) -> Option<u64> {
 }
 
 #[test]
-fn who_crashed_waits_and_who_left_does_not() {
+fn a_member_waits_after_a_crash_and_not_after_leaving() {
     let now = at(990);
     let seconds = now.unix / 1000;
     assert_eq!(fit_after(None), Some(0));
-    assert_eq!(fit_after(Some(said(Phase::Left, vec![seconds; 3], now))), Some(0));
-    assert_eq!(fit_after(Some(said(Phase::Fit, vec![], now))), Some(30));
-    assert_eq!(fit_after(Some(said(Phase::Fit, vec![seconds], now))), Some(60));
-    assert_eq!(fit_after(Some(said(Phase::Fit, vec![seconds; 8], now))), Some(600));
+    assert_eq!(fit_after(Some(last_statement(Phase::Left, vec![seconds; 3], now))), Some(0));
+    assert_eq!(fit_after(Some(last_statement(Phase::Fit, vec![], now))), Some(30));
+    assert_eq!(fit_after(Some(last_statement(Phase::Fit, vec![seconds], now))), Some(60));
+    assert_eq!(fit_after(Some(last_statement(Phase::Fit, vec![seconds; 8], now))), Some(600));
     assert_eq!(
-        fit_after(Some(said(Phase::Fit, vec![seconds - 3_700], now))),
+        fit_after(Some(last_statement(Phase::Fit, vec![seconds - 3_700], now))),
         Some(30),
-        "an hour later it is forgotten"
+        "crashes count for an hour"
     );
 }
 
 #[test]
-fn a_plan_that_nobody_confirmed_exposes_nothing() {
+fn a_plan_exposes_nothing_after_its_confirmation_expires() {
     let plan = Plan { steps: vec![(Duration::ZERO, Slice::all())], until: Some(Duration::from_secs(20)) };
     assert_eq!(plan.at(Duration::from_secs(19)), Some(&Slice::all()));
     assert_eq!(plan.at(Duration::from_secs(20)), None);
@@ -91,7 +91,7 @@ fn a_plan_that_nobody_confirmed_exposes_nothing() {
 }
 
 #[test]
-fn a_plan_changes_at_its_moment_by_the_clock_alone() {
+fn a_plan_changes_on_time_without_events() {
     let steps = vec![(Duration::from_secs(5), Slice::all()), (Duration::from_secs(9), Slice::none())];
     let plan = Plan { steps, until: None };
     let at = |seconds| plan.at(Duration::from_secs(seconds)).cloned();
@@ -99,7 +99,7 @@ fn a_plan_changes_at_its_moment_by_the_clock_alone() {
 }
 
 #[test]
-fn a_fleet_of_one_serves_on_without_an_api_server() {
+fn a_fleet_of_one_keeps_serving_without_an_api_server() {
     let now = at(1000);
     let mut machine = started(None, 1, now);
     let record = machine.decide(now).write.expect("the first record");
@@ -113,17 +113,17 @@ fn a_fleet_of_one_serves_on_without_an_api_server() {
 }
 
 #[test]
-fn whoever_took_our_lease_serves_in_our_place() {
+fn a_superseded_process_exposes_nothing() {
     let now = at(1000);
     let mut machine = started(None, 1, now);
     let record = machine.decide(now).write.expect("the first record");
     machine.handle(Event::Record(record), now);
-    machine.handle(Event::Lease(Member { id: incarnation(0, 99), ..said(Phase::Fit, vec![], now) }), now);
+    machine.handle(Event::Lease(Member { id: incarnation(0, 99), ..last_statement(Phase::Fit, vec![], now) }), now);
     assert_eq!(machine.decide(now).plan.at(now.boot), Some(&Slice::none()));
 }
 
 #[test]
-fn the_overlap_keeps_what_was_lost_for_its_time() {
+fn the_overlap_exposes_lost_ranges_until_it_ends() {
     let now = at(1000);
     let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);
     let first = alone.decide(now).write.expect("the first record");
@@ -143,7 +143,7 @@ fn the_overlap_keeps_what_was_lost_for_its_time() {
 }
 
 #[test]
-fn who_was_only_heard_of_lives() {
+fn a_member_known_by_heartbeats_alone_is_not_lost() {
     let now = at(1000);
     let mut first = started(None, 2, now);
     let record = first.decide(now).write.expect("the first record");
@@ -155,19 +155,19 @@ fn who_was_only_heard_of_lives() {
     let joined = second.decide(now).member;
     assert_eq!(joined.joined, Some(1));
     first.handle(Event::HeartbeatReceived(second.heartbeat(now)), now);
-    assert_eq!(first.decide(now).write, None, "its heartbeat was faster than its Lease");
+    assert_eq!(first.decide(now).write, None, "its heartbeat arrived before its Lease");
 }
 
-/// What a taker gains when one of three is gone, in units of headroom.
+/// The ranges that each of two members takes over from a third one, in units of headroom.
 const SIXTH: u32 = u32::MAX / 6 + 1;
 
-/// A member of generation 1 that serves, with room for so much more.
+/// Returns a member that serves in generation 1, with the given headroom.
 fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now: Now) -> Member {
     let member = machine(ordinal, 1).decide(now).member;
     Member { phase, headroom, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
 }
 
-/// The coordinator of a fleet of three, in which all serve; it and the last one have room for so much more.
+/// Returns the coordinator of a fleet of three that all serve, with the headroom of itself and of the last member.
 fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
     let mut machine = started(None, 3, now);
     let record = machine.decide(now).write.expect("the first record");
@@ -182,7 +182,7 @@ fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
 }
 
 #[test]
-fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
+fn the_lease_of_a_predecessor_does_not_replace_the_process_that_answers() {
     let now = at(1000);
     for lease_first in [false, true] {
         let mut machine = started(None, 2, now);
@@ -208,34 +208,34 @@ fn the_lease_of_the_life_before_does_not_hide_the_one_that_answers() {
         assert_eq!(machine.decide(now).write, None);
         assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
         machine.handle(Event::ConnectionRefused(incarnation(1, 2)), now);
-        let record = machine.decide(now).write.expect("one is lost");
+        let record = machine.decide(now).write.expect("one member is lost");
         assert_eq!(*record.current.absent, [1]);
     }
 }
 
 #[test]
-fn who_lost_its_lease_counts_anew_once_the_life_before_is_silent() {
+fn a_process_that_found_no_lease_replaces_a_silent_predecessor() {
     let now = at(1000);
     let mut machine = three(None, None, now);
     let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
     machine.handle(Event::Lease(before), now);
-    let anew = || Member { id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 1, now) };
+    let restarted = || Member { id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 1, now) };
     let nonce = |machine: &Machine, now: Now| {
         machine.status(now).contacts.iter().find(|m| m.id.ordinal == 1).map(|m| m.id.nonce)
     };
-    machine.handle(Event::Lease(anew()), now);
+    machine.handle(Event::Lease(restarted()), now);
     assert_eq!(nonce(&machine, now), Some(1));
-    machine.handle(Event::Lease(anew()), at(10_000));
+    machine.handle(Event::Lease(restarted()), at(10_000));
     assert_eq!(nonce(&machine, at(10_000)), Some(2));
 }
 
 #[test]
-fn nobody_takes_what_does_not_fit_into_memory() {
+fn members_take_over_only_what_they_have_headroom_for() {
     let now = at(1000);
     let untaken = |own, last| {
         let mut machine = three(own, last, now);
         machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
-        let record = machine.decide(now).write.expect("one is lost");
+        let record = machine.decide(now).write.expect("one member is lost");
         assert_eq!((&*record.current.absent, record.next), (&[1][..], None));
         !record.current.untaken.is_empty()
     };
@@ -246,28 +246,28 @@ fn nobody_takes_what_does_not_fit_into_memory() {
 }
 
 #[test]
-fn what_was_untaken_is_taken_when_there_is_room() {
+fn untaken_ranges_are_taken_over_once_there_is_headroom() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
     machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
-    let record = machine.decide(now).write.expect("one is lost");
+    let record = machine.decide(now).write.expect("one member is lost");
     assert_eq!(record.current.untaken, [1].into());
     machine.handle(Event::Record(record), now);
     assert_eq!(machine.status(now).untaken, [1]);
     assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("no member has room")));
-    assert_eq!(machine.decide(now).write, None, "nothing has changed");
+    assert_eq!(machine.decide(now).write, None, "no fact has changed");
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is headroom");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
 
 #[test]
-fn who_wants_to_leave_serves_on_while_nobody_has_room() {
+fn a_leaving_member_serves_until_another_has_headroom() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
     machine.handle(Event::Lease(serving(1, Phase::Leaving, None, 2, now)), now);
     assert_eq!(machine.decide(now).write, None);
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is headroom");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
