@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::request::{self, RequestKind};
 use super::response::ApiResponse;
 use super::selector::{self, Selector};
-use super::{Source, Status};
+use super::source::{Source, Status};
 use crate::sharding::Slice;
 
 /// How long an answer may be without a byte. A watch gets a bookmark each minute; two and a half without any mean that the

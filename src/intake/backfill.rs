@@ -14,14 +14,13 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 
-use super::ShardState;
 use super::api::{Api, Opened, STREAMING_SILENCE, count, no_streaming};
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
 use super::request::RequestKind;
 use super::retry::Retry;
-use super::shard_state::Backfill;
+use super::shard_state::{Backfill, ShardState};
 
 /// Lists of several members that gain, and of their many resources, begin within this time and not all at once. What is
 /// lost in a crash has to be back within three seconds, so there is no more to spare.

@@ -3,19 +3,11 @@
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _};
 
+use super::encoding::Encoding;
 use super::form::Form;
 use super::redact::kept;
 use super::{discard, protobuf};
 use crate::sharding::Hashes;
-
-/// How an object's bytes are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// The bare protobuf message, without the `k8s\0` envelope.
-    Protobuf,
-    /// A JSON object.
-    Json,
-}
 
 /// One own object, still encoded.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::Encoding;
+use super::encoding::Encoding;
 use super::json::{self, Elements, Members};
 use super::protobuf::wire::{Fields, Value, WireError};
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Encoding;
 use super::discard::{PeekError, open_envelope};
+use super::encoding::Encoding;
 use super::json::Members;
 use super::protobuf::wire::{Fields, Value};
 

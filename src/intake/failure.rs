@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::Encoding;
 use super::discard;
+use super::encoding::Encoding;
 use super::frames::FrameError;
 use super::protobuf::wire::{Fields, Value};
 

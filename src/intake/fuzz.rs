@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::decode::{DecodeError, Item};
+use super::encoding::Encoding;
 use super::failure::Failure;
 use super::form::Form;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page};
-use super::{DecodeError, Encoding, Endpoint, Item, ShardState, Sink, Source, Status};
+use super::shard_state::ShardState;
+use super::sink::Sink;
+use super::source::{Endpoint, Source, Status};
 use crate::collectors::labels::KeyFilter;
 use crate::collectors::{Collector, Resource, Visitor, visit_all};
 use crate::sharding::Slice;

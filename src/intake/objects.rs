@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api::count;
+use super::decode::Item;
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
+use super::encoding::Encoding;
 use super::event::{Event, EventKind};
 use super::failure::Failure;
 use super::form::Form;
 use super::frames::ListPart;
 use super::json::{self, Elements};
 use super::protobuf::LAST_APPLIED;
+use super::sink::Sink;
+use super::source::{Source, Status};
 use super::uid_observer::UidObserver;
-use super::{Encoding, Item, Sink, Source, Status};
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
 

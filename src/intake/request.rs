@@ -3,8 +3,8 @@
 use http::header::ACCEPT;
 use kube::client::Body;
 
-use super::Source;
 use super::form::Form;
+use super::source::Source;
 
 /// How many objects a page has: <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
 /// and what client-go takes.

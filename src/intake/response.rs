@@ -10,10 +10,11 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::encoding::Encoding;
 use super::failure::Failure;
 use super::form::Form;
 use super::socket::BatchDelay;
-use super::{Encoding, Source};
+use super::source::Source;
 
 /// How much of an error is read for its message.
 const ERROR_BYTES: usize = 16 << 10;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Status;
 use super::discard::Peek;
 use super::event::EventKind;
+use super::source::Status;
 use crate::resource_version::number;
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
 

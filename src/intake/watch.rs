@@ -21,7 +21,9 @@ use super::objects::{Objects, Page, Progress};
 use super::request::{PAGE, RequestKind};
 use super::response::ApiResponse;
 use super::retry::Retry;
-use super::{ShardState, Sink, Source, Status};
+use super::shard_state::ShardState;
+use super::sink::Sink;
+use super::source::{Source, Status};
 use crate::sharding::Slice;
 
 /// A watch that ends well before this, without an event, is not opened again at once.

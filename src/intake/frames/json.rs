@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Carry, FrameError, ListPart, MAX_FRAME};
+use super::carry::Carry;
+use super::part::{FrameError, ListPart, MAX_FRAME};
 use crate::intake::json::{self, Members, Scan};
 
 /// Where a list is being read.

@@ -2,7 +2,8 @@
 //!
 //! A list is read field by field as it arrives, since its envelope alone is as long as the list.
 
-use super::{Carry, FrameError, ListPart, MAX_FRAME};
+use super::carry::Carry;
+use super::part::{FrameError, ListPart, MAX_FRAME};
 use crate::intake::discard::MAGIC;
 use crate::intake::protobuf::wire::{Fields, Value};
 

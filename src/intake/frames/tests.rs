@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::carry::KEEP;
 use super::*;
 
 const CONFIGMAPS: &[u8] = include_bytes!("../../../tests/data/wire/configmaps.list.bin");

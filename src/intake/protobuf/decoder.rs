@@ -14,9 +14,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::error::Error;
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
-use super::{Error, LAST_APPLIED};
+
+/// The annotation in which kubectl keeps a copy of all that it applied, the data of a Secret too.
+pub(in crate::intake) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Long enough for any instant that jiff can print.
 const LONGEST_TIME: usize = 64;

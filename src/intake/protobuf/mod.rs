@@ -7,60 +7,20 @@
 //! The tables are finite trees, so no input can make the decoder recurse deeper than they are.
 
 mod decoder;
+mod error;
 mod table;
 mod tables;
 pub mod wire;
 
 use serde::de::DeserializeOwned;
-use wire::{Value, WireError};
+use wire::Value;
 
+pub(super) use decoder::LAST_APPLIED;
 use decoder::Node;
+pub use error::Error;
 pub(super) use table::{Kind, Shape, Table};
 
-use crate::intake::form::Form;
-
-/// Why bytes are not an object.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No table describes the kind.
-    #[error("{kind} of {api_version} is not among the known messages")]
-    UnknownKind {
-        /// Its apiVersion.
-        api_version: &'static str,
-        /// Its kind.
-        kind: &'static str,
-    },
-    /// The bytes are not a message.
-    #[error(transparent)]
-    Wire(#[from] WireError),
-    /// The object's type refuses a value.
-    #[error("{0}")]
-    Value(String),
-    /// What is wrong is wrong within a field.
-    #[error("{field}: {source}")]
-    Within {
-        /// Its JSON name.
-        field: String,
-        /// What is wrong.
-        source: Box<Error>,
-    },
-}
-
-impl Error {
-    /// The same, within a field.
-    fn within(self, field: impl Into<String>) -> Self {
-        Self::Within { field: field.into(), source: Box::new(self) }
-    }
-}
-
-impl serde::de::Error for Error {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self::Value(message.to_string())
-    }
-}
-
-/// The annotation in which kubectl keeps a copy of all that it applied, the data of a Secret too.
-pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use super::form::Form;
 
 /// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In forms other than the whole object kubectl's
 /// last-applied annotation is stepped over.
