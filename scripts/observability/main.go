@@ -1,4 +1,4 @@
-// Makes what shows a cluster to people: the tests of the alerts, and the dashboards.
+// Generates the tests of the alerts, and the dashboards.
 //
 // usage: observability alerts PROGRAM    prints the promtool file of manifests/alerts/kubernetes.rules.yaml; PROGRAM renders
 //

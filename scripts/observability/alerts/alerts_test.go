@@ -19,7 +19,7 @@ import (
 
 const repository = "../../.."
 
-// The files of rules, each with the file that shows when its alerts fire.
+// The rule files, each with its test file.
 var files = map[string]string{"kubernetes.rules.yaml": "kubernetes.test.yaml", "kube-state-fleet.rules.yaml": "kube-state-fleet.test.yaml"}
 
 func load(t *testing.T, name string) []Rule {
@@ -40,7 +40,7 @@ func all(t *testing.T) []Rule {
 	return rules
 }
 
-// program is the one that renders: KUBE_STATE_FLEET, or what `cargo build` has made.
+// program is the rendering program: KUBE_STATE_FLEET, or the debug build.
 func program(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("KUBE_STATE_FLEET")
@@ -104,7 +104,7 @@ func TestRulesNameOnlyMetricsAndLabelsThatExist(t *testing.T) {
 			t.Errorf("%s: %v", rule.Name(), err)
 		}
 		if rule.Record != "" {
-			// Rules of a group are evaluated in order: what is recorded later is not there yet.
+			// Rules of a group are evaluated in order, so later records do not exist yet.
 			made[rule.Record] = true
 		}
 	}
@@ -171,7 +171,7 @@ func TestEveryAlertSaysWhatItIsAndWhereToReadOn(t *testing.T) {
 			t.Errorf("%s: runbook_url is %q, the entry is %q", rule.Alert, rule.Annotations["runbook_url"], want)
 		}
 		delete(entries, rule.Alert)
-		// A label that the alert does not have would be an empty place in the summary.
+		// A label that the alert lacks would be empty in the summary.
 		for _, label := range mention.FindAllStringSubmatch(rule.Annotations["summary"], -1) {
 			if !regexp.MustCompile(`\b`+label[1]+`\b`).MatchString(rule.Expr) && label[1] != "resource" {
 				t.Errorf("%s has no label %s", rule.Alert, label[1])
@@ -183,8 +183,8 @@ func TestEveryAlertSaysWhatItIsAndWhereToReadOn(t *testing.T) {
 	}
 }
 
-// A cluster looks the same to every rule, whether kube-state-metrics exposed it or this program does, and whether each object is
-// served once or, as in the moment of a handover, twice.
+// A cluster looks the same to every rule, whether kube-state-metrics or this program exposes it, and whether each object is
+// served once or, during a handover, twice.
 func TestRulesSayTheSameWhoeverServes(t *testing.T) {
 	recorded, err := series.ReadGzip(filepath.Join(repository, "tests/data/scenarios/default.prom.gz"))
 	if err != nil {
@@ -219,7 +219,7 @@ func TestRulesSayTheSameWhoeverServes(t *testing.T) {
 	}
 }
 
-// evaluate tells what each rule finds, an hour after these series began.
+// evaluate returns the result of each rule, an hour after these series began.
 func evaluate(t *testing.T, rules []Rule, samples []series.Sample, copies replay.Copies) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -13,21 +13,21 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Case is a piece of a cluster's life and what is to be said about it. tests/alerts/README.md says how to write one.
+// Case is a short history of a cluster and the alerts that it causes. tests/alerts/README.md explains how to write one.
 type Case struct {
 	Name string `json:"name"`
-	// How far apart samples are, 1m without it.
+	// Interval between samples, default 1m.
 	Interval model.Duration `json:"interval,omitempty"`
 	// Objects as they are at the start.
 	Objects []map[string]any `json:"objects,omitempty"`
-	// What becomes of them.
+	// Later changes.
 	Changes []Change `json:"changes,omitempty"`
-	// Series that no object shows, in promtool's notation: those of the exporter itself.
+	// Series of the exporter itself, in promtool's notation.
 	Series map[string]string `json:"series,omitempty"`
 	Expect []Moment          `json:"expect"`
 }
 
-// Change is what is different from a moment on.
+// Change is a change from a moment on.
 type Change struct {
 	At model.Duration `json:"at"`
 	// A merge patch for each object, by kind and name, as in Pod/web-0; null deletes it.
@@ -38,9 +38,9 @@ type Change struct {
 type Moment struct {
 	At     model.Duration `json:"at"`
 	Firing []Firing       `json:"firing,omitempty"`
-	// Alerts that do not fire, though it looks like it. All others do not fire either.
+	// Alerts that almost fire. All others do not fire either.
 	Silent []string `json:"silent,omitempty"`
-	// What rules have recorded: the samples of a query, by series.
+	// Results of recording rules: the samples of a query, by series.
 	Records map[string]map[string]float64 `json:"records,omitempty"`
 }
 
@@ -63,7 +63,7 @@ func Cases(directory string) ([]Case, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Anchors may stand under `common`, which says nothing by itself.
+		// `common` may hold anchors and has no meaning itself.
 		var read struct {
 			Common any    `json:"common,omitempty"`
 			Cases  []Case `json:"cases"`
@@ -76,7 +76,7 @@ func Cases(directory string) ([]Case, error) {
 	return all, nil
 }
 
-// interval is how far apart the samples are.
+// interval is the interval between samples.
 func (c Case) interval() time.Duration {
 	if c.Interval == 0 {
 		return time.Minute
@@ -84,7 +84,7 @@ func (c Case) interval() time.Duration {
 	return time.Duration(c.Interval)
 }
 
-// last is the last moment that is looked at.
+// last is the last checked moment.
 func (c Case) last() time.Duration {
 	var last model.Duration
 	for _, moment := range c.Expect {

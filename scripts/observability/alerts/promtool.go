@@ -76,7 +76,7 @@ func Render(program string) Renderer {
 	}
 }
 
-// Promtool makes a file for `promtool test rules` from the cases of a file of rules.
+// Promtool generates the file for `promtool test rules` from the cases of a rule file.
 func Promtool(ruleFile string, rules []Rule, cases []Case, render Renderer) ([]byte, error) {
 	used, err := metrics(rules)
 	if err != nil {
@@ -150,7 +150,7 @@ func (c Case) promtool(rules map[string]Rule, used map[string]bool, render Rende
 	return test, nil
 }
 
-// input are the series of the case's objects, as far as a rule looks at them, and those that it gives itself.
+// input returns the series of the case's objects that a rule uses, and the case's own series.
 func (c Case) input(used map[string]bool, render Renderer) ([]inputSeries, error) {
 	steps, err := c.steps()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package alerts makes promtool's tests of the alerts from objects, and checks rules and tests.
+// Package alerts generates promtool's tests of the alerts from objects, and checks rules and tests.
 package alerts
 
 import (
@@ -19,7 +19,7 @@ type Rule struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// Name is the name of the alert or of what is recorded.
+// Name is the name of the alert or of the record.
 func (r Rule) Name() string { return r.Record + r.Alert }
 
 type file struct {
@@ -46,7 +46,7 @@ func Load(path string) ([]Rule, error) {
 	return rules, nil
 }
 
-// metrics are the names of all series that the rules look at.
+// metrics returns the names of all series that the rules use.
 func metrics(rules []Rule) (map[string]bool, error) {
 	names := map[string]bool{}
 	for _, rule := range rules {

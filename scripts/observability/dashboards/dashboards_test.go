@@ -14,7 +14,7 @@ import (
 	"kube-state-fleet/scripts/observability/series"
 )
 
-// What Grafana puts in for a variable, or something of the same shape.
+// Grafana's values of the variables, or values of the same shape.
 var inserted = strings.NewReplacer("$__rate_interval", "5m", "$cluster", ".*", "$namespace", ".*", "$node", ".*", "$job", ".*")
 
 var found = regexp.MustCompile(`\$\d`)
@@ -29,7 +29,7 @@ type panel struct {
 	FieldConfig struct{ Defaults struct{ Unit string } }
 }
 
-// read is what Grafana would make of the dashboard.
+// read is the dashboard as Grafana reads it.
 func read(t *testing.T, d Dashboard) (panels []panel) {
 	t.Helper()
 	text, err := d.JSON()
@@ -56,13 +56,13 @@ func TestEveryQueryParsesAndNamesWhatExists(t *testing.T) {
 					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
 					continue
 				}
-				// Prometheus itself makes ALERTS.
+				// Prometheus itself creates ALERTS.
 				if err := known.Check(expr, map[string]bool{"ALERTS": true}); err != nil {
 					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
 				}
 				// `$1` is no variable but what label_replace has found.
 				if rest := found.ReplaceAllString(inserted.Replace(target.Expr), ""); strings.Contains(rest, "$") {
-					t.Errorf("%s: %s: a variable that nobody fills: %s", d.UID, p.Title, rest)
+					t.Errorf("%s: %s: a variable without a value: %s", d.UID, p.Title, rest)
 				}
 				for _, selector := range parser.ExtractSelectors(expr) {
 					names := []string{}
@@ -78,7 +78,7 @@ func TestEveryQueryParsesAndNamesWhatExists(t *testing.T) {
 	}
 }
 
-// In the moment of a handover an object may be served twice: no panel breaks or counts it twice for that.
+// During a handover an object may be served twice: no panel breaks or counts it twice.
 func TestPanelsShowTheSameOfObjectsThatAreServedTwice(t *testing.T) {
 	samples, err := series.ReadGzip("../../../tests/data/scenarios/default.prom.gz")
 	if err != nil {

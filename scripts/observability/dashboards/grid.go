@@ -12,7 +12,7 @@ type object = map[string]any
 // columns is the width of Grafana's grid.
 const columns = 24
 
-// tag is what all dashboards have, so that each links to the others.
+// tag is the tag of all dashboards, which links them to each other.
 const tag = "kube-state-fleet"
 
 // matchers replaces the words of queries.
@@ -55,7 +55,7 @@ func (d Dashboard) variables() []object {
 		list = append(list, object{
 			"name": v.Name, "label": v.Label, "type": "query", "datasource": source, "hide": 0, "definition": query,
 			"query": object{"query": query, "refId": "variable"}, "refresh": 2, "sort": 1, "regex": "",
-			// Where nothing has the label (one cluster only) everything is meant.
+			// Without the label (a single cluster), all series match.
 			"includeAll": true, "multi": true, "allValue": ".*", "options": []object{},
 			"current": object{"selected": true, "text": []string{"All"}, "value": []string{"$__all"}},
 		})
@@ -96,7 +96,7 @@ func (d Dashboard) panels() ([]object, error) {
 	return all, nil
 }
 
-// fill writes what a panel is into its object.
+// fill writes the panel into its object.
 func (p Panel) fill(into object) {
 	into["type"], into["title"], into["description"], into["datasource"] = string(p.Kind), p.Title, p.Description, source
 	into["targets"] = p.targets()
@@ -159,7 +159,7 @@ func (p Panel) fill(into object) {
 func (p Panel) targets() []object {
 	var targets []object
 	for i, query := range p.Queries {
-		// What shows a state shows the last one; what shows a course shows all of it.
+		// Panels of a state show the last value; panels of a course show all values.
 		instant := p.Kind == Table || p.Kind == Bars || p.Texts
 		target := object{
 			"refId": letter(i), "expr": matchers.Replace(query.Expr), "legendFormat": query.Legend, "datasource": source,
@@ -173,7 +173,7 @@ func (p Panel) targets() []object {
 	return targets
 }
 
-// letter is how Grafana calls the i-th query.
+// letter is Grafana's name of the i-th query.
 func letter(i int) string { return string(rune('A' + i)) }
 
 // transformations join the queries of a table by their labels, and name and order the columns.

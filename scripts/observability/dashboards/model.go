@@ -1,10 +1,10 @@
-// Package dashboards makes the Grafana dashboards of manifests/dashboards: a file a dashboard says what is on it, this one
-// and grid.go turn that into Grafana's JSON.
+// Package dashboards generates the Grafana dashboards of manifests/dashboards. One file per dashboard describes its content; this one
+// and grid.go turn it into Grafana's JSON.
 package dashboards
 
-// Dashboard is what a file of this package describes.
+// Dashboard is one dashboard, described by a file of this package.
 type Dashboard struct {
-	// UID is the file's name and the address in Grafana. It never changes: links stand on it.
+	// UID is the file's name and the address in Grafana. It never changes, because links use it.
 	UID, Title, Description string
 	// Variables besides the datasource and the cluster.
 	Variables []Variable
@@ -44,7 +44,7 @@ type Panel struct {
 // Kind is a kind of panel, by Grafana's name.
 type Kind string
 
-// The kinds that are used. Few, so that all dashboards look alike.
+// The kinds in use. They are few, so that all dashboards look alike.
 const (
 	Stat     Kind = "stat"
 	Lines    Kind = "timeseries"
@@ -95,10 +95,10 @@ func All() []Dashboard {
 	return []Dashboard{overview(), workloads(), nodes(), fleet()}
 }
 
-// What is good at 0 and bad from 1 on.
+// Good at 0 and bad from 1 on.
 var noneIsGood = []Step{{0, green}, {1, red}}
 
-// The same where it is no emergency.
+// The same, for less urgent values.
 var noneIsBetter = []Step{{0, green}, {1, orange}}
 
 // A number that is neither good nor bad.

@@ -5,7 +5,7 @@ func condition(matcher string) string {
 	return `count(max by (cluster, node) (kube_node_status_condition{NODE, ` + matcher + `}) == 1) or 0 * count(kube_node_info{NODE})`
 }
 
-// requested is what pods on each node ask for, as a share of what it can give.
+// requested is the sum of pod requests per node, relative to its allocatable resources.
 func requested(resource string) string {
 	return `topk(20, sum by (cluster, node) (
   max by (cluster, namespace, pod, container, node) (kube_pod_container_resource_requests{NODE, resource="` + resource + `"})` + ofLivePods("CLUSTER") + `
@@ -18,7 +18,7 @@ func nodes() Dashboard {
 	full := []Step{{0, green}, {0.8, orange}, {0.95, red}}
 	return Dashboard{
 		UID: nodesUID, Title: "Kubernetes / Nodes",
-		Description: "The nodes: are they well, what are they, how full are they.",
+		Description: "Health, versions and utilization of nodes.",
 		Variables:   []Variable{{"node", "Node", "kube_node_info{CLUSTER}"}},
 		Rows: []Row{
 			{"At a glance", []Panel{
@@ -29,31 +29,31 @@ func nodes() Dashboard {
 				},
 				{
 					Kind: Stat, Title: "Not ready", Width: 6, Height: 4, Unit: "short", Steps: noneIsGood,
-					Description: "Nodes whose kubelet says that it is not ready, or is not heard of.",
+					Description: "Nodes whose kubelet reports not ready, or does not report.",
 					Queries:     []Query{{condition(`condition="Ready", status=~"false|unknown"`), "nodes"}},
 				},
 				{
-					Kind: Stat, Title: "Short of something", Width: 6, Height: 4, Unit: "short", Steps: noneIsGood,
-					Description: "Nodes with too little memory or disk, or too few process IDs. They evict pods.",
+					Kind: Stat, Title: "Under pressure", Width: 6, Height: 4, Unit: "short", Steps: noneIsGood,
+					Description: "Nodes that are short of memory, disk or process IDs, and evict pods.",
 					Queries:     []Query{{condition(`condition=~"MemoryPressure|DiskPressure|PIDPressure", status="true"`), "nodes"}},
 				},
 				{
 					Kind: Stat, Title: "Cordoned", Width: 6, Height: 4, Unit: "short", Steps: noneIsBetter,
-					Description: "Nodes that take no new pods because somebody said so.",
+					Description: "Nodes that an administrator or a controller has marked unschedulable.",
 					Queries:     []Query{{`sum(max by (cluster, node) (kube_node_spec_unschedulable{NODE}))`, "nodes"}},
 				},
 			}},
 			{"State", []Panel{
 				{
 					Kind: Timeline, Title: "Ready", Width: 12, Height: 9, Unit: "short",
-					Description: "Whether each node was ready. Pods of one that is not are moved after five minutes.",
+					Description: "Whether each node was ready. Pods are evicted from a node after five minutes.",
 					Steps:       []Step{{0, red}, {1, green}},
 					Values:      []Value{{"0", "not ready", red}, {"1", "ready", green}},
 					Queries:     []Query{{`max by (cluster, node) (kube_node_status_condition{NODE, condition="Ready", status="true"})`, "{{node}}"}},
 				},
 				{
 					Kind: Table, Title: "Conditions and taints", Width: 12, Height: 9, Unit: "short",
-					Description: "What keeps pods off a node: taints, and conditions that are not as they should be.",
+					Description: "Reasons that keep pods off a node: taints, and abnormal conditions.",
 					Queries: []Query{{`max by (cluster, node, what, effect) (label_replace(kube_node_spec_taint{NODE}, "what", "$1", "key", "(.+)"))
 or
 max by (cluster, node, what, effect) (
@@ -66,17 +66,17 @@ max by (cluster, node, what, effect) (
 			{"Room", []Panel{
 				{
 					Kind: Bars, Title: "CPU requested", Width: 8, Height: 9, Unit: "percentunit", Min: 0, Max: 1, Steps: full,
-					Description: "What the pods of a node ask for, of what it can give: the twenty fullest.",
+					Description: "Requests of the pods of a node, relative to its allocatable resources: the twenty highest.",
 					Queries:     []Query{{requested("cpu"), "{{node}}"}},
 				},
 				{
 					Kind: Bars, Title: "Memory requested", Width: 8, Height: 9, Unit: "percentunit", Min: 0, Max: 1, Steps: full,
-					Description: "What the pods of a node ask for, of what it can give: the twenty fullest.",
+					Description: "Requests of the pods of a node, relative to its allocatable resources: the twenty highest.",
 					Queries:     []Query{{requested("memory"), "{{node}}"}},
 				},
 				{
 					Kind: Bars, Title: "Pods", Width: 8, Height: 9, Unit: "percentunit", Min: 0, Max: 1, Steps: full,
-					Description: "Pods of what the kubelet takes at most: the twenty fullest.",
+					Description: "Pods, relative to the kubelet's maximum: the twenty highest.",
 					Queries: []Query{{`topk(20, count by (cluster, node) (
   max by (cluster, namespace, pod, node) (kube_pod_info{NODE})
   and on (cluster, namespace, pod)
@@ -89,7 +89,7 @@ max by (cluster, node) (kube_node_status_allocatable{NODE, resource="pods"}))`, 
 			{"What they are", []Panel{
 				{
 					Kind: Table, Title: "Nodes", Width: 24, Height: 9, Unit: "short",
-					Description: "Versions, and what each can give to pods.",
+					Description: "Versions and allocatable resources.",
 					Queries: []Query{
 						{`max by (cluster, node, kubelet_version, os_image, kernel_version, container_runtime_version, internal_ip) (kube_node_info{NODE})`, ""},
 						{`max by (cluster, node) (kube_node_status_allocatable{NODE, resource="cpu"})`, ""},

@@ -7,7 +7,7 @@ const (
 	fleetUID     = "kube-state-fleet"
 )
 
-// Objects are counted once whoever exposes them: each family is the maximum over its replicas before it is added up.
+// Each object counts once, even if several replicas expose it: queries take the maximum over replicas before they sum.
 const (
 	deploymentsWanted  = `max by (cluster, namespace, deployment) (kube_deployment_spec_replicas{NAMESPACE})`
 	deploymentsThere   = `max by (cluster, namespace, deployment) (kube_deployment_status_replicas_available{NAMESPACE})`
@@ -20,11 +20,11 @@ const (
 	onStatefulSet = ` on (cluster, namespace, statefulset) `
 	onDaemonSet   = ` on (cluster, namespace, daemonset) `
 
-	// Nothing is there: 0, as long as anybody exposes anything.
+	// 0 without a match, if any replica exposes anything.
 	elseZero = ` or 0 * count(kube_node_info{CLUSTER})`
 )
 
-// Why pods are not what they should be, one series for each reason.
+// Reasons of failing pods, one series per reason.
 const failingPods = `max by (cluster, namespace, pod, container, reason) (
   kube_pod_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
   or kube_pod_init_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
@@ -36,51 +36,51 @@ const failingPods = `max by (cluster, namespace, pod, container, reason) (
 func overview() Dashboard {
 	return Dashboard{
 		UID: overviewUID, Title: "Kubernetes / Overview",
-		Description: "Is the cluster well? What is not, and why.",
+		Description: "Health of the cluster: failing objects, and reasons.",
 		Variables:   []Variable{{"namespace", "Namespace", "kube_namespace_status_phase{CLUSTER}"}},
 		Rows: []Row{
 			{"At a glance", []Panel{
 				{
 					Kind: Stat, Title: "Nodes not ready", Width: 4, Height: 4, Unit: "short", Steps: noneIsGood,
-					Description: "Nodes whose kubelet says so, or is not heard of.",
+					Description: "Nodes whose kubelet reports not ready, or does not report.",
 					Queries:     []Query{{`sum(max by (cluster, node) (kube_node_status_condition{CLUSTER, condition="Ready", status=~"false|unknown"}))`, "nodes"}},
 				},
 				{
-					Kind: Stat, Title: "Deployments short of pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
-					Description: "Deployments with fewer pods available than they should have. During a rollout some may be.",
+					Kind: Stat, Title: "Deployments lacking pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Deployments with fewer available pods than desired. That can be normal during a rollout.",
 					Queries:     []Query{{`sum(` + deploymentsWanted + ` > bool` + onDeployment + deploymentsThere + `)` + elseZero, "deployments"}},
 				},
 				{
-					Kind: Stat, Title: "Sets short of pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
-					Description: "StatefulSets and DaemonSets with fewer pods ready or available than they should have.",
+					Kind: Stat, Title: "Sets lacking pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "StatefulSets and DaemonSets with fewer ready or available pods than desired.",
 					Queries: []Query{{`sum(
   (` + statefulSetsWanted + ` > bool` + onStatefulSet + statefulSetsThere + `)
   or (` + daemonSetsWanted + ` > bool` + onDaemonSet + daemonSetsThere + `)
 )` + elseZero, "sets"}},
 				},
 				{
-					Kind: Stat, Title: "Pods that wait", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
-					Description: "Pods in the phases Pending and Unknown: not scheduled, not started, or on a node that is not heard of.",
+					Kind: Stat, Title: "Waiting pods", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Pods in the phases Pending and Unknown: not scheduled, not started, or on an unreachable node.",
 					Queries:     []Query{{`sum(max by (cluster, namespace, pod) (kube_pod_status_phase{NAMESPACE, phase=~"Pending|Unknown"}))` + elseZero, "pods"}},
 				},
 				{
-					Kind: Stat, Title: "Containers that crash", Width: 4, Height: 4, Unit: "short", Steps: noneIsGood,
-					Description: "Containers that wait for their next start after a crash (CrashLoopBackOff).",
+					Kind: Stat, Title: "Crashing containers", Width: 4, Height: 4, Unit: "short", Steps: noneIsGood,
+					Description: "Containers in CrashLoopBackOff.",
 					Queries: []Query{{`sum(max by (cluster, namespace, pod, container) (
   kube_pod_container_status_waiting_reason{NAMESPACE, reason="CrashLoopBackOff"}
   or kube_pod_init_container_status_waiting_reason{NAMESPACE, reason="CrashLoopBackOff"}
 ))` + elseZero, "containers"}},
 				},
 				{
-					Kind: Stat, Title: "Jobs that failed", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
-					Description: "Jobs that have used up their retries or their time, as long as they are not deleted.",
+					Kind: Stat, Title: "Failed jobs", Width: 4, Height: 4, Unit: "short", Steps: noneIsBetter,
+					Description: "Jobs that have exhausted their retries or their deadline, until they are deleted.",
 					Queries:     []Query{{`sum(max by (cluster, namespace, job_name) (kube_job_failed{NAMESPACE, condition="true"}))` + elseZero, "jobs"}},
 				},
 			}},
 			{"What is wrong", []Panel{
 				{
-					Kind: Table, Title: "Workloads whose replicas do not match", Width: 12, Height: 9, Unit: "short",
-					Description: "What is there of what should be. Empty is good.",
+					Kind: Table, Title: "Workloads with missing replicas", Width: 12, Height: 9, Unit: "short",
+					Description: "Actual and desired replicas. Empty is good.",
 					Queries: []Query{
 						{named("Deployment", "deployment", deploymentsWanted+` >`+onDeployment+deploymentsThere, "") + "\nor\n" +
 							named("StatefulSet", "statefulset", statefulSetsWanted+` >`+onStatefulSet+statefulSetsThere, "") + "\nor\n" +
@@ -96,8 +96,8 @@ func overview() Dashboard {
 					},
 				},
 				{
-					Kind: Table, Title: "Pods that fail, and why", Width: 12, Height: 9, Unit: "short",
-					Description: "The reason that the kubelet or the scheduler gives. Empty is good.",
+					Kind: Table, Title: "Failing pods and reasons", Width: 12, Height: 9, Unit: "short",
+					Description: "The reason from the kubelet or the scheduler. Empty is good.",
 					Queries:     []Query{{failingPods, ""}},
 					Columns: []Column{
 						{Field: "namespace", Heading: "Namespace", Link: workloadsUID + "?namespace"},
@@ -105,8 +105,8 @@ func overview() Dashboard {
 					},
 				},
 				{
-					Kind: Table, Title: "Alerts that fire", Width: 24, Height: 7, Unit: "short",
-					Description: "What Prometheus alerts about just now, of the rules in manifests/alerts and of others that name a namespace or a node.",
+					Kind: Table, Title: "Firing alerts", Width: 24, Height: 7, Unit: "short",
+					Description: "Alerts that fire now: those of manifests/alerts, and others with a namespace or node label.",
 					Queries: []Query{{`max by (cluster, alertname, severity, namespace, node, pod, container, deployment, statefulset, daemonset, job_name) (
   ALERTS{CLUSTER, alertstate="firing", namespace=~"$namespace|"}
 )`, ""}},
@@ -121,17 +121,17 @@ func overview() Dashboard {
 			{"Over time", []Panel{
 				{
 					Kind: Lines, Title: "Pods by phase", Width: 8, Height: 8, Unit: "short", Stacked: true,
-					Description: "All pods. Succeeded and Failed ones have come to an end and use nothing any more.",
+					Description: "All pods. Succeeded and Failed pods have ended and use no resources.",
 					Queries:     []Query{{`sum by (phase) (max by (cluster, namespace, pod, phase) (kube_pod_status_phase{NAMESPACE}))`, "{{phase}}"}},
 				},
 				{
 					Kind: Lines, Title: "Failing pods by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
-					Description: "How many containers and pods there are for each reason of the table above.",
+					Description: "Number of containers and pods by reason, as in the table above.",
 					Queries:     []Query{{`count by (reason) (` + failingPods + `)`, "{{reason}}"}},
 				},
 				{
 					Kind: Lines, Title: "Restarts", Width: 8, Height: 8, Unit: "short",
-					Description: "Starts of containers after the first, in five minutes: the ten namespaces with most of them.",
+					Description: "Container restarts in five minutes: the ten highest namespaces.",
 					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
   increase(max by (cluster, namespace, pod, uid, container) (kube_pod_container_status_restarts_total{NAMESPACE})[5m:])
 ))`, "{{namespace}}"}},
@@ -139,8 +139,8 @@ func overview() Dashboard {
 			}},
 			{"Room", []Panel{
 				{
-					Kind: Bars, Title: "Requested of what nodes have", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
-					Description: "What pods that run or wait ask for, as a share of what all nodes can give.",
+					Kind: Bars, Title: "Requests relative to nodes", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "Requests of running and pending pods, relative to the allocatable resources of all nodes.",
 					Steps:       []Step{{0, green}, {0.8, orange}, {0.95, red}},
 					Queries: []Query{{`sum by (resource) (
   max by (cluster, namespace, pod, container, resource) (kube_pod_container_resource_requests{CLUSTER, resource=~"cpu|memory"})` + ofLivePods("CLUSTER") + `
@@ -149,14 +149,14 @@ func overview() Dashboard {
 sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatable{CLUSTER, resource=~"cpu|memory"}))`, "{{resource}}"}},
 				},
 				{
-					Kind: Bars, Title: "Quotas, the fullest", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
-					Description: "The five quotas of which most is used.",
+					Kind: Bars, Title: "Fullest quotas", Width: 8, Height: 6, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "The five quotas with the highest use.",
 					Steps:       []Step{{0, green}, {0.9, orange}, {1, red}},
 					Queries:     []Query{{`topk(5, ` + quotas + `)`, "{{namespace}} {{resource}}"}},
 				},
 				{
 					Kind: Lines, Title: "Claims by phase", Width: 8, Height: 6, Unit: "short", Stacked: true,
-					Description: "PersistentVolumeClaims. Pending ones wait for a volume or for a first pod; Lost ones have lost theirs.",
+					Description: "PersistentVolumeClaims. Pending ones wait for a volume or a first pod. Lost ones have lost their volume.",
 					Queries: []Query{{`sum by (phase) (
   max by (cluster, namespace, persistentvolumeclaim, phase) (kube_persistentvolumeclaim_status_phase{NAMESPACE})
 )`, "{{phase}}"}},

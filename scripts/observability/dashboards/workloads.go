@@ -1,11 +1,11 @@
 package dashboards
 
-// perWorkload is a family by the objects of a kind.
+// perWorkload is a family, grouped by the objects of a kind.
 func perWorkload(label, family string) string {
 	return `max by (cluster, namespace, ` + label + `) (` + family + `{NAMESPACE})`
 }
 
-// replicas is the table of a kind: its families, the first of them what is wanted.
+// replicas is the table of a kind: its families, the desired replicas first.
 func replicas(title, description, label string, families []string, headings []string) Panel {
 	table := Panel{
 		Kind: Table, Title: title, Description: description, Width: 12, Height: 8, Unit: "short",
@@ -18,7 +18,7 @@ func replicas(title, description, label string, families []string, headings []st
 	return table
 }
 
-// ofLivePods keeps of series by pod those of pods that run or wait: others take up nothing.
+// ofLivePods selects series of running and pending pods, because other pods use no resources.
 func ofLivePods(matcher string) string {
 	return `
   * on (cluster, namespace, pod) group_left ()
@@ -28,7 +28,7 @@ func ofLivePods(matcher string) string {
 func workloads() Dashboard {
 	return Dashboard{
 		UID: workloadsUID, Title: "Kubernetes / Workloads",
-		Description: "Deployments, sets, jobs and their pods: what is wanted, what is there.",
+		Description: "Deployments, sets, jobs and their pods: desired and actual state.",
 		Variables:   []Variable{{"namespace", "Namespace", "kube_namespace_status_phase{CLUSTER}"}},
 		Rows: []Row{
 			{"Deployments and sets", []Panel{
@@ -37,7 +37,7 @@ func workloads() Dashboard {
 					[]string{"Wanted", "Updated", "Available"}),
 				{
 					Kind: Lines, Title: "Pods missing", Width: 12, Height: 8, Unit: "short",
-					Description: "What workloads want and do not have: those that lack most. A bump is a rollout, a plateau is trouble.",
+					Description: "Desired pods that are not available, for the workloads that lack most. A short bump is a rollout; a plateau needs attention.",
 					Queries: []Query{{`topk(10,
   ` + named("Deployment", "deployment", deploymentsWanted+` -`+onDeployment+deploymentsThere, "") + `
   or
@@ -57,15 +57,15 @@ func workloads() Dashboard {
 			}},
 			{"Pods", []Panel{
 				{
-					Kind: Lines, Title: "Containers that wait, by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
-					Description: "ContainerCreating and PodInitializing are part of every start; others want to be looked at.",
+					Kind: Lines, Title: "Waiting containers by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "ContainerCreating and PodInitializing are part of every start. Other reasons need attention.",
 					Queries: []Query{{`sum by (reason) (
   max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_waiting_reason{NAMESPACE})
 )`, "{{reason}}"}},
 				},
 				{
 					Kind: Table, Title: "Containers with most restarts", Width: 8, Height: 8, Unit: "short",
-					Description: "Since the pod was made, and why the container ended last.",
+					Description: "Restarts since the pod was created, and the reason of the last termination.",
 					Queries: []Query{{`topk(20, max by (cluster, namespace, pod, container) (kube_pod_container_status_restarts_total{NAMESPACE}) > 0)
 * on (cluster, namespace, pod, container) group_left (reason)
 max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_last_terminated_reason{NAMESPACE})`, ""}},
@@ -75,8 +75,8 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 					},
 				},
 				{
-					Kind: Lines, Title: "Requested by namespace: CPU", Width: 8, Height: 8, Unit: "short", Stacked: true,
-					Description: "Cores that pods that run or wait ask for: the ten largest namespaces.",
+					Kind: Lines, Title: "CPU requests by namespace", Width: 8, Height: 8, Unit: "short", Stacked: true,
+					Description: "Cores requested by running and pending pods: the ten largest namespaces.",
 					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
   max by (cluster, namespace, pod, container) (kube_pod_container_resource_requests{NAMESPACE, resource="cpu"})` + ofLivePods("NAMESPACE") + `
 ))`, "{{namespace}}"}},
@@ -85,7 +85,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 			{"Jobs", []Panel{
 				{
 					Kind: Table, Title: "Jobs", Width: 12, Height: 8, Unit: "short",
-					Description: "Pods of each Job that run, have succeeded, have failed; and whether it was given up.",
+					Description: "Active, succeeded and failed pods of each Job, and whether the Job failed.",
 					Queries: []Query{
 						{perWorkload("job_name", "kube_job_status_active"), ""},
 						{perWorkload("job_name", "kube_job_status_succeeded"), ""},
@@ -99,7 +99,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 				},
 				{
 					Kind: Table, Title: "CronJobs", Width: 12, Height: 8, Unit: "short",
-					Description: "When each last started and last succeeded, when it is due, and whether it is suspended.",
+					Description: "Last start, last success, next start, and whether it is suspended.",
 					Queries: []Query{
 						{perWorkload("cronjob", "kube_cronjob_status_last_schedule_time") + ` * 1000`, ""},
 						{perWorkload("cronjob", "kube_cronjob_status_last_successful_time") + ` * 1000`, ""},
@@ -116,7 +116,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 			{"Limits", []Panel{
 				{
 					Kind: Bars, Title: "Autoscalers", Width: 8, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
-					Description: "Replicas of what the autoscaler may use at most: the ten fullest.",
+					Description: "Replicas relative to the autoscaler's maximum: the ten highest.",
 					Steps:       []Step{{0, green}, {0.8, orange}, {1, red}},
 					Queries: []Query{{`topk(10, ` + perWorkload("horizontalpodautoscaler", "kube_horizontalpodautoscaler_status_current_replicas") + `
   / on (cluster, namespace, horizontalpodautoscaler)
@@ -124,7 +124,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 				},
 				{
 					Kind: Table, Title: "Disruption budgets", Width: 8, Height: 8, Unit: "short",
-					Description: "How many pods may be evicted just now; 0 keeps nodes from being drained.",
+					Description: "Number of pods that may be evicted now; 0 blocks drains.",
 					Queries: []Query{
 						{perWorkload("poddisruptionbudget", "kube_poddisruptionbudget_status_pod_disruptions_allowed"), ""},
 						{perWorkload("poddisruptionbudget", "kube_poddisruptionbudget_status_current_healthy"), ""},
@@ -137,7 +137,7 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 				},
 				{
 					Kind: Bars, Title: "Quotas", Width: 8, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
-					Description: "What is used of each quota: the ten fullest.",
+					Description: "Use of each quota: the ten highest.",
 					Steps:       []Step{{0, green}, {0.9, orange}, {1, red}},
 					Queries:     []Query{{`topk(10, ` + quotas + `)`, "{{namespace}} {{resource}}"}},
 				},

@@ -1,4 +1,4 @@
-// Package replay lets Prometheus' own engine answer queries about recorded series. Only tests use it.
+// Package replay answers queries about recorded series with Prometheus' own engine. Only tests use it.
 package replay
 
 import (
@@ -16,10 +16,10 @@ import (
 	"kube-state-fleet/scripts/observability/series"
 )
 
-// Copies is how many replicas serve each object.
+// Copies is the number of replicas that serve each object.
 type Copies int
 
-// Once is as it should be, Twice as it may be in the moment of a handover.
+// Once is the normal state, Twice can happen during a handover.
 const (
 	Once  Copies = 1
 	Twice Copies = 2
@@ -33,7 +33,7 @@ type Cluster struct {
 	now     time.Time
 }
 
-// New is one that has seen nothing yet.
+// New returns an empty one.
 func New(t testing.TB) *Cluster {
 	t.Helper()
 	storage := teststorage.New(t)
@@ -58,7 +58,7 @@ func (c *Cluster) Scrape(samples []series.Sample, copies Copies) {
 	c.store(all)
 }
 
-// Query answers a query, a line a series, and records the answer if that is to have a name.
+// Query answers a query, one line per series, and records the answer if it has a name.
 func (c *Cluster) Query(expr, record string) string {
 	c.t.Helper()
 	query, err := c.engine.NewInstantQuery(context.Background(), c.storage, nil, expr, c.now)

@@ -1,4 +1,4 @@
-// Package series knows the text that exporters serve: its lines, and which families there are at all.
+// Package series parses the text that exporters serve, and knows all families.
 package series
 
 import (
@@ -71,14 +71,14 @@ func ReadGzip(path string) ([]Sample, error) {
 	return samples, nil
 }
 
-// Known tells the families that exist, each with the labels that were seen on it. A family that no recording shows has none.
+// Known lists all families, each with its observed labels. A family without a recording has none.
 type Known map[string]map[string]bool
 
 var named = regexp.MustCompile(`([a-z_][a-z0-9_]*)="(?:[^"\\]|\\.)*"[,}]`)
 
 var documented = regexp.MustCompile("`((?:kube_state_|process_|http_)[a-z_]+)(?:\\{([^}`]*)\\})?`")
 
-// Load reads what is known from the repository: the recordings of kube-state-metrics, its list of families, and the pages
+// Load reads the known families from the repository: the recordings of kube-state-metrics, its list of families, and the pages
 // that name the self-metrics.
 func Load(repository string) (Known, error) {
 	known := Known{}
@@ -101,7 +101,7 @@ func Load(repository string) (Known, error) {
 			return nil, err
 		}
 		for _, line := range strings.Split(string(text), "\n") {
-			// Read drops labels that are empty, as Prometheus does; a family has them all the same.
+			// Read drops empty labels, as Prometheus does, but the family has them.
 			if name, rest, is := strings.Cut(line, "{"); is && line[0] != '#' {
 				for _, label := range named.FindAllStringSubmatch(rest, -1) {
 					add(name, label[1])
@@ -133,10 +133,10 @@ func Load(repository string) (Known, error) {
 	return known, nil
 }
 
-// target are the labels that Prometheus puts on what it scrapes, or its operator, or whoever runs several clusters.
+// target holds the labels that Prometheus, its operator, or a setup of several clusters add to scraped series.
 var target = map[string]bool{"cluster": true, "job": true, "instance": true, "namespace": true, "pod": true}
 
-// Check tells what is wrong with an expression: a metric that does not exist, or a label that its series do not have.
+// Check reports errors of an expression: a metric that does not exist, or a label that its series lack.
 // `made` are the names that rules record.
 func (known Known) Check(expr parser.Expr, made map[string]bool) error {
 	var wrong error
@@ -170,10 +170,10 @@ func (known Known) Check(expr parser.Expr, made map[string]bool) error {
 	return wrong
 }
 
-// replicas is over how many the series are spread, as they are in a fleet: what is joined must not have to come from the same.
+// replicas is the number of replicas over which the series are spread, as in a fleet: joins must work across replicas.
 const replicas = 2
 
-// AsScraped adds what Prometheus adds: the job, and the replica that serves the object; or the one so many after it.
+// AsScraped adds the labels of Prometheus: the job, and the replica that serves the object, or the one `after` places behind it.
 func AsScraped(of labels.Labels, after int) labels.Labels {
 	// An object's own series come from one replica: those of its kind, namespace and name.
 	var object strings.Builder
