@@ -1,8 +1,8 @@
-//! What the API server says when it does not do what it was asked.
+//! Errors of the API server, as it reports them.
 
 use serde_json::{Value, json};
 
-/// A refusal, as a `Status` of the API: HTTP code, reason and message.
+/// An error, as a `Status` of the API: HTTP code, reason and message.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{code} {reason}: {message}")]
 pub struct ApiError {
@@ -69,7 +69,7 @@ impl ApiError {
         Self { details: json!({ "causes": [cause], "retryAfterSeconds": 1 }), ..Self::new(504, "Timeout", message) }
     }
 
-    /// The refusal that a test asked for.
+    /// The error that a test requested.
     pub(super) fn wished_for(code: u16, plural: &str) -> Self {
         let reason = match code {
             401 => "Unauthorized",

@@ -1,6 +1,6 @@
-//! In which form objects are answered: whole, as `PartialObjectMetadata`, or as rows of a `Table`.
+//! The forms of an answer: whole objects, `PartialObjectMetadata`, or rows of a `Table`.
 //!
-//! Order of keys, missing kinds in lists and the look of bookmarks are those of a real API server, version 1.36.
+//! Key order, missing kinds in lists and the format of bookmarks are those of a real API server, version 1.36.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(super) enum Form {
     Table(Include),
 }
 
-/// What a row of a `Table` holds besides its cells.
+/// The object in a row of a `Table`, besides its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Include {
     Nothing,
@@ -29,7 +29,7 @@ pub(super) enum Include {
     Object,
 }
 
-/// What is asked for.
+/// The kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     One,
@@ -37,7 +37,7 @@ pub(super) enum Answer {
     Watch,
 }
 
-/// Picks the first form of an `Accept` header that can be answered in JSON.
+/// Returns the first form of an `Accept` header that has a JSON answer.
 pub(super) fn negotiate(accept: &str, include: &str, answer: Answer) -> Result<Form, ApiError> {
     let accept = if accept.trim().is_empty() { "*/*" } else { accept };
     for clause in accept.split(',') {
@@ -89,7 +89,7 @@ fn include_of(include: &str) -> Result<Include, ApiError> {
 
 /// An object with its keys in the server's order: kind, apiVersion, metadata, then the rest.
 struct Ordered<'a> {
-    /// Kind and apiVersion; items of a list go without.
+    /// Kind and apiVersion; items of a list have neither.
     kind: Option<(&'a str, &'a str)>,
     object: &'a Value,
 }
@@ -159,7 +159,7 @@ pub(super) struct Writer {
     resource: ResourceType,
     api_version: String,
     form: Form,
-    /// Whether the columns of the table were told: only the first event of a watch does.
+    /// Whether the column definitions were sent: only the first event of a watch has them.
     columns_told: bool,
 }
 
@@ -209,7 +209,7 @@ impl Writer {
         event_line(kind, &self.one(object))
     }
 
-    /// The bookmark at `version`; `initial_end` says that the initial events are over.
+    /// The bookmark at `version`; `initial_end` marks the end of the initial events.
     pub fn bookmark(&mut self, version: u64, initial_end: bool) -> Vec<u8> {
         let mut metadata = json!({ "resourceVersion": version.to_string() });
         if initial_end {
@@ -253,7 +253,7 @@ impl Writer {
     fn cells(&self, object: &Value) -> Vec<Value> {
         let text = |value: &Value| Value::from(value.as_str().unwrap_or_default());
         let name = text(&object["metadata"]["name"]);
-        // NB: always the same age; a fixed text does no harm to who reads Type.
+        // NB: a fixed age, because clients read only Type.
         let age = Value::from(if object["metadata"]["creationTimestamp"].is_string() { "1m" } else { "<unknown>" });
         if self.is_secret() {
             let data = object["data"].as_object().map_or(0, serde_json::Map::len);
@@ -279,7 +279,7 @@ pub(super) fn event_line(kind: &str, object: &[u8]) -> Vec<u8> {
     line
 }
 
-/// JSON of a value that has only string keys, for which writing to memory cannot fail.
+/// JSON of a value with string keys only, which cannot fail in memory.
 pub(super) fn to_bytes(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! A small API server on loopback, for `demo` and for tests: lists, watches and writes as a real one answers them, in JSON.
+//! A small API server on loopback, for `demo` and for tests. It answers lists, watches and writes as a real one does, in JSON.
 //!
-//! Lists come whole or in pages, as objects, `PartialObjectMetadata` or a `Table`; watches resume, carry bookmarks, stream the
-//! initial state, and end in a 410 when asked for what was forgotten. Objects are made, changed and removed over HTTP or
-//! through [`Simulator`]'s own methods; [`Faults`] and the methods beside them make it misbehave.
-//! There are no controllers, and nothing changes by itself, but for the Pods of StatefulSets where that is asked for
-//! ([`Options::statefulsets`]). Which resources exist is the caller's choice.
-//! May not know how replicas work: nothing of this crate but this folder.
+//! Lists come whole or in pages, as objects, `PartialObjectMetadata` or a `Table`. Watches resume, carry bookmarks, stream the
+//! initial state, and end with 410 if the requested version has expired. Objects are created, changed and deleted over HTTP or
+//! through [`Simulator`]'s methods. [`Faults`], and methods next to it, inject errors.
+//! There are no controllers, except one for the Pods of StatefulSets if requested
+//! ([`Options::statefulsets`]). The caller chooses the resources.
+//! It may not know how replicas work: it imports nothing of this crate outside this folder.
 
 mod error;
 mod forms;
@@ -50,7 +50,7 @@ pub struct ResourceType {
     pub plural: String,
     /// Kind, for example `Pod`.
     pub kind: String,
-    /// Whether objects live in namespaces.
+    /// Whether the resource is namespaced.
     pub namespaced: bool,
 }
 
@@ -85,15 +85,15 @@ impl ResourceType {
 /// How the simulator behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How many events of a resource are remembered: who asks for older ones is told 410, who reads slower is cut off.
+    /// Number of remembered events per resource. A request for older ones gets 410, and a slower reader is disconnected.
     pub history: usize,
-    /// How often a watch that allows bookmarks gets one.
+    /// Interval of bookmarks, on watches that allow them.
     pub bookmarks: Duration,
-    /// From which UIDs and generated names are drawn.
+    /// Seed of UIDs and generated names.
     pub seed: u64,
-    /// Whether StatefulSets have a controller: it makes their Pods, tells them to end, and rolls them. Who plays the kubelet
-    /// writes the status of the Pods, and deletes one ([`Simulator::delete`], or over HTTP with a grace period of 0) when what
-    /// it ran has ended.
+    /// Whether StatefulSets have a controller, which creates, terminates and rolls their Pods. The caller plays the kubelet: it
+    /// writes the status of Pods, and deletes a Pod ([`Simulator::delete`], or over HTTP with a grace period of 0) when its
+    /// process has ended.
     pub statefulsets: bool,
 }
 
@@ -103,30 +103,30 @@ impl Default for Options {
     }
 }
 
-/// What goes wrong for one resource, until it is changed again.
+/// Injected faults of one resource, until they are changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Every request is refused with this HTTP status.
+    /// Refuses every request with this HTTP status.
     pub refuse: Option<u16>,
-    /// A list breaks off after so many bytes.
+    /// Cuts lists off after this many bytes.
     pub cut_lists: Option<usize>,
-    /// A list is answered with a `continue` token that has already expired.
+    /// Answers lists with an expired `continue` token.
     pub expire_pages: bool,
-    /// Every new watch is told 410 as its first event.
+    /// Sends 410 as the first event of every new watch.
     pub watches_gone: bool,
-    /// Every new watch is accepted and then never sent anything.
+    /// Accepts every new watch and never sends anything.
     pub silent_watches: bool,
-    /// Streaming lists are refused, as by a server that does not know them.
+    /// Rejects streaming lists, as a server without that feature.
     pub no_streaming_lists: bool,
-    /// Objects are answered whole, whatever form was asked for.
+    /// Answers with whole objects, whatever form was requested.
     pub whole_objects: bool,
-    /// `shardSelector` is ignored, as by a server that does not know it: everything is sent.
+    /// Ignores `shardSelector` and sends everything, as a server without that feature.
     pub ignore_shards: bool,
-    /// Requests with a `shardSelector` are refused with 400.
+    /// Rejects requests with a `shardSelector` with 400.
     pub refuse_shards: bool,
 }
 
-/// A request that was made.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// HTTP method.
@@ -139,7 +139,7 @@ pub struct Request {
     pub accept: String,
 }
 
-/// What connections and handles share.
+/// The state that connections and handles share.
 struct Shared {
     state: Mutex<State>,
     options: Options,
@@ -147,13 +147,13 @@ struct Shared {
 }
 
 impl Shared {
-    /// The state; that a thread panicked while holding it does not make it wrong, since every change is made at its end.
+    /// The state. A panicked holder leaves it valid, because every change is applied in one final step.
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 }
 
-/// A running simulator. It ends, with all its connections, when it is dropped.
+/// A running simulator. Dropping it ends it and its connections.
 pub struct Simulator {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -167,10 +167,10 @@ impl Drop for Simulator {
 }
 
 impl Simulator {
-    /// Serves `resources`, all empty, on `listen`; port 0 takes a free one.
+    /// Serves `resources`, all empty, on `listen`; port 0 selects a free one.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address is not available.
     pub async fn start(listen: SocketAddr, resources: Vec<ResourceType>) -> std::io::Result<Self> {
         Self::start_with(listen, resources, Options::default()).await
     }
@@ -178,7 +178,7 @@ impl Simulator {
     /// As [`Self::start`], with options.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address is not available.
     pub async fn start_with(
         listen: SocketAddr,
         resources: Vec<ResourceType>,
@@ -192,14 +192,14 @@ impl Simulator {
         Ok(Self { shared, stop, server })
     }
 
-    /// Ends it and waits until its port is free.
+    /// Stops it and waits until its port is free.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        // The task ends by itself; that it panicked is of no interest to who ends it.
+        // The task ends by itself, and a caller that stops it does not need its panic.
         let _ = (&mut self.server).await;
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
     }
@@ -209,10 +209,10 @@ impl Simulator {
         format!("http://{}", self.address())
     }
 
-    /// Creates an object. A UID, a creation time and a generation that it brings along are kept.
+    /// Creates an object. It keeps its UID, creation time and generation, if it has them.
     ///
     /// # Errors
-    /// It is no object of a resource that is served, has no name, or exists already.
+    /// The object belongs to no served resource, has no name, or exists already.
     pub fn create(&self, object: &impl Serialize) -> Result<Value, ApiError> {
         self.write(object, |state, table, object| state.create(table, object, true))
     }
@@ -220,7 +220,7 @@ impl Simulator {
     /// Replaces an object. With a `resourceVersion`, only if that is the current one.
     ///
     /// # Errors
-    /// As [`Self::create`]; it does not exist, or was changed since.
+    /// As [`Self::create`]; also if it does not exist, or has changed.
     pub fn update(&self, object: &impl Serialize) -> Result<Value, ApiError> {
         self.write(object, |state, table, object| state.update(table, object, true))
     }
@@ -236,7 +236,7 @@ impl Simulator {
         })
     }
 
-    /// Deletes an object at once, named by plural (`pods`, or `events.events.k8s.io` where the plural is not enough), namespace
+    /// Deletes an object at once, by plural (`pods`, or `events.events.k8s.io` if the plural is ambiguous), namespace
     /// (empty for none) and name.
     ///
     /// # Errors
@@ -249,7 +249,7 @@ impl Simulator {
         Ok(Value::clone(&deleted))
     }
 
-    /// An object as it is now.
+    /// Returns the current object.
     ///
     /// # Errors
     /// The resource or the object does not exist.
@@ -269,34 +269,34 @@ impl Simulator {
         Ok(all.filter(|((within, _), _)| within == namespace).map(|(_, object)| Value::clone(object)).collect())
     }
 
-    /// How many objects a resource has; 0 for one that does not exist.
+    /// The number of objects of a resource; 0 if it does not exist.
     pub fn count(&self, resource: &str) -> usize {
         self.shared.state().named(resource).map_or(0, |table| table.objects.len())
     }
 
-    /// The UIDs of a resource's objects; none for one that does not exist.
+    /// The UIDs of a resource's objects; empty if it does not exist.
     pub fn uids(&self, resource: &str) -> BTreeSet<String> {
         let mut state = self.shared.state();
         let Ok(table) = state.named(resource) else { return BTreeSet::new() };
         table.objects.values().filter_map(|object| object["metadata"]["uid"].as_str()).map(str::to_owned).collect()
     }
 
-    /// The resourceVersion of the last change of anything.
+    /// The resourceVersion of the last change of any object.
     pub fn version(&self) -> u64 {
         self.shared.state().version
     }
 
-    /// How many watches of a resource are open.
+    /// The number of open watches of a resource.
     pub fn open_watches(&self, resource: &str) -> usize {
         self.shared.state().named(resource).map_or(0, |table| table.watches.load(Ordering::Relaxed))
     }
 
-    /// The requests that were made, oldest first; only the last ones are remembered.
+    /// The most recent requests, oldest first.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.iter().cloned().collect()
     }
 
-    /// Changes what goes wrong for a resource.
+    /// Changes the injected faults of a resource.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -305,7 +305,7 @@ impl Simulator {
         Ok(())
     }
 
-    /// Breaks the connections of the watches of a resource that are open.
+    /// Breaks the connections of the open watches of a resource.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -313,7 +313,7 @@ impl Simulator {
         self.decide(resource, Fate::Cut)
     }
 
-    /// Tells 410 to the watches of a resource that are open, and ends them.
+    /// Ends the open watches of a resource with 410.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -321,7 +321,7 @@ impl Simulator {
         self.decide(resource, Fate::Gone)
     }
 
-    /// Never sends another byte on the watches of a resource that are open; new ones work.
+    /// Silences the open watches of a resource; new ones work.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -329,7 +329,7 @@ impl Simulator {
         self.decide(resource, Fate::Silent)
     }
 
-    /// Sends a bookmark now to the watches of a resource that are open and allow it.
+    /// Sends a bookmark to the open watches of a resource that allow bookmarks.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -337,7 +337,7 @@ impl Simulator {
         self.decide(resource, Fate::Bookmark)
     }
 
-    /// Lets the watches of a resource read these bytes, whatever they are.
+    /// Sends these bytes to the watches of a resource.
     ///
     /// # Errors
     /// The resource does not exist.
@@ -345,7 +345,7 @@ impl Simulator {
         self.shared.state().line(resource, bytes.into())
     }
 
-    /// Forgets the history of everything: who resumes a watch from an older version, or reads on in a list, is told 410.
+    /// Forgets all history: resuming a watch at an older version, or continuing a list, gets 410.
     pub fn compact(&self) {
         self.shared.state().compact();
     }

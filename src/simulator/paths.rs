@@ -1,4 +1,4 @@
-//! What a URL asks for.
+//! Parses the URL of a request.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::ResourceType;
 use super::error::ApiError;
 
-/// What a path is about.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// Not a resource: discovery, health, version; with the path's segments.
+    /// Not a resource but discovery, health or version, with the path's segments.
     Other(Vec<String>),
-    /// A resource, by the position of its table.
+    /// A resource, by the index of its table.
     Resource { table: usize, namespace: Option<String>, name: Option<String>, subresource: Option<String> },
-    /// What a pod serves itself, by the position of the table of pods; `pod` may hold a port, `path` begins with a slash.
+    /// The proxy to a pod, by the index of the table of pods. `pod` may contain a port, and `path` begins with a slash.
     Proxy { table: usize, namespace: String, pod: String, path: String },
 }
 
@@ -61,7 +61,7 @@ impl Target {
     }
 }
 
-/// The query parameters that the simulator obeys.
+/// The query parameters that the simulator supports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query {
     pub watch: bool,
@@ -109,7 +109,7 @@ impl Query {
         Ok(parsed)
     }
 
-    /// Puts what was asked for in the URL where a delete's body would say it; the body wins.
+    /// Adds the URL's delete options to the body, which takes precedence.
     pub fn add_to_delete_options(&self, options: &mut Value) {
         if !options.is_object() {
             *options = json!({});
@@ -122,7 +122,7 @@ impl Query {
         }
     }
 
-    /// `resourceVersion` as a number; nothing where it is not given.
+    /// `resourceVersion` as a number, if it is given.
     pub fn version_number(&self) -> Result<Option<u64>, ApiError> {
         if self.version.is_empty() {
             return Ok(None);

@@ -1,6 +1,6 @@
-//! The way to a pod through the API server: `pods/NAME:PORT/proxy/PATH`.
+//! The proxy to a pod through the API server: `pods/NAME:PORT/proxy/PATH`.
 //!
-//! Only pods on loopback are reached: what a simulated cluster makes up is nobody's address.
+//! It reaches pods on loopback only, because other addresses of a simulated cluster are invented.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,11 +15,11 @@ use serde_json::Value;
 use super::error::ApiError;
 use super::serve::{Body, LARGEST_BODY};
 
-/// What is taken over from request to request and from answer to answer.
+/// The headers that are forwarded in requests and answers.
 const HEADERS: [header::HeaderName; 4] =
     [header::ACCEPT, header::ACCEPT_ENCODING, header::CONTENT_TYPE, header::CONTENT_ENCODING];
 
-/// Name and port of what stands between `pods/` and `/proxy`: `NAME`, `NAME:PORT` or `http:NAME:PORT`.
+/// Name and port from the segment between `pods/` and `/proxy`: `NAME`, `NAME:PORT` or `http:NAME:PORT`.
 pub(super) fn target(named: &str) -> Result<(&str, Option<u16>), ApiError> {
     let (name, port) = match named.split(':').collect::<Vec<_>>()[..] {
         [name] => (name, ""),
@@ -31,7 +31,7 @@ pub(super) fn target(named: &str) -> Result<(&str, Option<u16>), ApiError> {
     Ok((name, port))
 }
 
-/// Where a pod listens; without a port on the first that its first container names.
+/// The address of a pod; the default port is the first one of its first container.
 pub(super) fn address(pod: &Value, port: Option<u16>) -> Result<SocketAddr, ApiError> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let ip = pod["status"]["podIP"].as_str().and_then(|ip| ip.parse::<IpAddr>().ok());
@@ -44,7 +44,7 @@ pub(super) fn address(pod: &Value, port: Option<u16>) -> Result<SocketAddr, ApiE
     Ok(SocketAddr::new(ip, port.or_else(first).unwrap_or(80)))
 }
 
-/// Hands a request on, and the answer back, whatever it is.
+/// Forwards a request, and returns the answer unchanged.
 pub(super) async fn forward(
     to: SocketAddr,
     path_and_query: &str,

@@ -1,16 +1,16 @@
-//! `fieldSelector`, `labelSelector` and `shardSelector`: which objects a request is about.
+//! `fieldSelector`, `labelSelector` and `shardSelector`: the objects that a request selects.
 
 use serde_json::Value;
 
 use super::error::ApiError;
 use super::shards::Shards;
 
-/// What a list or watch is about: a namespace or all, and what the selectors say.
+/// The objects that a list or watch selects: a namespace or all, and the selectors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     pub namespace: Option<String>,
     requirements: Vec<Requirement>,
-    /// The part of the hash space that is asked for; nothing for all of it.
+    /// The selected part of the hash space; `None` selects all.
     pub shards: Option<Shards>,
 }
 
@@ -22,7 +22,7 @@ struct Requirement {
 
 #[derive(Clone, Debug)]
 enum Of {
-    /// A JSON pointer; a field that is missing is empty.
+    /// A JSON pointer; a missing field counts as empty.
     Field(&'static str),
     Label(String),
 }
@@ -35,7 +35,7 @@ enum Test {
     ExistsNot,
 }
 
-/// The fields that may be selected by. The real server knows some more for some kinds.
+/// The supported selector fields. A real server has more for some kinds.
 const FIELDS: [(&str, &str); 3] = [
     ("metadata.name", "/metadata/name"),
     ("metadata.namespace", "/metadata/namespace"),
@@ -65,7 +65,7 @@ impl Scope {
         Ok(Self { namespace, requirements, shards: None })
     }
 
-    /// Whether some objects of the namespace may be left out, so that nobody can say how many remain.
+    /// Whether objects of the namespace may be left out, so the number of remaining items is unknown.
     pub const fn selects(&self) -> bool {
         !self.requirements.is_empty() || self.shards.is_some()
     }

@@ -1,4 +1,4 @@
-//! The HTTP side: takes connections and answers requests.
+//! The HTTP side: accepts connections and answers requests.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,15 +28,15 @@ use super::shards::Shards;
 use super::stream::watch;
 use super::{Request, Shared, proxy};
 
-/// Why an answer broke off.
+/// The reason for an aborted answer.
 pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
-/// An answer's body.
+/// The body of an answer.
 pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
 
-/// The largest body of a write: what etcd takes, and some more.
+/// The largest body of a write, a little above etcd's limit.
 pub(super) const LARGEST_BODY: usize = 4 << 20;
 
-/// Answers connections until `stop`, then closes them all.
+/// Serves connections until `stop`, then closes all.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
@@ -44,7 +44,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Canc
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
-                // Out of file descriptors, or the peer gave up: the next one may do better.
+                // Out of file descriptors, or the peer gave up: the next attempt may succeed.
                 Err(_) => {
                     tokio::task::yield_now().await;
                     continue;
@@ -58,7 +58,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Canc
             let connection = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 () = stop.cancelled() => {}
-                // A client that went away in the middle is a matter of course.
+                // Clients that disconnect are normal.
                 _ = connection => {}
             }
         });
@@ -76,7 +76,7 @@ async fn answer(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result
     Ok(answer)
 }
 
-/// What a request is about, once its path was understood.
+/// A request with a parsed path.
 struct Call<'a> {
     shared: &'a Arc<Shared>,
     table: usize,
@@ -137,7 +137,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             _ => Err(ApiError::method_not_allowed()),
         };
     };
-    // Only `status` exists below an object, and only it is written there.
+    // `status` is the only subresource, and only it is written there.
     let only_status = match subresource.as_deref() {
         None => false,
         Some("status") => true,
@@ -211,7 +211,7 @@ impl Call<'_> {
         serde_json::from_slice(&bytes).map_err(|error| ApiError::bad_request(format!("json parse error: {error}")))
     }
 
-    /// Sees to it that an object is where its URL says.
+    /// Checks that an object matches its URL.
     fn place(&self, object: &mut Value, name: Option<&str>) -> Result<(), ApiError> {
         if !object.is_object() || !(object["metadata"].is_object() || object["metadata"].is_null()) {
             return Err(ApiError::bad_request("an object with metadata is wanted"));
@@ -282,7 +282,7 @@ fn list(call: &Call<'_>) -> Result<Response<Body>, ApiError> {
             metadata["remainingItemCount"] = page.remaining.into();
         }
     }
-    // The other forms of a list have no place for it.
+    // The other forms of a list have no field for it.
     if let Some(shards) = scope.shards.as_ref().filter(|_| form == Form::Whole) {
         metadata["shardInfo"] = json!({ "selector": shards.selector });
     }
@@ -306,7 +306,7 @@ fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiEr
         return state.page(list, from, query.limit);
     }
     let current = state.version;
-    // A list at version 0 comes from a real server's cache, which knows no pages.
+    // A real server answers a list at version 0 from its cache, without paging.
     let mut limit = query.limit;
     match (query.version_number()?, query.version_match.as_str()) {
         (None, "") => {}
@@ -326,13 +326,13 @@ fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiEr
     Ok(state.list(call.table, scope, limit))
 }
 
-/// Breaks a body off, once what came before it was written.
+/// Aborts a body, after everything before it was written.
 pub(super) async fn cut<T>() -> Result<T, Broken> {
     tokio::task::yield_now().await;
     Err("cut off, as the simulator was told".into())
 }
 
-/// `/version`, `/healthz` and its like, and which resources there are.
+/// `/version`, health paths, and discovery.
 fn discovery(shared: &Shared, segments: &[String]) -> Result<Response<Body>, ApiError> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let state = shared.state();

@@ -1,4 +1,4 @@
-//! `shardSelector`: the part of a list or watch that is asked for by the hash of UIDs (KEP-5866).
+//! `shardSelector`: selects objects by the hash of their UID (KEP-5866).
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use super::error::ApiError;
 /// The end of the hash space.
 const END: u128 = 1 << 64;
 
-/// Half-open ranges of FNV-1a 64 hashes of UIDs, of which an object has to be in one.
+/// Half-open ranges of FNV-1a 64 hashes of UIDs. A selected object lies in one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shards {
-    /// As it was asked for, to be echoed.
+    /// The selector text, which the answer echoes.
     pub selector: String,
     ranges: Vec<Range<u128>>,
 }
 
 impl Shards {
-    /// Reads `shardRange(object.metadata.uid,'0x<start>','0x<end>')`, joined by `||`. Start and end have 16 hexadecimal digits,
-    /// but for an end of 2^64.
+    /// Parses `shardRange(object.metadata.uid,'0x<start>','0x<end>')`, joined by `||`. Start and end have 16 hexadecimal digits,
+    /// except an end of 2^64.
     pub fn parse(selector: &str) -> Result<Self, ApiError> {
         let invalid = |term: &str| ApiError::bad_request(format!("invalid shardSelector: '{term}'"));
         let ranges = selector.split("||").map(|term| range(term.trim()).ok_or_else(|| invalid(term)));
@@ -47,7 +47,7 @@ fn point(quoted: &str) -> Option<u128> {
     (length && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then(|| u128::from_str_radix(digits, 16).ok())?
 }
 
-/// FNV-1a, 64 bits. Written here once more, as the server that is simulated has its own, too.
+/// FNV-1a, 64 bits. A separate implementation, as in a real server, so that a mistake in the client's shows.
 fn fnv1a64(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

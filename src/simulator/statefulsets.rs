@@ -1,9 +1,9 @@
-//! The controller of StatefulSets, as far as a fleet needs one: it makes their Pods, ends those that are too many, and rolls
-//! them, one at a time and from the highest ordinal down, when the template has changed.
+//! A controller of StatefulSets, as far as a fleet needs one. It creates Pods, terminates surplus ones, and rolls them
+//! one at a time from the highest ordinal down when the template changes.
 //!
-//! It acts as with `podManagementPolicy: Parallel`, whatever the StatefulSet says, and knows no partitions. Nobody runs the
-//! Pods: whoever plays the kubelet writes their status, and deletes a Pod that has a `deletionTimestamp` when its process has
-//! ended. A Pod counts as Ready by its condition.
+//! It always works as with `podManagementPolicy: Parallel`, and does not support partitions. It does not run the
+//! Pods: the caller plays the kubelet, writes their status, and deletes a Pod with a `deletionTimestamp` when its process has
+//! ended. The Ready condition decides whether a Pod is Ready.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use super::objects::{Object, State};
 
-/// How many rounds it may take until nothing changes any more; each change is one that brings the end nearer.
+/// Limit of rounds until nothing changes any more; each change is progress.
 const ROUNDS: usize = 8;
 
-/// Where the objects are that it reads and writes.
+/// The tables that the controller reads and writes.
 #[derive(Clone, Copy)]
 struct Tables {
     sets: usize,
     pods: usize,
 }
 
-/// Does all that is to be done after a change.
+/// Reconciles after a change.
 pub(super) fn settle(state: &mut State) {
     let find = |state: &State, name: &str| state.position(name).ok();
     let Some((sets, pods)) = find(state, "statefulsets.apps").zip(find(state, "pods")) else { return };
@@ -40,7 +40,7 @@ pub(super) fn settle(state: &mut State) {
     }
 }
 
-/// Takes the Pods of a StatefulSet from it, so that they stay when it goes (`propagationPolicy: Orphan`).
+/// Orphans the Pods of a StatefulSet, so that they survive its deletion (`propagationPolicy: Orphan`).
 pub(super) fn orphan(state: &mut State, set: &Value) {
     let Ok(pods) = state.position("pods") else { return };
     for pod in state.tables[pods].objects.values().cloned().collect::<Vec<_>>() {
@@ -49,24 +49,24 @@ pub(super) fn orphan(state: &mut State, set: &Value) {
             if let Some(metadata) = free["metadata"].as_object_mut() {
                 metadata.remove("ownerReferences");
             }
-            // It was read under the lock that is still held.
+            // Read under the lock that is still held.
             let _ = state.update(pods, free, true);
         }
     }
 }
 
-/// Whether the Pod is one that somebody ends in order, instead of at once.
+/// Whether the Pod terminates gracefully, and not at once.
 pub(super) fn has_owner(pod: &Value) -> bool {
     owner(pod).is_some()
 }
 
-/// The StatefulSet that controls a Pod, as the Pod names it.
+/// The owner reference of a Pod to its StatefulSet.
 fn owner(pod: &Value) -> Option<&Value> {
     let all = pod["metadata"]["ownerReferences"].as_array()?;
     all.iter().find(|owner| owner["kind"] == "StatefulSet" && owner["controller"] == true)
 }
 
-/// Ends Pods whose StatefulSet is gone.
+/// Deletes Pods whose StatefulSet no longer exists.
 fn collect_garbage(state: &mut State, tables: Tables) {
     let of = |object: &Object| object["metadata"]["uid"].clone();
     let sets: Vec<Value> = state.tables[tables.sets].objects.values().map(of).collect();
@@ -77,7 +77,7 @@ fn collect_garbage(state: &mut State, tables: Tables) {
     }
 }
 
-/// Brings the Pods of one StatefulSet nearer to what it wants, and its status to what is.
+/// Moves the Pods of one StatefulSet towards its spec, and updates its status.
 fn keep(state: &mut State, tables: Tables, set: &Value) {
     let revision = revision(set);
     adopt(state, tables, set);
@@ -87,7 +87,7 @@ fn keep(state: &mut State, tables: Tables, set: &Value) {
         state.terminate(tables.pods, pod);
     }
     for ordinal in wanted.clone().filter(|ordinal| !pods.contains_key(ordinal)) {
-        // A Pod of that name that belongs to somebody else stands in the way, as on a real server.
+        // A Pod of that name with another owner blocks it, as on a real server.
         let _ = state.create(tables.pods, pod(set, ordinal, &revision), false);
     }
     for (_, pod) in own(state, tables, set).range(wanted).rev() {
@@ -102,7 +102,7 @@ fn keep(state: &mut State, tables: Tables, set: &Value) {
     report(state, tables, set, &revision);
 }
 
-/// Makes Pods its own that have its labels and the right name, and belong to nobody.
+/// Adopts Pods with matching labels and name, and without an owner.
 fn adopt(state: &mut State, tables: Tables, set: &Value) {
     let free = |pod: &&Object| {
         let labels = set["spec"]["selector"]["matchLabels"].as_object();
@@ -115,12 +115,12 @@ fn adopt(state: &mut State, tables: Tables, set: &Value) {
     for pod in orphans {
         let mut adopted = Value::clone(&pod);
         adopted["metadata"]["ownerReferences"] = reference(set);
-        // It was read under the lock that is still held.
+        // Read under the lock that is still held.
         let _ = state.update(tables.pods, adopted, true);
     }
 }
 
-/// Its Pods by ordinal.
+/// The Pods of a StatefulSet, by ordinal.
 fn own(state: &State, tables: Tables, set: &Value) -> BTreeMap<u64, Object> {
     let uid = &set["metadata"]["uid"];
     let pods = state.tables[tables.pods].objects.values();
@@ -149,7 +149,7 @@ fn is_ready(pod: &Value) -> bool {
         && conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-/// The name of the template: the same for the same text.
+/// The revision name of a template: equal templates have equal names.
 fn revision(set: &Value) -> String {
     let text = set["spec"]["template"].to_string();
     let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -200,7 +200,7 @@ fn report(state: &mut State, tables: Tables, set: &Value, revision: &str) {
         "availableReplicas": ready, "updatedReplicas": updated, "currentReplicas": count(&|pod| is_of(pod, old)),
         "currentRevision": old, "updateRevision": revision, "collisionCount": 0,
     });
-    // It was read under the lock that is still held.
+    // Read under the lock that is still held.
     let _ = state.update(tables.sets, reported, true);
 }
 
@@ -243,7 +243,7 @@ mod tests {
         state.settle();
     }
 
-    /// Name of each Pod, whether it is being ended, and whether it is Ready.
+    /// Name of each Pod, whether it is terminating, and whether it is Ready.
     fn pods(state: &State) -> Vec<(String, bool, bool)> {
         let all = state.tables[PODS].objects.iter();
         all.map(|((_, name), pod)| (name.clone(), pod["metadata"]["deletionTimestamp"].is_string(), is_ready(pod)))
@@ -291,7 +291,7 @@ mod tests {
         let ending = state.get(PODS, "shop", "fleet-2").expect("there");
         assert_eq!(ending["metadata"]["deletionGracePeriodSeconds"], 7);
         end(&mut state, "fleet-2");
-        // Wanted again, it is made again only when the old one has ended.
+        // A Pod that is wanted again is created only after the old one has ended.
         change(&mut state, json!({ "replicas": 2 }));
         assert_eq!(pods(&state), expected(&left[..2]));
         end(&mut state, "fleet-1");

@@ -1,4 +1,4 @@
-//! A watch: the initial state where it is asked for, then every change, bookmarks, and the end.
+//! A watch: the initial state if requested, then every change, bookmarks, and the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +19,8 @@ use super::paths::Query;
 use super::select::Scope;
 use super::serve::{Body, Broken, cut};
 
-/// How many bytes are written before the client must have taken some: it is bounded so that a slow one falls behind the
-/// history instead of filling the memory.
+/// Bytes that may be written ahead of the client. The bound makes a slow client fall behind the
+/// history instead of filling memory.
 const CHUNK: usize = 64 * 1024;
 
 /// Counts the open watches of a resource.
@@ -44,20 +44,20 @@ struct Watcher {
     table: usize,
     scope: Scope,
     writer: Writer,
-    /// Objects of the initial state that are still to be sent, last one first.
+    /// Unsent objects of the initial state, in reverse order.
     initial: Vec<Object>,
-    /// The version at which the initial state ends, if the client is to be told.
+    /// The version at which the initial state ends, if the client requested that bookmark.
     initial_end: Option<u64>,
     /// The next event to read.
     next: u64,
-    /// How many fates had been decided when it last looked.
+    /// Number of fates at the last check.
     fates: u64,
     changed: Receiver<()>,
     deadline: Option<Instant>,
     bookmarks: Option<Interval>,
     /// Nothing more is sent.
     silent: bool,
-    /// What was just sent was the last.
+    /// The last item was just sent.
     ended: bool,
     _open: Open,
 }
@@ -121,7 +121,7 @@ pub(super) fn watch(
         initial: objects,
         initial_end: told_end.then_some(current),
         next,
-        // A watch that is gone from the start obeys a fate that was decided just before it.
+        // A watch that is expired from the start follows a fate that was set just before it.
         fates: resource.fates,
         changed: resource.changed.subscribe(),
         deadline: query.timeout_seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.min(86_400))),
@@ -140,7 +140,7 @@ pub(super) fn watch(
     Ok(StreamBody::new(futures::StreamExt::chain(first, rest)).boxed_unsync())
 }
 
-/// What a look at the state gave.
+/// The result of reading the state.
 enum Look {
     Bytes(Bytes),
     Break,
@@ -149,14 +149,14 @@ enum Look {
 }
 
 impl Watcher {
-    /// What to send next; nothing at the end.
+    /// Returns the next item to send; `None` at the end.
     async fn chunk(&mut self) -> Option<Result<Bytes, Broken>> {
         let mut due = false;
         loop {
             if self.ended {
                 return None;
             }
-            // Marked before the look, so that no change between look and wait is lost.
+            // Marked before reading, so that no change between reading and waiting is lost.
             self.changed.mark_unchanged();
             let look = if due { self.due_bookmark() } else { self.look() };
             due = false;
@@ -222,14 +222,14 @@ impl Watcher {
         if bytes.is_empty() {
             match self.events(&state) {
                 Some(events) => bytes = events,
-                // Slower than the history is long.
+                // The reader is too slow for the length of the history.
                 None => return Look::End,
             }
         }
         if bytes.is_empty() { Look::Wait } else { Look::Bytes(bytes.into()) }
     }
 
-    /// The next events; nothing when some were forgotten.
+    /// Returns the next events; `None` if some have expired.
     fn events(&mut self, state: &State) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         for event in state.tables[self.table].since(self.next)? {
@@ -247,7 +247,7 @@ impl Watcher {
                         (None, true) => self.writer.event("ADDED", now),
                         (Some(_), true) => self.writer.event("MODIFIED", now),
                         (Some(_), false) if *deleted => self.writer.event("DELETED", now),
-                        // It left what is watched: shown as it last was inside.
+                        // The object left the selection: sent in its last selected state.
                         (Some(was), false) => self.writer.event("DELETED", &at_version(was, *version)),
                     });
                 }
@@ -256,7 +256,7 @@ impl Watcher {
         Some(bytes)
     }
 
-    /// A bookmark, after the events that it covers; none yet for a watcher that is more than a chunk behind.
+    /// A bookmark, after the events that it covers; `None` while the watcher is more than a chunk behind.
     fn bookmark(&mut self, state: &State) -> Look {
         let Some(mut bytes) = self.events(state) else { return Look::End };
         if self.next == state.tables[self.table].next() {
@@ -265,7 +265,7 @@ impl Watcher {
         Look::Bytes(bytes.into())
     }
 
-    /// The event that says that the version is too old. It is the last one.
+    /// The final event, which reports that the version has expired.
     fn gone(&mut self) -> Bytes {
         self.ended = true;
         let status: Value = ApiError::expired("too old resource version").status();

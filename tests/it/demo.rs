@@ -1,16 +1,16 @@
-//! `demo` as a user starts it: three replicas, each object served once, no secret, a handover to a fourth, an orderly end.
+//! `demo` as a user starts it: three replicas, each object served once, no secret, a handover to a fourth, a clean end.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-/// Ends the demo, whatever becomes of the test.
+/// Ends the demo, whatever the result of the test.
 struct Demo(Child);
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It has ended already when all went well.
+        // It has already ended on success.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -61,13 +61,13 @@ fn a_fleet_serves_the_simulated_cluster_until_it_is_told_to_stop() {
     assert_eq!(shards, 3, "{introduction:#?}");
     let different: BTreeSet<_> = pods.iter().collect();
     assert_eq!(different.len(), pods.len(), "no pod twice");
-    // The cluster lives: between two scrapes a pod may have come or gone. Three are the fleet's own.
+    // The cluster changes: a pod may appear or vanish between two scrapes. Three pods are the fleet's own.
     assert!((69..=77).contains(&pods.len()), "{} pods", pods.len());
     nodes.sort();
     assert_eq!(nodes, ["node-1", "node-2", "node-3", "node-4"]);
     assert_eq!(secrets, ["Opaque"; 6]);
 
-    let four = |line: &String| line.matches(" + ").count() == 3 && line.ends_with("every pod of the cluster, once");
+    let four = |line: &String| line.matches(" + ").count() == 3 && line.ends_with("every pod exactly once");
     assert!(lines.by_ref().take(200).any(|line| four(&line)), "a fourth replica takes its share");
 
     let id = demo.0.id().to_string();

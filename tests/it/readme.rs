@@ -1,5 +1,5 @@
-//! The README keeps its word: its commands that need no cluster do what it shows. `cargo run` is taken for the program as it is built
-//! for the tests, and `kubectl` for somebody who prints a dump.
+//! The README's commands that need no cluster do what it shows. `cargo run` is replaced by the program that is built
+//! for the tests, and `kubectl` by a script that prints a dump.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 
-/// What `kubectl get deployments -A -o yaml` prints.
+/// The output of `kubectl get deployments -A -o yaml`.
 const DUMP: &str = "\
 apiVersion: v1
 kind: List
@@ -21,7 +21,7 @@ items:
   status: {replicas: 3, readyReplicas: 3}
 ";
 
-/// A block of commands, with what is said of it and the output that follows it.
+/// A block of commands, with its mark and the output that follows.
 struct Block<'a> {
     mark: &'a str,
     commands: &'a str,
@@ -70,7 +70,7 @@ impl Shims {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
     }
 
-    /// Starts the commands of a block, as a shell does in a clone where the program is built.
+    /// Runs the commands of a block in a shell, as in a clone with a built program.
     fn start(&self, commands: &str) -> Child {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap_or_default());
         Command::new("sh")
@@ -97,7 +97,7 @@ fn shape(line: &str) -> String {
     shape
 }
 
-/// The words that say what happened, of lines with a time in front.
+/// The topics of lines that begin with a time.
 fn happened<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let told = lines.into_iter().filter(|line| line.starts_with("    "));
     told.filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned)).collect()
@@ -116,7 +116,7 @@ fn the_demo_shows_what_the_readme_shows() {
     let block = blocks.iter().find(|block| block.commands.contains("-- demo")).expect("the demo is shown");
     assert_eq!(block.mark, "<!-- tested -->");
     let shown: Vec<&str> = block.output.expect("with its output").lines().collect();
-    let introduction = shown.iter().position(|line| line.starts_with("The cluster lives")).expect("it lives") + 1;
+    let introduction = shown.iter().position(|line| line.starts_with("The cluster is running")).expect("it lives") + 1;
     let wanted = happened(shown[introduction..].iter().copied());
     assert!(wanted.len() >= 5, "{wanted:?}");
 

@@ -1,4 +1,4 @@
-//! The fleet in the simulated cluster: a StatefulSet, and whoever plays the kubelet for it. Each of its Pods is a replica in
+//! The fleet in the simulated cluster: a StatefulSet, and a kubelet for it. Each of its Pods is a replica in
 //! this process.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use super::DemoError;
 use super::objects::time;
-use super::replicas::{Addresses, Asked, Told};
+use super::replicas::{Addresses, Asked, FleetView};
 use crate::replica::{Replica, StopReason};
 use crate::settings::{Environment, Flags, Settings, SettingsError};
 use crate::sharding::ordinal;
 use crate::simulator::{ApiError, Simulator};
 
-/// Where the fleet lives.
+/// The namespace of the fleet.
 const NAMESPACE: &str = "monitoring";
 /// Name of the StatefulSet.
 const NAME: &str = "kube-state-fleet";
@@ -25,35 +25,35 @@ const NAME: &str = "kube-state-fleet";
 pub(super) struct Fleet {
     flags: Flags,
     members: BTreeMap<String, Member>,
-    /// Replicas that were told to end; each says the name of its Pod when it has.
+    /// Terminating replicas; each task returns the name of its Pod when it has ended.
     farewells: JoinSet<String>,
 }
 
-/// A Pod and what runs in it.
+/// A Pod and its replica.
 struct Member {
     name: String,
     ordinal: u32,
-    /// Nothing once it was told to end.
+    /// `None` once it is terminating.
     replica: Option<Replica>,
     addresses: Addresses,
     ready: bool,
 }
 
 impl Fleet {
-    /// Makes the StatefulSet, whose Pods begin to run at the first [`Fleet::step`].
+    /// Creates the StatefulSet. Its Pods start at the first [`Fleet::step`].
     pub fn create(simulator: &Simulator, flags: &Flags, replicas: u32) -> Result<Self, ApiError> {
         simulator.create(&stateful_set(replicas))?;
         Ok(Self { flags: flags.clone(), members: BTreeMap::new(), farewells: JoinSet::new() })
     }
 
-    /// Says how many replicas there should be.
+    /// Sets the replica count.
     pub fn scale(simulator: &Simulator, replicas: u32) -> Result<(), ApiError> {
         let mut set = simulator.get("statefulsets", NAMESPACE, NAME)?;
         set["spec"]["replicas"] = replicas.into();
         simulator.update(&set).map(drop)
     }
 
-    /// Does what a kubelet does: starts what is new, ends what is to end, writes down who is ready.
+    /// Acts as the kubelet: starts new Pods, stops terminating ones, and writes readiness.
     pub async fn step(&mut self, simulator: &Simulator) -> Result<(), DemoError> {
         while let Some(ended) = self.farewells.try_join_next() {
             if let Ok(name) = ended {
@@ -90,7 +90,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// What is missing until all `replicas` are ready, if anything.
+    /// The reason why not all `replicas` are ready, if they are not.
     pub async fn missing(&self, replicas: u32) -> Result<Option<(u32, String)>, DemoError> {
         for member in self.in_order() {
             if let Some(missing) = member.missing().await? {
@@ -101,18 +101,18 @@ impl Fleet {
         Ok((running < replicas).then(|| (running, "it has not been started".to_owned())))
     }
 
-    /// Where the replicas listen, by ordinal.
+    /// The addresses of the replicas, by ordinal.
     pub fn addresses(&self) -> Vec<Addresses> {
         self.in_order().iter().map(|member| member.addresses).collect()
     }
 
-    /// What those serve who serve or did so until they leave, by ordinal; all are asked at once.
+    /// The objects that each replica serves, including terminating ones, by ordinal. All are asked concurrently.
     pub async fn ask(&self) -> Result<Vec<Asked>, DemoError> {
         let serving = self.in_order().into_iter().filter(|member| member.ready);
         let asked = serving.map(|member| async {
             match member.addresses.ask().await {
                 Ok(asked) => Some(Ok(asked)),
-                // It was told to end, and just has.
+                // It was terminating, and has just ended.
                 Err(_) if member.replica.is_none() => None,
                 Err(error) => Some(Err(DemoError::Asked(member.ordinal, error))),
             }
@@ -120,13 +120,13 @@ impl Fleet {
         futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
 
-    /// How the first replica that is ready sees the fleet; nothing while there is none.
-    pub async fn told(&self) -> Result<Option<Told>, DemoError> {
+    /// The fleet as the first ready replica sees it, if there is one.
+    pub async fn fleet_view(&self) -> Result<Option<FleetView>, DemoError> {
         let members = self.in_order();
         let Some(first) = members.iter().find(|member| member.ready && member.replica.is_some()) else {
             return Ok(None);
         };
-        first.addresses.told().await.map(Some).map_err(|error| DemoError::Asked(first.ordinal, error))
+        first.addresses.fleet_view().await.map(Some).map_err(|error| DemoError::Asked(first.ordinal, error))
     }
 
     /// Resolves when a replica ends by itself.
@@ -136,7 +136,7 @@ impl Fleet {
             Box::pin(async move {
                 match replica.stopped().await {
                     Err(reason) => (ordinal, reason),
-                    // It was told to stop: whoever did that says why.
+                    // Stopped on purpose: the caller reports the reason.
                     Ok(()) => std::future::pending().await,
                 }
             })
@@ -148,7 +148,7 @@ impl Fleet {
         futures::future::select_all(each).await.0
     }
 
-    /// Stops all replicas, without a handover: nobody is left who would take over.
+    /// Stops all replicas without a handover, because none remains to take over.
     pub async fn stop(mut self) {
         self.farewells.abort_all();
         let replicas = self.members.into_values().filter_map(|member| member.replica);
@@ -174,12 +174,12 @@ impl Member {
         Ok(Self { name, ordinal, replica: Some(replica), addresses, ready: false })
     }
 
-    /// What is missing until it is ready, if anything.
+    /// The reason why it is not ready, if it is not.
     async fn missing(&self) -> Result<Option<String>, DemoError> {
         self.addresses.ready().await.map_err(|error| DemoError::Asked(self.ordinal, error))
     }
 
-    /// Writes its address and whether it is ready into its Pod.
+    /// Writes its address and readiness into its Pod.
     fn report(&self, simulator: &Simulator) -> Result<(), ApiError> {
         let mut pod = simulator.get("pods", NAMESPACE, &self.name)?;
         let ready = if self.ready { "True" } else { "False" };

@@ -1,5 +1,5 @@
-//! What is pressed while the demo runs. A terminal hands over keys one by one and gets its old ways back in the end; what
-//! comes through a pipe counts as pressed, too.
+//! Keys pressed while the demo runs. A terminal delivers keys one by one, and its mode is restored at the end. Input
+//! from a pipe counts as keys too.
 
 use std::io::{IsTerminal, Read, stdin};
 
@@ -7,7 +7,7 @@ use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// A key that means something.
+/// A key with a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Grow,
@@ -15,20 +15,20 @@ pub(super) enum Key {
     Quit,
 }
 
-/// The keys, as they come.
+/// The stream of pressed keys.
 pub(super) struct Keys {
     pressed: UnboundedReceiver<Key>,
     _terminal: Option<Terminal>,
 }
 
 impl Keys {
-    /// Listens from now on.
+    /// Starts to read keys.
     pub fn listen() -> Self {
         let (send, pressed) = unbounded_channel();
         let terminal = Terminal::of_keys();
-        // In the background of a shell, whoever reads its terminal is stopped.
+        // A background process that reads the terminal would be stopped.
         if terminal.is_some() || !stdin().is_terminal() {
-            // NB: it ends with the process, since a read cannot be called off; nothing depends on it.
+            // NB: the thread ends with the process, because a read cannot be cancelled; nothing depends on it.
             std::thread::spawn(move || {
                 for key in stdin().lock().bytes().map_while(Result::ok).filter_map(Key::of) {
                     if send.send(key).is_err() {
@@ -40,7 +40,7 @@ impl Keys {
         Self { pressed, _terminal: terminal }
     }
 
-    /// The next one; never where no more can come.
+    /// The next key; pending forever if no more can come.
     pub async fn next(&mut self) -> Key {
         match self.pressed.recv().await {
             Some(key) => key,
@@ -60,11 +60,11 @@ impl Key {
     }
 }
 
-/// A terminal that does not wait for the end of a line, nor echoes. Ctrl-C stays a signal.
+/// A terminal without line buffering and echo. Ctrl-C stays a signal.
 struct Terminal(Termios);
 
 impl Terminal {
-    /// That of standard input, if it is one, and ours.
+    /// The mode of standard input, if it is a terminal, and ours.
     fn of_keys() -> Option<Self> {
         let before = tcgetattr(stdin()).ok()?;
         if tcgetpgrp(stdin()).ok()? != getpgrp() {
@@ -79,7 +79,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Who closed it has no use for it.
+        // A closed output needs no restored mode.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &self.0);
     }
 }

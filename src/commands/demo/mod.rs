@@ -1,8 +1,8 @@
-//! `demo`: a simulated cluster that lives, and a fleet of replicas that serves it, grows and shrinks, in one process on
+//! `demo`: a simulated cluster that changes, and a fleet of replicas that serves it, grows and shrinks, in one process on
 //! loopback.
 //!
-//! The replicas are those of `run`, each with a client and ports of its own; only the API server is not real, and
-//! whoever runs their pods.
+//! The replicas are those of `run`, each with a client and ports of its own. Only the API server and the kubelet
+//! are simulated.
 
 mod fleet;
 mod keys;
@@ -30,30 +30,30 @@ use crate::telemetry::warnings_to_stderr;
 use fleet::Fleet;
 use keys::{Key, Keys};
 use life::{Change, Life};
-use replicas::Told;
+use replicas::FleetView;
 use screen::Screen;
 
-/// How many replicas there can be.
+/// Maximum number of replicas.
 const MOST_SHARDS: u32 = 64;
 
-/// How long a second of the cluster takes.
+/// Real duration of one second of the cluster.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// After so many seconds the pods of all shards are added up, unless objects are changing hands just then.
+/// Interval, in seconds, of counting the pods of all shards, unless a handover is in progress.
 const TALLY_SECONDS: u64 = 10;
 
-/// How often the fleet grows by one and shrinks again, and when in that time, in seconds.
+/// Period in which the fleet grows by one and shrinks again, and the times within it, in seconds.
 const SCALE_SECONDS: u64 = 60;
 const GROW_AT: u64 = 5;
 const SHRINK_AT: u64 = 35;
 
-/// How long the replicas may take to load.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for loading.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the end may take.
+/// Timeout for the shutdown.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Why the demo ended before it was told to.
+/// The error that ended the demo.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DemoError {
     #[error("cannot start: {0}")]
@@ -69,14 +69,14 @@ pub(super) enum DemoError {
     #[error("shard {0}: {1}")]
     Stopped(u32, StopReason),
     #[error("shard {0}: {1}")]
-    Asked(u32, replicas::AskError),
-    #[error("shard {0} was not ready within {time} s: {1}", time = PATIENCE.as_secs())]
+    Asked(u32, replicas::RequestError),
+    #[error("shard {0} was not ready within {time} s: {1}", time = LOAD_TIMEOUT.as_secs())]
     NotReady(u32, String),
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
 
-/// Runs the demo until SIGINT or SIGTERM. Of `flags`, those that say where to listen and which shard this is do not count.
+/// Runs the demo until SIGINT or SIGTERM. It ignores the `flags` for addresses and shards.
 pub(super) fn run(demo: Demo, flags: &Flags, out: &mut dyn Write) -> Result<(), DemoError> {
     warnings_to_stderr();
     let runtime = runtime().map_err(DemoError::Start)?;
@@ -115,17 +115,17 @@ impl Ends {
     }
 }
 
-/// Everything that runs.
+/// The running cluster and fleet.
 struct Stage {
     began: Instant,
     simulator: Simulator,
     life: Life,
     fleet: Fleet,
-    /// How many replicas there are at first.
+    /// Initial number of replicas.
     replicas: u32,
-    /// How many there are to be.
+    /// Desired number of replicas.
     wanted: u32,
-    /// Whether that was said by a key: then it is left alone.
+    /// Whether a key set the number: then the demo does not change it.
     by_hand: bool,
 }
 
@@ -153,7 +153,7 @@ impl Stage {
         Ok(Self { began, simulator, life, fleet, replicas, wanted: replicas, by_hand: false })
     }
 
-    /// Waits until all are ready, says where to look, and lets the cluster live.
+    /// Waits until all replicas are ready, prints addresses, and starts the changes of the cluster.
     async fn play(&mut self, screen: &mut Screen<'_>, keys: &mut Keys) -> Result<(), DemoError> {
         let ready = self.ready(screen).await?;
         let asked = self.fleet.ask().await?;
@@ -185,15 +185,15 @@ impl Stage {
             }
             second += 1;
             self.fleet.step(&self.simulator).await?;
-            if let Some(now) = self.fleet.told().await? {
+            if let Some(now) = self.fleet.fleet_view().await? {
                 if let Some(news) = handover_news(told.as_ref(), &now) {
                     screen.news(began.elapsed(), "handover", &news)?;
                 }
                 told = Some(now);
             }
-            // Before the next changes, so that the replicas had a second to see the last ones.
+            // Before the next changes, so that the replicas have had a second to see the last ones.
             owed |= second % TALLY_SECONDS == 0;
-            if owed && told.as_ref().is_none_or(Told::is_settled) {
+            if owed && told.as_ref().is_none_or(FleetView::is_settled) {
                 owed = false;
                 let asked = self.fleet.ask().await?;
                 screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
@@ -221,7 +221,7 @@ impl Stage {
         Ok(screen.news(began.elapsed(), "fleet", &format!("scaled to {replicas} replica{s}"))?)
     }
 
-    /// How many replicas there are to be from this second on, where that changes.
+    /// The new number of replicas from this second on, if it changes.
     const fn replicas_at(&self, second: u64) -> Option<u32> {
         match second % SCALE_SECONDS {
             GROW_AT => Some(self.replicas + 1),
@@ -230,14 +230,14 @@ impl Stage {
         }
     }
 
-    /// Waits until every replica is ready; says how long that took since the start.
+    /// Waits until every replica is ready; returns the time since the start.
     async fn ready(&mut self, screen: &mut Screen<'_>) -> Result<Duration, DemoError> {
         let mut progress = Progress::new();
         loop {
             self.fleet.step(&self.simulator).await?;
             match self.fleet.missing(self.replicas).await? {
                 None => break,
-                Some((shard, missing)) if self.began.elapsed() > PATIENCE => {
+                Some((shard, missing)) if self.began.elapsed() > LOAD_TIMEOUT => {
                     return Err(DemoError::NotReady(shard, missing));
                 }
                 Some((shard, missing)) => {
@@ -248,20 +248,20 @@ impl Stage {
                 }
             }
         }
-        // Once more, so that it is written down.
+        // Once more, to write readiness.
         self.fleet.step(&self.simulator).await?;
         Ok(self.began.elapsed())
     }
 
-    /// How many there are of what the cluster is known by.
+    /// Counts of the main kinds of the cluster.
     fn kinds(&self) -> Vec<(usize, &'static str)> {
         ["nodes", "namespaces", "deployments", "pods"].map(|kind| (self.simulator.count(kind), kind)).to_vec()
     }
 
-    /// Stops everything; an answer that is still being written is cut off then, since whoever waits for it sits at the
+    /// Stops everything, and cuts off answers in progress, because their reader sits at the
     /// same screen.
     async fn stop(self) {
-        // What is not done in time ends when it is dropped.
+        // Dropping ends any work that is not done in time.
         let _ = tokio::time::timeout(FAREWELL, self.fleet.stop()).await;
         self.simulator.stop().await;
     }
@@ -269,19 +269,19 @@ impl Stage {
 
 fn seconds_from(began: Instant) -> Interval {
     let mut seconds = interval_at(began + SECOND, SECOND);
-    // A machine that was asleep does not make up for what it missed.
+    // A suspended machine does not catch up on missed seconds.
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     seconds
 }
 
-/// What is to be said of a handover, if something has changed.
-fn handover_news(before: Option<&Told>, now: &Told) -> Option<String> {
+/// The message on a change of the handover state, if it changed.
+fn handover_news(before: Option<&FleetView>, now: &FleetView) -> Option<String> {
     if before? == now {
         return None;
     }
     match &*now.handover {
-        "preparing" => Some("preparing: what will be gained is loaded, and not served yet".to_owned()),
-        "switching" => Some("prepared: all switch in a moment".to_owned()),
+        "preparing" => Some("preparing: replicas load their new objects, hidden".to_owned()),
+        "switching" => Some("prepared: all replicas switch at one agreed moment".to_owned()),
         _ if before?.generation != now.generation => {
             Some(format!("generation {} is current: {} shards", now.generation, now.shards))
         }

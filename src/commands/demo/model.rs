@@ -1,4 +1,4 @@
-//! What the demo's cluster consists of, and how new parts of it are made.
+//! The parts of the demo's cluster, and their creation.
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,7 @@ pub(super) struct Node {
     pub uid: String,
     pub created: Timestamp,
     pub ready: bool,
-    /// Since when it is ready, or not.
+    /// Time of the last readiness change.
     pub since: Timestamp,
 }
 
@@ -26,12 +26,12 @@ impl Node {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PodState {
-    /// No node has room for it; for ever.
+    /// No node ever has room for it.
     Unschedulable,
-    /// So many seconds until it runs.
+    /// Seconds until it runs.
     Starting(u32),
     Running,
-    /// So many seconds until the next attempt.
+    /// Seconds until the next attempt.
     CrashLoop(u32),
     Succeeded,
 }
@@ -42,13 +42,13 @@ pub(super) struct Pod {
     pub name: String,
     pub uid: String,
     pub created: Timestamp,
-    /// When its container was last started.
+    /// Last start of its container.
     pub started: Timestamp,
-    /// When its state last changed.
+    /// Last change of its state.
     pub changed: Timestamp,
     pub state: PodState,
     pub restarts: u32,
-    /// Position of its node.
+    /// Index of its node.
     pub node: Option<usize>,
 }
 
@@ -70,13 +70,13 @@ impl ReplicaSet {
     }
 }
 
-/// What a deployment's pods are like.
+/// Behaviour of a deployment's pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Temper {
     Steady,
     /// They crash a few seconds after each start.
     Crashing,
-    /// They want more than any node has.
+    /// They request more than any node has.
     Huge,
 }
 
@@ -93,10 +93,10 @@ pub(super) struct Workload {
     pub created: Timestamp,
     pub generation: u64,
     pub replicas: usize,
-    /// The size at birth, around which it is scaled.
+    /// The initial size, around which it is scaled.
     pub usual: usize,
     pub revision: u32,
-    /// The newest last; those before it are being replaced.
+    /// Newest last; the earlier ones are being replaced.
     pub sets: Vec<ReplicaSet>,
 }
 
@@ -110,7 +110,7 @@ impl Workload {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// Between this and [`Self::most`] it is scaled.
+    /// The lower bound of scaling; see [`Self::most`].
     pub fn fewest(&self) -> usize {
         self.usual.div_ceil(2)
     }
@@ -123,7 +123,7 @@ impl Workload {
         Owner { api_version: "apps/v1", kind: "Deployment", name: self.name, uid: &self.uid }
     }
 
-    /// Whether it has pods that should not be there, or not all that should.
+    /// Whether it has surplus or missing pods.
     pub fn is_rolling_out(&self) -> bool {
         let (new, old) = self
             .sets
@@ -140,7 +140,7 @@ impl Workload {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JobState {
-    /// So many seconds until it is done.
+    /// Seconds until it is done.
     Running(u32),
     Complete,
 }
@@ -164,17 +164,17 @@ pub(super) struct Daemon {
     pub pods: Vec<Pod>,
 }
 
-/// The letters that Kubernetes makes names of: no vowels, so that they form no words.
+/// The letters of generated Kubernetes names: no vowels, so that they form no words.
 const LETTERS: [u8; 27] = *b"bcdfghjklmnpqrstvwxz2456789";
 
-/// Makes new parts: the one source of chance, names and UIDs.
+/// Creates new parts: the only source of randomness, names and UIDs.
 #[derive(Debug)]
 pub(super) struct Maker {
     pub rng: Rng,
     pub now: Timestamp,
     pub pods_made: u64,
     pub nodes: usize,
-    /// The node that takes no pods just now.
+    /// The node that currently accepts no pods.
     pub out: Option<usize>,
 }
 
@@ -203,11 +203,11 @@ impl Maker {
         }
     }
 
-    /// A pod that is about to start.
+    /// A starting pod.
     pub fn pod(&mut self, prefix: &str, temper: Temper) -> Pod {
         self.pods_made += 1;
         let node = (temper != Temper::Huge).then(|| self.free_node());
-        // Two letters count, so that among hundreds of pods no two come to one name.
+        // Two letters are a counter, so that no two of hundreds of pods share a name.
         let [high, low] = [self.pods_made / 27, self.pods_made].map(|n| char::from(LETTERS[(n % 27) as usize]));
         Pod {
             number: self.pods_made,

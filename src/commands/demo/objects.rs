@@ -1,4 +1,4 @@
-//! How the demo's objects look as JSON. Pure functions of the model in [`super::life`].
+//! The demo's objects as JSON: pure functions of the model in [`super::life`].
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ pub(super) fn pod(pod: &Pod, namespace: &str, app: &str, image: &str, owner: &Ow
     let done = pod.state == PodState::Succeeded;
     let phase = match pod.state {
         PodState::Unschedulable | PodState::Starting(_) => "Pending",
-        // While its container waits for the next attempt, a pod counts as running.
+        // A pod counts as running while its container waits for the next attempt.
         PodState::Running | PodState::CrashLoop(_) => "Running",
         PodState::Succeeded => "Succeeded",
     };

@@ -1,4 +1,4 @@
-//! What a replica says of itself over HTTP, as anyone could ask it.
+//! A replica's own data, read over HTTP as any client can.
 
 use std::net::SocketAddr;
 
@@ -8,81 +8,81 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-/// Where a replica listens.
+/// The addresses of a replica.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Addresses {
     pub metrics: SocketAddr,
     pub telemetry: SocketAddr,
 }
 
-/// What a replica answered.
+/// The answer of a replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// How many objects it says that it keeps.
+    /// Number of objects that it reports.
     pub objects: usize,
-    /// The UIDs of the pods that it serves.
+    /// UIDs of the pods that it serves.
     pub pods: Vec<String>,
-    /// How many series it serves.
+    /// Number of series that it serves.
     pub series: usize,
 }
 
-/// How a replica sees its fleet.
+/// The fleet as a replica sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    /// Who owns what, by number.
+pub(super) struct FleetView {
+    /// The number of the current assignment.
     pub generation: u64,
-    /// How many shards there are.
+    /// Number of shards.
     pub shards: u64,
-    /// How a change stands: `idle`, `waiting`, `preparing` or `switching`.
+    /// State of a handover: `idle`, `waiting`, `preparing` or `switching`.
     pub handover: String,
 }
 
-/// Why a replica did not answer.
+/// A failed request to a replica.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::commands) enum AskError {
+pub(in crate::commands) enum RequestError {
     #[error("{0}: {1}")]
     Connection(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{0} answers {1}")]
     Status(String, StatusCode),
 }
 
-impl Told {
-    /// Whether nothing is changing hands.
+impl FleetView {
+    /// Whether no handover is in progress.
     pub fn is_settled(&self) -> bool {
         matches!(&*self.handover, "idle" | "waiting")
     }
 }
 
 impl Addresses {
-    /// What is missing until it is ready, if anything.
-    pub async fn ready(&self) -> Result<Option<String>, AskError> {
+    /// The reason why it is not ready, if it is not.
+    pub async fn ready(&self) -> Result<Option<String>, RequestError> {
         let (code, text) = get(self.telemetry, "readyz").await?;
         Ok((code != StatusCode::OK).then(|| text.trim().replace('\n', ", ")))
     }
 
-    /// What it says of its fleet.
-    pub async fn told(&self) -> Result<Told, AskError> {
-        Ok(told(&ok(self.telemetry, "metrics").await?))
+    /// Requests its view of the fleet.
+    pub async fn fleet_view(&self) -> Result<FleetView, RequestError> {
+        Ok(fleet_view(&ok(self.telemetry, "metrics").await?))
     }
 
-    /// What it serves: its own account of its objects, and a scrape.
-    pub async fn ask(&self) -> Result<Asked, AskError> {
+    /// Requests its objects: the number that it reports, and a scrape.
+    pub async fn ask(&self) -> Result<Asked, RequestError> {
         let objects = count_objects(&ok(self.telemetry, "metrics").await?);
         let scrape = ok(self.metrics, "metrics").await?;
         Ok(Asked { objects, pods: pods(&scrape), series: count_series(&scrape) })
     }
 }
 
-async fn ok(address: SocketAddr, path: &str) -> Result<String, AskError> {
+async fn ok(address: SocketAddr, path: &str) -> Result<String, RequestError> {
     match get(address, path).await? {
         (StatusCode::OK, text) => Ok(text),
-        (code, _) => Err(AskError::Status(format!("http://{address}/{path}"), code)),
+        (code, _) => Err(RequestError::Status(format!("http://{address}/{path}"), code)),
     }
 }
 
-async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), AskError> {
+async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), RequestError> {
     let url = format!("http://{address}/{path}");
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| AskError::Connection(url.clone(), error);
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| RequestError::Connection(url.clone(), error);
     let request = http::Request::get(url.as_str()).body(Empty::<Bytes>::new()).map_err(|error| failed(error.into()))?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answer = client.request(request).await.map_err(|error| failed(error.into()))?;
@@ -91,7 +91,7 @@ async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, String), As
     Ok((code, String::from_utf8_lossy(&body).into_owned()))
 }
 
-fn told(telemetry: &str) -> Told {
+fn fleet_view(telemetry: &str) -> FleetView {
     // Prometheus' text has only floats.
     let number = |family: &str| {
         let lines = telemetry.lines().filter_map(|line| line.strip_prefix(family)?.strip_prefix(' '));
@@ -99,7 +99,7 @@ fn told(telemetry: &str) -> Told {
     };
     let on = telemetry.lines().filter_map(|line| line.strip_prefix("kube_state_fleet_handover_state{state=\""));
     let mut on = on.filter_map(|rest| rest.split_once("\"} 1"));
-    Told {
+    FleetView {
         generation: number("kube_state_fleet_generation"),
         shards: number("kube_state_metrics_total_shards"),
         handover: on.next().map_or("idle", |(state, _)| state).to_owned(),
@@ -139,7 +139,7 @@ mod tests {
     fn a_replica_tells_how_its_fleet_stands() {
         let text = "kube_state_fleet_generation 7\nkube_state_metrics_total_shards 4.0\n\
                     kube_state_fleet_handover_state{state=\"idle\"} 0\nkube_state_fleet_handover_state{state=\"preparing\"} 1\n";
-        assert_eq!(told(text), Told { generation: 7, shards: 4, handover: "preparing".to_owned() });
-        assert_eq!(told(""), Told { handover: "idle".to_owned(), ..Told::default() });
+        assert_eq!(fleet_view(text), FleetView { generation: 7, shards: 4, handover: "preparing".to_owned() });
+        assert_eq!(fleet_view(""), FleetView { handover: "idle".to_owned(), ..FleetView::default() });
     }
 }

@@ -1,4 +1,4 @@
-//! What the demo prints.
+//! The output of the demo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use super::replicas::{Addresses, Asked};
 
-/// What is told before the cluster begins to live.
+/// The introduction, printed before the cluster starts to change.
 pub(super) struct Introduction<'a> {
     pub server: String,
-    /// How many of what the cluster has.
+    /// Counts of the main kinds of the cluster.
     pub kinds: Vec<(usize, &'static str)>,
-    /// How long it took until all were ready.
+    /// Time until all replicas were ready.
     pub ready: Duration,
     pub addresses: &'a [Addresses],
     pub asked: &'a [Asked],
 }
 
-/// Where it is printed.
+/// The output stream.
 pub(super) struct Screen<'a>(&'a mut dyn Write);
 
 impl<'a> Screen<'a> {
@@ -37,9 +37,9 @@ impl<'a> Screen<'a> {
             addresses.len(),
             ready.as_secs_f64()
         )?;
-        writeln!(out, "  API server  {server}  {}", kinds.join(", "))?;
+        writeln!(out, "  API server   {server}  {}", kinds.join(", "))?;
         if let Some(first) = addresses.first() {
-            writeln!(out, "  the fleet   http://{}/  in a browser", first.metrics)?;
+            writeln!(out, "  status page  http://{}/", first.metrics)?;
         }
         writeln!(out)?;
 
@@ -76,24 +76,24 @@ impl<'a> Screen<'a> {
             "  scrape_configs: [{{job_name: kube-state-fleet, honor_labels: true, static_configs: [{{targets: [{}]}}]}}]\n",
             targets.join(", ")
         )?;
-        writeln!(out, "The cluster lives. + and - scale the fleet, q or Ctrl-C ends the demo.")?;
+        writeln!(out, "The cluster is running. Press + or - to scale the fleet, q or Ctrl-C to quit.")?;
         out.flush()
     }
 
-    /// How far something is that takes time.
+    /// Progress of a long step.
     pub fn progress(&mut self, text: &str) -> Result<()> {
         writeln!(self.0, "{text}")?;
         self.0.flush()
     }
 
-    /// Something happened in the cluster.
+    /// A change in the cluster.
     pub fn news(&mut self, after: Duration, what: &str, text: &str) -> Result<()> {
         let seconds = after.as_secs();
         writeln!(self.0, "  {:>3}:{:02}  {what:<8}  {text}", seconds / 60, seconds % 60)?;
         self.0.flush()
     }
 
-    /// How many pods each shard serves, and whether together they serve each pod of the cluster once.
+    /// The number of pods of each shard, and whether together they serve each pod of the cluster exactly once.
     pub fn tally(&mut self, after: Duration, asked: &[Asked], cluster: &BTreeSet<String>) -> Result<()> {
         let mut served = BTreeMap::new();
         for uid in asked.iter().flat_map(|asked| &asked.pods) {
@@ -104,7 +104,7 @@ impl<'a> Screen<'a> {
         let missing = cluster.iter().filter(|uid| !served.contains_key(uid)).count();
         let gone = served.keys().filter(|uid| !cluster.contains(**uid)).count();
         let verdict = match (missing, more_than_once, gone) {
-            (0, 0, 0) => "every pod of the cluster, once".to_owned(),
+            (0, 0, 0) => "every pod exactly once".to_owned(),
             _ => format!("{missing} missing, {more_than_once} more than once, {gone} already gone"),
         };
         self.news(after, "shards", &format!("{} pods: {verdict}", each.join(" + ")))
@@ -157,7 +157,7 @@ mod tests {
                 screen.tally(Duration::from_secs(70), &[asked(0, first, 0), asked(0, second, 0)], &cluster)
             })
         };
-        assert_eq!(line(&["a"], &["b", "c"]), "    1:10  shards    1 + 2 pods: every pod of the cluster, once\n");
+        assert_eq!(line(&["a"], &["b", "c"]), "    1:10  shards    1 + 2 pods: every pod exactly once\n");
         assert_eq!(
             line(&["a", "b"], &["b", "x"]),
             "    1:10  shards    2 + 2 pods: 1 missing, 1 more than once, 1 already gone\n"

@@ -1,4 +1,4 @@
-//! The objects, their versions and what became of them: everything the server knows, without a wire.
+//! The objects, their versions and their history: the server's state, without HTTP.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,53 +15,53 @@ use super::{Faults, Options, Request, ResourceType, statefulsets};
 /// An object as it was at one version.
 pub(super) type Object = Arc<Value>;
 
-/// How many lists may be read page by page at once; the oldest expires.
+/// Limit of concurrent paged lists; the oldest expires.
 const OPEN_LISTS: usize = 64;
 
-/// How many requests are remembered.
+/// Number of remembered requests.
 const REMEMBERED_REQUESTS: usize = 10_000;
 
-/// What happened to a resource.
+/// An event of a resource.
 pub(super) enum Event {
-    /// An object was created (nothing before), changed, or deleted (`now` is how it last was, with the version of its end).
+    /// An object was created (`before` is empty), changed, or deleted (`now` is its last state, with the version of the deletion).
     Change { version: u64, before: Option<Object>, now: Object, deleted: bool },
-    /// A line that a test wants watchers to read.
+    /// A raw line of a test, sent to watchers.
     Line(Bytes),
 }
 
-/// What becomes of the watches that are open.
+/// The fate of the open watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// The connection breaks.
     Cut,
-    /// An `ERROR` event says 410, then the watch ends.
+    /// An `ERROR` event with 410, then the end of the watch.
     Gone,
-    /// Not another byte, for ever.
+    /// No further byte.
     Silent,
     /// A bookmark.
     Bookmark,
 }
 
-/// One resource: its objects and the last of its history.
+/// One resource: its objects and its recent history.
 pub(super) struct Table {
     pub resource: ResourceType,
     pub objects: BTreeMap<(String, String), Object>,
     history: VecDeque<Event>,
-    /// Sequence number of the oldest event that is still known.
+    /// Sequence number of the oldest remembered event.
     first: u64,
-    /// A watch from before this version would miss something.
+    /// A watch from an earlier version would miss events.
     floor: u64,
-    /// Told after each change.
+    /// Notified after each change.
     pub changed: watch::Sender<()>,
     pub faults: Faults,
-    /// The last fate, and how many were decided; a watch obeys those decided after it began.
+    /// The last fate, and the number of fates so far; a watch follows those set after its start.
     pub fate: Option<Fate>,
     pub fates: u64,
     /// Open watches.
     pub watches: Arc<AtomicUsize>,
 }
 
-/// A list that is read page by page.
+/// A paged list in progress.
 struct OpenList {
     id: u64,
     version: u64,
@@ -72,12 +72,12 @@ struct OpenList {
 pub(super) struct Page {
     pub version: u64,
     pub objects: Vec<Object>,
-    /// Where the next page starts: list and position.
+    /// List and position at which the next page starts.
     pub next: Option<(u64, usize)>,
     pub remaining: usize,
 }
 
-/// All that the server knows.
+/// The whole state of the server.
 pub(super) struct State {
     pub version: u64,
     pub tables: Vec<Table>,
@@ -111,7 +111,7 @@ impl Table {
         self.first + self.history.len() as u64
     }
 
-    /// The sequence number of the first event after `version`, or nothing when that is too long ago.
+    /// The sequence number of the first event after `version`, or `None` if that has expired.
     pub fn after(&self, version: u64) -> Option<u64> {
         if version < self.floor {
             return None;
@@ -121,7 +121,7 @@ impl Table {
         Some(self.first + position as u64)
     }
 
-    /// The events from `sequence` on, or nothing when some were forgotten.
+    /// The events from `sequence` on, or `None` if some have expired.
     pub fn since(&self, sequence: u64) -> Option<impl Iterator<Item = &Event>> {
         let skip = sequence.checked_sub(self.first)?;
         Some(self.history.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)))
@@ -175,7 +175,7 @@ impl State {
         }
     }
 
-    /// The position of the table of a plural, or of `plural.group` where several groups have it.
+    /// The index of the table of a plural, or of `plural.group` if several groups have it.
     pub fn position(&self, name: &str) -> Result<usize, ApiError> {
         self.tables
             .iter()
@@ -201,7 +201,7 @@ impl State {
         self.tables[table].find(namespace, name).cloned()
     }
 
-    /// Adds an object. What the server gives every object is kept where `trusted` objects bring it along.
+    /// Adds an object. A `trusted` object keeps the fields that the server normally assigns.
     pub fn create(&mut self, table: usize, mut object: Value, trusted: bool) -> Result<Object, ApiError> {
         let uid = uid(&mut self.rng);
         let suffix: String = std::iter::repeat_with(|| self.rng.lowercase()).take(5).collect();
@@ -231,7 +231,7 @@ impl State {
         Ok(self.put(table, key, None, object))
     }
 
-    /// Replaces an object, if its `resourceVersion` (where it has one) is the current one.
+    /// Replaces an object, if its `resourceVersion` (if it has one) is the current one.
     pub fn update(&mut self, table: usize, mut object: Value, trusted: bool) -> Result<Object, ApiError> {
         let Table { resource, .. } = &self.tables[table];
         let plural = resource.plural.clone();
@@ -247,7 +247,7 @@ impl State {
                 "metadata.resourceVersion: Invalid value: 0: must be specified for an update",
             ));
         }
-        // Who is told to end is not called back; only the server tells so.
+        // A deletion cannot be reverted, and only the server sets these fields.
         for end in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
             match old.get(end) {
                 Some(value) => metadata.insert(end.to_owned(), value.clone()),
@@ -266,7 +266,7 @@ impl State {
             let generation = asked.unwrap_or(0).max(generation + u64::from(spec_changed));
             metadata.insert("generation".to_owned(), generation.into());
         }
-        // As on a real server, a write that changes nothing makes no version and no event.
+        // As on a real server, a write without a change creates no version and no event.
         if same(&object, &before) {
             return Ok(before);
         }
@@ -288,14 +288,14 @@ impl State {
         self.update(table, object, false)
     }
 
-    /// Lets controllers do what is to be done after a change.
+    /// Runs the controllers after a change.
     pub fn settle(&mut self) {
         if self.controlled {
             statefulsets::settle(self);
         }
     }
 
-    /// Tells a Pod to end, unless it was told before.
+    /// Marks a Pod as terminating, unless it is already.
     pub fn terminate(&mut self, pods: usize, pod: &Object) {
         if pod["metadata"]["deletionTimestamp"].is_string() {
             return;
@@ -304,12 +304,12 @@ impl State {
         let grace = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
         ending["metadata"]["deletionTimestamp"] = format!("{:.0}", jiff::Timestamp::now()).into();
         ending["metadata"]["deletionGracePeriodSeconds"] = grace.into();
-        // Whoever calls read it under the lock that is still held, so that nothing can have come between.
+        // The caller read it under the lock that is still held, so nothing can have changed.
         let _ = self.update(pods, ending, true);
     }
 
-    /// Deletes an object as a client asks for it: a Pod that somebody has to end first is told so instead, unless it is to go
-    /// at once (`grace` 0); the Pods of a StatefulSet stay where it is asked to let them go.
+    /// Deletes an object for a client. A Pod that must terminate first is only marked, unless the grace period is
+    /// 0. The Pods of a StatefulSet stay if the request orphans them.
     pub fn delete_asked(
         &mut self,
         table: usize,
@@ -333,7 +333,7 @@ impl State {
         self.delete(table, namespace, name, &options["preconditions"])
     }
 
-    /// Removes an object, if it has the given UID and version, where these are given.
+    /// Removes an object, if it matches the given UID and version, if any.
     pub fn delete(
         &mut self,
         table: usize,
@@ -402,7 +402,7 @@ impl State {
         })
     }
 
-    /// Forgets the history of all resources, and lists that are being read.
+    /// Forgets the history of all resources, and paged lists in progress.
     pub fn compact(&mut self) {
         self.open_lists.clear();
         for table in &mut self.tables {
@@ -414,7 +414,7 @@ impl State {
         }
     }
 
-    /// Lets watchers of a resource read a line of the caller's making.
+    /// Sends a line of the caller to the watchers of a resource.
     pub fn line(&mut self, name: &str, line: Bytes) -> Result<(), ApiError> {
         let bound = self.history;
         self.named(name)?.record(Event::Line(line), bound);
@@ -442,7 +442,7 @@ fn metadata_mut(object: &mut Value) -> Result<&mut Map<String, Value>, ApiError>
     metadata.as_object_mut().ok_or_else(|| ApiError::bad_request("metadata: an object is wanted"))
 }
 
-/// Namespace (empty for what lives in none) and name.
+/// Namespace (empty if cluster-scoped) and name.
 fn key(metadata: &mut Map<String, Value>, namespaced: bool) -> Result<(String, String), ApiError> {
     let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (namespace, name) = (text("namespace"), text("name"));
@@ -456,7 +456,7 @@ fn key(metadata: &mut Map<String, Value>, namespaced: bool) -> Result<(String, S
     }
 }
 
-/// Compares the UID and the version that a writer wants with those that are.
+/// Compares the preconditions of a writer with the current UID and version.
 fn check(plural: &str, name: &str, uid: Option<&Value>, version: Option<&Value>, is: &Value) -> Result<(), ApiError> {
     let differs = |wanted: Option<&Value>, is: &Value| {
         wanted.and_then(Value::as_str).is_some_and(|wanted| !wanted.is_empty() && is.as_str() != Some(wanted))
@@ -471,7 +471,7 @@ fn check(plural: &str, name: &str, uid: Option<&Value>, version: Option<&Value>,
     Ok(())
 }
 
-/// Whether two objects differ in nothing but their kind, which a writer may leave out.
+/// Whether two objects are equal except for their kind, which a writer may leave out.
 fn same(one: &Value, other: &Value) -> bool {
     let fields = |value: &Value| -> BTreeMap<String, Value> {
         let all = value.as_object().into_iter().flatten();
@@ -501,7 +501,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// A random UUID, version 4, as the server gives each object.
+/// A random UUID, version 4, as the server assigns to each object.
 pub fn uid(rng: &mut fastrand::Rng) -> String {
     let bits = rng.u128(..);
     let (a, b, c) = ((bits >> 96) as u32, (bits >> 80) as u16, (bits >> 64) as u16 & 0x0fff);

@@ -1,4 +1,4 @@
-//! What a fleet of replicas asks of the server: shards of lists and watches, Leases, its own StatefulSet and Pods.
+//! The server's features for a fleet: shards of lists and watches, Leases, the StatefulSet and its Pods.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ async fn shards_of_a_list_are_the_list_cut_in_parts() {
     assert_eq!(echoed, "shardRange(object.metadata.uid,'0x0000000000000000','0x8000000000000000')");
     let both = format!("/api/v1/pods?{}", shards(&[(0, HALF), (HALF, WHOLE)]));
     assert_eq!(uids(&get(&simulator, &both, json).await.1), simulator.uids("pods"));
-    // How many remain is not known where some are left out; other forms have no place for the echo.
+    // The number of remaining items is unknown if some are left out, and other forms have no field for the echo.
     let paged = get(&simulator, &format!("/api/v1/pods?limit=1&{}", shards(&[(0, HALF)])), json).await.1;
     assert!(paged["metadata"]["continue"].is_string() && paged["metadata"]["remainingItemCount"].is_null());
     assert!(get(&simulator, &both, TABLE).await.1["metadata"]["shardInfo"].is_null());
@@ -110,7 +110,7 @@ async fn a_lease_is_replaced_only_by_who_names_its_version() {
     assert!(matches!(late, Err(kube::Error::Api(status)) if status.code == 409));
 }
 
-/// A server of one line, and where it listens.
+/// A server that echoes the request line, and its address.
 async fn small_server() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on loopback");
     let address = listener.local_addr().expect("an address");
@@ -175,7 +175,7 @@ async fn a_stateful_set_is_scaled_over_http_and_its_pods_end_in_their_own_time()
     sets.patch("fleet", &PatchParams::default(), &Patch::Merge(&scale)).await.expect("patched");
     let leaving = pods.get("fleet-1").await.expect("still there");
     assert!(leaving.metadata.deletion_timestamp.is_some());
-    // Who deletes without a grace period of 0 only asks for the end.
+    // A delete without a grace period of 0 only requests termination.
     pods.delete("fleet-1", &DeleteParams::default()).await.expect("asked for");
     let mut called_back = leaving;
     called_back.metadata.deletion_timestamp = None;
@@ -183,7 +183,7 @@ async fn a_stateful_set_is_scaled_over_http_and_its_pods_end_in_their_own_time()
     assert!(kept.metadata.deletion_timestamp.is_some());
     pods.delete("fleet-1", &DeleteParams::default().grace_period(0)).await.expect("deleted");
     assert_eq!(names(&pods.list(&ListParams::default()).await.expect("a list").items), ["fleet-0"]);
-    // A Pod that is still wanted comes again, as another one.
+    // A Pod that is still wanted is created again, as a new one.
     let before = pods.get("fleet-0").await.expect("there").metadata.uid;
     pods.delete("fleet-0", &DeleteParams::default().grace_period(0)).await.expect("deleted");
     assert_ne!(pods.get("fleet-0").await.expect("there").metadata.uid, before);

@@ -1,4 +1,4 @@
-//! The simulator as its clients see it: a plain kube client, and raw HTTP where the wire itself matters.
+//! The simulator as clients see it: through a kube client, and through raw HTTP where the wire format matters.
 
 mod fleet;
 
@@ -259,7 +259,7 @@ async fn too_old_is_410_as_an_event() {
 async fn a_slow_watcher_is_ended() {
     let simulator = simulator_with(Options { history: 3, ..Options::default() }).await;
     let mut lines = Lines::open(&simulator, "/api/v1/configmaps?watch=1&resourceVersion=1", "application/json").await;
-    // More than the buffers of both sides hold: the watcher gets stuck, and the history goes on.
+    // More than the buffers of both sides: the watcher blocks while the history continues.
     let text = "x".repeat(1 << 20);
     for i in 0..40 {
         let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "namespace": "shop", "name": format!("m{i}") },
@@ -421,7 +421,7 @@ async fn lists_may_ask_for_a_version_they_know() {
         simulator.create(&pod("shop", name, "")).expect("created");
     }
     let pods = Api::<Pod>::all(client(&simulator));
-    // A kube client leaves version 0 out where it sets a limit.
+    // A kube client omits version 0 if it sets a limit.
     let (_, cached) = get(&simulator, "/api/v1/pods?limit=1&resourceVersion=0", "").await;
     assert_eq!(cached["items"].as_array().map(Vec::len), Some(3));
     let exact = ListParams::default().at("2").matching(VersionMatch::Exact);

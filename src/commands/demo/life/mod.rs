@@ -1,6 +1,6 @@
-//! The demo's cluster as a model: what there is, and what becomes of it from one second to the next.
+//! The demo's cluster as a model: its objects, and their changes from one second to the next.
 //!
-//! The same seed lives the same life. May not know clocks, servers or replicas: the time is handed in, changes are handed out.
+//! Equal seeds give equal histories. It may not know clocks, servers or replicas: time is an input, changes are outputs.
 
 use std::collections::BTreeSet;
 
@@ -14,22 +14,22 @@ use super::objects::{self, Owner};
 /// A change of the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Change {
-    /// An object is there, new or changed.
+    /// An object was created or changed.
     Apply(Value),
-    /// An object is gone: plural, namespace, name.
+    /// An object was deleted: plural, namespace, name.
     Delete(&'static str, String, String),
 }
 
-/// What is worth telling about a step.
+/// A message about a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct News {
-    /// One word.
+    /// The topic, one word.
     pub what: &'static str,
-    /// Who, and how.
+    /// The object, and its change.
     pub text: String,
 }
 
-/// What happened in a second.
+/// The changes of one second.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Step {
     pub changes: Vec<Change>,
@@ -64,22 +64,22 @@ const WORKLOADS: &[(&str, &str, Temper, usize)] = &[
 
 const NAMESPACES: &[&str] = &["data", "default", "kube-system", "monitoring", "payments", "shop"];
 
-/// Where the cron job lives.
+/// The namespace of the cron job.
 const REPORTS: (&str, &str) = ("data", "nightly-report");
 
-/// From what the names of jobs count on, as the minutes since 1970 that a cron job's controller takes.
+/// The first number in names of jobs: minutes since 1970, as a cron job's controller uses.
 const FIRST_JOB: u64 = 29_000_000;
 
-/// For how many seconds a job's container runs.
+/// Seconds that a job's container runs.
 const JOB_SECONDS: u32 = 4;
 
-/// For how many seconds a node is out.
+/// Seconds that a node is not ready.
 const OUTAGE_SECONDS: u32 = 14;
 
-/// How many finished jobs are kept.
+/// Number of finished jobs that are kept.
 const KEPT_JOBS: usize = 3;
 
-/// The fewest pods that a cluster with all these workloads can have.
+/// Minimum number of pods of a cluster with all these workloads.
 pub(super) const FEWEST_PODS: usize = 24;
 
 /// The cluster.
@@ -92,12 +92,12 @@ pub(super) struct Life {
     daemon: Daemon,
     jobs: Vec<Job>,
     cron: (String, Timestamp),
-    /// For how many more seconds a node is out.
+    /// Remaining seconds for which a node is not ready.
     outage: u32,
 }
 
 impl Life {
-    /// A cluster of exactly `pods` pods (or [`FEWEST_PODS`]), at rest but for what never is.
+    /// A cluster of exactly `pods` pods (or [`FEWEST_PODS`]), in a steady state except for crashing pods.
     pub fn new(seed: u64, pods: usize, now: Timestamp) -> Self {
         let pods = pods.max(FEWEST_PODS);
         let nodes = 3 + pods / 40;
@@ -109,7 +109,7 @@ impl Life {
         let mut shares_left: usize = WORKLOADS.iter().map(|(.., share)| share).sum();
         let mut workloads = Vec::new();
         for (number, &(namespace, name, temper, share)) in WORKLOADS.iter().enumerate() {
-            // A share of what is left of what is left: in the end nothing is.
+            // A share of the remaining pods, until none remain.
             let replicas = if share == 0 { 1 } else { left * share / shares_left };
             if share > 0 {
                 left -= replicas;
@@ -121,7 +121,7 @@ impl Life {
         Self { make, seconds: 0, nodes, workloads, daemon, jobs: Vec::new(), cron, outage: 0 }
     }
 
-    /// Every object of the cluster, at its beginning.
+    /// All initial objects of the cluster.
     pub fn objects(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         let created = self.make.hours_ago(960, 961);
@@ -140,7 +140,7 @@ impl Life {
         all
     }
 
-    /// One second passes.
+    /// Advances by one second.
     pub fn step(&mut self, now: Timestamp) -> Step {
         self.make.now = now;
         self.seconds += 1;
@@ -296,7 +296,7 @@ impl Life {
         std::iter::once(objects::daemon_set(&self.daemon, &self.nodes)).chain(pods).collect()
     }
 
-    /// A job, its pod, and the cron job that keeps account of it.
+    /// A job, its pod, and its cron job.
     fn job_objects(&self, position: usize) -> [Change; 3] {
         let (namespace, cron) = REPORTS;
         let job = &self.jobs[position];
@@ -362,14 +362,14 @@ fn workload(
     workload
 }
 
-/// A pod that has been there since `created`.
+/// A pod created at `created`.
 fn old_pod(make: &mut Maker, prefix: &str, temper: Temper, created: Timestamp) -> Pod {
     let pod = make.pod(prefix, temper);
     let state = if temper == Temper::Huge { PodState::Unschedulable } else { PodState::Running };
     Pod { created, started: created, changed: created, state, ..pod }
 }
 
-/// Pods start, crash and are started again; says whether any did.
+/// Starts, crashes and restarts pods; returns whether any changed.
 fn pods_go_on(make: &mut Maker, workload: &mut Workload, step: &mut Step) -> bool {
     let path = workload.path();
     let mut touched = false;
@@ -381,7 +381,7 @@ fn pods_go_on(make: &mut Maker, workload: &mut Workload, step: &mut Step) -> boo
             PodState::Running if workload.temper == Temper::Crashing && make.rng.u8(..4) == 0 => {
                 pod.restarts += 1;
                 step.say("crash", format!("{path}, restart {}", pod.restarts));
-                // As the kubelet does, twice as long each time, up to a bound; but seconds where it takes minutes.
+                // As the kubelet does, doubled each time up to a bound, but in seconds instead of minutes.
                 PodState::CrashLoop((5 << pod.restarts.min(3)).min(30))
             }
             same => same,
@@ -398,7 +398,7 @@ fn pods_go_on(make: &mut Maker, workload: &mut Workload, step: &mut Step) -> boo
     touched
 }
 
-/// Brings a deployment's pods one step nearer to what it wants; says whether there was anything to do.
+/// Moves a deployment's pods one step towards its spec; returns whether anything changed.
 fn rollout_goes_on(make: &mut Maker, workload: &mut Workload, step: &mut Step) -> bool {
     let (namespace, path, replicas) = (workload.namespace, workload.path(), workload.replicas);
     let Some((new, old)) = workload.sets.split_last_mut() else { return false };
@@ -406,12 +406,12 @@ fn rollout_goes_on(make: &mut Maker, workload: &mut Workload, step: &mut Step) -
     if new.pods.iter().any(|pod| matches!(pod.state, PodState::Starting(_))) {
         return false;
     }
-    // A rollout goes one by one, that of a large deployment a tenth at a time; scaling goes at once.
+    // A rollout replaces one pod, or a tenth of a large deployment, at a time. Scaling is immediate.
     let pace = if is_rollout { (replicas / 10).max(1) } else { usize::MAX };
     let mut touched = false;
     let surplus = (new.pods.len() + old.iter().map(|set| set.pods.len()).sum::<usize>()).saturating_sub(replicas);
     for _ in 0..surplus.min(pace) {
-        // The old ones first; they are replaced only once as many new ones run.
+        // Old pods first, and only when as many new ones run.
         let from = old.iter_mut().find(|set| !set.pods.is_empty()).unwrap_or(new);
         if let Some(pod) = from.pods.pop() {
             from.generation += 1;

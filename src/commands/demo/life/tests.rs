@@ -12,10 +12,10 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// The cluster as a server would know it: by plural, namespace and name.
+/// The cluster as a server stores it: by plural, namespace and name.
 type Cluster = BTreeMap<(String, String, String), Value>;
 
-/// The plural of an object, once its type has read it.
+/// The plural of an object, checked by its type.
 fn plural(object: &Value) -> &'static str {
     fn read<T: Resource + DeserializeOwned>(object: &Value) -> &'static str {
         serde_json::from_value::<T>(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"));
@@ -60,7 +60,7 @@ fn live(life: &mut Life, cluster: &mut Cluster, second: i64) -> Vec<News> {
         match change {
             Change::Apply(object) => put(cluster, object),
             Change::Delete(resource, namespace, name) => {
-                cluster.remove(&(resource.to_owned(), namespace, name)).expect("only what is there is deleted");
+                cluster.remove(&(resource.to_owned(), namespace, name)).expect("deleted objects exist");
             }
         }
     }
