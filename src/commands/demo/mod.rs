@@ -166,7 +166,7 @@ impl Stage {
         })?;
         let began = Instant::now();
         let mut seconds = seconds_from(began);
-        let (mut told, mut owed) = (None, false);
+        let (mut known, mut owed) = (None, false);
         let mut second = 0;
         loop {
             tokio::select! {
@@ -186,14 +186,14 @@ impl Stage {
             second += 1;
             self.fleet.step(&self.simulator).await?;
             if let Some(now) = self.fleet.fleet_view().await? {
-                if let Some(news) = handover_news(told.as_ref(), &now) {
+                if let Some(news) = handover_news(known.as_ref(), &now) {
                     screen.news(began.elapsed(), "handover", &news)?;
                 }
-                told = Some(now);
+                known = Some(now);
             }
             // Before the next changes, so that the replicas have had a second to see the last ones.
             owed |= second % TALLY_SECONDS == 0;
-            if owed && told.as_ref().is_none_or(FleetView::is_settled) {
+            if owed && known.as_ref().is_none_or(FleetView::is_settled) {
                 owed = false;
                 let asked = self.fleet.ask().await?;
                 screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
