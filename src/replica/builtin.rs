@@ -1,15 +1,18 @@
-//! The built-in resources that settings enable.
+//! Specs of the built-in resources that the settings enable.
+
+use std::collections::BTreeMap;
 
 use super::pipeline;
-use super::resources::{Partition, Reading, Shape, Spec};
+use super::resources::{Partition, ReadOptions, ResourceShape, ResourceSpec, SeriesOptions};
+use crate::collectors::labels::KeyFilter;
 use crate::collectors::{Resource, Visitor, visit_all};
 use crate::intake::{Endpoint, Form};
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::selectors;
 
-/// Those that `settings` enable, in the order of the registry; of the cluster of this number.
-pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<Spec> {
+/// Returns the specs for the cluster of this number, in the order of the registry.
+pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<ResourceSpec> {
     let mut specs = Specs { settings, cluster, specs: Vec::new() };
     visit_all(&mut specs);
     specs.specs
@@ -18,7 +21,7 @@ pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<Spec> {
 struct Specs<'a> {
     settings: &'a Settings,
     cluster: u32,
-    specs: Vec<Spec>,
+    specs: Vec<ResourceSpec>,
 }
 
 impl Visitor for Specs<'_> {
@@ -28,18 +31,20 @@ impl Visitor for Specs<'_> {
             return;
         }
         let collector = self.settings.collector::<R>();
+        let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(kind.plural).cloned().unwrap_or_default();
         let Settings { labels, annotations, promoted, .. } = self.settings;
-        let series = format!("{:?}", [labels, annotations, promoted].map(|lists| lists.get(kind.plural)));
-        let shape = Shape {
+        let series =
+            SeriesOptions::BuiltIn { labels: keys(labels), annotations: keys(annotations), promoted: keys(promoted) };
+        let shape = ResourceShape {
             endpoint: endpoint(&kind),
             partitions: selectors(self.settings, &kind).iter().map(Partition::of).collect(),
-            reading: Reading::of(self.settings, self.cluster),
+            options: ReadOptions::of(self.settings, self.cluster),
             headers: collector.headers(),
             series,
         };
         let sink = pipeline::sinks(collector);
         let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
-        self.specs.push(Spec { name, kind, shape, sink });
+        self.specs.push(ResourceSpec { name, kind, shape, sink });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the API server is and who we are, from the settings.
+//! The client configuration that the settings describe.
 
 use std::path::{Path, PathBuf};
 
@@ -9,35 +9,35 @@ use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigErro
 
 use crate::settings::Settings;
 
-/// As the API server's audit log names us.
+/// The name of this program in the API server's audit log.
 const USER_AGENT_VALUE: &str = concat!("kube-state-fleet/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no client.
+/// Why no client can be configured.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The kubeconfig cannot be used.
+    /// The kubeconfig is unusable.
     #[error("--kubeconfig: {}: {}", path.display(), reason(source))]
     Kubeconfig {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's error.
         source: KubeconfigError,
     },
-    /// `--apiserver` is no URL.
+    /// `--apiserver` is not a URL.
     #[error("--apiserver: {url:?} is not a URL: {source}")]
     ApiServer {
-        /// What was given.
+        /// The value of the flag.
         url: String,
-        /// What is wrong with it.
+        /// The parser's error.
         source: http::uri::InvalidUri,
     },
-    /// Neither flags nor a pod's environment say where the API server is.
-    #[error("not in a cluster ({0}): --kubeconfig must name a file, or --apiserver a URL")]
+    /// Neither the flags nor a Pod's environment give the API server's address.
+    #[error("not running in a Pod ({0}): pass --kubeconfig FILE or --apiserver URL")]
     NotInCluster(InClusterError),
 }
 
-/// What is wrong with a kubeconfig. kube's own message names a file that could not be read, and so does ours; where it
-/// shows the line that does not parse, ours does not: there may be a token in it.
+/// Returns the reason of an error. Our message names the file already, so kube's mention of an unreadable file is left out. So
+/// is the line that does not parse, as it may contain a token.
 fn reason(error: &KubeconfigError) -> String {
     match error {
         KubeconfigError::ReadConfig(source, _) => source.to_string(),
@@ -45,19 +45,19 @@ fn reason(error: &KubeconfigError) -> String {
     }
 }
 
-/// How to reach the API server that the settings name. Nothing is asked of it yet: it may be down.
+/// Returns the client configuration that `settings` describe. It sends no request: the API server may be down.
 ///
 /// # Errors
-/// The kubeconfig, the URL or the pod's environment do not tell.
+/// The kubeconfig or the URL is invalid, or there is neither and no Pod's environment.
 pub async fn client_config(settings: &Settings) -> Result<Config, ClientError> {
     config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await
 }
 
-/// The files that say so: the kubeconfig, and the certificates and keys that it names.
+/// Returns the files that the client configuration comes from: the kubeconfig, and the certificates and keys that it names.
 pub fn client_files(settings: &Settings) -> Vec<PathBuf> {
     let Some(path) = &settings.kubeconfig else { return Vec::new() };
     let mut files = vec![path.clone()];
-    // One that cannot be read names none.
+    // An unreadable kubeconfig names no files.
     if let Ok(kubeconfig) = Kubeconfig::read_from(path) {
         let clusters = kubeconfig.clusters.into_iter().filter_map(|named| named.cluster?.certificate_authority);
         let users = kubeconfig.auth_infos.into_iter().filter_map(|named| named.auth_info);
@@ -67,8 +67,8 @@ pub fn client_files(settings: &Settings) -> Vec<PathBuf> {
     files
 }
 
-/// Where the API server is and who we are: the kubeconfig, with `--apiserver` in place of its server; `--apiserver` alone,
-/// without credentials; or the pod's service account.
+/// Uses the kubeconfig, with `--apiserver` instead of its server; `--apiserver` alone, without credentials; or the Pod's
+/// service account.
 async fn config(kubeconfig: Option<&Path>, apiserver: Option<&str>) -> Result<Config, ClientError> {
     let apiserver = apiserver
         .map(|url| url.parse::<Uri>().map_err(|source| ClientError::ApiServer { url: url.to_owned(), source }))
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn errors_name_the_flag_and_what_it_was_given() {
+    async fn errors_name_the_flag_and_its_value() {
         let message = |result: Result<Config, ClientError>| result.expect_err("not valid").to_string();
         let missing = message(config(Some(Path::new("/does/not/exist")), None).await);
         assert!(missing.starts_with("--kubeconfig: /does/not/exist: No such file"), "{missing}");

@@ -1,5 +1,5 @@
-//! `--coverage-watch`: while this replica is the coordinator, it watches the metadata of all objects, of which nothing is kept
-//! but counts and sums. For fleets whose own watches are filtered by the API server, so that nobody sees all objects.
+//! `--coverage-watch`: the coordinator watches the metadata of all objects, and keeps only counts and sums. This is for fleets
+//! whose watches the API server filters, so that no replica sees all objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,46 +10,46 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
 
-use super::inventory::Sights;
-use super::private::{self, Watch};
-use super::resources::Running;
+use super::inventory::CoverageSources;
+use super::private::{self, SourceTask};
+use super::resources::RunningResource;
 use crate::fleet::audit::Members;
 use crate::intake::{DecodeError, Form, Item, ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
 
-/// How soon it is noticed that the coordinator is another one.
+/// How often the replica checks whether it is still the coordinator.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The watches that a coordinator needs besides its own.
+/// The additional watches of a coordinator.
 pub(super) struct CoverageWatch {
-    /// Who the coordinator is.
+    /// Says whether this replica is the coordinator.
     pub members: Arc<dyn Members>,
-    /// What the replica itself watches and serves.
-    pub served: watch::Receiver<Arc<[Arc<Running>]>>,
-    /// For all but what carries Secrets.
+    /// The resources that the replica serves.
+    pub served: watch::Receiver<Arc<[Arc<RunningResource>]>>,
+    /// For everything but Secrets.
     pub client: kube::Client,
-    /// How to reach the API server from private threads, whenever that changes; without it, there are none.
-    pub private: Option<watch::Receiver<kube::Config>>,
-    /// Where the sources are found.
-    pub sights: Arc<Sights>,
+    /// The current client configuration, for threads that read Secrets. Without it, `client` reads them too.
+    pub config: Option<watch::Receiver<kube::Config>>,
+    /// Where the audit finds the sources.
+    pub sources: Arc<CoverageSources>,
 }
 
-/// The watches of all objects of one resource, which end when this is dropped.
-struct Seer {
-    of: Arc<Running>,
+/// The watches of all objects of one resource. Dropping it stops them.
+struct ResourceWatch {
+    resource: Arc<RunningResource>,
     statuses: Vec<Arc<Status>>,
     _stop: DropGuard,
 }
 
 impl CoverageWatch {
-    /// Watches whenever this replica is the coordinator, until it is told to stop.
+    /// Watches while this replica is the coordinator, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let forever = async {
             loop {
                 if self.members.peers().is_some() {
-                    info!("watching the metadata of all objects, to prove that each is exposed");
+                    info!("started the coverage watch");
                     self.watch(&stop).await;
-                    info!("another replica proves that each object is exposed");
+                    info!("stopped the coverage watch: another replica is the coordinator");
                 }
                 tokio::time::sleep(PERIOD).await;
             }
@@ -57,47 +57,53 @@ impl CoverageWatch {
         stop.run_until_cancelled(forever).await;
     }
 
-    /// Until another replica is the coordinator.
+    /// Watches until another replica is the coordinator.
     async fn watch(&self, stop: &CancellationToken) {
         let mut served = self.served.clone();
         let mut running = JoinSet::new();
-        let mut seers: Vec<Seer> = Vec::new();
+        let mut watches: Vec<ResourceWatch> = Vec::new();
         while self.members.peers().is_some() {
             let now = Arc::clone(&served.borrow_and_update());
-            seers.retain(|seer| now.iter().any(|resource| Arc::ptr_eq(resource, &seer.of)));
+            watches.retain(|watch| now.iter().any(|resource| Arc::ptr_eq(resource, &watch.resource)));
             for resource in now.iter() {
-                if !seers.iter().any(|seer| Arc::ptr_eq(resource, &seer.of)) {
-                    seers.push(self.see(resource, stop.child_token(), &mut running));
+                if !watches.iter().any(|watch| Arc::ptr_eq(resource, &watch.resource)) {
+                    watches.push(self.watch_resource(resource, stop.child_token(), &mut running));
                 }
             }
-            let sights = seers.iter().map(|seer| (seer.of.name().to_owned(), seer.statuses.clone())).collect();
-            self.sights.set(sights);
-            // Those that have ended: nobody asks what came of them.
+            let sources =
+                watches.iter().map(|watch| (watch.resource.name().to_owned(), watch.statuses.clone())).collect();
+            self.sources.set(sources);
+            // Collects the tasks that have ended. Their results do not matter.
             while running.try_join_next().is_some() {}
             let _ = tokio::time::timeout(PERIOD, served.changed()).await;
         }
-        self.sights.set(BTreeMap::new());
+        self.sources.set(BTreeMap::new());
     }
 
     /// Watches all objects of one resource.
-    fn see(&self, resource: &Arc<Running>, stop: CancellationToken, running: &mut JoinSet<()>) -> Seer {
-        let (mut statuses, mut watches) = (Vec::new(), Vec::new());
-        for source in resource.sources.iter().map(of_all) {
+    fn watch_resource(
+        &self,
+        resource: &Arc<RunningResource>,
+        stop: CancellationToken,
+        running: &mut JoinSet<()>,
+    ) -> ResourceWatch {
+        let (mut statuses, mut tasks) = (Vec::new(), Vec::new());
+        for source in resource.sources.iter().map(all_shards) {
             let status = Arc::new(Status::default());
             statuses.push(Arc::clone(&status));
-            watches.push(Watch { source, sinks: [Box::new(Nothing), Box::new(Nothing)], status });
+            tasks.push(SourceTask { source, sinks: [Box::new(DiscardSink), Box::new(DiscardSink)], status });
         }
-        match private::run_all(&self.client, self.private.as_ref(), watches, &stop) {
-            Ok(watches) => watches.into_iter().for_each(|watch| drop(running.spawn(watch))),
-            // The resource is unproven then, and says so.
-            Err(error) => error!(%error, "cannot start a thread"),
+        match private::run_all(&self.client, self.config.as_ref(), tasks, &stop) {
+            Ok(runs) => runs.into_iter().for_each(|run| drop(running.spawn(run))),
+            // The audit then reports the resource as unproven.
+            Err(error) => error!(%error, "cannot start a thread for the coverage watch"),
         }
-        Seer { of: Arc::clone(resource), statuses, _stop: stop.drop_guard() }
+        ResourceWatch { resource: Arc::clone(resource), statuses, _stop: stop.drop_guard() }
     }
 }
 
-/// A source of the same objects, of all shards. Secrets stay in a form that has no data.
-fn of_all(source: &Source) -> Source {
+/// Returns a source of the same objects, of all shards. Secrets keep their form without data.
+fn all_shards(source: &Source) -> Source {
     let mut source = source.clone();
     if source.endpoint.form == Form::Object {
         source.endpoint.form = Form::Metadata;
@@ -105,10 +111,10 @@ fn of_all(source: &Source) -> Source {
     Source { shard: Arc::new(ShardState::new(Slice::none())), server_side: false, audited: true, ..source }
 }
 
-/// Keeps nothing: all objects are another's.
-struct Nothing;
+/// Keeps no objects: the source's slice is empty.
+struct DiscardSink;
 
-impl Sink for Nothing {
+impl Sink for DiscardSink {
     fn init(&mut self, _: &Slice) {}
 
     fn apply(&mut self, _: &Item<'_>) -> Result<(), DecodeError> {

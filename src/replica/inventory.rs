@@ -1,4 +1,4 @@
-//! What this replica exposes and sees, for those who check whether it is what it should be.
+//! What this replica exposes and sees, for the audit and for `verify`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -14,26 +14,25 @@ use crate::server;
 use crate::sharding::{Digest, Slice};
 use crate::sync::lock;
 
-/// The objects of the store, as far as they count, and the sources that bring them.
+/// The exposed objects of the store, and the sources that read them.
 pub(super) struct Inventory {
     pub vantage: Arc<dyn Vantage>,
     pub watch_set: SharedWatchSet,
-    /// Who sees all objects, where our own sources do not; `None` where they do.
-    pub sights: Option<Arc<Sights>>,
+    /// The sources that see all objects; `None` if the replica's own sources do.
+    pub coverage_sources: Option<Arc<CoverageSources>>,
 }
 
-/// The sources that see all objects of each resource, while there are any.
+/// The sources that see all objects, by resource.
 #[derive(Debug, Default)]
-pub(super) struct Sights(Mutex<BTreeMap<String, Vec<Arc<Status>>>>);
+pub(super) struct CoverageSources(Mutex<BTreeMap<String, Vec<Arc<Status>>>>);
 
-impl Sights {
-    /// From now on these, by resource; none for an empty map.
+impl CoverageSources {
+    /// Replaces all sources.
     pub fn set(&self, sources: BTreeMap<String, Vec<Arc<Status>>>) {
-        // Nothing panics while the lock is held.
         *lock(&self.0) = sources;
     }
 
-    fn of(&self, resource: &str) -> Vec<Arc<Status>> {
+    fn sources_of(&self, resource: &str) -> Vec<Arc<Status>> {
         lock(&self.0).get(resource).cloned().unwrap_or_default()
     }
 }
@@ -65,7 +64,7 @@ impl Witness for Inventory {
     }
 
     fn sight(&self, resource: &str) -> Reach {
-        match position(&self.seers(resource)) {
+        match position(&self.unfiltered_sources(resource)) {
             Position::Refused => Reach::Refused,
             Position::None => Reach::None,
             Position::At(position) => Reach::Versions { floor: 0, position },
@@ -73,10 +72,13 @@ impl Witness for Inventory {
     }
 
     fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String> {
-        self.seers(resource).iter().try_fold(Digest::default(), |sum, source| {
+        self.unfiltered_sources(resource).iter().try_fold(Digest::default(), |sum, source| {
             let seen = source.uids_at(version).map_err(|error| {
-                let hint =
-                    if source.filtered.load(Relaxed) { "; --coverage-watch sees what the server filters" } else { "" };
+                let hint = if source.filtered.load(Relaxed) {
+                    "; the API server filters objects: set --coverage-watch"
+                } else {
+                    ""
+                };
                 format!("{error}{hint}")
             })?;
             Ok(sum.plus(seen))
@@ -85,10 +87,10 @@ impl Witness for Inventory {
 }
 
 impl Inventory {
-    /// The sources that see all objects of a resource.
-    fn seers(&self, resource: &str) -> Vec<Arc<Status>> {
-        match &self.sights {
-            Some(sights) => sights.of(resource),
+    /// Returns the sources that see all objects of a resource.
+    fn unfiltered_sources(&self, resource: &str) -> Vec<Arc<Status>> {
+        match &self.coverage_sources {
+            Some(coverage_sources) => coverage_sources.sources_of(resource),
             None => {
                 let watch_set = self.watch_set.load();
                 watch_set.find(resource).map_or_else(Vec::new, |watched| watched.sources.clone())
@@ -97,12 +99,12 @@ impl Inventory {
     }
 }
 
-/// How far sources have come, all of them.
+/// The oldest position of several sources.
 #[derive(Debug, PartialEq, Eq)]
 enum Position {
-    /// The API server refuses one.
+    /// The API server refuses a source.
     Refused,
-    /// One has none.
+    /// A source has no position.
     None,
     At(u64),
 }
@@ -111,14 +113,15 @@ fn position(sources: &[Arc<Status>]) -> Position {
     if sources.iter().any(|s| s.refused.load(Relaxed) != 0) {
         return Position::Refused;
     }
-    // What a source has reached is in the store: it says so after it has handed over.
+    // A source publishes its position after it has handed over the events, so the store contains them.
     match sources.iter().map(|s| s.position.load(Acquire)).min() {
         None | Some(0) => Position::None,
         Some(position) => Position::At(position),
     }
 }
 
-/// As of when it is known what is exposed. Who exposes nothing knows that always, and may watch nothing.
+/// Returns the resourceVersions as of which the exposed objects are known. A replica that exposes nothing knows that for all
+/// versions, and may not watch at all.
 fn reach(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> Reach {
     match (position(sources), objects.floor()) {
         (Position::Refused, _) => Reach::Refused,
@@ -128,13 +131,13 @@ fn reach(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> R
     }
 }
 
-/// The members of a fleet, while its replicas together read all objects: who reads only some cannot know them all.
-pub(super) struct WhileAllIsRead {
+/// The members of a fleet, if the settings make its replicas read all objects. Otherwise no audit is possible.
+pub(super) struct AuditableMembers {
     pub members: Arc<dyn Members>,
     pub reads_all: Arc<AtomicBool>,
 }
 
-impl Members for WhileAllIsRead {
+impl Members for AuditableMembers {
     fn fleet(&self) -> String {
         self.members.fleet()
     }
@@ -144,11 +147,11 @@ impl Members for WhileAllIsRead {
     }
 }
 
-/// The stand of a replica in no fleet: it never changes.
+/// The constant view of a replica outside a fleet.
 #[derive(Clone, Debug)]
-pub(super) struct Alone(pub Slice);
+pub(super) struct StandaloneView(pub Slice);
 
-impl Vantage for Alone {
+impl Vantage for StandaloneView {
     fn stand(&self) -> Stand {
         Stand { generation: 0, settled: true, counted: self.0.clone() }
     }
@@ -190,7 +193,7 @@ mod tests {
         };
         let watch_set = WatchSet { resources: vec![watched], undecided: Vec::new() };
         let watch_set = Arc::new(ArcSwap::from_pointee(watch_set));
-        Inventory { vantage: Arc::new(Alone(counted)), watch_set, sights: None }
+        Inventory { vantage: Arc::new(StandaloneView(counted)), watch_set, coverage_sources: None }
     }
 
     fn asked(version: u64) -> Question {
@@ -203,7 +206,7 @@ mod tests {
         let answer = inventory.answer(&asked(6));
         assert_eq!(answer.reach[PODS], Reach::Versions { floor: 5, position: 7 });
         assert_eq!(answer.digests[PODS].count, 2);
-        assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known from before the list");
+        assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known as of before the list");
         inventory.watch_set.load().resources[0].sources[1].position.store(0, Relaxed);
         assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::None);
         inventory.watch_set.load().resources[0].sources[1].refused.store(403, Relaxed);
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_exposes_nothing_stands_in_nobodys_way() {
+    fn a_replica_that_exposes_nothing_does_not_delay_the_audit() {
         let inventory = inventory(Slice::none());
         inventory.watch_set.load().resources[0].sources[0].position.store(0, Relaxed);
         let answer = inventory.answer(&asked(6));
@@ -220,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_of_its_own_sees_in_place_of_the_sources() {
+    fn the_coverage_watch_replaces_the_sources() {
         let mut inventory = inventory(Slice::all());
         assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 7 });
-        let sights = Arc::new(Sights::default());
-        inventory.sights = Some(Arc::clone(&sights));
+        let coverage_sources = Arc::new(CoverageSources::default());
+        inventory.coverage_sources = Some(Arc::clone(&coverage_sources));
         assert_eq!(inventory.sight(PODS), Reach::None);
-        sights.set([(PODS.to_owned(), vec![source(8)])].into());
+        coverage_sources.set([(PODS.to_owned(), vec![source(8)])].into());
         assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 8 });
         assert!(inventory.seen_at(PODS, 8).is_err(), "it has listed nothing yet");
     }

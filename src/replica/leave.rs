@@ -1,4 +1,4 @@
-//! How a member of a fleet ends: it hands over, shows once more that it has nothing, and says that it has left.
+//! Shutdown of a fleet's member: it hands over, serves an empty scrape to each scraper, and announces that it has left.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use tracing::{info, warn};
 use crate::fleet::{FleetHandle, Snapshot};
 use crate::server::ScrapeTracker;
 
-/// What is left of the grace period for the end itself: to say that we have left, and for answers that have begun.
+/// Part of the grace period that is kept for the announcement and for answers in progress.
 const RESERVE: Duration = Duration::from_secs(5);
-/// However short the grace period, so long is tried.
-const LEAST: Duration = Duration::from_secs(1);
-/// How long the last write may take.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Minimum time for the handover, for any grace period.
+const MIN_HANDOVER: Duration = Duration::from_secs(1);
+/// Timeout of the announcement.
+const ANNOUNCEMENT: Duration = Duration::from_secs(2);
 
-/// How long a pod with this grace period may take to hand over.
+/// Returns the time for the handover, given the Pod's grace period.
 fn limit(grace: Duration) -> Duration {
-    grace.saturating_sub(RESERVE).max(LEAST)
+    grace.saturating_sub(RESERVE).max(MIN_HANDOVER)
 }
 
-/// Hands over to the others and returns when nobody needs this replica any more, or time is up.
+/// Hands over, and returns when no member and no scraper needs this replica any more, or when the time is up.
 pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
     let snapshot = fleet.snapshot();
     if !snapshot.coordinated {
@@ -31,30 +31,30 @@ pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
         fleet.leave();
         until(fleet, |snapshot| snapshot.released).await;
         let released = Instant::now();
-        // Without anybody to take over there is nothing to show, and nobody else who serves.
+        // If no other member took over, this replica still exposes objects and has no empty scrape to show.
         if fleet.exposed().is_none_or(|exposed| exposed.is_empty()) {
             scrape_tracker.wait_for_all_since(released).await;
         }
     };
     if timeout(limit(snapshot.grace), handed_over).await.is_err() {
-        warn!(seconds = began.elapsed().as_secs(), "the grace period ends before the others have taken over");
+        warn!(seconds = began.elapsed().as_secs(), "handover not completed within the grace period");
     }
     fleet.farewell();
-    if timeout(FAREWELL, until(fleet, |snapshot| snapshot.left)).await.is_err() {
-        warn!("the others could not be told that this replica has left");
+    if timeout(ANNOUNCEMENT, until(fleet, |snapshot| snapshot.left)).await.is_err() {
+        warn!("could not announce that this replica has left");
     }
     info!(seconds = began.elapsed().as_secs_f64(), "left the fleet");
 }
 
-/// How long the end may take after that, counted from the beginning.
-pub(super) fn rest(grace: Duration, began: Instant) -> Duration {
-    (limit(grace) + RESERVE - LEAST).saturating_sub(began.elapsed()).max(LEAST)
+/// Returns the time that remains of `grace` after [`leave`], which began at `began`.
+pub(super) fn remaining(grace: Duration, began: Instant) -> Duration {
+    (limit(grace) + RESERVE - MIN_HANDOVER).saturating_sub(began.elapsed()).max(MIN_HANDOVER)
 }
 
 async fn until(fleet: &FleetHandle, is: impl Fn(&Snapshot) -> bool) {
     let mut changed = fleet.changed();
     while !is(&fleet.snapshot()) {
-        // Who lost the right to agree with others needs not wait for them. The sender lives as long as the fleet.
+        // A member that lost its permissions does not wait for the others. The sender lives as long as the handle.
         if !fleet.snapshot().coordinated || changed.changed().await.is_err() {
             return;
         }
@@ -69,10 +69,10 @@ mod tests {
     async fn all_of_it_fits_into_the_grace_period() {
         for grace in [0, 3, 6, 30, 120].map(Duration::from_secs) {
             let began = Instant::now();
-            assert!(limit(grace) >= LEAST);
-            tokio::time::advance(limit(grace) + FAREWELL).await;
-            let end = began.elapsed() + rest(grace, began);
-            assert!(end <= grace.max(RESERVE + LEAST), "{grace:?} {end:?}");
+            assert!(limit(grace) >= MIN_HANDOVER);
+            tokio::time::advance(limit(grace) + ANNOUNCEMENT).await;
+            let end = began.elapsed() + remaining(grace, began);
+            assert!(end <= grace.max(RESERVE + MIN_HANDOVER), "{grace:?} {end:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `--deleted-linger`: tells a store the names of its objects, and that time passes.
+//! `--deleted-linger`: gives a store the names of its objects and a clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::exposition::ResourceStore;
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::{Hasher, Slice};
 
-/// A tick is a tenth of the time, and within these bounds.
+/// A tick lasts a tenth of the linger time, within these bounds.
 const TICKS: u32 = 10;
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ fn tick(time: Duration) -> Duration {
     (time / TICKS).clamp(SHORTEST, LONGEST)
 }
 
-/// Makes the series of deleted objects stay in `objects` for `time`; the future is to run as long as they are served.
+/// Makes the series of deleted objects stay in `objects` for `time`. The future must run while `objects` is served.
 pub(super) fn keep(objects: Arc<ResourceStore>, time: Duration) -> impl Future<Output = ()> + Send + 'static {
     let tick = tick(time);
     objects.linger(time.as_nanos().div_ceil(tick.as_nanos()).try_into().unwrap_or(u64::MAX));
@@ -32,8 +32,8 @@ pub(super) fn keep(objects: Arc<ResourceStore>, time: Duration) -> impl Future<O
     }
 }
 
-/// A sink that looks at names before and after it hands on.
-pub(super) struct Named {
+/// Forwards to a sink, and ends the lingering of objects that are created again.
+pub(super) struct LingerSink {
     pub sink: Box<dyn Sink>,
     pub objects: Arc<ResourceStore>,
 }
@@ -42,7 +42,7 @@ fn hash(namespace: &str, name: &str) -> u64 {
     Hasher::XxHash64.hash(&format!("{namespace}/{name}"))
 }
 
-impl Sink for Named {
+impl Sink for LingerSink {
     fn init(&mut self, slice: &Slice) {
         self.sink.init(slice);
     }
@@ -50,7 +50,7 @@ impl Sink for Named {
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let (namespace, name) = item.names();
         let name = hash(&namespace, &name);
-        // Before, so that no scrape sees two of a name.
+        // Before `apply`, so that no scrape sees two objects of one name.
         self.objects.end_lingering(name, Some(item.uid));
         self.sink.apply(item)?;
         self.objects.named(item.uid, name);
@@ -94,7 +94,7 @@ mod tests {
     use crate::intake::Form;
     use crate::sharding::Hashes;
 
-    /// What a pipeline does, for objects without series.
+    /// A pipeline for objects without series.
     struct Plain(Arc<ResourceStore>);
 
     impl Sink for Plain {
@@ -115,7 +115,7 @@ mod tests {
         fn init_done(&mut self, _: u64) {}
     }
 
-    fn apply(sink: &mut Named, uid: &str, version: u64, name: &str) {
+    fn apply(sink: &mut LingerSink, uid: &str, version: u64, name: &str) {
         let json = format!(r#"{{"metadata":{{"name":"{name}","namespace":"n","uid":"{uid}"}}}}"#);
         let item = Item {
             uid,
@@ -134,7 +134,7 @@ mod tests {
     async fn a_deleted_object_lingers_for_its_time_and_little_longer() {
         for time in [Duration::from_millis(300), Duration::from_secs(7), Duration::from_secs(600)] {
             let objects = ResourceStore::new("things", Vec::new());
-            let mut sink = Named { sink: Box::new(Plain(Arc::clone(&objects))), objects: Arc::clone(&objects) };
+            let mut sink = LingerSink { sink: Box::new(Plain(Arc::clone(&objects))), objects: Arc::clone(&objects) };
             let _ticks = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&objects), time)));
             apply(&mut sink, "1", 1, "a");
             tokio::time::sleep(Duration::from_millis(1234)).await;
@@ -151,7 +151,7 @@ mod tests {
     fn names_are_of_a_namespace() {
         let objects = ResourceStore::new("things", Vec::new());
         objects.linger(9);
-        let mut sink = Named { sink: Box::new(Plain(Arc::clone(&objects))), objects: Arc::clone(&objects) };
+        let mut sink = LingerSink { sink: Box::new(Plain(Arc::clone(&objects))), objects: Arc::clone(&objects) };
         apply(&mut sink, "1", 1, "a");
         apply(&mut sink, "2", 1, "b");
         sink.delete("1", 2);

@@ -1,4 +1,4 @@
-//! The hand-over between intake and exposition for one source: decode, collect, store.
+//! The path from intake to exposition for one source: decode, collect, store.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::exposition::{Block, Epoch, ResourceStore, Scope, Stamp};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
 
-/// Makes series of objects as they arrive.
+/// Makes series from objects.
 pub(super) trait Blocks: Send + Sync {
-    /// The series of one object.
+    /// Returns the series of one object.
     ///
     /// # Errors
-    /// It is not what it should be.
+    /// The object cannot be decoded.
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError>;
 }
 
@@ -23,7 +23,7 @@ impl<R: Resource> Blocks for Collector<R> {
     }
 }
 
-/// What makes the sinks of a resource whose objects `blocks` reads.
+/// Returns the constructor of a resource's sinks, whose objects `blocks` decodes.
 pub(super) fn sinks(blocks: impl Blocks + 'static) -> NewSink {
     let blocks: Arc<dyn Blocks> = Arc::new(blocks);
     Box::new(move |partition, objects| {
@@ -31,13 +31,13 @@ pub(super) fn sinks(blocks: impl Blocks + 'static) -> NewSink {
     })
 }
 
-/// Turns what one source says into changes of the store.
+/// Turns the events of one source into changes of the store.
 pub(super) struct Pipeline {
     pub blocks: Arc<dyn Blocks>,
     pub objects: Arc<ResourceStore>,
-    /// The source's number among those of its resource.
+    /// Number of the source within its resource.
     pub partition: u32,
-    /// The list that is under way, and what it speaks for.
+    /// The list in progress, and the slice that it covers.
     pub list: Option<(Epoch, Slice)>,
 }
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_says_is_what_is_served() {
+    fn events_of_a_source_change_what_is_served() {
         let mut pipeline = pipeline();
         pipeline.init(&Slice::all());
         for (uid, name) in [("1", "a"), ("2", "b")] {
@@ -160,7 +160,7 @@ mod tests {
         pipeline.init_done(1);
         pipeline.init(&Slice::all());
         apply(&mut pipeline, "1", 2, "{\"metadata\":7}").expect_err("it does not decode");
-        // As a source does.
+        // A source calls it after a decoding error.
         pipeline.keep("1");
         pipeline.init_done(3);
         assert_eq!(served(&pipeline), ["kube_thing_info{thing=\"a\"} 1"]);

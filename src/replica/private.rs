@@ -1,4 +1,4 @@
-//! Watches that may see a Secret's data: on a thread whose memory is wiped when it is freed.
+//! Sources that may receive a Secret's data run on a thread that wipes freed memory.
 
 use std::io;
 use std::sync::Arc;
@@ -12,43 +12,43 @@ use tracing::error;
 use crate::intake::wipe::wipe_frees_on_this_thread;
 use crate::intake::{self, Form, Sink, Source, Status, SwappableClient};
 
-/// What [`intake::run`] needs, but for the client and the token.
-pub(super) struct Watch {
+/// The arguments of [`intake::run`], without the client and the token.
+pub(super) struct SourceTask {
     pub source: Source,
     pub sinks: [Box<dyn Sink>; 2],
     pub status: Arc<Status>,
 }
 
-/// Runs `watches` by `client`, each by itself, but those that may see a Secret's data apart, where `private` says how the API server
-/// is reached from there. The futures end with what they run.
+/// Runs each of `tasks` with `client`. With a `config`, those that may receive a Secret's data share a private thread with a
+/// client of its own. Each future ends with the source that it runs.
 ///
 /// # Errors
-/// There is no thread.
+/// The thread cannot be started.
 pub(super) fn run_all(
     client: &kube::Client,
-    private: Option<&watch::Receiver<kube::Config>>,
-    watches: Vec<Watch>,
+    config: Option<&watch::Receiver<kube::Config>>,
+    tasks: Vec<SourceTask>,
     stop: &CancellationToken,
 ) -> io::Result<Vec<BoxFuture<'static, ()>>> {
-    let is_apart = |watch: &Watch| watch.source.endpoint.form == Form::Table && private.is_some();
-    let (apart, others): (Vec<_>, Vec<_>) = watches.into_iter().partition(is_apart);
-    let by_client = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone()).boxed();
+    let is_private = |task: &SourceTask| task.source.endpoint.form == Form::Table && config.is_some();
+    let (private, others): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_private);
+    let by_client = |w: SourceTask| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone()).boxed();
     let mut all: Vec<_> = others.into_iter().map(by_client).collect();
-    if let Some(config) = private.filter(|_| !apart.is_empty()) {
-        all.push(run(config.clone(), apart, stop.clone())?.boxed());
+    if let Some(config) = config.filter(|_| !private.is_empty()) {
+        all.push(run(config.clone(), private, stop.clone())?.boxed());
     }
     Ok(all)
 }
 
-/// Runs `watches` on a thread of their own, with clients that keep no connection. The future ends with the first of them. Requests
-/// from a change of `config` on are made as it says.
+/// Runs `tasks` on a thread of their own, with a client that reuses no connection and follows changes of `config`. The future
+/// ends with the first task.
 fn run(
     mut config: watch::Receiver<kube::Config>,
-    watches: Vec<Watch>,
+    tasks: Vec<SourceTask>,
     stop: CancellationToken,
 ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Dropped when the thread ends, be it by a panic.
+    // Dropped when the thread ends, also by a panic.
     let (running, ended) = oneshot::channel::<()>();
     std::thread::Builder::new().name("private".to_owned()).spawn(move || {
         wipe_frees_on_this_thread();
@@ -59,11 +59,11 @@ fn run(
                 Ok(client) => SwappableClient::new(client),
                 Err(error) => return error!(%error, "cannot set up a client"),
             };
-            let run = |w: Watch| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
-            let first = select_all(watches.into_iter().map(|w| Box::pin(run(w))));
+            let run = |w: SourceTask| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
+            let first = select_all(tasks.into_iter().map(|task| Box::pin(run(task))));
             tokio::select! {
                 _ = first => {}
-                // Without a sender, nothing changes any more.
+                // Without a sender there are no more changes.
                 never = async {
                     while config.changed().await.is_ok() {
                         let config = config.borrow_and_update().clone();

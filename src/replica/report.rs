@@ -1,12 +1,12 @@
-//! What this replica says of itself to people and to its peers.
+//! The status report of this replica, for the status page and for peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use super::inventory::Inventory;
+use super::live_settings::SharedFeatures;
 use crate::fleet::audit::{Coverage, Witness};
 use crate::fleet::coverage::Reach;
 use crate::fleet::report::{Cover, Feature, Kept, Part, Report};
@@ -16,22 +16,19 @@ use crate::server;
 use crate::settings::{self, Shard};
 use crate::sharding::Slice;
 
-/// What is switched on, as it is now.
-pub(super) type FeaturesNow = Arc<ArcSwap<Vec<settings::Feature>>>;
-
-/// Reads everything whenever it is asked.
-pub(super) struct Reporter {
-    pub began: Instant,
+/// Compiles the report at each request.
+pub(super) struct ReplicaReporter {
+    pub started: Instant,
     pub pod: Option<String>,
     pub metrics_port: u16,
-    pub features: FeaturesNow,
+    pub features: SharedFeatures,
     pub inventory: Arc<Inventory>,
     pub health: Arc<Health>,
     pub coverage: Arc<Coverage>,
     pub member: Option<Arc<FleetHandle>>,
 }
 
-impl server::Reporter for Reporter {
+impl server::Reporter for ReplicaReporter {
     fn report(&self) -> Report {
         let counted = self.inventory.vantage.stand().counted;
         let waits_for = self.health.unready_reasons();
@@ -50,7 +47,7 @@ impl server::Reporter for Reporter {
             waits_for,
             metrics_port: self.metrics_port,
             memory: fleet::resident(),
-            uptime: self.began.elapsed().as_secs(),
+            uptime: self.started.elapsed().as_secs(),
             enabled: enabled.iter().map(feature).collect(),
             part: self.member.as_ref().map(|member| self.part(member)),
             resources: kept.collect(),
@@ -62,7 +59,7 @@ impl server::Reporter for Reporter {
     }
 }
 
-impl Reporter {
+impl ReplicaReporter {
     fn part(&self, member: &FleetHandle) -> Part {
         let cover = self.coverage.lines().into_iter().map(|line| Cover {
             resource: line.resource,
@@ -74,7 +71,7 @@ impl Reporter {
 
     fn kept(&self, watched: &WatchedResource, counted: &Slice) -> Kept {
         let WatchedResource { name: resource, objects, .. } = watched;
-        // Outside a fleet nobody counts what others own: it takes memory.
+        // Sources count the objects of other shards only in a fleet, as this takes memory.
         let seen = match self.inventory.sight(resource) {
             Reach::Versions { position, .. } if self.member.is_some() => {
                 self.inventory.seen_at(resource, position).ok().map(|digest| digest.count)

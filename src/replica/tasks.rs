@@ -1,4 +1,4 @@
-//! The background tasks of a replica, none of which may end unnoticed. They come and go while it runs.
+//! The background tasks of a replica. Tasks may be added at any time. An unexpected end of a task is reported.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,34 +12,34 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::fleet::Unfit;
 
-/// How long tasks may take to end when they are told to: a little longer than the servers give to answers.
-const PATIENCE: Duration = Duration::from_secs(23);
+/// How long tasks may take to stop: slightly longer than the servers wait for answers in progress.
+const STOP_TIMEOUT: Duration = Duration::from_secs(23);
 
-/// A part of a replica that ended by itself.
+/// The unexpected end of a task.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", match .unfit {
     Some(unfit) => unfit.to_string(),
-    None => format!("{task} {}", if *.panicked { "panicked" } else { "ended" }),
+    None => format!("task {task} {}", if *.panicked { "panicked" } else { "ended unexpectedly" }),
 })]
 pub struct StopReason {
-    /// Which.
+    /// Name of the task.
     pub task: String,
-    /// Whether it panicked. The message went to stderr.
+    /// Whether it panicked. The panic message is on stderr.
     pub panicked: bool,
-    /// Why this replica can be in no fleet, if that is the reason.
+    /// Why this replica cannot be a member of a fleet, if that is the reason.
     pub unfit: Option<Unfit>,
 }
 
-/// Tasks that end together.
+/// Tasks that stop together.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    /// Runs them. Dropping it aborts them all.
+    /// Runs the tasks. Dropping it aborts all of them.
     runner: AbortOnDropHandle<()>,
     spawner: Spawner,
     ended: mpsc::UnboundedReceiver<StopReason>,
 }
 
-/// Starts tasks, but does not keep them alive.
+/// Starts tasks without keeping them alive.
 #[derive(Clone, Debug)]
 pub(super) struct Spawner {
     tasks: mpsc::UnboundedSender<Task>,
@@ -48,25 +48,25 @@ pub(super) struct Spawner {
 
 struct Task {
     name: String,
-    /// What tells it to end.
+    /// Requests the end of the task.
     stop: CancellationToken,
     run: BoxFuture<'static, ()>,
 }
 
 impl Spawner {
-    /// What tells all tasks to end.
+    /// Returns the token that stops all tasks.
     pub fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
     }
 
-    /// Starts a task that ends when all do.
+    /// Starts a task that must run until all tasks are stopped.
     pub fn spawn(&self, name: String, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn_until(self.stop_token(), name, task);
     }
 
-    /// Starts a task that may end once `stop`, a child of [`Spawner::stop_token`], has told it to.
+    /// Starts a task that may end after `stop` is cancelled, which is a child of [`Spawner::stop_token`].
     pub fn spawn_until(&self, stop: CancellationToken, name: String, task: impl Future<Output = ()> + Send + 'static) {
-        // Nobody takes it when the replica has ended, and nobody needs it then.
+        // Sending fails only after the replica has stopped.
         let _ = self.tasks.send(Task { name, stop, run: task.boxed() });
     }
 }
@@ -74,8 +74,8 @@ impl Spawner {
 impl Tasks {
     pub(super) fn new(stop: CancellationToken) -> Self {
         let (tasks, new) = mpsc::unbounded_channel();
-        let (tell, ended) = mpsc::unbounded_channel();
-        let runner = AbortOnDropHandle::new(tokio::spawn(run(new, tell, stop.clone())));
+        let (report, ended) = mpsc::unbounded_channel();
+        let runner = AbortOnDropHandle::new(tokio::spawn(run(new, report, stop.clone())));
         Self { runner, spawner: Spawner { tasks, stop }, ended }
     }
 
@@ -83,28 +83,32 @@ impl Tasks {
         self.spawner.clone()
     }
 
-    /// Waits for the first that ends without having been told to.
+    /// Waits for the first task that ends unexpectedly.
     pub(super) async fn ended(&mut self) -> Result<(), StopReason> {
         self.ended.recv().await.map_or(Ok(()), Err)
     }
 
-    /// Tells all to end, and waits until they have.
+    /// Stops all tasks and waits for their end.
     pub(super) async fn stop(mut self) {
         self.spawner.stop.cancel();
-        // What is still there is aborted when the runner is dropped.
-        let _ = tokio::time::timeout(PATIENCE, &mut self.runner).await;
+        // Dropping the runner aborts the remaining tasks.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, &mut self.runner).await;
     }
 }
 
 impl Drop for Tasks {
-    /// For what runs on threads of its own.
+    /// Stops what runs on other threads, which aborting the runner does not reach.
     fn drop(&mut self) {
         self.spawner.stop.cancel();
     }
 }
 
-/// Runs what comes, and tells what ends by itself, until `stop` and the end of all.
-async fn run(mut new: mpsc::UnboundedReceiver<Task>, tell: mpsc::UnboundedSender<StopReason>, stop: CancellationToken) {
+/// Runs new tasks and reports those that end unexpectedly, until `stop` is cancelled and all tasks have ended.
+async fn run(
+    mut new: mpsc::UnboundedReceiver<Task>,
+    report: mpsc::UnboundedSender<StopReason>,
+    stop: CancellationToken,
+) {
     let mut running = JoinSet::new();
     let mut known: HashMap<Id, (String, CancellationToken)> = HashMap::new();
     loop {
@@ -120,8 +124,8 @@ async fn run(mut new: mpsc::UnboundedReceiver<Task>, tell: mpsc::UnboundedSender
                 if let Some((task, stop)) = known.remove(&id)
                     && !stop.is_cancelled()
                 {
-                    // Who does not listen any more has given the replica up.
-                    let _ = tell.send(StopReason { task, panicked, unfit: None });
+                    // Without a receiver the replica is being dropped.
+                    let _ = report.send(StopReason { task, panicked, unfit: None });
                 }
             }
             () = stop.cancelled(), if running.is_empty() => return,
@@ -136,35 +140,35 @@ mod tests {
     fn tasks() -> Tasks {
         let tasks = Tasks::new(CancellationToken::new());
         let stop = tasks.spawner().stop_token();
-        tasks.spawner().spawn("the good one".to_owned(), stop.cancelled_owned());
+        tasks.spawner().spawn("good-task".to_owned(), stop.cancelled_owned());
         tasks
     }
 
     #[tokio::test]
-    async fn a_task_that_ends_by_itself_is_named() {
+    async fn a_task_that_ends_unexpectedly_is_named() {
         let mut tasks = tasks();
-        tasks.spawner().spawn("the lazy one".to_owned(), async {});
-        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "the lazy one ended");
-        tasks.spawner().spawn("the clumsy one".to_owned(), async { panic!("on purpose") });
-        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "the clumsy one panicked");
+        tasks.spawner().spawn("lazy-task".to_owned(), async {});
+        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "task lazy-task ended unexpectedly");
+        tasks.spawner().spawn("clumsy-task".to_owned(), async { panic!("on purpose") });
+        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "task clumsy-task panicked");
         tasks.stop().await;
     }
 
     #[tokio::test]
-    async fn a_task_that_was_told_to_end_is_no_error_and_the_others_go_on() {
+    async fn a_stopped_task_is_no_error_and_the_others_continue() {
         let mut tasks = tasks();
         let own = tasks.spawner().stop_token().child_token();
-        tasks.spawner().spawn_until(own.clone(), "the one that goes".to_owned(), own.clone().cancelled_owned());
+        tasks.spawner().spawn_until(own.clone(), "stopped-task".to_owned(), own.clone().cancelled_owned());
         own.cancel();
-        tasks.spawner().spawn("the lazy one".to_owned(), async { tokio::task::yield_now().await });
-        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "the lazy one ended");
+        tasks.spawner().spawn("lazy-task".to_owned(), async { tokio::task::yield_now().await });
+        assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "task lazy-task ended unexpectedly");
         tasks.stop().await;
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_does_not_listen_is_ended_in_the_end() {
+    async fn a_task_that_ignores_the_token_is_aborted() {
         let tasks = tasks();
-        tasks.spawner().spawn("the deaf one".to_owned(), std::future::pending());
+        tasks.spawner().spawn("deaf-task".to_owned(), std::future::pending());
         tasks.stop().await;
     }
 }

@@ -1,4 +1,4 @@
-//! The audit over real sources and over HTTP, against a simulated cluster that lives.
+//! The audit over real sources and HTTP, against a simulated cluster with constant changes.
 
 use std::time::Duration;
 
@@ -7,18 +7,21 @@ use serde_json::{Value, json};
 
 use tokio::sync::watch;
 
-use super::inventory::Sights;
-use super::resources::Running;
+use super::inventory::{CoverageSources, Inventory};
+use super::ports::Port;
+use super::resources::{RunningResource, WatchContext};
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
 use crate::fleet::coverage::{Stand, State};
-use crate::settings::{Environment, Flags, Timeouts};
+use crate::intake;
+use crate::server::{self, AuthLayer, PeerQueries};
+use crate::settings::{Environment, Flags, Listen, Timeouts};
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
 
 const FLEET: &str = "monitoring/fleet";
 
-/// What waits longer has failed.
+/// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
 const EXACT: State = State { exact: true, missing: false, doubled: false, unproven: false };
@@ -34,7 +37,7 @@ impl Vantage for Member {
     }
 }
 
-/// The others, as the coordinator knows them.
+/// The peers, as the coordinator knows them.
 struct Others(Vec<SocketAddr>);
 
 impl Members for Others {
@@ -64,9 +67,9 @@ fn client(simulator: &Simulator) -> kube::Client {
     intake::shared_client(kube::Config::new(simulator.url().parse().expect("a URL"))).expect("a client")
 }
 
-type Served = watch::Receiver<Arc<[Arc<Running>]>>;
+type Served = watch::Receiver<Arc<[Arc<RunningResource>]>>;
 
-/// What a replica watches, with the question of the coordinator answered at the address.
+/// Starts a replica's watches, and answers the coordinator's questions at the returned address.
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
     let context = WatchContext {
         client: client(simulator),
@@ -75,20 +78,21 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
         audited: true,
         linger: Duration::ZERO,
     };
-    let resources = Resources::new(context, tasks.spawner(), [Owner::BuiltIn]);
-    let set = resources.set(Owner::BuiltIn, builtin::specs(&settings(), 0), Swap::Together);
+    let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+    let set = resources.set(Group::BuiltIn, builtin::specs(&settings(), 0), Rollout::Atomic);
     drop(set.expect("no thread is needed"));
     let watch_set = resources.watch_set();
-    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watch_set, sights: None });
+    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watch_set, coverage_sources: None });
     let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
     let routes = server::fleet_routes(PeerQueries { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
-    let (listener, address) = listen("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
+    let Port { listener, address } =
+        ports::bind("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     let stop = tasks.spawner().stop_token();
     tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Timeouts::default(), stop));
     (inventory, resources.served(), address)
 }
 
-/// Audits from `witness`, until both resources are in the state wanted.
+/// Audits from `witness` until pods are in the state `pods`.
 async fn audit(witness: &Arc<Inventory>, others: Vec<SocketAddr>, pods: State, stop: &CancellationToken) {
     let coverage = Arc::new(Coverage::default());
     let audit = Audit {
@@ -143,19 +147,19 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
         audit(&first, vec![second, third, third], DOUBLED, &stop),
     );
 
-    // The same by a watch of metadata alone.
-    let sights = Arc::new(Sights::default());
+    // The same with the coverage watch.
+    let sources = Arc::new(CoverageSources::default());
     let watch = coverage_watch::CoverageWatch {
         members: Arc::new(Others(Vec::new())),
         served,
         client: client(&simulator),
-        private: None,
-        sights: Arc::clone(&sights),
+        config: None,
+        sources: Arc::clone(&sources),
     };
     tokio::spawn(watch.run(stop.clone()));
     let Inventory { vantage, watch_set, .. } = &*first;
     let (vantage, watch_set) = (Arc::clone(vantage), Arc::clone(watch_set));
-    let filtered = Arc::new(Inventory { vantage, watch_set, sights: Some(sights) });
+    let filtered = Arc::new(Inventory { vantage, watch_set, coverage_sources: Some(sources) });
     tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
     churn.abort();
 }

@@ -85,7 +85,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 fn what_cannot_start_says_so_in_one_line_and_ends_with_2() {
     for (arguments, wanted) in [
         (vec!["--kubeconfig", "/does/not/exist"], "--kubeconfig: /does/not/exist: No such file"),
-        (vec![], "--kubeconfig must name a file"),
+        (vec![], "not running in a Pod"),
     ] {
         let (code, log) = end(run(&arguments));
         assert_eq!(code, Some(2), "{log}");

@@ -67,7 +67,8 @@ impl Step {
         let (key, text) = inner.split_once('=').ok_or_else(|| PathError(part.to_owned()))?;
         Ok(Self::Find {
             key: key.to_owned(),
-            number: number::of_text(text),
+            // NaN equals nothing, and would make equal paths differ.
+            number: number::of_text(text).filter(|number| !number.is_nan()),
             boolean: parse_bool(text).ok(),
             text: text.to_owned(),
         })

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::fleet::Unfit;
-use crate::replica::{ClientError, Replica, StartError, StopReason, client_config, waiting};
+use crate::replica::{ClientError, Replica, StartError, StopReason, client_config, serve_unconfigured};
 use crate::settings::{Layers, LayersError, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads, log_to_stderr};
 use reload::Reloader;
@@ -129,7 +129,7 @@ async fn wait(layers: &Layers) -> Result<(), RunError> {
         reloads.failed(ConfigKind::Config, file);
     }
     let stop = CancellationToken::new();
-    let server = tokio::spawn(waiting(&settings, reloads, stop.clone()).await?);
+    let server = tokio::spawn(serve_unconfigured(&settings, reloads, stop.clone()).await?);
     reload::mended(layers).await;
     stop.cancel();
     // The port may be needed again.

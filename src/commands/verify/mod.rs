@@ -21,7 +21,7 @@ use super::cli::Verify;
 use super::progress::Progress;
 use super::run::runtime;
 use crate::intake;
-use crate::replica::{ClientError, Secured, client_config};
+use crate::replica::{ClientError, PeerConnector, client_config};
 use crate::server::WebConfig;
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
@@ -75,7 +75,7 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
         let namespace = config.default_namespace.clone();
         let web = WebConfig::of(settings).await?;
         let filtered = settings.auth_filter.then(|| watch::channel(config.clone()).1);
-        let door = Secured::new(web, filtered).map_err(Box::new)?;
+        let door = PeerConnector::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;
         let verifier = Verifier {
             cluster: Cluster::new(client.clone()),

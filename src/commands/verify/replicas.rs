@@ -13,7 +13,7 @@ use kube::core::Selector;
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
 use crate::fleet::{door, is_ready};
-use crate::replica::Secured;
+use crate::replica::PeerConnector;
 use crate::settings::Settings;
 
 /// The container port that this name belongs to is asked.
@@ -92,7 +92,7 @@ impl Replica {
 /// The replicas, however they are found.
 pub(super) struct Fleet {
     client: kube::Client,
-    door: Secured,
+    door: PeerConnector,
     urls: Vec<String>,
     statefulset: String,
     namespace: String,
@@ -106,7 +106,7 @@ impl Fleet {
     /// Who `arguments` name; `namespace` is that of the kubeconfig or of our pod.
     pub fn new(
         client: kube::Client,
-        door: Secured,
+        door: PeerConnector,
         settings: &Settings,
         arguments: &Verify,
         namespace: String,

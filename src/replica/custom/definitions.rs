@@ -1,4 +1,4 @@
-//! What the API server says of custom resources: their definitions, as far as it serves them.
+//! The CustomResourceDefinitions of the API server, as far as it serves their kinds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,127 +13,126 @@ use crate::sharding::Slice;
 use crate::sync::lock;
 use crate::telemetry::DefinitionEvents;
 
-/// A kind of custom resource in one version that the API server serves.
+/// A kind of custom resource in one served version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CustomKind {
     pub of: GroupVersionKind,
-    /// How paths call it.
+    /// Its name in paths.
     pub plural: String,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
 }
 
-/// All of them; none while it is not known which there are.
-pub(super) type Found = Option<Arc<[CustomKind]>>;
+/// All kinds, sorted; `None` before the first list of definitions is complete.
+pub(super) type KnownKinds = Option<Arc<[CustomKind]>>;
 
-/// All definitions.
+/// The definitions and their kinds.
 #[derive(Debug)]
 pub(super) struct Definitions {
-    state: Mutex<State>,
-    found: watch::Sender<Found>,
+    index: Mutex<DefinitionIndex>,
+    kinds: watch::Sender<KnownKinds>,
     events: Arc<DefinitionEvents>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// By the UID of its definition: resourceVersion and kinds.
+struct DefinitionIndex {
+    /// resourceVersion and kinds of each definition, by its UID.
     by_uid: HashMap<String, (u64, Vec<CustomKind>)>,
-    /// What a list that is under way had so far.
+    /// The UIDs that the current list has contained so far.
     listed: Option<HashSet<String>>,
-    /// A list was whole.
-    known: bool,
+    /// Whether a list has been completed.
+    complete: bool,
 }
 
 impl Definitions {
     pub fn new(events: Arc<DefinitionEvents>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), found: watch::Sender::new(None), events })
+        Arc::new(Self { index: Mutex::default(), kinds: watch::Sender::new(None), events })
     }
 
-    /// Which kinds there are, whenever that changes.
-    pub fn found(&self) -> watch::Receiver<Found> {
-        self.found.subscribe()
+    /// Returns the kinds, and changes to them.
+    pub fn kinds(&self) -> watch::Receiver<KnownKinds> {
+        self.kinds.subscribe()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while the lock is held.
-        lock(&self.state)
+    fn index(&self) -> MutexGuard<'_, DefinitionIndex> {
+        lock(&self.index)
     }
 
-    /// Tells which there are, if that has changed and no list is under way.
-    fn tell(&self, state: &State) {
-        self.events.cached.store(state.by_uid.len() as u64, Relaxed);
-        if !state.known || state.listed.is_some() {
+    /// Publishes the kinds if they have changed and no list is in progress.
+    fn publish(&self, index: &DefinitionIndex) {
+        self.events.cached.store(index.by_uid.len() as u64, Relaxed);
+        if !index.complete || index.listed.is_some() {
             return;
         }
-        let mut kinds: Vec<_> = state.by_uid.values().flat_map(|(_, kinds)| kinds).cloned().collect();
+        let mut kinds: Vec<_> = index.by_uid.values().flat_map(|(_, kinds)| kinds).cloned().collect();
         kinds.sort();
-        self.found.send_if_modified(|found| {
-            let is_new = found.as_deref() != Some(&kinds);
+        self.kinds.send_if_modified(|published| {
+            let is_new = published.as_deref() != Some(&kinds);
             if is_new {
-                *found = Some(kinds.into());
+                *published = Some(kinds.into());
             }
             is_new
         });
     }
 }
 
-/// The end of a source of definitions.
+/// The sink of the source of definitions.
 pub(super) struct DefinitionSink(pub Arc<Definitions>);
 
 impl Sink for DefinitionSink {
     fn init(&mut self, _: &Slice) {
-        self.0.state().listed = Some(HashSet::new());
+        self.0.index().listed = Some(HashSet::new());
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let kinds = serde_json::from_slice::<Definition>(item.json()?)?.kinds();
-        let mut state = self.0.state();
-        if let Some(listed) = &mut state.listed {
+        let mut index = self.0.index();
+        if let Some(listed) = &mut index.listed {
             listed.insert(item.uid.to_owned());
         }
-        match state.by_uid.insert(item.uid.to_owned(), (item.version, kinds)) {
+        match index.by_uid.insert(item.uid.to_owned(), (item.version, kinds)) {
             None => self.0.events.added.fetch_add(1, Relaxed),
             Some((version, _)) if version != item.version => self.0.events.updated.fetch_add(1, Relaxed),
-            // A list says again what is known.
+            // A list repeats known definitions.
             Some(_) => 0,
         };
-        self.0.tell(&state);
+        self.0.publish(&index);
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        if let Some(listed) = &mut self.0.state().listed {
+        if let Some(listed) = &mut self.0.index().listed {
             listed.insert(uid.to_owned());
         }
     }
 
     fn give_up(&mut self) {
-        self.0.state().listed = None;
+        self.0.index().listed = None;
     }
 
     fn rewind(&mut self) {}
 
     fn delete(&mut self, uid: &str, _: u64) {
-        let mut state = self.0.state();
-        if state.by_uid.remove(uid).is_some() {
+        let mut index = self.0.index();
+        if index.by_uid.remove(uid).is_some() {
             self.0.events.deleted.fetch_add(1, Relaxed);
         }
-        self.0.tell(&state);
+        self.0.publish(&index);
     }
 
     fn init_done(&mut self, _: u64) {
-        let mut state = self.0.state();
-        if let Some(listed) = state.listed.take() {
-            let before = state.by_uid.len();
-            state.by_uid.retain(|uid, _| listed.contains(uid));
-            self.0.events.deleted.fetch_add((before - state.by_uid.len()) as u64, Relaxed);
+        let mut index = self.0.index();
+        if let Some(listed) = index.listed.take() {
+            let before = index.by_uid.len();
+            index.by_uid.retain(|uid, _| listed.contains(uid));
+            self.0.events.deleted.fetch_add((before - index.by_uid.len()) as u64, Relaxed);
         }
-        state.known = true;
-        self.0.tell(&state);
+        index.complete = true;
+        self.0.publish(&index);
     }
 }
 
-/// What is read of a CustomResourceDefinition of `apiextensions.k8s.io/v1`.
+/// The fields that are read of an `apiextensions.k8s.io/v1` CustomResourceDefinition.
 #[derive(Deserialize)]
 struct Definition {
     spec: DefinitionSpec,
@@ -163,7 +162,7 @@ struct Version {
 
 #[derive(Default, Deserialize)]
 struct DefinitionStatus {
-    /// `null` in one that is just being created.
+    /// `null` while the definition is being created.
     conditions: Option<Vec<Condition>>,
 }
 
@@ -174,7 +173,7 @@ struct Condition {
 }
 
 impl Definition {
-    /// The kinds that the API server serves by now: before it says so, it answers with 404.
+    /// Returns the served kinds. Before the definition is established, the API server answers 404.
     fn kinds(self) -> Vec<CustomKind> {
         let Self { spec, status } = self;
         if !status
@@ -236,7 +235,7 @@ mod tests {
         })
     }
 
-    fn names(found: &watch::Receiver<Found>) -> Option<Vec<String>> {
+    fn names(found: &watch::Receiver<KnownKinds>) -> Option<Vec<String>> {
         Some(found.borrow().as_ref()?.iter().map(|kind| kind.of.to_string()).collect())
     }
 
@@ -244,22 +243,22 @@ mod tests {
     fn kinds_come_and_go_with_their_definitions() {
         let events = Arc::new(DefinitionEvents::default());
         let definitions = Definitions::new(Arc::clone(&events));
-        let found = definitions.found();
+        let found = definitions.kinds();
         let mut sink = DefinitionSink(definitions);
-        let told =
+        let counts =
             || [&events.added, &events.updated, &events.deleted, &events.cached].map(|count| count.load(Relaxed));
         sink.init(&Slice::all());
         assert!(apply(&mut sink, "1", 1, &definition("Foo", "True")).is_ok());
-        assert_eq!(names(&found), None, "not known before the list is whole");
+        assert_eq!(names(&found), None, "unknown before the list is complete");
         sink.init_done(1);
         assert_eq!(names(&found), Some(vec!["Foo.v1beta1.a.b".to_owned(), "Foo.v2.a.b".to_owned()]));
         let mut new = definition("Bar", "False");
         new["status"]["conditions"] = Value::Null;
         assert!(apply(&mut sink, "2", 2, &new).is_ok());
-        assert_eq!(names(&found).map(|names| names.len()), Some(2), "it is not served yet");
+        assert_eq!(names(&found).map(|names| names.len()), Some(2), "not served yet");
         assert!(apply(&mut sink, "2", 3, &definition("Bar", "True")).is_ok());
         assert_eq!(names(&found).map(|names| names.len()), Some(4));
-        assert_eq!(told(), [2, 1, 0, 2]);
+        assert_eq!(counts(), [2, 1, 0, 2]);
         sink.delete("1", 4);
         assert_eq!(names(&found), Some(vec!["Bar.v1beta1.a.b".to_owned(), "Bar.v2.a.b".to_owned()]));
         sink.init(&Slice::all());
@@ -267,7 +266,7 @@ mod tests {
         sink.init(&Slice::all());
         assert!(apply(&mut sink, "3", 5, &json!({"spec": {}})).is_err());
         sink.init_done(5);
-        assert_eq!(names(&found), Some(vec![]), "what a list does not have is gone");
-        assert_eq!(told(), [2, 1, 2, 0]);
+        assert_eq!(names(&found), Some(vec![]), "a list removes what it does not contain");
+        assert_eq!(counts(), [2, 1, 2, 0]);
     }
 }

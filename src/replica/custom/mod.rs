@@ -1,7 +1,7 @@
-//! Custom resources of a running replica: which there are, the API server's CustomResourceDefinitions say, and which of them
-//! are served, the settings.
+//! The custom resources of a running replica: the kinds that the settings ask for and the API server serves.
 //!
-//! Every replica watches all definitions; the objects of a kind are watched, sharded and handed over like any others.
+//! Every replica watches all CustomResourceDefinitions. The objects of a kind are watched, sharded and handed over like those
+//! of built-in resources.
 
 mod definitions;
 mod problems;
@@ -14,7 +14,7 @@ use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
 use super::pipeline::{self, Blocks};
-use super::resources::{Owner, Partition, Reading, Resources, Shape, Spec, Swap};
+use super::resources::{Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions};
 use super::tasks::Spawner;
 use crate::collectors::custom::CustomCollector;
 use crate::exposition::Block;
@@ -24,68 +24,68 @@ use crate::settings::selectors::of_custom;
 use crate::sharding::Slice;
 use crate::sync::lock;
 use crate::telemetry::DefinitionEvents;
-use definitions::{CustomKind, DefinitionSink, Definitions, Found};
-use problems::Problems;
+use definitions::{CustomKind, DefinitionSink, Definitions, KnownKinds};
+use problems::ProblemLog;
 
 /// The custom resources of a replica.
-pub(super) struct Custom {
+pub(super) struct CustomResources {
     resources: Arc<Resources>,
     client: kube::Client,
     spawner: Spawner,
     events: Arc<DefinitionEvents>,
-    /// While any are asked for.
-    choice: Mutex<Option<Choice>>,
+    /// `None` while the settings ask for no custom resources.
+    active: Mutex<Option<ActiveSelection>>,
 }
 
-/// The watch of definitions and the choice among them, as they run.
-struct Choice {
-    /// By its number.
+/// A running watch of definitions with its selector.
+struct ActiveSelection {
+    /// Number of the cluster.
     cluster: u32,
     settings: watch::Sender<Arc<Settings>>,
-    /// Ends both.
+    /// Stops both.
     _stop: DropGuard,
 }
 
-impl Custom {
-    /// None are asked for yet.
+impl CustomResources {
+    /// Starts without custom resources.
     pub fn new(resources: Arc<Resources>, client: kube::Client, spawner: Spawner) -> Self {
-        Self { resources, client, spawner, events: Arc::default(), choice: Mutex::default() }
+        Self { resources, client, spawner, events: Arc::default(), active: Mutex::default() }
     }
 
-    /// What came of definitions.
+    /// Returns the counts of definitions.
     pub fn events(&self) -> Arc<DefinitionEvents> {
         Arc::clone(&self.events)
     }
 
-    /// From now on serves what `settings` ask for, of the cluster of this number. What was served before is until that is loaded.
+    /// Serves the custom resources that `settings` ask for, from the cluster of this number. The previous ones are served until
+    /// these are loaded.
     pub fn follow(&self, settings: &Settings, cluster: u32) {
-        // Nothing that is done under the lock leaves it half changed.
-        let mut choice = lock(&self.choice);
+        let mut active = lock(&self.active);
         if settings.custom.is_empty() {
-            if choice.take().is_some() {
-                serve(&self.resources, Vec::new(), Swap::Together);
+            if active.take().is_some() {
+                serve(&self.resources, Vec::new(), Rollout::Atomic);
             }
             return;
         }
-        match &*choice {
-            Some(choice) if choice.cluster == cluster => drop(choice.settings.send_replace(Arc::new(settings.clone()))),
-            _ => *choice = Some(self.start(settings, cluster)),
+        match &*active {
+            Some(active) if active.cluster == cluster => drop(active.settings.send_replace(Arc::new(settings.clone()))),
+            _ => *active = Some(self.start(settings, cluster)),
         }
     }
 
-    /// Starts to watch which custom resources there are, and to serve those that `settings` ask for.
-    fn start(&self, settings: &Settings, cluster: u32) -> Choice {
+    /// Starts the watch of definitions and the selector.
+    fn start(&self, settings: &Settings, cluster: u32) -> ActiveSelection {
         let (changed, refusals) = watch::channel(());
         let definitions = Definitions::new(Arc::clone(&self.events));
-        let found = definitions.found();
+        let found = definitions.kinds();
         let source = source(settings, ShardState::new(Slice::all()).notifying(changed));
         let shard = Arc::clone(&source.shard);
         let sinks = [(); 2].map(|()| Box::new(DefinitionSink(Arc::clone(&definitions))) as Box<dyn Sink>);
         let stop = self.spawner.stop_token().child_token();
         let watch = intake::run(self.client.clone(), source, sinks, Arc::new(Status::default()), stop.clone());
-        self.spawner.spawn_until(stop.clone(), "the watch of customresourcedefinitions".to_owned(), watch);
+        self.spawner.spawn_until(stop.clone(), "watch-customresourcedefinitions".to_owned(), watch);
         let settings = watch::Sender::new(Arc::new(settings.clone()));
-        let decider = Decider {
+        let selector = CustomResourceSelector {
             settings: settings.subscribe(),
             cluster,
             resources: Arc::clone(&self.resources),
@@ -94,20 +94,20 @@ impl Custom {
             refusals,
         };
         let until = stop.clone();
-        self.spawner.spawn_until(stop.clone(), "the choice of custom resources".to_owned(), async move {
-            until.run_until_cancelled(decider.run()).await;
+        self.spawner.spawn_until(stop.clone(), "custom-resource-selector".to_owned(), async move {
+            until.run_until_cancelled(selector.run()).await;
         });
-        Choice { cluster, settings, _stop: stop.drop_guard() }
+        ActiveSelection { cluster, settings, _stop: stop.drop_guard() }
     }
 }
 
-impl fmt::Debug for Custom {
+impl fmt::Debug for CustomResources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Custom").finish_non_exhaustive()
+        f.debug_struct("CustomResources").finish_non_exhaustive()
     }
 }
 
-/// Where the definitions are.
+/// The source of definitions.
 fn source(settings: &Settings, shard: ShardState) -> Source {
     Source {
         endpoint: Endpoint {
@@ -117,7 +117,7 @@ fn source(settings: &Settings, shard: ShardState) -> Source {
             plural: "customresourcedefinitions".to_owned(),
             namespaced: false,
             form: Form::Object,
-            // There is no table of their fields; they seldom change.
+            // There is no protobuf field table for them. They seldom change.
             protobuf: false,
         },
         namespace: None,
@@ -131,46 +131,46 @@ fn source(settings: &Settings, shard: ShardState) -> Source {
     }
 }
 
-/// Decides which custom resources are served.
-struct Decider {
+/// Selects the custom resources that are served.
+struct CustomResourceSelector {
     settings: watch::Receiver<Arc<Settings>>,
     cluster: u32,
     resources: Arc<Resources>,
-    /// What is held of the definitions.
+    /// The shard state of the definitions, of which every replica reads all.
     shard: Arc<ShardState>,
-    found: watch::Receiver<Found>,
-    /// Ticks when the definitions may be refused, or no longer.
+    found: watch::Receiver<KnownKinds>,
+    /// Ticks when the API server starts or stops refusing the definitions.
     refusals: watch::Receiver<()>,
 }
 
-impl Decider {
+impl CustomResourceSelector {
     async fn run(mut self) {
-        // What the settings change is served as one; what the cluster changes, each as it is loaded.
-        let (mut swap, mut refused) = (Swap::Together, false);
+        // A change of the settings is served as a whole, a change of the definitions kind by kind.
+        let (mut rollout, mut refused) = (Rollout::Atomic, false);
         loop {
             let found = self.found.borrow_and_update().clone();
             let settings = Arc::clone(&self.settings.borrow_and_update());
             self.refusals.mark_unchanged();
             match found {
-                Some(kinds) => self.decide(&settings, &kinds, swap),
+                Some(kinds) => self.decide(&settings, &kinds, rollout),
                 None if self.shard.is_refused() && !refused => {
                     warn!(
-                        "no custom resource is served: the API server refuses the customresourcedefinitions of \
-                         apiextensions.k8s.io; the right to list and watch them is needed"
+                        "missing permission: list and watch customresourcedefinitions.apiextensions.k8s.io; custom resources \
+                         are not served"
                     );
                     refused = true;
-                    self.decide(&settings, &[], swap);
+                    self.decide(&settings, &[], rollout);
                 }
                 None => {}
             }
-            // Of what ends for good the other side is gone, and so will this one be.
+            // An error means that the sender is gone: this task is about to be stopped as well.
             tokio::select! {
                 changed = self.found.changed() => match changed {
-                    Ok(()) => swap = Swap::Each,
+                    Ok(()) => rollout = Rollout::Individual,
                     Err(_) => return,
                 },
                 changed = self.settings.changed() => match changed {
-                    Ok(()) => swap = Swap::Together,
+                    Ok(()) => rollout = Rollout::Atomic,
                     Err(_) => return,
                 },
                 changed = self.refusals.changed(), if self.found.borrow().is_none() => if changed.is_err() { return },
@@ -178,36 +178,33 @@ impl Decider {
         }
     }
 
-    fn decide(&self, settings: &Settings, kinds: &[CustomKind], swap: Swap) {
+    fn decide(&self, settings: &Settings, kinds: &[CustomKind], rollout: Rollout) {
         let specs: Vec<_> = kinds.iter().filter_map(|kind| spec(settings, kind, self.cluster)).collect();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
-        info!(resources = ?names, "custom resources that are there and asked for");
+        info!(resources = ?names, "selected custom resources");
         for entry in settings.custom.entries() {
             if !kinds.iter().any(|kind| entry.matches(&kind.of)) {
                 let any = || "*".to_owned();
                 let (version, kind) =
                     (entry.version.clone().unwrap_or_else(any), entry.kind.clone().unwrap_or_else(any));
-                info!(
-                    group = entry.group,
-                    version, kind, "no CustomResourceDefinition serves it; it is served once there is one"
-                );
+                info!(group = entry.group, version, kind, "waiting for a CustomResourceDefinition");
             }
         }
-        serve(&self.resources, specs, swap);
+        serve(&self.resources, specs, rollout);
     }
 }
 
-fn serve(resources: &Resources, specs: Vec<Spec>, swap: Swap) {
-    match resources.set(Owner::Custom, specs, swap) {
-        // The log tells when they are served.
+fn serve(resources: &Resources, specs: Vec<ResourceSpec>, rollout: Rollout) {
+    match resources.set(Group::Custom, specs, rollout) {
+        // The log says when they are served.
         Ok(served) => drop(served),
-        // Only what is kept apart needs a thread, and no custom resource is.
-        Err(error) => warn!(%error, "custom resources stay as they are"),
+        // Starting a thread may fail, but only Secrets have one.
+        Err(error) => warn!(%error, "cannot update custom resources"),
     }
 }
 
-/// How `kind` is watched, if the settings ask for it.
-fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Spec> {
+/// Returns the spec of `kind`, if the settings ask for it.
+fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<ResourceSpec> {
     let CustomKind { of, plural, namespaced } = kind;
     let entry = settings.custom.of(of)?;
     let partitions: Vec<_> = of_custom(settings, *namespaced).iter().map(Partition::of).collect();
@@ -215,7 +212,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Spec> {
         return None;
     }
     let collector = settings.custom_collector(entry, of);
-    let shape = Shape {
+    let shape = ResourceShape {
         endpoint: Endpoint {
             group: of.group.clone(),
             version: of.version.clone(),
@@ -226,28 +223,28 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Spec> {
             protobuf: false,
         },
         partitions,
-        reading: Reading::of(settings, cluster),
+        options: ReadOptions::of(settings, cluster),
         headers: collector.headers(),
-        series: format!("{:?}", entry.definition),
+        series: SeriesOptions::Custom(entry.definition.clone()),
     };
-    let sink = pipeline::sinks(Collecting { collector, problems: Problems::default() });
+    let sink = pipeline::sinks(LoggingCollector { collector, problems: ProblemLog::default() });
     let name = format!("{plural}.{}.{}", of.version, of.group);
-    Some(Spec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
+    Some(ResourceSpec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
 }
 
-/// A collector, and those who hear of what it finds wrong.
-struct Collecting {
+/// A collector that logs the problems of objects.
+struct LoggingCollector {
     collector: CustomCollector,
-    problems: Problems,
+    problems: ProblemLog,
 }
 
-impl Blocks for Collecting {
+impl Blocks for LoggingCollector {
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
         let mut json = serde_json::Deserializer::from_slice(item.json()?);
         let collected = self.collector.collect(&mut json)?;
         json.end()?;
         for problem in &collected.problems {
-            self.problems.tell(&collected.object, problem);
+            self.problems.log(&collected.object, problem);
         }
         Ok(collected.block)
     }

@@ -1,31 +1,30 @@
-//! The resources of a running replica, which come and go: what is watched of each, held for the fleet, and served.
+//! The resources of a running replica, which may come and go: each is watched, loaded for the fleet, and served.
 //!
-//! Whoever decides about some of them (an [`Owner`]) says which there shall be: [`Resources::set`]. One that runs in the same
-//! [`Shape`] already is kept as it is. A new one is *loading* first: watched, and held for the fleet as all others are, but aside,
-//! with a store of its own that nobody reads. When it is whole it is served, alone or together with the rest of its set, as the
-//! owner asks ([`Swap`]), in place of the one that had its name. What is served changes by one swap of the list; only then is
-//! what it replaces told to stop, and it is freed with the last scrape that reads it.
+//! Resources form groups ([`Group`]). [`Resources::set`] gives a group its new set. A resource that already runs in the same
+//! [`ResourceShape`] is kept. A new one is *loading* first: it is watched and follows the fleet like all others, but its store is not
+//! served. Once it is ready it is served in place of the resource of the same name, alone or together with the rest of its set
+//! ([`Rollout`]). The list of served stores is swapped as a whole. Only then are the replaced resources stopped; each is
+//! freed with the last scrape that reads it.
 //!
-//! - A resource that is loading keeps nobody waiting: neither readiness nor the fleet counts it. It becomes served only at a
-//!   moment when it has all that is wanted, so that what the fleet was promised holds before and after.
-//! - One that the API server refuses has nothing to load and is whole as it is; in place of another it is given [`REFUSED`], as a
-//!   refusal may be a moment's.
-//! - The first set of an owner that is there from the start is served at once: there is nothing before it that could be served
-//!   meanwhile. Until it is there, the replica is not ready and promises nothing to the fleet.
-//! - A set takes the place of the one before, also of one that is still loading.
+//! - A loading resource delays neither readiness nor the fleet. It is served only when its whole desired slice is ready, so
+//!   promises to the fleet hold before and after.
+//! - A resource that the API server refuses has nothing to load and counts as ready. Before it replaces another one it must
+//!   stay refused for [`groups::REFUSAL_GRACE`], as a refusal may be temporary.
+//! - The first set of a group that exists from the start is served immediately, as there is nothing to serve before it. Until
+//!   then the replica is not ready and promises nothing to the fleet.
+//! - A set supersedes the previous one, even while that one is still loading.
 
 mod context;
+mod groups;
 mod running;
 mod shard_loader;
+mod spec;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
 
 use super::tasks::Spawner;
 use crate::exposition::Store;
@@ -33,49 +32,19 @@ use crate::health::{SharedWatchSet, WatchSet};
 use crate::intake::ShardState;
 use crate::sharding::Slice;
 use crate::sync::lock;
+use groups::{GroupState, PendingSet, ResourceGroups, is_same};
 
 pub(super) use context::WatchContext;
-pub(super) use running::{NewSink, Partition, Reading, Running, Shape, Spec};
+pub(super) use groups::{Group, Rollout};
+pub(super) use running::RunningResource;
+pub(super) use spec::{NewSink, Partition, ReadOptions, ResourceShape, ResourceSpec, SeriesOptions};
 
-/// So long one that is refused may be waited for before it takes the place of one that is served.
-const REFUSED: Duration = Duration::from_secs(30);
-/// After so long it is said what a set waits for.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Who decides about some of the resources. They are served in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
-    /// `--resources`.
-    BuiltIn,
-    /// `--custom-resource-state-config` and what the API server knows of it.
-    Custom,
-}
-
-impl Owner {
-    /// How its resources are called together.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::BuiltIn => "resources",
-            Self::Custom => "custom resources",
-        }
-    }
-}
-
-/// When the resources of a set are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Swap {
-    /// All at once, when the last is whole; until then, what was served before is.
-    Together,
-    /// Each when it is whole. What is no longer wanted goes at once.
-    Each,
-}
-
-/// What came of a set.
+/// How [`Resources::set`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// All of it is served.
+    /// The whole set is served.
     Served,
-    /// Another set took its place before.
+    /// Another set superseded it.
     Superseded,
 }
 
@@ -85,13 +54,12 @@ pub(super) struct Resources {
     spawner: Spawner,
     store: Arc<Store>,
     watch_set: SharedWatchSet,
-    state: Mutex<State>,
-    /// Ticks when a shard or a set changes.
-    stirred: watch::Sender<()>,
-    /// Ticks when what is loaded or served may have changed.
-    looked: watch::Sender<()>,
-    /// What is served.
-    served: watch::Sender<Arc<[Arc<Running>]>>,
+    groups: Mutex<ResourceGroups>,
+    /// Ticks when a source's shard state or a set changes.
+    changed: watch::Sender<()>,
+    /// Ticks after each [`Resources::reconcile`].
+    reconciled: watch::Sender<()>,
+    served: watch::Sender<Arc<[Arc<RunningResource>]>>,
 }
 
 impl fmt::Debug for Resources {
@@ -101,276 +69,162 @@ impl fmt::Debug for Resources {
     }
 }
 
-struct State {
-    /// By the fleet.
-    wanted: Slice,
-    groups: BTreeMap<Owner, Group>,
-}
-
-/// The resources of one owner.
-#[derive(Default)]
-struct Group {
-    /// The owner has decided once.
-    known: bool,
-    served: Vec<Arc<Running>>,
-    next: Option<Next>,
-}
-
-/// A set that is not served yet.
-struct Next {
-    swap: Swap,
-    /// All of it. Those that are not served are loading.
-    resources: Vec<Arc<Running>>,
-    /// Since when those are refused that are, by name.
-    refused: BTreeMap<String, Instant>,
-    /// When to say what is waited for.
-    remind: Option<Instant>,
-    done: oneshot::Sender<()>,
-}
-
 impl Resources {
-    /// None yet: `owners` are to decide, and are waited for.
-    pub fn new(context: WatchContext, spawner: Spawner, owners: impl IntoIterator<Item = Owner>) -> Arc<Self> {
-        let groups = owners.into_iter().map(|owner| (owner, Group::default())).collect();
+    /// Starts without resources. The replica is not ready before each of `groups` has its first set.
+    pub fn new(context: WatchContext, spawner: Spawner, groups: impl IntoIterator<Item = Group>) -> Arc<Self> {
+        let groups = groups.into_iter().map(|group| (group, GroupState::default())).collect();
         let resources = Self {
             context,
             spawner,
             store: Arc::default(),
             watch_set: SharedWatchSet::default(),
-            state: Mutex::new(State { wanted: Slice::none(), groups }),
-            stirred: watch::Sender::new(()),
-            looked: watch::Sender::new(()),
+            groups: Mutex::new(ResourceGroups { desired: Slice::none(), groups }),
+            changed: watch::Sender::new(()),
+            reconciled: watch::Sender::new(()),
             served: watch::Sender::new(Arc::default()),
         };
-        resources.publish(&resources.state());
+        resources.publish(&resources.groups());
         Arc::new(resources)
     }
 
-    /// What scrapes are answered from.
+    /// Returns the store that scrapes read.
     pub fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
     }
 
-    /// The resources that are watched and served.
+    /// Returns the resources that are watched and served.
     pub fn watch_set(&self) -> SharedWatchSet {
         Arc::clone(&self.watch_set)
     }
 
-    /// What is served, whenever it changes.
-    pub fn served(&self) -> watch::Receiver<Arc<[Arc<Running>]>> {
+    /// Returns the served resources, and changes to them.
+    pub fn served(&self) -> watch::Receiver<Arc<[Arc<RunningResource>]>> {
         self.served.subscribe()
     }
 
-    /// From now on `owner` wants these and no others, in this order; the rest is up to `swap`. The future says what came of it,
-    /// and need not be waited for.
+    /// Replaces the set of `group`, in this order, by way of `rollout`. The future resolves to the outcome and may be dropped.
     ///
     /// # Errors
-    /// One cannot be watched; all is as before then.
+    /// A resource cannot be watched. Nothing changes then.
     pub fn set(
         &self,
-        owner: Owner,
-        specs: Vec<Spec>,
-        swap: Swap,
+        group: Group,
+        specs: Vec<ResourceSpec>,
+        rollout: Rollout,
     ) -> std::io::Result<impl Future<Output = Outcome> + Send + use<>> {
-        let mut state = self.state();
-        let wanted = state.wanted.clone();
-        let shard = || self.shard_state(&wanted);
-        // Who comes later has nobody wait for it.
-        let group = state.groups.entry(owner).or_insert_with(|| Group { known: true, ..Group::default() });
+        let mut groups = self.groups();
+        let desired = groups.desired.clone();
+        let shard_state = || self.shard_state(&desired);
+        // The replica does not wait for a group that is added later.
+        let new_group = || GroupState { decided: true, ..GroupState::default() };
+        let state = groups.groups.entry(group).or_insert_with(new_group);
         let (mut resources, mut started) = (Vec::new(), Vec::new());
         for spec in specs {
-            let resource = match group.find(&spec) {
+            let resource = match state.find(&spec) {
                 Some(running) => running,
-                None => match Running::start(spec, &self.context, &self.spawner, shard) {
+                None => match RunningResource::start(spec, &self.context, &self.spawner, shard_state) {
                     Ok(running) => {
                         started.push(Arc::clone(&running));
                         running
                     }
                     Err(error) => {
-                        started.iter().for_each(|running| running.stop.cancel());
+                        stop(started);
                         return Err(error);
                     }
                 },
             };
             resources.push(resource);
         }
-        let before: Vec<_> = group.all().cloned().collect();
+        let before: Vec<_> = state.all().cloned().collect();
         let (done, served) = oneshot::channel();
-        if group.known {
-            let remind = Some(Instant::now() + LONG);
-            group.next = Some(Next { swap, resources, refused: BTreeMap::new(), remind, done });
+        if state.decided {
+            state.pending = Some(PendingSet::new(rollout, resources, done));
         } else {
-            *group = Group { known: true, served: resources, next: None };
-            // Somebody may wait for it.
+            *state = GroupState { decided: true, served: resources, pending: None };
+            // The receiver is below.
             let _ = done.send(());
         }
-        // Of a set that is replaced before it was served.
-        let gone = group.gone(before);
+        // Resources of a superseded set that was not served yet.
+        let removed = state.removed_since(before);
         if self.context.held.is_none() {
-            state.show();
+            groups.update_visible();
         }
-        self.publish(&state);
-        drop(state);
-        stop(gone);
-        self.stirred.send_replace(());
+        self.publish(&groups);
+        drop(groups);
+        stop(removed);
+        self.changed.send_replace(());
         Ok(async { if served.await.is_ok() { Outcome::Served } else { Outcome::Superseded } })
     }
 
-    /// Serves what has become whole and shows what is loaded, for as long as it runs.
+    /// Serves resources as they become ready, and exposes what is loaded. Never ends.
     pub async fn run(self: Arc<Self>) {
-        let mut stirred = self.stirred.subscribe();
+        let mut changed = self.changed.subscribe();
         loop {
-            stirred.mark_unchanged();
-            let next = self.look();
-            self.looked.send_replace(());
+            changed.mark_unchanged();
+            let next_check = self.reconcile();
+            self.reconciled.send_replace(());
             tokio::select! {
                 // The sender is ours.
-                _ = stirred.changed() => {}
-                () = async { sleep_until(next.unwrap_or_else(Instant::now)).await }, if next.is_some() => {}
+                _ = changed.changed() => {}
+                () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
         }
     }
 
-    /// Looks at what is loaded; when to look again, whatever happens until then.
-    fn look(&self) -> Option<Instant> {
+    /// Serves what is ready. Returns when to call it again if nothing changes before.
+    fn reconcile(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut groups = self.groups();
         if self.context.held.is_none() {
-            state.show();
+            groups.update_visible();
         }
-        let before: Vec<_> = state.served().cloned().collect();
-        let (mut gone, mut again) = (Vec::new(), None);
-        for group in state.groups.values_mut() {
-            let (left, next) = group.advance(now);
-            gone.extend(left);
-            again = again.into_iter().chain(next).min();
+        let before: Vec<_> = groups.served().cloned().collect();
+        let (mut removed, mut next_check) = (Vec::new(), None);
+        for group in groups.groups.values_mut() {
+            let (left, check) = group.advance(now);
+            removed.extend(left);
+            next_check = next_check.into_iter().chain(check).min();
         }
-        let is_same = before.len() == state.served().count() && before.iter().zip(state.served()).all(is_one);
-        if !is_same {
-            self.publish(&state);
+        let is_unchanged = before.len() == groups.served().count() && before.iter().zip(groups.served()).all(is_same);
+        if !is_unchanged {
+            self.publish(&groups);
         }
-        drop(state);
-        stop(gone);
-        again
+        drop(groups);
+        stop(removed);
+        next_check
     }
 
-    /// Swaps what is served for what the state says.
-    fn publish(&self, state: &State) {
-        let served: Arc<[_]> = state.served().cloned().collect();
-        let undecided = state.groups.iter().filter(|(_, group)| !group.known).map(|(owner, _)| owner.name()).collect();
+    /// Publishes the served resources to scrapes, health and the coverage watch.
+    fn publish(&self, groups: &ResourceGroups) {
+        let served: Arc<[_]> = groups.served().cloned().collect();
+        let undecided = groups.groups.iter().filter(|(_, state)| !state.decided).map(|(group, _)| group.name());
+        let undecided = undecided.collect();
         let resources = served.iter().map(|running| running.watched.clone()).collect();
         self.store.serve(served.iter().map(|running| Arc::clone(&running.watched.objects)).collect());
         self.watch_set.store(Arc::new(WatchSet { resources, undecided }));
         self.served.send_replace(served);
     }
 
-    /// What a source that starts now is to hold.
-    fn shard_state(&self, wanted: &Slice) -> ShardState {
+    /// Returns the initial shard state of a new source.
+    fn shard_state(&self, desired: &Slice) -> ShardState {
         let shard = match &self.context.held {
             Some(held) => ShardState::new(held.clone()),
             None => ShardState::unassigned(),
         };
-        let shard = shard.notifying(self.stirred.clone());
+        let shard = shard.notifying(self.changed.clone());
         if self.context.held.is_none() {
-            shard.set_desired(wanted.clone());
+            shard.set_desired(desired.clone());
         }
         shard
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that is done under the lock leaves it half changed.
-        lock(&self.state)
+    fn groups(&self) -> MutexGuard<'_, ResourceGroups> {
+        lock(&self.groups)
     }
 }
 
-impl State {
-    fn served(&self) -> impl Iterator<Item = &Arc<Running>> {
-        self.groups.values().flat_map(|group| &group.served)
-    }
-
-    /// Those that are served, and those that are loading.
-    fn all(&self) -> impl Iterator<Item = &Arc<Running>> {
-        self.groups.values().flat_map(Group::all)
-    }
-}
-
-fn is_one((a, b): (&Arc<Running>, &Arc<Running>)) -> bool {
-    Arc::ptr_eq(a, b)
-}
-
-fn contains(resources: &[Arc<Running>], one: &Arc<Running>) -> bool {
-    resources.iter().any(|other| is_one((one, other)))
-}
-
-fn stop(resources: Vec<Arc<Running>>) {
+fn stop(resources: Vec<Arc<RunningResource>>) {
     resources.iter().for_each(|resource| resource.stop.cancel());
-}
-
-impl Group {
-    fn all(&self) -> impl Iterator<Item = &Arc<Running>> {
-        let loading = self.next.iter().flat_map(|next| &next.resources).filter(|r| !contains(&self.served, r));
-        self.served.iter().chain(loading)
-    }
-
-    /// One that runs as `spec` asks for.
-    fn find(&self, spec: &Spec) -> Option<Arc<Running>> {
-        self.all().find(|running| running.name() == spec.name && running.shape == spec.shape).cloned()
-    }
-
-    /// Of those that were there `before`, the ones that are no more.
-    fn gone(&self, before: Vec<Arc<Running>>) -> Vec<Arc<Running>> {
-        let all: Vec<_> = self.all().cloned().collect();
-        before.into_iter().filter(|resource| !contains(&all, resource)).collect()
-    }
-
-    /// Serves what may be served of the next set; what is gone for that, and when to look again.
-    fn advance(&mut self, now: Instant) -> (Vec<Arc<Running>>, Option<Instant>) {
-        let Some(next) = &mut self.next else { return (Vec::new(), None) };
-        let served = &self.served;
-        let before = |new: &Arc<Running>| served.iter().find(|old| old.name() == new.name());
-        let mut again = next.remind;
-        let mut waiting = Vec::new();
-        for resource in next.resources.iter().filter(|r| !contains(served, r)) {
-            let refused_for = match resource.is_refused() {
-                true => Some(*next.refused.entry(resource.name().to_owned()).or_insert(now) + REFUSED),
-                false => {
-                    next.refused.remove(resource.name());
-                    None
-                }
-            };
-            let too_early = refused_for.filter(|until| *until > now && before(resource).is_some());
-            again = again.into_iter().chain(too_early).min();
-            if !resource.is_whole() || too_early.is_some() {
-                waiting.push(Arc::clone(resource));
-            }
-        }
-        let old_or_new = |new: &Arc<Running>| match contains(&waiting, new) {
-            true => before(new).cloned(),
-            false => Some(Arc::clone(new)),
-        };
-        let all: Vec<_> = self.served.clone();
-        let now_served: Vec<_> = match next.swap {
-            Swap::Together if !waiting.is_empty() => self.served.clone(),
-            Swap::Together => next.resources.clone(),
-            Swap::Each => next.resources.iter().filter_map(old_or_new).collect(),
-        };
-        if next.remind.is_some_and(|remind| remind <= now) && !waiting.is_empty() {
-            let resources: Vec<_> = waiting.iter().map(|resource| resource.name()).collect();
-            warn!(?resources, "not loaded yet; what was served before is served until they are");
-            next.remind = None;
-        }
-        self.served = now_served;
-        if waiting.is_empty()
-            && let Some(next) = self.next.take()
-        {
-            let refused: Vec<_> = next.refused.keys().collect();
-            info!(resources = self.served.len(), ?refused, "all resources that were asked for are served");
-            // Nobody needs to wait for it.
-            let _ = next.done.send(());
-            again = None;
-        }
-        (self.gone(all), again.filter(|again| *again > now))
-    }
 }
 
 #[cfg(test)]

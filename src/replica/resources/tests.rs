@@ -1,6 +1,7 @@
-//! Resources that come and go, against an API server that says of each resource what the test wants, on a paused clock.
+//! Changes of the set of resources, against a scripted API server, on a paused clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::channel::mpsc;
@@ -11,6 +12,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::groups::REFUSAL_GRACE;
 use super::*;
 use crate::exposition::{Format, Selection};
 use crate::fleet::ShardLoader;
@@ -19,27 +21,27 @@ use crate::replica::tasks::Tasks;
 use crate::settings::{Environment, Flags, Settings};
 use crate::sharding::{Hasher, Ranges};
 
-/// What the server says of a resource.
+/// The server's answer for a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
+enum Answer {
     Nothing,
-    /// It has an object of each of these UIDs.
+    /// Objects with these UIDs.
     Has(&'static [&'static str]),
     Refuses(u16),
 }
 
-const ONE: Says = Says::Has(&["1"]);
-const REFUSES: Says = Says::Refuses(403);
+const ONE: Answer = Answer::Has(&["1"]);
+const REFUSES: Answer = Answer::Refuses(403);
 
 type Piece = Result<Frame<Bytes>, std::io::Error>;
-/// A watch that is open, and of which resource.
+/// An open watch, with its resource.
 type OpenWatch = (String, mpsc::UnboundedSender<Piece>);
 
 /// The API server.
 #[derive(Clone, Default)]
 struct Cluster {
-    says: watch::Sender<BTreeMap<String, Says>>,
-    /// Watches, also those that were given up.
+    says: watch::Sender<BTreeMap<String, Answer>>,
+    /// All watches, closed ones included.
     watches: Arc<Mutex<Vec<OpenWatch>>>,
 }
 
@@ -49,13 +51,13 @@ fn object(kind: &str, uid: &str) -> Value {
 }
 
 impl Cluster {
-    fn says(&self, plural: &str, what: Says) {
-        self.says.send_modify(|says| {
-            says.insert(plural.to_owned(), what);
+    fn says(&self, plural: &str, answer: Answer) {
+        self.says.send_modify(|answers| {
+            answers.insert(plural.to_owned(), answer);
         });
     }
 
-    /// How many watches of a resource are open.
+    /// Returns the number of open watches of a resource.
     fn watches(&self, plural: &str) -> usize {
         let mut watches = self.watches.lock().expect("no panic");
         watches.retain(|(_, watch)| !watch.is_closed());
@@ -68,20 +70,20 @@ impl Cluster {
         let query = request.uri().query().unwrap_or_default();
         let (watch, initial) = (query.contains("watch=1"), query.contains("sendInitialEvents=true"));
         let mut says = self.says.subscribe();
-        let answers = |says: &BTreeMap<_, _>| says.get(&plural).is_some_and(|says| *says != Says::Nothing);
+        let answers = |says: &BTreeMap<_, _>| says.get(&plural).is_some_and(|says| *says != Answer::Nothing);
         let says = says.wait_for(answers).await.expect("the test goes on")[&plural];
         let (send, body) = mpsc::unbounded();
         let tell = |value: Value| {
-            // Who has hung up needs no answer.
+            // The client may have closed the connection.
             let _ = send.unbounded_send(Ok(Frame::data(format!("{value}\n").into())));
         };
         let status = match says {
-            Says::Refuses(code) => {
+            Answer::Refuses(code) => {
                 tell(json!({ "kind": "Status", "apiVersion": "v1", "code": code, "message": "no" }));
                 code
             }
-            Says::Nothing => unreachable!("it was waited for something else"),
-            Says::Has(uids) if !watch => {
+            Answer::Nothing => unreachable!("it was waited for something else"),
+            Answer::Has(uids) if !watch => {
                 let items: Vec<_> = uids.iter().map(|uid| object(kind, uid)).collect();
                 let list = format!("{kind}List");
                 tell(
@@ -89,7 +91,7 @@ impl Cluster {
                 );
                 200
             }
-            Says::Has(uids) => {
+            Answer::Has(uids) => {
                 if initial {
                     uids.iter().for_each(|uid| tell(json!({ "type": "ADDED", "object": object(kind, uid) })));
                     let end = json!({ "k8s.io/initial-events-end": "true" });
@@ -115,14 +117,14 @@ impl Cluster {
     }
 }
 
-/// Resources, and what runs them.
+/// Resources with their tasks and API server.
 struct World {
     cluster: Cluster,
     resources: Arc<Resources>,
     tasks: Tasks,
 }
 
-fn specs(resources: &str, labels: &str) -> Vec<Spec> {
+fn specs(resources: &str, labels: &str) -> Vec<ResourceSpec> {
     let flags = Flags {
         resources: vec![resources.to_owned()],
         metric_labels_allowlist: Some(labels.to_owned()),
@@ -137,27 +139,27 @@ impl World {
         let tasks = Tasks::new(CancellationToken::new());
         let context =
             WatchContext { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
-        let resources = Resources::new(context, tasks.spawner(), [Owner::BuiltIn]);
-        tasks.spawner().spawn("the look".to_owned(), Arc::clone(&resources).run());
+        let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+        tasks.spawner().spawn("resource-loader".to_owned(), Arc::clone(&resources).run());
         Self { cluster, resources, tasks }
     }
 
-    /// One that has served `resources` from its start.
+    /// A world that serves `resources` from the start.
     async fn serving(held: Option<Slice>, resources: &str) -> Self {
         let world = Self::new(held);
         for resource in resources.split(',') {
             world.cluster.says(resource, ONE);
         }
-        assert_eq!(world.set(specs(resources, ""), Swap::Together).await, Outcome::Served);
+        assert_eq!(world.set(specs(resources, ""), Rollout::Atomic).await, Outcome::Served);
         settle().await;
         world
     }
 
-    fn set(&self, specs: Vec<Spec>, swap: Swap) -> impl Future<Output = Outcome> + Send + use<> {
-        self.resources.set(Owner::BuiltIn, specs, swap).expect("no thread is needed")
+    fn set(&self, specs: Vec<ResourceSpec>, rollout: Rollout) -> impl Future<Output = Outcome> + Send + use<> {
+        self.resources.set(Group::BuiltIn, specs, rollout).expect("no thread is needed")
     }
 
-    /// The names of all series of `exposed`.
+    /// Returns the names of all series in `exposed`.
     fn of(&self, exposed: &Slice) -> BTreeSet<String> {
         let store = self.resources.store();
         let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, exposed).flatten().collect();
@@ -175,7 +177,7 @@ impl World {
     }
 }
 
-/// Everything that can happen now has happened.
+/// Waits until nothing more happens.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
@@ -185,96 +187,96 @@ const LABELS: &str = "kube_namespace_labels";
 const NODE: &str = "kube_node_info";
 
 #[tokio::test(start_paused = true)]
-async fn a_set_is_loaded_aside_and_served_as_one_in_place_of_what_it_changes() {
+async fn an_atomic_set_is_loaded_aside_and_replaces_the_previous_one_as_a_whole() {
     let world = World::serving(Some(Slice::all()), "namespaces").await;
     let first = world.resources.served().borrow().clone();
     assert!(world.serves(PHASE) && !world.serves(LABELS));
     let mut old = world.resources.store().scrape(&Selection::All, Format::Text, &Slice::all());
-    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Together));
+    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Rollout::Atomic));
     settle().await;
-    assert_eq!(world.cluster.watches("namespaces"), 2, "the new one is watched beside the old one");
+    assert_eq!(world.cluster.watches("namespaces"), 2, "the new resource is watched beside the old one");
     assert!(world.serves(PHASE) && !world.serves(LABELS), "it waits for nodes");
     world.cluster.says("nodes", ONE);
     assert_eq!(change.await.expect("no panic"), Outcome::Served);
     assert!(world.serves(PHASE) && world.serves(LABELS) && world.serves(NODE));
     settle().await;
-    assert_eq!(world.cluster.watches("namespaces"), 1, "the old one is told to stop");
+    assert_eq!(world.cluster.watches("namespaces"), 1, "the old resource is stopped");
     assert!(first.iter().all(|resource| resource.stop.is_cancelled()));
     let old = String::from_utf8(old.by_ref().flatten().collect()).expect("UTF-8");
     assert!(old.contains("kube_namespace_status_phase{") && !old.contains("kube_node_info"), "{old}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_unchanged_is_kept_as_it_is() {
+async fn an_unchanged_resource_is_kept() {
     let world = World::serving(Some(Slice::all()), "namespaces,nodes").await;
     let before = world.resources.served().borrow().clone();
-    world.set(specs("namespaces,nodes", "nodes=[*]"), Swap::Together).await;
+    world.set(specs("namespaces,nodes", "nodes=[*]"), Rollout::Atomic).await;
     let after = world.resources.served().borrow().clone();
     assert_eq!([0, 1].map(|at| Arc::ptr_eq(&before[at], &after[at])), [true, false]);
     assert!(!before[0].stop.is_cancelled() && before[1].stop.is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_themselves_resources_come_when_they_are_whole_and_go_at_once() {
+async fn individual_resources_are_served_when_ready_and_removed_immediately() {
     let world = World::serving(Some(Slice::all()), "namespaces").await;
-    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Each));
+    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Rollout::Individual));
     settle().await;
     assert!(world.serves(LABELS) && !world.serves(NODE));
     world.cluster.says("nodes", ONE);
     assert_eq!(change.await.expect("no panic"), Outcome::Served);
     assert!(world.serves(NODE));
-    drop(world.set(specs("nodes", ""), Swap::Each));
+    drop(world.set(specs("nodes", ""), Rollout::Individual));
     settle().await;
     assert!(world.serves(NODE) && !world.serves(PHASE));
     assert_eq!(world.cluster.watches("namespaces"), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_refused_keeps_nobody_waiting_but_the_one_that_it_replaces_for_a_while() {
+async fn a_refused_resource_delays_only_its_replacement_of_a_served_one() {
     let world = World::serving(Some(Slice::all()), "namespaces").await;
     world.cluster.says("nodes", REFUSES);
     let began = Instant::now();
-    assert_eq!(world.set(specs("namespaces,nodes", ""), Swap::Together).await, Outcome::Served);
+    assert_eq!(world.set(specs("namespaces,nodes", ""), Rollout::Atomic).await, Outcome::Served);
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(world.watched(), ["namespaces", "nodes"]);
-    world.cluster.says("namespaces", Says::Refuses(404));
+    world.cluster.says("namespaces", Answer::Refuses(404));
     let began = Instant::now();
-    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Together));
+    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Rollout::Atomic));
     settle().await;
     assert!(world.serves(PHASE));
     assert_eq!(change.await.expect("no panic"), Outcome::Served);
-    assert!(began.elapsed() >= REFUSED && began.elapsed() < 2 * REFUSED, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= REFUSAL_GRACE && began.elapsed() < 2 * REFUSAL_GRACE, "{:?}", began.elapsed());
     assert!(!world.serves(PHASE));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_takes_the_place_of_one_that_is_still_loading() {
+async fn a_set_supersedes_one_that_is_still_loading() {
     let world = World::serving(Some(Slice::all()), "namespaces").await;
-    let first = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Together));
+    let first = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Rollout::Atomic));
     settle().await;
-    // What both have in common goes on loading.
-    let second = tokio::spawn(world.set(specs("nodes", ""), Swap::Together));
+    // The resources in both sets continue to load.
+    let second = tokio::spawn(world.set(specs("nodes", ""), Rollout::Atomic));
     assert_eq!(first.await.expect("no panic"), Outcome::Superseded);
     settle().await;
-    assert_eq!(world.cluster.watches("namespaces"), 1, "the one that was not served yet is gone");
-    assert!(world.serves(PHASE), "the one that is served is still needed");
+    assert_eq!(world.cluster.watches("namespaces"), 1, "the resource that was not served yet is gone");
+    assert!(world.serves(PHASE), "the served resource is still needed");
     world.cluster.says("nodes", ONE);
     assert_eq!(second.await.expect("no panic"), Outcome::Served);
     assert!(world.serves(NODE) && !world.serves(PHASE));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_told_to_stop_is_no_error_and_what_ends_by_itself_is() {
+async fn a_stopped_task_is_no_error_and_an_unexpected_end_is() {
     let mut world = World::serving(Some(Slice::all()), "namespaces").await;
-    world.set(specs("namespaces", "namespaces=[*]"), Swap::Together).await;
+    world.set(specs("namespaces", "namespaces=[*]"), Rollout::Atomic).await;
     settle().await;
     let quiet = tokio::time::timeout(Duration::from_secs(600), world.tasks.ended()).await;
-    assert!(quiet.is_err(), "nothing ended that was not told to");
-    world.tasks.spawner().spawn("the lazy one".to_owned(), async {});
-    assert_eq!(world.tasks.ended().await.expect_err("it ended").task, "the lazy one");
+    assert!(quiet.is_err(), "no task ended unexpectedly");
+    world.tasks.spawner().spawn("lazy-task".to_owned(), async {});
+    assert_eq!(world.tasks.ended().await.expect_err("it ended").task, "lazy-task");
 }
 
-/// The half of the hash space in which the object is, or is not.
+/// The half of the hash space that contains the object, and the other half.
 fn halves(uid: &str) -> [Slice; 2] {
     let half = |from, to| Slice::of(Hasher::XxHash64, Ranges::from_parts([(from, to)]));
     let [low, high] = [half(0, 1 << 63), half(1 << 63, 1 << 64)];
@@ -282,22 +284,22 @@ fn halves(uid: &str) -> [Slice; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_loading_follows_the_fleet_and_keeps_it_not_waiting() {
+async fn a_loading_resource_follows_the_fleet_and_does_not_delay_it() {
     let [with, without] = halves("1");
     let world = World::serving(None, "namespaces").await;
     assert!(world.of(&Slice::all()).is_empty(), "the fleet has decided nothing yet");
     world.resources.set_desired(&without);
     settle().await;
     assert!(world.resources.ready().covers(&without));
-    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Swap::Together));
+    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*]"), Rollout::Atomic));
     settle().await;
-    assert!(world.resources.ready().covers(&without), "nodes hang, and do not count");
-    // A handover, in the middle of it.
+    assert!(world.resources.ready().covers(&without), "nodes are loading and do not count");
+    // A handover in the middle of the change.
     world.resources.set_desired(&Slice::all());
     settle().await;
     assert!(world.resources.ready().covers(&Slice::all()));
     world.resources.set_desired(&with);
-    assert!(world.resources.ready().covers(&with), "what is left is still there");
+    assert!(world.resources.ready().covers(&with), "the remaining slice is still loaded");
     assert!(world.of(&with).contains(PHASE) && !world.of(&with).contains(LABELS));
     world.cluster.says("nodes", ONE);
     assert_eq!(change.await.expect("no panic"), Outcome::Served);
@@ -306,31 +308,31 @@ async fn what_is_loading_follows_the_fleet_and_keeps_it_not_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fleet_waits_for_what_is_not_known_yet_and_not_for_what_is_gone() {
+async fn the_fleet_waits_for_undecided_groups_and_not_for_removed_resources() {
     let world = World::new(None);
     let undecided = || world.resources.watch_set().load().undecided.clone();
     world.resources.set_desired(&Slice::all());
     assert_eq!((world.resources.ready(), undecided()), (Slice::none(), vec!["resources"]));
     world.cluster.says("namespaces", ONE);
-    drop(world.set(specs("namespaces,nodes", ""), Swap::Each));
+    drop(world.set(specs("namespaces,nodes", ""), Rollout::Individual));
     settle().await;
-    assert_eq!(world.resources.ready(), Slice::none(), "the first set counts at once: nodes hang");
+    assert_eq!(world.resources.ready(), Slice::none(), "the first set counts immediately, and nodes are loading");
     assert!(undecided().is_empty());
     let mut changed = world.resources.changed();
     changed.mark_unchanged();
-    drop(world.set(specs("namespaces", ""), Swap::Each));
+    drop(world.set(specs("namespaces", ""), Rollout::Individual));
     changed.changed().await.expect("it runs");
     assert!(world.resources.ready().covers(&Slice::all()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_owner_that_comes_later_is_loaded_aside_too() {
+async fn a_group_that_is_added_later_is_loaded_aside() {
     let world = World::serving(None, "namespaces").await;
     world.resources.set_desired(&Slice::all());
     settle().await;
-    let set = world.resources.set(Owner::Custom, specs("nodes", ""), Swap::Each).expect("no thread is needed");
+    let set = world.resources.set(Group::Custom, specs("nodes", ""), Rollout::Individual).expect("no thread is needed");
     settle().await;
-    assert!(world.resources.ready().covers(&Slice::all()), "nodes hang, and nobody waits for them");
+    assert!(world.resources.ready().covers(&Slice::all()), "nodes are loading and delay nobody");
     assert_eq!(world.watched(), ["namespaces"]);
     world.cluster.says("nodes", ONE);
     assert_eq!(set.await, Outcome::Served);

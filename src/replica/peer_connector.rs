@@ -1,4 +1,4 @@
-//! How this replica reaches the others: by TLS and with the credentials that it would ask of them.
+//! Connections to other replicas, with the TLS and the credentials that this replica itself requires.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -18,23 +18,23 @@ use crate::fleet::door::{Door, Wire, connect};
 use crate::server::WebConfig;
 use crate::sync::lock;
 
-/// Gives the header by which a client shows to the API server who it is, renewed as such clients do.
+/// Returns the `Authorization` header that a client sends to the API server. Tokens are renewed as usual.
 type Identity = BoxCloneSyncService<Request<String>, Response<String>, BoxError>;
 
-/// The way to replicas that are configured as this one.
-pub(crate) struct Secured {
+/// Connects to replicas that are configured like this one.
+pub(crate) struct PeerConnector {
     web: Option<Arc<WebConfig>>,
-    /// Who we are to an auth filter; `None` where there is none.
-    identity: Option<Mutex<Known>>,
+    /// The identity for the peers' auth filter; `None` if there is no filter.
+    identity: Option<Mutex<CurrentIdentity>>,
 }
 
-/// Who we are by the newest configuration.
-struct Known {
+/// The identity of the newest configuration.
+struct CurrentIdentity {
     config: watch::Receiver<kube::Config>,
     identity: Identity,
 }
 
-impl Known {
+impl CurrentIdentity {
     fn new(mut config: watch::Receiver<kube::Config>) -> kube::Result<Self> {
         let identity = identity(&config.borrow_and_update())?;
         Ok(Self { config, identity })
@@ -44,29 +44,29 @@ impl Known {
         if self.config.has_changed().unwrap_or(false) {
             match identity(&self.config.borrow_and_update()) {
                 Ok(identity) => self.identity = identity,
-                Err(error) => warn!(%error, "there is no new token to show to peers"),
+                Err(error) => warn!(%error, "cannot set up a new token for peers"),
             }
         }
         self.identity.clone()
     }
 }
 
-impl Secured {
-    /// Through TLS as `web` says, and with the token of `filtered` where replicas have an auth filter.
+impl PeerConnector {
+    /// Uses TLS as in `web`. If replicas have an auth filter, `filtered` gives the token.
     ///
     /// # Errors
-    /// The credentials of the configuration cannot be used.
+    /// The credentials of the configuration are unusable.
     pub fn new(web: Option<Arc<WebConfig>>, filtered: Option<watch::Receiver<kube::Config>>) -> kube::Result<Self> {
-        Ok(Self { web, identity: filtered.map(Known::new).transpose()?.map(Mutex::new) })
+        Ok(Self { web, identity: filtered.map(CurrentIdentity::new).transpose()?.map(Mutex::new) })
     }
 
-    /// Whether replicas are reached by TLS.
+    /// Whether replicas are reached through TLS.
     pub fn is_tls(&self) -> bool {
         self.web.as_ref().is_some_and(|web| web.peer_tls().is_some())
     }
 }
 
-/// What kube would send to the API server, caught before it is sent.
+/// Returns a service that captures the headers which kube would send to the API server.
 fn identity(config: &kube::Config) -> kube::Result<Identity> {
     let catch = service_fn(|request: Request<String>| async move {
         let mut caught = Response::default();
@@ -77,14 +77,14 @@ fn identity(config: &kube::Config) -> kube::Result<Identity> {
     Ok(BoxCloneSyncService::new(ServiceBuilder::new().option_layer(layer).map_err(BoxError::from).service(catch)))
 }
 
-impl Door for Secured {
+impl Door for PeerConnector {
     fn open<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Wire>>> {
         Box::pin(async move {
             let stream = connect(address).await?;
             let Some(config) = self.web.as_ref().and_then(|web| web.peer_tls()) else {
                 return Ok(Box::new(stream) as _);
             };
-            // Who answers is known by its certificate, not by its address.
+            // The certificate identifies the peer, not its address.
             let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
             Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?) as _)
         })
@@ -95,12 +95,12 @@ impl Door for Secured {
             let Some(identity) = &self.identity else { return self.web.as_ref().and_then(|web| web.peer_proof()) };
             let identity = lock(&identity).newest();
             match identity.oneshot(Request::default()).await {
-                // NB: passwords and the like are for the API server alone.
+                // NB: passwords must reach the API server only.
                 Ok(caught) => {
                     caught.headers().get(AUTHORIZATION).filter(|v| v.as_bytes().starts_with(b"Bearer ")).cloned()
                 }
                 Err(error) => {
-                    debug!(%error, "there is no token to show to peers");
+                    debug!(%error, "cannot get a token for peers");
                     None
                 }
             }

@@ -1,0 +1,207 @@
+//! The steps of starting a replica: watch the resources, join the fleet, audit the coverage, serve.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::builtin;
+use super::coverage_watch::CoverageWatch;
+use super::custom::CustomResources;
+use super::error::StartError;
+use super::inventory::{AuditableMembers, CoverageSources, Inventory, StandaloneView};
+use super::live_settings::LiveSettings;
+use super::ports::Ports;
+use super::report::ReplicaReporter;
+use super::resources::{Group, Resources, Rollout, WatchContext};
+use super::security::Security;
+use super::tasks::Spawner;
+use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
+use crate::fleet::{self, FleetHandle, Unfit};
+use crate::health::Health;
+use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker};
+use crate::settings::{Settings, Shard};
+use crate::sharding::Slice;
+use crate::telemetry::{MetricSources, Reloads, Telemetry};
+
+/// The inputs of all steps.
+pub(super) struct Launch<'a> {
+    pub settings: &'a Settings,
+    pub client: kube::Client,
+    /// The current client configuration, where it can change.
+    pub config: Option<watch::Receiver<kube::Config>>,
+    pub live: &'a LiveSettings,
+    pub security: Security,
+    pub spawner: Spawner,
+}
+
+/// The replica's place in its fleet, or its fixed slice outside one.
+pub(super) struct Membership {
+    pub member: Option<Arc<FleetHandle>>,
+    /// Why the replica cannot be a member, once known.
+    pub unfit: Arc<OnceLock<Unfit>>,
+    exposure_gate: Arc<dyn ExposureGate>,
+    vantage: Arc<dyn Vantage>,
+}
+
+/// What the replica exposes and sees, and the results of the audit.
+pub(super) struct AuditState {
+    inventory: Arc<Inventory>,
+    coverage: Arc<Coverage>,
+}
+
+impl Launch<'_> {
+    /// Starts to watch the built-in and the custom resources. Outside a fleet they hold `slice`.
+    pub fn watch_resources(&self, slice: &Slice) -> Result<(Arc<Resources>, CustomResources), StartError> {
+        let settings = self.settings;
+        let context = WatchContext {
+            client: self.client.clone(),
+            private: self.config.clone(),
+            held: settings.fleet.is_none().then(|| slice.clone()),
+            audited: settings.fleet.is_some(),
+            linger: settings.deleted_linger,
+        };
+        let custom_group = (!settings.custom.is_empty()).then_some(Group::Custom);
+        let groups = [Group::BuiltIn].into_iter().chain(custom_group);
+        let resources = Resources::new(context, self.spawner.clone(), groups);
+        // The first set is served immediately.
+        drop(resources.set(Group::BuiltIn, builtin::specs(settings, 0), Rollout::Atomic).map_err(StartError::Thread)?);
+        let custom = CustomResources::new(Arc::clone(&resources), self.client.clone(), self.spawner.clone());
+        custom.follow(settings, 0);
+        let (run, stop) = (Arc::clone(&resources).run(), self.spawner.stop_token());
+        self.spawner.spawn("resource-loader".to_owned(), async move {
+            stop.run_until_cancelled(run).await;
+        });
+        Ok((resources, custom))
+    }
+
+    /// Joins the fleet, if the settings name one. Else the replica exposes `slice`.
+    pub fn join_fleet(&self, resources: &Arc<Resources>, telemetry: SocketAddr, slice: Slice) -> Membership {
+        let unfit = Arc::new(OnceLock::new());
+        let member = self.settings.fleet.clone().map(|fleet| {
+            let (member, task) = fleet::run(fleet::Start {
+                client: self.client.clone(),
+                settings: fleet,
+                telemetry,
+                server: self.config.as_ref().map(|config| config.borrow().cluster_url.clone()),
+                hash: self.settings.hasher(),
+                overlap: self.settings.handover_overlap,
+                loader: Arc::clone(resources) as _,
+                door: Arc::clone(&self.security.door),
+            });
+            let (unfit, stop) = (Arc::clone(&unfit), self.spawner.stop_token());
+            self.spawner.spawn("fleet-member".to_owned(), async move {
+                if let Some(why) = stop.run_until_cancelled(task).await {
+                    // The task runs once, so the cell is empty.
+                    let _ = unfit.set(why);
+                }
+            });
+            member
+        });
+        let (exposure_gate, vantage): (Arc<dyn ExposureGate>, Arc<dyn Vantage>) = match &member {
+            Some(member) => (Arc::clone(member) as _, Arc::clone(member) as _),
+            None => (Arc::new(server::FixedExposure::new(slice.clone())), Arc::new(StandaloneView(slice))),
+        };
+        Membership { member, unfit, exposure_gate, vantage }
+    }
+
+    /// Starts the audit of the fleet's coverage, and the additional watches that it may need.
+    pub fn audit_coverage(&self, resources: &Resources, membership: &Membership) -> AuditState {
+        let sources: Option<Arc<CoverageSources>> = self.settings.coverage_watch.then(Arc::default);
+        let inventory = Arc::new(Inventory {
+            vantage: Arc::clone(&membership.vantage),
+            watch_set: resources.watch_set(),
+            coverage_sources: sources.clone(),
+        });
+        let coverage = Arc::new(Coverage::default());
+        if let Some(member) = &membership.member {
+            let reads_all = Arc::clone(&self.live.reads_all);
+            let members: Arc<dyn Members> = Arc::new(AuditableMembers { members: Arc::clone(member) as _, reads_all });
+            let audit = Audit {
+                members: Arc::clone(&members),
+                witness: Arc::clone(&inventory) as _,
+                ask: Arc::new(OverHttp(Arc::clone(&self.security.door))),
+                coverage: Arc::clone(&coverage),
+            };
+            self.spawner.spawn("coverage-audit".to_owned(), audit.run(self.spawner.stop_token()));
+            if let Some(sources) = sources {
+                let (client, config) = (self.client.clone(), self.config.clone());
+                let watch = CoverageWatch { members, served: resources.served(), client, config, sources };
+                self.spawner.spawn("coverage-watch".to_owned(), watch.run(self.spawner.stop_token()));
+            }
+        }
+        AuditState { inventory, coverage }
+    }
+
+    /// Serves both ports. Returns the health that the telemetry port reports, and the tracker of scrapes.
+    pub fn serve(
+        self,
+        ports: Ports,
+        resources: &Resources,
+        custom: &CustomResources,
+        membership: &Membership,
+        AuditState { inventory, coverage }: AuditState,
+        reloads: Arc<Reloads>,
+    ) -> (Arc<Health>, Arc<ScrapeTracker>) {
+        let Self { settings, live, security: Security { web, access, door }, spawner, .. } = self;
+        let Ports { metrics, telemetry } = ports;
+        let member = &membership.member;
+        let health =
+            Arc::new(Health { shard: settings.shard, watch_set: resources.watch_set(), fleet: member.clone() });
+        let self_metrics = Arc::new(Telemetry::new(MetricSources {
+            health: Arc::clone(&health),
+            definition_events: custom.events(),
+            server_side: settings.server_side_sharding,
+            reloads,
+            coverage: Arc::clone(&coverage),
+        }));
+        let scrape_tracker = Arc::new(ScrapeTracker::default());
+        let reporter: Arc<dyn server::Reporter> = Arc::new(ReplicaReporter {
+            started: Instant::now(),
+            pod: settings.fleet.as_ref().map(|fleet| fleet.pod.clone()),
+            metrics_port: metrics.address.port(),
+            features: Arc::clone(&live.features),
+            inventory: Arc::clone(&inventory),
+            health: Arc::clone(&health),
+            coverage,
+            member: member.clone(),
+        });
+        if let Some(web) = &web {
+            spawner.spawn("tls-config-reloader".to_owned(), Arc::clone(web).follow(spawner.stop_token()));
+        }
+
+        let scrapes = server::metrics_routes(Metrics {
+            store: resources.store(),
+            exposure_gate: Arc::clone(&membership.exposure_gate),
+            scrape_tracker: Arc::clone(&scrape_tracker),
+            gzip: Arc::clone(&live.gzip),
+            telemetry: Arc::clone(&self_metrics),
+        });
+        let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), door));
+        let layer = AuthLayer::new(routes, web.clone(), access.clone());
+        let server = server::serve(metrics.listener, layer, settings.timeouts, spawner.stop_token());
+        spawner.spawn("metrics-server".to_owned(), server);
+
+        let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
+        let routes = server::telemetry_routes(self_metrics, Arc::clone(&health));
+        let routes = server::both(routes, server::fleet_routes(PeerQueries { inventory, witness }));
+        let routes = server::both(routes, server::report_routes(reporter));
+        let routes = server::both(routes, server::heartbeat_routes(member.clone()));
+        let layer = AuthLayer::new(routes, web, access);
+        let timeouts = settings.timeouts.with_peers();
+        let server = server::serve(telemetry.listener, layer, timeouts, spawner.stop_token());
+        spawner.spawn("telemetry-server".to_owned(), server);
+
+        let (metrics, telemetry, resources) = (metrics.address, telemetry.address, settings.resources.len());
+        match &settings.fleet {
+            Some(fleet) => info!(%metrics, %telemetry, pod = fleet.pod, resources, "serving"),
+            None => {
+                let Shard { ordinal, total } = settings.shard;
+                info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
+            }
+        }
+        (health, scrape_tracker)
+    }
+}

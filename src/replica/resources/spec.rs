@@ -1,0 +1,101 @@
+//! A resource as the settings ask for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::collectors::custom::Definition;
+use crate::collectors::labels::KeyFilter;
+use crate::exposition::{Header, ResourceStore};
+use crate::intake::{Endpoint, Sink};
+use crate::settings::Settings;
+use crate::settings::selectors::Selector;
+
+/// Makes the sink of one partition, which fills the store. It hides the type of the resource's objects.
+pub(in crate::replica) type NewSink = Box<dyn Fn(u32, Arc<ResourceStore>) -> Box<dyn Sink> + Send>;
+
+/// A resource as the settings ask for it.
+pub(in crate::replica) struct ResourceSpec {
+    /// The name in `?resources=`, self-metrics and audits. Resources that run at the same time have different names.
+    pub name: String,
+    /// Go type as in upstream's self-metrics, for example `*v1.Pod`.
+    pub kind: String,
+    /// Everything that a running resource must share with this spec to be kept.
+    pub shape: ResourceShape,
+    /// Makes the sinks of the partitions.
+    pub sink: NewSink,
+}
+
+/// The watches of a resource and the series of its objects. A changed shape restarts the resource.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::replica) struct ResourceShape {
+    /// Where the API server serves it.
+    pub endpoint: Endpoint,
+    /// The partitions, which share no object.
+    pub partitions: Vec<Partition>,
+    /// How all partitions are read.
+    pub options: ReadOptions,
+    /// The families.
+    pub headers: Vec<Header>,
+    /// What else determines the series.
+    pub series: SeriesOptions,
+}
+
+/// The settings, besides the families, that determine the series of a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::replica) enum SeriesOptions {
+    /// Of a built-in resource: its entries in the allowlists.
+    BuiltIn {
+        /// `--metric-labels-allowlist`.
+        labels: KeyFilter,
+        /// `--metric-annotations-allowlist`.
+        annotations: KeyFilter,
+        /// `--promote-labels`.
+        promoted: KeyFilter,
+    },
+    /// Of a custom resource: its part of the config.
+    Custom(Definition),
+}
+
+/// A list and watch of some of a resource's objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::replica) struct Partition {
+    /// The namespace; all namespaces if `None`.
+    pub namespace: Option<String>,
+    /// `fieldSelector`, empty for none.
+    pub field_selector: String,
+}
+
+impl Partition {
+    /// The partition that `selector` describes.
+    pub fn of(selector: &Selector) -> Self {
+        Self { namespace: selector.namespace().map(str::to_owned), field_selector: selector.field_selector() }
+    }
+}
+
+/// The settings for requests to the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::replica) struct ReadOptions {
+    /// `--server-side-sharding`.
+    pub server_side: bool,
+    /// `--use-apiserver-cache`.
+    pub use_cache: bool,
+    /// `--object-limit`.
+    pub object_limit: u64,
+    /// `--event-batch-delay`.
+    pub batch_delay: Duration,
+    /// Number of the cluster. It grows when the client changes to another cluster.
+    pub cluster: u32,
+}
+
+impl ReadOptions {
+    /// The options that `settings` give for the cluster of this number.
+    pub fn of(settings: &Settings, cluster: u32) -> Self {
+        Self {
+            cluster,
+            server_side: settings.server_side_sharding,
+            use_cache: settings.use_apiserver_cache,
+            object_limit: settings.object_limit,
+            batch_delay: settings.event_batch_delay,
+        }
+    }
+}
