@@ -1,8 +1,8 @@
-//! The series of one object, as collectors hand them over: encoded once when it changes, copied at every scrape.
+//! The series of one object, as a collector generates them: encoded once when the object changes, copied at every scrape.
 //!
-//! A [`Block`] holds the labels that all its series share (`{namespace="a",pod="b"`) and, family by family in the order of
-//! the resource's table, a section: of each series what follows the shared labels, up to and with its line feed. So a line
-//! is three copies: the family's name, the shared labels, and the rest.
+//! A [`Block`] holds the labels that all its series share (`{namespace="a",pod="b"`) and one section per family, in the order of
+//! the table of the resource. A section holds the part of each series after the shared labels, including the line feed. So a
+//! scrape copies three parts per line: the name of the family, the shared labels, and the rest.
 
 use std::collections::HashMap;
 
@@ -15,42 +15,42 @@ use super::number::write_number;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block(Vec<u8>);
 
-/// Before a section: index of the family, length.
+/// Size of the header of a section: index of the family, length.
 const SECTION_HEAD: usize = 6;
 
-/// So many series of a family are searched one by one for a repeated label set.
+/// Up to this number of series, duplicates are found by comparing all label sets.
 const FEW: usize = 16;
 
 impl Block {
-    /// Bytes held.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// Gives back what was reserved and not used.
+    /// Frees unused capacity.
     pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();
     }
 
-    /// What follows a family's name on each line: nothing, or `{` and the labels without the closing brace.
+    /// Returns the shared labels: nothing, or `{` and the labels without the closing brace.
     pub(super) fn labels(&self) -> &[u8] {
         let (length, rest) = take_u32(&self.0);
         &rest[..length as usize]
     }
 
-    /// Its sections, to be asked for in the order of their families.
+    /// Returns the sections. Take them in the order of their families.
     pub(super) fn sections(&self) -> Sections<'_> {
         let (length, rest) = take_u32(&self.0);
         Sections(&rest[length as usize..])
     }
 }
 
-/// What is left of the sections of a [`Block`].
+/// The remaining sections of a [`Block`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sections<'a>(&'a [u8]);
 
 impl<'a> Sections<'a> {
-    /// That of `family`, empty if it has no series. Families must be asked for in rising order.
+    /// Returns the section of `family`, empty if it has no series. Call it with ascending families.
     pub fn take(&mut self, family: u16) -> &'a [u8] {
         while let [low, high, rest @ ..] = self.0 {
             let index = u16::from_le_bytes([*low, *high]);
@@ -68,7 +68,7 @@ impl<'a> Sections<'a> {
     }
 }
 
-/// The lines of a section, with their line feeds. Labels have none: it is escaped there.
+/// Returns the lines of a section, with their line feeds. Labels contain only escaped line feeds.
 pub(super) fn lines(section: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     memchr::memchr_iter(b'\n', section).map(move |at| {
@@ -88,7 +88,7 @@ fn take_u32(bytes: &[u8]) -> (u32, &[u8]) {
 pub struct BlockBuilder(Samples);
 
 impl BlockBuilder {
-    /// Starts with the labels that all series of the object carry.
+    /// Starts a block with the labels that all series of the object share.
     pub fn new(shared: &[(&str, &str)]) -> Self {
         let mut bytes = Vec::with_capacity(8 << 10);
         bytes.extend_from_slice(&[0; 4]);
@@ -102,13 +102,13 @@ impl BlockBuilder {
         Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled, promoted: Vec::new() })
     }
 
-    /// The same, where a series may have the shared labels with these names as well: they are on it once.
+    /// Names shared labels that series may also have as their own. A series then prints them once.
     pub fn promoting(mut self, names: Vec<String>) -> Self {
         self.0.promoted = names;
         self
     }
 
-    /// Adds the series that `fill` emits to the family with this index of the resource's table.
+    /// Adds the series that `fill` emits to the family with this index in the table of the resource.
     pub fn family(&mut self, index: u16, fill: impl FnOnce(&mut Samples)) {
         let samples = &mut self.0;
         let start = samples.bytes.len();
@@ -125,29 +125,29 @@ impl BlockBuilder {
         set_u32(&mut samples.bytes, start + 2, length);
     }
 
-    /// The finished block.
+    /// Returns the finished block.
     pub fn finish(self) -> Block {
         Block(self.0.bytes)
     }
 }
 
-/// Takes the series of one family of one object. A label set that was there already is left out: the first one counts.
+/// Collects the series of one family of one object. Of several series with the same labels it keeps the first.
 #[derive(Debug)]
 pub struct Samples {
     /// The block so far.
     bytes: Vec<u8>,
-    /// Where in it the labels of each series of this family start and end.
+    /// The ranges of the labels of each series of this family.
     lines: Vec<(usize, usize)>,
-    /// The same by hash, once there are many.
+    /// Indices into `lines` by hash, once there are many.
     hashed: HashMap<u64, Vec<usize>>,
-    /// Whether there are shared labels.
+    /// Whether the object has shared labels.
     labelled: bool,
-    /// The names of shared labels that a series may have as well.
+    /// The names of shared labels that a series may also have.
     promoted: Vec<String>,
 }
 
 impl Samples {
-    /// Emits one series: the object's shared labels, then `labels`, and `value`.
+    /// Emits one series with the shared labels of the object, `labels` and `value`.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
         let is_promoted = |name: &str| self.promoted.iter().any(|promoted| promoted == name);
         if !self.promoted.is_empty() && labels.iter().any(|(name, _)| is_promoted(name)) {
@@ -175,7 +175,7 @@ impl Samples {
         self.bytes.push(b'\n');
     }
 
-    /// Whether the labels from `start` on were not there yet; from now on they are.
+    /// Returns whether the labels from `start` on are new, and records them.
     fn is_first(&mut self, start: usize) -> bool {
         let bytes = &self.bytes;
         let labels = &bytes[start..];
@@ -201,7 +201,7 @@ impl Samples {
     }
 }
 
-/// `a="b",c="d"`, values escaped as the text format wants it: backslash, quote and line feed.
+/// Writes `a="b",c="d"`. The text format escapes backslash, quote and line feed in values.
 fn write_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
@@ -214,10 +214,10 @@ fn write_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
     }
 }
 
-/// Nearly all values need no escapes and are copied as they are.
+/// Copies a value. Few values need escapes.
 fn write_value(out: &mut Vec<u8>, mut value: &[u8]) {
     let special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n');
-    // Without an early end this is a few vector instructions.
+    // Without an early exit the compiler vectorizes this loop.
     if value.iter().fold(false, |any, byte| any | special(byte)) {
         while let Some(at) = value.iter().position(special) {
             out.extend_from_slice(&value[..at]);
@@ -229,7 +229,7 @@ fn write_value(out: &mut Vec<u8>, mut value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// NB: objects are bounded by etcd's request limit (1.5 MiB by default), far below what a `u32` counts.
+/// NB: etcd's request limit (1.5 MiB by default) bounds objects far below the range of a `u32`.
 fn set_u32(bytes: &mut [u8], at: usize, value: usize) {
     bytes[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
 }

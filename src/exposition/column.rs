@@ -1,7 +1,7 @@
-//! A column: what the objects of a page have of one family.
+//! A column: the series of one family for all objects of a page.
 //!
-//! It never changes: an update makes a new one of what it changes, and leaves the others alone with what was deflated of them.
-//! Scrapes hold columns, not pages. How its sections are kept is known to [`super::records`].
+//! Columns are immutable: an update replaces the columns that it changes, and the others keep their compressed text. Scrapes
+//! hold columns, not pages. [`super::records`] stores the sections.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,15 +11,15 @@ use super::records::{Adopted, NONE, Records, RecordsBuilder};
 /// The sections of one family of a page.
 #[derive(Debug)]
 pub struct Column {
-    /// Of each object, which of the records is its own, or [`NONE`].
+    /// The record number of each object, or [`NONE`].
     index: Box<[u8]>,
     records: Records,
-    /// The whole column as text, deflated, if somebody has asked for it.
+    /// The text of the whole column, compressed by the first gzipped scrape.
     pub deflated: OnceLock<Deflated>,
 }
 
 impl Column {
-    /// The section of the object with this index, put together in `room` if it is not kept as it is.
+    /// Returns the section of the object with this index. Uses `room` to assemble a section that is stored as edits.
     pub fn section<'a>(&'a self, index: usize, room: &'a mut Vec<u8>) -> &'a [u8] {
         match self.index[index] {
             NONE => &[],
@@ -27,12 +27,12 @@ impl Column {
         }
     }
 
-    /// How many objects it is of.
+    /// Returns the number of objects.
     pub const fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether the object with this index has this section.
+    /// Returns whether the object with this index has this section.
     pub fn shows(&self, index: usize, section: &[u8]) -> bool {
         match self.index[index] {
             NONE => section.is_empty(),
@@ -40,38 +40,38 @@ impl Column {
         }
     }
 
-    /// How many bytes it takes, without what is deflated of it.
+    /// Returns the memory of the column without its compressed text, in bytes.
     pub const fn size(&self) -> usize {
         size_of::<Self>() + self.index.len() + self.records.size()
     }
 
-    /// The same, to be deflated anew.
+    /// Returns a copy without compressed text.
     pub fn renewed(&self) -> Arc<Self> {
         Arc::new(Self { index: self.index.clone(), records: self.records.clone(), deflated: OnceLock::new() })
     }
 }
 
-/// Makes columns of a page, one after the other. What is adopted is best adopted first: what is added is then told by what
-/// differs from it.
+/// Builds the columns of a page, one after the other. Adopt before you add: added sections are then encoded as edits of
+/// adopted ones.
 pub struct ColumnBuilder {
     index: Vec<u8>,
     records: RecordsBuilder,
 }
 
 impl ColumnBuilder {
-    /// Of so many objects, which have no sections yet.
+    /// Creates a builder for this number of objects, without sections.
     pub fn new(objects: usize) -> Self {
         Self { index: vec![NONE; objects], records: RecordsBuilder::default() }
     }
 
-    /// The object with this index has `section`, or nothing if that is empty.
+    /// Sets the section of the object with this index, unless it is empty.
     pub fn add(&mut self, index: usize, section: &[u8]) {
         if !section.is_empty() {
             self.index[index] = self.records.add(section);
         }
     }
 
-    /// The object with this index has what `old` has at another; `adopted` is of `old`.
+    /// Copies the section of the object `other` in `old` to the object with this index. `adopted` belongs to `old`.
     pub fn adopt(&mut self, index: usize, old: &Column, other: usize, adopted: &mut Adopted) {
         let number = old.index[other];
         if number != NONE {
@@ -79,13 +79,13 @@ impl ColumnBuilder {
         }
     }
 
-    /// A column of one object that has this section.
+    /// Returns a column in which only the object with this index has a section.
     pub fn one(&mut self, index: usize, section: &[u8]) -> Option<Arc<Column>> {
         self.add(index, section);
         self.finish()
     }
 
-    /// The same column but for the object with this index, which has `own`.
+    /// Returns a copy of `old` in which the object with this index has the section `own`.
     pub fn changed(&mut self, old: &Column, index: usize, own: &[u8]) -> Option<Arc<Column>> {
         let mut adopted = Adopted::default();
         self.records.reserve(old.records.size() + own.len() + 1);
@@ -96,7 +96,7 @@ impl ColumnBuilder {
         self.finish()
     }
 
-    /// The column, if it has any section; the next one has none yet.
+    /// Returns the column if it has any section, and starts over.
     pub fn finish(&mut self) -> Option<Arc<Column>> {
         let records = self.records.finish()?;
         let index = self.index.as_slice().into();

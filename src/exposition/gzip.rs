@@ -1,29 +1,29 @@
-//! Text deflated in pieces that join to one gzip stream (RFC 1951, RFC 1952).
+//! Compresses text in pieces that join to one gzip stream (RFC 1951, RFC 1952).
 //!
-//! Each piece starts with an empty window and ends at a byte's end, so that pieces can stand in any order, be kept and be
-//! copied into every answer. The checksum of the whole is put together from theirs.
+//! Each piece starts with an empty window and ends at a byte boundary. So pieces can be kept, reordered and copied into every
+//! response. The checksum of the stream is combined from the checksums of the pieces.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
-/// The head of a gzip stream: deflate, no name, no time, of unknown origin.
+/// The header of a gzip stream: deflate, no name, no time, unknown origin.
 pub const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// An empty last block, which ends the deflate stream.
+/// An empty final block, which ends the deflate stream.
 const LAST: [u8; 2] = [3, 0];
 
-/// Deflated text, and what of it goes into the trailer.
+/// Compressed text, and its contribution to the trailer.
 #[derive(Debug)]
 pub struct Deflated {
-    /// What is sent.
+    /// The bytes to send.
     pub bytes: Box<[u8]>,
     crc: u32,
-    /// x to the power of the text's length in bits, modulo the polynomial of CRC-32: what a checksum before it is multiplied by.
+    /// The factor for checksums of earlier text: x to the power of the length in bits, modulo the polynomial of CRC-32.
     shift: u32,
-    /// The text's length, modulo 2^32.
+    /// The length of the text, modulo 2^32.
     length: u32,
 }
 
-/// The trailer of a stream whose pieces come one after the other.
+/// The trailer of a stream, updated piece by piece.
 #[derive(Debug, Default)]
 pub struct Trailer {
     crc: u32,
@@ -31,39 +31,39 @@ pub struct Trailer {
 }
 
 impl Trailer {
-    /// A piece was sent.
+    /// Adds a piece that was sent.
     pub const fn add(&mut self, piece: &Deflated) {
         self.crc = multiply(piece.shift, self.crc) ^ piece.crc;
         self.length = self.length.wrapping_add(piece.length);
     }
 
-    /// What ends the stream.
+    /// Writes the end of the stream.
     pub fn write(&self, out: &mut impl Extend<u8>) {
         out.extend(LAST.into_iter().chain(self.crc.to_le_bytes()).chain(self.length.to_le_bytes()));
     }
 }
 
-/// Deflates one piece after the other.
+/// Compresses one piece after the other.
 pub struct Deflater {
-    /// Big: a quarter of a megabyte.
+    /// Large: a quarter of a megabyte.
     compress: Compress,
     crc: Crc,
     out: Vec<u8>,
 }
 
 impl Deflater {
-    /// Nothing is deflated yet.
+    /// Creates a compressor.
     pub fn new(level: Compression) -> Self {
         Self { compress: Compress::new(level, false), crc: Crc::new(), out: Vec::new() }
     }
 
-    /// The next part of the piece's text.
+    /// Adds the next part of the text of a piece.
     pub fn write(&mut self, text: &[u8]) {
         self.crc.update(text);
         self.push(text, FlushCompress::None);
     }
 
-    /// The piece is whole.
+    /// Finishes the piece.
     pub fn finish(&mut self) -> Deflated {
         self.push(&[], FlushCompress::Sync);
         self.compress.reset();
@@ -75,10 +75,10 @@ impl Deflater {
 
     fn push(&mut self, mut text: &[u8], flush: FlushCompress) {
         loop {
-            // What is left after a call with room to spare is nothing.
+            // If the output has space left, all input is consumed.
             self.out.reserve(text.len() / 4 + 64);
             let before = self.compress.total_in();
-            // It fails only when it is called after an end of the stream, of which there is none.
+            // Fails only after the end of the stream, which is never written here.
             let status = self.compress.compress_vec(text, &mut self.out, flush);
             text = &text[(self.compress.total_in() - before) as usize..];
             let has_room = self.out.len() < self.out.capacity();
@@ -92,7 +92,7 @@ impl Deflater {
 /// The polynomial of CRC-32 (RFC 1952, section 8), lowest power in the highest bit.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// The product of two polynomials, modulo that of CRC-32.
+/// Returns the product of two polynomials, modulo the polynomial of CRC-32.
 const fn multiply(a: u32, mut b: u32) -> u32 {
     let mut product = 0;
     let mut bit = 1 << 31;
@@ -106,7 +106,7 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
     product
 }
 
-/// x to the power of 8 `bytes`: each square is for one bit of `bytes`.
+/// Returns x to the power of 8 times `bytes`, with one square per bit of `bytes`.
 const fn power(mut bytes: u32) -> u32 {
     // x^0, and x^8.
     let (mut result, mut square) = (1 << 31, 1 << 23);
@@ -152,7 +152,7 @@ mod tests {
             }
             trailer.write(&mut stream);
             let mut text = String::new();
-            // It reads one member alone, and says so if the checksum or the length is wrong.
+            // The decoder fails if the checksum or the length is wrong.
             flate2::read::GzDecoder::new(stream.as_slice()).read_to_string(&mut text).expect("it is valid");
             prop_assert_eq!(text, expected);
         }

@@ -1,33 +1,33 @@
-//! What changed lately, so that a resource can be summed up as of an earlier resourceVersion.
+//! Recent changes of a resource, to compute its digest as of an earlier resourceVersion.
 //!
-//! Replicas hear of a change at different moments. Their sums can be compared only if all are of one state of the
-//! cluster, and a resourceVersion names one (versions of one resource are integers that compare).
+//! Replicas learn of a change at different times. Their digests are comparable only for the same state of the cluster, which
+//! a resourceVersion identifies (versions of one resource are ordered integers).
 
 use std::collections::BTreeSet;
 
 use crate::sharding::{Changes, Digest, Hashes};
 
-/// How many insertions and removals are remembered; 2 MB for a resource that changes as much.
+/// Number of insertions and removals to keep: 2 MB for a resource with as many changes.
 const CHANGES: usize = 64 << 10;
 
-/// Why a set is not known as of a resourceVersion.
+/// The reason why the digest as of a resourceVersion is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("only known as of resourceVersion {floor:?} and later")]
 pub struct Unknown {
-    /// The earliest resourceVersion as of which it is known; `None` while a list is under way that has changed something
-    /// already, and of which the version is not known yet.
+    /// The earliest resourceVersion for which the digest is known. `None` during a list that has changed something, because
+    /// its version is not known yet.
     pub floor: Option<u64>,
 }
 
-/// Insertions and removals by watch events, in the order in which they came. What a list inserts or removes has no
-/// resourceVersion of its own, but had happened by that of the list, which therefore is the floor from then on.
+/// Insertions and removals by watch events, in order of arrival. Changes by a list have no resourceVersion of their own, but
+/// happened before that of the list. That version is then the floor.
 #[derive(Debug)]
 pub(super) struct History {
     changes: Changes,
     floor: u64,
-    /// The newest resourceVersion that was heard of.
+    /// The newest known resourceVersion.
     newest: u64,
-    /// Partitions that a list has changed which is not whole.
+    /// Partitions that an unfinished list has changed.
     unsettled: BTreeSet<u32>,
 }
 
@@ -38,17 +38,17 @@ impl Default for History {
 }
 
 impl History {
-    /// Of the newest `changes`.
+    /// Creates a history of the newest `changes`.
     pub(super) const fn of(changes: usize) -> Self {
         Self { changes: Changes::new(changes), floor: 0, newest: 0, unsettled: BTreeSet::new() }
     }
 
-    /// This resourceVersion was heard of.
+    /// Records that this resourceVersion exists.
     pub(super) fn heard(&mut self, version: u64) {
         self.newest = self.newest.max(version);
     }
 
-    /// An event of this version inserted an object, or removed it.
+    /// Records the insertion or the removal of an object by an event of this version.
     pub(super) fn changed(&mut self, version: u64, hashes: Hashes, inserted: bool) {
         self.heard(version);
         if let Some(forgotten) = self.changes.push(version, hashes, inserted) {
@@ -56,37 +56,37 @@ impl History {
         }
     }
 
-    /// Nothing is known before this version, or before what was heard so far if the version is unknown (0).
+    /// Raises the floor to this version, or to the newest known version if it is unknown (0).
     pub(super) fn raise(&mut self, version: u64) {
         let version = if version == 0 { self.newest } else { version };
         self.floor = self.floor.max(version);
     }
 
-    /// A list has changed this partition, and is not whole.
+    /// Records that an unfinished list has changed this partition.
     pub(super) fn unsettle(&mut self, partition: u32) {
         self.unsettled.insert(partition);
     }
 
-    /// A list of this partition is whole, as of `version`.
+    /// Records that the list of this partition is complete as of `version`.
     pub(super) fn settle(&mut self, partition: u32, version: u64) {
         self.heard(version);
         self.raise(version);
         self.unsettled.remove(&partition);
     }
 
-    /// The versions of the past mean nothing any more, and the partition is nothing to go by until it is listed.
+    /// Discards all versions; the partition is unknown until the next list.
     pub(super) fn forget(&mut self, partition: u32) {
         self.changes.clear();
         (self.floor, self.newest) = (0, 0);
         self.unsettle(partition);
     }
 
-    /// The earliest version as of which the resource is known.
+    /// Returns the earliest version for which the digest is known.
     pub(super) fn floor(&self) -> Option<u64> {
         self.unsettled.is_empty().then_some(self.floor)
     }
 
-    /// The digest as of `version` of what has the digest `now`; both count what lies `within` alone.
+    /// Returns the digest as of `version`, given the current digest. Both cover only the hashes in `within`.
     pub(super) fn undo(&self, now: Digest, version: u64, within: impl Fn(Hashes) -> bool) -> Result<Digest, Unknown> {
         let floor = self.floor();
         if floor.is_none_or(|floor| version < floor) {

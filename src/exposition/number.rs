@@ -1,10 +1,10 @@
-//! Sample values as Go's `strconv.FormatFloat(v, 'g', -1, 64)` prints them, which is what kube-state-metrics serves.
+//! Prints sample values as kube-state-metrics does, like Go's `strconv.FormatFloat(v, 'g', -1, 64)`.
 
 use std::io::Write;
 
 /// Appends `value` with the fewest digits that read back the same: `1.5e+09`, `123456`, `0.25`, `+Inf`, `NaN`.
 ///
-/// The rule for an exponent is Go's (`strconv/ftoa.go`, `formatDigits`): below -4, or 6 and more.
+/// Prints an exponent below -4 and from 6 on, as Go does (`strconv/ftoa.go`, `formatDigits`).
 pub fn write_number(out: &mut Vec<u8>, value: f64) {
     if value == 0.0 {
         out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });

@@ -1,72 +1,69 @@
-//! A page: neighbours by hash, their labels once each, and their series column by column.
+//! A page: objects that are neighbors by hash, the labels of each, and their series column by column.
 //!
-//! Holds the objects and their order; what a column is, [`super::column`] knows.
+//! Holds the objects and their order; [`super::column`] holds the series.
 
 use std::sync::Arc;
 
-use super::block::Sections;
+use super::block::{Block, Sections};
 use super::column::{Column, ColumnBuilder};
 use super::records::{Adopted, Texts};
-use super::{Block, Uid};
+use super::uid::Uid;
 use crate::sharding::Hashes;
 
-/// How many objects a page holds at most. Fewer make more of the deflated text (3 % at 64), more make an update dearer.
-pub const PAGE: usize = 128;
-
-/// So many objects may wait to be put into columns, which is done for all at once.
+/// Number of objects that may wait to be put into columns; a page settles them together.
 const WAITING: usize = 64;
 
-/// The place of an object in the order of pages.
+/// The position of an object in the order of pages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// Its UID by [`crate::sharding::Hasher::XxHash64`].
+    /// The hash of the UID by [`crate::sharding::Hasher::XxHash64`].
     pub point: u64,
-    /// Its UID.
+    /// The UID.
     pub uid: Uid,
 }
 
 /// An object of a page, without its series.
 #[derive(Debug)]
 pub struct Slot {
-    /// Its place.
+    /// The position.
     pub key: Key,
-    /// Its points.
+    /// The hashes of the UID.
     pub hashes: Hashes,
-    /// Its resourceVersion.
+    /// The resourceVersion.
     pub version: u64,
-    /// The source that it came from.
+    /// The source of the object.
     pub partition: u32,
-    /// When it was last applied.
+    /// The epoch in which the object was last applied.
     pub epoch: u64,
-    place: Place,
+    location: Location,
 }
 
-/// Where the series of an object are.
+/// The location of the series of an object.
 #[derive(Debug)]
-enum Place {
-    /// Not yet in the columns.
+enum Location {
+    /// Waiting to be put into the columns.
     Waiting(Block),
     /// In the columns, at this index.
     Column(u8),
 }
 
 impl Slot {
-    /// An object that is new.
+    /// Creates a slot for a new object.
     pub fn new(key: Key, hashes: Hashes, version: u64, partition: u32, epoch: u64, mut block: Block) -> Self {
         block.shrink();
-        Self { key, hashes, version, partition, epoch, place: Place::Waiting(block) }
+        Self { key, hashes, version, partition, epoch, location: Location::Waiting(block) }
     }
 }
 
-/// Up to [`PAGE`] objects, in the order of their keys.
+/// Up to [`super::records::PAGE`] objects, in the order of their keys.
 #[derive(Debug)]
 pub struct Page {
     slots: Vec<Slot>,
-    /// Of the objects that are in the columns, by their index there.
+    /// The labels of the objects in the columns, by their index there.
     labels: Arc<Labels>,
-    /// One a family; `None` where no object has series of it.
+    /// One column per family; `None` if no object has series of it.
     columns: Box<[Option<Arc<Column>>]>,
-    /// How many objects came or went since the columns were made.
+    /// Number of insertions and removals since the columns were built.
     waiting: usize,
 }
 
@@ -75,24 +72,24 @@ pub struct Page {
 pub struct Labels(Texts);
 
 impl Labels {
-    /// Those of the object with this index.
+    /// Returns the labels of the object with this index.
     pub fn get(&self, index: usize) -> &[u8] {
         self.0.get(index)
     }
 }
 
-/// The series of an object, to be asked for in the order of families.
+/// The series of an object. Take them in the order of families.
 enum Series<'a> {
     Waiting(&'a [u8], Sections<'a>),
-    /// Those of the first or the second of two pages, at this index.
+    /// In the columns of the first or the second of two pages, at this index.
     Column(usize, u8),
 }
 
 impl<'a> Series<'a> {
     fn of(page: usize, slot: &'a Slot) -> Self {
-        match &slot.place {
-            Place::Waiting(block) => Self::Waiting(block.labels(), block.sections()),
-            Place::Column(index) => Self::Column(page, *index),
+        match &slot.location {
+            Location::Waiting(block) => Self::Waiting(block.labels(), block.sections()),
+            Location::Column(index) => Self::Column(page, *index),
         }
     }
 
@@ -105,32 +102,32 @@ impl<'a> Series<'a> {
 }
 
 impl Page {
-    /// One without objects, for so many families.
+    /// Creates an empty page for this number of families.
     pub fn new(families: usize) -> Self {
         Self { slots: Vec::new(), labels: Arc::default(), columns: vec![None; families].into_boxed_slice(), waiting: 0 }
     }
 
-    /// Its objects, in the order of their keys.
+    /// Returns the objects, in the order of their keys.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// The objects, for what is no matter of series. Keys stay.
+    /// Returns the objects, to change fields other than keys and series.
     pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.slots.iter_mut()
     }
 
-    /// Where `key` is, or would be.
+    /// Returns the position of `key`, or the position at which to insert it.
     pub fn find(&self, key: &Key) -> Result<usize, usize> {
         self.slots.binary_search_by(|slot| slot.key.cmp(key))
     }
 
-    /// One object, for what is no matter of series.
+    /// Returns an object, to change fields other than its key and series.
     pub fn slot_mut(&mut self, at: usize) -> &mut Slot {
         &mut self.slots[at]
     }
 
-    /// Adds an object at the place where [`Page::find`] misses it.
+    /// Inserts an object at the position that [`Page::find`] returns.
     pub fn insert(&mut self, at: usize, slot: Slot) {
         self.slots.insert(at, slot);
         self.waited();
@@ -142,7 +139,7 @@ impl Page {
         self.waited();
     }
 
-    /// Keeps the objects that `keep` wants.
+    /// Keeps the objects for which `keep` returns true.
     pub fn retain(&mut self, keep: impl FnMut(&Slot) -> bool) {
         let before = self.slots.len();
         self.slots.retain(keep);
@@ -159,15 +156,15 @@ impl Page {
         }
     }
 
-    /// Replaces the series of an object. Columns that look the same stay as they are.
+    /// Replaces the series of an object. Keeps columns that do not change.
     pub fn update(&mut self, at: usize, mut block: Block) {
-        let index = match &mut self.slots[at].place {
-            Place::Waiting(waiting) => {
+        let index = match &mut self.slots[at].location {
+            Location::Waiting(waiting) => {
                 block.shrink();
                 *waiting = block;
                 return;
             }
-            Place::Column(index) => usize::from(*index),
+            Location::Column(index) => usize::from(*index),
         };
         if self.labels.get(index) != block.labels() {
             let mut labels: Vec<_> = (0..self.labels.0.len()).map(|other| self.labels.get(other)).collect();
@@ -178,22 +175,22 @@ impl Page {
             }
         }
         let objects = self.labels.0.len();
-        // Nearly always nothing or little looks different.
+        // Usually few columns change, or none.
         let mut changed = None;
         let builder = || ColumnBuilder::new(objects);
         let mut sections = block.sections();
-        for (family, place) in self.columns.iter_mut().enumerate() {
+        for (family, own) in self.columns.iter_mut().enumerate() {
             let new = sections.take(family as u16);
-            match place {
+            match own {
                 None if new.is_empty() => {}
-                None => *place = changed.get_or_insert_with(builder).one(index, new),
+                None => *own = changed.get_or_insert_with(builder).one(index, new),
                 Some(column) if column.shows(index, new) => {}
-                Some(column) => *place = changed.get_or_insert_with(builder).changed(column, index, new),
+                Some(column) => *own = changed.get_or_insert_with(builder).changed(column, index, new),
             }
         }
     }
 
-    /// Puts into columns what waits for it, so that a slot's index there is its place in the page.
+    /// Puts the waiting objects into columns. The index of a slot there then equals its position in the page.
     pub fn settle(&mut self) {
         if self.waiting > 0 {
             let slots = std::mem::take(&mut self.slots);
@@ -201,7 +198,7 @@ impl Page {
         }
     }
 
-    /// Moves the upper half to a page of its own.
+    /// Moves the upper half to a new page.
     pub fn split(&mut self) -> Self {
         let upper = self.slots.split_off(self.slots.len() / 2);
         let upper = Self::of(self.columns.len(), &[self], upper, |_| 0);
@@ -210,7 +207,7 @@ impl Page {
         upper
     }
 
-    /// Takes in all of `next`, whose keys are higher.
+    /// Appends all objects of `next`, whose keys are higher.
     pub fn append(&mut self, mut next: Self) {
         let mut slots = std::mem::take(&mut self.slots);
         let own = slots.len();
@@ -218,7 +215,7 @@ impl Page {
         *self = Self::of(self.columns.len(), &[self, &next], slots, |at| usize::from(at >= own));
     }
 
-    /// A settled page of `slots`, whose columns are those of the page that `from` tells by the place of the slot.
+    /// Returns a settled page of `slots`. `from` maps the position of a slot to the index of its old page in `pages`.
     fn of(families: usize, pages: &[&Self], mut slots: Vec<Slot>, from: impl Fn(usize) -> usize) -> Self {
         let mut series: Vec<_> = slots.iter().enumerate().map(|(at, slot)| Series::of(from(at), slot)).collect();
         let labels: Vec<_> = series.iter().map(|series| series.labels(pages)).collect();
@@ -243,21 +240,21 @@ impl Page {
         let columns = columns.collect();
         drop(series);
         for (index, slot) in (0..).zip(&mut slots) {
-            slot.place = Place::Column(index);
+            slot.location = Location::Column(index);
         }
         Self { slots, labels, columns, waiting: 0 }
     }
 
-    /// The columns there are, with the number of their family.
+    /// Returns the columns with the indices of their families.
     pub fn columns(&self) -> impl Iterator<Item = (usize, &Column)> {
         self.columns.iter().enumerate().filter_map(|(family, column)| Some((family, &**column.as_ref()?)))
     }
 
-    /// How many bytes the objects take besides their columns.
+    /// Returns the memory of the objects without their columns, in bytes.
     pub fn shared_size(&self) -> usize {
-        let waiting = self.slots.iter().map(|slot| match &slot.place {
-            Place::Waiting(block) => block.size(),
-            Place::Column(_) => 0,
+        let waiting = self.slots.iter().map(|slot| match &slot.location {
+            Location::Waiting(block) => block.size(),
+            Location::Column(_) => 0,
         });
         self.slots.capacity() * size_of::<Slot>()
             + size_of_val(&*self.columns)
@@ -265,7 +262,7 @@ impl Page {
             + waiting.sum::<usize>()
     }
 
-    /// The series of a family and the labels they share, of a page that is settled.
+    /// Returns the series of a family and the labels of the objects. The page must be settled.
     pub fn column(&self, family: u16) -> Option<(&Arc<Column>, &Arc<Labels>)> {
         Some((self.columns[usize::from(family)].as_ref()?, &self.labels))
     }

@@ -1,12 +1,13 @@
 //! All objects of a resource, in pages, in the order of the hashes of their UIDs.
 //!
-//! So objects of a page share their fate when ranges change hands: all but the few pages at the ends of ranges are kept,
-//! gained or lost as a whole, and what was deflated of them stays.
+//! So a change of ranges keeps, adds or removes whole pages, except for the few at the ends of ranges, and the kept pages keep
+//! their compressed columns.
 
-use super::Block;
-use super::page::{Key, PAGE, Page, Slot};
+use super::block::Block;
+use super::page::{Key, Page, Slot};
+use super::records::PAGE;
 
-/// Where an object is, until the next change.
+/// The position of an object. Valid until the next change.
 #[derive(Clone, Copy, Debug)]
 pub struct At {
     page: usize,
@@ -21,59 +22,59 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// No objects, of so many families.
+    /// Creates empty pages for this number of families.
     pub const fn new(families: usize) -> Self {
         Self { pages: Vec::new(), families }
     }
 
-    /// How many objects there are.
+    /// Returns the number of objects.
     pub fn len(&self) -> usize {
         self.pages.iter().map(|page| page.slots().len()).sum()
     }
 
-    /// All pages.
+    /// Returns all pages.
     pub fn iter(&self) -> impl Iterator<Item = &Page> {
         self.pages.iter()
     }
 
-    /// All objects.
+    /// Returns all objects.
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.pages.iter().flat_map(Page::slots)
     }
 
-    /// All objects, for what is no matter of series. Keys stay.
+    /// Returns all objects, to change fields other than keys and series.
     pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.pages.iter_mut().flat_map(Page::slots_mut)
     }
 
-    /// The page in which `key` is, or would be.
+    /// Returns the page that contains `key` or would contain it.
     fn page_of(&self, key: &Key) -> usize {
         self.pages.partition_point(|page| page.slots()[0].key <= *key).saturating_sub(1)
     }
 
-    /// Where the object with this key is.
+    /// Returns the position of the object with this key.
     pub fn find(&self, key: &Key) -> Option<At> {
         let page = self.page_of(key);
         let slot = self.pages.get(page)?.find(key).ok()?;
         Some(At { page, slot })
     }
 
-    /// An object that was found.
+    /// Returns the object at a position.
     pub fn slot(&self, at: At) -> &Slot {
         &self.pages[at.page].slots()[at.slot]
     }
 
-    /// An object that was found, for what is no matter of series. Its key stays.
+    /// Returns the object at a position, to change fields other than its key and series.
     pub fn slot_mut(&mut self, at: At) -> &mut Slot {
         self.pages[at.page].slot_mut(at.slot)
     }
 
-    /// Replaces the series of an object that was found.
+    /// Replaces the series of the object at a position.
     pub fn update(&mut self, at: At, block: Block) {
         self.pages[at.page].update(at.slot, block);
     }
 
-    /// Adds an object that was not found.
+    /// Inserts an object whose key is not present.
     pub fn insert(&mut self, slot: Slot) {
         if self.pages.is_empty() {
             self.pages.push(Page::new(self.families));
@@ -89,21 +90,21 @@ impl Pages {
         }
     }
 
-    /// Removes an object that was found.
+    /// Removes the object at a position.
     pub fn remove(&mut self, at: At) {
         self.pages[at.page].remove(at.slot);
         let (before, here) = (at.page.checked_sub(1), at.page);
         if self.pages[here].slots().is_empty() {
             self.pages.remove(here);
         } else if self.pages[here].slots().len() < PAGE / 4 {
-            // One of them may have no room; then the page stays small.
+            // If both neighbors are too full, the page stays small.
             if !self.join(here) {
                 before.map(|before| self.join(before));
             }
         }
     }
 
-    /// Keeps the objects that `keep` wants.
+    /// Keeps the objects for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Slot) -> bool) {
         for page in &mut self.pages {
             page.retain(&mut keep);
@@ -117,7 +118,7 @@ impl Pages {
         }
     }
 
-    /// Makes one page of two small neighbours.
+    /// Joins two small neighboring pages. Returns whether they fit.
     fn join(&mut self, lower: usize) -> bool {
         let size = |at: usize| self.pages.get(at).map_or(PAGE, |page| page.slots().len());
         if size(lower) + size(lower + 1) > PAGE / 2 {
@@ -128,7 +129,7 @@ impl Pages {
         true
     }
 
-    /// The first page that has an object behind `key`, settled; and how many of its objects are not.
+    /// Returns the first page with an object after `key`, settled, and the number of its objects up to `key`.
     pub fn page_after(&mut self, key: Option<&Key>) -> Option<(&Page, usize)> {
         let number =
             key.map_or(0, |key| self.pages.partition_point(|p| p.slots().last().is_some_and(|s| s.key <= *key)));

@@ -1,36 +1,37 @@
-//! Sections of one family, as they are kept: objects of a kind have much in common.
+//! Compact storage for the sections of one family, because objects of a kind are similar.
 //!
-//! Equal sections are one record. One that differs from another in a few places (a container's ID, a node, an image's tag) is
-//! kept as these differences, which is a fifth of it or less where replicas of one workload meet.
+//! Equal sections share one record. A section that differs from another in a few places (a container ID, a node, an image tag)
+//! is stored as these differences, which take a fifth or less for replicas of one workload.
 //!
-//! A record is a byte and a rest. Where the byte is [`NONE`], the rest is the section. Else it is the number of such a record,
-//! its base, and the rest is edits: so many bytes to copy from where the base was left, so many of it to skip, so many new
-//! ones, and these. Numbers are in LEB128. What then is left of the base follows.
+//! A record is a byte and a rest. If the byte is [`NONE`], the rest is the section. Otherwise the byte is the number of such a
+//! record, its base, and the rest is a list of edits. An edit is the number of bytes to copy from the base, the number of
+//! bytes to skip in it, the number of new bytes, and these. Numbers are LEB128. The remainder of the base follows the last edit.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::page::PAGE;
+/// Number of objects that a page may hold. Smaller pages compress worse (3 % at 64); larger pages make updates slower.
+pub const PAGE: usize = 128;
 
 /// No record.
 pub const NONE: u8 = u8::MAX;
 
-/// Objects of a page that is about to be split, each of which has a record at most.
+/// Number of objects in a page that is about to split. Each has at most one record.
 const OBJECTS: usize = PAGE + 1;
 
-/// So many records may be there for others alone, whose base they are.
+/// Number of records that may exist only as a base of other records.
 const BASES: u8 = 100;
 
 const _: () = assert!(OBJECTS + (BASES as usize) < NONE as usize, "records are counted by a byte");
 
-/// What is shorter is kept as it is: the edits would take as much.
+/// Shorter sections are stored whole, because edits would take as much.
 const SHORT: usize = 32;
 
-/// So many of the last sections that were kept as they are, are tried as a base.
+/// Number of recent whole sections to try as a base.
 const TRIED: usize = 4;
 
-/// Texts, one behind the other.
+/// Texts in one buffer.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
     ends: Box<[u32]>,
@@ -38,28 +39,28 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// The text with this index.
+    /// Returns the text with this index.
     pub fn get(&self, index: usize) -> &[u8] {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         &self.bytes[start..self.ends[index] as usize]
     }
 
-    /// How many bytes they take, and their ends.
+    /// Returns the memory of the texts and their index, in bytes.
     pub const fn size(&self) -> usize {
         self.bytes.len() + self.ends.len() * size_of::<u32>()
     }
 
-    /// How many there are.
+    /// Returns the number of texts.
     pub const fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// These.
+    /// Copies `texts`.
     pub fn of(texts: &[&[u8]]) -> Self {
         let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
         let ends = texts.iter().map(|text| {
             bytes.extend_from_slice(text);
-            // NB: a page holds objects of 1.5 MiB at most each, as etcd has it.
+            // NB: etcd limits an object to 1.5 MiB by default, so a page fits into a `u32`.
             bytes.len() as u32
         });
         Self { ends: ends.collect(), bytes: bytes.into_boxed_slice() }
@@ -71,12 +72,12 @@ impl Texts {
 pub struct Records(Texts);
 
 impl Records {
-    /// How many bytes there are.
+    /// Returns the memory of the records, in bytes.
     pub const fn size(&self) -> usize {
         self.0.size()
     }
 
-    /// The section with this number, put together in `room` if it is kept as edits.
+    /// Returns the section with this number. Uses `room` to assemble a section that is stored as edits.
     pub fn get<'a>(&'a self, number: u8, room: &'a mut Vec<u8>) -> &'a [u8] {
         if let [NONE, section @ ..] = self.0.get(number.into()) {
             return section;
@@ -89,7 +90,7 @@ impl Records {
         room
     }
 
-    /// Whether the section with this number is this.
+    /// Returns whether the section with this number equals `section`.
     pub fn is(&self, number: u8, mut section: &[u8]) -> bool {
         let all = self.parts(number, |part| match section.strip_prefix(part) {
             Some(rest) => {
@@ -101,7 +102,7 @@ impl Records {
         all && section.is_empty()
     }
 
-    /// Tells the parts of a section, as long as `each` wants them; whether it wanted all.
+    /// Calls `each` with the parts of a section until it returns false. Returns whether it accepted all parts.
     fn parts<'a>(&'a self, number: u8, mut each: impl FnMut(&'a [u8]) -> bool) -> bool {
         let (base, edits) = match self.0.get(number.into()) {
             [NONE, section @ ..] => (section, [].as_slice()),
@@ -144,7 +145,7 @@ fn write_leb(out: &mut Vec<u8>, mut number: usize) {
     out.push(number as u8);
 }
 
-/// What is left of the edits of a record.
+/// The remaining edits of a record.
 struct Edits<'a>(&'a [u8]);
 
 impl Edits<'_> {
@@ -177,9 +178,9 @@ impl<'a> Iterator for Edits<'a> {
     }
 }
 
-/// Writes the edits that make `section` of `base`; whether they take no more than `most` bytes.
+/// Writes the edits that turn `base` into `section`. Returns whether they take at most `most` bytes.
 ///
-/// Both are texts of labels and values: where they part, they are taken to meet again at the next quote or line feed.
+/// Both are texts of labels and values: where they differ, they are assumed to match again at the next quote or line feed.
 fn write_edits(out: &mut Vec<u8>, mut base: &[u8], mut section: &[u8], most: usize) -> bool {
     while out.len() <= most {
         let copied = common(base, section);
@@ -189,7 +190,7 @@ fn write_edits(out: &mut Vec<u8>, mut base: &[u8], mut section: &[u8], most: usi
         }
         let part = |text: &[u8]| memchr2(b'"', b'\n', text).unwrap_or(text.len());
         let (skipped, new) = match (part(base), part(section)) {
-            // One has a quote where the other has a line feed or its end.
+            // One text has a quote where the other has a line feed or ends.
             (0, 0) => (base.len().min(1), section.len().min(1)),
             parts => parts,
         };
@@ -199,7 +200,7 @@ fn write_edits(out: &mut Vec<u8>, mut base: &[u8], mut section: &[u8], most: usi
     false
 }
 
-/// How long the common start of both is.
+/// Returns the length of the common prefix.
 fn common(a: &[u8], b: &[u8]) -> usize {
     const WORD: usize = size_of::<u64>();
     let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD));
@@ -207,10 +208,10 @@ fn common(a: &[u8], b: &[u8]) -> usize {
     same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
 }
 
-/// Slots of the table of a [`RecordsBuilder`]: a power of two, and twice as many as there may be records.
+/// Number of slots in the table of a [`RecordsBuilder`]: a power of two, and at least twice the number of records.
 const TABLE: usize = 512;
 
-/// Which records of others are adopted already, as which.
+/// The new numbers of records that were already adopted from another column.
 pub struct Adopted([u8; NONE as usize]);
 
 impl Default for Adopted {
@@ -219,17 +220,17 @@ impl Default for Adopted {
     }
 }
 
-/// Makes [`Records`], numbered in the order in which they come.
+/// Builds [`Records`], and numbers them in the order of insertion.
 pub struct RecordsBuilder {
     ends: Vec<u32>,
     bytes: Vec<u8>,
-    /// Numbers by the hash of the record: open addressing.
+    /// Record numbers by the hash of the record, with open addressing.
     table: [u8; TABLE],
-    /// The last sections that are kept as they are, and may be the base of others.
+    /// The most recent sections that are stored whole and may be a base.
     bases: [u8; TRIED],
-    /// How many records were adopted as a base of others.
+    /// Number of records that were adopted only as a base.
     adopted_bases: u8,
-    /// The record that is tried, and the best of those that were.
+    /// The record to try, and the best record so far.
     tried: [Vec<u8>; 2],
 }
 
@@ -246,30 +247,30 @@ impl Default for RecordsBuilder {
     }
 }
 
-/// Of the records that end at `ends`, that with this number.
+/// Returns the range of the record with this number, given the ends of all records.
 fn range(ends: &[u32], number: u8) -> Range<usize> {
     let number = usize::from(number);
     number.checked_sub(1).map_or(0, |before| ends[before] as usize)..ends[number] as usize
 }
 
 impl RecordsBuilder {
-    /// Makes room for so many bytes more.
+    /// Reserves space for additional bytes.
     pub fn reserve(&mut self, bytes: usize) {
         self.bytes.reserve(bytes);
     }
 
-    /// The number of this section.
+    /// Adds a section and returns its number.
     pub fn add(&mut self, section: &[u8]) -> u8 {
         let start = self.bytes.len();
-        if !self.tell_by_base(section) {
+        if !self.encode_by_base(section) {
             self.bytes.push(NONE);
             self.bytes.extend_from_slice(section);
         }
         self.seal(start)
     }
 
-    /// Writes the shortest edits of what is tried, if these are short.
-    fn tell_by_base(&mut self, section: &[u8]) -> bool {
+    /// Writes `section` as the shortest edits of a recent section. Returns whether the edits are short enough.
+    fn encode_by_base(&mut self, section: &[u8]) -> bool {
         if section.len() < SHORT {
             return false;
         }
@@ -287,7 +288,7 @@ impl RecordsBuilder {
         !best.is_empty()
     }
 
-    /// The number of a record of others, which is kept in the same way.
+    /// Copies a record of another column, in its encoding, and returns its new number.
     pub fn adopt(&mut self, old: &Records, number: u8, adopted: &mut Adopted) -> u8 {
         let known = adopted.0[usize::from(number)];
         if known != NONE {
@@ -302,7 +303,7 @@ impl RecordsBuilder {
                     new = self.adopt(old, *base, adopted);
                 }
                 match new {
-                    // There are more bases than can be counted: it is told by another.
+                    // The number of bases is limited: encode the section again.
                     NONE => self.add(old.get(number, &mut Vec::new())),
                     base => self.copy(old, number, base),
                 }
@@ -319,10 +320,10 @@ impl RecordsBuilder {
         self.seal(start)
     }
 
-    /// The number of the record that starts there: a new one, unless there is one like it.
+    /// Returns the number of the record that starts at `start`: a new one, or that of an equal record.
     fn seal(&mut self, start: usize) -> u8 {
         let record = &self.bytes[start..];
-        // Edits that are none: it looks as its base does.
+        // Without edits, the section equals its base.
         if let [base] = *record
             && base != NONE
         {
@@ -350,7 +351,7 @@ impl RecordsBuilder {
         number
     }
 
-    /// The records, if there is any; the next ones are others.
+    /// Returns the records, if there are any, and starts over.
     pub fn finish(&mut self) -> Option<Records> {
         if self.ends.is_empty() {
             return None;
@@ -363,7 +364,7 @@ impl RecordsBuilder {
     }
 }
 
-/// A cheap hash: what tells records apart stands at their ends (values) or within (addresses, names).
+/// A cheap hash: records differ mostly at their ends (values) or in the middle (addresses, names).
 fn fingerprint(text: &[u8]) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
     let word = |at: usize| text.get(at..at + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes);
@@ -417,7 +418,7 @@ mod tests {
 
     #[test]
     fn records_are_counted_however_many_are_there_for_others_alone() {
-        // Each is a base that nobody has any more, and a record that is told by it.
+        // Each page has a base that no object uses, and a record that is encoded by it.
         let olds: Vec<_> = (0..OBJECTS as u32)
             .map(|id| {
                 let name: String = (0..60).map(|at| char::from(b'a' + (id as u8).wrapping_mul(at) % 26)).collect();

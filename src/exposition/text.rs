@@ -1,21 +1,21 @@
-//! Both text formats: Prometheus text 0.0.4 and OpenMetrics, as kube-state-metrics prints them.
+//! The text formats: Prometheus text 0.0.4 and OpenMetrics, as kube-state-metrics prints them.
 
 use std::collections::BTreeSet;
 
 use super::block::lines;
-use super::{Header, MetricType};
+use super::header::{Header, MetricType};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `text/plain; version=0.0.4`.
     Text,
-    /// `application/openmetrics-text`: names stay as they are, info and stateset stand in TYPE, `# EOF` ends it.
+    /// `application/openmetrics-text`: names are unchanged, TYPE may be info and stateset, `# EOF` ends the text.
     OpenMetrics,
 }
 
 impl Format {
-    /// The value of `Content-Type`.
+    /// Returns the value of `Content-Type`.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -24,7 +24,7 @@ impl Format {
     }
 }
 
-/// Which resources a scrape wants.
+/// The resources that a scrape selects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Selection {
     /// All.
@@ -46,7 +46,7 @@ impl Selection {
     }
 }
 
-/// What ends a text.
+/// Returns the end of a text.
 pub(super) const fn end(format: Format) -> &'static [u8] {
     match format {
         Format::Text => b"",
@@ -54,7 +54,7 @@ pub(super) const fn end(format: Format) -> &'static [u8] {
     }
 }
 
-/// The series that one object has of the family `name`: a line each.
+/// Writes the series of one object in the family `name`, one per line.
 pub(super) fn write_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], section: &[u8]) {
     for line in lines(section) {
         out.extend_from_slice(name);
@@ -63,7 +63,7 @@ pub(super) fn write_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], sectio
     }
 }
 
-/// What stands above the series of a family.
+/// Writes the header of a family.
 pub(super) fn write_header(out: &mut Vec<u8>, header: &Header, format: Format) {
     let open = format == Format::OpenMetrics;
     out.extend_from_slice(b"# HELP ");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The key of an object. UUIDs, which nearly all UIDs are, take no memory of their own.
+/// The key of an object. UUIDs, the usual UIDs, need no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Uid {
     /// A UUID in its usual text form: lower-case hexadecimal digits in groups of 8, 4, 4, 4, 12.

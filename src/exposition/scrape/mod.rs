@@ -1,80 +1,57 @@
-//! One answer to a scrape, made chunk by chunk as it is sent.
+//! One response to a scrape, generated chunk by chunk while it is sent.
 //!
-//! Walks family by family, page by page, and asks the store for one column at a time: whoever reads slowly holds that column
-//! and a chunk, and no lock. The order of pages is that of their keys, which never change: whatever is inserted, removed or
-//! moved to other pages meanwhile, no object is printed twice, and none is left out that is there all the time.
+//! Walks family by family and page by page, and takes one column at a time from the store: a slow reader pins one column and
+//! one chunk, and holds no lock. Pages are in the order of their keys, which never change. So a scrape prints no object
+//! twice and skips no object that exists throughout, even if objects are inserted, removed or moved to other pages.
 
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use flate2::Compression;
 
-use super::column::Column;
 use super::gzip::{self, Deflated, Deflater, Trailer};
-use super::page::{Key, Labels};
-use super::store::{Joined, Served};
+use super::page::Key;
+use super::served::{JoinedFamily, Served};
 use super::text::{self, Format};
-use crate::sharding::Slice;
+use super::view::{Exposure, Piece};
 
-/// How many bytes are made at a time, more or less.
+/// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 64 << 10;
 
-/// After so many bytes of text were deflated, a chunk ends, so that others have their turn: about a millisecond.
+/// Bytes of text to compress before a chunk ends and the task yields: about a millisecond of work.
 const WORK: usize = 128 << 10;
 
-/// Measured on series of pods: a third of the CPU of the usual level 6, for a body that is a fifth bigger. Level 1 saves
-/// a tenth more and makes it two thirds bigger.
+/// Measured on series of pods: a third of the CPU time of the default level 6, for a body that is a fifth larger. Level 1
+/// saves another tenth, for a body that is two thirds larger.
 const LEVEL: Compression = Compression::new(2);
 
-/// What is to be seen of a resource.
-#[derive(Clone, Debug)]
-pub(super) struct View {
-    pub exposed: Arc<Slice>,
-    pub loaded: Arc<Slice>,
-}
-
-/// The series of one family of one page, and which of its objects are to be seen.
-#[derive(Debug)]
-pub(super) struct Piece {
-    pub column: Arc<Column>,
-    pub labels: Arc<Labels>,
-    /// A bit for each object; `None` for all of them.
-    pub visible: Option<u128>,
-}
-
-impl Piece {
-    fn shows(&self, object: usize) -> bool {
-        self.visible.is_none_or(|visible| visible >> object & 1 == 1)
-    }
-}
-
-/// One answer to a scrape: an iterator over its chunks.
+/// One response to a scrape: an iterator over its chunks.
 pub struct Scrape {
     served: Arc<Served>,
-    /// What is to be seen of each resource; `None` where it is not selected.
-    views: Vec<Option<View>>,
+    /// The exposed objects of each resource; `None` if the resource is not selected.
+    exposures: Vec<Option<Exposure>>,
     format: Format,
     gzip: Option<Gzip>,
-    /// Where to go on: family, member of the family, behind which key.
+    /// The position of the next piece: family, member of the family, key before it.
     family: usize,
     member: usize,
     after: Option<Key>,
-    /// Whether the current family's HELP and TYPE are out.
+    /// Whether HELP and TYPE of the current family are written.
     headed: bool,
-    /// What is being printed, and from which object on.
+    /// The current piece, and its next object.
     piece: Option<(Piece, usize)>,
     out: Vec<u8>,
-    /// Where a section is put together.
+    /// Buffer for a section.
     room: Vec<u8>,
     ended: bool,
 }
 
-/// What a gzipped answer needs.
+/// The state of a gzipped response.
 struct Gzip {
     trailer: Trailer,
-    /// Made when something has to be deflated.
+    /// Created on first use.
     deflater: Option<Deflater>,
-    /// How much was deflated for the current chunk.
+    /// Bytes of text that were compressed for the current chunk.
     worked: usize,
 }
 
@@ -83,7 +60,7 @@ impl Gzip {
         self.deflater.get_or_insert_with(|| Deflater::new(LEVEL))
     }
 
-    /// Deflates what `column` shows.
+    /// Compresses the exposed series of `piece`.
     fn deflate(&mut self, name: &[u8], piece: &Piece, room: &mut Vec<u8>) -> Deflated {
         let mut text = Vec::with_capacity(CHUNK);
         let mut length = 0;
@@ -115,10 +92,10 @@ fn deflated(text: &[u8]) -> Deflated {
 }
 
 impl Scrape {
-    pub(super) fn new(served: Arc<Served>, views: Vec<Option<View>>, format: Format) -> Self {
+    pub(super) fn new(served: Arc<Served>, exposures: Vec<Option<Exposure>>, format: Format) -> Self {
         Self {
             served,
-            views,
+            exposures,
             format,
             gzip: None,
             family: 0,
@@ -132,16 +109,16 @@ impl Scrape {
         }
     }
 
-    /// The same as one gzip stream, of what was deflated for earlier scrapes and has not changed since, and of the rest. To be
-    /// asked for before the first chunk.
+    /// Switches to a gzip stream, before the first chunk. Reuses columns that an earlier scrape compressed and that have not
+    /// changed since.
     #[must_use]
     pub fn gzipped(self) -> Self {
         let gzip = Gzip { trailer: Trailer::default(), deflater: None, worked: 0 };
         Self { gzip: Some(gzip), out: gzip::HEAD.to_vec(), ..self }
     }
 
-    /// HELP and TYPE of a family.
-    fn write_header(&mut self, family: &Joined) {
+    /// Writes HELP and TYPE of a family.
+    fn write_header(&mut self, family: &JoinedFamily) {
         match &mut self.gzip {
             None => text::write_header(&mut self.out, &family.header, self.format),
             Some(gzip) => {
@@ -155,7 +132,7 @@ impl Scrape {
         }
     }
 
-    /// Writes a piece from `object` on; where to go on if the chunk is full before its end.
+    /// Writes a piece from `object` on. Returns the next object if the chunk is full before the end of the piece.
     fn write_piece(&mut self, name: &[u8], piece: &Piece, object: usize) -> Option<usize> {
         let Some(gzip) = &mut self.gzip else {
             for object in object..piece.column.len() {
@@ -173,7 +150,7 @@ impl Scrape {
             let deflated = gzip.deflate(name, piece, &mut self.room);
             gzip.send(&deflated, &mut self.out);
         } else {
-            // Who comes while it is made waits, and has it then.
+            // Other scrapes of the same column wait for the result and share it.
             let known = piece.column.deflated.get_or_init(|| gzip.deflate(name, piece, &mut self.room));
             gzip.send(known, &mut self.out);
         }
@@ -184,11 +161,11 @@ impl Scrape {
         self.out.len() >= CHUNK || self.gzip.as_ref().is_some_and(|gzip| gzip.worked >= WORK)
     }
 
-    /// Writes until the chunk is full or nothing is left.
+    /// Writes until the chunk is full or the exposition ends.
     fn write(&mut self) {
         let served = Arc::clone(&self.served);
         while let Some(family) = served.families.get(self.family) {
-            if !self.headed && family.members.iter().any(|(resource, _)| self.views[*resource].is_some()) {
+            if !self.headed && family.members.iter().any(|(resource, _)| self.exposures[*resource].is_some()) {
                 self.write_header(family);
             }
             self.headed = true;
@@ -198,8 +175,8 @@ impl Scrape {
                         return;
                     }
                     let piece = self.piece.take().or_else(|| {
-                        let view = self.views[*resource].as_ref()?;
-                        let piece = served.resources[*resource].piece(*index, view, &mut self.after)?;
+                        let exposure = self.exposures[*resource].as_ref()?;
+                        let piece = served.resources[*resource].piece(*index, exposure, &mut self.after)?;
                         Some((piece, 0))
                     });
                     let Some((piece, object)) = piece else { break };

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use super::super::view::Exposure;
 use super::*;
 use crate::exposition::{BlockBuilder, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uid};
 use crate::sharding::Hashes;
+use crate::sharding::Slice;
 
 const STAMP: Stamp = Stamp { version: 1, listed: false };
 
@@ -191,9 +193,9 @@ fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
         put(&things, &n.to_string(), 1, 4);
     }
     let mut after = None;
-    let view = View { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
+    let exposure = Exposure { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
     let columns: Vec<_> =
-        std::iter::from_fn(|| things.piece(0, &view, &mut after)).map(|piece| Arc::downgrade(&piece.column)).collect();
+        std::iter::from_fn(|| things.piece(0, &exposure, &mut after)).map(|piece| Arc::downgrade(&piece.column)).collect();
     let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
     assert!(scrape.next().is_some_and(|chunk| chunk.len() < 2 * CHUNK));
     for n in 0..5000 {

@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
+use super::super::{Format, Selection, Store};
 use super::*;
 use crate::exposition::BlockBuilder;
 use crate::sharding::{Hasher, Ranges};

@@ -1,128 +1,121 @@
-//! What is exposed: the objects of every resource, in pages, in the order of their hashes.
+//! The objects of one resource.
 //!
-//! Several sources may feed one resource at once (namespaces, later the ranges that a replica gains), in any order:
-//! the newer resourceVersion wins, deletions are remembered while any source is still listing, and a finished list
-//! removes what its scope no longer holds. A scrape names the slice that it exposes: what is loaded can stay hidden, and be
-//! shown in one step, for all resources at once.
-//!
-//! Resources come and go while others are served ([`Store::serve`]): the list of them is swapped as one. A scrape goes on with
-//! the list that it began with, so that its families and their series fit; what is no longer in the list is freed with the last
-//! scrape that reads it.
+//! Several sources may feed a resource at the same time (one per namespace, or per range during a backfill), in any order: the newer
+//! resourceVersion wins, deletions are recorded while any source is listing, and a finished list removes the objects that
+//! its scope no longer contains. A resource may hold more objects than it exposes: a scrape names the slice to expose.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use arc_swap::ArcSwap;
-
-use super::gzip::Deflated;
+use super::block::Block;
+use super::header::Header;
 use super::history::{History, Unknown};
 use super::linger::Linger;
 use super::page::{Key, Slot};
 use super::pages::Pages;
-use super::scrape::{Piece, Scrape, View};
-use super::text::{Format, Selection};
-use super::{Block, Header, Uid};
+use super::uid::Uid;
+use super::view::{Exposure, Piece};
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
 use crate::sync::lock;
 
-/// A point in the life of a [`ResourceStore`] at which a list began.
+/// The start of a list, as a point in the life of a [`ResourceStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u64);
 
-/// What a finished list speaks for.
+/// The objects that a finished list covers.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
-    /// The source's partition: objects were applied under the same number. One a namespace, or 0 for all of them.
+    /// The partition of the source, as in [`ResourceStore::apply`]: one per namespace, or 0 for all namespaces.
     pub partition: u32,
-    /// What was listed.
+    /// The slice that was listed.
     pub slice: &'a Slice,
 }
 
-/// How new an object's state is, and whence it came.
+/// The age and the origin of an object's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// The resourceVersion, 0 if it is no number.
+    /// The resourceVersion; 0 if it is not a number.
     pub version: u64,
-    /// Whether it came with a list (or initial events), and not with an event of a watch: when it was created is not known.
+    /// Whether the object came with a list or initial events. Its creation time is then unknown, unlike with a watch event.
     pub listed: bool,
 }
 
 #[derive(Debug)]
-struct State {
+struct ResourceState {
     pages: Pages,
-    /// Of what all objects are here; others may be, but only in part.
+    /// The slice of which all objects are present. Objects outside it may be present in part.
     loaded: Arc<Slice>,
     history: History,
     /// The newest epoch.
     clock: u64,
-    /// Lists that are under way.
+    /// Lists in progress.
     open: HashSet<Epoch>,
-    /// Deletions seen while a list is under way, with their versions: an older item must not bring the object back.
+    /// Deletions during a list in progress, with their versions: an older list item must not restore the object.
     tombstones: HashMap<Uid, u64>,
-    /// Who is gone and still in the pages.
+    /// Deleted objects that are still in the pages.
     linger: Linger,
 }
 
-/// What the objects of a resource take, in bytes.
+/// The memory of the objects of a resource, in bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Footprint {
-    /// How many objects there are.
+    /// Number of objects.
     pub objects: usize,
-    /// What is kept once an object: its key, and the labels that its series share.
+    /// Memory per object: its key, and the labels that its series share.
     pub shared: usize,
-    /// The rest, by family, as the resource's headers number them.
+    /// Memory per family, in the order of the resource's headers.
     pub families: Vec<FamilyFootprint>,
 }
 
-/// What the series of a family take, in bytes.
+/// The memory of the series of a family, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FamilyFootprint {
-    /// The series, without the labels that all series of their object share.
+    /// The series, without the labels that all series of an object share.
     pub series: usize,
-    /// What is deflated of them; nothing before the first gzipped scrape.
+    /// The compressed series; 0 before the first gzipped scrape.
     pub deflated: usize,
 }
 
-/// The objects of one resource. Its lock is held while an object or a page changes, never while text is made.
+/// The objects of one resource. Holds its lock while an object or a page changes, never while it formats text.
 #[derive(Debug)]
 pub struct ResourceStore {
     name: String,
     headers: Vec<Header>,
-    state: Mutex<State>,
+    state: Mutex<ResourceState>,
 }
 
 impl ResourceStore {
-    /// An empty one, whose blocks number their families as `headers` does.
+    /// Creates an empty store. Blocks number their families as `headers` does.
     pub fn new(name: &str, headers: Vec<Header>) -> Arc<Self> {
         Self::with(name, headers, History::default())
     }
 
-    /// The same where no changes are remembered: nobody asks for sums as of an earlier resourceVersion.
+    /// Creates an empty store without a history, for uses that need no digest as of an earlier resourceVersion.
     pub fn without_history(name: &str, headers: Vec<Header>) -> Arc<Self> {
         Self::with(name, headers, History::of(0))
     }
 
     fn with(name: &str, headers: Vec<Header>, history: History) -> Arc<Self> {
-        let state = Mutex::new(State::new(headers.len(), history));
+        let state = Mutex::new(ResourceState::new(headers.len(), history));
         Arc::new(Self { name: name.to_owned(), headers, state })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while the lock was held, of which we know none, could at worst leave out objects of one page.
+    fn state(&self) -> MutexGuard<'_, ResourceState> {
+        // After a panic under the lock, at worst objects of one page are missing.
         lock(&self.state)
     }
 
-    /// The resource's name.
+    /// Returns the name of the resource.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its families, as blocks number them.
+    /// Returns the headers of its families, as blocks number them.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }
 
-    /// What its objects take.
+    /// Returns the memory that its objects use.
     pub fn footprint(&self) -> Footprint {
         let state = self.state();
         let families = vec![FamilyFootprint::default(); self.headers.len()];
@@ -138,18 +131,18 @@ impl ResourceStore {
         footprint
     }
 
-    /// How many objects are kept, exposed or not.
+    /// Returns the number of objects, exposed or not.
     pub fn len(&self) -> usize {
         let state = self.state();
         state.pages.len() - state.linger.len()
     }
 
-    /// Whether no object is kept.
+    /// Returns whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A source starts to list; `previous` is its list that it gave up, if any.
+    /// Starts a list. `previous` is the unfinished list of the same source that it replaces, if any.
     pub fn begin(&self, previous: Option<Epoch>) -> Epoch {
         let mut state = self.state();
         if let Some(previous) = previous {
@@ -161,14 +154,14 @@ impl ResourceStore {
         epoch
     }
 
-    /// An object is there, new or changed; `hashes` are those of `uid`. What is known already and newer stays.
+    /// Stores an object, new or changed, unless a newer state is known. `hashes` are the hashes of `uid`.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
         let mut state = self.state();
-        let State { pages, history, tombstones, loaded, clock, linger, .. } = &mut *state;
+        let ResourceState { pages, history, tombstones, loaded, clock, linger, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         history.heard(version);
         if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
-            // It was there when the list was made, and its removal is not in the history: the object was not known.
+            // The list contains the object, but the history lacks its removal because the object was unknown.
             history.raise(if *deleted == u64::MAX { 0 } else { *deleted });
             return;
         }
@@ -176,7 +169,7 @@ impl ResourceStore {
         if linger.comes_back(&key.uid)
             && let Some(at) = pages.find(&key)
         {
-            // It is as new as one that was never here.
+            // Treat it like an object that was never present.
             pages.remove(at);
         }
         let Some(at) = pages.find(&key) else {
@@ -192,7 +185,7 @@ impl ResourceStore {
         known.epoch = *clock;
         if known.version > version {
             if listed {
-                // It was there before the event that the history takes for its creation.
+                // The object existed before the event that the history takes for its creation.
                 history.raise(known.version);
             }
             return;
@@ -201,7 +194,7 @@ impl ResourceStore {
         pages.update(at, block);
     }
 
-    /// An object is still there, in the state that is known: its new one could not be read.
+    /// Keeps an object in its known state, because its new state does not decode.
     pub fn touch(&self, uid: &str) {
         let mut state = self.state();
         let epoch = state.clock;
@@ -210,7 +203,7 @@ impl ResourceStore {
         }
     }
 
-    /// An object is gone as of `version` (0: unknown, taken as now).
+    /// Deletes an object as of `version`; 0 means unknown and counts as now.
     pub fn delete(&self, uid: &str, version: u64) {
         let mut state = self.state();
         let key = key(uid);
@@ -234,12 +227,12 @@ impl ResourceStore {
         }
     }
 
-    /// The list that began at `epoch` will not go on: nothing is removed for it, and no deletion remembered.
+    /// Gives up the list that began at `epoch`. It removes nothing, and deletions are no longer recorded for it.
     pub fn abandon(&self, epoch: Epoch) {
         self.state().close(epoch);
     }
 
-    /// The versions of what was applied under this partition mean nothing any more: whatever comes is newer.
+    /// Resets the versions of a partition: every state that follows counts as newer.
     pub fn rewind(&self, partition: u32) {
         let mut state = self.state();
         state.tombstones.clear();
@@ -247,11 +240,11 @@ impl ResourceStore {
         state.pages.slots_mut().filter(|known| known.partition == partition).for_each(|known| known.version = 0);
     }
 
-    /// The list that began at `epoch` is whole, as of `version` (0: unknown): what its scope kept from before, and nobody
-    /// applied since, is gone.
+    /// Finishes the list that began at `epoch`, as of `version` (0: unknown). Removes the objects in its scope that no source
+    /// has applied since then.
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
         let mut state = self.state();
-        let State { pages, linger, .. } = &mut *state;
+        let ResourceState { pages, linger, .. } = &mut *state;
         pages.retain(|known| {
             let listed = known.partition == scope.partition && scope.slice.contains(known.hashes);
             let stays = !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version);
@@ -262,16 +255,16 @@ impl ResourceStore {
         state.close(epoch);
     }
 
-    /// From now on all objects of `loaded` are here, and of others perhaps some: none of those is exposed.
+    /// Declares that all objects of `loaded` are present. Objects outside it are not exposed.
     pub fn set_loaded(&self, loaded: Slice) {
         self.state().loaded = Arc::new(loaded);
     }
 
-    /// The digest of the objects that are exposed while `exposed` is, as of `version`; it must have been reached by all
-    /// sources. An object that is left as it was since its new state does not decode changes nothing here.
+    /// Returns the digest of the exposed objects as of `version`, which all sources must have reached. An object whose new
+    /// state does not decode counts in its old state.
     ///
     /// # Errors
-    /// It is not known as of that version: so much has happened since, or a list was needed since.
+    /// The history does not reach back to that version: there were too many changes or a list since then.
     pub fn digest(&self, exposed: &Slice, version: u64) -> Result<Digest, Unknown> {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
@@ -280,19 +273,19 @@ impl ResourceStore {
         state.history.undo(now, version, within)
     }
 
-    /// The earliest version as of which [`ResourceStore::digest`] is known; `None` while a list is under way.
+    /// Returns the earliest version for [`ResourceStore::digest`]; `None` during a list.
     pub fn floor(&self) -> Option<u64> {
         self.state().history.floor()
     }
 
-    /// How many objects are exposed while `exposed` is.
+    /// Returns the number of objects that are exposed for the slice `exposed`.
     pub fn count(&self, exposed: &Slice) -> usize {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
         state.present().filter(|known| within(known.hashes)).count()
     }
 
-    /// The objects that are exposed while `exposed` is, in no order.
+    /// Returns the objects that are exposed for the slice `exposed`, in no particular order.
     pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
@@ -302,7 +295,7 @@ impl ResourceStore {
     /// Frees the objects outside `slice`.
     pub fn retain(&self, slice: &Slice) {
         let mut state = self.state();
-        let State { pages, linger, .. } = &mut *state;
+        let ResourceState { pages, linger, .. } = &mut *state;
         pages.retain(|known| {
             let stays = slice.contains(known.hashes);
             if !stays {
@@ -312,12 +305,12 @@ impl ResourceStore {
         });
     }
 
-    /// From now on the series of who is deleted stay for at least so many whole ticks, as far as their names are known.
+    /// Keeps the series of deleted objects for at least `ticks` whole ticks, if their names are known.
     pub fn linger(&self, ticks: u64) {
         self.state().linger.set(ticks);
     }
 
-    /// An object that was applied is called so; names are told as hashes.
+    /// Records the name of an applied object, as a hash.
     pub fn named(&self, uid: &str, name: u64) {
         let (mut state, key) = (self.state(), key(uid));
         if state.pages.find(&key).is_some() && !state.linger.is_gone(&key.uid) {
@@ -325,7 +318,8 @@ impl ResourceStore {
         }
     }
 
-    /// An object of this name is there, with this UID or, if that is `None`, elsewhere: who lingers under the name ends.
+    /// Ends the lingering of a deleted object because an object of the same name exists: here with this UID, or on another
+    /// replica if `uid` is `None`.
     pub fn end_lingering(&self, name: u64, uid: Option<&str>) {
         let mut state = self.state();
         if state.linger.len() > 0
@@ -335,32 +329,32 @@ impl ResourceStore {
         }
     }
 
-    /// How many objects that are gone linger.
+    /// Returns the number of deleted objects that linger.
     pub fn lingering(&self) -> usize {
         self.state().linger.len()
     }
 
-    /// A tick has passed: whose time is over ends.
+    /// Counts a tick, and removes the objects that have lingered long enough.
     pub fn tick(&self) {
         let mut state = self.state();
         state.linger.tick();
         state.end_overdue();
     }
 
-    fn view(&self, exposed: &Arc<Slice>) -> View {
-        View { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded) }
+    pub(super) fn exposure(&self, exposed: &Arc<Slice>) -> Exposure {
+        Exposure { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded) }
     }
 
-    /// The series of `family` of the first page behind `after` that has any to be seen; `after` then moves to its end.
-    pub(super) fn piece(&self, family: u16, view: &View, after: &mut Option<Key>) -> Option<Piece> {
+    /// Returns the exposed series of `family` from the first page behind `after` that has any; moves `after` to the end of it.
+    pub(super) fn piece(&self, family: u16, exposure: &Exposure, after: &mut Option<Key>) -> Option<Piece> {
         loop {
-            // Taken anew for each page, since a page may have to be put in order.
+            // Lock for each page, because `page_after` may have to settle the page.
             let mut state = self.state();
             let (page, past) = state.pages.page_after(after.as_ref())?;
             let slots = page.slots();
             let (first, last) = (slots.first()?, slots.last()?);
             let column = page.column(family);
-            let visible = column.and_then(|_| view.of_page(slots, past, first.key.point, last.key.point));
+            let visible = column.and_then(|_| exposure.of_page(slots, past, first.key.point, last.key.point));
             *after = Some(last.key.clone());
             if let Some(((column, labels), visible)) = column.zip(visible) {
                 return Some(Piece { column: Arc::clone(column), labels: Arc::clone(labels), visible: visible.mask() });
@@ -369,44 +363,11 @@ impl ResourceStore {
     }
 }
 
-/// Which objects of a page are to be seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visible {
-    All,
-    Some(u128),
-}
-
-impl Visible {
-    const fn mask(self) -> Option<u128> {
-        match self {
-            Self::All => None,
-            Self::Some(mask) => Some(mask),
-        }
-    }
-}
-
-impl View {
-    /// Of a page with these slots, whose points lie from `first` to `last`, without the first `past`; `None` for no object.
-    fn of_page(&self, slots: &[Slot], past: usize, first: u64, last: u64) -> Option<Visible> {
-        if past == 0 && [&self.exposed, &self.loaded].iter().all(|slice| slice.contains_span(first, last)) {
-            return Some(Visible::All);
-        }
-        let shown = |slot: &Slot| self.exposed.contains(slot.hashes) && self.loaded.contains(slot.hashes);
-        let bits = slots.iter().enumerate().skip(past).filter(|(_, slot)| shown(slot));
-        let (mask, count) = bits.fold((0_u128, 0), |(mask, count), (at, _)| (mask | 1 << at, count + 1));
-        match count {
-            0 => None,
-            count if count == slots.len() => Some(Visible::All),
-            _ => Some(Visible::Some(mask)),
-        }
-    }
-}
-
 fn key(uid: &str) -> Key {
     Key { point: Hasher::XxHash64.hash(uid), uid: uid.into() }
 }
 
-impl State {
+impl ResourceState {
     fn new(families: usize, history: History) -> Self {
         Self {
             pages: Pages::new(families),
@@ -419,19 +380,19 @@ impl State {
         }
     }
 
-    /// The objects that are there.
+    /// Returns the objects that are not deleted.
     fn present(&self) -> impl Iterator<Item = &Slot> {
         self.pages.slots().filter(|known| !self.linger.is_gone(&known.key.uid))
     }
 
-    /// Frees what lingered for long enough, or is too much.
+    /// Frees the objects that have lingered long enough or exceed the limit.
     fn end_overdue(&mut self) {
         while let Some(uid) = self.linger.next_over(self.pages.len() - self.linger.len()) {
             self.end(&uid);
         }
     }
 
-    /// Frees an object that lingered.
+    /// Frees an object that lingers.
     fn end(&mut self, uid: &Uid) {
         let point = Hasher::XxHash64.hash(&uid.to_string());
         if let Some(at) = self.pages.find(&Key { point, uid: uid.clone() }) {
@@ -444,69 +405,6 @@ impl State {
         if self.open.is_empty() {
             self.tombstones = HashMap::new();
         }
-    }
-}
-
-/// A family of the exposition, with every resource that has series of it: families of one name are one.
-#[derive(Debug)]
-pub(super) struct Joined {
-    pub header: Header,
-    /// HELP and TYPE, deflated; of text and of OpenMetrics.
-    pub deflated: [OnceLock<Deflated>; 2],
-    /// Resource and index of the family in that resource's table.
-    pub members: Vec<(usize, u16)>,
-}
-
-/// The resources that are served together, and their families.
-#[derive(Debug, Default)]
-pub(super) struct Served {
-    pub resources: Vec<Arc<ResourceStore>>,
-    pub families: Vec<Joined>,
-}
-
-impl Served {
-    fn new(resources: Vec<Arc<ResourceStore>>) -> Self {
-        let mut families: Vec<Joined> = Vec::new();
-        let mut by_name: HashMap<&str, usize> = HashMap::new();
-        for (resource, store) in resources.iter().enumerate() {
-            for (index, header) in (0_u16..).zip(&store.headers) {
-                let place = *by_name.entry(&header.name).or_insert_with(|| {
-                    families.push(Joined { header: header.clone(), deflated: Default::default(), members: Vec::new() });
-                    families.len() - 1
-                });
-                families[place].members.push((resource, index));
-            }
-        }
-        Self { resources, families }
-    }
-}
-
-/// The resources that are served.
-#[derive(Debug, Default)]
-pub struct Store(ArcSwap<Served>);
-
-impl Store {
-    /// Serves `resources`, in this order.
-    pub fn new(resources: Vec<Arc<ResourceStore>>) -> Self {
-        Self(ArcSwap::from_pointee(Served::new(resources)))
-    }
-
-    /// From now on serves `resources` and no others, in this order. Scrapes that have begun go on with those of their beginning.
-    pub fn serve(&self, resources: Vec<Arc<ResourceStore>>) {
-        self.0.store(Arc::new(Served::new(resources)));
-    }
-
-    /// All resources, in the order in which they are served.
-    pub fn resources(&self) -> Vec<Arc<ResourceStore>> {
-        self.0.load().resources.clone()
-    }
-
-    /// The exposition of the objects in `exposed`, made chunk by chunk as it is read.
-    pub fn scrape(&self, selection: &Selection, format: Format, exposed: &Slice) -> Scrape {
-        let served = self.0.load_full();
-        let exposed = Arc::new(exposed.clone());
-        let views = served.resources.iter().map(|r| selection.selects(&r.name).then(|| r.view(&exposed))).collect();
-        Scrape::new(served, views, format)
     }
 }
 
