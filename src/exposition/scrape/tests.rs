@@ -194,8 +194,9 @@ fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
     }
     let mut after = None;
     let exposure = Exposure { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
-    let columns: Vec<_> =
-        std::iter::from_fn(|| things.piece(0, &exposure, &mut after)).map(|piece| Arc::downgrade(&piece.column)).collect();
+    let columns: Vec<_> = std::iter::from_fn(|| things.piece(0, &exposure, &mut after))
+        .map(|piece| Arc::downgrade(&piece.column))
+        .collect();
     let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
     assert!(scrape.next().is_some_and(|chunk| chunk.len() < 2 * CHUNK));
     for n in 0..5000 {
