@@ -58,7 +58,7 @@ impl AuthLayer {
             Some(refusal) => refusal,
         };
         if let Some(web) = &self.web {
-            web.decorate(answer.headers_mut());
+            web.add_headers(answer.headers_mut());
         }
         Ok(answer)
     }

@@ -1,7 +1,7 @@
-//! Whose certificate is taken: a client's, as the file says; a peer's, where we ask.
+//! Verifies certificates: those of clients, as the file says, and those of peers, when this replica connects to them.
 //!
-//! Replicas are configured alike, and so a peer is who shows our own certificate and has its key, or one for a name of ours by an authority
-//! that we know. Addresses of pods do not count: hardly any certificate has them.
+//! All replicas have the same configuration. So a peer is a server with this replica's own certificate, or with one that a
+//! known authority issued for one of the same names. Pod addresses do not count, since hardly any certificate has them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, Distinguishe
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// What clients have to show: Go's `ClientAuthType`.
+/// Which certificate a client needs: Go's `ClientAuthType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClientAuth {
     None,
@@ -28,6 +28,9 @@ pub(super) enum ClientAuth {
 }
 
 impl ClientAuth {
+    pub const NAMES: &str = "NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven, \
+                             RequireAndVerifyClientCert";
+
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "" | "NoClientCert" => Self::None,
@@ -48,17 +51,17 @@ impl ClientAuth {
     }
 }
 
-/// Our own certificate, and for a while the one before: replicas renew theirs at different moments.
+/// The certificate of this replica. The previous one stays valid for a while, since replicas reload at different moments.
 #[derive(Clone, Debug)]
-pub(super) struct Own {
-    pub now: CertificateDer<'static>,
-    pub before: Option<(CertificateDer<'static>, Instant)>,
+pub(super) struct OwnCertificates {
+    pub current: CertificateDer<'static>,
+    pub previous: Option<(CertificateDer<'static>, Instant)>,
 }
 
-impl Own {
-    fn is(&self, certificate: &CertificateDer<'_>) -> bool {
-        let before = self.before.as_ref().filter(|(_, until)| Instant::now() < *until);
-        self.now == *certificate || before.is_some_and(|(before, _)| before == certificate)
+impl OwnCertificates {
+    fn contain(&self, certificate: &CertificateDer<'_>) -> bool {
+        let previous = self.previous.as_ref().filter(|(_, until)| Instant::now() < *until);
+        self.current == *certificate || previous.is_some_and(|(previous, _)| previous == certificate)
     }
 }
 
@@ -91,20 +94,20 @@ macro_rules! signatures_of_provider {
     };
 }
 
-/// Who may connect.
+/// Verifies the certificates of clients.
 #[derive(Debug)]
-pub(super) struct Clients {
+pub(super) struct ClientVerifier {
     pub auth: ClientAuth,
-    /// Where certificates are verified: by whom they have to be issued.
+    /// Checks the issuer; `None` accepts any.
     pub authorities: Option<Arc<dyn ClientCertVerifier>>,
-    /// One of these names is to be in a client's certificate, if there are any.
+    /// A client's certificate needs one of these names; `None` accepts any.
     pub allowed: Option<BTreeSet<String>>,
-    /// Who has the key of our own certificate is a peer.
-    pub own: Own,
+    /// A client with this replica's own certificate and key is a peer.
+    pub own: OwnCertificates,
     pub provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for Clients {
+impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.auth.is_mandatory()
     }
@@ -119,17 +122,17 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.own.is(certificate) {
+        if self.own.contain(certificate) {
             return Ok(ClientCertVerified::assertion());
         }
         if let Some(authorities) = &self.authorities {
             authorities.verify_client_cert(certificate, intermediates, now)?;
         }
         if let Some(allowed) = &self.allowed
-            && names(certificate)?.is_disjoint(allowed)
+            && subject_alt_names(certificate)?.is_disjoint(allowed)
         {
-            // The text goes to our log alone.
-            return Err(Error::General("no name of the client's certificate is in client_allowed_sans".to_owned()));
+            // The text is only logged here; the client does not get it.
+            return Err(Error::General("client certificate has no name of client_allowed_sans".to_owned()));
         }
         Ok(ClientCertVerified::assertion())
     }
@@ -137,18 +140,18 @@ impl ClientCertVerifier for Clients {
     signatures_of_provider!();
 }
 
-/// Who is taken for a peer when we ask one.
+/// Verifies the certificates of peers to which this replica connects.
 #[derive(Debug)]
-pub(super) struct PeerServers {
-    pub own: Own,
-    /// The names in our certificate.
+pub(super) struct PeerVerifier {
+    pub own: OwnCertificates,
+    /// The names in this replica's certificate.
     pub names: Vec<ServerName<'static>>,
-    /// Who issues such certificates, as far as we know.
+    /// Checks the issuer, if an authority is known.
     pub authorities: Option<Arc<WebPkiServerVerifier>>,
     pub provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for PeerServers {
+impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -157,7 +160,7 @@ impl ServerCertVerifier for PeerServers {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.own.is(certificate) {
+        if self.own.contain(certificate) {
             return Ok(ServerCertVerified::assertion());
         }
         let mut result = Err(CertificateError::UnknownIssuer.into());
@@ -174,8 +177,8 @@ impl ServerCertVerifier for PeerServers {
     signatures_of_provider!();
 }
 
-/// The subject alternative names of a certificate: DNS names, addresses, e-mail addresses and URIs.
-pub(super) fn names(certificate: &CertificateDer<'_>) -> Result<BTreeSet<String>, Error> {
+/// Returns the subject alternative names of a certificate: DNS names, addresses, e-mail addresses and URIs.
+pub(super) fn subject_alt_names(certificate: &CertificateDer<'_>) -> Result<BTreeSet<String>, Error> {
     let bad = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| bad())?;
     let extension = parsed.subject_alternative_name().map_err(|_| bad())?;

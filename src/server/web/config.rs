@@ -1,4 +1,4 @@
-//! The file's format: that of the Prometheus exporter toolkit, strict as there.
+//! The format of the file: that of the Prometheus exporter toolkit, which is as strict.
 //!
 //! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
 
@@ -11,19 +11,20 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::error::Problem;
 use crate::settings::yaml::{FileError, or_default, place};
 
-/// A text and the line on which it stands.
+/// A text and the line that it is on.
 pub(super) type Text = Spanned<String>;
 
-/// The file as it stands. What is there but empty is as good as absent.
+/// The file before its values are checked. An empty value counts as absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+struct ConfigFile {
     #[serde(default, deserialize_with = "or_default")]
-    pub tls_server_config: Tls,
+    tls_server_config: TlsServerConfig,
     #[serde(default, deserialize_with = "or_default")]
-    http_server_config: Http,
+    http_server_config: HttpServerConfig,
     #[serde(default, deserialize_with = "or_default")]
     basic_auth_users: BTreeMap<String, Text>,
     #[serde(default, deserialize_with = "or_default")]
@@ -33,7 +34,7 @@ pub(super) struct File {
 /// `tls_server_config`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Tls {
+pub(super) struct TlsServerConfig {
     pub cert: Option<Text>,
     pub key: Option<Text>,
     pub client_ca: Option<Text>,
@@ -53,7 +54,7 @@ pub(super) struct Tls {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Http {
+struct HttpServerConfig {
     http2: Option<bool>,
     #[serde(default, deserialize_with = "or_default")]
     headers: BTreeMap<String, Text>,
@@ -66,7 +67,7 @@ struct RateLimit {
     burst: Option<Spanned<i64>>,
 }
 
-/// As yaml.v2 reads a Go duration.
+/// The forms of a Go duration that yaml.v2 accepts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Interval {
@@ -74,25 +75,25 @@ enum Interval {
     Text(String),
 }
 
-/// How often may be asked: a bucket of `burst` tokens, of which one comes back every `interval`.
+/// A rate limit: a bucket of `burst` tokens, which gets one token back per `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     pub interval: Duration,
     pub burst: u32,
 }
 
-/// The file, checked, but for certificates.
+/// The file with checked values. Only certificates and keys are still unchecked.
 #[derive(Debug)]
-pub(super) struct Config {
-    pub tls: Tls,
+pub(super) struct ParsedConfig {
+    pub tls: TlsServerConfig,
     pub http2: bool,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Hashes of passwords by user.
+    /// Password hashes by user.
     pub users: BTreeMap<String, String>,
     pub limit: Option<Limit>,
 }
 
-/// The headers that may be set, and their values where only some are allowed.
+/// The headers that may be set, each with its allowed values; an empty list allows any value.
 const HEADERS: &[(&str, &[&str])] = &[
     ("Content-Security-Policy", &[]),
     ("Strict-Transport-Security", &[]),
@@ -101,8 +102,8 @@ const HEADERS: &[(&str, &[&str])] = &[
     ("X-XSS-Protection", &[]),
 ];
 
-impl Tls {
-    /// Whether TLS is asked for: any of these keys does, as in the toolkit.
+impl TlsServerConfig {
+    /// Whether TLS is enabled. Any of these keys enables it, as in the exporter toolkit.
     pub fn is_on(&self) -> bool {
         let given = [
             &self.cert,
@@ -113,61 +114,62 @@ impl Tls {
             &self.client_ca_file,
             &self.client_auth_type,
         ];
-        given.into_iter().any(|text| filled(text).is_some())
+        given.into_iter().any(|text| non_empty(text).is_some())
     }
 
-    /// The files that it names, relative ones from the folder of `file` on.
+    /// Returns the paths of the files that it names. Relative paths start at the directory of `file`.
     pub fn files(&self, file: &Path) -> impl Iterator<Item = PathBuf> {
         let named = [&self.cert_file, &self.key_file, &self.client_ca_file];
-        named.into_iter().filter_map(filled).map(move |text| beside(file, &text.value))
+        named.into_iter().filter_map(non_empty).map(move |text| resolve(file, &text.value))
     }
 }
 
-/// What is there and not empty.
-pub(super) fn filled(text: &Option<Text>) -> Option<&Text> {
+pub(super) fn non_empty(text: &Option<Text>) -> Option<&Text> {
     text.as_ref().filter(|text| !text.value.is_empty())
 }
 
-/// A path that stands in `file`.
-pub(super) fn beside(file: &Path, path: &str) -> PathBuf {
+/// Resolves a path given in `file`, relative to the directory of that file.
+pub(super) fn resolve(file: &Path, path: &str) -> PathBuf {
     file.parent().map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
 }
 
-impl Config {
-    /// Reads the text of `file`.
-    pub fn read(file: &Path, text: &str) -> Result<Self, FileError> {
+impl ParsedConfig {
+    /// Parses and checks `text`, the content of `file`.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, FileError> {
         let options = serde_saphyr::options! { with_snippet: false };
-        let read: Option<File> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let read: Option<ConfigFile> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let (line, reason) = place(&error);
             FileError { file: file.to_owned(), line, key: line.and_then(|line| key_on(text, line)), reason }
         })?;
-        let File { tls_server_config, http_server_config, basic_auth_users, rate_limit } = read.unwrap_or_default();
-        let error = |line: u64, key: &str, reason: String| FileError {
+        let ConfigFile { tls_server_config, http_server_config, basic_auth_users, rate_limit } =
+            read.unwrap_or_default();
+        let error = |line: u64, key: &str, problem: Problem| FileError {
             file: file.to_owned(),
             line: Some(line),
             key: Some(key.to_owned()),
-            reason,
+            reason: problem.to_string(),
         };
         let mut headers = Vec::new();
         for (name, value) in http_server_config.headers {
-            let refuse = |reason: String| error(value.referenced.line(), &format!("headers.{name}"), reason);
+            let refuse = |problem| error(value.referenced.line(), &format!("headers.{name}"), problem);
             let Some((known, allowed)) = HEADERS.iter().find(|(known, _)| *known == name) else {
-                return Err(refuse("this header cannot be set".to_owned()));
+                let names: Vec<_> = HEADERS.iter().map(|(name, _)| *name).collect();
+                return Err(refuse(Problem::Header(names.join(", "))));
             };
             if value.value.is_empty() {
                 continue;
             }
             if !allowed.is_empty() && !allowed.contains(&&*value.value) {
-                return Err(refuse(format!("{:?} is not one of {}", value.value, allowed.join(", "))));
+                return Err(refuse(Problem::HeaderValue { value: value.value.clone(), allowed: allowed.join(", ") }));
             }
-            let header = HeaderName::from_bytes(known.as_bytes()).map_err(|e| refuse(e.to_string()))?;
-            headers.push((header, HeaderValue::from_str(&value.value).map_err(|e| refuse(e.to_string()))?));
+            let header = HeaderName::from_bytes(known.as_bytes()).map_err(|_| refuse(Problem::HeaderBytes))?;
+            headers.push((header, HeaderValue::from_str(&value.value).map_err(|_| refuse(Problem::HeaderBytes))?));
         }
         let mut users = BTreeMap::new();
         for (user, hash) in basic_auth_users {
             if !is_bcrypt(&hash.value) {
                 let key = format!("basic_auth_users.{user}");
-                return Err(error(hash.referenced.line(), &key, "this is not a bcrypt hash".to_owned()));
+                return Err(error(hash.referenced.line(), &key, Problem::NotBcrypt));
             }
             users.insert(user, hash.value);
         }
@@ -187,13 +189,12 @@ fn is_bcrypt(hash: &str) -> bool {
 
 fn limit(
     RateLimit { interval, burst }: RateLimit,
-    error: impl Fn(u64, &str, String) -> FileError,
+    error: impl Fn(u64, &str, Problem) -> FileError,
 ) -> Result<Option<Limit>, FileError> {
     let burst = match burst {
         None => 0,
-        Some(burst) => u32::try_from(burst.value).map_err(|_| {
-            error(burst.referenced.line(), "rate_limit.burst", format!("{} is no number of requests", burst.value))
-        })?,
+        Some(burst) => u32::try_from(burst.value)
+            .map_err(|_| error(burst.referenced.line(), "rate_limit.burst", Problem::Burst(burst.value)))?,
     };
     let Some(given) = interval else { return Ok(None) };
     let interval = match &given.value {
@@ -201,14 +202,11 @@ fn limit(
         Interval::Text(text) if text == "0" => Some(Duration::ZERO),
         Interval::Text(text) => text.parse::<SignedDuration>().ok().and_then(|time| time.try_into().ok()),
     };
-    let interval = interval.ok_or_else(|| {
-        let reason = "this is not a duration such as 500ms or 1s".to_owned();
-        error(given.referenced.line(), "rate_limit.interval", reason)
-    })?;
+    let interval = interval.ok_or_else(|| error(given.referenced.line(), "rate_limit.interval", Problem::Interval))?;
     Ok(Some(Limit { interval, burst }).filter(|limit| !limit.interval.is_zero()))
 }
 
-/// The key that begins a line of YAML, or the item of a list before it.
+/// Returns the key at the beginning of a line of YAML, also in an item of a list.
 fn key_on(text: &str, line: u64) -> Option<String> {
     let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
     let key = line.split(':').next()?.trim().trim_start_matches("- ");
@@ -221,14 +219,14 @@ fn key_on(text: &str, line: u64) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Config, String> {
-        Config::read(Path::new("/etc/web.yml"), text).map_err(|error| error.to_string())
+    fn read(text: &str) -> Result<ParsedConfig, String> {
+        ParsedConfig::parse(Path::new("/etc/web.yml"), text).map_err(|error| error.to_string())
     }
 
     const HASH: &str = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG";
 
     #[test]
-    fn an_empty_file_asks_for_nothing() {
+    fn an_empty_file_enables_nothing() {
         for text in
             ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\nrate_limit:\n", "{}"]
         {
@@ -240,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_not_about_certificates_is_read() {
+    fn headers_users_and_limits_are_parsed() {
         let text = format!(
             "http_server_config:\n  http2: false\n  headers:\n    X-Frame-Options: deny\n    X-XSS-Protection: \"\"\n\
              \nbasic_auth_users:\n  ann: {HASH}\nrate_limit:\n  interval: 1m30s\n  burst: 7\n"
@@ -266,7 +264,7 @@ mod tests {
             read("tls_server_config: {cert_file: a.pem, key_file: /b.pem, client_ca_file: ../c.pem}").expect("valid");
         let files: Vec<_> = config.tls.files(Path::new("/etc/web.yml")).collect();
         assert_eq!(files, ["/etc/a.pem", "/b.pem", "/etc/../c.pem"].map(PathBuf::from));
-        assert_eq!(beside(Path::new("web.yml"), "a.pem"), PathBuf::from("a.pem"));
+        assert_eq!(resolve(Path::new("web.yml"), "a.pem"), PathBuf::from("a.pem"));
     }
 
     #[test]
@@ -281,15 +279,12 @@ mod tests {
             ),
             (
                 "http_server_config:\n  headers:\n    X-Frame-Options: allow\n",
-                "/etc/web.yml:3: headers.X-Frame-Options: \"allow\" is not one of deny, sameorigin",
+                "/etc/web.yml:3: headers.X-Frame-Options: \"allow\" is not allowed; use one of: deny, sameorigin",
             ),
-            ("basic_auth_users:\n  ann: secret\n", "/etc/web.yml:2: basic_auth_users.ann: this is not a bcrypt hash"),
-            (
-                "basic_auth_users:\n  ann: $2y$99$secret\n",
-                "/etc/web.yml:2: basic_auth_users.ann: this is not a bcrypt hash",
-            ),
+            ("basic_auth_users:\n  ann: secret\n", "/etc/web.yml:2: basic_auth_users.ann: not a bcrypt hash"),
+            ("basic_auth_users:\n  ann: $2y$99$secret\n", "/etc/web.yml:2: basic_auth_users.ann: not a bcrypt hash"),
             ("basic_auth_users:\n  - secret\n", "/etc/web.yml:2: "),
-            ("rate_limit:\n  interval: secret\n", "/etc/web.yml:2: rate_limit.interval: this is not a duration"),
+            ("rate_limit:\n  interval: secret\n", "/etc/web.yml:2: rate_limit.interval: not a duration"),
             ("rate_limit:\n  interval: -1s\n", "/etc/web.yml:2: rate_limit.interval: "),
             ("rate_limit:\n  burst: -1\n", "/etc/web.yml:2: rate_limit.burst: "),
             ("a: b: secret", "/etc/web.yml:1: "),

@@ -1,13 +1,14 @@
-//! What `--tls-config` asks of both ports: TLS, headers, users and their passwords, a limit of requests.
+//! The web configuration of `--tls-config`, for both ports: TLS, headers, users with passwords, and a rate limit.
 //!
-//! `config` is the file's format, `tls` what rustls is told of it (`names` are Go's), `certificates` whose certificate is taken, `users` and
-//! `limit` what is asked of a request. Files are read again every other second, and what they say counts for new connections
-//! and requests; what cannot be used changes nothing but for a line in the log.
+//! `config` is the format of the file. `tls` builds the configurations of rustls from it, with Go's names from `go_names` and the
+//! verifiers of `certificates`. `users` and `rate_limit` check requests. The files are read again every 2 s, and changes apply
+//! to new connections and requests. If new files are not valid, the old configuration stays, and the log says why.
 
 mod certificates;
 mod config;
-mod limit;
-mod names;
+mod error;
+mod go_names;
+mod rate_limit;
 mod tls;
 mod users;
 
@@ -27,58 +28,59 @@ use zeroize::Zeroizing;
 
 use crate::settings::Settings;
 use crate::settings::yaml::FileError;
-use config::{Config, Limit};
-use limit::Bucket;
-use tls::{Files, Tls};
-use users::{Passwords, Users};
+use config::{Limit, ParsedConfig};
+use error::{Problem, ReadError};
+use tls::{Files, TlsConfigs};
+use users::{PasswordChecker, Users};
 
-/// How often the files are looked at.
-const PERIOD: Duration = Duration::from_secs(2);
-/// How long what was replaced is still taken from peers: a kubelet brings new files within some two minutes.
-const CHANGEOVER: Duration = Duration::from_secs(600);
-/// No configuration and no bundle of certificates is longer.
-const LONGEST: u64 = 4 << 20;
+pub(super) use rate_limit::RateLimiter;
 
-/// What the file says, as long as the process runs.
+/// How often the files are read again.
+const RELOAD_PERIOD: Duration = Duration::from_secs(2);
+/// How long peers may use replaced certificates and users: a kubelet updates mounted files within about two minutes.
+const GRACE_PERIOD: Duration = Duration::from_secs(600);
+/// Maximum size of a file; no configuration or bundle of certificates is larger.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// The web configuration, which changes when its files change.
 #[derive(Debug)]
 pub struct WebConfig {
     file: PathBuf,
-    /// Whether requests have to show a token to the auth filter, so that they cannot show a password.
-    tokens: bool,
+    /// Whether `--auth-filter` is set, which excludes users with passwords.
+    auth_filter: bool,
     loaded: ArcSwap<LoadedConfig>,
-    passwords: Passwords,
+    passwords: PasswordChecker,
 }
 
-/// What the file said last.
+/// The content of the files that were loaded last.
 #[derive(Debug)]
 struct LoadedConfig {
-    /// Of everything that was read.
+    /// The digest of all files.
     digest: Vec<u8>,
-    tls: Option<Tls>,
+    tls: Option<TlsConfigs>,
     headers: Vec<(HeaderName, HeaderValue)>,
     users: Users,
-    /// What peers may still show who have not read the file again, and until when.
-    users_before: Option<(Users, Instant)>,
+    /// The previous users, and the time until which peers that have not reloaded yet may use them.
+    previous_users: Option<(Users, Instant)>,
     limit: Option<Limit>,
 }
 
-/// What was read, as it is.
+/// The content of the files, before it is checked.
 struct FileContents {
-    config: Config,
+    config: ParsedConfig,
     files: Files,
     digest: Vec<u8>,
 }
 
 impl FileContents {
-    /// Reads the file, and the files that it names. Of the latter an error counts only where they are needed.
-    async fn of(file: &Path) -> Result<Self, FileError> {
-        let error = |reason: String| FileError { file: file.to_owned(), line: None, key: None, reason };
-        let bytes = read(file).await.map_err(error)?;
-        let text = Zeroizing::new(String::from_utf8(bytes).map_err(|_| error("it is not UTF-8".to_owned()))?);
-        let config = Config::read(file, &text)?;
+    /// Reads the file and the files that it names. An error in one of the latter matters only if that file is needed.
+    async fn read(file: &Path) -> Result<Self, FileError> {
+        let bytes = read(file).await.map_err(|e| file_error(file, None, e.into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| file_error(file, None, Problem::NotUtf8))?;
+        let text = Zeroizing::new(text);
+        let config = ParsedConfig::parse(file, &text)?;
         let mut files = Files::new();
-        let authority = tls::authority_beside(file, &config.tls);
-        for name in config.tls.files(file).chain(authority) {
+        for name in config.tls.files(file).chain(tls::ca_path(file, &config.tls)) {
             let bytes = read(&name).await;
             files.insert(name, bytes);
         }
@@ -91,43 +93,43 @@ impl FileContents {
         Ok(Self { config, files, digest })
     }
 
-    fn build(self, file: &Path, tokens: bool, before: Option<&LoadedConfig>) -> Result<LoadedConfig, FileError> {
-        let Self { config: Config { tls, http2, headers, users, limit }, files, digest } = self;
-        let error =
-            |reason: &str| FileError { file: file.to_owned(), line: None, key: None, reason: reason.to_owned() };
-        if tokens && !users.is_empty() {
-            return Err(error(
-                "basic_auth_users and --auth-filter exclude each other: both are about the header Authorization",
-            ));
+    /// Checks the content and builds the configuration from it. `previous` is the configuration that it replaces.
+    fn build(self, file: &Path, auth_filter: bool, previous: Option<&LoadedConfig>) -> Result<LoadedConfig, FileError> {
+        let Self { config: ParsedConfig { tls, http2, headers, users, limit }, files, digest } = self;
+        if auth_filter && !users.is_empty() {
+            return Err(file_error(file, Some("basic_auth_users"), Problem::UsersAndAuthFilter));
         }
         let tls = match tls.is_on() {
             false => None,
             true => {
-                let own = before.and_then(|before| before.tls.as_ref()).map(|tls| tls.own.clone());
-                let before = own.map(|own| (own, Instant::now() + CHANGEOVER));
-                Some(Tls::new(file, &tls, &files, http2, before)?)
+                let own = previous.and_then(|previous| previous.tls.as_ref()).map(|tls| tls.own.clone());
+                let previous_own = own.map(|own| (own, Instant::now() + GRACE_PERIOD));
+                Some(TlsConfigs::new(file, &tls, &files, http2, previous_own)?)
             }
         };
-        if before.is_some_and(|before| before.tls.is_some() != tls.is_some()) {
-            return Err(error("TLS is turned on and off at the start alone"));
+        if previous.is_some_and(|previous| previous.tls.is_some() != tls.is_some()) {
+            return Err(file_error(file, Some("tls_server_config"), Problem::TlsToggled));
         }
-        Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), users_before: None, limit })
+        Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), previous_users: None, limit })
     }
 }
 
-async fn read(file: &Path) -> Result<Vec<u8>, String> {
-    let is_long = tokio::fs::metadata(file).await.map_err(|e| e.to_string())?.len() > LONGEST;
-    if is_long {
-        return Err(format!("it is longer than {LONGEST} bytes"));
+fn file_error(file: &Path, key: Option<&str>, problem: Problem) -> FileError {
+    FileError { file: file.to_owned(), line: None, key: key.map(str::to_owned), reason: problem.to_string() }
+}
+
+async fn read(file: &Path) -> Result<Vec<u8>, ReadError> {
+    if tokio::fs::metadata(file).await?.len() > MAX_FILE_BYTES {
+        return Err(ReadError::TooLarge(MAX_FILE_BYTES));
     }
-    tokio::fs::read(file).await.map_err(|e| e.to_string())
+    Ok(tokio::fs::read(file).await?)
 }
 
 impl WebConfig {
-    /// What `--tls-config` of `settings` says; `None` if there is none.
+    /// Loads the file of `--tls-config`; `None` if the flag is not set.
     ///
     /// # Errors
-    /// As [`WebConfig::load`].
+    /// Those of [`WebConfig::load`].
     pub async fn of(settings: &Settings) -> Result<Option<Arc<Self>>, FileError> {
         match &settings.tls_config {
             Some(file) => Self::load(file, settings.auth_filter).await.map(Some),
@@ -135,73 +137,73 @@ impl WebConfig {
         }
     }
 
-    /// Reads `file`; `tokens` if there is an auth filter beside it.
+    /// Loads `file`. `auth_filter` says whether `--auth-filter` is set, too.
     ///
     /// # Errors
-    /// It cannot be read, does not have the form, or asks for what cannot be.
-    pub async fn load(file: &Path, tokens: bool) -> Result<Arc<Self>, FileError> {
-        let loaded = FileContents::of(file).await?.build(file, tokens, None)?;
+    /// The file cannot be read, is malformed, or has unsupported or contradictory values.
+    pub async fn load(file: &Path, auth_filter: bool) -> Result<Arc<Self>, FileError> {
+        let loaded = FileContents::read(file).await?.build(file, auth_filter, None)?;
         let loaded = ArcSwap::from_pointee(loaded);
-        Ok(Arc::new(Self { file: file.to_owned(), tokens, loaded, passwords: Passwords::default() }))
+        Ok(Arc::new(Self { file: file.to_owned(), auth_filter, loaded, passwords: PasswordChecker::default() }))
     }
 
-    /// Reads the files again and again, until it is told to stop.
+    /// Reloads the files periodically, until `stop`.
     pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let forever = async {
-            // The error that was met last, and whether it was told: a file may have been read while it was written.
-            let mut met: Option<(FileError, bool)> = None;
+            // The last error, and whether it was logged. It is logged only when it occurs twice in a row, since a file may have
+            // been read while it was written.
+            let mut last: Option<(FileError, bool)> = None;
             loop {
-                sleep(PERIOD).await;
-                match (self.reload().await, &mut met) {
+                sleep(RELOAD_PERIOD).await;
+                match (self.reload().await, &mut last) {
                     (Ok(changed), _) => {
-                        if changed || met.take().is_some_and(|(_, told)| told) {
-                            info!(file = %self.file.display(), "certificates and web configuration are read anew");
+                        if changed || last.take().is_some_and(|(_, logged)| logged) {
+                            info!(file = %self.file.display(), "reloaded web configuration and certificates");
                         }
-                        met = None;
+                        last = None;
                     }
-                    (Err(error), Some((before, told))) if *before == error => {
-                        if !*told {
-                            error!(%error, "the new web configuration cannot be used; the old one stays");
-                            *told = true;
+                    (Err(error), Some((previous, logged))) if *previous == error => {
+                        if !*logged {
+                            error!(%error, "reloading the web configuration failed; keeping the old one");
+                            *logged = true;
                         }
                     }
-                    (Err(error), _) => met = Some((error, false)),
+                    (Err(error), _) => last = Some((error, false)),
                 }
             }
         };
         stop.run_until_cancelled(forever).await;
     }
 
-    /// Whether something has changed.
+    /// Reloads the files; returns whether something changed.
     async fn reload(&self) -> Result<bool, FileError> {
-        let before = self.loaded.load_full();
-        let read = FileContents::of(&self.file).await?;
-        if read.digest == before.digest {
+        let previous = self.loaded.load_full();
+        let read = FileContents::read(&self.file).await?;
+        if read.digest == previous.digest {
             return Ok(false);
         }
-        let mut loaded = read.build(&self.file, self.tokens, Some(&before))?;
-        loaded.users_before = Some((Users::new(before.users.hashes().clone()), Instant::now() + CHANGEOVER));
+        let mut loaded = read.build(&self.file, self.auth_filter, Some(&previous))?;
+        loaded.previous_users = Some((Users::new(previous.users.hashes().clone()), Instant::now() + GRACE_PERIOD));
         self.loaded.store(Arc::new(loaded));
         Ok(true)
     }
 
-    /// How the next connection is secured; `None` for not at all.
+    /// Returns the TLS configuration for the next connection; `None` without TLS.
     pub fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.server))
     }
 
-    /// How a peer is asked that is configured as this replica; `None` for without TLS.
+    /// Returns the TLS configuration for connections to peers, which have the same web configuration; `None` without TLS.
     pub fn peer_tls(&self) -> Option<Arc<ClientConfig>> {
         self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.client))
     }
 
-    /// What a peer is shown, where users have to give their password.
+    /// Returns the value of `Authorization` for requests to peers; `None` if there are no users.
     pub fn peer_proof(&self) -> Option<HeaderValue> {
         self.loaded.load().users.proof()
     }
 
-    /// Whether a request is let through that comes by one of the ports; else the status that it is refused with. `limited` if
-    /// it counts for the limit.
+    /// Checks the rate limit, if `limited`, and the password of a request. The error is the status of the refusal.
     pub(super) async fn admit(
         &self,
         limiter: &RateLimiter,
@@ -210,31 +212,27 @@ impl WebConfig {
     ) -> Result<(), StatusCode> {
         let loaded = self.loaded.load_full();
         if let Some(limit) = loaded.limit.filter(|_| limited)
-            && !limiter.0.take(limit)
+            && !limiter.take(limit)
         {
             return Err(StatusCode::TOO_MANY_REQUESTS);
         }
         if loaded.users.is_empty() || loaded.users.is_peer(headers) {
             return Ok(());
         }
-        let before = loaded.users_before.as_ref().filter(|(_, until)| Instant::now() < *until);
-        if before.is_some_and(|(users, _)| users.is_peer(headers)) {
+        let previous = loaded.previous_users.as_ref().filter(|(_, until)| Instant::now() < *until);
+        if previous.is_some_and(|(users, _)| users.is_peer(headers)) {
             return Ok(());
         }
         self.passwords.check(&loaded.users, headers).await
     }
 
-    /// Adds what every answer has.
-    pub(super) fn decorate(&self, headers: &mut HeaderMap) {
+    /// Adds the configured headers to an answer.
+    pub(super) fn add_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.loaded.load().headers {
             headers.insert(name.clone(), value.clone());
         }
     }
 }
-
-/// What one port has to remember.
-#[derive(Debug, Default)]
-pub(super) struct RateLimiter(Bucket);
 
 #[cfg(test)]
 mod tests;

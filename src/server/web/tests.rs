@@ -24,7 +24,7 @@ const LOCAL: Listen = Listen { host: std::net::IpAddr::V4(std::net::Ipv4Addr::LO
 const OLD: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
 const NEW: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
-/// Who issues certificates.
+/// An authority that issues certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, as PEM.
@@ -59,7 +59,7 @@ fn dns(name: &str) -> SanType {
     SanType::DnsName(name.try_into().expect("a name"))
 }
 
-/// A folder with a web configuration and what it names.
+/// A directory with a web configuration and the files that it names.
 struct Folder {
     folder: TempDir,
     authority: Authority,
@@ -103,7 +103,7 @@ impl Folder {
     }
 }
 
-/// A port that is secured by `web`, until it is dropped.
+/// A port that is secured by `web`, until this is dropped.
 struct Served {
     address: SocketAddr,
     _stop: tokio_util::sync::DropGuard,
@@ -155,7 +155,7 @@ impl<'a> Client<'a> {
         config
     }
 
-    /// The answer to a request, and what was agreed on.
+    /// Returns the body of an answer, the negotiated protocol and the server's certificate.
     async fn get(&self, served: &Served) -> Result<(String, Vec<u8>, CertificateDer<'static>), String> {
         let error = |e: &dyn std::fmt::Display| e.to_string();
         let stream = TcpStream::connect(served.address).await.map_err(|e| error(&e))?;
@@ -179,7 +179,7 @@ impl<'a> Client<'a> {
             tokio::spawn(connection);
             sender.send_request(request).await
         };
-        // In TLS 1.3 a client hears with its first answer that its certificate is refused.
+        // In TLS 1.3 a refused client certificate shows only when the client reads its first answer.
         let body = answer.map_err(|e| error(&e))?.into_body().collect().await.map_err(|e| error(&e))?.to_bytes();
         Ok((String::from_utf8_lossy(&body).into_owned(), agreed, shown))
     }
@@ -190,7 +190,7 @@ impl<'a> Client<'a> {
 }
 
 #[tokio::test]
-async fn both_versions_of_http_are_served_unless_the_file_has_one_off() {
+async fn both_http_versions_are_served_unless_the_file_disables_one() {
     let folder = Folder::new();
     for (http2, agreed) in [("true", "h2"), ("false", "http/1.1")] {
         let web = folder.load(&format!("http_server_config:\n  http2: {http2}\n")).await.expect("valid");
@@ -203,7 +203,7 @@ async fn both_versions_of_http_are_served_unless_the_file_has_one_off() {
 }
 
 #[tokio::test]
-async fn certificates_may_stand_in_the_file_itself() {
+async fn certificates_may_be_inline() {
     let folder = Folder::new();
     let pair = folder.renew();
     let mut text = "tls_server_config:\n".to_owned();
@@ -218,10 +218,10 @@ async fn certificates_may_stand_in_the_file_itself() {
 }
 
 #[tokio::test]
-async fn clients_show_what_their_type_of_authentication_asks_for() {
+async fn each_client_auth_type_requires_its_certificates() {
     let (folder, other) = (Folder::new(), Authority::new());
     let (known, stranger) = (folder.authority.issue(&[dns("a")]), other.issue(&[dns("a")]));
-    // Nothing, a certificate of our authority, one of another.
+    // Without a certificate, with one of our authority, with one of another.
     for (name, expected) in [
         ("NoClientCert", [true, true, true]),
         ("RequestClientCert", [true, true, true]),
@@ -245,7 +245,7 @@ async fn clients_show_what_their_type_of_authentication_asks_for() {
 }
 
 #[tokio::test]
-async fn one_of_the_allowed_names_is_to_be_in_a_clients_certificate() {
+async fn a_client_certificate_needs_one_of_the_allowed_names() {
     let folder = Folder::new();
     for auth in ["RequireAndVerifyClientCert\n  client_ca_file: ca.pem", "RequireAnyClientCert"] {
         let keys = format!(
@@ -291,44 +291,44 @@ async fn versions_suites_and_curves_are_those_of_the_file() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_by_name() {
+async fn invalid_values_are_refused_with_their_key_and_line() {
     let folder = Folder::new();
     for (more, says) in [
-        ("  min_version: TLS10\n", "web.yml:4: min_version: the version of TLS \"TLS10\" is not offered here"),
-        ("  max_version: TLS11\n", "web.yml:4: max_version: the version of TLS \"TLS11\" is not offered here"),
-        ("  min_version: SSL30\n", "web.yml:4: min_version: the version of TLS \"SSL30\" is unknown"),
-        ("  min_version: TLS13\n  max_version: TLS12\n", "min_version: no version of TLS is left"),
-        ("  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", "max_version: no version of TLS is left"),
+        ("  min_version: TLS10\n", "web.yml:4: min_version: TLS version \"TLS10\" is not supported"),
+        ("  max_version: TLS11\n", "web.yml:4: max_version: TLS version \"TLS11\" is not supported"),
+        ("  min_version: SSL30\n", "web.yml:4: min_version: TLS version \"SSL30\" is unknown"),
+        ("  min_version: TLS13\n  max_version: TLS12\n", "min_version: no TLS version is left"),
+        ("  max_version: TLS12\n  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", "max_version: no TLS version is left"),
         (
             "  cipher_suites:\n  - TLS_RSA_WITH_AES_128_CBC_SHA\n",
-            "web.yml:5: cipher_suites: the cipher suite \"TLS_RSA_WITH_AES_128_CBC_SHA\" is not offered here",
+            "web.yml:5: cipher_suites: cipher suite \"TLS_RSA_WITH_AES_128_CBC_SHA\" is not supported",
         ),
-        ("  cipher_suites: [none]\n", "cipher_suites: the cipher suite \"none\" is unknown"),
-        ("  curve_preferences: [CurveP521]\n", "curve_preferences: the curve \"CurveP521\" is not offered here"),
-        ("  curve_preferences: [P256]\n", "curve_preferences: the curve \"P256\" is unknown"),
+        ("  cipher_suites: [none]\n", "cipher_suites: cipher suite \"none\" is unknown"),
+        ("  curve_preferences: [CurveP521]\n", "curve_preferences: curve \"CurveP521\" is not supported"),
+        ("  curve_preferences: [P256]\n", "curve_preferences: curve \"P256\" is unknown"),
         ("  client_auth_type: Maybe\n", "web.yml:4: client_auth_type: \"Maybe\" is unknown"),
         (
             "  client_auth_type: RequireAndVerifyClientCert\n",
-            "client_auth_type: RequireAndVerifyClientCert needs client_ca",
+            "client_auth_type: RequireAndVerifyClientCert requires client_ca",
         ),
-        ("  client_ca_file: ca.pem\n", "web.yml:4: client_ca_file: it has no effect"),
-        ("  client_allowed_sans: [a]\n", "web.yml:4: client_allowed_sans: client_auth_type has to be"),
+        ("  client_ca_file: ca.pem\n", "web.yml:4: client_ca_file: has no effect"),
+        ("  client_allowed_sans: [a]\n", "web.yml:4: client_allowed_sans: requires client_auth_type"),
         (
             "  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n  client_allowed_sans: [a]\n",
-            "web.yml:6: client_allowed_sans: client_auth_type has to be",
+            "web.yml:6: client_allowed_sans: requires client_auth_type",
         ),
         ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: none.pem\n", "client_ca_file: "),
-        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: tls.key\n", "there is no certificate in it"),
+        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: tls.key\n", "contains no certificate"),
     ] {
         let error = folder.refused(more).await;
         assert!(error.contains(says), "{more}: {error}");
     }
     for (text, says) in [
-        ("tls_server_config: {cert_file: tls.crt}", "tls_server_config: one of key and key_file is needed"),
-        ("tls_server_config: {key_file: tls.key}", "tls_server_config: one of cert and cert_file is needed"),
-        ("tls_server_config: {cert_file: tls.key, key_file: tls.key}", "web.yml:1: cert_file: there is no certificate"),
-        ("tls_server_config: {cert_file: tls.crt, key_file: tls.crt}", "web.yml:1: key_file: there is no private key"),
-        ("tls_server_config: {cert_file: none.crt, key_file: tls.key}", "none.crt: No such file"),
+        ("tls_server_config: {cert_file: tls.crt}", "tls_server_config: missing key: set key or key_file"),
+        ("tls_server_config: {key_file: tls.key}", "tls_server_config: missing cert: set cert or cert_file"),
+        ("tls_server_config: {cert_file: tls.key, key_file: tls.key}", "web.yml:1: cert_file: contains no certificate"),
+        ("tls_server_config: {cert_file: tls.crt, key_file: tls.crt}", "web.yml:1: key_file: contains no private key"),
+        ("tls_server_config: {cert_file: none.crt, key_file: tls.key}", "none.crt cannot be read: No such file"),
     ] {
         let error = folder.load_text(text).await.expect_err("not valid").to_string();
         assert!(error.contains(says), "{text}: {error}");
@@ -336,13 +336,13 @@ async fn what_cannot_be_is_refused_by_name() {
     let other = folder.authority.issue(&[]);
     folder.write("tls.key", &other.key);
     let error = folder.refused("").await;
-    assert!(error.contains("key and certificate cannot be used") && !error.contains(&other.key), "{error}");
+    assert!(error.contains("key and certificate cannot be used together") && !error.contains(&other.key), "{error}");
     let missing = WebConfig::load(Path::new("/does/not/exist.yml"), false).await.expect_err("not there").to_string();
-    assert!(missing.starts_with("/does/not/exist.yml: No such file"), "{missing}");
+    assert!(missing.starts_with("/does/not/exist.yml: cannot be read: No such file"), "{missing}");
 }
 
 #[tokio::test]
-async fn new_certificates_count_for_new_connections_and_broken_ones_do_not() {
+async fn new_certificates_apply_to_new_connections_and_broken_ones_are_ignored() {
     let folder = Folder::new();
     let web = folder.load("").await.expect("valid");
     let served = served(Arc::clone(&web));
@@ -361,12 +361,12 @@ async fn new_certificates_count_for_new_connections_and_broken_ones_do_not() {
     folder.write("tls.key", &key);
     folder.write("web.yml", "{}");
     let error = web.reload().await.expect_err("TLS would be off").to_string();
-    assert!(error.contains("TLS is turned on and off at the start alone"), "{error}");
+    assert!(error.contains("TLS cannot be turned on or off by a reload"), "{error}");
     assert_eq!(shown().await, second);
 }
 
-/// Who listens with a certificate, and answers a peer that goes by `web`.
-async fn greets(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool {
+/// Whether a peer with the configuration `web` accepts a server with the certificate `pair`.
+async fn accepts(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authorities.pem().as_bytes()).expect("PEM")).expect("an authority");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -393,26 +393,26 @@ async fn a_peer_has_our_certificate_or_one_for_our_name_by_our_authority() {
     let by_us = folder.authority.issue(&[dns("fleet.example")]);
     let (named_otherwise, stranger) =
         (folder.authority.issue(&[dns("other.example")]), other.issue(&[dns("fleet.example")]));
-    // Nobody says who issues our certificates.
+    // The issuer of our certificates is unknown.
     let web = folder.load("").await.expect("valid");
-    assert!(greets(&web, &own, &folder.authority).await);
-    assert!(!greets(&web, &by_us, &folder.authority).await);
-    // It stands beside our certificate.
+    assert!(accepts(&web, &own, &folder.authority).await);
+    assert!(!accepts(&web, &by_us, &folder.authority).await);
+    // The issuer is next to our certificate.
     folder.write("ca.crt", &folder.authority.pem());
     assert_eq!(web.reload().await, Ok(true));
     for (pair, expected) in [(&own, true), (&by_us, true), (&named_otherwise, false), (&stranger, false)] {
-        assert_eq!(greets(&web, pair, &folder.authority).await, expected);
+        assert_eq!(accepts(&web, pair, &folder.authority).await, expected);
     }
-    // Who has not read the new one yet still shows the old one.
+    // A peer that has not reloaded yet still has the old certificate.
     std::fs::remove_file(folder.folder.path().join("ca.crt")).expect("it is there");
     folder.renew();
     assert_eq!(web.reload().await, Ok(true));
-    assert!(greets(&web, &own, &folder.authority).await);
-    assert!(!greets(&web, &by_us, &folder.authority).await);
+    assert!(accepts(&web, &own, &folder.authority).await);
+    assert!(!accepts(&web, &by_us, &folder.authority).await);
 }
 
 #[tokio::test]
-async fn a_peer_is_let_in_where_clients_have_to_show_a_certificate() {
+async fn a_peer_is_accepted_where_clients_need_a_certificate() {
     let (folder, clients) = (Folder::new(), Authority::new());
     folder.write("clients.pem", &clients.pem());
     let keys =
@@ -426,13 +426,13 @@ async fn a_peer_is_let_in_where_clients_have_to_show_a_certificate() {
     tokio::spawn(connection);
     let request = http::Request::get("/metrics").header("host", "a").body(Empty::<bytes::Bytes>::new());
     assert_eq!(sender.send_request(request.expect("a request")).await.expect("it is let in").status(), StatusCode::OK);
-    // The same certificate by the same authority, but of somebody else.
+    // The same name and authority as this replica's certificate, but another key.
     let stranger = folder.authority.issue(&[dns("a")]);
     assert!(!Client::with(&folder.authority, &stranger).is_served(&served).await);
     assert!(Client::with(&folder.authority, &clients.issue(&[dns("a")])).is_served(&served).await);
 }
 
-/// What a port says to requests, without sockets.
+/// Sends a request to a port, without sockets.
 async fn asked(layer: &AuthLayer, path: &str, authorization: Option<&str>) -> http::Response<warp::reply::Response> {
     let mut request = http::Request::get(path);
     if let Some(value) = authorization {
@@ -453,7 +453,7 @@ fn layer(web: Arc<WebConfig>) -> AuthLayer {
 }
 
 #[tokio::test]
-async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
+async fn users_headers_and_the_rate_limit_apply_to_each_port_separately() {
     let folder = Folder::new();
     let hash = bcrypt::hash("right", 4).expect("a hash");
     let text = format!(
@@ -469,7 +469,7 @@ async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
     assert_eq!(answer.headers()["x-frame-options"], "deny");
     let answer = asked(&one, "/metrics", Some(&right)).await;
     assert_eq!((answer.status(), answer.headers()["x-frame-options"].as_bytes()), (StatusCode::OK, &b"deny"[..]));
-    // Health is asked by kubelets, which give the user's name in a header; it counts for no limit.
+    // Probes are not rate limited, but they need a password; kubelets can send one in a header.
     assert_eq!(asked(&one, "/healthz", None).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(asked(&one, "/metrics", Some("Basic YW5uOndyb25n")).await.status(), StatusCode::UNAUTHORIZED);
     let answer = asked(&one, "/metrics", Some(&right)).await;
@@ -477,7 +477,7 @@ async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
     assert!(answer.headers().get("x-frame-options").is_none());
     assert_eq!(asked(&one, "/healthz", Some(&right)).await.status(), StatusCode::OK);
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::OK);
-    // A peer has no password, but the same file.
+    // A peer has no password, but the same web configuration.
     let proof = web.peer_proof().expect("there are users");
     assert_eq!(asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(), StatusCode::OK);
     let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
@@ -486,16 +486,16 @@ async fn users_headers_and_the_limit_count_for_every_port_by_itself() {
     assert_eq!(
         asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(),
         StatusCode::OK,
-        "a peer may be late"
+        "a peer may reload later"
     );
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_password_and_a_token_cannot_both_be_asked_for() {
+async fn users_and_the_auth_filter_exclude_each_other() {
     let folder = Folder::new();
     let hash = bcrypt::hash("right", 4).expect("a hash");
     folder.write("web.yml", &format!("basic_auth_users: {{ann: \"{hash}\"}}\n"));
     let error = WebConfig::load(&folder.file(), true).await.expect_err("both").to_string();
-    assert!(error.contains("basic_auth_users and --auth-filter exclude each other"), "{error}");
+    assert!(error.contains("basic_auth_users: cannot be used together with --auth-filter"), "{error}");
 }

@@ -1,8 +1,8 @@
-//! Basic authentication: names and passwords, kept as bcrypt hashes.
+//! Basic authentication with bcrypt hashes of passwords.
 //!
-//! A hash is made to cost time, and anybody may make us compute one. So what was right once is remembered; of all others one
-//! is computed at a time, a wrong one is followed by a pause as long as it took, and only so many wait. A name that is unknown
-//! costs what a known one does.
+//! A bcrypt hash is expensive, and any client can cause one. So verified credentials are remembered, and only one password is
+//! checked at a time. A wrong one is followed by a pause of the same length, and the number of waiting requests is limited. An
+//! unknown user costs as much time as a known one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -20,22 +20,22 @@ use zeroize::Zeroizing;
 use crate::access::random_key;
 use crate::sync::lock;
 
-/// Credentials that are remembered. There are as many as there are users, and those that were replaced lately.
-const MOST: usize = 128;
-/// Who waits for a password to be checked, at most.
-const WAITING: usize = 32;
-/// No password makes the pause after it longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Maximum number of remembered credentials: one per user, and those replaced lately.
+const MAX_REMEMBERED: usize = 128;
+/// Maximum number of requests that wait for a password check.
+const MAX_WAITING: usize = 32;
+/// Maximum pause after a wrong password.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// How a peer says that it is configured as we are.
-const SCHEME: &str = "Fleet";
-const SIGNED: &[u8] = b"a replica that has these users";
+/// The authentication scheme by which a peer proves that it has the same configuration.
+const PEER_SCHEME: &str = "Fleet";
+const PROOF_MESSAGE: &[u8] = b"a replica that has these users";
 
 /// The users of one configuration.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: BTreeMap<String, String>,
-    /// With which a peer signs [`SIGNED`]: who knows all hashes has it.
+    /// The key that signs [`PROOF_MESSAGE`]. It is derived from all hashes, so peers with the same file have the same key.
     key: hmac::Key,
 }
 
@@ -55,23 +55,24 @@ impl Users {
         self.hashes.is_empty()
     }
 
-    /// What a peer shows where users have to give their password.
+    /// Returns the value of `Authorization` that a peer sends instead of a password; `None` if there are no users.
     pub fn proof(&self) -> Option<HeaderValue> {
-        let proof = STANDARD.encode(hmac::sign(&self.key, SIGNED));
-        let mut value = HeaderValue::from_str(&format!("{SCHEME} {proof}")).ok().filter(|_| !self.is_empty())?;
+        let proof = STANDARD.encode(hmac::sign(&self.key, PROOF_MESSAGE));
+        let mut value = HeaderValue::from_str(&format!("{PEER_SCHEME} {proof}")).ok().filter(|_| !self.is_empty())?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// Whether a peer shows it.
+    /// Whether a request carries the proof of a peer.
     pub fn is_peer(&self, headers: &HeaderMap) -> bool {
-        let shown = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix(SCHEME)?.strip_prefix(' '));
+        let shown =
+            headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix(PEER_SCHEME)?.strip_prefix(' '));
         let proof = shown.and_then(|shown| STANDARD.decode(shown).ok());
-        !self.is_empty() && proof.is_some_and(|proof| hmac::verify(&self.key, SIGNED, &proof).is_ok())
+        !self.is_empty() && proof.is_some_and(|proof| hmac::verify(&self.key, PROOF_MESSAGE, &proof).is_ok())
     }
 
-    /// The hash that a password is compared with, and whether it is that of the user: for a name that is unknown always the
-    /// same one.
+    /// Returns the hash to compare a password with, and whether it is that of the user. An unknown name always gets the same
+    /// hash of another user.
     fn hash(&self, user: &str, key: &hmac::Key) -> (Option<&str>, bool) {
         if let Some(hash) = self.hashes.get(user) {
             return (Some(hash), true);
@@ -81,51 +82,51 @@ impl Users {
     }
 }
 
-/// Checks passwords, and remembers those that were right.
+/// Checks passwords, and remembers the right ones.
 #[derive(Debug)]
-pub(super) struct Passwords {
-    /// By what was given, as a keyed hash; when it was given last.
-    right: Mutex<HashMap<Vec<u8>, Instant>>,
+pub(super) struct PasswordChecker {
+    /// When each of the verified credentials was last used, by their keyed hash.
+    verified: Mutex<HashMap<Vec<u8>, Instant>>,
     key: hmac::Key,
     turn: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
 }
 
-impl Default for Passwords {
+impl Default for PasswordChecker {
     fn default() -> Self {
         Self {
-            right: Mutex::default(),
+            verified: Mutex::default(),
             key: random_key(),
             turn: Arc::new(Semaphore::new(1)),
-            waiting: Arc::new(Semaphore::new(WAITING)),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         }
     }
 }
 
-impl Passwords {
-    /// Whether the request is one of `users`'; else the status that it is refused with.
+impl PasswordChecker {
+    /// Checks that a request carries the name and password of one of `users`. The error is the status of the refusal.
     pub async fn check(&self, users: &Users, headers: &HeaderMap) -> Result<(), StatusCode> {
         let Some((user, password)) = credentials(headers) else { return Err(StatusCode::UNAUTHORIZED) };
         let (hash, known) = users.hash(&user, &self.key);
         let hash = hash.ok_or(StatusCode::UNAUTHORIZED)?.to_owned();
-        let given = self.given(&user, &password, &hash);
-        if known && self.remembers(&given) {
+        let credentials = self.digest(&user, &password, &hash);
+        if known && self.remembers(&credentials) {
             return Ok(());
         }
-        let _waits = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        // Nobody closes it.
+        let _waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        // The semaphore is never closed.
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        if known && self.remembers(&given) {
+        if known && self.remembers(&credentials) {
             return Ok(());
         }
         let began = Instant::now();
         let checked = tokio::task::spawn_blocking(move || bcrypt::verify(password.as_bytes(), &hash).unwrap_or(false));
         let right = checked.await.unwrap_or(false) && known;
         if right {
-            self.remember(given);
+            self.remember(credentials);
             return Ok(());
         }
-        let pause = began.elapsed().min(LONGEST_PAUSE);
+        let pause = began.elapsed().min(MAX_PAUSE);
         tokio::spawn(async move {
             sleep(pause).await;
             drop(turn);
@@ -133,8 +134,8 @@ impl Passwords {
         Err(StatusCode::UNAUTHORIZED)
     }
 
-    /// What stands for credentials in memory.
-    fn given(&self, user: &str, password: &str, hash: &str) -> Vec<u8> {
+    /// Returns a keyed hash of credentials, which stands for them in memory.
+    fn digest(&self, user: &str, password: &str, hash: &str) -> Vec<u8> {
         let mut context = hmac::Context::with_key(&self.key);
         for part in [user, password, hash] {
             context.update(&part.len().to_be_bytes());
@@ -143,23 +144,24 @@ impl Passwords {
         context.sign().as_ref().to_vec()
     }
 
-    fn remembers(&self, given: &[u8]) -> bool {
-        let mut right = lock(&self.right);
-        right.get_mut(given).map(|last| *last = Instant::now()).is_some()
+    fn remembers(&self, credentials: &[u8]) -> bool {
+        let mut verified = lock(&self.verified);
+        verified.get_mut(credentials).map(|last| *last = Instant::now()).is_some()
     }
 
-    fn remember(&self, given: Vec<u8>) {
-        let mut right = lock(&self.right);
-        if right.len() >= MOST
-            && let Some(oldest) = right.iter().min_by_key(|(_, last)| **last).map(|(given, _)| given.clone())
+    fn remember(&self, credentials: Vec<u8>) {
+        let mut verified = lock(&self.verified);
+        if verified.len() >= MAX_REMEMBERED
+            && let Some(oldest) =
+                verified.iter().min_by_key(|(_, last)| **last).map(|(credentials, _)| credentials.clone())
         {
-            right.remove(&oldest);
+            verified.remove(&oldest);
         }
-        right.insert(given, Instant::now());
+        verified.insert(credentials, Instant::now());
     }
 }
 
-/// Name and password of a request (RFC 7617).
+/// Returns the name and password of a request (RFC 7617).
 fn credentials(headers: &HeaderMap) -> Option<(String, Zeroizing<String>)> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
@@ -176,7 +178,7 @@ mod tests {
     use super::*;
 
     fn users() -> Users {
-        // The least that bcrypt takes.
+        // The lowest cost that bcrypt allows.
         let hash = |password: &str| bcrypt::hash(password, 4).expect("a hash");
         Users::new([("ann".to_owned(), hash("right")), ("bob".to_owned(), hash("other"))].into())
     }
@@ -187,12 +189,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_user_with_the_right_password_is_let_in() {
-        let (users, passwords) = (users(), Passwords::default());
+    async fn only_a_user_with_the_right_password_is_accepted() {
+        let (users, passwords) = (users(), PasswordChecker::default());
         for _ in 0..2 {
             assert_eq!(passwords.check(&users, &basic("ann", "right")).await, Ok(()));
         }
-        assert_eq!(passwords.right.lock().expect("no panic").len(), 1);
+        assert_eq!(passwords.verified.lock().expect("no panic").len(), 1);
         for (user, password) in [("ann", "other"), ("bob", "right"), ("eve", "right"), ("", ""), ("ann", "right ")] {
             assert_eq!(passwords.check(&users, &basic(user, password)).await, Err(StatusCode::UNAUTHORIZED), "{user}");
         }
@@ -202,8 +204,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_that_is_replaced_is_no_longer_right() {
-        let passwords = Passwords::default();
+    async fn a_replaced_password_is_no_longer_accepted() {
+        let passwords = PasswordChecker::default();
         assert_eq!(passwords.check(&users(), &basic("ann", "right")).await, Ok(()));
         let later = Users::new([("ann".to_owned(), bcrypt::hash("new", 4).expect("a hash"))].into());
         assert_eq!(passwords.check(&later, &basic("ann", "right")).await, Err(StatusCode::UNAUTHORIZED));
@@ -211,10 +213,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_flood_of_wrong_passwords_waits_in_a_short_line_and_keeps_nobody_out_who_was_let_in() {
-        let (users, passwords) = (users(), Passwords::default());
+    async fn a_flood_of_wrong_passwords_is_bounded_and_does_not_delay_verified_users() {
+        let (users, passwords) = (users(), PasswordChecker::default());
         assert_eq!(passwords.check(&users, &basic("ann", "right")).await, Ok(()));
-        let tries: Vec<_> = (0..3 * WAITING).map(|n| basic("ann", &n.to_string())).collect();
+        let tries: Vec<_> = (0..3 * MAX_WAITING).map(|n| basic("ann", &n.to_string())).collect();
         let flood = futures::future::join_all(tries.iter().map(|headers| passwords.check(&users, headers)));
         let let_in = async {
             tokio::task::yield_now().await;
@@ -223,12 +225,12 @@ mod tests {
         let (refused, let_in) = tokio::join!(flood, let_in);
         assert_eq!(let_in, Ok(()));
         let at_once = refused.iter().filter(|answer| **answer == Err(StatusCode::SERVICE_UNAVAILABLE)).count();
-        assert_eq!(at_once, 2 * WAITING);
+        assert_eq!(at_once, 2 * MAX_WAITING);
     }
 
     #[test]
-    fn an_unknown_name_is_checked_against_one_hash_which_is_always_the_same() {
-        let (users, passwords) = (users(), Passwords::default());
+    fn an_unknown_name_is_always_checked_against_the_same_hash() {
+        let (users, passwords) = (users(), PasswordChecker::default());
         let hashes: std::collections::BTreeSet<_> = (0..20).map(|_| users.hash("eve", &passwords.key)).collect();
         assert_eq!(hashes.len(), 1);
         assert!(hashes.iter().all(|(hash, known)| hash.is_some() && !known));
@@ -236,11 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn who_has_the_same_users_is_a_peer() {
+    fn a_replica_with_the_same_users_is_a_peer() {
         let users = users();
         let shown: HeaderMap = users.proof().into_iter().map(|proof| (AUTHORIZATION, proof)).collect();
         assert!(users.is_peer(&shown));
-        assert!(!self::users().is_peer(&shown), "other salts are other hashes");
+        assert!(!self::users().is_peer(&shown), "hashes with other salts differ");
         assert!(!users.is_peer(&HeaderMap::new()));
         let none = Users::new(BTreeMap::new());
         assert!(none.proof().is_none() && !none.is_peer(&shown));

@@ -1,18 +1,20 @@
-//! What Go calls things of TLS, and which of them rustls has.
+//! Names of Go's `crypto/tls`, as the configuration uses them, and their counterparts in rustls.
 
 use tokio_rustls::rustls::crypto::SupportedKxGroup;
 use tokio_rustls::rustls::crypto::ring::{cipher_suite as suite, kx_group};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 
-/// What a name of Go's stands for; nothing where rustls has no such thing.
+use super::error::NameError;
+
+/// Names of Go, each with its counterpart; `None` where rustls has none.
 type Names<T> = &'static [(&'static str, Option<T>)];
 
 /// From the oldest to the newest.
 const VERSIONS: Names<&'static SupportedProtocolVersion> =
     &[("TLS10", None), ("TLS11", None), ("TLS12", Some(&TLS12)), ("TLS13", Some(&TLS13))];
 
-/// Those of Go's `tls.CipherSuites()`, old releases included. Those of TLS 1.3 are always on.
+/// The names of Go's `tls.CipherSuites()`, including those of old releases. The suites of TLS 1.3 are always enabled.
 const SUITES: Names<SupportedCipherSuite> = &[
     ("TLS_AES_128_GCM_SHA256", Some(suite::TLS13_AES_128_GCM_SHA256)),
     ("TLS_AES_256_GCM_SHA384", Some(suite::TLS13_AES_256_GCM_SHA384)),
@@ -40,32 +42,32 @@ const CURVES: Names<&'static dyn SupportedKxGroup> = &[
     ("X25519", Some(kx_group::X25519)),
 ];
 
-/// The versions from `min` to `max`.
+/// Returns the TLS versions from `min` to `max`, given as positions.
 pub(super) fn versions(min: usize, max: usize) -> Vec<&'static SupportedProtocolVersion> {
     (min..=max).filter_map(|at| VERSIONS.get(at)?.1).collect()
 }
 
-/// The place of a version among all.
-pub(super) fn version(name: &str) -> Result<usize, String> {
-    find(VERSIONS, name, "version of TLS")?;
+/// Returns the position of a TLS version among all versions.
+pub(super) fn version(name: &str) -> Result<usize, NameError> {
+    find(VERSIONS, name, "TLS version")?;
     Ok(VERSIONS.iter().position(|(known, _)| *known == name).unwrap_or_default())
 }
 
-pub(super) fn cipher_suite(name: &str) -> Result<SupportedCipherSuite, String> {
+pub(super) fn cipher_suite(name: &str) -> Result<SupportedCipherSuite, NameError> {
     find(SUITES, name, "cipher suite")
 }
 
-pub(super) fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, String> {
+pub(super) fn curve(name: &str) -> Result<&'static dyn SupportedKxGroup, NameError> {
     find(CURVES, name, "curve")
 }
 
-fn find<T: Copy>(names: Names<T>, name: &str, what: &str) -> Result<T, String> {
+fn find<T: Copy>(names: Names<T>, name: &str, kind: &'static str) -> Result<T, NameError> {
     match names.iter().find(|(known, _)| *known == name) {
         Some((_, Some(value))) => Ok(*value),
         found => {
-            let why = if found.is_some() { "is not offered here, as rustls does not have it" } else { "is unknown" };
-            let have: Vec<_> = names.iter().filter(|(_, value)| value.is_some()).map(|(known, _)| *known).collect();
-            Err(format!("the {what} {name:?} {why}; there are {}", have.join(", ")))
+            let supported = names.iter().filter(|(_, value)| value.is_some()).map(|(known, _)| *known);
+            let supported = supported.collect::<Vec<_>>().join(", ");
+            Err(NameError { kind, name: name.to_owned(), known: found.is_some(), supported })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How often may be asked: a bucket of tokens.
+//! The rate limit of a port, as a token bucket.
 
 use std::sync::Mutex;
 
@@ -8,9 +8,9 @@ use super::config::Limit;
 
 use crate::sync::lock;
 
-/// What is left in the bucket of one port.
+/// The token bucket of one port.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(Mutex<Option<Level>>);
+pub(in crate::server) struct RateLimiter(Mutex<Option<Level>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Level {
@@ -19,15 +19,15 @@ struct Level {
     at: Instant,
 }
 
-impl Bucket {
-    /// Takes a token, if there is one.
-    pub fn take(&self, limit: Limit) -> bool {
+impl RateLimiter {
+    /// Takes a token; false if the bucket is empty.
+    pub(super) fn take(&self, limit: Limit) -> bool {
         let mut level = lock(&self.0);
         let (now, burst) = (Instant::now(), f64::from(limit.burst));
-        // A bucket is full at first, and again when the limit is another.
+        // The bucket starts full, and is full again after the limit changed.
         let last = level.filter(|level| level.limit == limit).unwrap_or(Level { limit, tokens: burst, at: now });
-        let back = now.duration_since(last.at).div_duration_f64(limit.interval);
-        let tokens = (last.tokens + back).min(burst);
+        let refilled = now.duration_since(last.at).div_duration_f64(limit.interval);
+        let tokens = (last.tokens + refilled).min(burst);
         let taken = tokens >= 1.0;
         *level = Some(Level { limit, tokens: if taken { tokens - 1.0 } else { tokens }, at: now });
         taken
@@ -41,9 +41,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_let_through_and_then_one_an_interval() {
+    async fn a_burst_passes_and_then_one_request_per_interval() {
         let limit = Limit { interval: Duration::from_secs(2), burst: 3 };
-        let bucket = Bucket::default();
+        let bucket = RateLimiter::default();
         let taken = || (0..5).filter(|_| bucket.take(limit)).count();
         assert_eq!(taken(), 3);
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -52,7 +52,10 @@ mod tests {
         assert_eq!(taken(), 1);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert_eq!(taken(), 3);
-        assert!(bucket.take(Limit { burst: 1, ..limit }), "another limit begins anew");
-        assert!(!bucket.take(Limit { burst: 0, ..limit }), "a burst of none lets nobody through, as in the toolkit");
+        assert!(bucket.take(Limit { burst: 1, ..limit }), "another limit starts with a full bucket");
+        assert!(
+            !bucket.take(Limit { burst: 0, ..limit }),
+            "a burst of 0 refuses all requests, as in the exporter toolkit"
+        );
     }
 }
