@@ -5,7 +5,7 @@
 //! stores the token. Without an answer from the API server it refuses the request. Requests between replicas may use the
 //! last verdict for longer, so that a fleet keeps working while the API server is down.
 //!
-//! This module must not know HTTP servers, nor what is served.
+//! This module must not know HTTP servers, nor the served series.
 
 mod api_server;
 mod cache;

@@ -169,7 +169,7 @@ impl Launch<'_> {
             member: member.clone(),
         });
         if let Some(web) = &web {
-            spawner.spawn("tls-config-reloader".to_owned(), Arc::clone(web).follow(spawner.stop_token()));
+            spawner.spawn("tls-config-reloader".to_owned(), Arc::clone(web).reload_periodically(spawner.stop_token()));
         }
 
         let scrapes = server::metrics_routes(Metrics {

@@ -36,21 +36,21 @@ use tokio_util::sync::CancellationToken;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// What waits longer has failed; nothing here takes more than a moment.
-const LONG: Duration = Duration::from_secs(60);
+/// A timeout that only a failure reaches.
+const TIMEOUT: Duration = Duration::from_secs(60);
 const STAMP: Stamp = Stamp { version: 1, listed: false };
 
-/// What is exposed, `None` for nothing that could be.
+/// A gate that tests open and close.
 #[derive(Default)]
-struct Door(Mutex<Option<Arc<Slice>>>);
+struct FakeGate(Mutex<Option<Arc<Slice>>>);
 
-impl Door {
+impl FakeGate {
     fn set(&self, exposed: Option<Slice>) {
         *self.0.lock().unwrap() = exposed.map(Arc::new);
     }
 }
 
-impl ExposureGate for Door {
+impl ExposureGate for FakeGate {
     fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.0.lock().unwrap().clone()
     }
@@ -58,16 +58,16 @@ impl ExposureGate for Door {
 
 const FLEET: &str = "monitoring/fleet";
 
-/// What peers and `verify` are told.
-struct Stock;
+/// Answers peers and `verify` with fixed objects.
+struct FakeInventory;
 
-impl Inventory for Stock {
+impl Inventory for FakeInventory {
     fn objects(&self, resource: &str) -> Option<Objects> {
         (resource == "pods").then(|| Objects { generation: 4, uids: vec!["u1".to_owned(), "u2".to_owned()] })
     }
 }
 
-impl Members for Stock {
+impl Members for FakeInventory {
     fn fleet(&self) -> String {
         FLEET.to_owned()
     }
@@ -77,7 +77,7 @@ impl Members for Stock {
     }
 }
 
-impl Witness for Stock {
+impl Witness for FakeInventory {
     fn answer(&self, question: &Question) -> coverage::Answer {
         let digests = question.versions.keys().map(|r| (r.clone(), Digest { count: 2, sum: u64::MAX })).collect();
         coverage::Answer { generation: 4, settled: true, digests, ..coverage::Answer::default() }
@@ -92,16 +92,16 @@ impl Witness for Stock {
     }
 }
 
-/// A replica that says always the same, and counts how often.
+/// Reports always the same, and counts the reports.
 #[derive(Default)]
-struct Told {
+struct FakeReporter {
     others: Mutex<BTreeMap<u32, Option<String>>>,
-    times: AtomicUsize,
+    reports: AtomicUsize,
 }
 
-impl Reporter for Told {
+impl Reporter for FakeReporter {
     fn report(&self) -> Report {
-        self.times.fetch_add(1, Relaxed);
+        self.reports.fetch_add(1, Relaxed);
         let pods = Kept { resource: "pods".to_owned(), owned: 3, loaded: true, ..Kept::default() };
         let part = Part { fleet: FLEET.to_owned(), coordinated: true, generation: 4, ..Part::default() };
         Report { ordinal: 2, shards: 3, ready: true, part: Some(part), resources: vec![pods], ..Report::default() }
@@ -112,12 +112,12 @@ impl Reporter for Told {
     }
 }
 
-/// A replica without sources: a store with pods and nodes, and both ports.
-struct World {
+/// A replica without watches: a store with pods and nodes, and both ports.
+struct TestReplica {
     store: Arc<Store>,
-    door: Arc<Door>,
+    gate: Arc<FakeGate>,
     coverage: Arc<Coverage>,
-    told: Arc<Told>,
+    reporter: Arc<FakeReporter>,
     pods: Arc<ResourceStore>,
     status: Arc<Status>,
     metrics: SocketAddr,
@@ -130,7 +130,7 @@ fn header(name: &str, kind: MetricType) -> Header {
     Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind }
 }
 
-impl World {
+impl TestReplica {
     fn new(gzip: bool, pods: usize) -> Self {
         let pod_store = ResourceStore::new(
             "pods",
@@ -194,10 +194,10 @@ impl World {
             )));
             address
         };
-        let exposure_gate = Arc::new(Door::default());
+        let exposure_gate = Arc::new(FakeGate::default());
         exposure_gate.set(Some(Slice::all()));
-        let told = Arc::new(Told::default());
-        let overview = overview_routes(Arc::clone(&told) as _, Arc::new(door::Plain));
+        let reporter = Arc::new(FakeReporter::default());
+        let overview = overview_routes(Arc::clone(&reporter) as _, Arc::new(door::Plain));
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
             exposure_gate: Arc::clone(&exposure_gate) as _,
@@ -206,10 +206,24 @@ impl World {
             telemetry: Arc::clone(&telemetry),
         });
         let metrics = start(both(metrics, overview));
-        let peers = PeerQueries { inventory: Arc::new(Stock), witness: Some((Arc::new(Stock), Arc::new(Stock))) };
-        let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&told) as _));
+        let peers = PeerQueries {
+            inventory: Arc::new(FakeInventory),
+            witness: Some((Arc::new(FakeInventory), Arc::new(FakeInventory))),
+        };
+        let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&reporter) as _));
         let telemetry = start(both(telemetry, fleet_routes(peers)));
-        Self { store, door: exposure_gate, coverage, told, pods: pod_store, status, metrics, telemetry, stop, servers }
+        Self {
+            store,
+            gate: exposure_gate,
+            coverage,
+            reporter,
+            pods: pod_store,
+            status,
+            metrics,
+            telemetry,
+            stop,
+            servers,
+        }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -220,7 +234,7 @@ impl World {
         Client::connect(self.telemetry).await.send(Method::GET, path, &[]).await
     }
 
-    /// All series, as the store itself prints them.
+    /// Returns all series, as the store prints them.
     fn text(&self, format: Format) -> String {
         let bytes: Vec<u8> = self.store.scrape(&Selection::All, format, &Slice::all()).flatten().collect();
         String::from_utf8(bytes).expect("UTF-8")
@@ -267,7 +281,7 @@ impl Client {
         }
         let request = request.body(Empty::new()).expect("a request");
         self.0.ready().await.expect("the connection is open");
-        tokio::time::timeout(LONG, self.0.send_request(request)).await.expect("in time").expect("an answer")
+        tokio::time::timeout(TIMEOUT, self.0.send_request(request)).await.expect("in time").expect("an answer")
     }
 
     async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -278,14 +292,14 @@ impl Client {
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned()))
             .collect();
-        let body = tokio::time::timeout(LONG, body.collect()).await.expect("in time").expect("a whole body");
+        let body = tokio::time::timeout(TIMEOUT, body.collect()).await.expect("in time").expect("a whole body");
         Answer { status: parts.status, headers, body: body.to_bytes().to_vec() }
     }
 }
 
 #[tokio::test]
 async fn a_scrape_gets_the_format_and_the_encoding_that_it_asks_for() {
-    let world = World::new(true, 2000);
+    let replica = TestReplica::new(true, 2000);
     for (accept, format, content_type) in [
         ("", Format::Text, TEXT),
         ("text/plain;version=0.0.4", Format::Text, TEXT),
@@ -293,12 +307,12 @@ async fn a_scrape_gets_the_format_and_the_encoding_that_it_asks_for() {
         ("application/vnd.google.protobuf;q=0.9,*/*;q=0.1", Format::Text, TEXT),
     ] {
         for (encoding, gzip) in [("", false), ("gzip", true), ("gzip;q=0", false), ("*", true), ("identity", false)] {
-            let answer = world.get("/metrics", &[("accept", accept), ("accept-encoding", encoding)]).await;
+            let answer = replica.get("/metrics", &[("accept", accept), ("accept-encoding", encoding)]).await;
             assert_eq!(answer.status, StatusCode::OK);
             assert_eq!(answer.header("content-type"), Some(content_type), "{accept}");
             assert_eq!(answer.header("content-encoding"), gzip.then_some("gzip"), "{encoding}");
             let text = if gzip { answer.inflated() } else { answer.text().to_owned() };
-            assert!(text == world.text(format), "{accept} {encoding}: the body is the store's text");
+            assert!(text == replica.text(format), "{accept} {encoding}: the body is the store's text");
             assert!(text.ends_with('\n'));
             assert_eq!(text.ends_with("\n# EOF\n"), format == Format::OpenMetrics);
         }
@@ -306,16 +320,16 @@ async fn a_scrape_gets_the_format_and_the_encoding_that_it_asks_for() {
 }
 
 #[tokio::test]
-async fn nothing_is_gzipped_where_it_is_turned_off() {
-    let world = World::new(false, 1);
-    let answer = world.get("/metrics", &[("accept-encoding", "gzip")]).await;
+async fn without_gzip_answers_are_not_compressed() {
+    let replica = TestReplica::new(false, 1);
+    let answer = replica.get("/metrics", &[("accept-encoding", "gzip")]).await;
     assert_eq!(answer.header("content-encoding"), None);
-    assert_eq!(answer.text(), world.text(Format::Text));
+    assert_eq!(answer.text(), replica.text(Format::Text));
 }
 
 #[tokio::test]
-async fn resources_can_be_picked_and_left_out() {
-    let world = World::new(true, 1);
+async fn resources_can_be_selected_and_excluded() {
+    let replica = TestReplica::new(true, 1);
     for (query, pods, nodes) in [
         ("?resources=pods", true, false),
         ("?resources=pods,nodes", true, true),
@@ -328,7 +342,7 @@ async fn resources_can_be_picked_and_left_out() {
         ("?exclude_resources=", true, true),
         ("?other=1", true, true),
     ] {
-        let answer = world.get(&format!("/metrics{query}"), &[]).await;
+        let answer = replica.get(&format!("/metrics{query}"), &[]).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.text().contains("kube_pod_info"), pods, "{query}");
         assert_eq!(answer.text().contains("kube_node_info"), nodes, "{query}");
@@ -336,11 +350,11 @@ async fn resources_can_be_picked_and_left_out() {
 }
 
 #[tokio::test]
-async fn each_port_has_its_paths_and_only_reads() {
-    let world = World::new(true, 1);
+async fn each_port_has_its_paths_and_allows_only_get_and_head() {
+    let replica = TestReplica::new(true, 1);
     for (address, good, bad) in [
-        (world.metrics, ["/", "/metrics", "/healthz", "/livez", "/fleet"].as_slice(), ["/readyz", "/x"].as_slice()),
-        (world.telemetry, &["/", "/metrics", "/fleet/replica"], &["/fleet", "/livez", "/healthz", "/debug/pprof/"]),
+        (replica.metrics, ["/", "/metrics", "/healthz", "/livez", "/fleet"].as_slice(), ["/readyz", "/x"].as_slice()),
+        (replica.telemetry, &["/", "/metrics", "/fleet/replica"], &["/fleet", "/livez", "/healthz", "/debug/pprof/"]),
     ] {
         let mut client = Client::connect(address).await;
         for path in good {
@@ -361,15 +375,15 @@ async fn each_port_has_its_paths_and_only_reads() {
     }
 }
 
-/// All between `begin` and `end`, without them.
+/// Returns the text between `begin` and `end`.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     text.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).expect("it is there").0
 }
 
 #[tokio::test]
-async fn the_page_runs_its_own_script_and_asks_nobody_else() {
-    let world = World::new(true, 1);
-    let page = world.get("/", &[]).await;
+async fn the_page_may_run_only_its_script_and_request_only_its_origin() {
+    let replica = TestReplica::new(true, 1);
+    let page = replica.get("/", &[]).await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = page.header("content-security-policy").expect("a policy");
     for (tag, directive) in [("style", "style-src"), ("script", "script-src")] {
@@ -380,19 +394,19 @@ async fn the_page_runs_its_own_script_and_asks_nobody_else() {
         assert!(inline.len() > 1000 && !inline.contains("/*"), "{tag} is filled in");
     }
     assert!(policy.starts_with("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
-    // Behind a proxy the page has another root.
+    // Links are relative, since behind a proxy the page may have another root.
     let mut links = page.text().split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
     assert!(links.all(|link| !link.starts_with('/') && (!link.contains(':') || link.starts_with("data:"))));
 }
 
 #[tokio::test]
-async fn a_replica_shows_the_fleet_with_those_who_do_not_answer() {
-    let (world, other) = (World::new(true, 1), World::new(true, 1));
-    // Nobody else listens there: the port is taken, and nothing is accepted.
+async fn the_overview_includes_replicas_that_do_not_answer() {
+    let (replica, other) = (TestReplica::new(true, 1), TestReplica::new(true, 1));
+    // A port that is bound, but on which nothing is accepted.
     let refusing = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
-    *world.told.others.lock().unwrap() =
+    *replica.reporter.others.lock().unwrap() =
         [(0, Some(other.telemetry.to_string())), (1, Some(refusing.to_string()))].into();
-    let answer = world.get("/fleet", &[]).await;
+    let answer = replica.get("/fleet", &[]).await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let overview: Overview = serde_json::from_slice(&answer.body).expect("an overview");
@@ -404,87 +418,87 @@ async fn a_replica_shows_the_fleet_with_those_who_do_not_answer() {
 }
 
 #[tokio::test]
-async fn many_who_look_at_once_ask_the_fleet_once() {
-    let world = World::new(true, 1);
-    let look = || async { world.get("/fleet", &[]).await.status };
+async fn concurrent_requests_share_one_overview() {
+    let replica = TestReplica::new(true, 1);
+    let look = || async { replica.get("/fleet", &[]).await.status };
     let answers = futures::future::join_all(std::iter::repeat_with(look).take(20)).await;
     assert_eq!(answers, [StatusCode::OK; 20]);
-    // NB: not one, since a slow machine may take longer than an answer is shared.
-    assert!(world.told.times.load(Relaxed) < 10);
+    // NB: not exactly one, since a slow machine may take longer than an answer is cached.
+    assert!(replica.reporter.reports.load(Relaxed) < 10);
 }
 
 #[tokio::test]
-async fn ready_is_who_has_loaded_everything_and_else_what_is_missing_is_named() {
-    let world = World::new(true, 1);
-    let answer = world.ask_telemetry("/readyz").await;
+async fn readyz_names_the_resources_that_are_not_loaded() {
+    let replica = TestReplica::new(true, 1);
+    let answer = replica.ask_telemetry("/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.text(), "pods: not loaded yet\n");
-    world.status.settled.store(true, Relaxed);
-    assert_eq!(world.ask_telemetry("/readyz").await.status, StatusCode::OK);
+    replica.status.settled.store(true, Relaxed);
+    assert_eq!(replica.ask_telemetry("/readyz").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_connection_serves_many_scrapes_each_of_what_is_there_then() {
-    let world = World::new(true, 1);
-    let mut client = Client::connect(world.metrics).await;
+async fn each_scrape_of_a_connection_sees_the_current_objects() {
+    let replica = TestReplica::new(true, 1);
+    let mut client = Client::connect(replica.metrics).await;
     for scrape in 0..3 {
         let answer = client.send(Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.text().matches("kube_pod_info{").count(), 1 - usize::from(scrape == 2));
         if scrape == 1 {
-            world.pods.delete("pod-0", 0);
+            replica.pods.delete("pod-0", 0);
         }
     }
 }
 
 #[tokio::test]
 async fn a_scrape_shows_the_exposed_slice_and_is_refused_while_the_gate_is_closed() {
-    let world = World::new(true, 1);
+    let replica = TestReplica::new(true, 1);
     for (exposed, status, series) in [
         (Some(Slice::all()), StatusCode::OK, 1),
         (Some(Slice::none()), StatusCode::OK, 0),
         (None, StatusCode::SERVICE_UNAVAILABLE, 0),
     ] {
-        world.door.set(exposed);
-        let answer = world.get("/metrics", &[]).await;
+        replica.gate.set(exposed);
+        let answer = replica.get("/metrics", &[]).await;
         assert_eq!((answer.status, answer.text().matches("kube_pod_info{").count()), (status, series));
     }
-    assert!(world.get("/metrics", &[]).await.text().contains("reached neither the API server nor its peers"));
-    assert_eq!(world.get("/livez", &[]).await.status, StatusCode::OK);
+    assert!(replica.get("/metrics", &[]).await.text().contains("reached neither the API server nor its peers"));
+    assert_eq!(replica.get("/livez", &[]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn what_a_replica_serves_is_listed_by_resource() {
-    let world = World::new(true, 1);
-    let answer = world.ask_telemetry("/fleet/objects?resource=pods").await;
+async fn the_uids_of_a_resource_are_listed() {
+    let replica = TestReplica::new(true, 1);
+    let answer = replica.ask_telemetry("/fleet/objects?resource=pods").await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/json")));
     assert_eq!(answer.text(), r#"{"generation":4,"uids":["u1","u2"]}"#);
-    assert_eq!(world.ask_telemetry("/fleet/objects?resource=nodes").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(world.ask_telemetry("/fleet/objects").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(replica.ask_telemetry("/fleet/objects?resource=nodes").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(replica.ask_telemetry("/fleet/objects").await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
-async fn the_coordinator_is_answered_and_another_fleet_is_not() {
-    let world = World::new(true, 1);
-    let address = world.telemetry.to_string();
+async fn the_coordinator_of_this_fleet_gets_answers_and_that_of_another_does_not() {
+    let replica = TestReplica::new(true, 1);
+    let address = replica.telemetry.to_string();
     let ask = OverHttp(Arc::new(door::Plain));
     let mut question = Question { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
     let answer = ask.ask(&address, &question).await.expect("it answers");
     assert_eq!((answer.generation, answer.digests["pods"]), (4, Digest { count: 2, sum: u64::MAX }));
     question.fleet = "monitoring/other".to_owned();
-    let error = ask.ask(&address, &question).await.expect_err("it is another's");
+    let error = ask.ask(&address, &question).await.expect_err("another fleet refuses");
     assert!(error.starts_with("409 Conflict: ") && error.contains(FLEET), "{error}");
     question.versions = (0..20_000).map(|i| (format!("resource-{i}"), i)).collect();
-    ask.ask(&address, &question).await.expect_err("it is too long");
-    assert_eq!(world.ask_telemetry("/fleet/cover").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    ask.ask(&address, &question).await.expect_err("the question is too large");
+    assert_eq!(replica.ask_telemetry("/fleet/cover").await.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
-async fn the_cover_is_told_by_who_audits() {
-    let world = World::new(true, 1);
-    assert!(!world.ask_telemetry("/metrics").await.text().contains("kube_state_fleet_cover"));
+async fn the_replica_that_audits_exports_the_coverage() {
+    let replica = TestReplica::new(true, 1);
+    assert!(!replica.ask_telemetry("/metrics").await.text().contains("kube_state_fleet_cover"));
     let digest = |count| Digest { count, sum: count };
-    world.coverage.enter("pods", Ok(Proof { seen: digest(3), exposed: digest(2) }));
-    let answer = world.ask_telemetry("/metrics").await;
+    replica.coverage.enter("pods", Ok(Proof { seen: digest(3), exposed: digest(2) }));
+    let answer = replica.ask_telemetry("/metrics").await;
     let text = answer.text();
     for line in [
         "kube_state_fleet_cover{resource=\"pods\",state=\"exact\"} 0",
@@ -500,53 +514,53 @@ async fn the_cover_is_told_by_who_audits() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_ends_its_scrape() {
-    let world = World::new(true, 100_000);
+async fn a_client_that_disconnects_ends_its_scrape() {
+    let replica = TestReplica::new(true, 100_000);
     for encoding in ["identity", "gzip"] {
-        let mut stream = TcpStream::connect(world.metrics).await.expect("the server listens");
+        let mut stream = TcpStream::connect(replica.metrics).await.expect("the server listens");
         let request = format!("GET /metrics HTTP/1.1\r\nhost: replica\r\naccept-encoding: {encoding}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("it reads");
         stream.read_exact(&mut [0; 1000]).await.expect("an answer begins");
     }
-    // A scrape is counted when its snapshot has been dropped.
+    // A scrape is counted when its snapshot was dropped.
     let count = "http_request_duration_seconds_count{handler=\"metrics\",method=\"get\"} 2\n";
     let ended = async {
-        while !world.ask_telemetry("/metrics").await.text().contains(count) {
+        while !replica.ask_telemetry("/metrics").await.text().contains(count) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LONG, ended).await.expect("both scrapes end though nobody read them");
+    tokio::time::timeout(TIMEOUT, ended).await.expect("both scrapes end though nobody read them");
 }
 
 #[tokio::test]
-async fn on_shutdown_the_answer_that_has_begun_ends_and_idle_connections_close() {
-    let mut world = World::new(true, 20_000);
-    let mut idle = Client::connect(world.metrics).await;
+async fn on_shutdown_answers_in_progress_complete_and_idle_connections_close() {
+    let mut replica = TestReplica::new(true, 20_000);
+    let mut idle = Client::connect(replica.metrics).await;
     idle.send(Method::GET, "/healthz", &[]).await;
-    let mut busy = Client::connect(world.metrics).await;
+    let mut busy = Client::connect(replica.metrics).await;
     let response = busy.begin(Method::GET, "/metrics", &[]).await;
-    world.stop.cancel();
+    replica.stop.cancel();
     let body = response.into_body().collect().await.expect("a whole body").to_bytes();
-    assert!(body == world.text(Format::Text));
+    assert!(body == replica.text(Format::Text));
     assert!(idle.0.ready().await.is_err());
-    for server in world.servers.drain(..) {
-        tokio::time::timeout(LONG, server).await.expect("it ends").expect("it does not panic");
+    for server in replica.servers.drain(..) {
+        tokio::time::timeout(TIMEOUT, server).await.expect("it ends").expect("it does not panic");
     }
-    assert!(TcpStream::connect(world.metrics).await.is_err());
+    assert!(TcpStream::connect(replica.metrics).await.is_err());
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error() {
-    let world = World::new(true, 0);
-    let taken = Listen { host: world.metrics.ip(), port: world.metrics.port() };
+async fn a_port_in_use_is_an_error() {
+    let replica = TestReplica::new(true, 0);
+    let taken = Listen { host: replica.metrics.ip(), port: replica.metrics.port() };
     assert_eq!(bind(taken).expect_err("taken").kind(), std::io::ErrorKind::AddrInUse);
 }
 
 #[tokio::test]
-async fn self_metrics_have_the_names_that_upstreams_alerts_and_dashboards_know() {
-    let world = World::new(true, 3);
-    world.get("/metrics", &[]).await;
-    let status = &world.status;
+async fn self_metrics_have_the_names_of_kube_state_metrics() {
+    let replica = TestReplica::new(true, 3);
+    replica.get("/metrics", &[]).await;
+    let status = &replica.status;
     for (counter, value) in [
         (&status.lists, 3),
         (&status.list_errors, 1),
@@ -559,7 +573,7 @@ async fn self_metrics_have_the_names_that_upstreams_alerts_and_dashboards_know()
     ] {
         counter.store(value, Relaxed);
     }
-    let answer = world.ask_telemetry("/metrics").await;
+    let answer = replica.ask_telemetry("/metrics").await;
     assert_eq!(answer.header("content-type"), Some(TEXT));
     let text = answer.text();
     for line in [
@@ -603,7 +617,7 @@ async fn self_metrics_have_the_names_that_upstreams_alerts_and_dashboards_know()
         assert!(text.contains(&format!("# HELP {family} ")), "{family} has no HELP");
         assert!(text.contains(&format!("# TYPE {family} ")), "{family} has no TYPE");
     }
-    let open = Client::connect(world.telemetry)
+    let open = Client::connect(replica.telemetry)
         .await
         .send(Method::GET, "/metrics", &[("accept", "application/openmetrics-text")])
         .await;

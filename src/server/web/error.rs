@@ -1,4 +1,4 @@
-//! What can be wrong with the web configuration.
+//! The problems of a web configuration.
 
 use std::io;
 use std::path::PathBuf;

@@ -148,7 +148,7 @@ impl WebConfig {
     }
 
     /// Reloads the files periodically, until `stop`.
-    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn reload_periodically(self: Arc<Self>, stop: CancellationToken) {
         let forever = async {
             // The last error, and whether it was logged. It is logged only when it occurs twice in a row, since a file may have
             // been read while it was written.

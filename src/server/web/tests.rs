@@ -426,7 +426,7 @@ async fn a_peer_is_accepted_where_clients_need_a_certificate() {
     tokio::spawn(connection);
     let request = http::Request::get("/metrics").header("host", "a").body(Empty::<bytes::Bytes>::new());
     assert_eq!(sender.send_request(request.expect("a request")).await.expect("it is let in").status(), StatusCode::OK);
-    // The same name and authority as this replica's certificate, but another key.
+    // Issued by the authority of this replica's certificate, which is not the one for clients.
     let stranger = folder.authority.issue(&[dns("a")]);
     assert!(!Client::with(&folder.authority, &stranger).is_served(&served).await);
     assert!(Client::with(&folder.authority, &clients.issue(&[dns("a")])).is_served(&served).await);
