@@ -13,6 +13,8 @@ pub mod collectors;
 pub mod commands;
 pub mod exposition;
 pub mod fleet;
+#[doc(hidden)]
+pub mod fuzz;
 mod go;
 pub mod health;
 pub mod intake;

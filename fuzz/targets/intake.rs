@@ -1,5 +1,5 @@
-//! Answers of an API server, whatever they are: frames, the peek, both decoders, and the series of what decodes.
+//! Responses of an API server: frames, the peek at UIDs, both decoders, and the series of the decoded objects.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kube_state_fleet::intake::fuzz::read(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kube_state_fleet::fuzz::intake(bytes));

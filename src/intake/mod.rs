@@ -16,7 +16,7 @@ mod event;
 mod failure;
 mod form;
 mod frames;
-#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
 pub mod fuzz;
 mod json;
 mod objects;

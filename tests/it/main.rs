@@ -13,6 +13,7 @@ mod encodings;
 mod estimate;
 mod fields;
 mod fleet;
+mod fuzz;
 mod generated;
 mod intake;
 mod labels;
