@@ -51,3 +51,25 @@ impl Overlap {
         boot >= self.until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sharding::{Hasher, Ranges};
+
+    #[test]
+    fn the_slice_grows_at_once_and_shrinks_after_the_delay() {
+        let half = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
+        let mut desired = DesiredSlice::new(half.clone());
+        let mut after = |wanted: &Slice, seconds| {
+            desired.update(wanted.clone(), Duration::from_secs(seconds));
+            desired.slice().clone()
+        };
+        assert_eq!(after(&Slice::all(), 1), Slice::all());
+        assert_eq!(after(&half, 2), Slice::all());
+        assert_eq!(after(&half, 11), Slice::all());
+        assert_eq!(after(&Slice::all(), 11), Slice::all(), "wanted again: the delay starts from the next surplus");
+        assert_eq!(after(&half, 12), Slice::all());
+        assert_eq!(after(&half, 22), half);
+    }
+}

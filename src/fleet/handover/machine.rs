@@ -10,10 +10,10 @@ use super::interface::{Config, Decision, Event, Notice, Plan};
 use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
-use super::statement::{prepared_generation, serves_completely, statement};
+use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD, SWITCH_LEAD};
-use crate::fleet::record::{Heartbeat, LAYOUT, Member, Phase, Record, View};
+use crate::fleet::record::{Heartbeat, Member, Phase, Record, View};
 use crate::sharding::Slice;
 
 /// The longest time between two decisions.
@@ -56,22 +56,7 @@ struct History {
 impl Machine {
     /// Returns a member that has observed nothing.
     pub fn new(config: Config) -> Self {
-        let own = Member {
-            id: config.id.clone(),
-            address: config.address.clone(),
-            renewed: None,
-            life: 1,
-            sequence: 0,
-            phase: Phase::Starting,
-            awaits: false,
-            prepared: None,
-            joined: None,
-            follows: 0,
-            hash: config.hash,
-            layout: LAYOUT,
-            headroom: None,
-            crashes: Vec::new(),
-        };
+        let own = first_statement(config.id.clone(), config.address.clone(), config.hash);
         Self {
             config,
             facts: Facts::new(own),

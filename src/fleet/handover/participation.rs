@@ -172,3 +172,91 @@ impl Participation {
         self.phase = Phase::Superseded { serving: self.serving(), leaving: self.is_leaving() };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::range_cache::all_present;
+    use super::super::statement::first_statement;
+    use super::super::timing::LEASE_DURATION;
+    use super::*;
+    use crate::fleet::record::{Fresh, Incarnation, Member, Record};
+    use crate::sharding::Hasher;
+
+    const NOW: Now = Now { boot: Duration::from_secs(100), unix: 1_700_000_000_000 };
+
+    fn facts(generation: u64, absent: &[u32]) -> Facts {
+        let id = Incarnation { ordinal: 0, pod: "pod-0".to_owned(), nonce: 1 };
+        let own = first_statement(id.clone(), "10.0.0.1:8081".to_owned(), Hasher::XxHash64);
+        let fresh = Fresh { generation: 1, below: 2 };
+        let current = View { generation, absent: absent.to_vec(), fresh, ..all_present(2, Hasher::XxHash64) };
+        let mut facts = Facts::new(own);
+        facts.leases_listed = true;
+        facts.follow(
+            Record { revision: generation, coordinator: id, statefulset: String::new(), current, next: None },
+            NOW,
+        );
+        facts
+    }
+
+    fn enter(participation: &mut Participation, facts: &Facts) {
+        participation.enter(facts.current().expect("a record"), facts, NOW);
+    }
+
+    #[test]
+    fn a_new_fleet_starts_without_preparation_and_only_once() {
+        let mut participation = Participation::new();
+        enter(&mut participation, &facts(1, &[]));
+        assert_eq!(participation.served_generation(), Some(1));
+        enter(&mut participation, &facts(2, &[0]));
+        assert_eq!(participation.served_generation(), None);
+        enter(&mut participation, &facts(3, &[]));
+        assert_eq!(participation.served_generation(), None, "it has served in this fleet before");
+        participation.note_prepared(4);
+        enter(&mut participation, &facts(4, &[]));
+        assert_eq!(participation.served_generation(), Some(4));
+    }
+
+    #[test]
+    fn a_process_does_not_start_while_its_predecessor_may_run() {
+        let mut facts = facts(1, &[]);
+        let predecessor = Member {
+            id: Incarnation { ordinal: 0, pod: "pod-before".to_owned(), nonce: 2 },
+            address: "10.0.0.2:8081".to_owned(),
+            ..facts.own.clone()
+        };
+        assert!(!facts.observe_predecessor(predecessor, NOW), "a crash in another Pod does not count");
+        let mut participation = Participation::new();
+        participation.start_if_allowed(&facts, NOW);
+        assert!(!participation.is_serving());
+        participation.start_if_allowed(&facts, Now { boot: NOW.boot + LEASE_DURATION, ..NOW });
+        assert!(participation.is_serving());
+    }
+
+    #[test]
+    fn a_leaving_process_serves_until_an_assignment_without_it() {
+        let mut participation = Participation::new();
+        enter(&mut participation, &facts(1, &[]));
+        participation.note_ready();
+        participation.leave();
+        assert!(participation.is_leaving() && participation.is_serving() && participation.is_ready());
+        enter(&mut participation, &facts(2, &[0]));
+        assert!(participation.is_leaving() && !participation.is_serving() && !participation.is_ready());
+    }
+
+    #[test]
+    fn a_superseded_process_exposes_nothing_and_never_serves_again() {
+        let mut participation = Participation::new();
+        let serving = facts(1, &[]);
+        enter(&mut participation, &serving);
+        assert!(!participation.exposed(&serving).is_empty());
+        participation.supersede();
+        assert!(participation.exposed(&serving).is_empty());
+        participation.note_prepared(2);
+        enter(&mut participation, &facts(2, &[]));
+        assert!(!participation.is_serving());
+        participation.leave();
+        assert!(participation.is_superseded() && participation.is_leaving());
+    }
+}

@@ -292,3 +292,78 @@ impl Peers {
         self.0.get_mut(&id.ordinal).filter(|peer| peer.member.id == *id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::first_statement;
+    use super::*;
+    use crate::sharding::Hasher;
+
+    fn at(seconds: u64) -> Now {
+        Now { boot: Duration::from_secs(seconds), unix: 1_700_000_000_000 + seconds * 1000 }
+    }
+
+    fn member(nonce: u64, life: u64) -> Member {
+        let id = Incarnation { ordinal: 1, pod: format!("pod-{nonce}"), nonce };
+        Member { life, ..first_statement(id, format!("10.0.0.{nonce}:8081"), Hasher::XxHash64) }
+    }
+
+    fn peers(evidence: Evidence) -> Peers {
+        let mut peers = Peers::default();
+        peers.observe(member(1, 1), evidence, at(100));
+        peers
+    }
+
+    fn liveness(peers: &Peers, now: u64, confirmed_at: Option<u64>) -> Option<Liveness> {
+        peers.get(1).map(|peer| peer.liveness(at(now), confirmed_at.map(Duration::from_secs)))
+    }
+
+    #[test]
+    fn a_silent_peer_is_suspected_until_its_lease_has_expired() {
+        let peers = peers(Evidence::Lease);
+        assert_eq!(liveness(&peers, 108, Some(108)), Some(Liveness::Live));
+        assert_eq!(liveness(&peers, 109, Some(109)), Some(Liveness::Suspected));
+        assert_eq!(liveness(&peers, 115, Some(115)), Some(Liveness::Suspected));
+        assert_eq!(liveness(&peers, 116, Some(116)), Some(Liveness::Dead));
+        assert_eq!(liveness(&peers, 116, None), Some(Liveness::Suspected), "nothing was read after its last renewal");
+    }
+
+    #[test]
+    fn a_received_heartbeat_is_no_sign_of_life() {
+        assert_eq!(liveness(&peers(Evidence::Heartbeat), 100, None), Some(Liveness::Suspected));
+    }
+
+    #[test]
+    fn a_later_answer_refutes_a_refused_connection() {
+        let mut peers = peers(Evidence::Lease);
+        peers.observe_refusal(&member(1, 1).id, at(101));
+        assert_eq!(liveness(&peers, 101, None), Some(Liveness::Dead));
+        let answer = |sent_at| Evidence::Answer(Duration::from_secs(sent_at));
+        peers.observe(member(1, 1), answer(100), at(102));
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "it answered before it was refused");
+        peers.observe(member(1, 1), answer(102), at(102));
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Live));
+    }
+
+    #[test]
+    fn a_lease_refutes_a_refused_connection_only_after_its_delivery_time() {
+        let mut peers = peers(Evidence::Lease);
+        peers.observe_refusal(&member(1, 1).id, at(101));
+        peers.observe(member(1, 1), Evidence::Lease, at(104));
+        assert_eq!(liveness(&peers, 104, None), Some(Liveness::Dead), "it may have been written before the crash");
+        peers.observe(member(1, 1), Evidence::Lease, at(105));
+        assert_eq!(liveness(&peers, 105, None), Some(Liveness::Live));
+    }
+
+    #[test]
+    fn a_heartbeat_does_not_replace_a_process_that_may_be_running() {
+        let mut peers = peers(Evidence::Lease);
+        let nonce = |peers: &Peers| peers.get(1).map(|peer| peer.member.id.nonce);
+        peers.observe(member(2, 2), Evidence::Heartbeat, at(101));
+        assert_eq!(nonce(&peers), Some(1));
+        peers.observe(member(2, 2), Evidence::Lease, at(101));
+        assert_eq!(nonce(&peers), Some(2));
+        let may_have_predecessor = |now| peers.get(1).is_some_and(|peer| peer.may_have_predecessor(at(now)));
+        assert!(may_have_predecessor(114) && !may_have_predecessor(115), "its Lease was renewed at 100");
+    }
+}

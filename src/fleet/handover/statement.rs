@@ -8,11 +8,32 @@ use super::facts::Facts;
 use super::participation::Participation;
 use super::timing::Now;
 use crate::backoff::doubled;
-use crate::fleet::record::{Member, Phase, View};
+use crate::fleet::record::{Incarnation, LAYOUT, Member, Phase, View};
+use crate::sharding::Hasher;
 
 /// How long a member waits after its first crash before it may own ranges again. Doubles with each further crash.
 const CRASH_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_CRASH_BACKOFF: Duration = Duration::from_secs(600);
+
+/// Returns the statement of a process that has observed nothing.
+pub(super) const fn first_statement(id: Incarnation, address: String, hash: Hasher) -> Member {
+    Member {
+        id,
+        address,
+        renewed: None,
+        life: 1,
+        sequence: 0,
+        phase: Phase::Starting,
+        awaits: false,
+        prepared: None,
+        joined: None,
+        follows: 0,
+        hash,
+        layout: LAYOUT,
+        headroom: None,
+        crashes: Vec::new(),
+    }
+}
 
 /// Whether the share that this process serves is loaded.
 pub(super) fn serves_completely(facts: &Facts, participation: &Participation) -> bool {
