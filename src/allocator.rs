@@ -5,19 +5,20 @@ use tikv_jemallocator::Jemalloc;
 
 use crate::intake::wipe::WipingAllocator;
 
-/// Its type.
+/// The type of [`ALLOCATOR`].
 pub type Allocator = WipingAllocator<Jemalloc>;
 
-/// The process's allocator.
+/// The allocator of the process.
 pub const ALLOCATOR: Allocator = WipingAllocator(Jemalloc);
 
-/// What jemalloc reads at its start (jemalloc(3), TUNING).
+/// The options that jemalloc reads when it starts (jemalloc(3), TUNING).
 ///
-/// - one arena: what one thread frees the others use. An arena for each thread keeps holes of its own, and ours take turns
-///   rather than wait for each other;
-/// - what is freed goes back to the system half a second later: a list, or a scrape, is over by then;
-/// - a thread keeps no freed blocks above a page for itself.
-// SAFETY: a symbol of C, which jemalloc declares as a pointer to constant text that ends with a zero. Nobody else has it.
+/// - `narenas:1`: memory that one thread frees is available to all. An arena per thread would fragment separately, and our
+///   threads seldom allocate at the same time.
+/// - `dirty_decay_ms:500,muzzy_decay_ms:0`: freed memory returns to the system after half a second, when a list or a scrape has
+///   completed.
+/// - `tcache_max:4096`: a thread caches no freed blocks larger than a page.
+// SAFETY: jemalloc declares this C symbol as a pointer to constant, zero-terminated text. No other crate defines it.
 #[allow(unsafe_code)]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static OPTIONS: &[u8; 62] = b"narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0,tcache_max:4096\0";

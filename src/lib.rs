@@ -1,10 +1,10 @@
 //! `API server -> intake -> collectors -> exposition -> server -> Prometheus`: kube-state-metrics as a fleet.
 //!
-//! Objects flow in one direction, and each room hands over to its neighbour alone:
-//! [`intake`] lists and watches, [`collectors`] turn an object into series, [`exposition`] keeps
-//! the series and writes them as text, [`server`] answers scrapes. [`sharding`] says which objects
-//! are ours, and [`access`] who may ask. [`replica`] wires the rooms of one exporter together; [`commands`] start it.
-//! The import rules in the module heads are checked by `tests/it/rooms.rs`.
+//! Objects flow in one direction, from each module to the next one: [`intake`] lists and watches, [`collectors`] turn an object
+//! into series, [`exposition`] stores the series and writes them as text, and [`server`] answers scrapes. [`sharding`] decides
+//! which shard owns an object, [`fleet`] agrees on the shards with the other replicas, and [`access`] checks permissions of
+//! clients. [`health`] and [`telemetry`] report on the replica itself. [`replica`] wires one exporter together, and [`commands`]
+//! start it. `tests/it/rooms.rs` checks the import rules in the module heads.
 
 pub mod access;
 pub mod allocator;

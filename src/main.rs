@@ -1,4 +1,4 @@
-//! The binary: hands the command line to the library and turns its answer into an exit code.
+//! The binary: passes the command line to the library and returns its exit code.
 
 use std::process::ExitCode;
 

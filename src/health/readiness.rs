@@ -1,4 +1,4 @@
-//! Whether a replica is ready, and what it still waits for.
+//! Readiness of a replica, and the reasons why it is not ready.
 
 use std::sync::Arc;
 

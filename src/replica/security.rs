@@ -1,4 +1,4 @@
-//! Who may query a replica, and how the replica reaches peers with the same protection.
+//! Protection of a replica's ports, and connections to peers that have the same protection.
 
 use std::sync::Arc;
 

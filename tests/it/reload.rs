@@ -1,4 +1,4 @@
-//! The binary, whose configuration changes while it runs, against a simulated cluster.
+//! Configuration changes of the running binary, against a simulated cluster.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::common::get;
 
-/// What waits longer has failed.
+/// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
 async fn cluster(name: &str) -> Simulator {
@@ -51,14 +51,14 @@ struct Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Exporter {
-    /// Starts it with what `arguments` make of a folder of its own.
+    /// Starts the binary in a new folder, with the arguments that `prepare` returns.
     fn start(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
@@ -86,14 +86,14 @@ impl Exporter {
         self.folder.path().join("config.yaml")
     }
 
-    /// Writes the config file anew, by rename.
+    /// Replaces the config file by a rename.
     fn write(&self, text: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, text).expect("written");
         std::fs::rename(&new, self.config()).expect("renamed");
     }
 
-    /// The next line of the log that says so.
+    /// Returns the next log line that contains `what`.
     async fn says(&mut self, what: &str) -> Value {
         let line = async {
             loop {
@@ -115,7 +115,7 @@ impl Exporter {
     }
 }
 
-/// The first words of all series, with their labels.
+/// Returns the names and labels of all series.
 fn series(answer: &str) -> BTreeSet<String> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let lines = body.lines().filter(|line| line.starts_with("kube_"));
@@ -138,8 +138,8 @@ async fn until(what: &str, address: SocketAddr, path: &str, is: impl Fn(&str) ->
     }
 }
 
-/// Scrapes on and on while `change` happens: every scrape has at least `kept`.
-async fn without_a_hole(address: SocketAddr, kept: &BTreeSet<String>, change: impl Future<Output = ()>) {
+/// Scrapes repeatedly during `change`. Every scrape contains at least `kept`.
+async fn without_a_gap(address: SocketAddr, kept: &BTreeSet<String>, change: impl Future<Output = ()>) {
     let scrapes = async {
         loop {
             let now = series(&get(address, "/metrics").await);
@@ -155,7 +155,7 @@ async fn without_a_hole(address: SocketAddr, kept: &BTreeSet<String>, change: im
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_config_file_is_served_without_a_hole_and_a_broken_one_is_refused() {
+async fn a_changed_config_file_is_applied_without_a_gap_and_an_invalid_one_is_rejected() {
     let simulator = cluster("a").await;
     let mut exporter = Exporter::start(|folder| {
         let file = folder.join("config.yaml");
@@ -168,7 +168,7 @@ async fn a_changed_config_file_is_served_without_a_hole_and_a_broken_one_is_refu
     let before = series(&get(metrics, "/metrics").await);
     assert!(before.iter().any(|series| series.starts_with("kube_secret_info")));
 
-    without_a_hole(metrics, &before, async {
+    without_a_gap(metrics, &before, async {
         exporter.write("resources: [pods, nodes, services, secrets]\nlabels_allow_list: {pods: [app]}\nport: 1\n");
         let line = exporter.says("holds only from the next start on").await;
         assert!(line.to_string().contains("host, port"), "{line}");
@@ -190,19 +190,19 @@ async fn a_changed_config_file_is_served_without_a_hole_and_a_broken_one_is_refu
         assert!(line.contains(&format!("{file}:2: node: text is expected here")), "{line}");
         let bad = format!("kube_state_metrics_last_config_reload_successful{{type=\"config\",filename=\"{file}\"}} 0");
         until("failure", telemetry, "/metrics", |answer| answer.contains(&bad)).await;
-        assert_eq!(hash(&get(telemetry, "/metrics").await), held, "what holds is what was loaded");
+        assert_eq!(hash(&get(telemetry, "/metrics").await), held, "the loaded configuration stays active");
         assert!(get(metrics, "/metrics").await.contains("kube_service_info{"));
     })
     .await;
 
-    // What is no longer asked for goes.
+    // Resources that are no longer requested are removed.
     exporter.write("resources: [nodes]\n");
     until("the end of pods", metrics, "/metrics", |answer| !answer.contains("kube_pod")).await;
     assert!(get(metrics, "/metrics").await.contains("kube_node_info{"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_kubeconfig_is_another_cluster_and_there_is_no_moment_between() {
+async fn a_new_kubeconfig_switches_the_cluster_atomically() {
     let (a, b) = (cluster("a").await, cluster("b").await);
     let kubeconfig = |simulator: &Simulator| {
         let server = simulator.url();
@@ -247,7 +247,7 @@ async fn another_kubeconfig_is_another_cluster_and_there_is_no_moment_between() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_config_file_that_is_broken_at_the_start_is_waited_for() {
+async fn an_invalid_config_file_at_the_start_is_waited_for() {
     let simulator = cluster("a").await;
     let telemetry = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -270,7 +270,7 @@ async fn a_config_file_that_is_broken_at_the_start_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_config_file_flags_alone_are_gone_by_until_it_is_there_if_that_is_allowed() {
+async fn without_a_config_file_the_flags_apply_until_it_exists_if_allowed() {
     let simulator = cluster("a").await;
     let arguments = |folder: &Path| {
         let file = folder.join("config.yaml");

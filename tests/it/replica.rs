@@ -1,4 +1,4 @@
-//! A whole replica: what it does when the world around it is not as it should be.
+//! A whole replica under failures of its environment.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::common::{client, get};
 
-/// What waits longer has failed.
+/// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
 fn settings(port: u16) -> Settings {
@@ -18,7 +18,7 @@ fn settings(port: u16) -> Settings {
     crate::common::settings(Flags { port: Some(port), resources, ..Flags::default() })
 }
 
-/// An API server that takes connections and says nothing, as long as the listener is kept.
+/// An API server that accepts connections and never answers. Dropping the listener closes it.
 async fn silence() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -26,7 +26,7 @@ async fn silence() -> (TcpListener, String) {
 }
 
 #[tokio::test]
-async fn without_an_api_server_a_replica_lives_and_names_what_is_missing() {
+async fn without_an_api_server_a_replica_runs_and_names_the_missing_resources() {
     let (_server, url) = silence().await;
     let replica = Replica::start(settings(0), client(&url)).await.expect("it starts");
     let ready = get(replica.telemetry_address(), "/readyz").await;
@@ -34,7 +34,7 @@ async fn without_an_api_server_a_replica_lives_and_names_what_is_missing() {
     assert!(ready.ends_with("\r\n\r\nnodes: not loaded yet\npods: not loaded yet\n"), "{ready}");
     assert!(get(replica.metrics_address(), "/livez").await.starts_with("HTTP/1.1 200 "));
     let metrics = get(replica.metrics_address(), "/metrics").await;
-    assert!(metrics.contains("# TYPE kube_pod_info gauge\n"), "families are served before there are series");
+    assert!(metrics.contains("# TYPE kube_pod_info gauge\n"), "families are served before their series");
     let stopped = tokio::time::timeout(LONG, replica.stop());
     stopped.await.expect("in time");
 }
@@ -63,7 +63,7 @@ async fn a_taken_port_is_one_clear_error() {
     assert!(!message.contains('\n'));
 }
 
-/// The binary, without anything of our environment.
+/// Starts the binary with an empty environment.
 fn run(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
         .args(arguments)
@@ -82,7 +82,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_cannot_start_says_so_in_one_line_and_ends_with_2() {
+fn a_failed_start_logs_one_line_and_exits_with_2() {
     for (arguments, wanted) in [
         (vec!["--kubeconfig", "/does/not/exist"], "--kubeconfig: /does/not/exist: No such file"),
         (vec![], "not running in a Pod"),
@@ -95,7 +95,7 @@ fn what_cannot_start_says_so_in_one_line_and_ends_with_2() {
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_end_it_with_0() {
+async fn sigterm_and_sigint_exit_with_0() {
     let (_server, url) = silence().await;
     for signal in ["TERM", "INT"] {
         let mut child = run(&["--apiserver", &url, "--port", "0", "--resources", "pods", "--log-format", "json"]);

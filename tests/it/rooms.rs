@@ -7,15 +7,15 @@ use crate::modules::Modules;
 
 struct Room {
     name: &'static str,
-    /// Rooms of this crate that it may use.
+    /// Rooms of this crate that it may import.
     rooms: &'static [&'static str],
-    /// Whether it does without clients, runtimes, clocks and I/O ([`OUTSIDE`]).
+    /// Whether clients, runtimes, clocks and I/O ([`OUTSIDE`]) are forbidden.
     pure: bool,
-    /// Further crates that it may not use.
+    /// Further crates that it may not import.
     strangers: &'static [&'static str],
 }
 
-/// What pure rooms do without: clients, runtimes, clocks, I/O.
+/// Forbidden in pure rooms: clients, runtimes, clocks, I/O.
 const OUTSIDE: [&str; 7] = ["kube", "tokio", "hyper", "warp", "std::fs", "std::net", "std::time"];
 
 /// Modules without I/O that every room may use.
@@ -62,20 +62,20 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
             sources(&path, found);
         } else if path.extension().is_some_and(|e| e == "rs") && path.file_name().is_none_or(|name| name != "tests.rs")
         {
-            // The tests of a room play the others.
+            // The tests of a room may use other rooms.
             found.push(path);
         }
     }
 }
 
-/// The code of a file without comments and without its test module.
+/// Returns the code of a file without comments and without its test module.
 fn code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     code.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| format!("{l}\n")).collect()
 }
 
-/// Every `prefix::name` in `code` as a name, not as the tail of a longer path.
+/// Returns the `name` of every path in `code` that begins with `prefix::name`.
 fn paths<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     code.match_indices(prefix).filter_map(move |(at, _)| {
         let before = code[..at].chars().next_back();
@@ -113,7 +113,7 @@ fn rooms_import_only_what_they_may_know() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
-/// What decides about the fleet is tried in models, which have no clock and no network.
+/// Models test the decisions about the fleet, without clock and network.
 #[test]
 fn the_state_machine_of_a_fleet_is_pure() {
     let fleet = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fleet");
