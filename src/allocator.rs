@@ -1,5 +1,5 @@
-//! The process's allocator: jemalloc, set up for a process that keeps much for long and has a few threads; it forgets where
-//! it is asked to ([`WipingAllocator`]). May know nothing else.
+//! The allocator of the process: jemalloc, tuned for long-lived data and few threads. It wipes freed memory on threads that
+//! request it ([`crate::intake::wipe`]). May know nothing else.
 
 use tikv_jemallocator::Jemalloc;
 
