@@ -39,7 +39,7 @@ impl Resource for CertificateSigningRequests {
 fn condition(request: &CertificateSigningRequest, samples: &mut Samples) {
     let conditions = request.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
     for (kind, label) in [("Approved", "approved"), ("Denied", "denied"), ("Failed", "failed")] {
-        // NB: a condition counts whatever its status, as upstream counts it.
+        // NB: like upstream, count a condition regardless of its status.
         samples.sample(&[("condition", label)], conditions.iter().filter(|c| c.type_ == kind).count() as f64);
     }
 }

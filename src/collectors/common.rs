@@ -1,7 +1,7 @@
-//! What many kinds print alike: creation, deletion, versions, owners, conditions.
+//! Series that many kinds have: creation, deletion, versions, owners, conditions.
 //!
-//! The generic functions over metadata stand in the tables as they are. Upstream reads Go structs, in which a missing
-//! number is 0 and a missing text empty, while a missing pointer prints nothing: hence the helpers `*_or_zero` and `*_if_set`.
+//! kube-state-metrics reads Go structs, in which a missing number is 0 and a missing text is empty, while a missing pointer
+//! prints nothing. Hence the helpers `*_or_zero` and `*_if_set`.
 
 use k8s_openapi::Metadata;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
@@ -11,52 +11,52 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::exposition::Samples;
 
-/// Go's zero time, year 1: what upstream prints for a missing time where it does not look whether there is one.
+/// Go's zero time, in year 1. Upstream prints it for a missing time that it does not check for.
 pub const ZERO_TIME: i64 = -62_135_596_800;
 
-/// The object's name, empty if it has none.
+/// Returns the name of the object, or an empty text.
 pub fn name<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
     object.metadata().name.as_deref().unwrap_or_default()
 }
 
-/// The object's namespace, empty if it has none.
+/// Returns the namespace of the object, or an empty text.
 pub fn namespace<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
     object.metadata().namespace.as_deref().unwrap_or_default()
 }
 
-/// A text, empty if there is none.
+/// Returns a text, or an empty one.
 pub fn text(value: &Option<String>) -> &str {
     value.as_deref().unwrap_or_default()
 }
 
-/// One series without labels of its own and the value 1.
+/// Emits one series without labels of its own and with the value 1.
 pub fn exists<T>(_: &T, samples: &mut Samples) {
     samples.sample(&[], 1.0);
 }
 
-/// When the object was created, if it says so.
+/// Emits the creation time, if it is set.
 pub fn created<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     time_if_set(object.metadata().creation_timestamp.as_ref().map(|t| t.0), samples);
 }
 
-/// When the object's deletion was asked for, if it was.
+/// Emits the time of the request to delete the object, if there was one.
 pub fn deletion_timestamp<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     time_if_set(object.metadata().deletion_timestamp.as_ref().map(|t| t.0), samples);
 }
 
-/// The resourceVersion, if it is a number.
+/// Emits the resourceVersion, if it is a number.
 pub fn metadata_resource_version<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     if let Some(version) = object.metadata().resource_version.as_deref().and_then(|v| v.parse().ok()) {
         samples.sample(&[], version);
     }
 }
 
-/// The generation of the desired state, 0 if the object has none.
+/// Emits the generation of the desired state, or 0.
 pub fn metadata_generation<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     integer_or_zero(object.metadata().generation, samples);
 }
 
-/// One series an owner, with kind, name and whether it is the controller; one with empty labels if there is none.
+/// Emits one series per owner, with its kind, its name and whether it is the controller. Without owners: one series with empty labels.
 pub fn owner<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     for (owner_kind, owner_name, owner_is_controller) in owners(object) {
         let labels =
@@ -65,83 +65,83 @@ pub fn owner<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
     }
 }
 
-/// Kind, name and "whether controller" of each owner; three empty texts if there is none.
+/// Returns kind, name and `true` or `false` for controller of each owner. Without owners: three empty texts.
 pub fn owners<T: Metadata<Ty = ObjectMeta>>(object: &T) -> impl Iterator<Item = (&str, &str, &'static str)> {
     let owners: &[OwnerReference] = object.metadata().owner_references.as_deref().unwrap_or_default();
     let nobody = owners.is_empty().then_some(("", "", ""));
     owners.iter().map(|o| (o.kind.as_str(), o.name.as_str(), boolean(o.controller == Some(true)))).chain(nobody)
 }
 
-/// `true` or `false`.
+/// Returns `true` or `false`.
 pub fn boolean(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-/// Unix seconds, rounded down.
+/// Returns Unix seconds, rounded down.
 pub fn unix(time: Timestamp) -> f64 {
     (time.as_second() - i64::from(time.subsec_nanosecond() < 0)) as f64
 }
 
-/// Whether this is Go's zero time, which upstream takes for none.
+/// Returns whether this is Go's zero time, which upstream treats as missing.
 pub fn is_zero(time: Timestamp) -> bool {
     time.as_second() == ZERO_TIME && time.subsec_nanosecond() == 0
 }
 
-/// Emits a time, if there is one.
+/// Emits a time, if it is set.
 pub fn time_if_set(time: Option<Timestamp>, samples: &mut Samples) {
     if let Some(time) = time.filter(|time| !is_zero(*time)) {
         samples.sample(&[], unix(time));
     }
 }
 
-/// Emits a number, if there is one.
+/// Emits a number, if it is set.
 pub fn integer_if_set(value: Option<impl Into<i64>>, samples: &mut Samples) {
     if let Some(value) = value {
         samples.sample(&[], value.into() as f64);
     }
 }
 
-/// Emits a number, 0 if there is none.
+/// Emits a number, or 0.
 pub fn integer_or_zero(value: Option<impl Into<i64>>, samples: &mut Samples) {
     samples.sample(&[], value.map_or(0, Into::into) as f64);
 }
 
-/// Emits 1 or 0, if there is a value.
+/// Emits 1 or 0, if the value is set.
 pub fn bool_if_set(value: Option<bool>, samples: &mut Samples) {
     if let Some(value) = value {
         samples.sample(&[], bool_value(value));
     }
 }
 
-/// 1 or 0.
+/// Returns 1 or 0.
 pub fn bool_value(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
-/// What the status of a condition may be, as objects and as series spell it.
+/// The statuses of a condition, in the spelling of objects and of series.
 const CONDITION_STATUSES: [(&str, &str); 3] = [("True", "true"), ("False", "false"), ("Unknown", "unknown")];
 
-/// The three states of a condition: the label's value, and 1 for the one that `status` is, else 0.
+/// Returns the three states of a condition: the label value, and 1 for the state that equals `status`, otherwise 0.
 pub fn condition_states(status: &str) -> impl Iterator<Item = (&'static str, f64)> {
     CONDITION_STATUSES.into_iter().map(move |(spelled, label)| (label, bool_value(spelled == status)))
 }
 
-/// A number, or a percentage of `total`, rounded up or down to a whole number; nothing if it is neither.
+/// Returns a number or a percentage of `total`, rounded to a whole number. `None` if it is invalid.
 ///
-/// Upstream's rule is apimachinery's `GetScaledValueFromIntOrPercent`: a percentage is a whole number and `%`.
+/// Follows `GetScaledValueFromIntOrPercent` of apimachinery: a percentage is a whole number and `%`.
 pub fn scaled(value: &IntOrString, total: i32, round_up: bool) -> Option<f64> {
     match value {
         IntOrString::Int(value) => Some(f64::from(*value)),
         IntOrString::String(text) => {
             let percent: i64 = text.strip_suffix('%')?.parse().ok()?;
             let exact = percent as f64 * f64::from(total) / 100.0;
-            // Adding zero turns a negative zero, which an integer cannot be, into a plain one.
+            // Adding zero turns a negative zero into a positive one, because the result is an integer in Go.
             Some(if round_up { exact.ceil() } else { exact.floor() } + 0.0)
         }
     }
 }
 
-/// The Service that a webhook of an admission configuration calls; empty labels if it calls a URL.
+/// Returns the Service that a webhook of an admission configuration calls; empty labels if it calls a URL.
 pub fn webhook_service(webhook: &str, client: &WebhookClientConfig, samples: &mut Samples) {
     let (name, namespace) = client.service.as_ref().map_or(("", ""), |s| (&s.name, &s.namespace));
     samples.sample(&[("webhook_name", webhook), ("service_name", name), ("service_namespace", namespace)], 1.0);

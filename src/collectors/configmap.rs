@@ -1,4 +1,4 @@
-//! ConfigMaps, `v1`. Only metadata is asked for: what a ConfigMap holds never reaches this process.
+//! ConfigMaps, `v1`. Only metadata is requested: the data of a ConfigMap never reaches this process.
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/configmap-metrics.md>
 

@@ -50,7 +50,7 @@ impl Resource for Deployments {
     }
 }
 
-/// The reasons of the Deployment controller; any other is shown as `unknown`, so that no text of somebody else becomes a label.
+/// The reasons of the Deployment controller. Others show as `unknown`, so that their texts do not become labels.
 /// <https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/controller/deployment/util/deployment_util.go>
 const REASONS: [&str; 11] = [
     "",
@@ -132,7 +132,7 @@ fn rolling_update(
     samples: &mut Samples,
 ) {
     let Some(spec) = &deployment.spec else { return };
-    // NB: without a number of replicas upstream prints neither, even where they are plain numbers.
+    // NB: without a number of replicas, upstream prints neither, even if they are absolute numbers.
     let Some(replicas) = spec.replicas else { return };
     let limit = spec.strategy.as_ref().and_then(|s| s.rolling_update.as_ref()).and_then(field);
     if let Some(limit) = limit.and_then(|limit| scaled(limit, replicas, round_up)) {

@@ -43,7 +43,7 @@ fn info(slice: &EndpointSlice, samples: &mut Samples) {
 
 fn hints(slice: &EndpointSlice, samples: &mut Samples) {
     for endpoint in slice.endpoints.iter().flatten() {
-        // All addresses of an endpoint are alike, and the first stands for them.
+        // All addresses of an endpoint are equivalent; show the first.
         let Some(address) = endpoint.addresses.first() else { continue };
         for zone in endpoint.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten()) {
             samples.sample(&[("address", address), ("for_zone", &zone.name)], 1.0);

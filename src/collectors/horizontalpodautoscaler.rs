@@ -160,7 +160,7 @@ fn tolerance(
     }
 }
 
-/// A metric and the values that it has or should have.
+/// A metric with its current or target values.
 struct Metric<'a> {
     name: &'a str,
     container: &'a str,
@@ -208,7 +208,7 @@ impl<'a> Metric<'a> {
     }
 }
 
-/// The target of a metric of the spec; none if its type is not known, or if what the type promises is missing.
+/// Returns the target of a metric in the spec. `None` if the type is unknown, or if its field is missing.
 fn target(metric: &MetricSpec) -> Option<Metric<'_>> {
     match metric.type_.as_str() {
         "Object" => metric.object.as_ref().map(|m| Metric::target(&m.metric.name, "", &m.target)),
@@ -222,7 +222,7 @@ fn target(metric: &MetricSpec) -> Option<Metric<'_>> {
     }
 }
 
-/// The current state of a metric; likewise.
+/// Returns the current state of a metric, in the same way.
 fn current(metric: &MetricStatus) -> Option<Metric<'_>> {
     match metric.type_.as_str() {
         "Object" => metric.object.as_ref().map(|m| Metric::current(&m.metric.name, "", &m.current)),

@@ -34,7 +34,7 @@ impl Resource for Ingresses {
     }
 }
 
-/// Named the class before the spec had a field for it, and goes before that field.
+/// The annotation that named the class before the spec had a field. It takes precedence over the field.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 fn info(ingress: &Ingress, samples: &mut Samples) {

@@ -72,7 +72,7 @@ impl Resource for Jobs {
     }
 }
 
-/// The reasons why a Job fails that have a series of their own.
+/// The failure reasons that have a series of their own.
 const FAILURES: [&str; 3] = ["BackoffLimitExceeded", "DeadlineExceeded", "Evicted"];
 
 fn spec_parallelism(job: &Job, samples: &mut Samples) {

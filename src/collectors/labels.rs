@@ -1,7 +1,7 @@
-//! Labels and annotations of objects as labels of series: which keys may be shown, and under which name.
+//! Labels and annotations of objects as labels of series: which keys to show, and under which names.
 //!
-//! A key becomes a label name by upstream's rules: what Prometheus does not allow is `_`, camel case is snake case, and
-//! keys that end up with the same name are told apart by `_conflict1`, `_conflict2` and so on, in the order of the keys.
+//! Label names follow the rules of kube-state-metrics: invalid characters become `_`, camel case becomes snake case, and keys
+//! with the same name get the suffixes `_conflict1`, `_conflict2` and so on, in the order of the keys.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,23 +9,22 @@ use std::fmt::Write;
 
 use crate::exposition::Samples;
 
-/// Which keys of an object's labels (or annotations) an allowlist lets through.
+/// The keys of labels or annotations that an allowlist includes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum KeyFilter {
-    /// None: the resource has no entry in the allowlist.
+    /// No keys: the allowlist has no entry for the resource.
     #[default]
     None,
     /// `[*]`.
     All,
-    /// The named ones; a `*` within a name stands for any text.
+    /// The named keys; `*` within a name stands for any text.
     Keys(Vec<String>),
 }
 
 impl KeyFilter {
-    /// The filter for the keys that an allowlist names, as they are written between its brackets.
+    /// Returns the filter for the keys between the brackets of an allowlist.
     ///
-    /// `*` counts in the first place only. A key with more than one `*` is no key upstream either: it lets nothing
-    /// through, rather than more than was meant.
+    /// `*` means all keys only in the first position. A key with more than one `*` matches nothing, as in kube-state-metrics.
     pub fn from_keys<S: AsRef<str>>(keys: impl IntoIterator<Item = S>) -> Self {
         let mut named = Vec::new();
         let mut empty = true;
@@ -38,7 +37,7 @@ impl KeyFilter {
             }
             empty = false;
         }
-        // NB: keys that let nothing through still give a series without them; only an empty entry counts as none.
+        // NB: keys that match nothing still give a series; only an empty entry does not.
         if empty { Self::None } else { Self::Keys(named) }
     }
 
@@ -54,7 +53,7 @@ impl KeyFilter {
     }
 }
 
-/// Emits one series with the keys that `filter` lets through, each as `prefix_` and its sanitised name.
+/// Emits one series with the keys that `filter` includes, each as `prefix_` and its sanitized name.
 pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &KeyFilter, samples: &mut Samples) {
     if *filter == KeyFilter::None {
         return;
@@ -63,17 +62,17 @@ pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &Key
     emit_pairs(prefix, allowed, &[], samples);
 }
 
-/// The labels of an object that are shown as labels of series, with their names.
+/// The labels of an object that series show, with their names.
 #[derive(Debug)]
 pub struct Shown<'a> {
-    /// On every series of the object.
+    /// Labels of every series of the object.
     pub promoted: Vec<(String, &'a str)>,
-    /// On the series of its labels alone; `None` if there is no such series.
+    /// Labels of the `kube_*_labels` series only; `None` if there is no such series.
     rest: Option<Vec<(String, &'a str)>>,
 }
 
-/// The labels that `promoted` lets through, and those that `filter` does. A key has the same name in all series of its object,
-/// so keys of both that end up with one name are told apart together.
+/// Returns the labels that `promoted` or `filter` includes. A key has the same name in all series of its object, so
+/// conflicts are numbered across both.
 pub fn shown<'a>(
     prefix: &str,
     pairs: Option<&'a BTreeMap<String, String>>,
@@ -94,7 +93,7 @@ pub fn shown<'a>(
 }
 
 impl Shown<'_> {
-    /// Emits the series of the object's labels.
+    /// Emits the `kube_*_labels` series.
     pub fn emit(&self, samples: &mut Samples) {
         if let Some(rest) = &self.rest {
             let labels: Vec<_> = rest.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -103,8 +102,8 @@ impl Shown<'_> {
     }
 }
 
-/// Emits one series with the labels `first` and then all of `pairs`, each as `prefix_` and its sanitised key.
-/// `pairs` come in the order of their keys.
+/// Emits one series with the labels `first` and then all `pairs`, each as `prefix_` and its sanitized key. `pairs` are in
+/// the order of their keys.
 pub fn emit_pairs<'a>(
     prefix: &str,
     pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
@@ -118,7 +117,7 @@ pub fn emit_pairs<'a>(
     samples.sample(&labels, 1.0);
 }
 
-/// The names of keys, told apart where two would be the same, and their values.
+/// Returns the label names of keys, with conflicts numbered, and their values.
 fn named<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<(String, &'a str)> {
     let mut named: Vec<(String, &str)> =
         pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value.as_str())).collect();
@@ -126,7 +125,7 @@ fn named<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a String, &'a Stri
     named
 }
 
-/// `text` with `_` for every character that a label name may not have; borrowed when there is none.
+/// Replaces every character that is invalid in a label name by `_`. Borrows `text` if there is none.
 pub fn sanitise(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_allowed) {
         return Cow::Borrowed(text);
@@ -138,7 +137,7 @@ fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// `prefix_` and the sanitised key in snake case: an upper-case letter after a lower-case one or a digit starts a word.
+/// Returns `prefix_` and the sanitized key in snake case: an upper-case letter after a lower-case one or a digit starts a word.
 fn label_name(prefix: &str, key: &str) -> String {
     let mut name = String::with_capacity(prefix.len() + key.len() + 4);
     name.push_str(prefix);
@@ -154,7 +153,7 @@ fn label_name(prefix: &str, key: &str) -> String {
     name
 }
 
-/// Gives each of several equal names its number.
+/// Appends a number to each of several equal names.
 fn number_conflicts(named: &mut [(String, &str)]) {
     let mut order: Vec<usize> = (0..named.len()).collect();
     // The sort is stable, so that equal names keep the order of their keys.

@@ -38,7 +38,7 @@ impl Resource for NetworkPolicies {
     }
 }
 
-/// NB: unlike for other kinds, upstream prints a time where there is none.
+/// NB: unlike for other kinds, upstream prints a time even if it is not set.
 fn created(policy: &NetworkPolicy, samples: &mut Samples) {
     let time = policy.metadata.creation_timestamp.as_ref();
     samples.sample(&[], time.map_or(ZERO_TIME as f64, |t| unix(t.0)));

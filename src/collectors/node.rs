@@ -74,7 +74,7 @@ fn info(node: &Node, samples: &mut Samples) {
         ("os_image", &system.os_image),
         ("container_runtime_version", &system.container_runtime_version),
         ("kubelet_version", &system.kubelet_version),
-        // NB: Kubernetes no longer says; upstream prints this word to keep the label.
+        // NB: Kubernetes no longer reports the version; upstream prints this word to keep the label.
         ("kubeproxy_version", "deprecated"),
         ("provider_id", text(&spec.provider_id)),
         ("pod_cidr", text(&spec.pod_cidr)),
@@ -120,7 +120,7 @@ fn resources(list: &ResourceList, samples: &mut Samples) {
     each_with_unit(list, |resource, unit, amount| {
         samples.sample(&[("resource", resource), ("unit", unit)], amount.to_f64());
     });
-    // Containers cannot ask for pods, hence the one resource that only nodes show.
+    // Only nodes have this resource, because containers cannot request pods.
     let pods = list.as_ref().and_then(|list| list.get("pods"));
     if let Some(number) = pods.and_then(|amount| quantity::to_f64(&amount.0)) {
         samples.sample(&[("resource", "pods"), ("unit", "integer")], number);

@@ -71,7 +71,7 @@ fn status_phase(volume: &PersistentVolume, samples: &mut Samples) {
     one_of("phase", &PHASES, volume.status.as_ref().map_or("", |s| text(&s.phase)), samples);
 }
 
-/// What `info` says of a volume's source: only the fields of its kind are not empty.
+/// The source of a volume, as labels of `info`: only the fields of its type are not empty.
 #[derive(Default)]
 struct Source<'a> {
     gce_persistent_disk_name: &'a str,
@@ -95,7 +95,7 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The first kind that is there counts.
+    /// Uses the first type that is set.
     fn of(spec: &'a PersistentVolumeSpec) -> Self {
         if let Some(disk) = &spec.gce_persistent_disk {
             Self { gce_persistent_disk_name: &disk.pd_name, ..Self::default() }

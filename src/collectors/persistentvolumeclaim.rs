@@ -55,7 +55,7 @@ impl Resource for PersistentVolumeClaims {
     }
 }
 
-/// How the class was named before it had a field; where it is still there it counts.
+/// The annotation that named the class before the spec had a field. It takes precedence over the field.
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 const PHASES: [&str; 3] = ["Lost", "Bound", "Pending"];
 

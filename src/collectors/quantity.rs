@@ -1,37 +1,37 @@
 //! Kubernetes quantities (`100m`, `1.5Gi`, `2e3`) as numbers.
 //!
-//! Upstream reads a quantity with Go's `resource.Quantity` and asks it for an `int64` of units or thousandths. A sample must
-//! equal what that gives, in overflow too, so this follows its two representations: a short number is an `i64` and a power of
-//! ten, any other a decimal with nine places. The rules: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
+//! kube-state-metrics converts a Go `resource.Quantity` to an `int64` of units or thousandths. Samples must equal the result,
+//! even on overflow. So this module has the same two representations: a short number is an `i64` and a power of ten, a long
+//! number a decimal with nine places. The rules: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
 
-/// The largest number of units of which an `i64` holds the thousandths.
+/// The largest number of units whose thousandths fit into an `i64`.
 const MAX_WITH_MILLI: i64 = i64::MAX / 1000;
 
 /// Decimal places of a long number.
 const NANO: i32 = -9;
 
-/// A quantity, parsed.
+/// A parsed quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// `value * 10^scale`; what most quantities are.
+    /// `value * 10^scale`, the usual form.
     Short {
         /// The digits.
         value: i64,
         /// The power of ten, -9 or more.
         scale: i32,
     },
-    /// So many billionths; more digits than an `i64` safely holds.
+    /// A number of billionths, for more digits than an `i64` safely holds.
     Long(i128),
 }
 
-/// The number that upstream prints for a quantity: in thousandths, or whole units where thousandths would overflow.
-/// None if it is not a quantity.
+/// Returns the number that upstream prints for a quantity: precise to thousandths, or whole units if thousandths would
+/// overflow. `None` if it is invalid.
 pub fn to_f64(text: &str) -> Option<f64> {
     Amount::parse(text).map(Amount::to_f64)
 }
 
 impl Amount {
-    /// Reads a quantity; none if it is not one, or if it has more digits than 128 bits hold.
+    /// Parses a quantity. `None` if it is invalid or needs more than 128 bits.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         let (negative, unsigned) = match text.as_bytes().first()? {
@@ -49,14 +49,14 @@ impl Amount {
         number.short(unit, exponent).or_else(|| number.long(unit, exponent))
     }
 
-    /// The number that upstream prints: in thousandths, or whole units where thousandths would overflow.
+    /// Returns the number that upstream prints: precise to thousandths, or whole units if thousandths would overflow.
     pub fn to_f64(self) -> f64 {
         let units = self.value();
         if units > MAX_WITH_MILLI { units as f64 } else { self.scaled(-3) as f64 / 1000.0 }
     }
 
-    /// The result of Go's `AsApproximateFloat64`: the digits as a float times a power of ten as a float. It can differ from
-    /// the nearest float (`333u`), and differs from [`Amount::to_f64`] below thousandths.
+    /// Returns the result of Go's `AsApproximateFloat64`: the digits as a float times a power of ten as a float. It may differ
+    /// from the nearest float (`333u`), and differs from [`Amount::to_f64`] below thousandths.
     pub fn approximate(self) -> f64 {
         let (digits, exponent) = match self {
             Self::Short { value, scale } => (value as f64, scale),
@@ -65,19 +65,19 @@ impl Amount {
         if exponent == 0 { digits } else { digits * power_of_ten(exponent) }
     }
 
-    /// Whole units, rounded up.
+    /// Returns whole units, rounded up.
     pub fn value(self) -> i64 {
         self.scaled(0)
     }
 
-    /// In steps of `10^to`, where `to` is 0 or -3.
+    /// Returns the number of steps of `10^to`. `to` is 0 or -3.
     fn scaled(self, to: i32) -> i64 {
         match self {
             Self::Short { value, scale } if scale < to => divide_away_from_zero(value, to.abs_diff(scale)),
             Self::Short { value, scale } => multiply(value, scale.abs_diff(to)),
             Self::Long(nanos) => {
                 let step = 10_i128.pow(to.abs_diff(NANO));
-                // NB: a long number below the range of an i64 wraps, and its rest rounds up whatever its sign.
+                // NB: a long number below the range of an i64 wraps, and its remainder rounds up regardless of the sign.
                 let nanos = if nanos < 0 { i128::from(nanos as i64) } else { nanos };
                 (nanos / step) as i64 + i64::from(nanos % step != 0)
             }
@@ -85,7 +85,7 @@ impl Amount {
     }
 }
 
-/// The result of Go's `math.Pow10`, which combines two table entries where one table does not reach.
+/// Returns the result of Go's `math.Pow10`, which combines two table entries outside the range of one table.
 fn power_of_ten(exponent: i32) -> f64 {
     let (high, low) = (exponent / 32 * 32, (exponent % 32).unsigned_abs());
     let power = |exponent: i32| format!("1e{exponent}").parse().unwrap_or(f64::INFINITY);
@@ -100,7 +100,7 @@ enum Base {
     Ten,
 }
 
-/// A number as it is written: leading zeros gone, digits only.
+/// The digits of a number, without leading zeros.
 struct Number<'a> {
     negative: bool,
     whole: &'a str,
@@ -108,7 +108,7 @@ struct Number<'a> {
 }
 
 impl Number<'_> {
-    /// The number as an `i64` and a power of ten, if it is short enough.
+    /// Returns the number as an `i64` and a power of ten, if it is short enough.
     fn short(&self, base: Base, exponent: i32) -> Option<Amount> {
         // A bare zero counts as a digit.
         let whole_digits = self.whole.len().max(1) as i64;
@@ -116,7 +116,7 @@ impl Number<'_> {
             Base::Ten if whole_digits + self.fraction.len() as i64 <= 18 => {
                 (1, exponent.checked_sub(self.fraction.len() as i32)?)
             }
-            // A power of two has three digits for ten bits; of the fifteen places one stays free.
+            // A power of two takes three digits per ten bits; one of the fifteen digits stays free.
             Base::Two if self.fraction.is_empty() && whole_digits + i64::from(exponent) * 3 / 10 <= 14 => {
                 (1_i64 << exponent, 0)
             }
@@ -133,7 +133,7 @@ impl Number<'_> {
         Some(Amount::Short { value: if self.negative { -value } else { value }, scale })
     }
 
-    /// The number in billionths, rounded away from zero; numbers with a binary suffix end at `i64::MAX`.
+    /// Returns the number in billionths, rounded away from zero. Numbers with a binary suffix are capped at `i64::MAX`.
     fn long(&self, base: Base, exponent: i32) -> Option<Amount> {
         let sign = if self.negative { -1 } else { 1 };
         let nanos = match base {
@@ -146,7 +146,7 @@ impl Number<'_> {
         Some(Amount::Long(i128::from(sign) * nanos))
     }
 
-    /// `number * factor * 10^exponent` without its sign, rounded up; none if it overflows.
+    /// Returns `number * factor * 10^exponent` without its sign, rounded up. `None` on overflow.
     fn times_ten_to(&self, exponent: i64, factor: i128) -> Option<i128> {
         let mut value: i128 = 0;
         for digit in self.whole.bytes().chain(self.fraction.bytes()) {
@@ -169,7 +169,7 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// What a suffix multiplies by: a power of two or of ten.
+/// The factor of a suffix: a power of two or of ten.
 fn unit(suffix: &str) -> Option<(Base, i32)> {
     Some(match suffix {
         "" => (Base::Ten, 0),
@@ -188,12 +188,12 @@ fn unit(suffix: &str) -> Option<(Base, i32)> {
         "Ti" => (Base::Two, 40),
         "Pi" => (Base::Two, 50),
         "Ei" => (Base::Two, 60),
-        // NB: Go cuts an exponent to 32 bits.
+        // NB: Go truncates an exponent to 32 bits.
         exponent => (Base::Ten, exponent.strip_prefix(['e', 'E'])?.parse::<i64>().ok()? as i32),
     })
 }
 
-/// `value / 10^places`, rounded away from zero.
+/// Returns `value / 10^places`, rounded away from zero.
 fn divide_away_from_zero(value: i64, places: u32) -> i64 {
     match 10_i64.checked_pow(places) {
         Some(power) => value / power + (value % power).signum(),
@@ -201,7 +201,7 @@ fn divide_away_from_zero(value: i64, places: u32) -> i64 {
     }
 }
 
-/// `value * 10^places`. NB: in overflow Go's result wraps for the powers it has constants for and is 0 for the others.
+/// Returns `value * 10^places`. NB: on overflow, Go wraps for powers with a constant and returns 0 for others.
 fn multiply(value: i64, places: u32) -> i64 {
     match places {
         0 | 1 | 2 | 3 | 6 | 9 => value.wrapping_mul(10_i64.pow(places)),
@@ -239,10 +239,10 @@ mod tests {
             ("10n", 0.001),
             ("1e-12", 0.001),
             ("-1n", -0.001),
-            // Above 2^63 / 1000 only whole units are left.
+            // Above 2^63 / 1000 only whole units remain.
             ("12345678901234567", 12_345_678_901_234_567.0),
             ("9223372036854775807", 9_223_372_036_854_775_807.0),
-            // What overflows is capped, or lost.
+            // An overflow is capped or lost.
             ("16Ei", 9_223_372_036_854_775_807.0),
             ("100E", 0.0),
             ("-100Ti", -8_568_098_291.071),

@@ -1,4 +1,4 @@
-//! Named resources with quantities (`cpu: 100m`): which of them are shown, under which name and in which unit.
+//! Named resources with quantities (`cpu: 100m`): which ones to show, under which names and in which units.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::labels::sanitise;
 use super::quantity::Amount;
 
-/// A named quantity by resource, as specs and statuses hold it.
+/// Quantities by resource name, as in specs and statuses.
 pub type ResourceList = Option<BTreeMap<String, Quantity>>;
 
 /// The unit of `cpu`.
@@ -15,7 +15,7 @@ pub const CORE: &str = "core";
 const BYTE: &str = "byte";
 const INTEGER: &str = "integer";
 
-/// Calls `emit` with sanitised name, unit and amount of each resource that has a unit.
+/// Calls `emit` with the sanitized name, the unit and the amount of each resource that has a unit.
 pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amount)) {
     for (name, quantity) in list.iter().flatten() {
         let units = units(name);
@@ -30,8 +30,7 @@ pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amou
     }
 }
 
-/// The units of a resource. NB: a name may pass for huge pages and for an extended resource at once; upstream then
-/// shows both.
+/// Returns the units of a resource. NB: a name may match both huge pages and an extended resource; upstream then shows both.
 fn units(name: &str) -> [Option<&'static str>; 2] {
     match name {
         "cpu" => [Some(CORE), None],
@@ -44,10 +43,10 @@ fn units(name: &str) -> [Option<&'static str>; 2] {
     }
 }
 
-/// Whether this is a resource that a device plugin or an administrator added: `domain/name`, not of Kubernetes itself.
+/// Returns whether this is an extended resource: `domain/name`, added by a device plugin or an administrator.
 fn is_extended(name: &str) -> bool {
     let Some((domain, rest)) = name.split_once('/') else { return false };
-    // Upstream asks whether the name would be one with a quota's prefix `requests.`, which counts for the length.
+    // Upstream validates the name with the quota prefix `requests.`, which counts towards the length.
     !name.contains("kubernetes.io/")
         && !name.starts_with("requests.")
         && domain.len() <= 253 - "requests.".len()
@@ -60,7 +59,7 @@ fn is_dns_label(label: &str) -> bool {
     is_within(label, |b| b.is_ascii_lowercase() || b.is_ascii_digit(), |b| b == b'-')
 }
 
-/// Whether `text` has `outer` characters at both ends and `outer` or `inner` ones between.
+/// Returns whether `text` has `outer` characters at both ends and `outer` or `inner` characters between.
 fn is_within(text: &str, outer: impl Fn(u8) -> bool, inner: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|b| outer(*b))

@@ -1,10 +1,10 @@
-//! Cron schedules, read as upstream reads them: the rules of `ParseStandard` in netresearch/go-cron.
+//! Cron schedules, by the rules of kube-state-metrics: `ParseStandard` of netresearch/go-cron.
 //!
-//! Five fields or a descriptor (`@daily`, `@every 90m`), after an optional `TZ=` or `CRON_TZ=`. A field is a list of numbers,
-//! names, ranges (`FRI-MON` too) and steps; `?` is `*`. NB: a day must be in both day fields here; for the CronJob
-//! controller one of them is enough if neither is `*`.
-//! Crates for cron expressions differ in each of these points, hence a module of our own. It differs from upstream on
-//! one day a year, in zones whose clocks change at midnight: upstream then passes over some times that are due.
+//! A schedule has five fields or a descriptor (`@daily`, `@every 90m`), after an optional `TZ=` or `CRON_TZ=`. A field is a
+//! list of numbers, names, ranges (also `FRI-MON`) and steps; `?` means `*`. NB: a day must match both day fields here. For
+//! the CronJob controller one of them is enough if neither is `*`.
+//! Crates for cron expressions differ in each of these points, hence this module. It differs from upstream on one day a
+//! year, in zones whose clocks change at midnight: upstream then skips some due times.
 //! Time zones come from the database in the binary; "local" is UTC. The rules: <https://pkg.go.dev/github.com/netresearch/go-cron>
 
 use std::sync::LazyLock;
@@ -12,29 +12,29 @@ use std::sync::LazyLock;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 
-/// No files are read: what is served must not depend on the machine.
+/// The database reads no files, so that series do not depend on the machine.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
-/// The longest text, in bytes, that is looked at.
+/// Maximum length of a schedule in bytes.
 const MAX_LENGTH: usize = 1024;
 
-/// The years in which a next time is looked for, after the one of the start.
+/// Number of years after the start year in which to search for the next time.
 const YEARS: i16 = 5;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// When something is due.
+/// The times at which something is due.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Schedule {
-    /// At each minute whose civil time fits.
+    /// Each minute whose civil time matches.
     Civil(Civil),
-    /// That many seconds after the last time.
+    /// The number of seconds after the last time.
     Every(i64),
-    /// When somebody asks (`@manual`).
+    /// Only on request (`@manual`).
     Never,
 }
 
-/// Civil times: a bit for each minute of the hour, hour, day of the month, month and day of the week (Sunday is 0).
+/// Civil times: one bit per minute of the hour, hour, day of the month, month and day of the week (Sunday is 0).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Civil {
     minutes: u64,
@@ -46,11 +46,10 @@ pub struct Civil {
 }
 
 impl Schedule {
-    /// Reads a schedule; none if it is not one, or if there is no such time zone. A `time_zone` and one within `text` are
-    /// one too many.
+    /// Parses a schedule. `None` if it is invalid, if the time zone is unknown, or if both `time_zone` and `text` set one.
     pub fn parse(text: &str, time_zone: Option<&str>) -> Option<Self> {
         match time_zone {
-            // NB: upstream puts it in front of the text, so blanks in a name count as they would there.
+            // NB: upstream prepends the zone to the text, so blanks in its name split it here too.
             Some(name) => Self::parse_text(&format!("CRON_TZ={name} {text}")),
             None => Self::parse_text(text),
         }
@@ -94,7 +93,7 @@ impl Schedule {
         fields.next().is_none().then_some(Self::Civil(civil))
     }
 
-    /// The first time after `start`; none if there is none in the next years (`0 0 30 2 *`).
+    /// Returns the first time after `start`. `None` if no year in the range has one (`0 0 30 2 *`).
     pub fn next(&self, start: Timestamp) -> Option<Timestamp> {
         let seconds = start.as_second() - i64::from(start.subsec_nanosecond() < 0);
         match self {
@@ -106,9 +105,9 @@ impl Schedule {
 }
 
 impl Civil {
-    /// The first due time from `start` on.
+    /// Returns the first due time at or after `start`.
     ///
-    /// What is due in an hour that a clock change skips is due in the hour after it; a time that comes twice is due twice.
+    /// If a clock change skips an hour, its times are due in the next hour. If an hour occurs twice, its times are due twice.
     fn next(&self, start: Timestamp) -> Option<Timestamp> {
         if self.minutes == 0 || self.hours == 0 {
             return None;
@@ -119,7 +118,7 @@ impl Civil {
         if seconds > 0 {
             time = later(&time, 60 - seconds)?;
         }
-        // The hour that stands in for one that was skipped.
+        // The hour that replaces a skipped one.
         let mut stand_in = None;
         while time.year() <= last_year {
             let date = time.date();
@@ -155,22 +154,22 @@ fn later(time: &Zoned, seconds: i64) -> Option<Zoned> {
     time.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
-/// A time zone by its exact name, which may be quoted. Without a local zone, `Local` is UTC.
+/// Returns a time zone by its exact name, which may be quoted. `Local` is UTC.
 fn zone(name: &str) -> Option<TimeZone> {
     let unquoted = |quote| name.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     let name = unquoted('"').or_else(|| unquoted('\'')).unwrap_or(name);
     if matches!(name, "UTC" | "Local") {
         return Some(TimeZone::UTC);
     }
-    // The database ignores case, file names do not.
+    // The database ignores case, unlike the file names that Go uses.
     ZONES.get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
-/// The values that a field may have, and names for some of them.
+/// The range of a field, and the names of its values.
 struct Bounds {
     first: u64,
     last: u64,
-    /// The names of `first` and those after it.
+    /// The names of the values from `first` on.
     names: &'static [&'static str],
 }
 
@@ -182,15 +181,15 @@ const MONTHS: Bounds = Bounds {
     last: 12,
     names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
 };
-/// Sunday is 0 and 7.
+/// Sunday is both 0 and 7.
 const WEEKDAYS: Bounds = Bounds { first: 0, last: 7, names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] };
 
 fn field(text: &str, bounds: &Bounds) -> Option<u64> {
-    // NB: empty items are ignored, as upstream does; a field of nothing else is never due.
+    // NB: like upstream, ignore empty items. A field without others is never due.
     text.split(',').filter(|item| !item.is_empty()).try_fold(0, |bits, item| Some(bits | range(item, bounds)?))
 }
 
-/// `*`, `A`, `A-B`, each with `/STEP` or without. `A/STEP` goes on to the last value, `B-A` past it and on from the first.
+/// Parses `*`, `A` or `A-B`, with an optional `/STEP`. `A/STEP` extends to the last value; `B-A` wraps around.
 fn range(text: &str, bounds: &Bounds) -> Option<u64> {
     let (ends, step) = match text.split_once('/') {
         None => (text, None),
@@ -199,7 +198,7 @@ fn range(text: &str, bounds: &Bounds) -> Option<u64> {
     let mut ends = ends.split('-');
     let (low, high) = (ends.next()?, ends.next());
     let (first, last) = match high {
-        // NB: what follows `*-` is not looked at.
+        // NB: like upstream, ignore the text after `*-`.
         _ if low == "*" || low == "?" => (bounds.first, bounds.last),
         _ if ends.next().is_some() => return None,
         Some(high) => (value(low, bounds)?, value(high, bounds)?),
@@ -212,7 +211,7 @@ fn range(text: &str, bounds: &Bounds) -> Option<u64> {
     let cycle = bounds.last - bounds.first + 1;
     let end = if first > last { last + cycle } else { last };
     let step = step.unwrap_or(1);
-    // NB: a step must lead to a second value. Where `first` is past all values there is none, which upstream lets pass.
+    // NB: a step must lead to a second value, except if `first` is above all values, which upstream accepts.
     if step == 0 || (step > 1 && first <= end + 1 && step >= end + 1 - first) {
         return None;
     }
@@ -229,7 +228,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse::<i64>().ok()?.try_into().ok()
 }
 
-/// A duration as Go writes it: `1h30m`, `1.5h`, `-2ms`. None if it is not one, or if an `i64` of nanoseconds overflows.
+/// Parses a Go duration: `1h30m`, `1.5h`, `-2ms`. `None` if it is invalid or overflows an `i64` of nanoseconds.
 fn nanoseconds(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -258,7 +257,7 @@ fn nanoseconds(text: &str) -> Option<i64> {
             _ => return None,
         };
         let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        // Go's order of operations: digits times what the last of them is worth.
+        // Go's order of operations: the digits times the value of the last digit.
         let fraction = &fraction[..fraction.len().min(18)];
         let worth = unit as f64 / 10_f64.powi(fraction.len() as i32);
         let part = if fraction.is_empty() { 0.0 } else { fraction.parse::<f64>().ok()? * worth };
@@ -397,7 +396,7 @@ mod tests {
 
     const ZONES_TRIED: [&str; 5] = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Cairo"];
 
-    /// A field of small numbers, in several ways of writing.
+    /// A field of small numbers in several notations.
     fn any_field(first: u8, last: u8) -> impl Strategy<Value = String> {
         let value = first..=last;
         prop_oneof![
@@ -420,7 +419,7 @@ mod tests {
             zone in prop::sample::select(ZONES_TRIED.to_vec()),
             start in 1_500_000_000..1_900_000_000_i64,
         ) {
-            // A step may be too wide for its range.
+            // A step may exceed its range.
             let schedule = Schedule::parse(&format!("{minute} {hour} {day} * {weekday}"), Some(zone));
             let Some(Schedule::Civil(civil)) = schedule else { return Ok(()) };
             let start = Timestamp::from_second(start).expect("a time");
@@ -438,7 +437,7 @@ mod tests {
             if let Some(next) = &next {
                 prop_assert!(next.timestamp() >= start && next.second() == 0 && (due(next) || after_a_gap(next)));
             }
-            // A few days by single minutes: the slow way finds the same.
+            // A slow search by single minutes over a few days finds the same time.
             let minutes = ((start.as_second() + 59) / 60..).take(4 * 24 * 60);
             let time = |minute: i64| Timestamp::from_second(minute * 60).expect("a time");
             let mut times = minutes.map(|minute| time(minute).to_zoned(civil.zone.clone()));

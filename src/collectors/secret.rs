@@ -1,4 +1,4 @@
-//! Secrets, `v1`. Only metadata and the type are asked for: what a Secret holds never reaches this process.
+//! Secrets, `v1`. Only metadata and the type are requested: the data of a Secret never reaches this process.
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/secret-metrics.md>
 

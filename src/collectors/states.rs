@@ -1,9 +1,10 @@
-//! What is one of several states: a series each, 1 for the one that it is.
+//! State sets: one series per state, 1 for the current state.
 
 use super::common::{bool_value, condition_states};
 use crate::exposition::Samples;
 
-/// One series a state, with the state as the value of `label`: 1 for the `current` one, else 0. Nothing without one.
+/// Emits one series per state, with the state as the value of `label`: 1 for the `current` state, otherwise 0. Emits nothing if
+/// `current` is empty.
 pub fn one_of(label: &str, states: &[&str], current: &str, samples: &mut Samples) {
     if current.is_empty() {
         return;
@@ -13,7 +14,7 @@ pub fn one_of(label: &str, states: &[&str], current: &str, samples: &mut Samples
     }
 }
 
-/// Three series a condition, of which types and statuses are given.
+/// Emits three series per condition, given as pairs of type and status.
 pub fn conditions<'a>(conditions: impl IntoIterator<Item = (&'a str, &'a str)>, samples: &mut Samples) {
     for (condition, status) in conditions {
         for (state, value) in condition_states(status) {

@@ -1,4 +1,4 @@
-//! VolumeAttachments, `storage.k8s.io/v1`. Their labels are all shown: upstream asks no allowlist.
+//! VolumeAttachments, `storage.k8s.io/v1`. All their labels are shown: upstream uses no allowlist.
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/volumeattachment-metrics.md>
 

@@ -1,10 +1,10 @@
-//! The newest changes of a set of objects, so that it can be summed up as of an earlier resourceVersion.
+//! The newest changes of a set of objects, to compute its digest as of an earlier resourceVersion.
 
 use std::collections::VecDeque;
 
 use super::{Digest, Hashes};
 
-/// Insertions and removals with their resourceVersions; a bounded number of them.
+/// A bounded number of insertions and removals with their resourceVersions.
 #[derive(Clone, Debug)]
 pub struct Changes {
     log: VecDeque<Change>,
@@ -19,13 +19,13 @@ struct Change {
 }
 
 impl Changes {
-    /// None yet; `most` are remembered.
+    /// Creates an empty list that keeps `most` changes.
     pub const fn new(most: usize) -> Self {
         Self { log: VecDeque::new(), most }
     }
 
-    /// An object came with this version, or went. The version of the change that is forgotten for it, if one is: the set is
-    /// not known before that any more.
+    /// Adds the insertion or the removal of an object. Returns the version of the oldest change if it is dropped: the digest is
+    /// unknown before that version.
     pub fn push(&mut self, version: u64, hashes: Hashes, inserted: bool) -> Option<u64> {
         if self.most == 0 {
             return Some(version);
@@ -35,23 +35,23 @@ impl Changes {
         forgotten.map(|change| change.version)
     }
 
-    /// How many are remembered now.
+    /// Returns the number of changes.
     pub fn len(&self) -> usize {
         self.log.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
 
-    /// Forgets all.
+    /// Removes all changes.
     pub fn clear(&mut self) {
         self.log.clear();
     }
 
-    /// The digest as of `version` of a set that has the digest `now`; both count what lies `within` alone. Changes may have
-    /// come in another order than that of their versions.
+    /// Returns the digest as of `version`, given the current digest `now`. Both cover only the hashes in `within`. Changes may be in
+    /// another order than their versions.
     pub fn undo(&self, now: Digest, version: u64, within: impl Fn(Hashes) -> bool) -> Digest {
         let mut then = now;
         for change in self.log.iter().filter(|change| change.version > version && within(change.hashes)) {

@@ -1,33 +1,33 @@
-//! The fingerprint of a set of objects.
+//! Digests of sets of objects.
 
 use serde::{Deserialize, Serialize};
 
 use super::Hashes;
 
-/// Count and sum of a set of UIDs: sets that share no UID add up to the digest of their union, so many replicas' digests
+/// Count and sum of a set of UIDs. Digests of disjoint sets add up to the digest of their union, so the digests of the replicas
 /// can be compared with that of the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// How many.
+    /// Number of UIDs.
     pub count: u64,
     /// The sum of [`super::Hasher::XxHash64`] of each UID, modulo 2^64.
     pub sum: u64,
 }
 
 impl Digest {
-    /// One object more.
+    /// Adds an object.
     pub const fn add(&mut self, hashes: Hashes) {
         self.count = self.count.wrapping_add(1);
         self.sum = self.sum.wrapping_add(hashes.xxhash64);
     }
 
-    /// One object less.
+    /// Removes an object.
     pub const fn remove(&mut self, hashes: Hashes) {
         self.count = self.count.wrapping_sub(1);
         self.sum = self.sum.wrapping_sub(hashes.xxhash64);
     }
 
-    /// Both sets together, an object of both counted twice.
+    /// Returns the sum. An object in both sets counts twice.
     pub const fn plus(self, other: Self) -> Self {
         Self { count: self.count.wrapping_add(other.count), sum: self.sum.wrapping_add(other.sum) }
     }

@@ -1,20 +1,20 @@
-//! The hash that places a UID.
+//! The hashes of UIDs.
 
 use twox_hash::XxHash64;
 
-/// How a UID becomes a point of the space that the shards divide.
+/// The function from a UID to a point of the hash space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hasher {
     /// xxHash64 with seed 0: even and fast. The default.
     #[default]
     XxHash64,
-    /// FNV-1a, 64 bits: what an API server hashes with for `shardSelector` (KEP-5866), so that both sides agree.
+    /// FNV-1a, 64 bits: the hash of the API server for `shardSelector` (KEP-5866).
     Fnv1a64,
 }
 
 impl Hasher {
-    /// The point of `uid`, taken as the bytes of its text.
+    /// Returns the point of `uid`, from the bytes of its text.
     pub fn hash(self, uid: &str) -> u64 {
         match self {
             Self::XxHash64 => XxHash64::oneshot(0, uid.as_bytes()),

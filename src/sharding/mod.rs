@@ -1,6 +1,6 @@
-//! Which objects are ours: UID -> hash -> owner, the ranges of an assignment, the ordinal in a pod's name.
+//! Assigns objects to shards: UID -> hash -> owner, the ranges of an assignment, the ordinal in the name of a pod.
 //!
-//! Pure functions of their arguments. May not know kube, clocks or I/O.
+//! Pure functions of their arguments. Must not use kube, clocks or I/O.
 
 mod changes;
 mod digest;
@@ -16,5 +16,5 @@ pub use ordinal::ordinal;
 pub use ranges::{Assignment, AssignmentError, Ranges};
 pub use slice::{Hashes, Slice};
 
-/// More shards than anyone runs: ranges are worked out for each, so that a slip of the keyboard must not ask for a billion.
+/// Limit for the number of shards. The ranges of each are computed, so a typo must not request a billion of them.
 pub const MOST_SHARDS: u32 = 1_024;

@@ -1,7 +1,7 @@
-//! The ordinal of a StatefulSet's pod.
+//! The ordinal of a pod in a StatefulSet.
 
-/// The ordinal at the end of a pod's name: `fleet-12` is 12. `None` without one, or with one that is not plain decimal
-/// (`fleet-007`, `fleet-`, `fleet`).
+/// Returns the ordinal at the end of the name of a pod: `fleet-12` is 12. `None` if there is none, or if it is not a plain decimal
+/// number (`fleet-007`, `fleet-`, `fleet`).
 ///
 /// Source: the StatefulSet controller names its pods `$(statefulset name)-$(ordinal)`,
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#ordinal-index>.

@@ -1,29 +1,29 @@
-//! Half-open ranges of the hash space, and who owns which.
+//! Half-open ranges of the hash space, and their owners.
 //!
-//! One shard owns all. Going from n to n + 1 shards, each of the n gives the tail 1/(n + 1) of what it owns to the new one,
-//! so that growth moves the least that it can. What an absent member owned is cut between the next two present ones.
+//! A single shard owns everything. From n to n + 1 shards, each of the n shards gives the tail 1/(n + 1) of its ranges to the
+//! new one, which moves the minimum. The ranges of an absent member are split between the next two present members.
 
 use std::collections::BTreeSet;
 
-/// The end of the space; ends are exclusive and therefore one bit wider than a hash.
+/// The end of the space. Ends are exclusive, and therefore one bit wider than a hash.
 const END: u128 = 1 << 64;
 
-/// A set of half-open ranges: sorted, apart from each other, none empty.
+/// A set of half-open ranges: sorted, not adjacent, not empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<(u128, u128)>);
 
 impl Ranges {
-    /// The whole space.
+    /// Returns the whole space.
     pub fn all() -> Self {
         Self(vec![(0, END)])
     }
 
-    /// Nothing.
+    /// Returns the empty set.
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// The union of `parts`, each `[start, end)`; empty ones are left out and ends are bounded by 2^64.
+    /// Returns the union of `parts`, each `[start, end)`. Drops empty parts and caps ends at 2^64.
     pub fn from_parts(parts: impl IntoIterator<Item = (u128, u128)>) -> Self {
         let mut parts: Vec<_> = parts.into_iter().map(|(s, e)| (s, e.min(END))).filter(|(s, e)| s < e).collect();
         parts.sort_unstable();
@@ -37,45 +37,45 @@ impl Ranges {
         Self(merged)
     }
 
-    /// Whether a hash lies in one of the ranges.
+    /// Returns whether a hash is in one of the ranges.
     pub fn contains(&self, hash: u64) -> bool {
         let hash = u128::from(hash);
         let after = self.0.partition_point(|(start, _)| *start <= hash);
         after > 0 && hash < self.0[after - 1].1
     }
 
-    /// Whether one of the ranges has all from `first` to `last`.
+    /// Returns whether one range contains everything from `first` to `last`.
     pub fn contains_span(&self, first: u64, last: u64) -> bool {
         let after = self.0.partition_point(|(start, _)| *start <= u128::from(first));
         after > 0 && u128::from(last) < self.0[after - 1].1
     }
 
-    /// Whether there is no range.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether they cover the whole space.
+    /// Returns whether the set is the whole space.
     pub fn is_all(&self) -> bool {
         self.0 == [(0, END)]
     }
 
-    /// The ranges, `[start, end)`, in rising order.
+    /// Returns the ranges, `[start, end)`, in ascending order.
     pub fn parts(&self) -> &[(u128, u128)] {
         &self.0
     }
 
-    /// How many points they hold.
+    /// Returns the number of points.
     pub fn size(&self) -> u128 {
         self.0.iter().map(|(start, end)| end - start).sum()
     }
 
-    /// Both together.
+    /// Returns the union of both sets.
     pub fn union(&self, other: &Self) -> Self {
         Self::from_parts(self.0.iter().chain(&other.0).copied())
     }
 
-    /// What is in `self` and not in `other`.
+    /// Returns the points of `self` that are not in `other`.
     pub fn minus(&self, other: &Self) -> Self {
         let mut left = Vec::new();
         for &(mut start, end) in &self.0 {
@@ -91,7 +91,7 @@ impl Ranges {
         Self::from_parts(left)
     }
 
-    /// Takes the last `size` points away and returns them.
+    /// Removes and returns the last `size` points.
     fn split_tail(&mut self, size: u128) -> Self {
         let mut tail = Vec::new();
         let mut wanted = size;
@@ -108,29 +108,29 @@ impl Ranges {
     }
 }
 
-/// Why there is no assignment.
+/// An assignment is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
-    /// No shards at all.
+    /// There are no shards.
     #[error("the number of shards must be at least 1")]
     NoShards,
-    /// A member that is not below the total.
+    /// A member is not below the total.
     #[error("shard {0} is not below the number of shards, {1}")]
     OutOfRange(u32, u32),
-    /// A member that is untaken without being absent.
+    /// A member is untaken but not absent.
     #[error("shard {0} is untaken but not absent")]
     UntakenPresent(u32),
-    /// A member that is absent more than once.
+    /// A member is absent twice.
     #[error("shard {0} is absent twice")]
     AbsentTwice(u32),
 }
 
-/// Who owns which ranges: a pure function of the number of shards and of who is absent, the same on every replica.
+/// The owner of each range: a pure function of the number of shards and the absent members, equal on every replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment(Vec<Ranges>);
 
 impl Assignment {
-    /// The ranges of `total` shards, everyone present.
+    /// Returns the ranges of `total` shards without absent members.
     ///
     /// # Errors
     /// `total` is 0.
@@ -138,16 +138,16 @@ impl Assignment {
         Self::with_absent(total, &[], &BTreeSet::new())
     }
 
-    /// The ranges of `total` shards while `absent` members are served for by others, but for the `untaken` among them,
-    /// whose ranges nobody owns. With nobody present, nobody owns anything.
+    /// Returns the ranges of `total` shards while others take over the ranges of the `absent` members. The ranges of the
+    /// `untaken` members among them have no owner. Without present members, no range has an owner.
     ///
-    /// Members became absent one after the other, in the order given. What one owned when it did (what it had taken over
-    /// before included), laid end to end, is cut in equal parts between the next two present ordinals, wrapping around: not
-    /// among all, since each member that gains must list the whole cluster. Who already serves for another absent member is
-    /// passed over while someone is free. The order matters: one more at its end takes nothing from who is present.
+    /// Members become absent one after the other, in the given order. The ranges that a member owns at that time, including
+    /// those that it has taken over, are split in half between the next two present ordinals, wrapping around. More members do
+    /// not share them, because each member that takes over must list the whole cluster. A member that has already taken over
+    /// ranges is skipped if another is free. The order matters: a member appended to it takes no ranges from present members.
     ///
     /// # Errors
-    /// `total` is 0, a member is not below it or absent twice, or one is untaken without being absent.
+    /// `total` is 0, a member is not below it or absent twice, or a member is untaken but not absent.
     pub fn with_absent(total: u32, absent: &[u32], untaken: &BTreeSet<u32>) -> Result<Self, AssignmentError> {
         if total == 0 {
             return Err(AssignmentError::NoShards);
@@ -179,23 +179,23 @@ impl Assignment {
         Ok(Self(owned))
     }
 
-    /// How many shards there are.
+    /// Returns the number of shards.
     pub fn total(&self) -> u32 {
         self.0.len() as u32
     }
 
-    /// What a shard owns; nothing for one that is not below the total.
+    /// Returns the ranges of a shard; the empty set if it is not below the total.
     pub fn ranges(&self, shard: u32) -> Ranges {
         self.0.get(shard as usize).cloned().unwrap_or_default()
     }
 
-    /// Who owns a hash, if anyone.
+    /// Returns the owner of a hash, if any.
     pub fn owner(&self, hash: u64) -> Option<u32> {
         self.0.iter().position(|r| r.contains(hash)).map(|i| i as u32)
     }
 }
 
-/// The ranges of `total` shards when all are present.
+/// Returns the ranges of `total` shards if all are present.
 fn full(total: u32) -> Vec<Ranges> {
     let mut owned = vec![Ranges::all()];
     for n in 1..u128::from(total) {
@@ -209,7 +209,7 @@ fn full(total: u32) -> Vec<Ranges> {
     owned
 }
 
-/// The two who take over from `leaver`: the next present ones, those without such a duty first.
+/// Returns the two members that take over from `leaver`: the next present ones, first those that have not taken over any.
 fn takers(total: u32, leaver: u32, gone: &BTreeSet<u32>, busy: &BTreeSet<u32>) -> Vec<u32> {
     let present = || (1..total).map(|step| (leaver + step) % total).filter(|m| !gone.contains(m));
     let free = present().filter(|m| !busy.contains(m));
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A total, and absent and untaken members of it.
+    /// A total, with absent and untaken members.
     fn fleet() -> impl Strategy<Value = (u32, Vec<u32>, BTreeSet<u32>)> {
         (1_u32..40).prop_flat_map(|total| {
             let members = proptest::collection::btree_map(0..total, any::<bool>(), 0..=total as usize / 2);
@@ -242,7 +242,7 @@ mod tests {
         assignment.0.iter().map(Ranges::size).sum()
     }
 
-    /// The hashes at which something may change: both sides of every bound.
+    /// The hashes at which the owner may change: both sides of every bound.
     fn bounds(assignment: &Assignment) -> Vec<u64> {
         assignment
             .0

@@ -1,8 +1,8 @@
-//! Which objects a replica is about: ranges of one hash space, and for the time of a change of hash, of two.
+//! The objects of a replica: ranges of one hash space, or of two while the hash changes.
 
 use super::{Hasher, Ranges};
 
-/// The points of one UID in all hash spaces.
+/// The points of a UID in both hash spaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hashes {
     /// By [`Hasher::XxHash64`].
@@ -12,13 +12,13 @@ pub struct Hashes {
 }
 
 impl Hashes {
-    /// Those of `uid`.
+    /// Returns the points of `uid`.
     pub fn of(uid: &str) -> Self {
         Self { xxhash64: Hasher::XxHash64.hash(uid), fnv1a64: Hasher::Fnv1a64.hash(uid) }
     }
 }
 
-/// A set of objects: those whose UID lies in the ranges of either hash space.
+/// A set of objects: those whose UID is in the ranges of either hash space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
     xxhash64: Ranges,
@@ -26,17 +26,17 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Every object.
+    /// Returns the set of all objects.
     pub fn all() -> Self {
         Self::of(Hasher::XxHash64, Ranges::all())
     }
 
-    /// No object.
+    /// Returns the empty set.
     pub const fn none() -> Self {
         Self { xxhash64: Ranges::none(), fnv1a64: Ranges::none() }
     }
 
-    /// The objects whose hash by `hasher` lies in `ranges`.
+    /// Returns the objects whose hash by `hasher` is in `ranges`.
     pub fn of(hasher: Hasher, ranges: Ranges) -> Self {
         match hasher {
             Hasher::XxHash64 => Self { xxhash64: ranges, fnv1a64: Ranges::none() },
@@ -44,7 +44,7 @@ impl Slice {
         }
     }
 
-    /// What it has of one hash space.
+    /// Returns the ranges of one hash space.
     pub const fn ranges(&self, hasher: Hasher) -> &Ranges {
         match hasher {
             Hasher::XxHash64 => &self.xxhash64,
@@ -52,18 +52,18 @@ impl Slice {
         }
     }
 
-    /// Whether an object is in it.
+    /// Returns whether the set contains an object.
     pub fn contains(&self, hashes: Hashes) -> bool {
         self.xxhash64.contains(hashes.xxhash64) || self.fnv1a64.contains(hashes.fnv1a64)
     }
 
-    /// Whether every object is in it whose point by [`Hasher::XxHash64`] lies between these two, as far as that can be said
-    /// of this hash space alone.
+    /// Returns whether the set contains every object whose point by [`Hasher::XxHash64`] is between these two, judged by this
+    /// hash space only.
     pub fn contains_span(&self, first: u64, last: u64) -> bool {
         self.is_all() || self.xxhash64.contains_span(first, last)
     }
 
-    /// Whether the object with this UID is in it; hashes no more than it has to.
+    /// Returns whether the set contains the object with this UID. Computes only the hashes that it needs.
     pub fn contains_uid(&self, uid: &str) -> bool {
         let within = |ranges: &Ranges, hasher: Hasher| {
             !ranges.is_empty() && (ranges.is_all() || ranges.contains(hasher.hash(uid)))
@@ -71,38 +71,38 @@ impl Slice {
         within(&self.xxhash64, Hasher::XxHash64) || within(&self.fnv1a64, Hasher::Fnv1a64)
     }
 
-    /// Whether it has no object.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.xxhash64.is_empty() && self.fnv1a64.is_empty()
     }
 
-    /// Whether it has every object.
+    /// Returns whether the set contains every object.
     pub fn is_all(&self) -> bool {
         self.xxhash64.is_all() || self.fnv1a64.is_all()
     }
 
-    /// Whether it has all that `other` has. Two hash spaces cannot be compared, so ranges of the one never stand for ranges
-    /// of the other, but for the whole.
+    /// Returns whether the set contains all objects of `other`. Ranges of one hash space never cover ranges of the other, except
+    /// for the whole space.
     pub fn covers(&self, other: &Self) -> bool {
         other.minus(self).is_empty()
     }
 
-    /// How many points it has, of 2^64; those of two hash spaces are added up.
+    /// Returns the number of points, out of 2^64. Adds up both hash spaces.
     pub fn size(&self) -> u128 {
         if self.is_all() { 1 << 64 } else { self.xxhash64.size() + self.fnv1a64.size() }
     }
 
-    /// What is in either.
+    /// Returns the union of both sets.
     pub fn union(&self, other: &Self) -> Self {
         Self { xxhash64: self.xxhash64.union(&other.xxhash64), fnv1a64: self.fnv1a64.union(&other.fnv1a64) }
     }
 
-    /// What is in both, as far as that can be said of one hash space; see [`Slice::minus`].
+    /// Returns the intersection per hash space; see [`Slice::minus`].
     pub fn intersection(&self, other: &Self) -> Self {
         if self.is_all() { other.clone() } else { self.minus(&self.minus(other)) }
     }
 
-    /// What is left without what `other` has in the same hash space; more than what only one of them has, never less.
+    /// Returns the difference per hash space. It may contain more than the exact difference, never less.
     pub fn minus(&self, other: &Self) -> Self {
         if other.is_all() {
             return Self::none();

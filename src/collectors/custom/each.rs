@@ -1,6 +1,6 @@
-//! What a metric of a config makes of the part of an object that its path names: one series, or one for each entry.
+//! The series of a metric from the value at its path: one series, or one per entry.
 //!
-//! The rules are those of kube-state-metrics v2.20.0, the odd ones too: they are what people see today.
+//! The rules, even the odd ones, are those of kube-state-metrics v2.20.0.
 
 use std::borrow::Cow;
 
@@ -11,35 +11,35 @@ use super::path::Path;
 use super::value::Value;
 use crate::exposition::MetricType;
 
-/// A metric: where it looks, and what it makes of it.
+/// A metric: its path, and the series that it generates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Each {
-    /// Its `path`.
+    /// `path`.
     pub path: Path,
-    /// Its `labelsFromPath`, seen from there.
+    /// `labelsFromPath`, relative to the path.
     pub labels: LabelPaths,
-    /// Its type.
+    /// The type, with its settings.
     pub kind: Kind,
 }
 
-/// The type of a metric, with what is its alone.
+/// The type of a metric, with its own settings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// A number for each entry of a map or list, or of a single value.
+    /// A number per entry of a map or list, or of a single value.
     Gauge {
-        /// `labelFromKey`, where it is not empty.
+        /// `labelFromKey`, if it is not empty.
         label_from_key: Option<String>,
         /// `valueFrom`.
         value_from: Path,
         /// `nilIsZero`.
         nil_is_zero: bool,
     },
-    /// Always 1, for its labels.
+    /// Always 1; the labels carry the information.
     Info {
-        /// `labelFromKey`, where it is not empty.
+        /// `labelFromKey`, if it is not empty.
         label_from_key: Option<String>,
     },
-    /// One series for each state, 1 for the one that is.
+    /// One series per state, 1 for the current one.
     StateSet {
         /// `labelName`.
         label_name: String,
@@ -50,13 +50,13 @@ pub enum Kind {
     },
 }
 
-/// One series: its own labels, and its value.
+/// One series: its own labels and its value.
 pub(super) struct Line<'v> {
     pub labels: Labels<'v>,
     pub value: f64,
 }
 
-/// Takes lines and, if somebody reads them, problems.
+/// Collects lines and, if they are reported, problems.
 pub(super) struct Out<'v, 'p> {
     pub lines: Vec<Line<'v>>,
     pub problems: Option<&'p mut Vec<String>>,
@@ -71,7 +71,7 @@ impl Out<'_, '_> {
 }
 
 impl Each {
-    /// The type of its family.
+    /// Returns the type of the family.
     pub fn metric_type(&self) -> MetricType {
         match self.kind {
             Kind::Gauge { .. } => MetricType::Gauge,
@@ -80,7 +80,7 @@ impl Each {
         }
     }
 
-    /// The series of `object`.
+    /// Generates the series of `object`.
     pub(super) fn lines<'v>(&'v self, object: &'v Value<'_>, out: &mut Out<'v, '_>) {
         let value = self.path.get(Some(object));
         match &self.kind {
@@ -124,7 +124,7 @@ impl Each {
         }
     }
 
-    /// A series of 1, if there is any label to tell.
+    /// Generates a series with the value 1, if it has any label.
     fn labelled<'v>(&'v self, from: Option<&'v Value<'_>>, mut labels: Labels<'v>, out: &mut Out<'v, '_>) {
         self.labels.set(from, &mut labels);
         if !labels.is_empty() {
@@ -141,12 +141,12 @@ impl Each {
         out: &mut Out<'v, '_>,
     ) {
         let current = match value_from.get(from) {
-            // As a status is before a controller has written it.
+            // For example a status that no controller has written yet.
             None => return,
             Some(Value::Text(text)) => text,
             Some(other) => {
                 return out.problem(|| {
-                    format!("{} of {}: {} is no state, which is a string", value_from, self.path, other.kind())
+                    format!("{} of {}: {} is not a state; a state is a string", value_from, self.path, other.kind())
                 });
             }
         };
@@ -158,14 +158,14 @@ impl Each {
         }
     }
 
-    /// Marks what is looked at.
+    /// Adds the fields that the metric reads to the mask.
     pub(super) fn need(&self, mask: &mut Mask) {
-        let place = mask.add(ROOT, &self.path);
-        let entries = mask.entries_of(place);
-        for place in [place, entries] {
-            self.labels.need(mask, place);
+        let node = mask.add(ROOT, &self.path);
+        let entries = mask.entries_of(node);
+        for node in [node, entries] {
+            self.labels.need(mask, node);
             if let Kind::Gauge { value_from, .. } | Kind::StateSet { value_from, .. } = &self.kind {
-                mask.add(place, value_from);
+                mask.add(node, value_from);
             }
         }
     }
@@ -184,7 +184,7 @@ impl<'v> Gauge<'v> {
         let Each { path, labels: paths, .. } = self.of;
         match value {
             Some(Value::Map(fields)) => {
-                // The value may be a field of the map itself, beside others that are maps with such a field.
+                // The value may be a field of the map itself, next to other fields that are maps with such a field.
                 let own_field = self.value_from.only_field();
                 for (key, item) in fields {
                     let item = item.present();
@@ -197,7 +197,7 @@ impl<'v> Gauge<'v> {
                             }
                         }
                     } else {
-                        // What has no number here is another field of the map, and no problem.
+                        // An entry without a number is another field of the map, which is not a problem.
                         let Ok(Some(number)) = self.number(item) else { continue };
                         number
                     };
@@ -231,12 +231,12 @@ impl<'v> Gauge<'v> {
         }
     }
 
-    /// The number at `valueFrom`; none if it is not there, though what should hold it is.
+    /// Returns the number at `valueFrom`. `None` if it is missing in a value that exists.
     fn number(&self, from: Option<&Value<'_>>) -> Result<Option<f64>, String> {
         match self.value_from.get(from) {
             Some(value) => number::of(value).map(Some),
             None if self.nil_is_zero => Ok(Some(0.0)),
-            None if from.is_none() => Err("there is nothing".to_owned()),
+            None if from.is_none() => Err("no value".to_owned()),
             None => Ok(None),
         }
     }

@@ -1,19 +1,19 @@
-//! Labels that a config takes from an object: from paths, or copies of whole maps.
+//! Labels from an object: values at paths, or copies of whole maps.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::mask::{Mask, PlaceId};
+use super::mask::{Mask, NodeId};
 use super::path::Path;
 use super::value::Value;
 use crate::collectors::labels::sanitise;
 
-/// Labels by name, each name once, in the order of the names.
+/// Labels with unique names, in the order of the names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Labels<'a> {
-    /// Sets a label; its name is a valid one.
+    /// Sets a label. The name must be valid.
     pub fn set(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         match self.0.binary_search_by(|(known, _)| known.as_ref().cmp(&name)) {
             Ok(at) => self.0[at].1 = value,
@@ -21,30 +21,30 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The value of the label of this name.
+    /// Returns the value of a label.
     pub fn get(&self, name: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
         Some(&self.0[at].1)
     }
 
-    /// Keeps the labels that `keep` wants.
+    /// Keeps the labels for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
         self.0.retain(|(name, value)| keep(name, value));
     }
 
-    /// All of them.
+    /// Returns all labels.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// A name that Prometheus takes; none for the empty one. As kube-state-metrics has it, but for a digit at its start, which
-/// would spoil the whole exposition.
+/// Returns a valid label name. `None` if `text` is empty. Equals the name in kube-state-metrics, except that it prefixes `_` to a
+/// digit, which would make the whole exposition invalid.
 pub fn label_name(text: &str) -> Option<Cow<'_, str>> {
     let name = sanitise(text);
     match name.as_bytes().first()? {
@@ -53,16 +53,16 @@ pub fn label_name(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// `labelsFromPath`: what is set from an object, in this order.
+/// `labelsFromPath`: labels to set from an object, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelPaths {
-    /// `*`, `prefix_*` or `*name`, with what stands before each key of the copied map.
+    /// `*`, `prefix_*` or `*name`, with the prefix of each key of the copied map.
     copies: Vec<(String, Path)>,
     named: Vec<(String, Path)>,
 }
 
 impl LabelPaths {
-    /// The paths by the names of their labels. Names that begin or end with a star are copies; a name that is empty is none.
+    /// Takes the paths by the names of their labels. Names that begin or end with `*` are copies. Ignores empty names.
     pub fn new<'p>(paths: impl IntoIterator<Item = (&'p str, &'p Path)>) -> Self {
         let sorted: BTreeMap<_, _> = paths.into_iter().collect();
         let mut all = Self::default();
@@ -78,7 +78,7 @@ impl LabelPaths {
         all
     }
 
-    /// Sets the labels that are there; of several with one name the last counts, and a named one over a copied one.
+    /// Sets the labels whose paths exist. Of several with the same name the last counts; named labels win over copied ones.
     pub(super) fn set<'v>(&'v self, from: Option<&'v Value<'_>>, labels: &mut Labels<'v>) {
         for (prefix, path) in &self.copies {
             let Some(Value::Map(fields)) = path.get(from) else { continue };
@@ -100,7 +100,7 @@ impl LabelPaths {
         }
     }
 
-    pub(super) fn need(&self, mask: &mut Mask, from: PlaceId) {
+    pub(super) fn need(&self, mask: &mut Mask, from: NodeId) {
         for (_, path) in self.copies.iter().chain(&self.named) {
             mask.add_whole(from, path);
         }

@@ -1,60 +1,60 @@
-//! Which fields of an object are looked at, so that the rest (`managedFields` above all) is skipped as its text is read.
+//! The fields of an object that paths reach, so that the reader skips all others, above all `managedFields`.
 //!
-//! A tree of what all paths of a resource may reach. It leaves out nothing that could change a series: what a path ends at
-//! for a label is kept whole, and of a map or list whose entries count, all entries are kept.
+//! A tree over all paths of a resource. It contains everything that may change a series: the whole value at the end of a label
+//! path, and all entries of a map or list if its entries count.
 
 use super::path::{Path, Step};
 
-/// A place in the tree.
-pub(super) type PlaceId = usize;
+/// The index of a node.
+pub(super) type NodeId = usize;
 
-/// Where all paths begin.
-pub(super) const ROOT: PlaceId = 0;
+/// The node of the object.
+pub(super) const ROOT: NodeId = 0;
 
 #[derive(Clone, Debug, Default)]
-struct Place {
-    /// Everything below counts.
+struct Node {
+    /// Whether the whole value counts.
     whole: bool,
-    /// Where each entry of a map or list is, whatever its key.
-    entries: Option<PlaceId>,
-    /// Where each item of a list is.
-    items: Option<PlaceId>,
-    /// Where the fields of a map are.
-    fields: Vec<(String, PlaceId)>,
+    /// The node of each entry of a map or list, for any key.
+    entries: Option<NodeId>,
+    /// The node of each item of a list.
+    items: Option<NodeId>,
+    /// The nodes of the fields of a map.
+    fields: Vec<(String, NodeId)>,
 }
 
 /// The tree.
 #[derive(Clone, Debug)]
-pub(super) struct Mask(Vec<Place>);
+pub(super) struct Mask(Vec<Node>);
 
-/// The places that a value is at: paths overlap.
-pub(super) type Places = Vec<PlaceId>;
+/// The nodes of a value: several, because paths overlap.
+pub(super) type NodeIds = Vec<NodeId>;
 
-/// What counts of a value.
+/// The part of a value that counts.
 pub(super) enum Counts {
     Whole,
-    At(Places),
+    At(NodeIds),
 }
 
 impl Counts {
-    /// The places, or none where all of it counts.
-    pub fn into_narrow(self) -> Option<Places> {
+    /// Returns the nodes, or `None` if the whole value counts.
+    pub fn into_narrow(self) -> Option<NodeIds> {
         match self {
             Self::Whole => None,
-            Self::At(places) => Some(places),
+            Self::At(nodes) => Some(nodes),
         }
     }
 }
 
 impl Default for Mask {
     fn default() -> Self {
-        Self(vec![Place::default()])
+        Self(vec![Node::default()])
     }
 }
 
 impl Mask {
-    /// The place that `path` ends at, seen from `from`.
-    pub fn add(&mut self, from: PlaceId, path: &Path) -> PlaceId {
+    /// Adds a path that starts at `from`, and returns the node of its end.
+    pub fn add(&mut self, from: NodeId, path: &Path) -> NodeId {
         path.steps().iter().fold(from, |at, step| match step {
             Step::Field { name, equals } => {
                 if let Some((key, _)) = equals {
@@ -70,77 +70,77 @@ impl Mask {
         })
     }
 
-    /// The field at the end of these, seen from the object, counts.
+    /// Adds the field at this path of names.
     pub fn add_fields(&mut self, names: &[&str]) {
         names.iter().fold(ROOT, |at, name| self.field_of(at, name));
     }
 
-    /// Everything at `path` counts.
-    pub fn add_whole(&mut self, from: PlaceId, path: &Path) {
+    /// Adds the whole value at `path`.
+    pub fn add_whole(&mut self, from: NodeId, path: &Path) {
         let end = self.add(from, path);
         self.0[end].whole = true;
     }
 
-    /// The place of the entries of the map or list at `of`: each counts, if only by being there.
-    pub fn entries_of(&mut self, of: PlaceId) -> PlaceId {
+    /// Returns the node of the entries of the map or list at `of`. Each entry counts, at least by its presence.
+    pub fn entries_of(&mut self, of: NodeId) -> NodeId {
         if let Some(at) = self.0[of].entries {
             return at;
         }
-        let at = self.new_place();
+        let at = self.new_node();
         self.0[of].entries = Some(at);
         at
     }
 
-    fn items_of(&mut self, of: PlaceId) -> PlaceId {
+    fn items_of(&mut self, of: NodeId) -> NodeId {
         if let Some(at) = self.0[of].items {
             return at;
         }
-        let at = self.new_place();
+        let at = self.new_node();
         self.0[of].items = Some(at);
         at
     }
 
-    fn field_of(&mut self, of: PlaceId, name: &str) -> PlaceId {
+    fn field_of(&mut self, of: NodeId, name: &str) -> NodeId {
         if let Some((_, at)) = self.0[of].fields.iter().find(|(field, _)| field == name) {
             return *at;
         }
-        let at = self.new_place();
+        let at = self.new_node();
         self.0[of].fields.push((name.to_owned(), at));
         at
     }
 
-    fn new_place(&mut self) -> PlaceId {
-        self.0.push(Place::default());
+    fn new_node(&mut self) -> NodeId {
+        self.0.push(Node::default());
         self.0.len() - 1
     }
 
-    /// What counts of the object; none if nothing does.
+    /// Returns the part of the object that counts.
     pub fn root(&self) -> Counts {
         self.counts(vec![ROOT]).unwrap_or(Counts::At(Vec::new()))
     }
 
-    /// What counts of the field `name` of a map at `at`; none if it is not looked at.
-    pub fn field(&self, at: &[PlaceId], name: &str) -> Option<Counts> {
-        let named = |place: &Place| place.fields.iter().find(|(field, _)| field == name).map(|(_, at)| *at);
+    /// Returns the part of the field `name` that counts, in a map at `at`. `None` if no path reaches it.
+    pub fn field(&self, at: &[NodeId], name: &str) -> Option<Counts> {
+        let named = |node: &Node| node.fields.iter().find(|(field, _)| field == name).map(|(_, at)| *at);
         self.counts(at.iter().flat_map(|at| named(&self.0[*at]).into_iter().chain(self.0[*at].entries)).collect())
     }
 
-    /// What counts of each item of a list at `at`. Which one an index means is not known before the end of the list.
-    pub fn item(&self, at: &[PlaceId]) -> Option<Counts> {
-        let indexed = |place: &Place| -> Vec<PlaceId> {
-            place.fields.iter().filter(|(name, _)| name.parse::<i64>().is_ok()).map(|(_, at)| *at).collect()
+    /// Returns the part of each item that counts, in a list at `at`. The item of a negative index is unknown until the list ends.
+    pub fn item(&self, at: &[NodeId]) -> Option<Counts> {
+        let indexed = |node: &Node| -> Vec<NodeId> {
+            node.fields.iter().filter(|(name, _)| name.parse::<i64>().is_ok()).map(|(_, at)| *at).collect()
         };
-        let places = at.iter().flat_map(|at| {
-            let place = &self.0[*at];
-            indexed(place).into_iter().chain(place.entries).chain(place.items)
+        let nodes = at.iter().flat_map(|at| {
+            let node = &self.0[*at];
+            indexed(node).into_iter().chain(node.entries).chain(node.items)
         });
-        self.counts(places.collect())
+        self.counts(nodes.collect())
     }
 
-    fn counts(&self, places: Places) -> Option<Counts> {
-        if places.iter().any(|at| self.0[*at].whole) {
+    fn counts(&self, nodes: NodeIds) -> Option<Counts> {
+        if nodes.iter().any(|at| self.0[*at].whole) {
             return Some(Counts::Whole);
         }
-        (!places.is_empty()).then_some(Counts::At(places))
+        (!nodes.is_empty()).then_some(Counts::At(nodes))
     }
 }

@@ -1,14 +1,15 @@
-//! Custom resources: collectors made of a CustomResourceStateMetrics config.
+//! Collectors for custom resources, from a CustomResourceStateMetrics config.
 //!
-//! Holds the compiled form of a config's metrics ([`Definition`]) and the collector of one group, version and kind
-//! ([`CustomCollector`]), which turns JSON into a [`Block`] as other collectors do objects with a type of their own.
-//! May not know how a config is written, nor where objects come from.
+//! [`Definition`] is the compiled form of the metrics in a config. [`CustomCollector`] turns JSON objects of one group, version
+//! and kind into a [`Block`].
+//! Must not depend on the syntax of a config or the source of an object.
 
 mod each;
 mod labels;
 mod mask;
 mod number;
 mod path;
+mod read;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -25,9 +26,10 @@ pub use each::{Each, Kind};
 use each::{Line, Out};
 use labels::Labels;
 pub use labels::{LabelPaths, label_name};
-use mask::{Mask, Places, ROOT};
+use mask::{Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
-use value::{Read, Value};
+use read::Read;
+use value::Value;
 
 /// The group, version and kind of objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,40 +42,40 @@ pub struct GroupVersionKind {
     pub kind: String,
 }
 
-/// `databases.v1.db.example.com` is how resources are called; with a kind, `Database.v1.db.example.com`.
+/// Like `databases.v1.db.example.com` for a resource, but with the kind: `Database.v1.db.example.com`.
 impl fmt::Display for GroupVersionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.kind, self.version, self.group)
     }
 }
 
-/// What a config says of a resource.
+/// The config of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Definition {
-    /// `commonLabels` of all its metrics, by valid names.
+    /// `commonLabels` of all metrics, with valid names.
     pub common_labels: BTreeMap<String, String>,
-    /// Its metrics, at most 65,536.
+    /// The metrics, at most 65,536.
     pub metrics: Vec<Metric>,
 }
 
-/// What a config says of a metric.
+/// The config of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Name, prefix and HELP of its family.
+    /// The name of the family, with its prefix.
     pub name: String,
-    /// Its HELP text.
+    /// The HELP text.
     pub help: String,
-    /// Its own `commonLabels`, which win over those of the resource; by valid names.
+    /// `commonLabels` of the metric, with valid names. They win over those of the resource.
     pub common_labels: BTreeMap<String, String>,
-    /// `labelsFromPath` of the resource and its own, which win; seen from the object.
+    /// `labelsFromPath` of the resource and of the metric, which win. Relative to the object.
     pub labels: LabelPaths,
-    /// `errorLogV`: from which verbosity on its problems are told.
+    /// `errorLogV`: the verbosity from which on its problems are logged.
     pub error_log_v: i32,
-    /// The rest.
+    /// The path, the type and the labels.
     pub each: Each,
 }
 
-/// Labels that several families have of an object.
+/// Labels of an object that several families share.
 #[derive(PartialEq)]
 struct Base {
     fixed: BTreeMap<String, String>,
@@ -82,9 +84,9 @@ struct Base {
 
 struct Family {
     metric: Metric,
-    /// Its place among the bases.
+    /// The index in the bases.
     base: usize,
-    tells_problems: bool,
+    reports_problems: bool,
 }
 
 /// Turns objects of one group, version and kind into blocks.
@@ -92,33 +94,33 @@ pub struct CustomCollector {
     families: Vec<Family>,
     bases: Vec<Base>,
     mask: Mask,
-    root: Option<Places>,
+    root: Option<NodeIds>,
 }
 
-/// Something in an object that is not what a metric says it is.
+/// A field of an object that does not fit a metric.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{metric}: {problem}")]
 pub struct Problem {
-    /// The family.
+    /// The name of the family.
     pub metric: String,
-    /// What is wrong.
+    /// The reason.
     pub problem: String,
 }
 
-/// What was made of an object.
+/// The result for an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collected {
-    /// Its series.
+    /// The series.
     pub block: Block,
-    /// What is wrong with it.
+    /// The problems.
     pub problems: Vec<Problem>,
-    /// `namespace/name`, or its name; only where there are problems.
+    /// `namespace/name`, or the name. Empty without problems.
     pub object: String,
 }
 
 impl CustomCollector {
-    /// That of objects of `of`, with the families whose names `enabled` wants. Problems of families are told that have an
-    /// `errorLogV` of at most `verbosity`.
+    /// Creates the collector for objects of `of`, with the families whose names `enabled` selects. Reports problems of families
+    /// with an `errorLogV` of at most `verbosity`.
     pub fn new(
         definition: &Definition,
         of: &GroupVersionKind,
@@ -140,8 +142,8 @@ impl CustomCollector {
                 bases.len() - 1
             });
             metric.each.need(&mut mask);
-            let tells_problems = metric.error_log_v <= i32::from(verbosity);
-            families.push(Family { metric: metric.clone(), base: at, tells_problems });
+            let reports_problems = metric.error_log_v <= i32::from(verbosity);
+            families.push(Family { metric: metric.clone(), base: at, reports_problems });
         }
         for key in ["namespace", "name"] {
             mask.add_fields(&["metadata", key]);
@@ -150,7 +152,7 @@ impl CustomCollector {
         Self { families, bases, mask, root }
     }
 
-    /// The headers of the families, in order: a block's family index points into this list.
+    /// Returns the headers of the families, in order. The family index of a block points into this list.
     pub fn headers(&self) -> Vec<Header> {
         let header = |family: &Family| Header {
             name: family.metric.name.clone(),
@@ -160,10 +162,10 @@ impl CustomCollector {
         self.families.iter().map(header).collect()
     }
 
-    /// All series of the object in `json` (the text, or a tree), and what is wrong with it.
+    /// Returns all series and problems of the object in `json`, a text or a tree.
     ///
     /// # Errors
-    /// It is not JSON.
+    /// The input is not JSON.
     pub fn collect<'de, D: Deserializer<'de>>(&self, json: D) -> Result<Collected, D::Error> {
         let object = Read { mask: &self.mask, at: self.root.as_ref() }.deserialize(json)?;
         let bases: Vec<Labels<'_>> = self.bases.iter().map(|base| base.labels(&object)).collect();
@@ -189,7 +191,7 @@ impl CustomCollector {
         Ok(Collected { block: block.finish(), problems, object })
     }
 
-    /// The labels that all series of an object have alike.
+    /// Returns the labels that all series of an object share.
     fn shared<'v>(&self, bases: &[Labels<'v>], lines: &[Vec<Line<'_>>]) -> Labels<'v> {
         let mut used =
             self.families.iter().zip(lines).filter(|(_, lines)| !lines.is_empty()).map(|(family, _)| family.base);
@@ -203,7 +205,7 @@ impl CustomCollector {
     }
 }
 
-/// `namespace/name`, or the name alone.
+/// Returns `namespace/name`, or only the name.
 fn name_of(object: &Value<'_>) -> String {
     let part = |key| match object.get("metadata").and_then(|metadata| metadata.get(key)) {
         Some(Value::Text(text)) => text.as_ref(),
@@ -226,7 +228,7 @@ impl Base {
 impl Family {
     fn lines<'v>(&'v self, object: &'v Value<'_>, problems: &mut Vec<Problem>) -> Vec<Line<'v>> {
         let mut texts = Vec::new();
-        let mut out = Out { lines: Vec::new(), problems: self.tells_problems.then_some(&mut texts) };
+        let mut out = Out { lines: Vec::new(), problems: self.reports_problems.then_some(&mut texts) };
         self.metric.each.lines(object, &mut out);
         let lines = out.lines;
         problems.extend(texts.into_iter().map(|problem| Problem { metric: self.metric.name.clone(), problem }));

@@ -1,4 +1,4 @@
-//! Fields as the numbers of gauges: what kube-state-metrics converts, and in which order it tries.
+//! Converts fields to the numbers of gauges, in the order of kube-state-metrics.
 
 use std::borrow::Cow;
 
@@ -7,24 +7,24 @@ use jiff::civil::DateTime;
 use super::value::Value;
 use crate::collectors::quantity::Amount;
 
-/// When Unix seconds begin.
+/// The start of Unix time.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// The number of a field: a number or boolean itself, or what a string says. A `null` is none.
+/// Returns the number of a field: a number, a boolean, or the number in a string.
 ///
 /// # Errors
-/// It is none, with why.
+/// The field is not a number, for the reason in the text.
 pub fn of(value: &Value<'_>) -> Result<f64, String> {
     match value {
         Value::Bool(value) => Ok(f64::from(u8::from(*value))),
         Value::Int(value) => Ok(*value as f64),
         Value::Float(value) => Ok(*value),
-        Value::Text(text) => of_text(text).ok_or_else(|| format!("{text:?} is no number")),
-        Value::Null | Value::List(_) | Value::Map(_) => Err(format!("{} is no number", value.kind())),
+        Value::Text(text) => of_text(text).ok_or_else(|| format!("{text:?} is not a number")),
+        Value::Null | Value::List(_) | Value::Map(_) => Err(format!("{} is not a number", value.kind())),
     }
 }
 
-/// The number that a string says: a condition, a time (RFC 3339, in Unix seconds), a quantity, a percentage, or a number.
+/// Returns the number in a string: a condition, a time (RFC 3339, as Unix seconds), a quantity, a percentage, or a number.
 pub fn of_text(text: &str) -> Option<f64> {
     condition(text)
         .or_else(|| unix_seconds(text))
@@ -34,7 +34,7 @@ pub fn of_text(text: &str) -> Option<f64> {
 }
 
 fn condition(text: &str) -> Option<f64> {
-    // The longest word has seven letters, one of which might be written with another character of three bytes.
+    // The longest word has seven letters, which other characters of up to three bytes may fold to.
     if text.len() > 21 {
         return None;
     }
@@ -45,8 +45,8 @@ fn condition(text: &str) -> Option<f64> {
     }
 }
 
-/// What Go's `time.Parse` takes for RFC 3339: an hour of one digit as well, and any fraction behind a point or comma.
-/// Libraries either take more (other separators, missing parts) or less.
+/// Parses RFC 3339 as Go's `time.Parse` does: also with an hour of one digit, and with any fraction after a point or comma.
+/// Libraries accept either more (other separators, missing parts) or less.
 fn unix_seconds(text: &str) -> Option<f64> {
     let mut rest = text.as_bytes();
     let year = digits(&mut rest, 4)?;
@@ -85,7 +85,7 @@ fn unix_seconds(text: &str) -> Option<f64> {
     Some((time.duration_since(EPOCH).as_secs() - offset) as f64)
 }
 
-/// Exactly `count` digits.
+/// Parses exactly `count` digits.
 fn digits(rest: &mut &[u8], count: usize) -> Option<i16> {
     let (number, behind) = rest.split_at_checked(count)?;
     if !number.iter().all(u8::is_ascii_digit) {
@@ -100,14 +100,14 @@ fn literal(rest: &mut &[u8], byte: u8) -> Option<()> {
     Some(())
 }
 
-/// A quantity as Go's `AsApproximateFloat64` has it: digits times a power of ten, both rounded before.
+/// Parses a quantity as Go's `AsApproximateFloat64` does: digits times a power of ten, each rounded before.
 fn quantity(text: &str) -> Option<f64> {
     if text.is_empty() || text.contains(|c: char| c.is_ascii_whitespace()) {
         return None;
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        // NB: Go takes a suffix, or a sign, without a number for zero, unless it is too large for its short form.
+        // NB: Go treats a suffix or a sign without a number as zero, unless it exceeds the short form.
         let zero = Amount::parse(&format!("0{unsigned}"))?;
         return matches!(zero, Amount::Short { .. }).then_some(0.0);
     }
@@ -119,17 +119,17 @@ fn percent(text: &str) -> Option<f64> {
     number.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n / 100.0)
 }
 
-/// As Go's `strconv.ParseFloat`, without its hexadecimal numbers.
+/// Parses a number like Go's `strconv.ParseFloat`, without hexadecimal numbers.
 fn float(text: &str) -> Option<f64> {
     let number: f64 = without_underscores(text)?.parse().ok()?;
     let word = text.trim_start_matches(['+', '-']);
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic());
-    // What is too large is no number, and what is none has no sign.
+    // Go rejects numbers that are too large, and NaN with a sign.
     let taken = if number.is_nan() { word.len() == text.len() } else { number.is_finite() || is_word };
     taken.then_some(number)
 }
 
-/// Go lets an underscore stand between two digits.
+/// Removes underscores between two digits, which Go allows.
 fn without_underscores(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('_') {
         return Some(Cow::Borrowed(text));

@@ -1,4 +1,4 @@
-//! Paths into an object: fields, indices and look-ups, as a CustomResourceStateMetrics config writes them.
+//! Paths into an object: fields, indices and lookups, in the notation of a CustomResourceStateMetrics config.
 //!
 //! The rules are those of kube-state-metrics (`docs/metrics/extend/customresourcestate-metrics.md`, "Path Syntax").
 
@@ -8,33 +8,33 @@ use super::number;
 use super::value::Value;
 use crate::go::parse_bool;
 
-/// Why a path is none.
+/// A part of a path is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} looks something up in a list, and is written as [key=value]")]
+#[error("invalid path element {0:?}: write a lookup in a list as [key=value]")]
 pub struct PathError(String);
 
-/// A path; the empty one is where it begins.
+/// A path. The empty path is its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Path(Vec<Step>);
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// The field of a map, or the item of a list where it is a number.
+    /// The field of a map, or the item of a list if the name is a number.
     Field {
         name: String,
-        /// Of `key=value`: the field `key`, if it is that string.
+        /// For `key=value`: use the field `key` if it equals this string.
         equals: Option<(String, String)>,
     },
-    /// `[key=value]`: the first map in a list whose field `key` is that string, number or boolean.
+    /// `[key=value]`: the first map in a list whose field `key` equals this string, number or boolean.
     Find { key: String, text: String, number: Option<f64>, boolean: Option<bool> },
 }
 
 impl Path {
-    /// The path with these parts.
+    /// Parses a path from its parts.
     ///
     /// # Errors
-    /// A part stands in brackets and has no `=`.
+    /// A part is in brackets but has no `=`.
     pub fn new<S: AsRef<str>>(parts: impl IntoIterator<Item = S>) -> Result<Self, PathError> {
         parts.into_iter().map(|part| Step::new(part.as_ref())).collect::<Result<_, _>>().map(Self)
     }
@@ -43,12 +43,12 @@ impl Path {
         &self.0
     }
 
-    /// What is there; none if it is `null`, or if a part of the way is missing or of another kind.
+    /// Returns the value at the path. `None` if it is `null`, or if a step is missing or has another type.
     pub fn get<'v, 'a>(&self, from: Option<&'v Value<'a>>) -> Option<&'v Value<'a>> {
         self.0.iter().try_fold(from?.present()?, |value, step| step.get(value))
     }
 
-    /// The name of the field that is all of the path; none if the path is longer, or no name that could be told from one.
+    /// Returns the name of the field if the path is only this field, and if the name cannot stand for a longer path.
     pub(super) fn only_field(&self) -> Option<String> {
         match self.0.as_slice() {
             [step] => Some(step.to_string()).filter(|name| !name.is_empty() && !name.contains(',')),
@@ -82,7 +82,7 @@ impl Step {
             }
             (Self::Field { name, .. }, Value::List(items)) => {
                 let index: i64 = name.parse().ok()?;
-                // Negative ones count from the end.
+                // Negative indices count from the end.
                 let index = if index < 0 { index.checked_add(i64::try_from(items.len()).ok()?)? } else { index };
                 items.get(usize::try_from(index).ok()?)?.present()
             }
@@ -93,7 +93,7 @@ impl Step {
         }
     }
 
-    /// Whether a look-up ends at the map with this field.
+    /// Returns whether a lookup matches a map with this field.
     fn finds(&self, candidate: &Value<'_>) -> bool {
         let Self::Find { text, number, boolean, .. } = self else { return false };
         is_text(candidate, text)
@@ -115,7 +115,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// As a config writes it.
+/// In the notation of a config.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;

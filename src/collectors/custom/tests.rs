@@ -9,7 +9,7 @@ fn path(parts: &[&str]) -> Path {
     Path::new(parts).unwrap()
 }
 
-/// What is at `parts` of `object`, as a label shows it.
+/// Returns the value at `parts` of `object`, as a label shows it.
 fn at(object: &Json, parts: &[&str]) -> Option<String> {
     let mut mask = Mask::default();
     mask.add_whole(ROOT, &path(parts));
@@ -94,7 +94,7 @@ fn strings_are_numbers_as_in_kube_state_metrics() {
     }
     assert!(number::of_text("nan").is_some_and(f64::is_nan));
     assert_eq!(number::of_text("+nan"), None);
-    assert_eq!(number::of(&Value::Null), Err("null is no number".to_owned()));
+    assert_eq!(number::of(&Value::Null), Err("null is not a number".to_owned()));
 }
 
 #[test]
@@ -140,11 +140,11 @@ fn problems_are_told_from_their_verbosity_on() {
         let problems = collector.collect(object).unwrap().problems;
         problems.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(problems(0, &json!({"spec": "x"})), ["a: [spec]: \"x\" is no number"]);
-    assert_eq!(problems(5, &json!({})), ["a: [spec]: there is nothing", "b: [spec]: there is nothing"]);
+    assert_eq!(problems(0, &json!({"spec": "x"})), ["a: [spec]: \"x\" is not a number"]);
+    assert_eq!(problems(5, &json!({})), ["a: [spec]: no value", "b: [spec]: no value"]);
     assert_eq!(
         problems(5, &json!({"spec": [1, {}]})),
-        ["a: item 1 of [spec]: a map is no number", "b: item 1 of [spec]: a map is no number"]
+        ["a: item 1 of [spec]: a map is not a number", "b: item 1 of [spec]: a map is not a number"]
     );
 }
 

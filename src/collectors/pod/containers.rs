@@ -1,4 +1,4 @@
-//! What a container prints. Ordinary and init containers differ only in where they stand in a pod: [`Containers`].
+//! Families of containers. Main and init containers differ only in their place in a pod: [`Containers`].
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
@@ -8,18 +8,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::common::{ZERO_TIME, bool_value, text, unix};
 use super::super::resources::{CORE, ResourceList, each_with_unit};
-use super::{spec_of, status_of};
+use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
 
 /// A list of containers of a pod.
 pub trait Containers {
-    /// As they are wanted.
+    /// Returns the desired states.
     fn specs(pod: &Pod) -> &[Container];
-    /// As they are.
+    /// Returns the observed states.
     fn statuses(pod: &Pod) -> &[ContainerStatus];
 }
 
-/// The ordinary containers.
+/// The main containers.
 pub struct Main;
 
 /// The init containers.
@@ -59,7 +59,7 @@ pub fn init_info(pod: &Pod, samples: &mut Samples) {
     }
 }
 
-/// The containers that have a status, with it.
+/// Returns the containers that have a status, with it.
 fn pairs<C: Containers>(pod: &Pod) -> impl Iterator<Item = (&Container, &ContainerStatus)> {
     C::specs(pod).iter().flat_map(|container| {
         let statuses = C::statuses(pod).iter().filter(|status| status.name == container.name);

@@ -6,12 +6,11 @@
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/pod-metrics.md>
 
 mod containers;
+mod parts;
 mod spec;
 mod status;
 
-use std::sync::LazyLock;
-
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::Pod;
 
 use self::containers::{Init, Main};
 use super::common::{name, namespace, text};
@@ -290,17 +289,4 @@ impl Resource for Pods {
     fn identity(pod: &Pod) -> Identity<'_> {
         vec![("namespace", namespace(pod)), ("pod", name(pod)), ("uid", text(&pod.metadata.uid))]
     }
-}
-
-static NO_SPEC: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
-static NO_STATUS: LazyLock<PodStatus> = LazyLock::new(PodStatus::default);
-
-/// The desired state; an empty one if there is none.
-fn spec_of(pod: &Pod) -> &PodSpec {
-    pod.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
-}
-
-/// The observed state; an empty one if there is none.
-fn status_of(pod: &Pod) -> &PodStatus {
-    pod.status.as_ref().unwrap_or_else(|| &NO_STATUS)
 }

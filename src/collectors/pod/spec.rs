@@ -1,4 +1,4 @@
-//! What the desired state of a pod says.
+//! Families of the desired state of a pod.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::super::common::{bool_value, name, text};
 use super::super::labels::emit_pairs;
 use super::super::quantity::Amount;
-use super::{spec_of, status_of};
+use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
 
 pub fn overhead_cpu_cores(pod: &Pod, samples: &mut Samples) {
@@ -26,7 +26,7 @@ fn overhead(pod: &Pod, resource: &str) -> Option<Amount> {
     Amount::parse(&spec_of(pod).overhead.as_ref()?.get(resource)?.0)
 }
 
-/// A claim that is made from a template has its name in the status.
+/// If a claim comes from a template, the status has its name.
 pub fn resourceclaim_info(pod: &Pod, samples: &mut Samples) {
     for claim in spec_of(pod).resource_claims.iter().flatten() {
         let (own, template) = (&claim.resource_claim_name, &claim.resource_claim_template_name);
@@ -64,8 +64,8 @@ pub fn claims_readonly(pod: &Pod, samples: &mut Samples) {
     each_claim(pod, |labels, read_only| samples.sample(labels, bool_value(read_only)));
 }
 
-/// Labels of each volume that comes from a claim, and whether it is read-only. An ephemeral volume's claim bears the
-/// names of pod and volume.
+/// Calls `visit` for each volume with a claim, with its labels and whether it is read-only. The claim of an ephemeral volume
+/// has the names of pod and volume.
 fn each_claim(pod: &Pod, mut visit: impl FnMut(&[(&str, &str)], bool)) {
     for volume in spec_of(pod).volumes.iter().flatten() {
         let (claim, ephemeral, read_only) = match (&volume.persistent_volume_claim, &volume.ephemeral) {

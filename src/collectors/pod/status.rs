@@ -1,4 +1,4 @@
-//! How a pod is.
+//! Families of the observed state of a pod.
 
 use core::net::IpAddr;
 
@@ -7,14 +7,14 @@ use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use super::super::common::{ZERO_TIME, boolean, condition_states, text, unix};
 use super::super::states::one_of;
 use super::containers::{Containers, Main};
-use super::{spec_of, status_of};
+use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
 
 const PHASES: [&str; 5] = ["Pending", "Succeeded", "Failed", "Unknown", "Running"];
 
 const QOS_CLASSES: [&str; 3] = ["BestEffort", "Burstable", "Guaranteed"];
 
-/// The reasons that `reason` shows by name.
+/// The reasons that the family `reason` shows by name.
 const REASONS: [&str; 8] = [
     "Evicted",
     "NodeAffinity",
@@ -26,7 +26,7 @@ const REASONS: [&str; 8] = [
     "UnexpectedAdmissionError",
 ];
 
-/// The reasons that `disruption_reason` shows by name.
+/// The reasons that the family `disruption_reason` shows by name.
 const DISRUPTION_REASONS: [&str; 5] = [
     "PreemptionByScheduler",
     "DeletionByTaintManager",
@@ -35,7 +35,7 @@ const DISRUPTION_REASONS: [&str; 5] = [
     "TerminationByKubelet",
 ];
 
-/// Stands for all reasons that are not shown by name, so that their number stays bounded.
+/// Replaces all other reasons, which bounds the number of label values.
 const OTHER: &str = "Other";
 
 pub fn completion_time(pod: &Pod, samples: &mut Samples) {
@@ -61,7 +61,7 @@ pub fn info(pod: &Pod, samples: &mut Samples) {
     samples.sample(&labels, 1.0);
 }
 
-/// What is not an address is left out.
+/// Skips texts that are not addresses.
 pub fn ips(pod: &Pod, samples: &mut Samples) {
     for address in status_of(pod).pod_ips.iter().flatten() {
         let family = match address.ip.parse() {
@@ -121,7 +121,7 @@ pub fn unscheduled_time(pod: &Pod, samples: &mut Samples) {
     since(pod, "PodScheduled", "False", samples);
 }
 
-/// The known reasons, wherever they stand: in the status, a condition, or the end of a container.
+/// Emits the known reasons in the status, the conditions, and the terminations of containers.
 pub fn reason(pod: &Pod, samples: &mut Samples) {
     let status = status_of(pod);
     let own = text(&status.reason);
@@ -161,7 +161,7 @@ fn states_of(pod: &Pod, kind: &'static str, samples: &mut Samples) {
     }
 }
 
-/// Since when a condition has had a status. NB: upstream does not look whether the condition says so.
+/// Emits the time since which a condition has a status. NB: upstream does not check that the condition has a time.
 fn since(pod: &Pod, kind: &'static str, status: &str, samples: &mut Samples) {
     for condition in conditions(pod, kind).filter(|condition| condition.status == status) {
         samples.sample(&[], condition.last_transition_time.as_ref().map_or(ZERO_TIME as f64, |time| unix(time.0)));

@@ -41,8 +41,8 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         ),
         (
             &changed("[spec, size]", "[spec, '[size]']"),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.path[1]: \"[size]\" looks something up in a list, \
-             and is written as [key=value]",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.path[1]: invalid path element \"[size]\": \
+             write a lookup in a list as [key=value]",
         ),
         (
             &changed("gauge: {", "gauge: {labelsFromPath: {n: ['[x]']}, "),
