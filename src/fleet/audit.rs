@@ -1,7 +1,7 @@
-//! The audit: once a minute the coordinator asks all members and enters what follows into the ledger.
+//! The audit: once a minute the coordinator proves that the fleet exposes each object once.
 //!
-//! Everything outside is behind a trait: who there is ([`Members`]), what this replica itself exposes and sees
-//! ([`Witness`]), how others are asked ([`Ask`]).
+//! Everything outside is behind a trait: the other members ([`PeerDirectory`]), the objects of this replica
+//! ([`CoverageView`]), and the requests to the others ([`CoverageClient`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,44 +13,48 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::coverage::{
-    Answer, Answers, Doubt, Ledger, Line, News, Proof, Question, Reach, Stand, common_version, exposed, generation,
+    CoverageReport, CoverageRequest, KnownVersions, Proof, ProofError, Reports, SeenError, common_version, exposed,
+    generation,
 };
-use super::door::{self, Door};
 use super::handover::Status;
+use super::ledger::{CoverageChange, CoverageStatus, Ledger};
+use super::peer_client::{self, Connector, PeerError};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
-/// How often a proof is tried.
+/// Time between audits.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// How soon it is tried again where there is none, or one that is not exact: longer than a switch takes.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Pause before the next attempt if a resource has no proof, or one that is not exact. Longer than a switch takes.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often it is tried again before the next period. The tries fill a period: a quiet resource is known to all as of one
-/// version when the next bookmark has come, and those come once a minute.
+/// Number of attempts after the first. They fill a period: for a quiet resource, members agree on a version only after the
+/// next bookmark, and bookmarks come once a minute.
 const RETRIES: u32 = 10;
 
 /// How long a member may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer may be in bytes; one of a hundred resources has a tenth of it.
-const LONGEST: usize = 256 << 10;
+/// Maximum length of an answer in bytes; one with a hundred resources takes a tenth of it.
+const MAX_ANSWER_BYTES: usize = 256 << 10;
 
-/// How the replica that audits is called.
+/// The name of the auditing replica in messages.
 const SELF: &str = "this replica";
 
-/// A member other than this one.
+/// Another member that may expose objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// How it is called in messages.
+    /// The name in messages.
     pub name: String,
-    /// Where its telemetry port is, as `ip:port`; `None` if nobody knows, and then there is no proof.
+    /// `ip:port` of its telemetry port. If it is unknown (`None`), nothing can be proven.
     pub address: Option<String>,
 }
 
 impl Peer {
-    /// Everyone else who may expose objects, as the coordinator with this status and ordinal knows them; `None` if it is none.
-    /// Who is present but not live has an address all the same: if nobody answers there, nothing is proven.
+    /// Returns all other members that may expose objects, as the coordinator with this status and ordinal knows them. Returns
+    /// `None` on other replicas.
+    ///
+    /// A member that is present but not live keeps its address. If it does not answer there, nothing is proven.
     pub fn all(status: &Status, own: u32) -> Option<Vec<Self>> {
         if !status.coordinator {
             return None;
@@ -67,128 +71,132 @@ impl Peer {
     }
 }
 
-/// Who there is.
-pub trait Members: Send + Sync {
-    /// `namespace/name` of the StatefulSet.
+/// The other members of the fleet.
+pub trait PeerDirectory: Send + Sync {
+    /// Returns `namespace/name` of the StatefulSet.
     fn fleet(&self) -> String;
-    /// Everyone else who may expose objects: who is present in the current generation, and who is live without being so.
-    /// `None` while another replica coordinates, and audits.
+    /// Returns all other members that may expose objects: those present in the current generation, and those that are live
+    /// without being present. `None` while another replica is the coordinator.
     fn peers(&self) -> Option<Vec<Peer>>;
 }
 
-/// What this replica exposes at this moment, by its part in the fleet.
-pub trait Vantage: Send + Sync {
-    /// That.
-    fn stand(&self) -> Stand;
-}
-
-/// What this replica exposes and sees.
-pub trait Witness: Send + Sync {
-    /// Its own answer.
-    fn answer(&self, question: &Question) -> Answer;
-    /// As of which versions it may know all objects of a resource, its own and all others.
-    fn sight(&self, resource: &str) -> Reach;
-    /// All objects of a resource as of a version.
+/// The objects that this replica exposes, and those of the cluster that it sees.
+pub trait CoverageView: Send + Sync {
+    /// Returns the report of this replica.
+    fn report(&self, request: &CoverageRequest) -> CoverageReport;
+    /// Returns the versions as of which this replica may know all objects of a resource, of all shards.
+    fn cluster_versions(&self, resource: &str) -> KnownVersions;
+    /// Returns the digest of all objects of a resource as of a version.
     ///
     /// # Errors
-    /// They are not known; the text says why.
-    fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String>;
+    /// This replica does not know all objects as of that version.
+    fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, SeenError>;
 }
 
-/// How others are asked.
-pub trait Ask: Send + Sync {
-    /// The answer of who listens at `address`, or why there is none.
-    fn ask<'a>(&'a self, address: &'a str, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>>;
+/// Sends coverage requests to other members.
+pub trait CoverageClient: Send + Sync {
+    /// Returns the report of the member at `address`.
+    ///
+    /// # Errors
+    /// The member does not answer, or not with a report.
+    fn request<'a>(
+        &'a self,
+        address: &'a str,
+        request: &'a CoverageRequest,
+    ) -> BoxFuture<'a, Result<CoverageReport, PeerError>>;
 }
 
-/// What the audits have shown, as telemetry reads it. Nothing while another replica audits.
+/// The results of the audits, for telemetry. Empty while another replica audits.
 #[derive(Debug)]
 pub struct Coverage {
     ledger: Mutex<Ledger>,
-    began: Instant,
+    started: Instant,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self { ledger: Mutex::default(), began: Instant::now() }
+        Self { ledger: Mutex::default(), started: Instant::now() }
     }
 }
 
 impl Coverage {
-    /// A line a resource.
-    pub fn lines(&self) -> Vec<Line> {
-        self.ledger().lines(self.began.elapsed())
+    /// Returns the status of every audited resource.
+    pub fn statuses(&self) -> Vec<CoverageStatus> {
+        self.ledger().statuses(self.started.elapsed())
     }
 
-    /// A try to prove that `resource` is covered, and what came of it.
-    pub fn enter(&self, resource: &str, tried: Result<Proof, Doubt>) {
-        self.ledger().enter(resource, tried, self.began.elapsed());
+    /// Records the result of an attempt to prove the coverage of `resource`.
+    pub fn record(&self, resource: &str, result: Result<Proof, ProofError>) {
+        self.ledger().record(resource, result, self.started.elapsed());
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // A panic cannot leave it half changed in a way that matters: the next audit enters everything anew.
+        // A panic cannot leave harmful state behind: the next audit records everything again.
         lock(&self.ledger)
     }
 }
 
-/// Who audits, and by what.
+/// The task that audits.
 pub struct Audit {
-    /// Who there is.
-    pub members: Arc<dyn Members>,
-    /// This replica.
-    pub witness: Arc<dyn Witness>,
-    /// How the others are asked.
-    pub ask: Arc<dyn Ask>,
-    /// Where the results go.
+    /// The other members.
+    pub members: Arc<dyn PeerDirectory>,
+    /// The objects of this replica.
+    pub view: Arc<dyn CoverageView>,
+    /// Sends requests to the other members.
+    pub client: Arc<dyn CoverageClient>,
+    /// Receives the results.
     pub coverage: Arc<Coverage>,
 }
 
+/// The result of one attempt, by resource; `None` if the API server does not have the resource.
+type Attempt = BTreeMap<String, Option<Result<Proof, ProofError>>>;
+
 impl Audit {
-    /// Audits once a minute while this replica is the coordinator, until it is told to stop.
+    /// Audits once a minute while this replica is the coordinator, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let forever = async {
             loop {
-                let began = Instant::now();
-                if self.round().await.is_none() {
+                let started = Instant::now();
+                if self.audit().await.is_none() {
                     self.coverage.ledger().clear();
-                    // Who becomes the coordinator audits at once.
-                    sleep(AGAIN).await;
+                    // A replica that becomes the coordinator audits at once.
+                    sleep(RETRY_PAUSE).await;
                     continue;
                 }
-                tell(self.coverage.ledger().news(self.coverage.began.elapsed()));
-                sleep(PERIOD.saturating_sub(began.elapsed())).await;
+                log_changes(self.coverage.ledger().changes(self.coverage.started.elapsed()));
+                sleep(PERIOD.saturating_sub(started.elapsed())).await;
             }
         };
         stop.run_until_cancelled(forever).await;
     }
 
-    /// Tries each resource until it is exact, is found wrong twice in a row, or has been tried often enough. `None` if this
+    /// Tries each resource until it is exact, is found inexact twice in a row, or has no retries left. Returns `None` if this
     /// replica is not the coordinator.
-    async fn round(&self) -> Option<()> {
-        let mut wrong = BTreeSet::new();
+    async fn audit(&self) -> Option<()> {
+        let mut inexact = BTreeSet::new();
         let mut only: Option<BTreeSet<String>> = None;
         for tries in 0..=RETRIES {
             if tries > 0 {
-                sleep(AGAIN).await;
+                sleep(RETRY_PAUSE).await;
             }
             let mut again = BTreeSet::new();
             let results = self.attempt(only.as_ref()).await?;
             if only.is_none() {
-                self.coverage.ledger().keep(|resource| results.contains_key(resource));
+                self.coverage.ledger().retain(|resource| results.contains_key(resource));
             }
-            for (resource, tried) in results {
-                let Some(tried) = tried else {
-                    self.coverage.ledger().leave_out(&resource);
+            for (resource, result) in results {
+                let Some(result) = result else {
+                    self.coverage.ledger().remove(&resource);
                     continue;
                 };
-                let final_word = match &tried {
+                let is_final = match &result {
                     Ok(proof) if proof.is_exact() => true,
-                    // One that is not exact is only believed when it is found again.
-                    Ok(_) => !wrong.insert(resource.clone()),
+                    // An inexact result counts only if the next attempt confirms it.
+                    Ok(_) => !inexact.insert(resource.clone()),
                     Err(_) => tries == RETRIES,
                 };
-                if final_word {
-                    self.coverage.enter(&resource, tried);
+                if is_final {
+                    self.coverage.record(&resource, result);
                 } else {
                     again.insert(resource);
                 }
@@ -201,89 +209,97 @@ impl Audit {
         Some(())
     }
 
-    /// One try for all resources, or `only` some. A resource has no result if the API server does not have it.
-    async fn attempt(&self, only: Option<&BTreeSet<String>>) -> Option<BTreeMap<String, Option<Result<Proof, Doubt>>>> {
+    /// Makes one attempt for all resources, or for those in `only`. Returns `None` if this replica is not the coordinator.
+    async fn attempt(&self, only: Option<&BTreeSet<String>>) -> Option<Attempt> {
         let peers = self.members.peers()?;
-        let mut question = Question { fleet: self.members.fleet(), versions: BTreeMap::new() };
-        let first = self.ask_all(&peers, &question).await;
-        let own = self.witness.answer(&question);
+        let mut request = CoverageRequest { fleet: self.members.fleet(), versions: BTreeMap::new() };
+        let first = self.request_all(&peers, &request).await;
+        let own = self.view.report(&request);
         let resources: Vec<_> =
-            own.reach.keys().filter(|r| only.is_none_or(|only| only.contains(*r))).cloned().collect();
-        let mut results = BTreeMap::new();
+            own.known_versions.into_keys().filter(|r| only.is_none_or(|only| only.contains(r))).collect();
+        let mut results = Attempt::new();
         let first = match first {
-            Ok(answers) => answers,
-            Err(doubt) => return Some(resources.into_iter().map(|r| (r, Some(Err(doubt.clone())))).collect()),
+            Ok(reports) => reports,
+            Err(error) => return Some(resources.into_iter().map(|r| (r, Some(Err(error.clone())))).collect()),
         };
         for resource in resources {
-            match common_version(&resource, &first, self.witness.sight(&resource)) {
-                Ok(Some(version)) => drop(question.versions.insert(resource, version)),
+            match common_version(&resource, &first, self.view.cluster_versions(&resource)) {
+                Ok(Some(version)) => drop(request.versions.insert(resource, version)),
                 Ok(None) => drop(results.insert(resource, None)),
-                Err(doubt) => drop(results.insert(resource, Some(Err(doubt)))),
+                Err(error) => drop(results.insert(resource, Some(Err(error)))),
             }
         }
-        // What was there first, what is exposed of it then: only the latter hangs on the generation.
+        // Read what exists before what is exposed: only the latter depends on the generation.
         let seen: BTreeMap<_, _> =
-            question.versions.iter().map(|(r, version)| (r.clone(), self.witness.seen_at(r, *version))).collect();
-        let second = self.ask_all(&peers, &question).await.and_then(|answers| generation(&answers).map(|_| answers));
+            request.versions.iter().map(|(r, version)| (r.clone(), self.view.seen_at(r, *version))).collect();
+        let second = self.request_all(&peers, &request).await.and_then(|reports| generation(&reports).map(|_| reports));
         for (resource, seen) in seen {
-            let proof = second.as_ref().map_err(Clone::clone).and_then(|answers| {
-                let exposed = exposed(&resource, answers)?;
-                Ok(Proof { seen: seen.map_err(Doubt::Unseen)?, exposed })
+            let proof = second.as_ref().map_err(Clone::clone).and_then(|reports| {
+                let exposed = exposed(&resource, reports)?;
+                Ok(Proof { seen: seen?, exposed })
             });
             results.insert(resource, Some(proof));
         }
-        // Who was not there all the time may have exposed what nobody was asked about.
+        // A member that joined or left meanwhile may have exposed objects that no report contains.
         if self.members.peers()? != peers {
-            results.values_mut().flatten().for_each(|result| *result = Err(Doubt::Unsettled));
+            results.values_mut().flatten().for_each(|result| *result = Err(ProofError::HandoverInProgress));
         }
         Some(results)
     }
 
-    /// The answers of all, our own first.
-    async fn ask_all(&self, peers: &[Peer], question: &Question) -> Result<Answers, Doubt> {
-        let asked = peers.iter().map(|peer| async {
-            let Peer { name, address } = peer;
-            let address = address.as_ref().ok_or_else(|| Doubt::Silent(format!("{name} has no address")))?;
-            let answer = timeout(PATIENCE, self.ask.ask(address, question)).await;
-            match answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()))) {
-                Ok(answer) => Ok((name.clone(), answer)),
-                Err(error) => Err(Doubt::Silent(format!("{name} at {address}: {error}"))),
-            }
+    /// Returns the reports of all members, with the own report first.
+    async fn request_all(&self, peers: &[Peer], request: &CoverageRequest) -> Result<Reports, ProofError> {
+        let requests = peers.iter().map(|Peer { name, address }| async move {
+            let result = match address {
+                Some(address) => timeout(ANSWER_TIMEOUT, self.client.request(address, request))
+                    .await
+                    .unwrap_or(Err(PeerError::Timeout(ANSWER_TIMEOUT))),
+                None => Err(PeerError::NoAddress),
+            };
+            result.map(|report| (name.clone(), report)).map_err(|error| {
+                let at = address.as_ref().map(|address| format!(" at {address}")).unwrap_or_default();
+                ProofError::NoAnswer(format!("{name}{at}: {error}"))
+            })
         });
-        let answers: Result<Answers, Doubt> = join_all(asked).await.into_iter().collect();
-        let mut all = vec![(SELF.to_owned(), self.witness.answer(question))];
-        all.extend(answers?);
+        let reports: Result<Reports, ProofError> = join_all(requests).await.into_iter().collect();
+        let mut all = vec![(SELF.to_owned(), self.view.report(request))];
+        all.extend(reports?);
         Ok(all)
     }
 }
 
-fn tell(news: Vec<News>) {
-    for News { resource, state, proof, doubt } in news {
+fn log_changes(changes: Vec<CoverageChange>) {
+    for CoverageChange { resource, state, proof, error } in changes {
         let (seen, exposed) = proof.map(|p| (p.seen.count, p.exposed.count)).unzip();
-        match doubt {
-            Some(doubt) => warn!(resource, "it cannot be proven that the fleet exposes each object once: {doubt}"),
-            None if state.exact => info!(resource, seen, exposed, "the fleet exposes each object once again"),
+        match error {
+            Some(error) => warn!(resource, %error, "coverage unproven"),
+            None if state.exact => info!(resource, seen, exposed, "coverage exact again"),
             None => warn!(
                 resource,
                 seen,
                 exposed,
                 missing = state.missing,
                 doubled = state.doubled,
-                "the fleet does not expose each object once; `kube-state-fleet verify` names the objects"
+                "coverage not exact: run `kube-state-fleet verify` for the names of the objects"
             ),
         }
     }
 }
 
-/// Asks over HTTP: `POST /fleet/cover` on the telemetry port.
+/// Sends coverage requests over HTTP: `POST /fleet/coverage` on the telemetry port.
 #[derive(Clone)]
-pub struct OverHttp(pub Arc<dyn Door>);
+pub struct HttpCoverageClient(pub Arc<dyn Connector>);
 
-impl Ask for OverHttp {
-    fn ask<'a>(&'a self, address: &'a str, question: &'a Question) -> BoxFuture<'a, Result<Answer, String>> {
+impl CoverageClient for HttpCoverageClient {
+    fn request<'a>(
+        &'a self,
+        address: &'a str,
+        request: &'a CoverageRequest,
+    ) -> BoxFuture<'a, Result<CoverageReport, PeerError>> {
         Box::pin(async move {
-            let body = serde_json::to_vec(question).map_err(|e| e.to_string())?;
-            door::ask_for(&*self.0, address, door::COVER, Some(body), (LONGEST, PATIENCE)).await
+            let body = Some(serde_json::to_vec(request)?);
+            let limits = (MAX_ANSWER_BYTES, ANSWER_TIMEOUT);
+            peer_client::request_json(&*self.0, address, peer_client::COVERAGE_PATH, body, limits).await
         })
     }
 }
@@ -296,16 +312,16 @@ mod tests {
 
     const PODS: &str = "pods";
 
-    /// A fleet of two, of which this is one: what each exposes, and what there is.
-    struct World(Mutex<State>);
+    /// A fleet of two members: what each exposes, and what the cluster contains.
+    struct TestFleet(Mutex<TestState>);
 
-    #[derive(Clone)]
-    struct State {
+    struct TestState {
         peers: Option<Vec<Peer>>,
-        own: Answer,
-        other: Result<Answer, String>,
-        seen: Result<Digest, String>,
-        asked: usize,
+        own: CoverageReport,
+        /// `None` if the other member refuses connections.
+        other: Option<CoverageReport>,
+        seen: Result<Digest, SeenError>,
+        requests: usize,
     }
 
     fn digest(uids: &[&str]) -> Digest {
@@ -314,22 +330,26 @@ mod tests {
         digest
     }
 
-    fn answer(uids: &[&str]) -> Answer {
-        Answer {
+    fn report(uids: &[&str]) -> CoverageReport {
+        CoverageReport {
             generation: 3,
             settled: true,
-            reach: [(PODS.to_owned(), Reach::Versions { floor: 1, position: 9 })].into(),
+            known_versions: [(PODS.to_owned(), KnownVersions::Versions { oldest: 1, newest: 9 })].into(),
             digests: [(PODS.to_owned(), digest(uids))].into(),
         }
     }
 
-    impl World {
-        fn state(&self) -> MutexGuard<'_, State> {
-            self.0.lock().expect("no test panics in here")
+    fn refused() -> PeerError {
+        PeerError::Connect(std::io::ErrorKind::ConnectionRefused.into())
+    }
+
+    impl TestFleet {
+        fn state(&self) -> MutexGuard<'_, TestState> {
+            self.0.lock().expect("no test panics while it holds the lock")
         }
     }
 
-    impl Members for World {
+    impl PeerDirectory for TestFleet {
         fn fleet(&self) -> String {
             "monitoring/fleet".to_owned()
         }
@@ -339,53 +359,57 @@ mod tests {
         }
     }
 
-    impl Witness for World {
-        fn answer(&self, _: &Question) -> Answer {
+    impl CoverageView for TestFleet {
+        fn report(&self, _: &CoverageRequest) -> CoverageReport {
             self.state().own.clone()
         }
 
-        fn sight(&self, _: &str) -> Reach {
-            Reach::Versions { floor: 0, position: 9 }
+        fn cluster_versions(&self, _: &str) -> KnownVersions {
+            KnownVersions::Versions { oldest: 0, newest: 9 }
         }
 
-        fn seen_at(&self, _: &str, _: u64) -> Result<Digest, String> {
+        fn seen_at(&self, _: &str, _: u64) -> Result<Digest, SeenError> {
             self.state().seen.clone()
         }
     }
 
-    impl Ask for World {
-        fn ask<'a>(&'a self, _: &'a str, _: &'a Question) -> BoxFuture<'a, Result<Answer, String>> {
+    impl CoverageClient for TestFleet {
+        fn request<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a CoverageRequest,
+        ) -> BoxFuture<'a, Result<CoverageReport, PeerError>> {
             let mut state = self.state();
-            state.asked += 1;
-            Box::pin(std::future::ready(state.other.clone()))
+            state.requests += 1;
+            Box::pin(std::future::ready(state.other.clone().ok_or_else(refused)))
         }
     }
 
-    /// A fleet that is well, and its audit.
-    fn start() -> (Arc<World>, Arc<Coverage>, CancellationToken) {
+    /// A healthy fleet and its audit.
+    fn start() -> (Arc<TestFleet>, Arc<Coverage>, CancellationToken) {
         let peer = Peer { name: "fleet-1".to_owned(), address: Some("10.0.0.2:8081".to_owned()) };
-        let world = Arc::new(World(Mutex::new(State {
+        let fleet = Arc::new(TestFleet(Mutex::new(TestState {
             peers: Some(vec![peer]),
-            own: answer(&["a", "b"]),
-            other: Ok(answer(&["c"])),
+            own: report(&["a", "b"]),
+            other: Some(report(&["c"])),
             seen: Ok(digest(&["a", "b", "c"])),
-            asked: 0,
+            requests: 0,
         })));
         let coverage = Arc::new(Coverage::default());
         let audit = Audit {
-            members: Arc::clone(&world) as _,
-            witness: Arc::clone(&world) as _,
-            ask: Arc::clone(&world) as _,
+            members: Arc::clone(&fleet) as _,
+            view: Arc::clone(&fleet) as _,
+            client: Arc::clone(&fleet) as _,
             coverage: Arc::clone(&coverage),
         };
         let stop = CancellationToken::new();
         tokio::spawn(audit.run(stop.clone()));
-        (world, coverage, stop)
+        (fleet, coverage, stop)
     }
 
     fn states(coverage: &Coverage) -> Vec<(bool, bool, bool, bool)> {
-        let lines = coverage.lines();
-        lines.iter().map(|l| (l.state.exact, l.state.missing, l.state.doubled, l.state.unproven)).collect()
+        let statuses = coverage.statuses();
+        statuses.iter().map(|s| (s.state.exact, s.state.missing, s.state.doubled, s.state.unproven)).collect()
     }
 
     const EXACT: [(bool, bool, bool, bool); 1] = [(true, false, false, false)];
@@ -398,22 +422,22 @@ mod tests {
     }
 
     #[test]
-    fn everyone_is_asked_who_may_expose_objects() {
+    fn every_member_that_may_expose_objects_is_asked() {
         let member = |ordinal: u32, address: &str| -> Member {
             let id = serde_json::json!({ "ordinal": ordinal, "pod": "", "nonce": 0 });
             let member = serde_json::json!({ "id": id, "address": address, "hash": "xxhash64", "layout": 1 });
-            serde_json::from_value(member).expect("the rest has defaults")
+            serde_json::from_value(member).expect("the other fields have defaults")
         };
         let mut status = Status {
             total: 5,
             absent: vec![3],
             coordinator: true,
-            // One has become absent and lives, one is above the total and about to leave, one is out of sight.
+            // Member 3 is absent but live, member 6 is above the total and about to leave, member 7 is not live.
             peers: vec![member(1, "b"), member(3, "d"), member(6, "g")],
             contacts: vec![member(1, "b"), member(2, "c"), member(7, "h")],
             ..Status::default()
         };
-        let peers = Peer::all(&status, 0).expect("we coordinate");
+        let peers = Peer::all(&status, 0).expect("the coordinator has peers");
         let found: Vec<_> = peers.iter().map(|peer| (peer.name.as_str(), peer.address.as_deref())).collect();
         let expected = [
             ("shard 1", Some("b")),
@@ -428,36 +452,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn gaps_and_doubles_are_told_when_they_were_found_twice() {
-        let (world, coverage, _stop) = start();
+    async fn missing_and_doubled_objects_are_reported_when_found_twice() {
+        let (fleet, coverage, _stop) = start();
         seconds(1).await;
         assert_eq!(states(&coverage), EXACT);
-        world.state().other = Ok(answer(&[]));
+        fleet.state().other = Some(report(&[]));
         seconds(61).await;
-        assert_eq!(states(&coverage), EXACT, "it was seen once");
+        assert_eq!(states(&coverage), EXACT, "it was found only once");
         seconds(5).await;
         assert_eq!(states(&coverage), MISSING);
-        world.state().other = Ok(answer(&["b", "c"]));
+        fleet.state().other = Some(report(&["b", "c"]));
         seconds(70).await;
         assert_eq!(states(&coverage), DOUBLED);
-        world.state().other = Ok(answer(&["c"]));
+        fleet.state().other = Some(report(&["c"]));
         seconds(70).await;
         assert_eq!(states(&coverage), EXACT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_proven_for_minutes_is_unproven() {
-        for doubt in [
-            |s: &mut State| s.other = Err("connection refused".to_owned()),
-            |s: &mut State| s.other = Ok(Answer { generation: 4, ..answer(&["c"]) }),
-            |s: &mut State| s.own.settled = false,
-            |s: &mut State| s.seen = Err("the server filters".to_owned()),
-            |s: &mut State| s.other = Ok(Answer { digests: BTreeMap::new(), ..answer(&[]) }),
-            |s: &mut State| s.peers.as_mut().expect("we coordinate")[0].address = None,
+    async fn a_resource_without_a_proof_for_minutes_is_unproven() {
+        for change in [
+            |s: &mut TestState| s.other = None,
+            |s: &mut TestState| s.other = Some(CoverageReport { generation: 4, ..report(&["c"]) }),
+            |s: &mut TestState| s.own.settled = false,
+            |s: &mut TestState| s.seen = Err(SeenError::Filtered),
+            |s: &mut TestState| s.other = Some(CoverageReport { digests: BTreeMap::new(), ..report(&[]) }),
+            |s: &mut TestState| s.peers.as_mut().expect("the coordinator has peers")[0].address = None,
         ] {
-            let (world, coverage, stop) = start();
+            let (fleet, coverage, stop) = start();
             seconds(1).await;
-            doubt(&mut world.state());
+            change(&mut fleet.state());
             seconds(170).await;
             assert_eq!(states(&coverage), EXACT);
             seconds(30).await;
@@ -467,29 +491,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_the_coordinator_audits_and_who_becomes_it_tells_nothing_before_it_knows() {
-        let (world, coverage, _stop) = start();
+    async fn only_the_coordinator_audits_and_a_new_one_reports_nothing_before_its_first_audit() {
+        let (fleet, coverage, _stop) = start();
         seconds(1).await;
-        let peers = world.state().peers.take();
+        let peers = fleet.state().peers.take();
         seconds(70).await;
-        assert!(coverage.lines().is_empty());
-        let asked = world.state().asked;
+        assert!(coverage.statuses().is_empty());
+        let requests = fleet.state().requests;
         seconds(600).await;
-        assert_eq!(world.state().asked, asked, "nobody is asked");
-        world.state().peers = peers;
+        assert_eq!(fleet.state().requests, requests, "no member is asked");
+        fleet.state().peers = peers;
         seconds(6).await;
         assert_eq!(states(&coverage), EXACT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_resource_that_the_server_does_not_have_is_left_out() {
-        let (world, coverage, _stop) = start();
+    async fn a_resource_that_the_api_server_does_not_have_is_omitted() {
+        let (fleet, coverage, _stop) = start();
         seconds(1).await;
-        assert_eq!(coverage.lines().len(), 1);
-        world.state().own.reach = [(PODS.to_owned(), Reach::Refused)].into();
-        let other = Answer { reach: world.state().own.reach.clone(), ..answer(&[]) };
-        world.state().other = Ok(other);
+        assert_eq!(coverage.statuses().len(), 1);
+        fleet.state().own.known_versions = [(PODS.to_owned(), KnownVersions::Refused)].into();
+        let other = CoverageReport { known_versions: fleet.state().own.known_versions.clone(), ..report(&[]) };
+        fleet.state().other = Some(other);
         seconds(61).await;
-        assert!(coverage.lines().is_empty());
+        assert!(coverage.statuses().is_empty());
     }
 }

@@ -1,12 +1,10 @@
-//! Whether the members of a fleet together expose each object once: what they are asked, and what follows from what they
-//! answer. No clock, no I/O.
+//! Checks whether the members of a fleet together expose each object exactly once. No clock, no I/O.
 //!
-//! Members hear of a change at different moments, so their sums are compared as of one resourceVersion that all have
-//! reached: first each says how far it has come, then each says what it exposed as of the chosen version. Answers under
-//! different generations are of different fleets and prove nothing.
+//! Members receive a change at different moments, so their digests are compared as of one resourceVersion. First each
+//! member reports the versions that it knows, then the digest of what it exposed as of the version that the coordinator
+//! chose. Reports of different generations prove nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,324 +12,214 @@ use serde::{Deserialize, Serialize};
 use super::handover::{HandoverState, Plan, Status};
 use crate::sharding::{Digest, Slice};
 
-/// How long a resource may go without a proof before it counts as unproven: a proof is tried every minute, and a handover,
-/// a member that lists again, or a quiet resource of which bookmarks come once a minute may void two rounds in a fleet
-/// that is well.
-pub const PATIENCE: Duration = Duration::from_secs(180);
-
-/// What a member is asked.
+/// The question of the coordinator to a member: the body of `POST /fleet/coverage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Question {
+pub struct CoverageRequest {
     /// `namespace/name` of the StatefulSet.
     pub fleet: String,
-    /// As of which resourceVersion the digest of a resource is wanted.
+    /// The resourceVersion, by resource, for which the coordinator wants a digest.
     #[serde(default)]
     pub versions: BTreeMap<String, u64>,
 }
 
-/// What a member answers.
+/// The answer of a member to a [`CoverageRequest`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The generation under which it exposes what it does.
+pub struct CoverageReport {
+    /// The generation by which the member exposes objects.
     pub generation: u64,
-    /// Whether that holds, with no switch due.
+    /// Whether that generation is final, with no switch pending.
     pub settled: bool,
-    /// How far it has come with each resource.
+    /// The versions that the member knows, by resource.
     #[serde(default)]
-    pub reach: BTreeMap<String, Reach>,
-    /// The digests that were asked for, where they are known.
+    pub known_versions: BTreeMap<String, KnownVersions>,
+    /// The requested digests, by resource. Absent where the member does not know the version.
     #[serde(default)]
     pub digests: BTreeMap<String, Digest>,
 }
 
-/// The objects of one resource that a replica exposes, as `GET /fleet/objects` lists them.
+/// The objects of one resource that a replica exposes: the answer to `GET /fleet/objects`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Objects {
-    /// The generation under which they are exposed; 0 outside a fleet.
+    /// The generation by which they are exposed; 0 outside a fleet.
     #[serde(default)]
     pub generation: u64,
     /// Their UIDs, in no order.
     pub uids: Vec<String>,
 }
 
-/// As of which resourceVersions a member knows what it exposes of a resource.
+/// The resourceVersions as of which a replica knows the objects of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Reach {
-    /// The API server does not have the resource, or does not show it.
+pub enum KnownVersions {
+    /// The API server does not have the resource, or refuses to list it.
     Refused,
-    /// None: it is being listed.
+    /// None: the replica is listing the resource.
     None,
-    /// These, both ends included.
+    /// All from `oldest` to `newest`, both included.
     Versions {
-        /// The earliest.
-        floor: u64,
-        /// The newest.
-        position: u64,
+        /// The earliest version.
+        oldest: u64,
+        /// The latest version.
+        newest: u64,
     },
 }
 
-/// What a member exposes at a moment, as the audit counts it.
+/// The objects that a member exposes at a moment, as the audit counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stand {
+pub struct Exposure {
     /// The generation, 0 for none.
     pub generation: u64,
-    /// Whether no switch is due.
+    /// Whether no switch is pending.
     pub settled: bool,
-    /// What is exposed, without what is exposed for `--handover-overlap` alone.
+    /// The exposed objects, without those exposed only for `--handover-overlap`.
     pub counted: Slice,
 }
 
-impl Stand {
-    /// That of a member with this status and plan.
+impl Exposure {
+    /// Returns the exposure of a member with this status and plan.
     pub fn of(status: &Status, plan: &Plan, boot: Duration) -> Self {
         let settled = status.handover != HandoverState::Switching;
         Self::new(status.generation, settled, plan, &status.owned, boot)
     }
 
-    /// That of a member that exposes what `plan` says and owns `owned` in `generation`.
+    /// Returns the exposure of a member that follows `plan` and owns `owned` in `generation`.
     pub fn new(generation: u64, settled: bool, plan: &Plan, owned: &Slice, boot: Duration) -> Self {
         let exposed = plan.at(boot).cloned().unwrap_or_default();
-        // A step to come takes away what is exposed for the overlap alone; without one, whatever is exposed counts.
+        // A later step ends the overlap. Without one, everything exposed counts.
         let overlap = plan.steps.iter().any(|(from, _)| *from > boot);
         let counted = if overlap { exposed.intersection(owned) } else { exposed };
         Self { generation, settled, counted }
     }
 }
 
-/// Why there is no proof this time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
+/// A replica that exposes objects.
+pub trait ExposureSource: Send + Sync {
+    /// Returns the objects that this replica exposes now.
+    fn exposure(&self) -> Exposure;
+}
+
+/// Why an audit proves nothing about a resource. The next audit tries again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
     /// A member did not answer.
-    Silent(String),
-    /// Members expose by different generations, or a switch is due.
-    Unsettled,
-    /// A member does not have the resource, or is listing it.
-    NotLoaded(String),
-    /// There is no version as of which all members know what they exposed.
+    #[error("a member did not answer: {0}")]
+    NoAnswer(String),
+    /// Members expose different generations, or a switch is pending.
+    #[error("a handover is in progress")]
+    HandoverInProgress,
+    /// A member does not watch the resource, or is listing it.
+    #[error("{0} does not watch the resource, or is still listing it")]
+    NotSynced(String),
+    /// No version is known to all members.
+    #[error("no resourceVersion is known to all members")]
     NoCommonVersion,
-    /// A member forgot between question and question.
-    Forgotten(String),
-    /// No one sees all objects.
-    Unseen(String),
+    /// A member discarded the chosen version between the two requests.
+    #[error("{0} no longer knows what it exposed as of the chosen resourceVersion")]
+    VersionForgotten(String),
+    /// No replica sees all objects of the cluster.
+    #[error("this replica does not see all objects of the cluster: {0}")]
+    NotAllSeen(#[from] SeenError),
 }
 
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Silent(why) => write!(f, "a member did not answer: {why}"),
-            Self::Unsettled => f.write_str("a handover is under way"),
-            Self::NotLoaded(member) => write!(f, "{member} does not watch it, or is listing it"),
-            Self::NoCommonVersion => {
-                f.write_str("there is no resourceVersion as of which all members know what they exposed")
-            }
-            Self::Forgotten(member) => write!(f, "{member} no longer knows what it exposed"),
-            Self::Unseen(why) => write!(f, "not all objects of the cluster are seen: {why}"),
-        }
-    }
+/// Why a replica does not know all objects of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeenError {
+    /// The resource is being listed.
+    #[error("the resource is still being listed")]
+    Listing,
+    /// The API server refuses the list.
+    #[error("the API server refuses the list")]
+    Refused,
+    /// The API server sends only the objects of this shard.
+    #[error("the API server sends only the objects of this shard; set --coverage-watch")]
+    Filtered,
+    /// The sources do not know the version.
+    #[error("{0}")]
+    Version(String),
 }
 
-/// What was exposed and what there was, as of one resourceVersion.
+/// The objects that exist and those that members expose, as of one resourceVersion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// All objects of the cluster.
     pub seen: Digest,
-    /// The sum of what the members expose.
+    /// The sum over all members of the objects that each exposes.
     pub exposed: Digest,
 }
 
 impl Proof {
-    /// Each object is exposed once.
+    /// Whether each object is exposed once.
     pub fn is_exact(&self) -> bool {
         self.seen == self.exposed
     }
 
-    /// Some are exposed by nobody: there are fewer, or as many but others.
+    /// Whether some objects are exposed by no member: fewer are exposed than exist, or as many but others.
     pub fn is_missing(&self) -> bool {
         self.exposed.count < self.seen.count || (self.exposed.count == self.seen.count && !self.is_exact())
     }
 
-    /// Some are exposed more than once: there are more, or as many but others.
+    /// Whether some objects are exposed more than once: more are exposed than exist, or as many but others.
     pub fn is_doubled(&self) -> bool {
         self.exposed.count > self.seen.count || (self.exposed.count == self.seen.count && !self.is_exact())
     }
 }
 
-/// Answers, each with how its member is called in messages.
-pub type Answers = Vec<(String, Answer)>;
+/// The reports of all members, each with the member's name for messages.
+pub type Reports = Vec<(String, CoverageReport)>;
 
-/// The generation by which all who answered expose.
+/// Returns the generation that all reports have in common.
 ///
 /// # Errors
-/// They do not agree, or a switch is due.
-pub fn generation(answers: &Answers) -> Result<u64, Doubt> {
-    let mut generations = answers.iter().map(|(_, answer)| answer.settled.then_some(answer.generation));
-    let first = generations.next().flatten().filter(|generation| *generation != 0).ok_or(Doubt::Unsettled)?;
-    if generations.all(|other| other == Some(first)) { Ok(first) } else { Err(Doubt::Unsettled) }
+/// [`ProofError::HandoverInProgress`] if the reports differ, or if a switch is pending.
+pub fn generation(reports: &Reports) -> Result<u64, ProofError> {
+    let mut generations = reports.iter().map(|(_, report)| report.settled.then_some(report.generation));
+    let first =
+        generations.next().flatten().filter(|generation| *generation != 0).ok_or(ProofError::HandoverInProgress)?;
+    if generations.all(|other| other == Some(first)) { Ok(first) } else { Err(ProofError::HandoverInProgress) }
 }
 
-/// The newest resourceVersion of `resource` that everyone has reached and knows about, who sees all objects (`sight`) included;
-/// `None` if the API server refuses it to all. Who alone is refused it has nothing to wait for: what it should expose is missing.
+/// Returns the newest resourceVersion of `resource` that all members know, and that is within `cluster`: the versions as of
+/// which one replica sees all objects.
+///
+/// `None` means that the API server refuses the resource to all members. If it refuses only some of them, the others do not
+/// wait for those: their objects are missing.
 ///
 /// # Errors
-/// There is none.
-pub fn common_version(resource: &str, answers: &Answers, sight: Reach) -> Result<Option<u64>, Doubt> {
-    let reach = |answer: &Answer| answer.reach.get(resource).copied();
-    if answers.iter().all(|(_, answer)| reach(answer) == Some(Reach::Refused)) {
+/// A member or `cluster` knows no version, or they have none in common.
+pub fn common_version(resource: &str, reports: &Reports, cluster: KnownVersions) -> Result<Option<u64>, ProofError> {
+    let known = |report: &CoverageReport| report.known_versions.get(resource).copied();
+    if reports.iter().all(|(_, report)| known(report) == Some(KnownVersions::Refused)) {
         return Ok(None);
     }
-    let (mut lowest, mut highest) = match sight {
-        Reach::Versions { floor, position } => (floor, position),
-        Reach::None => return Err(Doubt::Unseen("it is being listed".to_owned())),
-        Reach::Refused => return Err(Doubt::Unseen("the API server refuses it here".to_owned())),
+    let (mut lowest, mut highest) = match cluster {
+        KnownVersions::Versions { oldest, newest } => (oldest, newest),
+        KnownVersions::None => return Err(SeenError::Listing.into()),
+        KnownVersions::Refused => return Err(SeenError::Refused.into()),
     };
-    for (member, answer) in answers {
-        match reach(answer) {
-            Some(Reach::Versions { floor, position }) => (lowest, highest) = (lowest.max(floor), highest.min(position)),
-            Some(Reach::Refused) => {}
-            Some(Reach::None) | None => return Err(Doubt::NotLoaded(member.clone())),
+    for (member, report) in reports {
+        match known(report) {
+            Some(KnownVersions::Versions { oldest, newest }) => {
+                (lowest, highest) = (lowest.max(oldest), highest.min(newest));
+            }
+            Some(KnownVersions::Refused) => {}
+            Some(KnownVersions::None) | None => return Err(ProofError::NotSynced(member.clone())),
         }
     }
-    if lowest > highest { Err(Doubt::NoCommonVersion) } else { Ok(Some(highest)) }
+    if lowest > highest { Err(ProofError::NoCommonVersion) } else { Ok(Some(highest)) }
 }
 
-/// What all together expose.
+/// Returns the sum of what all members expose of `resource`.
 ///
 /// # Errors
-/// A member does not know what it exposed.
-pub fn exposed(resource: &str, answers: &Answers) -> Result<Digest, Doubt> {
-    answers.iter().try_fold(Digest::default(), |sum, (member, answer)| {
-        let digest = answer.digests.get(resource).ok_or_else(|| Doubt::Forgotten(member.clone()))?;
+/// [`ProofError::VersionForgotten`] if a report has no digest.
+pub fn exposed(resource: &str, reports: &Reports) -> Result<Digest, ProofError> {
+    reports.iter().try_fold(Digest::default(), |sum, (member, report)| {
+        let digest = report.digests.get(resource).ok_or_else(|| ProofError::VersionForgotten(member.clone()))?;
         Ok(sum.plus(*digest))
     })
-}
-
-/// What is known of each resource's coverage over time.
-#[derive(Clone, Debug, Default)]
-pub struct Ledger(BTreeMap<String, Known>);
-
-#[derive(Clone, Debug)]
-struct Known {
-    proof: Option<Proof>,
-    /// When that was (boot time), or when the first proof was tried.
-    at: Duration,
-    /// Why the last try failed.
-    doubt: Option<Doubt>,
-    /// What was last told of it.
-    told: State,
-}
-
-/// What can be said of a resource's coverage.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// Each object is exposed once.
-    pub exact: bool,
-    /// Some are exposed by nobody.
-    pub missing: bool,
-    /// Some are exposed more than once.
-    pub doubled: bool,
-    /// There was no proof for [`PATIENCE`].
-    pub unproven: bool,
-}
-
-/// A resource's line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// The resource.
-    pub resource: String,
-    /// What can be said; nothing before the first proof.
-    pub state: State,
-    /// The last proof.
-    pub proof: Option<Proof>,
-    /// How long ago that was; before the first, for how long it has been tried.
-    pub age: Duration,
-}
-
-/// A change of a resource's state, to be logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// The resource.
-    pub resource: String,
-    /// What can be said now.
-    pub state: State,
-    /// The last proof.
-    pub proof: Option<Proof>,
-    /// Why there is none, if it is unproven.
-    pub doubt: Option<Doubt>,
-}
-
-impl Ledger {
-    /// A try to prove `resource`, at `now` (boot time).
-    pub fn enter(&mut self, resource: &str, tried: Result<Proof, Doubt>, now: Duration) {
-        let known = self.0.entry(resource.to_owned()).or_insert_with(|| Known {
-            proof: None,
-            at: now,
-            doubt: None,
-            told: State::default(),
-        });
-        match tried {
-            Ok(proof) => (known.proof, known.at, known.doubt) = (Some(proof), now, None),
-            Err(doubt) => known.doubt = Some(doubt),
-        }
-    }
-
-    /// A resource that cannot be proven and need not be: the API server does not have it.
-    pub fn leave_out(&mut self, resource: &str) {
-        self.0.remove(resource);
-    }
-
-    /// Of the resources only those go on: the others are no longer watched.
-    pub fn keep(&mut self, is_kept: impl Fn(&str) -> bool) {
-        self.0.retain(|resource, _| is_kept(resource));
-    }
-
-    /// Whoever proves from now on, it is not us.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// All that is known, at `now`.
-    pub fn lines(&self, now: Duration) -> Vec<Line> {
-        let line = |(resource, known): (&String, &Known)| Line {
-            resource: resource.clone(),
-            state: known.state(now),
-            proof: known.proof,
-            age: now.saturating_sub(known.at),
-        };
-        self.0.iter().map(line).collect()
-    }
-
-    /// What has changed since the last call and is worth a line: not that a first proof was exact.
-    pub fn news(&mut self, now: Duration) -> Vec<News> {
-        let mut news = Vec::new();
-        for (resource, known) in &mut self.0 {
-            let state = known.state(now);
-            let expected = known.told == State::default() && state.exact;
-            if std::mem::replace(&mut known.told, state) != state && !expected {
-                let doubt = known.doubt.clone().filter(|_| state.unproven);
-                news.push(News { resource: resource.clone(), state, proof: known.proof, doubt });
-            }
-        }
-        news
-    }
-}
-
-impl Known {
-    fn state(&self, now: Duration) -> State {
-        let unproven = now.saturating_sub(self.at) > PATIENCE;
-        match self.proof.filter(|_| !unproven) {
-            Some(proof) => State {
-                exact: proof.is_exact(),
-                missing: proof.is_missing(),
-                doubled: proof.is_doubled(),
-                unproven: false,
-            },
-            None => State { unproven, ..State::default() },
-        }
-    }
 }
 
 #[cfg(test)]
@@ -346,42 +234,51 @@ mod tests {
 
     const RESOURCE: &str = "pods";
 
-    fn answer(generation: u64, floor: u64, position: u64) -> Answer {
-        let reach = [(RESOURCE.to_owned(), Reach::Versions { floor, position })].into();
-        Answer { generation, settled: true, reach, digests: BTreeMap::new() }
+    fn report(generation: u64, oldest: u64, newest: u64) -> CoverageReport {
+        let known_versions = [(RESOURCE.to_owned(), KnownVersions::Versions { oldest, newest })].into();
+        CoverageReport { generation, settled: true, known_versions, digests: BTreeMap::new() }
     }
 
-    fn named(answers: Vec<Answer>) -> Answers {
-        answers.into_iter().enumerate().map(|(i, answer)| (format!("member {i}"), answer)).collect()
+    fn named(reports: Vec<CoverageReport>) -> Reports {
+        reports.into_iter().enumerate().map(|(i, report)| (format!("member {i}"), report)).collect()
     }
 
     #[test]
     fn a_version_is_chosen_that_all_know_about() {
-        let all = Reach::Versions { floor: 0, position: 100 };
-        let version = |answers| common_version(RESOURCE, &named(answers), all);
-        assert_eq!(version(vec![answer(1, 3, 9), answer(1, 7, 8)]), Ok(Some(8)));
-        assert_eq!(version(vec![answer(1, 8, 8), answer(1, 7, 8)]), Ok(Some(8)));
-        assert_eq!(version(vec![answer(1, 9, 9), answer(1, 7, 8)]), Err(Doubt::NoCommonVersion));
-        let with = |reach| Answer { reach: [(RESOURCE.to_owned(), reach)].into(), ..answer(1, 0, 0) };
-        assert_eq!(version(vec![answer(1, 3, 9), with(Reach::None)]), Err(Doubt::NotLoaded("member 1".to_owned())));
-        assert_eq!(version(vec![answer(1, 3, 9), with(Reach::Refused)]), Ok(Some(9)));
-        assert_eq!(version(vec![with(Reach::Refused), with(Reach::Refused)]), Ok(None));
-        assert_eq!(version(vec![answer(1, 3, 9), Answer::default()]), Err(Doubt::NotLoaded("member 1".to_owned())));
-        let seen = |sight| common_version(RESOURCE, &named(vec![answer(1, 3, 9)]), sight);
-        assert_eq!(seen(Reach::Versions { floor: 0, position: 8 }), Ok(Some(8)));
-        assert_eq!(seen(Reach::Versions { floor: 0, position: 2 }), Err(Doubt::NoCommonVersion));
-        assert!(matches!(seen(Reach::Refused), Err(Doubt::Unseen(_))));
-        assert!(matches!(seen(Reach::None), Err(Doubt::Unseen(_))));
+        let all = KnownVersions::Versions { oldest: 0, newest: 100 };
+        let version = |reports| common_version(RESOURCE, &named(reports), all);
+        assert_eq!(version(vec![report(1, 3, 9), report(1, 7, 8)]), Ok(Some(8)));
+        assert_eq!(version(vec![report(1, 8, 8), report(1, 7, 8)]), Ok(Some(8)));
+        assert_eq!(version(vec![report(1, 9, 9), report(1, 7, 8)]), Err(ProofError::NoCommonVersion));
+        let with = |known| CoverageReport { known_versions: [(RESOURCE.to_owned(), known)].into(), ..report(1, 0, 0) };
+        assert_eq!(
+            version(vec![report(1, 3, 9), with(KnownVersions::None)]),
+            Err(ProofError::NotSynced("member 1".to_owned()))
+        );
+        assert_eq!(version(vec![report(1, 3, 9), with(KnownVersions::Refused)]), Ok(Some(9)));
+        assert_eq!(version(vec![with(KnownVersions::Refused), with(KnownVersions::Refused)]), Ok(None));
+        assert_eq!(
+            version(vec![report(1, 3, 9), CoverageReport::default()]),
+            Err(ProofError::NotSynced("member 1".to_owned()))
+        );
+        let seen = |cluster| common_version(RESOURCE, &named(vec![report(1, 3, 9)]), cluster);
+        assert_eq!(seen(KnownVersions::Versions { oldest: 0, newest: 8 }), Ok(Some(8)));
+        assert_eq!(seen(KnownVersions::Versions { oldest: 0, newest: 2 }), Err(ProofError::NoCommonVersion));
+        assert!(matches!(seen(KnownVersions::Refused), Err(ProofError::NotAllSeen(_))));
+        assert!(matches!(seen(KnownVersions::None), Err(ProofError::NotAllSeen(_))));
     }
 
     #[test]
     fn answers_count_only_under_one_generation_that_holds() {
-        let of = |answers| generation(&named(answers));
-        assert_eq!(of(vec![answer(4, 0, 0), answer(4, 0, 0)]), Ok(4));
-        assert_eq!(of(vec![answer(4, 0, 0), answer(5, 0, 0)]), Err(Doubt::Unsettled));
-        assert_eq!(of(vec![answer(4, 0, 0), Answer { settled: false, ..answer(4, 0, 0) }]), Err(Doubt::Unsettled));
-        assert_eq!(of(vec![answer(0, 0, 0)]), Err(Doubt::Unsettled));
-        assert_eq!(of(vec![]), Err(Doubt::Unsettled));
+        let of = |reports| generation(&named(reports));
+        assert_eq!(of(vec![report(4, 0, 0), report(4, 0, 0)]), Ok(4));
+        assert_eq!(of(vec![report(4, 0, 0), report(5, 0, 0)]), Err(ProofError::HandoverInProgress));
+        assert_eq!(
+            of(vec![report(4, 0, 0), CoverageReport { settled: false, ..report(4, 0, 0) }]),
+            Err(ProofError::HandoverInProgress)
+        );
+        assert_eq!(of(vec![report(0, 0, 0)]), Err(ProofError::HandoverInProgress));
+        assert_eq!(of(vec![]), Err(ProofError::HandoverInProgress));
     }
 
     #[test]
@@ -389,12 +286,12 @@ mod tests {
         let half = |upper| Slice::of(Hasher::XxHash64, Assignment::new(2).expect("two").ranges(upper));
         let second = Duration::from_secs;
         let lasting = Plan { steps: vec![(second(0), Slice::all())], until: None };
-        assert_eq!(Stand::new(1, true, &lasting, &half(0), second(5)).counted, Slice::all());
+        assert_eq!(Exposure::new(1, true, &lasting, &half(0), second(5)).counted, Slice::all());
         let overlap = Plan { steps: vec![(second(0), Slice::all()), (second(9), half(0))], until: None };
-        assert_eq!(Stand::new(1, true, &overlap, &half(0), second(5)).counted, half(0));
-        assert_eq!(Stand::new(1, true, &overlap, &half(0), second(9)).counted, half(0));
+        assert_eq!(Exposure::new(1, true, &overlap, &half(0), second(5)).counted, half(0));
+        assert_eq!(Exposure::new(1, true, &overlap, &half(0), second(9)).counted, half(0));
         let shut = Plan { steps: vec![(second(0), Slice::all())], until: Some(second(5)) };
-        assert_eq!(Stand::new(1, true, &shut, &half(0), second(5)).counted, Slice::none());
+        assert_eq!(Exposure::new(1, true, &shut, &half(0), second(5)).counted, Slice::none());
     }
 
     fn proof(seen: &[&str], exposed: &[&str]) -> Proof {
@@ -421,27 +318,6 @@ mod tests {
                 "{exposed:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_resource_is_unproven_only_after_minutes_and_a_change_of_coordinator_tells_nothing() {
-        let second = Duration::from_secs;
-        let mut ledger = Ledger::default();
-        ledger.enter(RESOURCE, Err(Doubt::Unsettled), second(1000));
-        let state = |ledger: &Ledger, at| ledger.lines(second(at))[0].state;
-        assert_eq!(state(&ledger, 1180), State::default());
-        assert!(ledger.news(second(1180)).is_empty());
-        assert!(state(&ledger, 1181).unproven);
-        let news = ledger.news(second(1181));
-        assert_eq!((news.len(), &news[0].doubt), (1, &Some(Doubt::Unsettled)));
-        ledger.enter(RESOURCE, Ok(proof(&["a"], &["a"])), second(1200));
-        assert_eq!(state(&ledger, 1201), State { exact: true, ..State::default() });
-        assert_eq!(ledger.news(second(1201)).len(), 1, "that it is well again is told");
-        ledger.enter(RESOURCE, Err(Doubt::Unsettled), second(1300));
-        assert!(state(&ledger, 1300).exact, "a try that failed changes nothing");
-        ledger.clear();
-        ledger.enter(RESOURCE, Ok(proof(&["a"], &["a"])), second(1400));
-        assert!(ledger.news(second(1400)).is_empty());
     }
 
     /// A member of a fleet that watches a cluster and may be some events behind.
@@ -473,12 +349,12 @@ mod tests {
             self.seen = self.seen.max(to);
         }
 
-        fn answer(&self, version: Option<u64>) -> Answer {
+        fn report(&self, version: Option<u64>) -> CoverageReport {
             let pods = &self.pods;
             let digest = version.map(|v| (RESOURCE.to_owned(), pods.digest(&Slice::all(), v).expect("it is known")));
-            Answer {
+            CoverageReport {
                 digests: digest.into_iter().collect(),
-                ..answer(7, pods.floor().expect("no list is open"), self.seen as u64)
+                ..report(7, pods.floor().expect("no list is open"), self.seen as u64)
             }
         }
     }
@@ -522,19 +398,19 @@ mod tests {
             for (member, to) in members.iter_mut().zip(&first) {
                 member.catch_up(&events, (*to).min(events.len()));
             }
-            let asked = named(members.iter().map(|m| m.answer(None)).collect());
-            let version = common_version(RESOURCE, &asked, Reach::Versions { floor: 0, position: u64::MAX }).expect("all know it").expect("nobody is refused");
+            let first_reports = named(members.iter().map(|m| m.report(None)).collect());
+            let version = common_version(RESOURCE, &first_reports, KnownVersions::Versions { oldest: 0, newest: u64::MAX }).expect("all know it").expect("nobody is refused");
             for (member, to) in members.iter_mut().zip(&later) {
                 member.catch_up(&events, (*to).min(events.len()));
             }
-            let answers = named(members.iter().map(|m| m.answer(Some(version))).collect());
-            prop_assert_eq!(generation(&answers), Ok(7));
+            let reports = named(members.iter().map(|m| m.report(Some(version))).collect());
+            prop_assert_eq!(generation(&reports), Ok(7));
             let seen = cluster(&events, version as usize);
-            let proof = Proof { seen, exposed: exposed(RESOURCE, &answers).expect("all know it") };
+            let proof = Proof { seen, exposed: exposed(RESOURCE, &reports).expect("all know it") };
 
             let mut odd = Member::new(slice(&(total - 1)));
             odd.catch_up(&events, version as usize);
-            let affected = odd.answer(Some(version)).digests[RESOURCE].count > 0;
+            let affected = odd.report(Some(version)).digests[RESOURCE].count > 0;
             prop_assert_eq!(proof.is_exact(), fault == 0 || !affected);
             prop_assert_eq!(proof.is_missing(), fault == 1 && affected);
             prop_assert_eq!(proof.is_doubled(), fault == 2 && affected);

@@ -7,13 +7,14 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
 
-use super::audit::{Members, Peer, Vantage};
+use super::audit::{Peer, PeerDirectory};
 use super::clock;
-use super::coverage::Stand;
+use super::coverage::{Exposure, ExposureSource};
 use super::handover::{Event, Plan, Status};
+use super::message::Message;
 use super::record::Heartbeat;
-use super::report::{Handover, Part};
-use super::run::Message;
+use super::report::{FleetReport, HandoverReport};
+
 use crate::sharding::Slice;
 
 /// What is said to peers is made anew several times a second; what is older than so many milliseconds is nobody's word.
@@ -117,7 +118,7 @@ impl FleetHandle {
         if heartbeat.fleet != answer.fleet {
             return Err(Refusal::OtherFleet { theirs: heartbeat.fleet, ours: answer.fleet });
         }
-        self.tell(Event::HeartbeatReceived(heartbeat));
+        self.send(Event::HeartbeatReceived(heartbeat));
         Ok(answer)
     }
 
@@ -158,10 +159,10 @@ impl FleetHandle {
     }
 
     /// Its part in the fleet, for people; what is proven of the fleet is not known here.
-    pub fn part(&self) -> Part {
+    pub fn part(&self) -> FleetReport {
         let snapshot = self.snapshot.load();
         let status = &snapshot.status;
-        Part {
+        FleetReport {
             fleet: self.fleet(),
             coordinated: snapshot.coordinated,
             coordinator: status.coordinator,
@@ -171,7 +172,7 @@ impl FleetHandle {
             wanted: status.replicas,
             absent: status.absent.clone(),
             untaken: status.untaken.clone(),
-            handover: Handover {
+            handover: HandoverReport {
                 state: status.handover,
                 waiting_for: status.waiting_for.clone(),
                 pending: status.pending.map(|pending| pending.as_secs_f64()),
@@ -185,12 +186,12 @@ impl FleetHandle {
 
     /// It is told to end; [`Snapshot::released`] says when it may.
     pub fn leave(&self) {
-        self.tell(Event::Leave);
+        self.send(Event::Leave);
     }
 
     /// Its Lease shall say that it has left; it exposes nothing from now on.
-    pub fn farewell(&self) {
-        let _ = self.events.send(Message::Farewell);
+    pub fn mark_left(&self) {
+        let _ = self.events.send(Message::MarkLeft);
     }
 
     /// Ticks whenever [`Self::snapshot`] changes.
@@ -202,7 +203,7 @@ impl FleetHandle {
         self.events.clone()
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn send(&self, event: Event) {
         // Nobody listens any more when the replica ends.
         let _ = self.events.send(Message::Event(event));
     }
@@ -253,14 +254,14 @@ impl FleetHandle {
     }
 }
 
-impl Vantage for FleetHandle {
-    fn stand(&self) -> Stand {
+impl ExposureSource for FleetHandle {
+    fn exposure(&self) -> Exposure {
         let snapshot = self.snapshot.load();
-        Stand::of(&snapshot.status, &snapshot.plan, clock::boot())
+        Exposure::of(&snapshot.status, &snapshot.plan, clock::boot())
     }
 }
 
-impl Members for FleetHandle {
+impl PeerDirectory for FleetHandle {
     fn fleet(&self) -> String {
         self.heartbeat.load().as_ref().map(|own| own.0.fleet.clone()).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
-//! Connections to the other members: one to each address, kept open, a heartbeat a second on it.
+//! Connections to the other members: one per address, kept open, with a heartbeat every second.
 //!
-//! Such a connection tells two things that the API server cannot: what a member knows now, and that it has ended, as soon
-//! as its system closes the connection and refuses a new one.
+//! A connection shows two facts that the API server cannot: what a member knows now, and that its process has ended. The
+//! latter shows as soon as the kernel closes the connection and refuses a new one.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,40 +18,39 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::FleetHandle;
 use super::clock;
-use super::door::{self, Door, Wire};
+use super::handle::FleetHandle;
 use super::handover::Event;
+use super::peer_client::{self, Connector, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
 use super::record::{Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
 
-/// How often a heartbeat is sent when nothing happens.
+/// Time between heartbeats while nothing changes.
 const PERIOD: Duration = Duration::from_secs(1);
-/// How long a connection, or an answer, may take.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Between tries to reach an address, from the first to all later ones.
-const PAUSES: [Duration; 4] =
+/// How long connecting, or an answer, may take.
+const PEER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pauses between attempts to reach an address; the last one repeats.
+const RETRY_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
-/// Before who is no member of this fleet, or is ourselves, is asked again.
-const LATER: Duration = Duration::from_secs(10);
-/// An answer is a record and a member; both have bounds far below this.
-pub const MAX_HEARTBEAT_BYTES: u64 = 1 << 20;
+/// Pause before another attempt if the address belongs to another fleet, or to this replica.
+const NOT_A_PEER_PAUSE: Duration = Duration::from_secs(10);
 
-/// Keeps a connection through `door` to each of `contacts`, and tells the fleet what comes of it. `own` is who we are.
+/// Keeps a connection to each of `contacts`, and reports answers and refused connections to the state machine. `own` is this
+/// process.
 pub(super) async fn run(
     fleet: &Arc<FleetHandle>,
     own: &Incarnation,
-    door: &Arc<dyn Door>,
+    connector: &Arc<dyn Connector>,
     mut contacts: watch::Receiver<Vec<Member>>,
 ) -> Infallible {
-    let mut lines: HashMap<String, AbortOnDropHandle<Infallible>> = HashMap::new();
+    let mut connections: HashMap<String, AbortOnDropHandle<Infallible>> = HashMap::new();
     loop {
         let addresses: Vec<String> = contacts.borrow_and_update().iter().map(|m| m.address.clone()).collect();
-        lines.retain(|address, line| addresses.contains(address) && !line.is_finished());
+        connections.retain(|address, task| addresses.contains(address) && !task.is_finished());
         for address in addresses {
-            lines.entry(address.clone()).or_insert_with(|| {
-                let line = Line::new(Arc::clone(fleet), own.clone(), Arc::clone(door), address);
-                AbortOnDropHandle::new(tokio::spawn(line.run()))
+            connections.entry(address.clone()).or_insert_with(|| {
+                let peer = PeerConnection::new(Arc::clone(fleet), own.clone(), Arc::clone(connector), address);
+                AbortOnDropHandle::new(tokio::spawn(peer.run()))
             });
         }
         if contacts.changed().await.is_err() {
@@ -60,144 +59,156 @@ pub(super) async fn run(
     }
 }
 
-/// The connection to one address, and the one after that.
-struct Line {
+/// The connection to one address, opened again whenever it breaks.
+struct PeerConnection {
     fleet: Arc<FleetHandle>,
     own: Incarnation,
-    door: Arc<dyn Door>,
+    connector: Arc<dyn Connector>,
     address: String,
-    /// Who answered last.
+    /// The process that answered last.
     last: Option<Incarnation>,
-    /// Whether it was told that we are not let in.
-    told: bool,
+    /// Whether the log already says that the peer denies access.
+    denial_logged: bool,
 }
 
-/// Why an exchange did not go on.
+/// Why an exchange of heartbeats ended.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("the connection ended: {0}")]
-    Ended(String),
-    #[error("no answer within {} s", PATIENCE.as_secs())]
-    Silent,
-    #[error("it does not answer: {0}")]
-    NotYet(String),
-    #[error("it does not let us in: {0}")]
-    Forbidden(String),
-    #[error("it is no member of this fleet: {0}")]
-    Stranger(String),
+enum ExchangeError {
+    #[error("the connection closed")]
+    Closed,
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error("this replica has no heartbeat to send yet")]
+    NoHeartbeat,
+    #[error("the peer is not ready to answer: {status}: {text}")]
+    NotReady { status: StatusCode, text: String },
+    #[error("the peer denies access: {status}: {text}; check --auth-filter and --tls-config")]
+    AccessDenied { status: StatusCode, text: String },
+    #[error("not a member of this fleet: {0}")]
+    NotAPeer(String),
 }
 
-impl Line {
-    fn new(fleet: Arc<FleetHandle>, own: Incarnation, door: Arc<dyn Door>, address: String) -> Self {
-        Self { fleet, own, door, address, last: None, told: false }
+impl PeerConnection {
+    fn new(fleet: Arc<FleetHandle>, own: Incarnation, connector: Arc<dyn Connector>, address: String) -> Self {
+        Self { fleet, own, connector, address, last: None, denial_logged: false }
     }
 
     async fn run(mut self) -> Infallible {
         let mut failures = 0;
         loop {
-            let pause = match timeout(PATIENCE, self.door.open(&self.address)).await {
+            let pause = match timeout(PEER_TIMEOUT, self.connector.open(&self.address)).await {
                 Ok(Ok(stream)) => {
-                    let (answers, broken) = self.talk(stream).await;
-                    if matches!(broken, Broken::Forbidden(_)) && !self.told {
-                        self.told = true;
-                        warn!(address = self.address, error = %broken, "a peer cannot be asked");
+                    let (answers, error) = self.exchange_heartbeats(stream).await;
+                    if matches!(error, ExchangeError::AccessDenied { .. }) && !self.denial_logged {
+                        self.denial_logged = true;
+                        warn!(address = self.address, %error, "cannot exchange heartbeats with a peer");
                     }
-                    debug!(address = self.address, error = %broken, "the connection to a peer broke");
-                    match broken {
-                        Broken::Stranger(_) => LATER,
-                        // It may have ended, of which others depend on hearing: look at once.
+                    debug!(address = self.address, %error, "connection to a peer broke");
+                    match error {
+                        ExchangeError::NotAPeer(_) => NOT_A_PEER_PAUSE,
+                        // The process may have ended, which other members need to know: reconnect at once to find out.
                         _ if answers > 0 => {
                             failures = 0;
                             continue;
                         }
-                        _ => pause(&mut failures),
+                        _ => retry_pause(&mut failures),
                     }
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    // Who never answered may only be unreachable: a firewall refuses, too.
+                    // Proves that the process has ended only if it answered before: a firewall refuses connections, too.
                     if let Some(id) = &self.last {
-                        self.fleet.tell(Event::ConnectionRefused(id.clone()));
+                        self.fleet.send(Event::ConnectionRefused(id.clone()));
                     }
-                    pause(&mut failures)
+                    retry_pause(&mut failures)
                 }
                 Ok(Err(error)) => {
-                    debug!(address = self.address, %error, "a peer cannot be reached");
-                    pause(&mut failures)
+                    debug!(address = self.address, %error, "cannot connect to a peer");
+                    retry_pause(&mut failures)
                 }
-                Err(_) => pause(&mut failures),
+                Err(_) => retry_pause(&mut failures),
             };
             sleep(pause).await;
         }
     }
 
-    /// Exchanges heartbeats until the connection breaks; how many, and why.
-    async fn talk(&mut self, wire: Box<dyn Wire>) -> (u64, Broken) {
+    /// Exchanges heartbeats until the connection breaks. Returns the number of answers, and why it ended.
+    async fn exchange_heartbeats(&mut self, stream: Box<dyn PeerStream>) -> (u64, ExchangeError) {
         let mut answers = 0;
-        let (mut sender, mut connection) = match timeout(PATIENCE, door::handshake(wire)).await {
-            Ok(Ok(pair)) => pair,
-            Ok(Err(error)) => return (0, Broken::Ended(error.to_string())),
-            Err(_) => return (0, Broken::Silent),
+        let error = match self.try_exchange_heartbeats(stream, &mut answers).await {
+            Ok(never) => match never {},
+            Err(error) => error,
         };
+        (answers, error)
+    }
+
+    async fn try_exchange_heartbeats(
+        &mut self,
+        stream: Box<dyn PeerStream>,
+        answers: &mut u64,
+    ) -> Result<Infallible, ExchangeError> {
+        let handshake = timeout(PEER_TIMEOUT, peer_client::handshake(stream)).await.map_err(|_| no_answer())?;
+        let (mut sender, mut connection) = handshake.map_err(PeerError::Connection)?;
         let mut notified = self.fleet.notified();
         loop {
             notified.mark_unchanged();
             let sent = clock::boot();
-            let Some(heartbeat) = self.fleet.current_heartbeat() else {
-                return (answers, Broken::NotYet("we have nothing to say".to_owned()));
-            };
-            let exchange = timeout(PATIENCE, exchange(&*self.door, &mut sender, &self.address, &heartbeat));
-            let heartbeat = match exchange.await {
-                Ok(Ok(heartbeat)) => heartbeat,
-                Ok(Err(broken)) => return (answers, broken),
-                Err(_) => return (answers, Broken::Silent),
-            };
-            if heartbeat.member.id == self.own {
-                return (answers, Broken::Stranger("this is ourselves".to_owned()));
+            let heartbeat = self.fleet.current_heartbeat().ok_or(ExchangeError::NoHeartbeat)?;
+            let exchange = exchange(&*self.connector, &mut sender, &self.address, &heartbeat);
+            let answer = timeout(PEER_TIMEOUT, exchange).await.map_err(|_| no_answer())??;
+            if answer.member.id == self.own {
+                return Err(ExchangeError::NotAPeer("the address is that of this replica".to_owned()));
             }
-            if !self.fleet.is_of(&heartbeat) {
-                return (answers, Broken::Stranger(heartbeat.fleet));
+            if !self.fleet.is_of(&answer) {
+                return Err(ExchangeError::NotAPeer(format!("it belongs to {}", answer.fleet)));
             }
-            answers += 1;
-            self.told = false;
-            self.last = Some(heartbeat.member.id.clone());
-            self.fleet.tell(Event::HeartbeatAnswered(heartbeat, sent));
+            *answers += 1;
+            self.denial_logged = false;
+            self.last = Some(answer.member.id.clone());
+            self.fleet.send(Event::HeartbeatAnswered(answer, sent));
             tokio::select! {
                 () = sleep(PERIOD) => {}
                 _ = notified.changed() => {}
-                // Also while nothing is asked: this is how the end of a peer is noticed.
+                // Also between requests: this is how the end of a peer is noticed.
                 result = &mut connection => {
-                    let why = result.map_or_else(|e| e.to_string(), |r| r.err().map_or_else(|| "closed".to_owned(), |e| e.to_string()));
-                    return (answers, Broken::Ended(why));
+                    return Err(match result {
+                        Ok(Err(error)) => PeerError::Connection(error).into(),
+                        Ok(Ok(())) | Err(_) => ExchangeError::Closed,
+                    });
                 }
             }
         }
     }
 }
 
-fn pause(failures: &mut usize) -> Duration {
-    let pause = PAUSES.get(*failures).or(PAUSES.last()).copied().unwrap_or(PERIOD);
+fn no_answer() -> ExchangeError {
+    PeerError::Timeout(PEER_TIMEOUT).into()
+}
+
+/// Returns the pause after a number of failures, with jitter, and counts one more.
+fn retry_pause(failures: &mut usize) -> Duration {
+    let pause = RETRY_PAUSES.get(*failures).or(RETRY_PAUSES.last()).copied().unwrap_or(PERIOD);
     *failures += 1;
     jittered(pause)
 }
 
 async fn exchange(
-    door: &dyn Door,
+    connector: &dyn Connector,
     sender: &mut SendRequest<Full<Bytes>>,
     address: &str,
     heartbeat: &Heartbeat,
-) -> Result<Heartbeat, Broken> {
-    let body = serde_json::to_vec(heartbeat).unwrap_or_default();
-    let answer = door::send(door, sender, (address, door::HEARTBEAT), Some(body), MAX_HEARTBEAT_BYTES as usize).await;
-    let (status, body) = answer.map_err(Broken::Ended)?;
+) -> Result<Heartbeat, ExchangeError> {
+    let body = Some(serde_json::to_vec(heartbeat).map_err(PeerError::Json)?);
+    let (status, body) =
+        peer_client::send(connector, sender, (address, HEARTBEAT_PATH), body, MAX_HEARTBEAT_BYTES as usize).await?;
     if status != StatusCode::OK {
-        let text = format!("{status}: {}", String::from_utf8_lossy(&body).trim());
+        let text = String::from_utf8_lossy(&body).trim().to_owned();
         return Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Broken::Forbidden(text),
-            status if status.is_server_error() => Broken::NotYet(text),
-            _ => Broken::Stranger(text),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ExchangeError::AccessDenied { status, text },
+            status if status.is_server_error() => ExchangeError::NotReady { status, text },
+            _ => ExchangeError::NotAPeer(format!("{status}: {text}")),
         });
     }
-    serde_json::from_slice(&body).map_err(|error| Broken::Stranger(error.to_string()))
+    serde_json::from_slice(&body).map_err(|error| ExchangeError::NotAPeer(error.to_string()))
 }
 
 #[cfg(test)]
@@ -214,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::fleet::handover::{Config, Machine};
-    use crate::fleet::run::Message;
+    use crate::fleet::message::Message;
     use crate::sharding::Hasher;
 
     const LONG: Duration = Duration::from_secs(30);
@@ -234,7 +245,7 @@ mod tests {
         Machine::new(config).heartbeat(clock::now())
     }
 
-    /// Answers all heartbeats with its own, until it is aborted.
+    /// Answers each heartbeat with `heartbeat`, until the task is aborted.
     fn answer(listener: TcpListener, heartbeat: Heartbeat) -> JoinHandle<()> {
         tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -255,33 +266,33 @@ mod tests {
         (listener, address)
     }
 
-    /// Member 0 of a fleet, with a line to `address`.
-    fn line(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
-        let (fleet, told) = FleetHandle::new();
+    /// Member 0 of a fleet, with a connection to `address`.
+    fn connect_to(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
+        let (fleet, messages) = FleetHandle::new();
         fleet.publish(heartbeat(&id(0, 1), "ops/fleet"));
-        let line = Line::new(fleet, id(0, 1), Arc::new(door::Plain), address.to_string());
-        (AbortOnDropHandle::new(tokio::spawn(line.run())), told)
+        let peer = PeerConnection::new(fleet, id(0, 1), Arc::new(peer_client::PlainConnector), address.to_string());
+        (AbortOnDropHandle::new(tokio::spawn(peer.run())), messages)
     }
 
-    async fn next(told: &mut UnboundedReceiver<Message>) -> Event {
-        match timeout(LONG, told.recv()).await.expect("in time").expect("it runs") {
+    async fn next(messages: &mut UnboundedReceiver<Message>) -> Event {
+        match timeout(LONG, messages.recv()).await.expect("in time").expect("it runs") {
             Message::Event(event) => event,
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test]
-    async fn who_answered_and_then_refuses_is_gone_and_may_come_back_as_another() {
+    async fn a_peer_that_answered_and_then_refuses_is_gone_and_may_come_back_as_another_process() {
         let (listener, address) = listen("127.0.0.1:0").await;
         let peer = answer(listener, heartbeat(&id(1, 7), "ops/fleet"));
-        let (_line, mut told) = line(address);
+        let (_task, mut messages) = connect_to(address);
         let before = clock::boot();
         assert!(
-            matches!(next(&mut told).await, Event::HeartbeatAnswered(heartbeat, sent) if heartbeat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
+            matches!(next(&mut messages).await, Event::HeartbeatAnswered(heartbeat, sent) if heartbeat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
         );
         peer.abort();
         let gone = loop {
-            match next(&mut told).await {
+            match next(&mut messages).await {
                 Event::HeartbeatAnswered(..) => {}
                 Event::ConnectionRefused(id) => break id,
                 other => panic!("{other:?}"),
@@ -291,7 +302,7 @@ mod tests {
         let (listener, _) = listen(&address.to_string()).await;
         let _peer = answer(listener, heartbeat(&id(1, 8), "ops/fleet"));
         let back = loop {
-            if let Event::HeartbeatAnswered(heartbeat, _) = next(&mut told).await {
+            if let Event::HeartbeatAnswered(heartbeat, _) = next(&mut messages).await {
                 break heartbeat.member.id;
             }
         };
@@ -299,42 +310,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_silent_or_never_answered_is_not_called_gone() {
-        // The system takes connections for a process that does not run.
+    async fn a_peer_that_is_silent_or_never_answered_is_not_gone() {
+        // The kernel accepts connections for a process that does not run.
         let (_silent, address) = listen("127.0.0.1:0").await;
-        let (_line, mut told) = line(address);
+        let (_task, mut messages) = connect_to(address);
         let (refusing, at) = listen("127.0.0.1:0").await;
         drop(refusing);
-        let (_other, mut told_of_other) = line(at);
-        sleep(4 * PATIENCE).await;
-        assert!(told.try_recv().is_err());
-        assert!(told_of_other.try_recv().is_err());
+        let (_other, mut other_messages) = connect_to(at);
+        sleep(4 * PEER_TIMEOUT).await;
+        assert!(messages.try_recv().is_err());
+        assert!(other_messages.try_recv().is_err());
     }
 
     #[tokio::test]
-    async fn another_fleet_and_ourselves_are_no_peers() {
+    async fn members_of_another_fleet_and_the_own_process_are_no_peers() {
         for heartbeat in [heartbeat(&id(1, 7), "ops/other"), heartbeat(&id(0, 1), "ops/fleet")] {
             let (listener, address) = listen("127.0.0.1:0").await;
             let peer = answer(listener, heartbeat);
-            let (_line, mut told) = line(address);
+            let (_task, mut messages) = connect_to(address);
             sleep(Duration::from_millis(300)).await;
             peer.abort();
-            assert!(told.try_recv().is_err());
+            assert!(messages.try_recv().is_err());
         }
     }
 
     #[tokio::test]
-    async fn news_are_told_at_once() {
-        let (fleet, _told) = FleetHandle::new();
+    async fn a_changed_heartbeat_is_sent_at_once() {
+        let (fleet, _messages) = FleetHandle::new();
         let own = heartbeat(&id(0, 1), "ops/fleet");
         fleet.publish(own.clone());
         let mut notified = fleet.notified();
         notified.mark_unchanged();
         fleet.publish(Heartbeat { now: own.now + 5, ..own.clone() });
-        assert!(!notified.has_changed().expect("it lives"), "another time is no news");
+        assert!(!notified.has_changed().expect("the sender lives"), "a later clock alone is no change");
         let member = Member { follows: 3, ..own.member.clone() };
         fleet.publish(Heartbeat { member, ..own });
-        assert!(notified.has_changed().expect("it lives"));
+        assert!(notified.has_changed().expect("the sender lives"));
         assert_eq!(fleet.current_heartbeat().expect("a heartbeat").member.follows, 3);
     }
 }

@@ -14,11 +14,12 @@ use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
 use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
-use super::door::Door;
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
+use super::message::Message;
+use super::peer_client::Connector;
 use super::place::own_address;
-use super::record::{Incarnation, Member, Phase, Record};
+use super::record::{Incarnation, Member, Phase};
 use super::{clock, headroom, peers};
 use crate::resource_version;
 use crate::settings::FleetSettings;
@@ -56,26 +57,7 @@ pub struct Start {
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
     /// How other members are reached.
-    pub door: Arc<dyn Door>,
-}
-
-/// What the task is told.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are events, and few are under way at a time")]
-pub(super) enum Message {
-    /// Something for the state machine.
-    Event(Event),
-    /// The Lease of the fleet, as the API server has it.
-    Stored {
-        /// What it says, if that can be read.
-        record: Option<Record>,
-        /// Its resourceVersion; `None` if it is not there.
-        version: Option<String>,
-        /// Whatever was known before does not count.
-        anew: bool,
-    },
-    /// The member is done.
-    Farewell,
+    pub connector: Arc<dyn Connector>,
 }
 
 /// A member that knows nothing yet, and the task that makes it one. The task ends only if there is no fleet to be in.
@@ -180,11 +162,11 @@ async fn coordinate(
         ordinal: names.ordinal,
         grace: place.grace,
     };
-    let told_of_set = |seen: Option<Seen>| fleet.tell(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
-    let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.tell(Event::Pods(pods));
+    let told_of_set = |seen: Option<Seen>| fleet.send(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
+    let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
         never = actor.run(told) => match never {},
-        never = peers::run(fleet, &id, &start.door, contacts) => match never {},
+        never = peers::run(fleet, &id, &start.connector, contacts) => match never {},
         never = look_at_memory(fleet, &start.loader) => match never {},
         right = leases.follow() => Ended::Forbidden(right),
         right = leases.renew(member) => Ended::Forbidden(right),
@@ -194,7 +176,7 @@ async fn coordinate(
     }
 }
 
-/// Follows the StatefulSet until that is forbidden, or it counts its pods anew.
+/// Follows the StatefulSet until that is forbidden, or it starts its ordinals elsewhere.
 async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<Seen>)) -> Unfit {
     let renumbered = watch::Sender::new(None);
     let mut noticed = renumbered.subscribe();
@@ -218,7 +200,7 @@ async fn look_at_memory(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>)
         period.tick().await;
         let held = loader.ready();
         if !held.is_empty() {
-            fleet.tell(Event::Headroom(headroom::headroom(&held, &fleet.snapshot().status.owned)));
+            fleet.send(Event::Headroom(headroom::headroom(&held, &fleet.snapshot().status.owned)));
         }
     }
 }
@@ -268,16 +250,16 @@ impl Actor {
     fn take(&mut self, message: Message) {
         let event = match message {
             Message::Event(event) => event,
-            Message::Farewell => {
+            Message::MarkLeft => {
                 let member = self.machine.decide(clock::now()).member;
                 let sequence = member.sequence + 1;
                 self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
                 return;
             }
-            Message::Stored { record, version, anew } => {
+            Message::Stored { record, version, reset } => {
                 let number = |version: &Option<String>| version.as_deref().map(resource_version::number);
                 // What we wrote ourselves is known before the watch tells what was before it.
-                if !anew && version.is_some() && number(&version) < number(&self.stored) {
+                if !reset && version.is_some() && number(&version) < number(&self.stored) {
                     return;
                 }
                 self.stored = version;

@@ -13,7 +13,7 @@ use tracing::{error, info};
 use super::inventory::CoverageSources;
 use super::private::{self, SourceTask};
 use super::resources::RunningResource;
-use crate::fleet::audit::Members;
+use crate::fleet::audit::PeerDirectory;
 use crate::intake::{DecodeError, Form, Item, ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
 
@@ -23,7 +23,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The additional watches of a coordinator.
 pub(super) struct CoverageWatch {
     /// Says whether this replica is the coordinator.
-    pub members: Arc<dyn Members>,
+    pub members: Arc<dyn PeerDirectory>,
     /// The resources that the replica serves.
     pub served: watch::Receiver<Arc<[Arc<RunningResource>]>>,
     /// For everything but Secrets.

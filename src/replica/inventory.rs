@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::exposition::ResourceStore;
-use crate::fleet::audit::{Members, Peer, Vantage, Witness};
-use crate::fleet::coverage::{Answer, Objects, Question, Reach, Stand};
+use crate::fleet::audit::{CoverageView, Peer, PeerDirectory};
+use crate::fleet::coverage::{
+    CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, Objects, SeenError,
+};
 use crate::health::SharedWatchSet;
 use crate::intake::Status;
 use crate::server;
@@ -16,7 +18,7 @@ use crate::sync::lock;
 
 /// The exposed objects of the store, and the sources that read them.
 pub(super) struct Inventory {
-    pub vantage: Arc<dyn Vantage>,
+    pub exposure: Arc<dyn ExposureSource>,
     pub watch_set: SharedWatchSet,
     /// The sources that see all objects; `None` if the replica's own sources do.
     pub coverage_sources: Option<Arc<CoverageSources>>,
@@ -41,45 +43,41 @@ impl server::Inventory for Inventory {
     fn objects(&self, resource: &str) -> Option<Objects> {
         let watch_set = self.watch_set.load();
         let watched = watch_set.find(resource)?;
-        let Stand { generation, counted, .. } = self.vantage.stand();
+        let Exposure { generation, counted, .. } = self.exposure.exposure();
         Some(Objects { generation, uids: watched.objects.uids(&counted).iter().map(ToString::to_string).collect() })
     }
 }
 
-impl Witness for Inventory {
-    fn answer(&self, question: &Question) -> Answer {
-        let Stand { generation, settled, counted } = self.vantage.stand();
-        let mut answer = Answer { generation, settled, ..Answer::default() };
+impl CoverageView for Inventory {
+    fn report(&self, request: &CoverageRequest) -> CoverageReport {
+        let Exposure { generation, settled, counted } = self.exposure.exposure();
+        let mut report = CoverageReport { generation, settled, ..CoverageReport::default() };
         for watched in &self.watch_set.load().resources {
             let objects = &watched.objects;
-            answer.reach.insert(watched.name.clone(), reach(&watched.sources, objects, &counted));
-            let digest = question.versions.get(&watched.name).map(|version| objects.digest(&counted, *version));
+            report.known_versions.insert(watched.name.clone(), known_versions(&watched.sources, objects, &counted));
+            let digest = request.versions.get(&watched.name).map(|version| objects.digest(&counted, *version));
             if counted.is_empty() {
-                answer.digests.insert(watched.name.clone(), Digest::default());
+                report.digests.insert(watched.name.clone(), Digest::default());
             } else if let Some(Ok(digest)) = digest {
-                answer.digests.insert(watched.name.clone(), digest);
+                report.digests.insert(watched.name.clone(), digest);
             }
         }
-        answer
+        report
     }
 
-    fn sight(&self, resource: &str) -> Reach {
+    fn cluster_versions(&self, resource: &str) -> KnownVersions {
         match position(&self.unfiltered_sources(resource)) {
-            Position::Refused => Reach::Refused,
-            Position::None => Reach::None,
-            Position::At(position) => Reach::Versions { floor: 0, position },
+            Position::Refused => KnownVersions::Refused,
+            Position::None => KnownVersions::None,
+            Position::At(position) => KnownVersions::Versions { oldest: 0, newest: position },
         }
     }
 
-    fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, String> {
+    fn seen_at(&self, resource: &str, version: u64) -> Result<Digest, SeenError> {
         self.unfiltered_sources(resource).iter().try_fold(Digest::default(), |sum, source| {
-            let seen = source.uids_at(version).map_err(|error| {
-                let hint = if source.filtered.load(Relaxed) {
-                    "; the API server filters objects: set --coverage-watch"
-                } else {
-                    ""
-                };
-                format!("{error}{hint}")
+            let seen = source.uids_at(version).map_err(|error| match source.filtered.load(Relaxed) {
+                true => SeenError::Filtered,
+                false => SeenError::Version(error.to_string()),
             })?;
             Ok(sum.plus(seen))
         })
@@ -122,22 +120,22 @@ fn position(sources: &[Arc<Status>]) -> Position {
 
 /// Returns the resourceVersions as of which the exposed objects are known. A replica that exposes nothing knows that for all
 /// versions, and may not watch at all.
-fn reach(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> Reach {
+fn known_versions(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> KnownVersions {
     match (position(sources), objects.floor()) {
-        (Position::Refused, _) => Reach::Refused,
-        _ if counted.is_empty() => Reach::Versions { floor: 0, position: u64::MAX },
-        (Position::At(position), Some(floor)) => Reach::Versions { floor, position },
-        _ => Reach::None,
+        (Position::Refused, _) => KnownVersions::Refused,
+        _ if counted.is_empty() => KnownVersions::Versions { oldest: 0, newest: u64::MAX },
+        (Position::At(newest), Some(oldest)) => KnownVersions::Versions { oldest, newest },
+        _ => KnownVersions::None,
     }
 }
 
 /// The members of a fleet, if the settings make its replicas read all objects. Otherwise no audit is possible.
 pub(super) struct AuditableMembers {
-    pub members: Arc<dyn Members>,
+    pub members: Arc<dyn PeerDirectory>,
     pub reads_all: Arc<AtomicBool>,
 }
 
-impl Members for AuditableMembers {
+impl PeerDirectory for AuditableMembers {
     fn fleet(&self) -> String {
         self.members.fleet()
     }
@@ -151,9 +149,9 @@ impl Members for AuditableMembers {
 #[derive(Clone, Debug)]
 pub(super) struct StandaloneView(pub Slice);
 
-impl Vantage for StandaloneView {
-    fn stand(&self) -> Stand {
-        Stand { generation: 0, settled: true, counted: self.0.clone() }
+impl ExposureSource for StandaloneView {
+    fn exposure(&self) -> Exposure {
+        Exposure { generation: 0, settled: true, counted: self.0.clone() }
     }
 }
 
@@ -193,44 +191,44 @@ mod tests {
         };
         let watch_set = WatchSet { resources: vec![watched], undecided: Vec::new() };
         let watch_set = Arc::new(ArcSwap::from_pointee(watch_set));
-        Inventory { vantage: Arc::new(StandaloneView(counted)), watch_set, coverage_sources: None }
+        Inventory { exposure: Arc::new(StandaloneView(counted)), watch_set, coverage_sources: None }
     }
 
-    fn asked(version: u64) -> Question {
-        Question { fleet: String::new(), versions: [(PODS.to_owned(), version)].into() }
+    fn asked(version: u64) -> CoverageRequest {
+        CoverageRequest { fleet: String::new(), versions: [(PODS.to_owned(), version)].into() }
     }
 
     #[test]
     fn a_resource_is_known_from_its_list_to_the_slowest_of_its_sources() {
         let inventory = inventory(Slice::all());
-        let answer = inventory.answer(&asked(6));
-        assert_eq!(answer.reach[PODS], Reach::Versions { floor: 5, position: 7 });
+        let answer = inventory.report(&asked(6));
+        assert_eq!(answer.known_versions[PODS], KnownVersions::Versions { oldest: 5, newest: 7 });
         assert_eq!(answer.digests[PODS].count, 2);
-        assert!(inventory.answer(&asked(4)).digests.is_empty(), "nothing is known as of before the list");
+        assert!(inventory.report(&asked(4)).digests.is_empty(), "nothing is known as of before the list");
         inventory.watch_set.load().resources[0].sources[1].position.store(0, Relaxed);
-        assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::None);
+        assert_eq!(inventory.report(&asked(6)).known_versions[PODS], KnownVersions::None);
         inventory.watch_set.load().resources[0].sources[1].refused.store(403, Relaxed);
-        assert_eq!(inventory.answer(&asked(6)).reach[PODS], Reach::Refused);
+        assert_eq!(inventory.report(&asked(6)).known_versions[PODS], KnownVersions::Refused);
     }
 
     #[test]
     fn a_replica_that_exposes_nothing_does_not_delay_the_audit() {
         let inventory = inventory(Slice::none());
         inventory.watch_set.load().resources[0].sources[0].position.store(0, Relaxed);
-        let answer = inventory.answer(&asked(6));
-        assert_eq!(answer.reach[PODS], Reach::Versions { floor: 0, position: u64::MAX });
+        let answer = inventory.report(&asked(6));
+        assert_eq!(answer.known_versions[PODS], KnownVersions::Versions { oldest: 0, newest: u64::MAX });
         assert_eq!(answer.digests[PODS], Digest::default());
     }
 
     #[test]
     fn the_coverage_watch_replaces_the_sources() {
         let mut inventory = inventory(Slice::all());
-        assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 7 });
+        assert_eq!(inventory.cluster_versions(PODS), KnownVersions::Versions { oldest: 0, newest: 7 });
         let coverage_sources = Arc::new(CoverageSources::default());
         inventory.coverage_sources = Some(Arc::clone(&coverage_sources));
-        assert_eq!(inventory.sight(PODS), Reach::None);
+        assert_eq!(inventory.cluster_versions(PODS), KnownVersions::None);
         coverage_sources.set([(PODS.to_owned(), vec![source(8)])].into());
-        assert_eq!(inventory.sight(PODS), Reach::Versions { floor: 0, position: 8 });
+        assert_eq!(inventory.cluster_versions(PODS), KnownVersions::Versions { oldest: 0, newest: 8 });
         assert!(inventory.seen_at(PODS, 8).is_err(), "it has listed nothing yet");
     }
 }

@@ -18,7 +18,8 @@ use super::report::ReplicaReporter;
 use super::resources::{Group, Resources, Rollout, WatchContext};
 use super::security::Security;
 use super::tasks::Spawner;
-use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Vantage};
+use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, PeerDirectory};
+use crate::fleet::coverage::ExposureSource;
 use crate::fleet::{self, FleetHandle, Unfit};
 use crate::health::Health;
 use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker};
@@ -43,7 +44,7 @@ pub(super) struct Membership {
     /// Why the replica cannot be a member, once known.
     pub unfit: Arc<OnceLock<Unfit>>,
     exposure_gate: Arc<dyn ExposureGate>,
-    vantage: Arc<dyn Vantage>,
+    exposure: Arc<dyn ExposureSource>,
 }
 
 /// What the replica exposes and sees, and the results of the audit.
@@ -89,7 +90,7 @@ impl Launch<'_> {
                 hash: self.settings.hasher(),
                 overlap: self.settings.handover_overlap,
                 loader: Arc::clone(resources) as _,
-                door: Arc::clone(&self.security.door),
+                connector: Arc::clone(&self.security.door),
             });
             let (unfit, stop) = (Arc::clone(&unfit), self.spawner.stop_token());
             self.spawner.spawn("fleet-member".to_owned(), async move {
@@ -100,29 +101,30 @@ impl Launch<'_> {
             });
             member
         });
-        let (exposure_gate, vantage): (Arc<dyn ExposureGate>, Arc<dyn Vantage>) = match &member {
+        let (exposure_gate, exposure): (Arc<dyn ExposureGate>, Arc<dyn ExposureSource>) = match &member {
             Some(member) => (Arc::clone(member) as _, Arc::clone(member) as _),
             None => (Arc::new(server::FixedExposure::new(slice.clone())), Arc::new(StandaloneView(slice))),
         };
-        Membership { member, unfit, exposure_gate, vantage }
+        Membership { member, unfit, exposure_gate, exposure }
     }
 
     /// Starts the audit of the fleet's coverage, and the additional watches that it may need.
     pub fn audit_coverage(&self, resources: &Resources, membership: &Membership) -> AuditState {
         let sources: Option<Arc<CoverageSources>> = self.settings.coverage_watch.then(Arc::default);
         let inventory = Arc::new(Inventory {
-            vantage: Arc::clone(&membership.vantage),
+            exposure: Arc::clone(&membership.exposure),
             watch_set: resources.watch_set(),
             coverage_sources: sources.clone(),
         });
         let coverage = Arc::new(Coverage::default());
         if let Some(member) = &membership.member {
             let reads_all = Arc::clone(&self.live.reads_all);
-            let members: Arc<dyn Members> = Arc::new(AuditableMembers { members: Arc::clone(member) as _, reads_all });
+            let members: Arc<dyn PeerDirectory> =
+                Arc::new(AuditableMembers { members: Arc::clone(member) as _, reads_all });
             let audit = Audit {
                 members: Arc::clone(&members),
-                witness: Arc::clone(&inventory) as _,
-                ask: Arc::new(OverHttp(Arc::clone(&self.security.door))),
+                view: Arc::clone(&inventory) as _,
+                client: Arc::new(HttpCoverageClient(Arc::clone(&self.security.door))),
                 coverage: Arc::clone(&coverage),
             };
             self.spawner.spawn("coverage-audit".to_owned(), audit.run(self.spawner.stop_token()));
@@ -184,9 +186,9 @@ impl Launch<'_> {
         let server = server::serve(metrics.listener, layer, settings.timeouts, spawner.stop_token());
         spawner.spawn("metrics-server".to_owned(), server);
 
-        let witness = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
+        let coverage_view = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
         let routes = server::telemetry_routes(self_metrics, Arc::clone(&health));
-        let routes = server::both(routes, server::fleet_routes(PeerQueries { inventory, witness }));
+        let routes = server::both(routes, server::fleet_routes(PeerQueries { inventory, coverage_view }));
         let routes = server::both(routes, server::report_routes(reporter));
         let routes = server::both(routes, server::heartbeat_routes(member.clone()));
         let layer = AuthLayer::new(routes, web, access);

@@ -39,7 +39,7 @@ pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
     if timeout(limit(snapshot.grace), handed_over).await.is_err() {
         warn!(seconds = began.elapsed().as_secs(), "handover not completed within the grace period");
     }
-    fleet.farewell();
+    fleet.mark_left();
     if timeout(ANNOUNCEMENT, until(fleet, |snapshot| snapshot.left)).await.is_err() {
         warn!("could not announce that this replica has left");
     }

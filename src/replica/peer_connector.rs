@@ -14,7 +14,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tracing::{debug, warn};
 
-use crate::fleet::door::{Door, Wire, connect};
+use crate::fleet::peer_client::{Connector, PeerStream, connect};
 use crate::server::WebConfig;
 use crate::sync::lock;
 
@@ -77,8 +77,8 @@ fn identity(config: &kube::Config) -> kube::Result<Identity> {
     Ok(BoxCloneSyncService::new(ServiceBuilder::new().option_layer(layer).map_err(BoxError::from).service(catch)))
 }
 
-impl Door for PeerConnector {
-    fn open<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn Wire>>> {
+impl Connector for PeerConnector {
+    fn open<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>> {
         Box::pin(async move {
             let stream = connect(address).await?;
             let Some(config) = self.web.as_ref().and_then(|web| web.peer_tls()) else {

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::inventory::Inventory;
 use super::live_settings::SharedFeatures;
-use crate::fleet::audit::{Coverage, Witness};
-use crate::fleet::coverage::Reach;
-use crate::fleet::report::{Cover, Feature, Kept, Part, Report};
+use crate::fleet::audit::{Coverage, CoverageView};
+use crate::fleet::coverage::KnownVersions;
+use crate::fleet::report::{Feature, FleetReport, ReplicaReport, ResourceCoverage, ResourceReport};
 use crate::fleet::{self, FleetHandle};
 use crate::health::{Health, WatchedResource};
 use crate::server;
@@ -29,15 +29,15 @@ pub(super) struct ReplicaReporter {
 }
 
 impl server::Reporter for ReplicaReporter {
-    fn report(&self) -> Report {
-        let counted = self.inventory.vantage.stand().counted;
+    fn report(&self) -> ReplicaReport {
+        let counted = self.inventory.exposure.exposure().counted;
         let waits_for = self.health.unready_reasons();
         let Shard { ordinal, total } = self.health.shard();
         let watch_set = self.inventory.watch_set.load();
         let kept = watch_set.resources.iter().map(|watched| self.kept(watched, &counted));
         let enabled = self.features.load();
         let feature = |(name, value): &settings::Feature| Feature { name: (*name).to_owned(), value: value.clone() };
-        Report {
+        ReplicaReport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pod: self.pod.clone(),
             ordinal,
@@ -60,25 +60,25 @@ impl server::Reporter for ReplicaReporter {
 }
 
 impl ReplicaReporter {
-    fn part(&self, member: &FleetHandle) -> Part {
-        let cover = self.coverage.lines().into_iter().map(|line| Cover {
+    fn part(&self, member: &FleetHandle) -> FleetReport {
+        let cover = self.coverage.statuses().into_iter().map(|line| ResourceCoverage {
             resource: line.resource,
             verdict: line.state.into(),
             age: line.age.as_secs(),
         });
-        Part { cover: cover.collect(), ..member.part() }
+        FleetReport { cover: cover.collect(), ..member.part() }
     }
 
-    fn kept(&self, watched: &WatchedResource, counted: &Slice) -> Kept {
+    fn kept(&self, watched: &WatchedResource, counted: &Slice) -> ResourceReport {
         let WatchedResource { name: resource, objects, .. } = watched;
         // Sources count the objects of other shards only in a fleet, as this takes memory.
-        let seen = match self.inventory.sight(resource) {
-            Reach::Versions { position, .. } if self.member.is_some() => {
-                self.inventory.seen_at(resource, position).ok().map(|digest| digest.count)
+        let seen = match self.inventory.cluster_versions(resource) {
+            KnownVersions::Versions { newest, .. } if self.member.is_some() => {
+                self.inventory.seen_at(resource, newest).ok().map(|digest| digest.count)
             }
             _ => None,
         };
-        Kept {
+        ResourceReport {
             resource: resource.clone(),
             owned: objects.count(counted) as u64,
             seen,

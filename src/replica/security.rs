@@ -6,7 +6,7 @@ use super::api_connection::ApiConnection;
 use super::error::StartError;
 use super::peer_connector::PeerConnector;
 use crate::access::{ApiServerReviewer, AuthFilter};
-use crate::fleet::door::Door;
+use crate::fleet::peer_client::Connector;
 use crate::server::WebConfig;
 use crate::settings::Settings;
 
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 pub(super) struct Security {
     pub web: Option<Arc<WebConfig>>,
     pub access: Option<AuthFilter>,
-    pub door: Arc<dyn Door>,
+    pub door: Arc<dyn Connector>,
 }
 
 impl Security {

@@ -11,8 +11,9 @@ use super::inventory::{CoverageSources, Inventory};
 use super::ports::Port;
 use super::resources::{RunningResource, WatchContext};
 use super::*;
-use crate::fleet::audit::{Audit, Coverage, Members, OverHttp, Peer, Vantage};
-use crate::fleet::coverage::{Stand, State};
+use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, Peer, PeerDirectory};
+use crate::fleet::coverage::{Exposure, ExposureSource};
+use crate::fleet::ledger::CoverageState;
 use crate::intake;
 use crate::server::{self, AuthLayer, PeerQueries};
 use crate::settings::{Environment, Flags, Listen, Timeouts};
@@ -24,23 +25,23 @@ const FLEET: &str = "monitoring/fleet";
 /// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
-const EXACT: State = State { exact: true, missing: false, doubled: false, unproven: false };
-const MISSING: State = State { exact: false, missing: true, doubled: false, unproven: false };
-const DOUBLED: State = State { exact: false, missing: false, doubled: true, unproven: false };
+const EXACT: CoverageState = CoverageState { exact: true, missing: false, doubled: false, unproven: false };
+const MISSING: CoverageState = CoverageState { exact: false, missing: true, doubled: false, unproven: false };
+const DOUBLED: CoverageState = CoverageState { exact: false, missing: false, doubled: true, unproven: false };
 
 /// A member of generation 1.
 struct Member(Slice);
 
-impl Vantage for Member {
-    fn stand(&self) -> Stand {
-        Stand { generation: 1, settled: true, counted: self.0.clone() }
+impl ExposureSource for Member {
+    fn exposure(&self) -> Exposure {
+        Exposure { generation: 1, settled: true, counted: self.0.clone() }
     }
 }
 
 /// The peers, as the coordinator knows them.
 struct Others(Vec<SocketAddr>);
 
-impl Members for Others {
+impl PeerDirectory for Others {
     fn fleet(&self) -> String {
         FLEET.to_owned()
     }
@@ -82,9 +83,12 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     let set = resources.set(Group::BuiltIn, builtin::specs(&settings(), 0), Rollout::Atomic);
     drop(set.expect("no thread is needed"));
     let watch_set = resources.watch_set();
-    let inventory = Arc::new(Inventory { vantage: Arc::new(Member(slice)), watch_set, coverage_sources: None });
-    let witness = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
-    let routes = server::fleet_routes(PeerQueries { inventory: Arc::clone(&inventory) as _, witness: Some(witness) });
+    let inventory = Arc::new(Inventory { exposure: Arc::new(Member(slice)), watch_set, coverage_sources: None });
+    let coverage_view = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
+    let routes = server::fleet_routes(PeerQueries {
+        inventory: Arc::clone(&inventory) as _,
+        coverage_view: Some(coverage_view),
+    });
     let Port { listener, address } =
         ports::bind("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
     let stop = tasks.spawner().stop_token();
@@ -92,25 +96,25 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     (inventory, resources.served(), address)
 }
 
-/// Audits from `witness` until pods are in the state `pods`.
-async fn audit(witness: &Arc<Inventory>, others: Vec<SocketAddr>, pods: State, stop: &CancellationToken) {
+/// Audits from `coverage_view` until pods are in the state `pods`.
+async fn audit(coverage_view: &Arc<Inventory>, others: Vec<SocketAddr>, pods: CoverageState, stop: &CancellationToken) {
     let coverage = Arc::new(Coverage::default());
     let audit = Audit {
         members: Arc::new(Others(others)),
-        witness: Arc::clone(witness) as _,
-        ask: Arc::new(OverHttp(Arc::new(crate::fleet::door::Plain))),
+        view: Arc::clone(coverage_view) as _,
+        client: Arc::new(HttpCoverageClient(Arc::new(crate::fleet::peer_client::PlainConnector))),
         coverage: Arc::clone(&coverage),
     };
     let audits = tokio::spawn(audit.run(stop.clone()));
     let wanted = async {
         loop {
-            let lines = coverage.lines();
+            let lines = coverage.statuses();
             let state = lines.iter().find(|line| line.resource == "pods").map(|line| line.state);
             if state == Some(pods) {
                 assert!(lines.iter().all(|line| line.resource != "services"), "the API server does not have them");
                 break;
             }
-            assert!(state.is_none_or(|state| state == State::default()), "{state:?} in place of {pods:?}");
+            assert!(state.is_none_or(|state| state == CoverageState::default()), "{state:?} in place of {pods:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -157,9 +161,9 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
         sources: Arc::clone(&sources),
     };
     tokio::spawn(watch.run(stop.clone()));
-    let Inventory { vantage, watch_set, .. } = &*first;
-    let (vantage, watch_set) = (Arc::clone(vantage), Arc::clone(watch_set));
-    let filtered = Arc::new(Inventory { vantage, watch_set, coverage_sources: Some(sources) });
+    let Inventory { exposure, watch_set, .. } = &*first;
+    let (exposure, watch_set) = (Arc::clone(exposure), Arc::clone(watch_set));
+    let filtered = Arc::new(Inventory { exposure, watch_set, coverage_sources: Some(sources) });
     tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
     churn.abort();
 }

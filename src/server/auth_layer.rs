@@ -14,15 +14,15 @@ use warp::reply::Response;
 use super::reply::{Routes, text};
 use super::web::{RateLimiter, WebConfig};
 use crate::access::{AuthFilter, Requester, Verdict};
-use crate::fleet::door::{COVER, HEARTBEAT, REPLICA};
+use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, REPLICA_PATH};
 
 /// Paths without a rate limit: probes by kubelets, and the time-critical requests between replicas.
-const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", HEARTBEAT, COVER];
+const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", HEARTBEAT_PATH, COVERAGE_PATH];
 /// Paths that need no permission, since kubelets send no token with probes.
 const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz"];
 /// Paths that replicas request from each other. [`REPLICA`] is rate limited all the same: it serves the page for people, which
 /// may wait.
-const FROM_PEERS: &[&str] = &[HEARTBEAT, COVER, REPLICA];
+const FROM_PEERS: &[&str] = &[HEARTBEAT_PATH, COVERAGE_PATH, REPLICA_PATH];
 
 /// The routes of one port, behind its checks.
 #[derive(Clone)]

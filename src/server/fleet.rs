@@ -8,11 +8,11 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::reply::{Routes, read_only, text};
-use crate::fleet::audit::{Members, Witness};
-use crate::fleet::coverage::{Objects, Question};
+use crate::fleet::audit::{CoverageView, PeerDirectory};
+use crate::fleet::coverage::{CoverageRequest, Objects};
 
-/// The maximum size of a question in bytes. A hundred resources need a tenth of it.
-const MAX_QUESTION: u64 = 64 << 10;
+/// The maximum size of a request in bytes. A hundred resources need a tenth of it.
+const MAX_REQUEST: u64 = 64 << 10;
 
 /// The objects that a replica exposes.
 pub trait Inventory: Send + Sync {
@@ -26,12 +26,12 @@ pub struct PeerQueries {
     /// Lists the exposed objects; every replica can.
     pub inventory: Arc<dyn Inventory>,
     /// The members of the fleet, and the part that answers the coordinator's audit; `None` outside a fleet.
-    pub witness: Option<(Arc<dyn Members>, Arc<dyn Witness>)>,
+    pub coverage_view: Option<(Arc<dyn PeerDirectory>, Arc<dyn CoverageView>)>,
 }
 
 /// Returns the routes for peers and for `verify`.
 pub fn fleet_routes(queries: PeerQueries) -> Routes {
-    objects(queries.inventory).or(cover(queries.witness)).unify().boxed()
+    objects(queries.inventory).or(cover(queries.coverage_view)).unify().boxed()
 }
 
 /// `GET /fleet/objects?resource=X`.
@@ -56,19 +56,19 @@ fn objects(inventory: Arc<dyn Inventory>) -> Routes {
         .boxed()
 }
 
-/// `POST /fleet/cover`.
-fn cover(witness: Option<(Arc<dyn Members>, Arc<dyn Witness>)>) -> Routes {
-    warp::path!("fleet" / "cover")
+/// `POST /fleet/coverage`.
+fn cover(coverage_view: Option<(Arc<dyn PeerDirectory>, Arc<dyn CoverageView>)>) -> Routes {
+    warp::path!("fleet" / "coverage")
         .and(warp::post())
-        .and(warp::body::content_length_limit(MAX_QUESTION))
+        .and(warp::body::content_length_limit(MAX_REQUEST))
         .and(warp::body::json())
-        .map(move |question: Question| match &witness {
+        .map(move |request: CoverageRequest| match &coverage_view {
             None => not_in_fleet(),
-            Some((members, _)) if members.fleet() != question.fleet => {
+            Some((members, _)) if members.fleet() != request.fleet => {
                 let fleet = members.fleet();
-                text(StatusCode::CONFLICT, format!("this replica belongs to fleet {fleet}, not {}\n", question.fleet))
+                text(StatusCode::CONFLICT, format!("this replica belongs to fleet {fleet}, not {}\n", request.fleet))
             }
-            Some((_, witness)) => warp::reply::json(&witness.answer(&question)).into_response(),
+            Some((_, coverage_view)) => warp::reply::json(&coverage_view.report(&request)).into_response(),
         })
         .boxed()
 }

@@ -8,8 +8,9 @@ use warp::{Filter, Reply};
 
 use super::fleet::not_in_fleet;
 use super::reply::{Routes, text};
+use crate::fleet::peer_client::MAX_HEARTBEAT_BYTES;
 use crate::fleet::record::Heartbeat;
-use crate::fleet::{FleetHandle, MAX_HEARTBEAT_BYTES, Refusal};
+use crate::fleet::{FleetHandle, Refusal};
 
 /// Answers heartbeats for `fleet`, or 404 outside a fleet.
 pub fn heartbeat_routes(fleet: Option<Arc<FleetHandle>>) -> Routes {

@@ -13,8 +13,9 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::reply::{Routes, read_only};
-use crate::fleet::door::Door;
-use crate::fleet::report::{Report, survey};
+use crate::fleet::overview::fetch_overview;
+use crate::fleet::peer_client::Connector;
+use crate::fleet::report::ReplicaReport;
 
 /// How long an answer is cached: a request for the overview asks every replica, and many pages may be open.
 const CACHE_TTL: Duration = Duration::from_millis(500);
@@ -22,7 +23,7 @@ const CACHE_TTL: Duration = Duration::from_millis(500);
 /// Reports on a replica, and knows the others of its fleet.
 pub trait Reporter: Send + Sync {
     /// Returns the report of this replica at this moment.
-    fn report(&self) -> Report;
+    fn report(&self) -> ReplicaReport;
     /// Returns the ordinals of all other present or expected replicas, with the addresses of their telemetry ports where
     /// these are known. Empty outside a fleet.
     fn others(&self) -> BTreeMap<u32, Option<String>>;
@@ -39,7 +40,7 @@ pub fn report_routes(reporter: Arc<dyn Reporter>) -> Routes {
 }
 
 /// Returns the route for the overview of all replicas: `GET /fleet` on the metrics port. `door` connects to the others.
-pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Door>) -> Routes {
+pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Connector>) -> Routes {
     let cache: Arc<Mutex<Option<(Instant, Bytes)>>> = Arc::default();
     let overview = move || {
         let (reporter, door, cache) = (Arc::clone(&reporter), Arc::clone(&door), Arc::clone(&cache));
@@ -49,7 +50,7 @@ pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Door>) -> Rout
             if let Some((_, answer)) = cache.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
                 return answer.clone();
             }
-            let overview = survey(reporter.report(), reporter.others(), &*door).await;
+            let overview = fetch_overview(reporter.report(), reporter.others(), &*door).await;
             // NB: cannot fail, since all numbers are finite and all keys are strings or integers.
             let answer = Bytes::from(serde_json::to_vec(&overview).unwrap_or_default());
             *cache = Some((Instant::now(), answer.clone()));

@@ -12,7 +12,7 @@ use super::definitions::DefinitionEvents;
 use super::encode::{Labels, counter, gauge};
 use super::reloads::Reloads;
 use crate::fleet::audit::Coverage;
-use crate::fleet::coverage::State;
+use crate::fleet::ledger::CoverageState;
 use crate::health::{Health, WatchedResource};
 use crate::intake::Status;
 use crate::settings::Shard;
@@ -143,7 +143,7 @@ impl ReplicaCollector {
 
     /// The results of the coverage audit. Only the coordinator has any.
     fn cover(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let lines = self.0.coverage.lines();
+        let lines = self.0.coverage.statuses();
         let labelled = |resource, key, value| vec![("resource", resource), (key, value)];
         gauge(
             out,
@@ -152,7 +152,7 @@ impl ReplicaCollector {
              replica (missing), objects exposed more than once (doubled), or no proof for 3 minutes (unproven). Only the \
              coordinator exports it.",
             lines.iter().flat_map(|line| {
-                let State { exact, missing, doubled, unproven } = line.state;
+                let CoverageState { exact, missing, doubled, unproven } = line.state;
                 let states = [("exact", exact), ("missing", missing), ("doubled", doubled), ("unproven", unproven)];
                 states.map(|(state, is)| (labelled(line.resource.as_str(), "state", state), u64::from(is)))
             }),

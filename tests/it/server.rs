@@ -16,10 +16,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store};
-use kube_state_fleet::fleet::audit::{Ask, Coverage, Members, OverHttp, Peer, Witness};
-use kube_state_fleet::fleet::coverage::{self, Objects, Proof, Question, Reach};
-use kube_state_fleet::fleet::door;
-use kube_state_fleet::fleet::report::{Kept, Overview, Part, Report, Standing};
+use kube_state_fleet::fleet::audit::{Coverage, CoverageClient, CoverageView, HttpCoverageClient, Peer, PeerDirectory};
+use kube_state_fleet::fleet::coverage::{self, CoverageRequest, KnownVersions, Objects, Proof, SeenError};
+use kube_state_fleet::fleet::overview::{Overview, ReplicaStatus};
+use kube_state_fleet::fleet::peer_client;
+use kube_state_fleet::fleet::report::{FleetReport, ReplicaReport, ResourceReport};
 use kube_state_fleet::health::{Health, WatchSet, WatchedResource};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
@@ -67,7 +68,7 @@ impl Inventory for FakeInventory {
     }
 }
 
-impl Members for FakeInventory {
+impl PeerDirectory for FakeInventory {
     fn fleet(&self) -> String {
         FLEET.to_owned()
     }
@@ -77,18 +78,18 @@ impl Members for FakeInventory {
     }
 }
 
-impl Witness for FakeInventory {
-    fn answer(&self, question: &Question) -> coverage::Answer {
-        let digests = question.versions.keys().map(|r| (r.clone(), Digest { count: 2, sum: u64::MAX })).collect();
-        coverage::Answer { generation: 4, settled: true, digests, ..coverage::Answer::default() }
+impl CoverageView for FakeInventory {
+    fn report(&self, request: &CoverageRequest) -> coverage::CoverageReport {
+        let digests = request.versions.keys().map(|r| (r.clone(), Digest { count: 2, sum: u64::MAX })).collect();
+        coverage::CoverageReport { generation: 4, settled: true, digests, ..coverage::CoverageReport::default() }
     }
 
-    fn sight(&self, _: &str) -> Reach {
-        Reach::None
+    fn cluster_versions(&self, _: &str) -> KnownVersions {
+        KnownVersions::None
     }
 
-    fn seen_at(&self, _: &str, _: u64) -> Result<Digest, String> {
-        Err("nothing is seen".to_owned())
+    fn seen_at(&self, _: &str, _: u64) -> Result<Digest, SeenError> {
+        Err(SeenError::Listing)
     }
 }
 
@@ -100,11 +101,18 @@ struct FakeReporter {
 }
 
 impl Reporter for FakeReporter {
-    fn report(&self) -> Report {
+    fn report(&self) -> ReplicaReport {
         self.reports.fetch_add(1, Relaxed);
-        let pods = Kept { resource: "pods".to_owned(), owned: 3, loaded: true, ..Kept::default() };
-        let part = Part { fleet: FLEET.to_owned(), coordinated: true, generation: 4, ..Part::default() };
-        Report { ordinal: 2, shards: 3, ready: true, part: Some(part), resources: vec![pods], ..Report::default() }
+        let pods = ResourceReport { resource: "pods".to_owned(), owned: 3, loaded: true, ..ResourceReport::default() };
+        let part = FleetReport { fleet: FLEET.to_owned(), coordinated: true, generation: 4, ..FleetReport::default() };
+        ReplicaReport {
+            ordinal: 2,
+            shards: 3,
+            ready: true,
+            part: Some(part),
+            resources: vec![pods],
+            ..ReplicaReport::default()
+        }
     }
 
     fn others(&self) -> BTreeMap<u32, Option<String>> {
@@ -197,7 +205,7 @@ impl TestReplica {
         let exposure_gate = Arc::new(FakeGate::default());
         exposure_gate.set(Some(Slice::all()));
         let reporter = Arc::new(FakeReporter::default());
-        let overview = overview_routes(Arc::clone(&reporter) as _, Arc::new(door::Plain));
+        let overview = overview_routes(Arc::clone(&reporter) as _, Arc::new(peer_client::PlainConnector));
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
             exposure_gate: Arc::clone(&exposure_gate) as _,
@@ -208,7 +216,7 @@ impl TestReplica {
         let metrics = start(both(metrics, overview));
         let peers = PeerQueries {
             inventory: Arc::new(FakeInventory),
-            witness: Some((Arc::new(FakeInventory), Arc::new(FakeInventory))),
+            coverage_view: Some((Arc::new(FakeInventory), Arc::new(FakeInventory))),
         };
         let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&reporter) as _));
         let telemetry = start(both(telemetry, fleet_routes(peers)));
@@ -411,7 +419,7 @@ async fn the_overview_includes_replicas_that_do_not_answer() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let overview: Overview = serde_json::from_slice(&answer.body).expect("an overview");
     let standings: Vec<_> = overview.replicas.iter().map(|replica| (replica.ordinal, replica.standing)).collect();
-    assert_eq!(standings, [(0, Standing::Serving), (1, Standing::Silent), (2, Standing::Serving)]);
+    assert_eq!(standings, [(0, ReplicaStatus::Serving), (1, ReplicaStatus::Silent), (2, ReplicaStatus::Serving)]);
     assert_eq!(overview.fleet.as_deref(), Some(FLEET));
     let [pods] = &overview.resources[..] else { panic!("{overview:?}") };
     assert_eq!((pods.owned, pods.by_replica.clone()), (6, [(0, 3), (2, 3)].into()));
@@ -480,16 +488,16 @@ async fn the_uids_of_a_resource_are_listed() {
 async fn the_coordinator_of_this_fleet_gets_answers_and_that_of_another_does_not() {
     let replica = TestReplica::new(true, 1);
     let address = replica.telemetry.to_string();
-    let ask = OverHttp(Arc::new(door::Plain));
-    let mut question = Question { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
-    let answer = ask.ask(&address, &question).await.expect("it answers");
+    let client = HttpCoverageClient(Arc::new(peer_client::PlainConnector));
+    let mut request = CoverageRequest { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
+    let answer = client.request(&address, &request).await.expect("it answers");
     assert_eq!((answer.generation, answer.digests["pods"]), (4, Digest { count: 2, sum: u64::MAX }));
-    question.fleet = "monitoring/other".to_owned();
-    let error = ask.ask(&address, &question).await.expect_err("another fleet refuses");
-    assert!(error.starts_with("409 Conflict: ") && error.contains(FLEET), "{error}");
-    question.versions = (0..20_000).map(|i| (format!("resource-{i}"), i)).collect();
-    ask.ask(&address, &question).await.expect_err("the question is too large");
-    assert_eq!(replica.ask_telemetry("/fleet/cover").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    request.fleet = "monitoring/other".to_owned();
+    let error = client.request(&address, &request).await.expect_err("another fleet refuses");
+    assert!(error.to_string().starts_with("409 Conflict: ") && error.to_string().contains(FLEET), "{error}");
+    request.versions = (0..20_000).map(|i| (format!("resource-{i}"), i)).collect();
+    client.request(&address, &request).await.expect_err("the request is too large");
+    assert_eq!(replica.ask_telemetry("/fleet/coverage").await.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]
@@ -497,7 +505,7 @@ async fn the_replica_that_audits_exports_the_coverage() {
     let replica = TestReplica::new(true, 1);
     assert!(!replica.ask_telemetry("/metrics").await.text().contains("kube_state_fleet_cover"));
     let digest = |count| Digest { count, sum: count };
-    replica.coverage.enter("pods", Ok(Proof { seen: digest(3), exposed: digest(2) }));
+    replica.coverage.record("pods", Ok(Proof { seen: digest(3), exposed: digest(2) }));
     let answer = replica.ask_telemetry("/metrics").await;
     let text = answer.text();
     for line in [

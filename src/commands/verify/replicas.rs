@@ -12,7 +12,7 @@ use kube::core::Selector;
 
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
-use crate::fleet::{door, is_ready};
+use crate::fleet::{is_ready, peer_client};
 use crate::replica::PeerConnector;
 use crate::settings::Settings;
 
@@ -215,7 +215,8 @@ impl Fleet {
     }
 
     async fn get(&self, address: &str, path: &str) -> Result<Objects, String> {
-        let (status, body) = door::ask(&self.door, address, path, None, (LONGEST, PATIENCE)).await?;
+        let answer = peer_client::request(&self.door, address, path, None, (LONGEST, PATIENCE));
+        let (status, body) = answer.await.map_err(|error| error.to_string())?;
         if !status.is_success() {
             let hint = match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

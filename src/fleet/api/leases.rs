@@ -19,8 +19,8 @@ use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::{Right, Tries, Trouble, ask};
 use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
+use crate::fleet::message::Message;
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
-use crate::fleet::run::Message;
 use crate::resource_version::number;
 use crate::sync::lock;
 
@@ -178,7 +178,7 @@ impl Leases {
         let record = self.names.record();
         let first = !*self.listed.borrow();
         if first && !names.contains(&record) {
-            self.send(Message::Stored { record: None, version: None, anew: true });
+            self.send(Message::Stored { record: None, version: None, reset: true });
         }
         for lease in leases {
             self.put(lease, true);
@@ -192,7 +192,7 @@ impl Leases {
     }
 
     /// A Lease is there. `anew`: by a list.
-    fn put(&self, lease: Lease, anew: bool) {
+    fn put(&self, lease: Lease, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
         if self.book().known.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
@@ -200,14 +200,14 @@ impl Leases {
         }
         if name == self.names.record() {
             let record = read(&lease, RECORD);
-            return self.send(Message::Stored { record, version: Some(version), anew });
+            return self.send(Message::Stored { record, version: Some(version), reset: listed });
         }
         if name == self.names.member(self.id.ordinal) {
             self.book().own = Some(own(&lease));
         }
         if let Some(mut member) = read::<Member>(&lease, MEMBER) {
             // By a list it came late, which says nothing of clocks.
-            member.renewed = renewed(&lease).filter(|_| !anew);
+            member.renewed = renewed(&lease).filter(|_| !listed);
             if self.names.member(member.id.ordinal) == name {
                 self.send(Message::Event(Event::Lease(member)));
             } else {
@@ -224,7 +224,7 @@ impl Leases {
         }
         drop(book);
         if name == self.names.record() {
-            self.send(Message::Stored { record: None, version: None, anew: true });
+            self.send(Message::Stored { record: None, version: None, reset: true });
         }
     }
 
@@ -320,7 +320,7 @@ impl Leases {
                 (Ok(lease), _) => {
                     tries.succeeded();
                     let version = Some(version_of(&lease));
-                    self.send(Message::Stored { record: Some(record), version, anew: false });
+                    self.send(Message::Stored { record: Some(record), version, reset: false });
                     CONFLICT
                 }
                 // Somebody else was faster, and the watch tells us.
