@@ -1,4 +1,4 @@
-//! The command line: which commands there are, and what is said about them.
+//! The command line: its commands, their arguments and their help.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,31 +13,31 @@ use super::docs::page::Page;
 use crate::collectors::quantity;
 use crate::settings::Flags;
 
-/// What `version` prints; kube-state-metrics' part says whose flags and metrics these are.
+/// The output of `version`, with the version of kube-state-metrics whose metrics and flags these are.
 pub(super) const VERSION_LINE: &str =
     concat!("kube-state-fleet ", env!("CARGO_PKG_VERSION"), " (metrics and flags of kube-state-metrics v2.20.0)");
 
 const EXAMPLES: &str = "\
 Examples:
-  kube-state-fleet demo                           a fleet at work, without a cluster
-  kube-state-fleet --kubeconfig ~/.kube/config    your cluster on :8080/metrics
+  kube-state-fleet demo                           run a fleet without a cluster
+  kube-state-fleet --kubeconfig ~/.kube/config    serve your cluster on :8080/metrics
   kube-state-fleet                                the same, in a pod
-  kubectl get pods -A -o yaml | kube-state-fleet render -    metrics of a dump
-  kube-state-fleet verify --kubeconfig ~/.kube/config        is each object served once?
-  kubectl -n kube-system get deploy kube-state-metrics -o yaml | kube-state-fleet migrate -f -    what would change?
+  kubectl get pods -A -o yaml | kube-state-fleet render -    print the metrics of a dump
+  kube-state-fleet verify --kubeconfig ~/.kube/config        check that each object is served once
+  kubectl -n kube-system get deploy kube-state-metrics -o yaml | kube-state-fleet migrate -f -    report what changes
 ";
 
-/// Turns the objects of a Kubernetes cluster into Prometheus metrics.
+/// Exposes the objects of a Kubernetes cluster as Prometheus metrics.
 ///
-/// Metrics, flags and ports are those of kube-state-metrics; but the work can be split over a fleet of replicas, each of
-/// which watches the cluster and keeps its share of the objects.
+/// Metrics, flags and ports are those of kube-state-metrics. The work can be split over a fleet of replicas, each of which
+/// watches the cluster and keeps its share of the objects.
 #[derive(Debug, Parser)]
 #[command(
     name = "kube-state-fleet",
     bin_name = "kube-state-fleet",
     version,
     before_long_help = EXAMPLES,
-    after_help = "Flags may stand before or after the command. klog's flags are accepted too: see docs/cli.md.",
+    after_help = "Flags may be given before or after the command. klog's flags are also accepted: see docs/cli.md.",
     args_override_self = true,
     disable_help_subcommand = true,
     allow_negative_numbers = true
@@ -49,52 +49,52 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What to do.
+/// A command.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Watch the cluster and serve its metrics; what is done without a command
+    /// Watch the cluster and serve its metrics. This is the default command
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Run(Box<Flags>),
-    /// Print the metrics of objects in files; no cluster is asked
+    /// Print the metrics of objects in files, without a cluster
     ///
-    /// Reads JSON or YAML as kubectl prints it (single objects, lists, many documents) and prints what an exporter with
-    /// these flags, alone, would serve for them. Objects of other kinds are counted on stderr.
+    /// Reads JSON or YAML as printed by kubectl (single objects, lists, several documents), and prints the metrics that a single
+    /// replica with these flags serves for them. Counts objects of other kinds on stderr.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Render(Box<Render>),
-    /// Run a fleet against a simulated cluster, all in this process; no cluster is needed
+    /// Run a fleet against a simulated cluster, all in this process
     ///
-    /// The cluster lives: rollouts, jobs, a crash loop, a pod that fits nowhere, a node that fails. The fleet grows and shrinks by
-    /// itself until + or - is pressed (or comes through a pipe), then by these alone; q or Ctrl-C ends it.
+    /// The cluster has rollouts, jobs, a crash loop, an unschedulable pod and a failing node. The fleet scales by itself until
+    /// you press + or - (or send them through a pipe), and after that only on these keys. q or Ctrl-C ends the demo.
     Demo(Demo),
-    /// Prove that the replicas together serve each object of the cluster once
+    /// Verify that the replicas together serve each object of the cluster once
     ///
-    /// Asks the API server for the metadata of all objects and every replica for what it serves, prints a table and names
-    /// what is missing or doubled. What differs is asked for again before it is told, so that a fleet is not accused of what
-    /// changes meanwhile. Flags that select objects must be those of the replicas. Needs the rights to list what is served,
-    /// to get the StatefulSet and list its pods, and from outside the cluster to get pods/proxy. Exit codes: 0 for each
-    /// object served once, 1 for a difference, 2 for no answer.
+    /// Lists the metadata of all objects from the API server and the served objects from every replica, prints a table, and names
+    /// missing and duplicate objects. Checks differences again before it reports them, because the cluster changes meanwhile.
+    /// Flags that select objects must be the same as those of the replicas. Needs permission to list the served resources,
+    /// to get the StatefulSet and list its pods, and, from outside the cluster, to get pods/proxy. Exit codes: 0 if each
+    /// object is served once, 1 if there is a difference, 2 if there is no result.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Verify(Box<Verify>),
-    /// Tell what a cluster's metrics amount to, and how many replicas to run
+    /// Estimate the size of a cluster's metrics, and how many replicas to run
     ///
-    /// Counts series and bytes, plain and gzipped, memory and label values, by resource, family and label, for the objects of the
-    /// live cluster, or of files as kubectl prints them, under the flags that are given: what an allowlist adds is seen before it
-    /// is rolled out. Exit codes: 0 for done, 1 for objects that could not be read, 2 for no estimate.
+    /// Counts series, bytes (plain and gzipped), memory and label values, by resource, family and label. The objects come from the
+    /// live cluster, or from files as printed by kubectl. Flags apply as in run, so you see the effect of an allowlist before you
+    /// roll it out. Exit codes: 0 for success, 1 if some objects could not be read, 2 if there is no estimate.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Estimate(Box<Estimate>),
-    /// Tell what changes for who runs kube-state-metrics with these arguments and takes this program instead
+    /// Report what changes when you replace kube-state-metrics with this program, given its arguments
     ///
-    /// Prints a line for each flag that is ignored or refused or does something else here, for defaults that differ, and for what is
-    /// broken there; nothing if nothing changes. Exit codes: 0 if all that is asked for is done, 1 if something is refused, 2 if
-    /// the manifest cannot be read.
+    /// Prints a line for each flag that is ignored, rejected or works differently, for each default that differs, and for settings
+    /// that do not work in kube-state-metrics. Prints nothing if nothing changes. Exit codes: 0 if all arguments are supported, 1
+    /// if some are rejected, 2 if the manifest cannot be read.
     Migrate(Migrate),
-    /// Print a page of the reference: the source of docs/metrics.md, docs/cli.md and the ClusterRole
+    /// Print a page of the reference, such as docs/metrics.md, docs/cli.md or the ClusterRole
     Docs {
         /// The page.
         #[command(subcommand)]
         page: Page,
     },
-    /// Print the completions of a shell
+    /// Print the completion script for a shell
     ///
     /// For bash, for example: source <(kube-state-fleet completion bash)
     Completion {
@@ -109,7 +109,7 @@ pub(super) enum Command {
 /// Arguments of `render`.
 #[derive(Args, Debug)]
 pub(super) struct Render {
-    /// Files to read; - is standard input.
+    /// Files to read; - for standard input.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -119,20 +119,20 @@ pub(super) struct Render {
 /// Arguments of `estimate`.
 #[derive(Args, Debug)]
 pub(super) struct Estimate {
-    /// Files to read; - is standard input. Without one, the live cluster is asked.
+    /// Files to read; - for standard input. Default: the live cluster.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// For people (table) or for scripts (json).
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// Format of the estimate.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
-    /// How many bytes a plain scrape of one replica may have, as 50MB, 64Mi or 1000000.
+    /// Maximum size of an uncompressed scrape of one replica, such as 50MB, 64Mi or 1000000.
     #[arg(long, value_name = "BYTES", default_value = "64Mi", value_parser = bytes)]
     pub scrape_size: u64,
     #[command(flatten)]
     flags: Flags,
 }
 
-/// The form of an answer.
+/// The format of the estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     /// For people.
@@ -141,31 +141,31 @@ pub(super) enum Output {
     Json,
 }
 
-/// A Kubernetes quantity; `MB` and `MiB` are what people write for `M` and `Mi`.
+/// Parses a Kubernetes quantity. `MB` and `MiB` are common spellings of `M` and `Mi`.
 fn bytes(text: &str) -> Result<u64, String> {
     let number = quantity::to_f64(text.strip_suffix('B').unwrap_or(text));
     number
         .filter(|number| (1.0..1e15).contains(number))
         .map(|number| number as u64)
-        .ok_or_else(|| "it is no size such as 50MB, 64Mi or 1000000".to_owned())
+        .ok_or_else(|| "not a size; write it as 50MB, 64Mi or 1000000".to_owned())
 }
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
-    /// The StatefulSet of the replicas.
+    /// StatefulSet of the replicas.
     #[arg(long, value_name = "NAME", default_value = "kube-state-fleet")]
     pub statefulset: String,
-    /// The StatefulSet's namespace. Default: that of the kubeconfig or of the pod in which this runs.
+    /// Namespace of the StatefulSet. Default: that of the kubeconfig, or of the pod that this program runs in.
     #[arg(long, value_name = "NAMESPACE")]
     pub fleet_namespace: Option<String>,
-    /// How replicas are reached: at their pod IPs, or by the API server's pod proxy. Default: direct in a pod, else proxy.
-    #[arg(long, value_name = "WAY")]
+    /// How to reach the replicas: at their pod IPs, or through the API server's pod proxy. Default: direct in a pod, else proxy.
+    #[arg(long, value_name = "ROUTE")]
     pub via: Option<Via>,
-    /// URL of a replica's telemetry port, http://10.0.0.7:8081; may be repeated. No StatefulSet is looked for then.
+    /// URL of a replica's telemetry port, such as http://10.0.0.7:8081; may be repeated. The StatefulSet is then not used.
     #[arg(long, value_name = "URL")]
     pub replica: Vec<String>,
-    /// Go on, and verify again so long after each round. Default, where only --watch is given: 30s.
+    /// Repeat the verification, with this pause after each round. --watch without a value: 30s.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_parser = duration)]
     pub watch: Option<Duration>,
     #[command(flatten)]
@@ -175,68 +175,68 @@ pub(super) struct Verify {
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]
 pub(super) struct Migrate {
-    /// Manifest of a workload of kube-state-metrics, with ConfigMaps and Roles if they are there; - is standard input.
+    /// Manifest of a kube-state-metrics workload, with its ConfigMaps and Roles if there are any; - for standard input.
     #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with = "arguments")]
     pub manifest: Option<PathBuf>,
-    /// The arguments of kube-state-metrics, as its container has them.
+    /// Arguments of kube-state-metrics, as in its container.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
 }
 
-/// How replicas are reached.
+/// How to reach the replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Via {
     /// At their pod IPs.
     Direct,
-    /// By the API server's pod proxy.
+    /// Through the API server's pod proxy.
     Proxy,
 }
 
-/// As Go prints it: `30s`, `1m30s`.
+/// Parses a duration as Go writes it: `30s`, `1m30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|e: jiff::Error| e.to_string())?;
-    Duration::try_from(duration).map_err(|_| "it is negative".to_owned())
+    Duration::try_from(duration).map_err(|_| "negative".to_owned())
 }
 
 /// Arguments of `demo`.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Demo {
-    /// How many replicas share the cluster.
+    /// Number of replicas that share the cluster.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub shards: u32,
-    /// How many pods the cluster has at first.
+    /// Number of pods at the start.
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(24..=100_000))]
     pub pods: u32,
-    /// Which life the cluster lives: the same for the same seed.
+    /// Seed of the simulation. The same seed gives the same sequence of events.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }
 
-/// A command line that was understood.
+/// A parsed command line.
 pub(super) struct Invocation {
-    /// The flags, wherever they stood.
+    /// The flags, from before and after the command.
     pub flags: Flags,
     /// The command.
     pub command: Command,
 }
 
-/// The definition, for the reference.
+/// Returns clap's definition, for the reference.
 pub(super) fn definition() -> clap::Command {
     Cli::command()
 }
 
-/// The script that makes `shell` complete our command lines.
+/// Returns the completion script for `shell`.
 pub(super) fn completion(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut definition(), "kube-state-fleet", &mut script);
     script
 }
 
-/// Reads a command line, program name first.
+/// Parses a command line that begins with the program's name.
 pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let matches = Cli::command().try_get_matches_from(args)?;
     let Cli { mut flags, command } = Cli::from_arg_matches(&matches)?;
-    // What stands behind the command counts over what stands before it.
+    // Flags after the command override those before it.
     if let (Some(Command::Run(_) | Command::Render(_) | Command::Verify(_) | Command::Estimate(_)), Some((_, behind))) =
         (&command, matches.subcommand())
     {
@@ -245,16 +245,16 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
     Ok(Invocation { flags, command: command.unwrap_or_else(|| Command::Run(Box::default())) })
 }
 
-/// What is wrong with a command line, without usage and the like, on one line.
+/// Returns the message of an error on one line, without usage and tips.
 pub(super) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "docs: which page? One of families, cli, flags, rbac".to_owned();
+        return "docs: no page given; expected families, cli, flags or rbac".to_owned();
     }
     let text = error.render().to_string();
-    let said: Vec<_> = text
+    let parts: Vec<_> = text
         .split("\n\n")
         .take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"))
         .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    said.join("; ").trim_start_matches("error: ").to_owned()
+    parts.join("; ").trim_start_matches("error: ").to_owned()
 }

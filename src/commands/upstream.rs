@@ -1,20 +1,20 @@
-//! The flags of kube-state-metrics v2.20.0, as facts.
+//! The flags of kube-state-metrics v2.20.0, with their types and defaults.
 
-/// Name, type and default, after a line of headings.
+/// Name, type and default, after a header line.
 const FLAGS: &str = include_str!("docs/ksm-flags.tsv");
 
-/// A flag there.
+/// A flag of kube-state-metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UpstreamFlag {
-    /// Without its hyphens.
+    /// Without dashes.
     pub name: &'static str,
-    /// Whether it needs no value.
+    /// Whether it is a boolean, so that its value is optional.
     pub is_switch: bool,
-    /// As its help shows it, empty for none.
+    /// As in its help; empty for none.
     pub default: &'static str,
 }
 
-/// All of them.
+/// Returns all flags.
 pub(super) fn flags() -> impl Iterator<Item = UpstreamFlag> {
     FLAGS.lines().skip(1).filter_map(|line| {
         let mut columns = line.split('\t');
@@ -24,7 +24,7 @@ pub(super) fn flags() -> impl Iterator<Item = UpstreamFlag> {
     })
 }
 
-/// That of this name.
+/// Returns the flag `name`.
 pub(super) fn flag(name: &str) -> Option<UpstreamFlag> {
     flags().find(|flag| flag.name == name)
 }

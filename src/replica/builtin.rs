@@ -7,9 +7,9 @@ use super::resources::{Partition, ReadOptions, ResourceShape, ResourceSpec, Seri
 use crate::collectors::labels::KeyFilter;
 use crate::collectors::{Resource, Visitor, visit_all};
 use crate::intake::{Endpoint, Form};
-use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::selectors;
+use crate::settings::{Live, Settings};
 
 /// Returns the specs for the cluster of this number, in the order of the registry.
 pub(super) fn specs(settings: &Settings, cluster: u32) -> Vec<ResourceSpec> {
@@ -27,12 +27,12 @@ struct Specs<'a> {
 impl Visitor for Specs<'_> {
     fn visit<R: Resource>(&mut self) {
         let kind = Kind::of::<R>();
-        if !self.settings.resources.iter().any(|name| name == kind.plural) {
+        if !self.settings.live.resources.iter().any(|name| name == kind.plural) {
             return;
         }
         let collector = self.settings.collector::<R>();
         let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(kind.plural).cloned().unwrap_or_default();
-        let Settings { labels, annotations, promoted, .. } = self.settings;
+        let Live { labels, annotations, promoted, .. } = &self.settings.live;
         let series =
             SeriesOptions::BuiltIn { labels: keys(labels), annotations: keys(annotations), promoted: keys(promoted) };
         let shape = ResourceShape {

@@ -50,12 +50,12 @@ fn reason(error: &KubeconfigError) -> String {
 /// # Errors
 /// The kubeconfig or the URL is invalid, or there is neither and no Pod's environment.
 pub async fn client_config(settings: &Settings) -> Result<Config, ClientError> {
-    config(settings.kubeconfig.as_deref(), settings.apiserver.as_deref()).await
+    config(settings.live.kubeconfig.as_deref(), settings.live.apiserver.as_deref()).await
 }
 
 /// Returns the files that the client configuration comes from: the kubeconfig, and the certificates and keys that it names.
 pub fn client_files(settings: &Settings) -> Vec<PathBuf> {
-    let Some(path) = &settings.kubeconfig else { return Vec::new() };
+    let Some(path) = &settings.live.kubeconfig else { return Vec::new() };
     let mut files = vec![path.clone()];
     // An unreadable kubeconfig names no files.
     if let Ok(kubeconfig) = Kubeconfig::read_from(path) {

@@ -60,11 +60,11 @@ impl Launch<'_> {
         let context = WatchContext {
             client: self.client.clone(),
             private: self.config.clone(),
-            held: settings.fleet.is_none().then(|| slice.clone()),
-            audited: settings.fleet.is_some(),
-            linger: settings.deleted_linger,
+            held: settings.fixed.fleet.is_none().then(|| slice.clone()),
+            audited: settings.fixed.fleet.is_some(),
+            linger: settings.fixed.deleted_linger,
         };
-        let custom_group = (!settings.custom.is_empty()).then_some(Group::Custom);
+        let custom_group = (!settings.live.custom.is_empty()).then_some(Group::Custom);
         let groups = [Group::BuiltIn].into_iter().chain(custom_group);
         let resources = Resources::new(context, self.spawner.clone(), groups);
         // The first set is served immediately.
@@ -81,14 +81,14 @@ impl Launch<'_> {
     /// Joins the fleet, if the settings name one. Else the replica exposes `slice`.
     pub fn join_fleet(&self, resources: &Arc<Resources>, telemetry: SocketAddr, slice: Slice) -> Membership {
         let unfit = Arc::new(OnceLock::new());
-        let member = self.settings.fleet.clone().map(|fleet| {
+        let member = self.settings.fixed.fleet.clone().map(|fleet| {
             let (member, task) = fleet::run(fleet::Start {
                 client: self.client.clone(),
                 settings: fleet,
                 telemetry,
                 server: self.config.as_ref().map(|config| config.borrow().cluster_url.clone()),
                 hash: self.settings.hasher(),
-                overlap: self.settings.handover_overlap,
+                overlap: self.settings.fixed.handover_overlap,
                 loader: Arc::clone(resources) as _,
                 connector: Arc::clone(&self.security.door),
             });
@@ -110,7 +110,7 @@ impl Launch<'_> {
 
     /// Starts the audit of the fleet's coverage, and the additional watches that it may need.
     pub fn audit_coverage(&self, resources: &Resources, membership: &Membership) -> AuditState {
-        let sources: Option<Arc<CoverageSources>> = self.settings.coverage_watch.then(Arc::default);
+        let sources: Option<Arc<CoverageSources>> = self.settings.fixed.coverage_watch.then(Arc::default);
         let inventory = Arc::new(Inventory {
             exposure: Arc::clone(&membership.exposure),
             watch_set: resources.watch_set(),
@@ -151,18 +151,18 @@ impl Launch<'_> {
         let Ports { metrics, telemetry } = ports;
         let member = &membership.member;
         let health =
-            Arc::new(Health { shard: settings.shard, watch_set: resources.watch_set(), fleet: member.clone() });
+            Arc::new(Health { shard: settings.fixed.shard, watch_set: resources.watch_set(), fleet: member.clone() });
         let self_metrics = Arc::new(Telemetry::new(MetricSources {
             health: Arc::clone(&health),
             definition_events: custom.events(),
-            server_side: settings.server_side_sharding,
+            server_side: settings.fixed.server_side_sharding,
             reloads,
             coverage: Arc::clone(&coverage),
         }));
         let scrape_tracker = Arc::new(ScrapeTracker::default());
         let reporter: Arc<dyn server::Reporter> = Arc::new(ReplicaReporter {
             started: Instant::now(),
-            pod: settings.fleet.as_ref().map(|fleet| fleet.pod.clone()),
+            pod: settings.fixed.fleet.as_ref().map(|fleet| fleet.pod.clone()),
             metrics_port: metrics.address.port(),
             features: Arc::clone(&live.features),
             inventory: Arc::clone(&inventory),
@@ -183,7 +183,7 @@ impl Launch<'_> {
         });
         let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), door));
         let layer = AuthLayer::new(routes, web.clone(), access.clone());
-        let server = server::serve(metrics.listener, layer, settings.timeouts, spawner.stop_token());
+        let server = server::serve(metrics.listener, layer, settings.fixed.timeouts, spawner.stop_token());
         spawner.spawn("metrics-server".to_owned(), server);
 
         let coverage_view = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
@@ -192,15 +192,15 @@ impl Launch<'_> {
         let routes = server::both(routes, server::report_routes(reporter));
         let routes = server::both(routes, server::heartbeat_routes(member.clone()));
         let layer = AuthLayer::new(routes, web, access);
-        let timeouts = settings.timeouts.with_peers();
+        let timeouts = settings.fixed.timeouts.with_peers();
         let server = server::serve(telemetry.listener, layer, timeouts, spawner.stop_token());
         spawner.spawn("telemetry-server".to_owned(), server);
 
-        let (metrics, telemetry, resources) = (metrics.address, telemetry.address, settings.resources.len());
-        match &settings.fleet {
+        let (metrics, telemetry, resources) = (metrics.address, telemetry.address, settings.live.resources.len());
+        match &settings.fixed.fleet {
             Some(fleet) => info!(%metrics, %telemetry, pod = fleet.pod, resources, "serving"),
             None => {
-                let Shard { ordinal, total } = settings.shard;
+                let Shard { ordinal, total } = settings.fixed.shard;
                 info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
             }
         }

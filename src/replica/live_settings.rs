@@ -23,7 +23,7 @@ impl LiveSettings {
     /// Starts with the values of `settings`.
     pub fn new(settings: &Settings) -> Self {
         Self {
-            gzip: Arc::new(settings.gzip.into()),
+            gzip: Arc::new(settings.live.enable_gzip_encoding.into()),
             reads_all: Arc::new(settings.reads_all().into()),
             features: Arc::new(ArcSwap::from_pointee(settings.features())),
         }
@@ -31,7 +31,7 @@ impl LiveSettings {
 
     /// Changes all values to those of `settings`.
     pub fn set(&self, settings: &Settings) {
-        self.gzip.store(settings.gzip, Relaxed);
+        self.gzip.store(settings.live.enable_gzip_encoding, Relaxed);
         self.reads_all.store(settings.reads_all(), Relaxed);
         self.features.store(Arc::new(settings.features()));
     }

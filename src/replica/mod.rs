@@ -110,7 +110,7 @@ impl Replica {
         settings: &Settings,
         config: Option<kube::Config>,
     ) -> Result<Vec<&'static str>, StartError> {
-        let effective = self.settings.with_what_can_change_of(settings);
+        let effective = self.settings.with_live_of(settings);
         if let Some((connection, config)) = self.connection.as_mut().zip(config) {
             connection.replace(config)?;
         }
@@ -120,7 +120,7 @@ impl Replica {
         drop(self.resources.set(Group::BuiltIn, specs, Rollout::Atomic).map_err(StartError::Thread)?);
         self.custom.follow(&effective, cluster);
         self.live.set(&effective);
-        Ok(self.settings.fixed(settings))
+        Ok(self.settings.keys_that_need_restart(settings))
     }
 
     fn launch(
@@ -130,8 +130,8 @@ impl Replica {
         reloads: Arc<Reloads>,
         security: Security,
     ) -> Result<Self, StartError> {
-        let assignment = Assignment::new(settings.shard.total)?;
-        let slice = Slice::of(settings.hasher(), assignment.ranges(settings.shard.ordinal));
+        let assignment = Assignment::new(settings.fixed.shard.total)?;
+        let slice = Slice::of(settings.hasher(), assignment.ranges(settings.fixed.shard.ordinal));
         let ports = Ports::bind(&settings)?;
         let (metrics, telemetry) = (ports.metrics.address, ports.telemetry.address);
         let tasks = Tasks::new(CancellationToken::new());

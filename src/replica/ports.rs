@@ -26,7 +26,7 @@ impl Ports {
     /// # Errors
     /// A port is in use, or an address does not belong to this host.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let metrics = bind("--host, --port", settings.metrics)?;
+        let metrics = bind("--host, --port", settings.fixed.metrics)?;
         Ok(Self { metrics, telemetry: bind_telemetry(settings)? })
     }
 }
@@ -36,7 +36,7 @@ impl Ports {
 /// # Errors
 /// As [`Ports::bind`].
 pub(super) fn bind_telemetry(settings: &Settings) -> Result<Port, StartError> {
-    bind("--telemetry-host, --telemetry-port", settings.telemetry)
+    bind("--telemetry-host, --telemetry-port", settings.fixed.telemetry)
 }
 
 /// Binds the address that `flags` give.

@@ -28,8 +28,8 @@ impl Security {
         connection: Option<&ApiConnection>,
     ) -> Result<Self, StartError> {
         let web = WebConfig::of(settings).await?;
-        let access = settings.auth_filter.then(|| AuthFilter::new(ApiServerReviewer(client.clone())));
-        let config = connection.filter(|_| settings.auth_filter).map(ApiConnection::config);
+        let access = settings.fixed.auth_filter.then(|| AuthFilter::new(ApiServerReviewer(client.clone())));
+        let config = connection.filter(|_| settings.fixed.auth_filter).map(ApiConnection::config);
         let connector = PeerConnector::new(web.clone(), config).map_err(|source| StartError::Client {
             server: connection.map(|connection| Box::new(connection.server())).unwrap_or_default(),
             source: Box::new(source),

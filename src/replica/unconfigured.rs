@@ -25,7 +25,7 @@ pub async fn serve_unconfigured(
     let port = bind_telemetry(settings)?;
     let watch_set = WatchSet { resources: Vec::new(), undecided: vec!["configuration"] };
     let watch_set = SharedWatchSet::new(Arc::new(watch_set).into());
-    let health = Arc::new(Health { shard: settings.shard, watch_set, fleet: None });
+    let health = Arc::new(Health { shard: settings.fixed.shard, watch_set, fleet: None });
     let telemetry = Telemetry::new(MetricSources {
         health: Arc::clone(&health),
         definition_events: Arc::default(),
@@ -35,7 +35,7 @@ pub async fn serve_unconfigured(
     });
     let web = WebConfig::of(settings).await?;
     // The API server's address is not known yet.
-    let access = settings.auth_filter.then(|| AuthFilter::new(NoReviewer));
+    let access = settings.fixed.auth_filter.then(|| AuthFilter::new(NoReviewer));
     let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry), health), web, access);
-    Ok(server::serve(port.listener, layer, settings.timeouts, stop))
+    Ok(server::serve(port.listener, layer, settings.fixed.timeouts, stop))
 }

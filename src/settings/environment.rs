@@ -1,4 +1,4 @@
-//! The environment: the few variables that are read, and no others, since a Service may inject anything.
+//! The environment: a few fixed variables and no others, because Services inject arbitrary ones.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::SettingsError;
 
-/// The variables that are read, as they are. An empty one counts as absent.
+/// The raw values of the variables. An empty value counts as absent.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Environment {
     shard: Option<String>,
@@ -18,16 +18,16 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not Unicode are as good as absent.
+    /// Returns the environment of this process. Values that are not Unicode count as absent.
     pub fn of_process() -> Self {
         Self::from_variables(
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
         )
     }
 
-    /// An environment of these variables.
+    /// Returns an environment with these variables.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        // Every field is an optional text, so there is no value that does not fit.
+        // Every field is an optional string, so every value fits.
         envy::from_iter(variables).unwrap_or_default()
     }
 

@@ -1,147 +1,139 @@
-//! What can be wrong with the settings, and what is accepted without effect.
+//! Errors in the settings, and warnings about values without effect.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ConfigError;
 use super::custom::CustomConfigError;
+use super::yaml::FileError;
 
-/// Why the settings cannot be used. None is worth a retry: what was given has to change.
+/// Why the settings cannot be used. A retry does not help: the values have to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A resource without a collector.
-    #[error("{flag}: there is no resource {name:?}{}", hint(similar))]
+    #[error("{flag}: unknown resource {name:?}{}", hint(similar))]
     UnknownResource {
-        /// Where it was named.
+        /// The flag that names it.
         flag: &'static str,
-        /// Its name.
+        /// The unknown name.
         name: String,
-        /// Names that are much like it.
+        /// Known names that are similar.
         similar: Vec<String>,
     },
-    /// A resource was asked for that cannot be selected by node.
-    #[error("--node: only pods can be selected by their node, and --resources names {0:?}")]
+    /// `--node` with a resource other than pods.
+    #[error(
+        "--node: only pods can be selected by node, but --resources contains {0:?}; remove it, or run a second set for it"
+    )]
     NotByNode(String),
     /// A pattern that is not a regular expression.
-    #[error("{flag}: {pattern:?} is not a valid pattern: {reason}")]
+    #[error("{flag}: invalid pattern {pattern:?}: {reason}")]
     Pattern {
         /// The flag.
         flag: &'static str,
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// Two lists that exclude each other.
-    #[error("--metric-allowlist and --metric-denylist exclude each other: give one of them")]
+    #[error("--metric-allowlist and --metric-denylist cannot be combined; remove one of them")]
     AllowAndDeny,
-    /// A list of keys by resource that does not have the right form.
-    #[error("{flag}: {reason} in {value:?}; the form is pods=[key,key],nodes=[*]")]
+    /// Lists of keys by resource that do not have the right format.
+    #[error("{flag}: {reason} in {value:?}; the format is pods=[key,key],nodes=[*]")]
     Keys {
         /// The flag.
         flag: &'static str,
-        /// The list.
+        /// The lists.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// Not an address to listen on.
-    #[error("{flag}: {value:?} is not an IP address")]
+    /// A host that is not an IP address.
+    #[error("{flag}: {value:?} is not an IP address or localhost")]
     Host {
         /// The flag.
         flag: &'static str,
         /// The value.
         value: String,
     },
-    /// A config of custom resources that cannot be used.
+    /// A configuration of custom resources that cannot be read or used.
     #[error(transparent)]
     Custom(#[from] CustomConfigError),
-    /// A config that cannot be read.
-    #[error("{flag}: {}: {reason}", file.display())]
-    File {
-        /// The flag that names it.
-        flag: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
     /// Both servers on one address.
-    #[error("--port and --telemetry-port: both are {1} on {0}; they need different ports")]
-    OneAddress(IpAddr, u16),
+    #[error("--port and --telemetry-port: both are {1} on {0}; use different ports")]
+    SameAddress(IpAddr, u16),
     /// Not the URL of an API server.
     #[error("--apiserver: {value:?} is not a URL: {reason}")]
     Apiserver {
         /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// A variable that is not a number.
     #[error("environment variable {variable}: {value:?} is not a whole number from 0 to 4294967295")]
     NotANumber {
-        /// Its name.
+        /// The variable.
         variable: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
     },
     /// A variable that is not an IP address.
     #[error("environment variable {variable}: {value:?} is not an IP address")]
     NotAnAddress {
-        /// Its name.
+        /// The variable.
         variable: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
     },
     /// A pod without its namespace.
-    #[error("--pod needs --pod-namespace: give both, or set POD_NAMESPACE")]
+    #[error("--pod needs --pod-namespace; add the flag, or set POD_NAMESPACE")]
     PodAlone,
     /// A namespace without its pod.
-    #[error("--pod-namespace needs --pod: give both, or neither")]
+    #[error("--pod-namespace needs --pod; give both flags or none")]
     PodNamespaceAlone,
-    /// A time that is none, or is too long.
-    #[error("{flag}: {value:?} is not a time from 0s to {}m; it is written as 30s or 1m30s", maximum.as_secs() / 60)]
-    Time {
+    /// A value that is not a duration, or is too long.
+    #[error("{flag}: {value:?} is not a duration from 0s to {}m; write it as 30s or 1m30s", maximum.as_secs() / 60)]
+    Duration {
         /// The flag.
         flag: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
-        /// The longest that is possible.
+        /// The longest valid duration.
         maximum: Duration,
     },
-    /// A number of shards that cannot be.
-    #[error("{source_name}: the number of shards must be from 1 to {maximum}, and it is {total}")]
+    /// A number of shards that is not possible.
+    #[error("{source_name}: {total} is not a number of shards from 1 to {maximum}")]
     Total {
         /// The flag or variable.
         source_name: &'static str,
-        /// Its value.
+        /// The value.
         total: u32,
-        /// The largest that is possible.
+        /// The highest valid number.
         maximum: u32,
     },
-    /// A shard that is not below the number of shards.
+    /// A shard that is not lower than the number of shards.
     #[error(
-        "{source_name}: shard {ordinal} is not below the number of shards, which is {total} ({total_source}); shards count from 0"
+        "{source_name}: shard {ordinal} is not lower than the number of shards, {total} ({total_source}); shards count from 0"
     )]
     Ordinal {
-        /// Where the shard comes from.
+        /// The source of the shard: a flag, a variable or a name.
         source_name: String,
         /// The shard.
         ordinal: u32,
         /// The number of shards.
         total: u32,
-        /// Where that comes from.
+        /// The source of the number.
         total_source: &'static str,
     },
-    /// The number of shards is known, but not which one this is.
+    /// The number of shards is known, but the shard is not.
     #[error(
-        "{total_source} gives the number of shards, but {source_name} gives no ordinal; set SHARD, or let the name end in -0, -1 and so on"
+        "{total_source} sets the number of shards, but {source_name} contains no ordinal; set SHARD, or use a name that ends in -0, -1, ..."
     )]
     NoOrdinal {
-        /// Where the number of shards comes from.
+        /// The source of the number of shards.
         total_source: &'static str,
-        /// Where the ordinal was looked for.
+        /// Where the ordinal was expected.
         source_name: String,
     },
 }
@@ -153,53 +145,67 @@ fn hint(similar: &[String]) -> String {
     }
 }
 
-/// Something that was given and has no effect.
+/// Why a config file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}")]
+pub struct ConfigError {
+    pub(super) place: FileError,
+    /// Whether the file does not exist.
+    pub is_missing: bool,
+}
+
+impl ConfigError {
+    pub(super) fn new(file: &Path, line: Option<u64>, key: Option<&str>, reason: String) -> Self {
+        let place = FileError { file: file.to_owned(), line, key: key.map(str::to_owned), reason };
+        Self { place, is_missing: false }
+    }
+}
+
+/// A value that has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
-    /// klog's flags that say nothing to us.
+    /// klog's flags that are only accepted.
     #[error("accepted for compatibility, without effect: {}", .0.join(", "))]
     IgnoredFlags(Vec<String>),
-    /// A file that may be missing, and is.
-    #[error("{flag}: {} is not there; going on without it", file.display())]
+    /// An optional file of custom resources that does not exist.
+    #[error("--custom-resource-state-config-file: {} does not exist; continuing without it", file.display())]
     WithoutFile {
-        /// The flag that names it.
-        flag: &'static str,
         /// The file.
         file: PathBuf,
     },
-    /// Only custom resources, and none of them.
-    #[error("--custom-resource-state-only: no custom resources are asked for, so nothing is served")]
+    /// Only custom resources, but none of them.
+    #[error("--custom-resource-state-only: no custom resources are configured, so nothing is served")]
     NothingCustom,
-    /// An entry of a config that another one hides.
-    #[error("{origin}: line {line} is about the same resource as line {later}, which counts")]
+    /// An entry of a configuration that a later one overrides.
+    #[error("{origin}: line {line} has no effect: line {later} configures the same resource")]
     Hidden {
-        /// The file, or the flag that holds the config.
+        /// The file, or the flag that contains the configuration.
         origin: String,
-        /// Where the entry stands.
+        /// The line of the entry.
         line: u64,
-        /// Where the other one stands.
+        /// The line of the later one.
         later: u64,
     },
     /// Flags of Go's runtime.
-    #[error("--auto-gomemlimit and its ratio have no effect: they steer Go's garbage collector, and here is none")]
+    #[error("--auto-gomemlimit and --auto-gomemlimit-ratio have no effect: this program has no garbage collector")]
     GoMemory,
-    /// The config file says nothing, since it is missing or broken.
-    #[error("--config: {0}; going on with the flags alone")]
+    /// The config file is missing or not valid, and is ignored.
+    #[error("--config: {0}; continuing with the flags alone")]
     WithoutConfig(ConfigError),
-    /// Keys of the config file that mean nothing.
-    #[error("{}: no such keys, ignored: {}", file.display(), keys.join(", "))]
+    /// Unknown keys of the config file.
+    #[error("{}: ignored unknown keys: {}", file.display(), keys.join(", "))]
     UnknownKeys {
         /// The file.
         file: PathBuf,
-        /// Their names, with what they may be meant to be.
+        /// The keys, each with the key that may be meant.
         keys: Vec<String>,
     },
-    /// Resources that are not served since pods are selected by node.
-    #[error("{flag} selects pods; namespaced resources that have no node are left out: {}", resources.join(", "))]
-    LeftOut {
+    /// Resources that are not served because pods are selected by node.
+    #[error("{flag} selects pods; excluded, because they have no node: {}", resources.join(", "))]
+    Excluded {
         /// The flag that selects.
         flag: &'static str,
-        /// What is left out.
+        /// The excluded resources.
         resources: Vec<String>,
     },
 }

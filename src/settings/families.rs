@@ -1,14 +1,21 @@
-//! Which families are served.
+//! The filter of families.
 
 use super::SettingsError;
 
-/// Which families are served: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
+/// The filter of families: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
 #[derive(Clone, Debug, Default)]
 pub struct FamilyFilter {
-    /// With the patterns as they were given.
+    /// Each with its text.
     allowed: Vec<(String, regress::Regex)>,
     denied: Vec<regress::Regex>,
     opted_in: Vec<regex::Regex>,
+}
+
+/// Number of patterns per flag.
+pub(super) struct Counts {
+    pub allowed: usize,
+    pub denied: usize,
+    pub opted_in: usize,
 }
 
 impl FamilyFilter {
@@ -40,12 +47,12 @@ impl FamilyFilter {
         listed && (!opt_in || self.opted_in.iter().any(|p| p.is_match(name)))
     }
 
-    /// How many patterns there are in `--metric-allowlist`, `--metric-denylist` and `--metric-opt-in-list`.
-    pub(super) const fn patterns(&self) -> [usize; 3] {
-        [self.allowed.len(), self.denied.len(), self.opted_in.len()]
+    /// The numbers of patterns.
+    pub(super) const fn counts(&self) -> Counts {
+        Counts { allowed: self.allowed.len(), denied: self.denied.len(), opted_in: self.opted_in.len() }
     }
 
-    /// The patterns of `--metric-allowlist`, and what each lets through.
+    /// The patterns of `--metric-allowlist`, each with a predicate over family names.
     pub fn allowed(&self) -> impl Iterator<Item = (&str, impl Fn(&str) -> bool)> {
         self.allowed.iter().map(|(text, pattern)| (text.as_str(), |name: &str| pattern.find(name).is_some()))
     }
@@ -62,7 +69,7 @@ fn compile<T, E: ToString>(
             compile(pattern).map_err(|e| SettingsError::Pattern {
                 flag,
                 pattern: pattern.clone(),
-                // The regex crate draws the pattern over several lines; the last one says what is wrong.
+                // The regex crate draws the pattern over several lines; the last line is the reason.
                 reason: e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
             })
         })

@@ -1,200 +1,446 @@
-//! The flags of an exporter, as clap reads them: kube-state-metrics' own names and forms, and help in our words.
+//! All flags, each declared once, and the settings that follow from them. CONTRIBUTING.md says how to add one.
 //!
-//! Every field is what was given, or nothing: defaults belong to [`super::Settings::resolve`]. The forms are pflag's:
-//! `--flag value` and `--flag=value`; a bare `--flag` or `--flag=false` for booleans. Lists are comma-separated and add
-//! up when a flag is repeated; of any other flag the last one counts.
+//! The names and forms are those of kube-state-metrics, whose flags are parsed by pflag: `--flag value` and `--flag=value`; a bare
+//! `--flag` or `--flag=false` for booleans. Lists are comma-separated and add up if a flag is repeated; of any other flag the last
+//! one counts. The config keys are those of `pkg/options/options.go` of kube-state-metrics, and the flag's name for our own flags.
 
 // The help of a flag is its doc comment, and shows lists in brackets as a user writes them.
 #![allow(rustdoc::broken_intra_doc_links)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use serde_json::Value;
 
-use super::Klog;
-use crate::go::parse_bool;
+use super::address::{Listen, apiserver};
+use super::custom::CustomResources;
+use super::declare::declare_flags;
+use super::features::{self, Feature};
+use super::log::{Log, LogFormat};
+use super::values::{Given, GoBool, GoDuration, KeyLists, duration, path, switch, value_or};
+use super::{FamilyFilter, FleetSettings, Klog, SettingsError, Shard, Timeouts};
+use crate::collectors::labels::KeyFilter;
 
-const CONFIG: &str = "Configuration";
-const CLUSTER: &str = "Cluster";
-const OBJECTS: &str = "Which objects";
-const FAMILIES: &str = "Which metrics and labels";
-const CUSTOM: &str = "Custom resources";
-const SHARDING: &str = "Sharding";
-const SERVING: &str = "Serving";
-const LOGGING: &str = "Logging";
-
-/// What was given on the command line.
-#[derive(Args, Clone, Debug, Default)]
-#[group(skip)]
-pub struct Flags {
-    /// File with settings, which count over flags. It is read again when it changes.
-    #[arg(long, value_name = "FILE", help_heading = CONFIG)]
-    pub config: Option<PathBuf>,
-    /// Go on with the flags alone where the file of --config is missing or broken at the start.
-    #[arg(long, value_name = "BOOL", help_heading = CONFIG, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub continue_without_config: Option<bool>,
-
-    /// Kubeconfig file. Default: the service account of the pod in which this runs.
-    #[arg(long, value_name = "FILE", help_heading = CLUSTER)]
-    pub kubeconfig: Option<PathBuf>,
-    /// URL of the API server, instead of the one in the kubeconfig.
-    #[arg(long, value_name = "URL", help_heading = CLUSTER)]
-    pub apiserver: Option<String>,
-    /// Let lists come from the API server's cache instead of etcd: cheaper, may start a moment behind.
-    #[arg(long, value_name = "BOOL", help_heading = CLUSTER, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub use_apiserver_cache: Option<bool>,
-    /// How long the events of a watch may gather before they are read together, which costs less CPU; the first after a
-    /// quiet moment is read at once. Default: 100ms.
-    #[arg(long, value_name = "DURATION", help_heading = CLUSTER)]
-    pub event_batch_delay: Option<String>,
-
-    /// Resources to serve, by their plurals. Default: all but clusterrolebindings, clusterroles, endpoints,
-    /// ingressclasses, rolebindings, roles and serviceaccounts.
-    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
-    pub resources: Vec<String>,
-    /// Namespaces to serve. Default: all. Objects that live in no namespace are served in any case.
-    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
-    pub namespaces: Vec<String>,
-    /// Namespaces to leave out.
-    #[arg(long, value_name = "LIST", help_heading = OBJECTS)]
-    pub namespaces_denylist: Vec<String>,
-    /// Serve only the pods of this node (or nodes, comma-separated); for a DaemonSet, with --resources=pods.
-    #[arg(long, value_name = "NAME", help_heading = OBJECTS)]
-    pub node: Option<String>,
-    /// Serve only the pods that have no node yet; what --node leaves out. It overrides --node.
-    #[arg(long, value_name = "BOOL", help_heading = OBJECTS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub track_unscheduled_pods: Option<bool>,
-    /// Objects of a resource to take at most, counted before sharding. Default: 0, no limit.
-    #[arg(long, value_name = "N", help_heading = OBJECTS)]
-    pub object_limit: Option<u64>,
-
-    /// Serve only families whose name matches one of these ECMAScript patterns, anywhere in the name.
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub metric_allowlist: Vec<String>,
-    /// Leave out families whose name matches one of these ECMAScript patterns. Excludes --metric-allowlist.
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub metric_denylist: Vec<String>,
-    /// Serve families too that are off by default, where their name matches one of these RE2 patterns.
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub metric_opt_in_list: Vec<String>,
-    /// Labels of objects to show in kube_*_labels, by resource: pods=[app,team],nodes=[*],*=[example.com/*].
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub metric_labels_allowlist: Option<String>,
-    /// Annotations of objects to show in kube_*_annotations; written as --metric-labels-allowlist is.
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub metric_annotations_allowlist: Option<String>,
-    /// Labels of objects to show on every series of the object, so that alerts need no join; written, and named in the
-    /// series, as --metric-labels-allowlist is.
-    #[arg(long, value_name = "LIST", help_heading = FAMILIES)]
-    pub promote_labels: Option<String>,
-    /// How long the series of a deleted object stay, at their last values; 0s for not at all. Default: 0s.
-    #[arg(long, value_name = "DURATION", help_heading = FAMILIES)]
-    pub deleted_linger: Option<String>,
-
-    /// Custom resources to serve and their metrics, as YAML (CustomResourceStateMetrics); it overrides
-    /// --custom-resource-state-config-file.
-    #[arg(long, value_name = "YAML", help_heading = CUSTOM)]
-    pub custom_resource_state_config: Option<String>,
-    /// The same in a file.
-    #[arg(long, value_name = "FILE", help_heading = CUSTOM)]
-    pub custom_resource_state_config_file: Option<PathBuf>,
-    /// Go on without custom resources where that file is missing; they are served once it is there.
-    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub continue_without_custom_resource_state_config_file: Option<bool>,
-    /// Serve these custom resources and nothing else.
-    #[arg(long, value_name = "BOOL", help_heading = CUSTOM, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub custom_resource_state_only: Option<bool>,
-
-    /// Which shard this is, from 0. Default: $SHARD, else with $TOTAL_SHARDS the ordinal in the pod's name, else 0.
-    #[arg(long, value_name = "N", help_heading = SHARDING)]
-    pub shard: Option<u32>,
-    /// How many shards there are. Default: $TOTAL_SHARDS, $SHARD_COUNT, else 1.
-    #[arg(long, value_name = "N", help_heading = SHARDING)]
-    pub total_shards: Option<u32>,
-    /// The pod in which this runs. Its StatefulSet says how many shards there are, and the replicas hand objects over when
-    /// that changes. It overrides what else says so.
-    #[arg(long, value_name = "NAME", help_heading = SHARDING)]
-    pub pod: Option<String>,
-    /// The namespace of that pod. Default: $POD_NAMESPACE.
-    #[arg(long, value_name = "NAME", help_heading = SHARDING)]
-    pub pod_namespace: Option<String>,
-    /// Ask the API server to send only the objects of this shard; one that cannot (KEP-5866) sends all, which are
-    /// filtered here. In a running fleet the change is a handover.
-    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub server_side_sharding: Option<bool>,
-    /// How long objects that moved to another replica stay on the old one too, for those who prefer doubles to gaps of
-    /// one scrape: 30s, 1m30s. Default: 0s.
-    #[arg(long, value_name = "DURATION", help_heading = SHARDING)]
-    pub handover_overlap: Option<String>,
-    /// Watch the metadata of all objects on one replica, to prove that the fleet serves each once where the API server
-    /// sends no replica all of them.
-    #[arg(long, value_name = "BOOL", help_heading = SHARDING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub coverage_watch: Option<bool>,
-
-    /// IP address on which /metrics is served. Default: ::, all of this machine.
-    #[arg(long, value_name = "IP", help_heading = SERVING)]
-    pub host: Option<String>,
-    /// Port on which /metrics is served; 0 takes a free one. Default: 8080.
-    #[arg(long, value_name = "PORT", help_heading = SERVING)]
-    pub port: Option<u16>,
-    /// IP address on which the exporter's own metrics and /readyz are served. Default: ::.
-    #[arg(long, value_name = "IP", help_heading = SERVING)]
-    pub telemetry_host: Option<String>,
-    /// Port on which the exporter's own metrics and /readyz are served; 0 takes a free one. Default: 8081.
-    #[arg(long, value_name = "PORT", help_heading = SERVING)]
-    pub telemetry_port: Option<u16>,
-    /// Compress answers for who accepts gzip. Default: true.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub enable_gzip_encoding: Option<bool>,
-
-    /// How long a client may take to send a request; 0s for no limit. Default: 1m0s.
-    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
-    pub server_read_timeout: Option<String>,
-    /// How long a client may take to send the head of a request; 0s for no more than --server-read-timeout. Default: 5s.
-    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
-    pub server_read_header_timeout: Option<String>,
-    /// How long an answer may take until the client has all of it; 0s for no limit. Default: 1m0s.
-    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
-    pub server_write_timeout: Option<String>,
-    /// How long a connection may be idle between requests; 0s for no more than --server-read-timeout. Default: 5m0s.
-    #[arg(long, value_name = "DURATION", help_heading = SERVING)]
-    pub server_idle_timeout: Option<String>,
-
-    /// File that says how both ports are secured, in the format of the Prometheus exporter toolkit: certificates, client
-    /// certificates, users, headers, a limit of requests. It is read again when it changes.
-    #[arg(long, value_name = "FILE", help_heading = SERVING)]
-    pub tls_config: Option<PathBuf>,
-    /// Ask the API server whether who asks may: by TokenReview and SubjectAccessReview, for the verb get on /metrics.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub auth_filter: Option<bool>,
-
-    /// Go's; no effect.
-    #[arg(long, value_name = "BOOL", help_heading = SERVING, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = parse_bool)]
-    pub auto_gomemlimit: Option<bool>,
-    /// Go's; no effect.
-    #[arg(long, value_name = "RATIO", help_heading = SERVING, hide = true)]
-    pub auto_gomemlimit_ratio: Option<f64>,
-
-    /// Form of the log, on stderr. Default: text.
-    #[arg(long, value_name = "FORM", help_heading = LOGGING)]
-    pub log_format: Option<LogFormat>,
-    /// klog's flags.
-    #[command(flatten)]
-    pub klog: Klog,
+/// A flag, for the command line, the config file and the pages of the reference.
+pub(super) struct Flag {
+    /// With its dashes: `--object-limit`.
+    pub name: &'static str,
+    /// The field of [`Flags`].
+    id: &'static str,
+    heading: &'static str,
+    value_name: &'static str,
+    /// The lines of its doc comment.
+    help: &'static [&'static str],
+    is_hidden: bool,
+    /// Its keys in the config file, the preferred one first.
+    pub keys: &'static [&'static str],
+    /// How it differs from kube-state-metrics' flag of the same name; at most one text.
+    pub differences: &'static [&'static str],
+    arg: fn(Arg) -> Arg,
+    /// Replaces the value in the flags by that of a config key.
+    ///
+    /// # Errors
+    /// The value has another type; the error says what is expected.
+    pub set: fn(&mut Flags, &Value) -> Result<(), String>,
 }
 
-/// The form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One line of text an event.
-    Text,
-    /// One JSON object an event.
-    Json,
+impl Flag {
+    fn definition(&self) -> Arg {
+        let help = self.help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        let arg = Arg::new(self.id)
+            .long(self.name.trim_start_matches('-'))
+            .value_name(self.value_name)
+            .help_heading(self.heading)
+            .hide(self.is_hidden)
+            .help(help.strip_suffix('.').unwrap_or(&help).to_owned());
+        (self.arg)(arg)
+    }
+}
+
+/// All settings of a replica, validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Those that need a restart.
+    pub fixed: Fixed,
+    /// Those that a reload can change.
+    pub live: Live,
+}
+
+impl Settings {
+    /// The settings after a reload of `later`: these, with the live ones of `later`.
+    pub fn with_live_of(&self, later: &Self) -> Self {
+        Self { fixed: self.fixed.clone(), live: later.live.clone() }
+    }
+
+    /// The config keys that differ in `later` and have no effect before a restart.
+    pub fn keys_that_need_restart(&self, later: &Self) -> Vec<&'static str> {
+        self.fixed.differing_keys(&later.fixed)
+    }
+}
+
+/// The preferred config key of a flag; the flag itself if it has none.
+fn key_of(flag: &'static str) -> &'static str {
+    let keys = FLAGS.iter().find(|known| known.name == flag).map(|flag| flag.keys);
+    keys.and_then(|keys| keys.first()).copied().unwrap_or(flag)
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        Klog::augment_args(command.args(FLAGS.iter().map(Flag::definition)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }
 
 impl Flags {
-    /// The same, without what says which shard this is.
+    /// The flags without those that make the replica a shard or a member of a fleet.
     pub fn unsharded(self) -> Self {
         Self { shard: None, total_shards: None, pod: None, pod_namespace: None, ..self }
+    }
+}
+
+/// Lower than any scrape interval, and long enough to save most wake-ups of a busy watch.
+const EVENT_BATCH_DELAY: Duration = Duration::from_millis(100);
+/// API servers end watches whose events are not read.
+const MAX_EVENT_BATCH_DELAY: Duration = Duration::from_secs(5);
+/// Longer than any scrape interval. Serving an object twice for longer is no handover.
+const MAX_OVERLAP: Duration = Duration::from_secs(600);
+/// Older samples are history, which Prometheus keeps.
+const MAX_LINGER: Duration = Duration::from_secs(24 * 60 * 60);
+
+declare_flags! {
+    "Configuration" {
+        /// Configuration file. Its values override flags. It is reloaded when it changes.
+        "--config" config: Option<PathBuf> = "FILE" {}
+
+        /// Start with the flags alone if the file of --config is missing or invalid.
+        "--continue-without-config" continue_without_config: Option<GoBool> = "BOOL" {
+            key: "continue_without_config";
+        }
+    }
+
+    "Cluster" {
+        /// Kubeconfig file. Default: the service account of the pod that this program runs in.
+        "--kubeconfig" kubeconfig: Option<PathBuf> = "FILE" {
+            key: "kubeconfig";
+            live: Option<PathBuf> = path;
+        }
+
+        /// URL of the API server. Overrides the one in the kubeconfig.
+        "--apiserver" apiserver: Option<String> = "URL" {
+            key: "apiserver";
+            live: Option<String> = apiserver;
+        }
+
+        /// Read lists from the API server's cache instead of etcd: cheaper, but slightly stale at the start.
+        "--use-apiserver-cache" use_apiserver_cache: Option<GoBool> = "BOOL" {
+            key: "use_api_server_cache";
+            live: bool = switch(false);
+            feature: |settings| features::on(settings.live.use_apiserver_cache);
+        }
+
+        /// How long the events of a watch are collected before they are processed together, which saves CPU. The first event
+        /// after a quiet period is processed at once. Default: 100ms.
+        "--event-batch-delay" event_batch_delay: Option<GoDuration> = "DURATION" {
+            key: "event_batch_delay";
+            live: Duration = duration(EVENT_BATCH_DELAY, MAX_EVENT_BATCH_DELAY);
+        }
+    }
+
+    "Which objects" {
+        /// Resources to serve, by plural name. Default: all except clusterrolebindings, clusterroles, endpoints,
+        /// ingressclasses, rolebindings, roles and serviceaccounts.
+        "--resources" resources: Vec<String> = "LIST" {
+            key: "resources";
+        }
+
+        /// Namespaces to serve. Default: all. Cluster-scoped objects are always served.
+        "--namespaces" namespaces: Vec<String> = "LIST" {
+            key: "namespaces";
+            feature: |settings| features::names(&settings.live.namespaces);
+            differs: "a namespace that is listed twice is served once";
+        }
+
+        /// Namespaces to exclude.
+        "--namespaces-denylist" namespaces_denylist: Vec<String> = "LIST" {
+            key: "namespaces_denylist";
+            feature: |settings| features::names(&settings.live.denied_namespaces);
+        }
+
+        /// Serve only the pods on this node, or on several nodes, comma-separated. For a DaemonSet, with --resources=pods.
+        "--node" node: Option<String> = "NAME" {
+            key: "node";
+            feature: |settings| features::names(&settings.live.nodes);
+            differs: "accepts several nodes, comma-separated";
+        }
+
+        /// Serve only the pods that are not assigned to a node yet, which --node excludes. Overrides --node.
+        "--track-unscheduled-pods" track_unscheduled_pods: Option<GoBool> = "BOOL" {
+            key: "track_unscheduled_pods";
+            live: bool = switch(false);
+            feature: |settings| features::on(settings.live.track_unscheduled_pods);
+            differs: "excludes namespaced resources other than pods with a warning; in kube-state-metrics their lists fail";
+        }
+
+        /// Maximum number of objects per resource, counted before sharding. Default: 0, no limit.
+        "--object-limit" object_limit: Option<u64> = "N" {
+            key: "object_limit";
+            live: u64 = value_or(0);
+            feature: |settings| features::limit(settings.live.object_limit);
+        }
+    }
+
+    "Which metrics and labels" {
+        /// Serve only the families whose names match one of these ECMAScript patterns, which are not anchored.
+        "--metric-allowlist" metric_allowlist: Vec<String> = "LIST" {
+            key: "metric_allowlist";
+            feature: |settings| features::count(settings.live.families.counts().allowed, "pattern");
+        }
+
+        /// Exclude the families whose names match one of these ECMAScript patterns, which are not anchored. Cannot be combined
+        /// with --metric-allowlist.
+        "--metric-denylist" metric_denylist: Vec<String> = "LIST" {
+            key: "metric_denylist";
+            feature: |settings| features::count(settings.live.families.counts().denied, "pattern");
+        }
+
+        /// Also serve the opt-in families whose names match one of these RE2 patterns.
+        "--metric-opt-in-list" metric_opt_in_list: Vec<String> = "LIST" {
+            key: "metric_opt_in_list";
+            feature: |settings| features::count(settings.live.families.counts().opted_in, "pattern");
+        }
+
+        /// Kubernetes labels to expose in kube_*_labels, by resource: pods=[app,team],nodes=[*],*=[example.com/*].
+        "--metric-labels-allowlist" metric_labels_allowlist: Option<KeyLists> = "LIST" {
+            key: "labels_allow_list";
+            feature: |settings| features::names(settings.live.labels.keys());
+        }
+
+        /// Kubernetes annotations to expose in kube_*_annotations. The format is that of --metric-labels-allowlist.
+        "--metric-annotations-allowlist" metric_annotations_allowlist: Option<KeyLists> = "LIST" {
+            key: "annotations_allow_list";
+            feature: |settings| features::names(settings.live.annotations.keys());
+        }
+
+        /// Kubernetes labels to add to every series of the object, so that alerts need no join. The format, and the names
+        /// of the labels in the series, are those of --metric-labels-allowlist.
+        "--promote-labels" promote_labels: Option<KeyLists> = "LIST" {
+            key: "promote_labels";
+            feature: |settings| features::names(settings.live.promoted.keys());
+        }
+
+        /// How long the series of a deleted object stay, with their last values. Default: 0s, not at all.
+        "--deleted-linger" deleted_linger: Option<GoDuration> = "DURATION" {
+            key: "deleted_linger";
+            fixed: Duration = duration(Duration::ZERO, MAX_LINGER);
+            feature: |settings| features::seconds(settings.fixed.deleted_linger);
+        }
+    }
+
+    "Custom resources" {
+        /// Custom resources to serve and their metrics, as YAML (CustomResourceStateMetrics). Overrides
+        /// --custom-resource-state-config-file.
+        "--custom-resource-state-config" custom_resource_state_config: Option<String> = "YAML" {
+            key: "custom_resource_config";
+            feature: |settings| features::count(settings.live.custom.entries().len(), "custom resource");
+        }
+
+        /// File with the configuration of custom resources. It is reloaded when it changes.
+        "--custom-resource-state-config-file" custom_resource_state_config_file: Option<PathBuf> = "FILE" {
+            key: "custom_resource_state_config_file";
+            key: "custom_resource_config_file";
+        }
+
+        /// Start without custom resources if that file is missing. They are served as soon as it exists.
+        "--continue-without-custom-resource-state-config-file" continue_without_custom_resource_state_config_file: Option<GoBool> = "BOOL" {
+            key: "continue_without_custom_resource_state_config_file";
+        }
+
+        /// Serve only custom resources.
+        "--custom-resource-state-only" custom_resource_state_only: Option<GoBool> = "BOOL" {
+            key: "custom_resources_only";
+        }
+    }
+
+    "Sharding" {
+        /// Index of this shard, from 0. Default: $SHARD; else, if $TOTAL_SHARDS is set, the ordinal in the pod's name; else 0.
+        "--shard" shard: Option<u32> = "N" {
+            key: "shard";
+            differs: "also read from the environment; an error if it is not lower than the number of shards";
+        }
+
+        /// Number of shards. Default: $TOTAL_SHARDS, else $SHARD_COUNT, else 1.
+        "--total-shards" total_shards: Option<u32> = "N" {
+            key: "total_shards";
+            differs: "also read from the environment; at most 1,024";
+        }
+
+        /// Name of the pod that this program runs in. The replicas of its StatefulSet then form a fleet: they share the objects, and
+        /// hand them over when the StatefulSet is scaled. Overrides --shard and --total-shards.
+        "--pod" pod: Option<String> = "NAME" {
+            key: "pod";
+            differs: "the replicas of its StatefulSet hand objects over, which needs permission to use Leases (without it, they \
+                shard as kube-state-metrics does); the pod must belong to a StatefulSet";
+        }
+
+        /// Namespace of that pod. Default: $POD_NAMESPACE.
+        "--pod-namespace" pod_namespace: Option<String> = "NAME" {
+            key: "namespace";
+            differs: "defaults to `POD_NAMESPACE`; an error without `--pod`";
+        }
+
+        /// Ask the API server to send only the objects of this shard (KEP-5866). A server without support sends all objects,
+        /// and this program filters them. In a running fleet, a change of this flag is a handover.
+        "--server-side-sharding" server_side_sharding: Option<GoBool> = "BOOL" {
+            key: "server_side_sharding";
+            fixed: bool = switch(false);
+            feature: |settings| features::on(settings.fixed.server_side_sharding);
+        }
+
+        /// How long an object that moves to another replica also stays on the old one, if you prefer duplicates to a gap of one
+        /// scrape: 30s, 1m30s. Default: 0s.
+        "--handover-overlap" handover_overlap: Option<GoDuration> = "DURATION" {
+            key: "handover_overlap";
+            fixed: Duration = duration(Duration::ZERO, MAX_OVERLAP);
+            feature: |settings| features::seconds(settings.fixed.handover_overlap);
+        }
+
+        /// Watch the metadata of all objects on one replica, to prove that the fleet serves each object once even if the API
+        /// server sends no replica all objects.
+        "--coverage-watch" coverage_watch: Option<GoBool> = "BOOL" {
+            key: "coverage_watch";
+            fixed: bool = switch(false);
+            feature: |settings| features::on(settings.fixed.coverage_watch);
+        }
+    }
+
+    "Serving" {
+        /// IP address that /metrics is served on. Default: ::, all addresses.
+        "--host" host: Option<String> = "IP" {
+            key: "host";
+            differs: "an IP address or `localhost`, no other name";
+        }
+
+        /// Port that /metrics is served on; 0 takes a free one. Default: 8080.
+        "--port" port: Option<u16> = "PORT" {
+            key: "port";
+        }
+
+        /// IP address that self-metrics and /readyz are served on. Default: ::, all addresses.
+        "--telemetry-host" telemetry_host: Option<String> = "IP" {
+            key: "telemetry_host";
+            differs: "an IP address or `localhost`, no other name";
+        }
+
+        /// Port that self-metrics and /readyz are served on; 0 takes a free one. Default: 8081.
+        "--telemetry-port" telemetry_port: Option<u16> = "PORT" {
+            key: "telemetry_port";
+        }
+
+        /// Compress responses for clients that accept gzip. Default: true.
+        "--enable-gzip-encoding" enable_gzip_encoding: Option<GoBool> = "BOOL" {
+            key: "enable_gzip_encoding";
+            live: bool = switch(true);
+            feature: |settings| features::off(settings.live.enable_gzip_encoding);
+            differs: "on by default; `--enable-gzip-encoding=false` turns it off";
+        }
+
+        /// Maximum time for a client to send a request; 0s for no limit. Default: 1m0s.
+        "--server-read-timeout" server_read_timeout: Option<GoDuration> = "DURATION" {
+            key: "server_read_timeout";
+        }
+
+        /// Maximum time for a client to send the headers of a request; 0s for that of --server-read-timeout. Default: 5s.
+        "--server-read-header-timeout" server_read_header_timeout: Option<GoDuration> = "DURATION" {
+            key: "server_read_header_timeout";
+        }
+
+        /// Maximum time for a client to receive a response; 0s for no limit. Default: 1m0s.
+        "--server-write-timeout" server_write_timeout: Option<GoDuration> = "DURATION" {
+            key: "server_write_timeout";
+        }
+
+        /// Maximum time that a connection stays idle between requests; 0s for that of --server-read-timeout. Default: 5m0s.
+        "--server-idle-timeout" server_idle_timeout: Option<GoDuration> = "DURATION" {
+            key: "server_idle_timeout";
+        }
+
+        /// File that secures both ports, in the format of the Prometheus exporter toolkit: certificates, client certificates,
+        /// users, headers, request limits. It is reloaded when it changes.
+        "--tls-config" tls_config: Option<PathBuf> = "FILE" {
+            key: "tls_config";
+            fixed: Option<PathBuf> = path;
+            feature: |settings| features::on(settings.fixed.tls_config.is_some());
+            differs: "accepts every key; rejects values that rustls does not support, by name; see [security.md](security.md)";
+        }
+
+        /// Authenticate and authorize requests with the API server: TokenReview, and SubjectAccessReview for the verb get on
+        /// /metrics.
+        "--auth-filter" auth_filter: Option<GoBool> = "BOOL" {
+            key: "auth_filter";
+            fixed: bool = switch(false);
+            feature: |settings| features::on(settings.fixed.auth_filter);
+            differs: "responds to an invalid token with 401; see [security.md](security.md)";
+        }
+
+        /// Specific to Go; no effect.
+        "--auto-gomemlimit" auto_gomemlimit: Option<GoBool> = "BOOL" {
+            hidden: true;
+            key: "auto-gomemlimit";
+        }
+
+        /// Specific to Go; no effect.
+        "--auto-gomemlimit-ratio" auto_gomemlimit_ratio: Option<f64> = "RATIO" {
+            hidden: true;
+            key: "auto-gomemlimit-ratio";
+        }
+    }
+
+    "Logging" {
+        /// Format of the log, on stderr. Default: text.
+        "--log-format" log_format: Option<LogFormat> = "FORMAT" {}
+    }
+
+    combined fixed {
+        /// `--host`, `--port`: where `/metrics` is served.
+        metrics: Listen = "host, port";
+        /// `--telemetry-host`, `--telemetry-port`: where self-metrics and readiness are served.
+        telemetry: Listen = "telemetry_host, telemetry_port";
+        /// `--server-read-timeout` and the like.
+        timeouts: Timeouts = "server_*_timeout";
+        /// `--shard`, `--total-shards`, or their replacements in the environment. In a fleet, the only shard: its members
+        /// find out their ranges from each other.
+        shard: Shard = "shard, total_shards";
+        /// `--pod`, `--pod-namespace`, if the replica is a member of a fleet.
+        fleet: Option<FleetSettings> = "pod, namespace";
+    }
+
+    combined live {
+        /// `--resources`: plurals of known resources, in the order of the registry; none with `--custom-resource-state-only`.
+        resources: Vec<String>;
+        /// `--namespaces` without the denied ones; empty for all.
+        namespaces: Vec<String>;
+        /// `--namespaces-denylist`, if `namespaces` is empty, or if it denies all of them.
+        denied_namespaces: Vec<String>;
+        /// `--node`; empty with `--track-unscheduled-pods`.
+        nodes: Vec<String>;
+        /// `--metric-allowlist`, `--metric-denylist`, `--metric-opt-in-list`.
+        families: FamilyFilter;
+        /// `--metric-labels-allowlist`, by resource.
+        labels: BTreeMap<String, KeyFilter>;
+        /// `--metric-annotations-allowlist`, by resource.
+        annotations: BTreeMap<String, KeyFilter>;
+        /// `--promote-labels`, by resource.
+        promoted: BTreeMap<String, KeyFilter>;
+        /// `--custom-resource-state-config`, or the content of `--custom-resource-state-config-file`.
+        custom: CustomResources;
+        /// `--custom-resource-state-config-file`, if it counts.
+        custom_file: Option<PathBuf>;
+        /// `--log-format` and `-v`.
+        log: Log;
     }
 }

@@ -1,21 +1,21 @@
-//! What makes a replica a member of a fleet, and how that hands objects over.
+//! The settings that make a replica a member of a fleet.
 
 use std::net::IpAddr;
 
 use super::{Environment, SettingsError};
 
-/// Where a member of a fleet finds itself.
+/// The identity of a member of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetSettings {
-    /// `--pod`: name of the own pod.
+    /// `--pod`: name of this replica's pod.
     pub pod: String,
-    /// `--pod-namespace`.
+    /// `--pod-namespace`: namespace of that pod.
     pub namespace: String,
-    /// `POD_IP`: where the other members find this one, if it says so.
+    /// `POD_IP`: address at which the other members reach this one.
     pub ip: Option<IpAddr>,
 }
 
-/// The fleet, if a pod is named. Empty names count as absent: so does kube-state-metrics.
+/// Returns the identity if a pod is named. As in kube-state-metrics, empty names count as absent.
 pub(super) fn fleet(
     pod: Option<&str>,
     namespace: Option<&str>,

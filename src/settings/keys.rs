@@ -6,16 +6,15 @@ use crate::collectors::labels::KeyFilter;
 
 use super::{SettingsError, resources};
 
-/// The name that stands for every enabled resource.
+/// The name for every enabled resource.
 const WILDCARD: &str = "*";
 
-/// The filter of each resource that the list names; with `*` as a resource, of each enabled one, whose own keys are added.
+/// Returns the filter of each resource in the lists. With `*` as a resource: of each enabled resource, whose own keys are added.
 pub(super) fn by_resource(
     flag: &'static str,
-    value: Option<&str>,
+    value: &str,
     enabled: &[String],
 ) -> Result<BTreeMap<String, KeyFilter>, SettingsError> {
-    let value = value.unwrap_or_default();
     let mut lists = parse(value).map_err(|reason| SettingsError::Keys { flag, value: value.to_owned(), reason })?;
     for name in lists.keys().filter(|name| *name != WILDCARD) {
         resources::find(flag, name)?;
@@ -27,37 +26,37 @@ pub(super) fn by_resource(
     Ok(lists.into_iter().map(|(name, keys)| (name, KeyFilter::from_keys(keys))).collect())
 }
 
-/// Resources and their keys. A resource that is named twice has the keys of the last place.
+/// Parses the keys of each resource. If a resource is repeated, the last list counts.
 fn parse(mut rest: &str) -> Result<BTreeMap<String, Vec<String>>, &'static str> {
     let mut lists = BTreeMap::new();
     rest = rest.trim();
     while !rest.is_empty() {
-        let (name, after) = rest.split_once("=[").ok_or("there is a resource without =[keys]")?;
-        let (keys, after) = after.split_once(']').ok_or("a list has no closing bracket")?;
+        let (name, after) = rest.split_once("=[").ok_or("resource without =[keys]")?;
+        let (keys, after) = after.split_once(']').ok_or("missing closing bracket")?;
         let name = name.trim();
         if name.is_empty() {
-            return Err("there is a list without a resource");
+            return Err("list without a resource");
         }
         if name.contains(['[', ']', '=', ',']) || keys.contains('[') {
-            return Err("there is a resource without =[keys]");
+            return Err("resource without =[keys]");
         }
         let keys: Vec<String> = match keys.trim() {
             "" => Vec::new(),
             keys => keys.split(',').map(|key| key.trim().to_owned()).collect(),
         };
         if keys.iter().any(String::is_empty) {
-            return Err("there is an empty key");
+            return Err("empty key");
         }
         if keys.iter().any(|key| key.matches('*').count() > 1) {
-            return Err("there is a key with more than one *");
+            return Err("key with more than one *");
         }
         lists.insert(name.to_owned(), keys);
         let after = after.trim_start();
         rest = match after.strip_prefix(',') {
-            Some(more) if more.trim().is_empty() => return Err("there is a comma at the end"),
+            Some(more) if more.trim().is_empty() => return Err("trailing comma"),
             Some(more) => more,
             None if after.is_empty() => after,
-            None => return Err("there is no comma between two resources"),
+            None => return Err("missing comma between two resources"),
         };
     }
     Ok(lists)

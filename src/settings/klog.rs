@@ -1,9 +1,9 @@
-//! The flags of klog, Kubernetes' logging library. `-v` sets how much is logged; the others steer files and headers that
-//! this program does not write, and are accepted so that a command line of kube-state-metrics works as it is.
+//! The flags of klog, the logging library of Kubernetes. `-v` sets the verbosity. The other flags control files and headers that
+//! this program does not write; they are accepted so that a command line of kube-state-metrics works unchanged.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
 
-use crate::go::parse_bool;
+use super::values::GoBool;
 
 const HEADING: &str = "Logging";
 const VERBOSITY: &str = "v";
@@ -26,18 +26,23 @@ const IGNORED: &[(&str, bool)] = &[
     ("vmodule", false),
 ];
 
-/// What was given of klog's flags.
+/// klog's flags as given on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Klog {
     /// `-v`.
     pub verbosity: Option<i32>,
-    /// The names of those that have no effect.
+    /// The names of the given flags that have no effect.
     pub ignored: Vec<&'static str>,
 }
 
 /// The names of klog's flags that have no effect.
 pub fn ignored() -> impl Iterator<Item = &'static str> {
     IGNORED.iter().map(|(name, _)| *name)
+}
+
+/// How a flag of klog differs from kube-state-metrics' flag of the same name.
+pub(super) fn difference(name: &str) -> Option<&'static str> {
+    (name == VERBOSITY).then_some("0 to 3 for important events, 4 to 7 for debug, 8 and above for trace")
 }
 
 impl Args for Klog {
@@ -47,19 +52,14 @@ impl Args for Klog {
             .long("v")
             .value_name("N")
             .value_parser(value_parser!(i32))
-            .help("How much is logged: 0 tells what matters, 4 and more what is done, 8 and more all. Default: 0")
+            .help("Verbosity of the log: 0 to 3 for important events, 4 to 7 for debug, 8 and above for trace. Default: 0")
             .help_heading(HEADING);
         let ignored = IGNORED.iter().map(|&(name, is_boolean)| {
             let arg = Arg::new(name).long(name).help_heading(HEADING).hide(true);
             if is_boolean {
-                arg.value_name("BOOL")
-                    .num_args(0..=1)
-                    .require_equals(true)
-                    .default_missing_value("true")
-                    .value_parser(parse_bool)
-                    .help("klog's; no effect")
+                GoBool::flag(arg.value_name("BOOL")).help("Specific to klog; no effect")
             } else {
-                arg.value_name("VALUE").action(ArgAction::Set).help("klog's; no effect")
+                arg.value_name("VALUE").action(ArgAction::Set).help("Specific to klog; no effect")
             }
         });
         command.arg(verbosity).args(ignored)

@@ -1,43 +1,44 @@
-//! The layers of which settings are made, kept so that they can be laid over each other anew when a file changes.
+//! The layers of the settings, kept so that they can be resolved again when a file changes.
 
 use std::path::Path;
 
-use super::{ConfigError, ConfigFile, Environment, Flags, Settings, SettingsError, Warning, named};
+use super::values::{is_true, non_empty};
+use super::{ConfigError, ConfigFile, Environment, Flags, Settings, SettingsError, Warning};
 
-/// Flags and environment, and which files lie over them.
+/// Flags and environment, and the names of the files that override them.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    /// What was given on the command line.
+    /// The flags of the command line.
     pub flags: Flags,
-    /// The variables that are read.
+    /// The environment.
     pub environment: Environment,
-    /// The name of this host, for an ordinal that has no other source.
+    /// The host name, for an ordinal that has no other source.
     pub host_name: Option<String>,
 }
 
-/// Why there are no settings.
+/// Why the layers make no settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayersError {
-    /// Flags or environment are wrong.
+    /// The flags, the environment or the file of custom resources are not valid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The file of `--config` is missing, or wrong.
+    /// The file of `--config` is missing or not valid.
     #[error("--config: {0}")]
     Config(#[from] ConfigError),
 }
 
 impl Layers {
-    /// The file of `--config`, if there is one.
+    /// The file of `--config`.
     pub fn config(&self) -> Option<&Path> {
-        named(&self.flags.config)
+        non_empty(&self.flags.config)
     }
 
     /// `--continue-without-config`.
     pub fn continue_without_config(&self) -> bool {
-        self.flags.continue_without_config == Some(true)
+        is_true(self.flags.continue_without_config)
     }
 
-    /// The settings without the config file.
+    /// Resolves the settings without the config file.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
@@ -45,26 +46,37 @@ impl Layers {
         Settings::resolve(&self.flags, &self.environment, || self.host_name.clone())
     }
 
-    /// The settings with this config file over the flags.
+    /// Resolves the settings with `file` over the flags.
     ///
     /// # Errors
-    /// As [`ConfigFile::resolve`].
+    /// As [`Settings::resolve`]. An error names the place in the config file, or in the file of custom resources.
     pub fn with(&self, file: &ConfigFile) -> Result<(Settings, Vec<Warning>), LayersError> {
-        file.resolve(&self.flags, &self.environment, || self.host_name.clone())
+        let resolved = Settings::resolve(&file.over(&self.flags), &self.environment, || self.host_name.clone());
+        let (settings, mut warnings) = resolved.map_err(|error| match &error {
+            SettingsError::Custom(_) if !file.overrides().contains("--custom-resource-state-config") => {
+                LayersError::Settings(error)
+            }
+            error => LayersError::Config(file.blame(&error.to_string())),
+        })?;
+        let unknown: Vec<_> = file.unknown_keys().collect();
+        if !unknown.is_empty() {
+            warnings.push(Warning::UnknownKeys { file: file.file().to_owned(), keys: unknown });
+        }
+        Ok((settings, warnings))
     }
 
-    /// The settings with what `file` says now.
+    /// Reads the config file `file`, and resolves the settings with it.
     ///
     /// # Errors
-    /// It cannot be read, or as [`Layers::with`].
+    /// The file cannot be read, or as [`Layers::with`].
     pub fn read(&self, file: &Path) -> Result<(Settings, Vec<Warning>), LayersError> {
         self.with(&ConfigFile::read(file)?)
     }
 
-    /// As [`Layers::resolve`], without what says which shard this is.
+    /// As [`Layers::resolve`], without the flags and keys that make the process a shard or a member of a fleet.
     ///
     /// # Errors
-    /// Likewise.
+    /// As there.
     pub fn resolve_unsharded(mut self) -> Result<(Settings, Vec<Warning>), LayersError> {
         let file = self.config().map(ConfigFile::read).transpose();
         let (flags, warning) = match file {
@@ -79,11 +91,11 @@ impl Layers {
         Ok((settings, warnings))
     }
 
-    /// The settings with the config file, as it is now, if there is one. With `--continue-without-config`, one that is missing or
-    /// broken is no more than a warning.
+    /// Resolves the settings with the current content of the config file, if there is one. With `--continue-without-config`, a
+    /// missing or invalid file is only a warning.
     ///
     /// # Errors
-    /// Something is not valid.
+    /// The file or another layer is not valid.
     pub fn resolve(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
         let Some(file) = self.config() else { return Ok(self.without_config()?) };
         match self.read(file) {

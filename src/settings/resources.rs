@@ -1,4 +1,4 @@
-//! The resources by their names: what the registry of collectors holds, as plain values.
+//! The registry of collectors as plain values, by name.
 
 use std::any::TypeId;
 use std::sync::LazyLock;
@@ -8,8 +8,9 @@ use k8s_openapi::{ClusterResourceScope, Resource as _};
 use crate::collectors::{Resource, Visitor, visit_all};
 
 use super::SettingsError;
+use super::values::items;
 
-/// Not served unless `--resources` names them, as in kube-state-metrics.
+/// Served only if `--resources` names them, as in kube-state-metrics.
 const NOT_BY_DEFAULT: &[&str] =
     &["clusterrolebindings", "clusterroles", "endpoints", "ingressclasses", "rolebindings", "roles", "serviceaccounts"];
 
@@ -22,14 +23,14 @@ pub struct Kind {
     pub version: &'static str,
     /// Kind, for example `Pod`.
     pub kind: &'static str,
-    /// Plural, by which flags call it.
+    /// Plural, as in flags.
     pub plural: &'static str,
-    /// Whether objects live in namespaces.
+    /// Whether objects belong to namespaces.
     pub namespaced: bool,
 }
 
 impl Kind {
-    /// The plain value of a resource's type.
+    /// Returns the value for a resource's type.
     pub fn of<R: Resource>() -> Self {
         Self {
             group: R::Object::GROUP,
@@ -41,7 +42,7 @@ impl Kind {
         }
     }
 
-    /// Whether it is served when `--resources` is not given.
+    /// Whether it is served without `--resources`.
     pub fn is_default(&self) -> bool {
         !NOT_BY_DEFAULT.contains(&self.plural)
     }
@@ -59,12 +60,12 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     kinds.0
 });
 
-/// All resources, in the order of the registry.
+/// Returns all resources, in the order of the registry.
 pub fn all() -> &'static [Kind] {
     &KINDS
 }
 
-/// The resource of this name, which `flag` asks for.
+/// Returns the resource `name`, which `flag` contains.
 pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, SettingsError> {
     all().iter().find(|k| k.plural == name).ok_or_else(|| SettingsError::UnknownResource {
         flag,
@@ -73,15 +74,15 @@ pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, Sett
     })
 }
 
-/// The resources that lists as `--resources` takes them name, or the default ones where they name none.
+/// Returns the resources in `lists`, which have the format of `--resources`; the default ones if the lists are empty.
 ///
 /// # Errors
-/// A name without a collector.
+/// A name has no collector.
 pub fn named(lists: &[String]) -> Result<Vec<Kind>, SettingsError> {
-    enabled(&super::items(lists))
+    enabled(&items(lists))
 }
 
-/// The named resources, or the default ones where none is named.
+/// Returns the named resources, or the default ones if no names are given.
 pub(super) fn enabled(names: &[String]) -> Result<Vec<Kind>, SettingsError> {
     if names.is_empty() {
         return Ok(all().iter().filter(|k| k.is_default()).copied().collect());
@@ -92,7 +93,7 @@ pub(super) fn enabled(names: &[String]) -> Result<Vec<Kind>, SettingsError> {
     Ok(all().iter().filter(|k| names.iter().any(|name| name == k.plural)).copied().collect())
 }
 
-/// Up to three names, the most alike first. A kind or a singular counts as its plural.
+/// Returns up to three similar names, the most similar first. A kind or a singular counts as its plural.
 fn similar(name: &str) -> Vec<String> {
     let lower = name.to_lowercase();
     let likeness = |k: &Kind| {

@@ -1,7 +1,7 @@
-//! What the settings mean for the lists of a resource: which namespaces are listed, and with which field selector.
+//! The lists that the settings require for a resource: their namespaces and field selectors.
 //!
-//! A resource is listed in several partitions, one a namespace (or a node), that share no object. A [`Selector`] is one
-//! of them, as the API server is asked and as a predicate over an object that is there already: both views of one value.
+//! A resource is listed in disjoint partitions, one per namespace or node. A [`Selector`] is one partition, both as a request to
+//! the API server and as a predicate over a given object.
 
 use super::Settings;
 use super::resources::Kind;
@@ -17,26 +17,26 @@ pub struct Selector {
 enum Term {
     /// `metadata.namespace!=`
     NotInNamespace(String),
-    /// `spec.nodeName=`; empty for none.
+    /// `spec.nodeName=`; empty for unscheduled pods.
     OnNode(String),
 }
 
-/// The partitions of `kind` under `settings`, in a fixed order. Flags about namespaces say nothing about a resource that
-/// has none, and nodes are for pods.
+/// Returns the partitions of `kind` under `settings`, in a fixed order. Namespaces do not apply to cluster-scoped resources,
+/// and nodes apply to pods only.
 pub fn selectors(settings: &Settings, kind: &Kind) -> Vec<Selector> {
     let nodes: Vec<Option<Term>> = if kind.plural != "pods" {
         vec![None]
-    } else if settings.track_unscheduled_pods {
+    } else if settings.live.track_unscheduled_pods {
         vec![Some(Term::OnNode(String::new()))]
-    } else if settings.nodes.is_empty() {
+    } else if settings.live.nodes.is_empty() {
         vec![None]
     } else {
-        settings.nodes.iter().cloned().map(|node| Some(Term::OnNode(node))).collect()
+        settings.live.nodes.iter().cloned().map(|node| Some(Term::OnNode(node))).collect()
     };
     partitions(settings, kind.namespaced, &nodes)
 }
 
-/// The partitions of a custom resource; none where pods are selected by their node.
+/// Returns the partitions of a custom resource; none if pods are selected by node.
 pub fn of_custom(settings: &Settings, namespaced: bool) -> Vec<Selector> {
     match settings.selects_by_node() {
         true => Vec::new(),
@@ -48,9 +48,12 @@ fn partitions(settings: &Settings, namespaced: bool, nodes: &[Option<Term>]) -> 
     if !namespaced {
         return vec![Selector::default()];
     }
-    let denied: Vec<_> = settings.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
-    let namespaces: Vec<Option<&String>> =
-        if settings.namespaces.is_empty() { vec![None] } else { settings.namespaces.iter().map(Some).collect() };
+    let denied: Vec<_> = settings.live.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
+    let namespaces: Vec<Option<&String>> = if settings.live.namespaces.is_empty() {
+        vec![None]
+    } else {
+        settings.live.namespaces.iter().map(Some).collect()
+    };
     let mut selectors = Vec::with_capacity(namespaces.len() * nodes.len());
     for namespace in namespaces {
         for node in nodes {
@@ -62,7 +65,7 @@ fn partitions(settings: &Settings, namespaced: bool, nodes: &[Option<Term>]) -> 
 }
 
 impl Selector {
-    /// The namespace that is listed, or all of them.
+    /// The namespace to list; none for all.
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

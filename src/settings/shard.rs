@@ -1,11 +1,20 @@
-//! Which shard of how many: flags, else the environment, else, where only the count is known, the name of the pod.
+//! The shard: from the flags, else from the environment, else, if only the number of shards is known, from the name of the pod.
 
 use crate::sharding::{MOST_SHARDS, ordinal};
 
-use super::{Environment, SettingsError, Shard};
+use super::{Environment, SettingsError};
 
-/// The rule, value by value. The pod's name, else the host's, counts only where the environment says how many shards
-/// there are and nobody says which one this is: `--total-shards` alone is shard 0, as in kube-state-metrics.
+/// One of several shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Below `total`.
+    pub ordinal: u32,
+    /// At least 1.
+    pub total: u32,
+}
+
+/// Determines the shard. The pod's name, else the host's, counts only if the environment sets the number of shards and
+/// nothing sets the ordinal: `--total-shards` alone means shard 0, as in kube-state-metrics.
 pub(super) fn shard(
     shard: Option<u32>,
     total: Option<u32>,

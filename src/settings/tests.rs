@@ -2,10 +2,15 @@
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
 use clap::{Args, Command, FromArgMatches};
 
 use super::resources::Kind;
 use super::*;
+use crate::collectors::labels::KeyFilter;
 
 fn flags(line: &[&str]) -> Result<Flags, clap::Error> {
     let command = Flags::augment_args(Command::new("exporter").no_binary_name(true).args_override_self(true));
@@ -35,15 +40,19 @@ fn kind(plural: &str, namespaced: bool) -> Kind {
 }
 
 #[test]
-fn without_flags_the_defaults_of_kube_state_metrics_hold_but_for_gzip() {
+fn defaults_are_those_of_kube_state_metrics_except_gzip() {
     let settings = resolve(&[]);
-    assert_eq!(settings.metrics, Listen { host: "::".parse().expect("an address"), port: 8080 });
-    assert_eq!(settings.telemetry, Listen { host: "::".parse().expect("an address"), port: 8081 });
-    assert_eq!(settings.shard, Shard { ordinal: 0, total: 1 });
-    assert!(settings.gzip && !settings.use_apiserver_cache && !settings.track_unscheduled_pods);
-    assert_eq!((settings.object_limit, settings.log), (0, Log { json: false, verbosity: 0 }));
-    assert!(settings.resources.iter().any(|r| r == "configmaps"));
-    assert!(!settings.resources.iter().any(|r| r == "endpoints" || r == "roles"));
+    assert_eq!(settings.fixed.metrics, Listen { host: "::".parse().expect("an address"), port: 8080 });
+    assert_eq!(settings.fixed.telemetry, Listen { host: "::".parse().expect("an address"), port: 8081 });
+    assert_eq!(settings.fixed.shard, Shard { ordinal: 0, total: 1 });
+    assert!(
+        settings.live.enable_gzip_encoding
+            && !settings.live.use_apiserver_cache
+            && !settings.live.track_unscheduled_pods
+    );
+    assert_eq!((settings.live.object_limit, settings.live.log), (0, Log { json: false, verbosity: 0 }));
+    assert!(settings.live.resources.iter().any(|r| r == "configmaps"));
+    assert!(!settings.live.resources.iter().any(|r| r == "endpoints" || r == "roles"));
 }
 
 #[test]
@@ -64,7 +73,11 @@ fn flags_are_written_as_pflag_reads_them() {
         &["--enable-gzip-encoding=False", "-v4", "--add_dir_header", "--log_dir", "/x", "--port=9"],
     ] {
         let (settings, warnings) = resolve_in(line, &[]).expect("valid settings");
-        assert_eq!((settings.metrics.port, settings.gzip, settings.log.verbosity), (9, false, 4), "{line:?}");
+        assert_eq!(
+            (settings.fixed.metrics.port, settings.live.enable_gzip_encoding, settings.live.log.verbosity),
+            (9, false, 4),
+            "{line:?}"
+        );
         assert!(warnings[0].to_string().contains("add_dir_header"), "{warnings:?}");
         assert_eq!(warnings.len(), 1);
     }
@@ -74,7 +87,7 @@ fn flags_are_written_as_pflag_reads_them() {
 }
 
 #[test]
-fn every_klog_flag_is_accepted_and_warned_of_once() {
+fn all_klog_flags_are_accepted_with_one_warning() {
     let line: Vec<String> = ignored_flags().map(|name| format!("--{name}=true")).collect();
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     let (_, warnings) = resolve_in(&line, &[]).expect("valid settings");
@@ -82,45 +95,49 @@ fn every_klog_flag_is_accepted_and_warned_of_once() {
 }
 
 #[test]
-fn flags_of_gos_memory_limit_are_accepted_and_warned_of_once() {
+fn flags_for_the_memory_limit_of_go_are_accepted_with_one_warning() {
     for line in [&["--auto-gomemlimit"][..], &["--auto-gomemlimit=false", "--auto-gomemlimit-ratio=0.9"]] {
         assert_eq!(resolve_in(line, &[]).expect("valid settings").1, [Warning::GoMemory], "{line:?}");
     }
 }
 
 #[test]
-fn times_of_the_servers_are_as_in_go() {
-    assert_eq!(resolve(&[]).timeouts, Timeouts::default());
-    let timeouts =
-        resolve(&["--server-read-timeout=0", "--server-write-timeout=1m30s", "--server-idle-timeout=1s"]).timeouts;
+fn timeouts_are_as_in_go() {
+    assert_eq!(resolve(&[]).fixed.timeouts, Timeouts::default());
+    let timeouts = resolve(&["--server-read-timeout=0", "--server-write-timeout=1m30s", "--server-idle-timeout=1s"])
+        .fixed
+        .timeouts;
     let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs());
     let Timeouts { read, read_header, write, idle } = timeouts;
     assert_eq!([read, read_header, write, idle].map(seconds), [None, Some(5), Some(90), Some(1)]);
     // Peers keep their connections, but for ever stays for ever.
     assert_eq!(seconds(timeouts.with_peers().idle), Some(300));
-    assert_eq!(resolve(&["--server-idle-timeout=0s"]).timeouts.with_peers().idle, None);
+    assert_eq!(resolve(&["--server-idle-timeout=0s"]).fixed.timeouts.with_peers().idle, None);
     assert!(refusal(&["--server-write-timeout=soon"]).contains("--server-write-timeout"));
 }
 
 #[test]
 fn lists_are_trimmed_and_add_up() {
     let settings = resolve(&["--namespaces=a, b", "--namespaces=,c,a"]);
-    assert_eq!(settings.namespaces, ["a", "b", "c"]);
+    assert_eq!(settings.live.namespaces, ["a", "b", "c"]);
 }
 
 #[test]
-fn verbosity_beyond_reason_is_bounded() {
-    assert_eq!(resolve(&["-v=100000"]).log.verbosity, 255);
-    assert_eq!(resolve(&["-v=-3"]).log.verbosity, 0);
-    assert!(resolve(&["--log-format=json"]).log.json);
+fn verbosity_is_bounded() {
+    assert_eq!(resolve(&["-v=100000"]).live.log.verbosity, 255);
+    assert_eq!(resolve(&["-v=-3"]).live.log.verbosity, 0);
+    assert!(resolve(&["--log-format=json"]).live.log.json);
 }
 
 #[test]
 fn addresses_are_ip_addresses() {
     for (value, host) in [("", "::"), ("127.0.0.1", "127.0.0.1"), ("[::1]", "::1"), ("localhost", "127.0.0.1")] {
-        assert_eq!(resolve(&["--host", value]).metrics.host, host.parse::<IpAddr>().expect("an address"));
+        assert_eq!(resolve(&["--host", value]).fixed.metrics.host, host.parse::<IpAddr>().expect("an address"));
     }
-    assert_eq!(refusal(&["--telemetry-host=example.com"]), "--telemetry-host: \"example.com\" is not an IP address");
+    assert_eq!(
+        refusal(&["--telemetry-host=example.com"]),
+        "--telemetry-host: \"example.com\" is not an IP address or localhost"
+    );
 }
 
 #[test]
@@ -132,21 +149,24 @@ fn both_servers_cannot_share_an_address() {
 
 #[test]
 fn the_api_server_is_a_url() {
-    assert_eq!(resolve(&["--apiserver=https://10.0.0.1:6443"]).apiserver.as_deref(), Some("https://10.0.0.1:6443"));
-    assert_eq!(resolve(&["--apiserver=10.0.0.1:6443"]).apiserver.as_deref(), Some("http://10.0.0.1:6443"));
-    assert_eq!(resolve(&["--apiserver="]).apiserver, None);
+    assert_eq!(
+        resolve(&["--apiserver=https://10.0.0.1:6443"]).live.apiserver.as_deref(),
+        Some("https://10.0.0.1:6443")
+    );
+    assert_eq!(resolve(&["--apiserver=10.0.0.1:6443"]).live.apiserver.as_deref(), Some("http://10.0.0.1:6443"));
+    assert_eq!(resolve(&["--apiserver="]).live.apiserver, None);
     assert!(refusal(&["--apiserver=ftp://host"]).starts_with("--apiserver: \"ftp://host\" is not a URL"));
     assert!(refusal(&["--apiserver=https://a b"]).starts_with("--apiserver: "));
 }
 
 #[test]
-fn an_unknown_resource_is_named_with_those_like_it() {
+fn an_unknown_resource_is_named_with_similar_ones() {
     assert_eq!(
         refusal(&["--resources=configmap"]),
-        "--resources: there is no resource \"configmap\"; did you mean configmaps?"
+        "--resources: unknown resource \"configmap\"; did you mean configmaps?"
     );
-    assert_eq!(refusal(&["--resources=zzz"]), "--resources: there is no resource \"zzz\"");
-    assert!(refusal(&["--metric-labels-allowlist=zzz=[*]"]).starts_with("--metric-labels-allowlist: there is no"));
+    assert_eq!(refusal(&["--resources=zzz"]), "--resources: unknown resource \"zzz\"");
+    assert!(refusal(&["--metric-labels-allowlist=zzz=[*]"]).starts_with("--metric-labels-allowlist: unknown resource"));
 }
 
 #[test]
@@ -157,10 +177,10 @@ fn allowlist_and_denylist_exclude_each_other() {
 
 #[test]
 fn patterns_match_anywhere_and_opt_in_comes_on_top() {
-    let allow = resolve(&["--metric-allowlist=pod_info,_created$"]).families;
+    let allow = resolve(&["--metric-allowlist=pod_info,_created$"]).live.families;
     assert!(allow.is_enabled("kube_pod_info", false) && allow.is_enabled("kube_node_created", false));
     assert!(!allow.is_enabled("kube_node_info", false) && !allow.is_enabled("kube_pod_info", true));
-    let deny = resolve(&["--metric-denylist=^kube_pod(?!_info)", "--metric-opt-in-list=csi"]).families;
+    let deny = resolve(&["--metric-denylist=^kube_pod(?!_info)", "--metric-opt-in-list=csi"]).live.families;
     assert!(deny.is_enabled("kube_pod_info", false), "a look-ahead is ECMAScript");
     assert!(!deny.is_enabled("kube_pod_created", false));
     assert!(deny.is_enabled("kube_persistentvolume_csi_attributes", true));
@@ -171,14 +191,14 @@ fn patterns_match_anywhere_and_opt_in_comes_on_top() {
 fn a_broken_pattern_is_named_with_its_flag() {
     for flag in ["--metric-allowlist", "--metric-denylist", "--metric-opt-in-list"] {
         let error = refusal(&[flag, "kube_(pod"]);
-        assert!(error.starts_with(&format!("{flag}: \"kube_(pod\" is not a valid pattern: ")), "{error}");
+        assert!(error.starts_with(&format!("{flag}: invalid pattern \"kube_(pod\": ")), "{error}");
         assert!(!error.contains('\n'), "{error}");
     }
 }
 
 #[test]
 fn keys_are_listed_by_resource() {
-    let keys = |list: &str| resolve(&["--metric-labels-allowlist", list]).labels;
+    let keys = |list: &str| resolve(&["--metric-labels-allowlist", list]).live.labels;
     let named = |names: &[&str]| KeyFilter::Keys(names.iter().map(|n| (*n).to_owned()).collect());
     assert_eq!(keys("configmaps=[a, b/c]")["configmaps"], named(&["a", "b/c"]));
     assert_eq!(keys("configmaps=[*,a]")["configmaps"], KeyFilter::All);
@@ -187,13 +207,13 @@ fn keys_are_listed_by_resource() {
     assert_eq!(keys("configmaps=[a],configmaps=[b]")["configmaps"], named(&["b"]));
     assert!(keys("").is_empty() && !keys("*=[*]").is_empty());
     let last = resolve(&["--metric-labels-allowlist=configmaps=[a]", "--metric-labels-allowlist=configmaps=[b]"]);
-    assert_eq!(last.labels["configmaps"], named(&["b"]));
-    let annotations = resolve(&["--metric-annotations-allowlist=configmaps=[example.com/*]"]).annotations;
+    assert_eq!(last.live.labels["configmaps"], named(&["b"]));
+    let annotations = resolve(&["--metric-annotations-allowlist=configmaps=[example.com/*]"]).live.annotations;
     assert_eq!(annotations["configmaps"], named(&["example.com/*"]));
 }
 
 #[test]
-fn lists_of_keys_that_do_not_fit_the_form_are_refused() {
+fn lists_of_keys_in_another_format_are_rejected() {
     for list in [
         "configmaps",
         "configmaps=a",
@@ -211,7 +231,7 @@ fn lists_of_keys_that_do_not_fit_the_form_are_refused() {
     ] {
         let error = refusal(&["--metric-labels-allowlist", list]);
         assert!(
-            error.starts_with("--metric-labels-allowlist: there is") || error.contains("bracket"),
+            error.starts_with("--metric-labels-allowlist: ") && error.contains("; the format is pods="),
             "{list}: {error}"
         );
     }
@@ -220,7 +240,9 @@ fn lists_of_keys_that_do_not_fit_the_form_are_refused() {
 #[test]
 fn the_shard_comes_from_flags_then_the_environment_then_the_pods_name() {
     let shard = |line: &[&str], variables: &[(&str, &str)]| {
-        resolve_in(line, variables).map(|(s, _)| (s.shard.ordinal, s.shard.total)).map_err(|e| e.to_string())
+        resolve_in(line, variables)
+            .map(|(s, _)| (s.fixed.shard.ordinal, s.fixed.shard.total))
+            .map_err(|e| e.to_string())
     };
     assert_eq!(shard(&["--total-shards=4"], &[("POD_NAME", "fleet-2")]), Ok((0, 4)), "as in kube-state-metrics");
     assert_eq!(shard(&["--total-shards=4"], &[("SHARD", "3")]), Ok((3, 4)));
@@ -253,7 +275,7 @@ fn the_shard_comes_from_flags_then_the_environment_then_the_pods_name() {
 }
 
 #[test]
-fn the_host_name_is_asked_only_where_nothing_else_tells_the_ordinal() {
+fn the_host_name_is_looked_up_only_if_an_ordinal_has_no_other_source() {
     let never = || -> Option<String> { panic!("asked for the host name") };
     let none = Flags::default();
     for variables in
@@ -263,7 +285,7 @@ fn the_host_name_is_asked_only_where_nothing_else_tells_the_ordinal() {
     }
     let host = || Some("fleet-1".to_owned());
     let (settings, _) = Settings::resolve(&none, &environment(&[("SHARD_COUNT", "2")]), host).expect("valid");
-    assert_eq!(settings.shard, Shard { ordinal: 1, total: 2 });
+    assert_eq!(settings.fixed.shard, Shard { ordinal: 1, total: 2 });
 }
 
 /// Namespace and field selector of each partition.
@@ -292,14 +314,14 @@ fn namespaces_are_listed_one_by_one_and_denied_ones_by_selector() {
 }
 
 #[test]
-fn denying_every_allowed_namespace_leaves_nothing() {
+fn denying_all_allowed_namespaces_selects_nothing() {
     let settings = resolve(&["--namespaces=a", "--namespaces-denylist=a,b"]);
     let selectors = selectors::selectors(&settings, &kind("pods", true));
     assert!(["a", "b", "c"].iter().all(|n| selectors.iter().all(|s| !s.selects(n, ""))));
 }
 
 #[test]
-fn pods_are_listed_by_node_and_nothing_else_is() {
+fn only_pods_are_listed_by_node() {
     let (pods, services) = (kind("pods", true), kind("services", true));
     assert_eq!(partitions(&["--node=n1"], &pods), [all("spec.nodeName=n1")]);
     assert_eq!(partitions(&["--node=n1,n2"], &pods), [all("spec.nodeName=n1"), all("spec.nodeName=n2")]);
@@ -313,14 +335,14 @@ fn pods_are_listed_by_node_and_nothing_else_is() {
 }
 
 #[test]
-fn by_node_other_resources_are_refused_or_left_out() {
+fn resources_without_a_node_are_rejected_or_excluded_by_node() {
     assert_eq!(
         refusal(&["--node=n1", "--resources=configmaps"]),
-        "--node: only pods can be selected by their node, and --resources names \"configmaps\""
+        "--node: only pods can be selected by node, but --resources contains \"configmaps\"; remove it, or run a second set for it"
     );
     for flag in ["--node=n1", "--track-unscheduled-pods"] {
         let (settings, warnings) = resolve_in(&[flag], &[]).expect("valid settings");
-        assert!(!settings.resources.iter().any(|r| r == "configmaps"));
+        assert!(!settings.live.resources.iter().any(|r| r == "configmaps"));
         let warning = warnings[0].to_string();
         assert!(
             warning.contains("configmaps") && flag.starts_with(warning.split(' ').next().unwrap_or("-")),
@@ -367,24 +389,24 @@ proptest::proptest! {
 }
 
 #[test]
-fn a_pod_makes_a_fleet_and_overrides_every_other_source_of_shards() {
+fn a_pod_makes_a_fleet_member_and_overrides_all_other_sources_of_shards() {
     let line = ["--pod=fleet-2", "--pod-namespace=ops", "--shard=1", "--total-shards=4"];
     let (settings, _) =
         resolve_in(&line, &[("TOTAL_SHARDS", "x"), ("POD_IP", "10.1.2.3"), ("POD_NAMESPACE", "other")]).expect("valid");
     let ip = "10.1.2.3".parse().ok();
     let expected = FleetSettings { pod: "fleet-2".to_owned(), namespace: "ops".to_owned(), ip };
-    assert_eq!((settings.fleet, settings.shard), (Some(expected), Shard { ordinal: 0, total: 1 }));
+    assert_eq!((settings.fixed.fleet, settings.fixed.shard), (Some(expected), Shard { ordinal: 0, total: 1 }));
     let (settings, _) = resolve_in(&["--pod=fleet-2"], &[("POD_NAMESPACE", "other")]).expect("valid");
-    assert_eq!(settings.fleet.expect("a fleet").namespace, "other");
+    assert_eq!(settings.fixed.fleet.expect("a fleet").namespace, "other");
     // As a chart with empty values gives them.
-    assert_eq!(resolve(&["--pod=", "--pod-namespace="]).fleet, None);
+    assert_eq!(resolve(&["--pod=", "--pod-namespace="]).fixed.fleet, None);
     // The environment alone makes no fleet.
     let (settings, _) = resolve_in(&[], &[("POD_NAME", "fleet-2"), ("POD_NAMESPACE", "ops")]).expect("valid");
-    assert_eq!(settings.fleet, None);
+    assert_eq!(settings.fixed.fleet, None);
 }
 
 #[test]
-fn half_of_a_pod_is_refused() {
+fn a_pod_and_its_namespace_need_each_other() {
     assert!(refusal(&["--pod=fleet-0"]).starts_with("--pod needs --pod-namespace"));
     assert!(refusal(&["--pod-namespace=ops"]).starts_with("--pod-namespace needs --pod"));
     let error = resolve_in(&["--pod=fleet-0", "--pod-namespace=ops"], &[("POD_IP", "here")]).expect_err("no address");
@@ -392,10 +414,10 @@ fn half_of_a_pod_is_refused() {
 }
 
 #[test]
-fn an_overlap_is_a_time_as_go_writes_it() {
+fn an_overlap_is_a_duration_as_go_writes_it() {
     for (value, seconds) in [("0", 0), ("0s", 0), ("30s", 30), ("1m30s", 90), ("10m", 600)] {
         let settings = resolve(&["--handover-overlap", value]);
-        assert_eq!(settings.handover_overlap, Duration::from_secs(seconds), "{value}");
+        assert_eq!(settings.fixed.handover_overlap, Duration::from_secs(seconds), "{value}");
     }
     for value in ["30", "-5s", "11m", "soon", "1y"] {
         let message = refusal(&[&format!("--handover-overlap={value}")]);
@@ -404,17 +426,17 @@ fn an_overlap_is_a_time_as_go_writes_it() {
 }
 
 #[test]
-fn events_gather_for_a_moment_unless_told_otherwise() {
-    assert_eq!(resolve(&[]).event_batch_delay, Duration::from_millis(100));
+fn events_are_batched_by_default() {
+    assert_eq!(resolve(&[]).live.event_batch_delay, Duration::from_millis(100));
     for (value, millis) in [("0", 0), ("20ms", 20), ("1.5s", 1500)] {
         let settings = resolve(&["--event-batch-delay", value]);
-        assert_eq!(settings.event_batch_delay, Duration::from_millis(millis), "{value}");
+        assert_eq!(settings.live.event_batch_delay, Duration::from_millis(millis), "{value}");
     }
     assert!(refusal(&["--event-batch-delay=1m"]).starts_with("--event-batch-delay: "));
 }
 
 #[test]
-fn what_is_switched_on_is_told_in_a_few_words() {
+fn features_are_described_in_a_few_words() {
     assert_eq!(resolve(&[]).features(), []);
     let names: Vec<_> = (1..=7).map(|number| format!("team-{number}")).collect();
     let settings = resolve(&[
@@ -441,10 +463,10 @@ fn what_is_switched_on_is_told_in_a_few_words() {
 }
 
 #[test]
-fn what_takes_another_start_stays_as_it_was_started() {
+fn settings_that_need_a_restart_stay_as_they_were_at_the_start() {
     let (started, later) = (resolve(&["--port=9080"]), resolve(&["--port=9090", "--auth-filter", "--resources=pods"]));
-    assert_eq!(started.fixed(&later), ["host, port", "auth_filter"]);
-    let effective = started.with_what_can_change_of(&later);
-    assert!(started.fixed(&effective).is_empty());
-    assert_eq!(effective.resources, ["pods"]);
+    assert_eq!(started.keys_that_need_restart(&later), ["host, port", "auth_filter"]);
+    let effective = started.with_live_of(&later);
+    assert!(started.keys_that_need_restart(&effective).is_empty());
+    assert_eq!(effective.live.resources, ["pods"]);
 }

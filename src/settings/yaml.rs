@@ -1,4 +1,4 @@
-//! What files of settings have in common: where documents begin, what `null` is, and how it is told where one is wrong.
+//! Parts that all YAML files of settings share: documents, `null`, and the places of errors.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,16 +6,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
-/// What is wrong with a file, and where.
+/// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1, if one is to blame.
+    /// The line of the error, from 1.
     pub line: Option<u64>,
-    /// The key, if one is to blame.
+    /// The key of the error.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The reason.
     pub reason: String,
 }
 
@@ -34,17 +34,17 @@ impl fmt::Display for FileError {
     }
 }
 
-/// The line of an error, if it has one, and what is wrong there. Never the line itself: there may be a secret on it.
+/// Returns the line and the reason of an error, but never the text of the line, which may contain a secret.
 pub fn place(error: &serde_saphyr::Error) -> (Option<u64>, String) {
     let line = error.location().map(|at| at.line()).filter(|line| *line > 0);
     let text = error.without_snippet().to_string();
     let reason = text.lines().next().unwrap_or_default();
-    // The line is told already.
+    // The line is returned separately.
     let reason = reason.split_once(" at line ").map_or(reason, |(reason, _)| reason);
     (line, reason.to_owned())
 }
 
-/// `null` is what is not given.
+/// Deserializes `null` as the default.
 ///
 /// # Errors
 /// The value is neither `null` nor a `T`.
@@ -52,8 +52,8 @@ pub fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(valu
     Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
-/// The documents of a file, each with the number of lines before it. A line of three hyphens or dots ends one wherever
-/// it stands: YAML allows neither at the start of a line within a document, and JSON knows no such line.
+/// Returns the documents of a file, each with the number of lines before it. A line that begins with three hyphens or dots
+/// always ends a document: YAML does not allow it within one, and JSON has no such line.
 pub fn documents(text: &str) -> Vec<(u64, Range<usize>)> {
     let mut documents = Vec::new();
     let (mut start, mut first_line, mut offset) = (0, 0, 0);
@@ -70,7 +70,7 @@ pub fn documents(text: &str) -> Vec<(u64, Range<usize>)> {
     documents
 }
 
-/// How many lines of blanks, comments and directives a document begins with; nothing if there is nothing else.
+/// Returns the number of blank lines, comments and directives at the start of a document; `None` if it has no content.
 pub fn blank_lines(document: &str) -> Option<u64> {
     let content =
         document.lines().position(|l| !(l.trim().is_empty() || l.trim_start().starts_with('#') || l.starts_with('%')));

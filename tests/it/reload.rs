@@ -187,7 +187,7 @@ async fn a_changed_config_file_is_applied_without_a_gap_and_an_invalid_one_is_re
         assert!(held.is_some());
         exporter.write("resources: [pods]\nnode: [x]\n");
         let line = exporter.says("is refused").await.to_string();
-        assert!(line.contains(&format!("{file}:2: node: text is expected here")), "{line}");
+        assert!(line.contains(&format!("{file}:2: node: expected text")), "{line}");
         let bad = format!("kube_state_metrics_last_config_reload_successful{{type=\"config\",filename=\"{file}\"}} 0");
         until("failure", telemetry, "/metrics", |answer| answer.contains(&bad)).await;
         assert_eq!(hash(&get(telemetry, "/metrics").await), held, "the loaded configuration stays active");
@@ -260,7 +260,7 @@ async fn an_invalid_config_file_at_the_start_is_waited_for() {
         vec![file, format!("--apiserver={}", simulator.url()), format!("--telemetry-port={}", telemetry.port())]
     });
     let line = exporter.says("waiting until the file is mended").await.to_string();
-    assert!(line.contains("config.yaml:1: resources: there is no resource"), "{line}");
+    assert!(line.contains("config.yaml:1: resources: unknown resource"), "{line}");
     let ready = get(telemetry, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("configuration: not loaded yet"), "{ready}");
     assert!(get(telemetry, "/metrics").await.contains("config_reload_successful{type=\"config\""));
@@ -289,7 +289,7 @@ async fn without_a_config_file_the_flags_apply_until_it_exists_if_allowed() {
 
     let mut exporter =
         Exporter::start(|folder| [arguments(folder), vec!["--continue-without-config".to_owned()]].concat());
-    exporter.says("going on with the flags alone").await;
+    exporter.says("continuing with the flags alone").await;
     let [metrics, telemetry] = exporter.addresses().await;
     until("nodes", metrics, "/metrics", |answer| answer.contains("kube_node_info{")).await;
     assert!(get(telemetry, "/metrics").await.contains("config_reload_successful{type=\"config\""));

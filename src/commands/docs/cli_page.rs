@@ -1,4 +1,4 @@
-//! The pages about the command line, from clap's definition and kube-state-metrics' list of flags.
+//! The pages about the command line, generated from clap's definition and the list of kube-state-metrics' flags.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,31 +9,7 @@ use clap::{Arg, Command};
 use super::markdown::{GENERATED, cell};
 use crate::commands::cli;
 use crate::commands::upstream::{self, UpstreamFlag};
-use crate::settings::ignored_flags;
-
-/// What differs in a flag that works.
-const DIFFERENCES: &[(&str, &str)] = &[
-    ("auth-filter", "a token that is not valid is answered with 401; see [security.md](security.md)"),
-    ("enable-gzip-encoding", "on by default; `--enable-gzip-encoding=false` turns it off"),
-    ("host", "an IP address or `localhost`, no other name"),
-    ("namespaces", "a namespace that is named twice is served once"),
-    ("node", "several nodes may be given, comma-separated"),
-    (
-        "pod",
-        "the replicas of its StatefulSet hand objects over, by Leases that they need the right to use; without that right as \
-         there; the pod must belong to a StatefulSet",
-    ),
-    ("pod-namespace", "`POD_NAMESPACE` stands in for it; without `--pod` an error"),
-    ("shard", "also from the environment; a shard that is not below the count is an error"),
-    ("telemetry-host", "an IP address or `localhost`, no other name"),
-    ("total-shards", "also from the environment; at most 1,024"),
-    ("tls-config", "every key; what rustls does not have is refused by name; see [security.md](security.md)"),
-    (
-        "track-unscheduled-pods",
-        "namespaced resources other than pods are left out with a warning instead of failing for ever",
-    ),
-    ("v", "0 to 3 log what matters, 4 to 7 debug, 8 and more trace"),
-];
+use crate::settings::{difference, ignored_flags};
 
 /// docs/cli.md.
 pub(super) fn commands() -> String {
@@ -44,11 +20,11 @@ pub(super) fn commands() -> String {
         let _ = writeln!(page, "{about}\n");
     }
     page.push_str(
-        "Flags are written `--flag=value` or `--flag value`; a boolean is `--flag` or `--flag=false`. Lists are \
-         comma-separated and add up when a flag is repeated; of any other flag the last one counts. The file of `--config` counts over flags, flags over the \
-         environment, the environment over the defaults. Of the environment, only `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT`, \
-         `POD_NAME`, `POD_NAMESPACE` and `POD_IP` (where the other members of a fleet find this one) are read.\n\nExit codes: 0 for done, 1 for input \
-         that cannot be read, 2 for a command line or environment that cannot be followed.\n\n## Commands\n",
+        "Write flags as `--flag=value` or `--flag value`, and booleans as `--flag` or `--flag=false`. Lists are comma-separated, and \
+         add up when a flag is repeated. Of any other repeated flag the last one counts. The file of `--config` overrides flags, flags override the \
+         environment, and the environment overrides defaults. The only environment variables are `SHARD`, `TOTAL_SHARDS`, `SHARD_COUNT`, \
+         `POD_NAME`, `POD_NAMESPACE` and `POD_IP` (the address at which the other members of a fleet reach this one).\n\nExit codes: 0 for \
+         success, 1 for unreadable input, 2 for an invalid command line or environment.\n\n## Commands\n",
     );
     for command in root.get_subcommands() {
         let text = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
@@ -65,13 +41,13 @@ pub(super) fn commands() -> String {
             let _ = write!(page, "\n{}", listed.concat());
         }
     }
-    page.push_str("\n## Flags\n\nOf `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet: what is about ports or shards has no effect there, and without a cluster nor has what is about one. Of `verify`, what is about the cluster and which objects counts, `--telemetry-port`, on which replicas are asked, and `--tls-config` and `--auth-filter`, by which they let one in.\n");
+    page.push_str("\n## Flags\n\nThese are the flags of `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet, so they ignore flags for ports and sharding. Without a cluster they also ignore flags for the cluster. `verify` uses the flags for the cluster and for objects. It also uses `--telemetry-port`, to query the replicas, and `--tls-config` and `--auth-filter`, to authenticate to them.\n");
     let mut heading = None;
     for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
         let of_group = arg.get_help_heading().unwrap_or("Other");
         if heading != Some(of_group) {
             heading = Some(of_group);
-            let _ = write!(page, "\n### {of_group}\n\n| flag | what it does |\n|---|---|\n");
+            let _ = write!(page, "\n### {of_group}\n\n| flag | meaning |\n|---|---|\n");
         }
         let _ = writeln!(
             page,
@@ -83,18 +59,18 @@ pub(super) fn commands() -> String {
     let ignored: Vec<_> = ignored_flags().map(|name| format!("`--{name}`")).collect();
     let _ = write!(
         page,
-        "\n### Accepted without effect\n\nklog's flags about files and headers of the log: {}. Those of Go's garbage collector, with a \
+        "\n### Accepted without effect\n\nklog's flags for log files and headers: {}. Flags for Go's garbage collector, with a \
          warning: `--auto-gomemlimit`, `--auto-gomemlimit-ratio`.\n",
         ignored.join(", ")
     );
     page
 }
 
-/// The flags of a command that are its own, and not those of an exporter.
+/// The flags of a command, without those that `run` has too.
 fn own_flags(command: &Command) -> impl Iterator<Item = String> {
     let shared: BTreeSet<String> =
         cli::definition().get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect();
-    // `docs rbac` has a flag of the same name, and none of the others.
+    // `docs rbac` has flags of the same names that are its own.
     let shares = command.get_arguments().any(|a| a.get_long() == Some("kubeconfig"));
     let own = move |long: &str| long != "help" && !(shares && shared.contains(long));
     command.get_arguments().filter(move |a| a.get_long().is_some_and(&own)).map(|a| {
@@ -104,7 +80,7 @@ fn own_flags(command: &Command) -> impl Iterator<Item = String> {
     })
 }
 
-/// The commands of a command, with their flags.
+/// The subcommands of a command, with their flags.
 fn pages(command: &Command) -> impl Iterator<Item = String> {
     command.get_subcommands().map(|page| {
         let flags: String = own_flags(page).map(|flag| format!("  {flag}")).collect();
@@ -116,7 +92,7 @@ fn about(text: Option<&StyledStr>) -> String {
     text.map(ToString::to_string).unwrap_or_default()
 }
 
-/// How a flag is written.
+/// The syntax of a flag.
 fn form(arg: &Arg) -> String {
     let mut text = String::new();
     if let Some(short) = arg.get_short() {
@@ -136,15 +112,15 @@ fn form(arg: &Arg) -> String {
 pub(super) fn compatibility() -> String {
     let mut root = cli::definition();
     root.build();
-    let mut table = "| flag of kube-state-metrics | default there | here |\n|---|---|---|\n".to_owned();
+    let mut table = "| flag of kube-state-metrics | default there | support here |\n|---|---|---|\n".to_owned();
     for UpstreamFlag { name, default, .. } in upstream::flags() {
         let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
         let ours = root.get_arguments().find(|a| a.get_long() == Some(name));
         let status = if ours.is_some_and(Arg::is_hide_set) {
             "accepted, no effect".to_owned()
         } else if ours.is_some() {
-            let difference = DIFFERENCES.iter().find(|(flag, _)| *flag == name).map(|(_, text)| format!("; {text}"));
-            format!("works{}", difference.unwrap_or_default())
+            let difference = difference(name).map(|text| format!("; {text}"));
+            format!("supported{}", difference.unwrap_or_default())
         } else {
             "not yet".to_owned()
         };
@@ -156,6 +132,6 @@ pub(super) fn compatibility() -> String {
         .filter(|long| upstream::flag(long).is_none())
         .map(|long| format!("`--{long}`"))
         .collect();
-    let _ = writeln!(table, "\nOnly here: {}.", own.join(", "));
+    let _ = writeln!(table, "\nFlags that only kube-state-fleet has: {}.", own.join(", "));
     table
 }

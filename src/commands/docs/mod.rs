@@ -26,7 +26,7 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
             auth_filter,
         } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
-            let custom = file.as_deref().map(CustomResources::read).transpose()?;
+            let custom = file.as_deref().map(CustomResources::read).transpose().map_err(SettingsError::Custom)?;
             rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *auth_filter)
         }
     };

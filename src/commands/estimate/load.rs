@@ -76,7 +76,8 @@ async fn start(settings: &Settings) -> Result<Replica, LoadError> {
         Err(_) => return Err(silent(format!("nothing within {} s", GREETING.as_secs()))),
     }
     let anywhere = Listen { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
-    let settings = Settings { metrics: anywhere, telemetry: anywhere, ..settings.clone() };
+    let mut settings = settings.clone();
+    (settings.fixed.metrics, settings.fixed.telemetry) = (anywhere, anywhere);
     Ok(Replica::connect(settings, config, Arc::default()).await?)
 }
 

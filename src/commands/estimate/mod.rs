@@ -109,11 +109,13 @@ fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
         let name = resource.name.as_str();
         for label in &resource.labels {
             // A promoted one is on every series of its object, not on one.
-            let promoted = settings.promoted.contains_key(name) && label.series > resource.objects;
+            let promoted = settings.live.promoted.contains_key(name) && label.series > resource.objects;
             let flag = match label.name.split_once('_') {
                 Some(("label", _)) if promoted => "--promote-labels",
-                Some(("label", _)) if settings.labels.contains_key(name) => "--metric-labels-allowlist",
-                Some(("annotation", _)) if settings.annotations.contains_key(name) => "--metric-annotations-allowlist",
+                Some(("label", _)) if settings.live.labels.contains_key(name) => "--metric-labels-allowlist",
+                Some(("annotation", _)) if settings.live.annotations.contains_key(name) => {
+                    "--metric-annotations-allowlist"
+                }
                 _ => continue,
             };
             let entry = format!("{name}: {}", label.name);
@@ -121,7 +123,7 @@ fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
         }
     }
     let families = || resources.iter().flat_map(|resource| &resource.families);
-    for (entry, allows) in settings.families.allowed() {
+    for (entry, allows) in settings.live.families.allowed() {
         let matching = || families().filter(|family| allows(&family.name));
         entries.push(Entry {
             flag: "--metric-allowlist",

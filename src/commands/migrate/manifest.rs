@@ -1,4 +1,4 @@
-//! What a manifest says of a running kube-state-metrics: its arguments, its environment, and what stands around it.
+//! Finds kube-state-metrics in a manifest: its arguments and environment, and the objects that it depends on.
 
 use std::collections::BTreeMap;
 
@@ -11,21 +11,21 @@ use crate::commands::render::input::{self, InputError, Object};
 pub(super) struct Deployed {
     /// Kind and name of its workload.
     pub workload: String,
-    /// The workload is a StatefulSet.
+    /// Whether the workload is a StatefulSet.
     pub is_statefulset: bool,
     /// `spec.ordinals.start`.
     pub first_ordinal: u64,
-    /// What the container is started with, references to its environment filled in where they are known.
+    /// Arguments of the container, with references to known variables expanded.
     pub arguments: Vec<String>,
-    /// Its variables.
+    /// Variables of the container.
     pub environment: BTreeMap<String, String>,
 }
 
-/// All of a manifest.
+/// The relevant objects of a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub deployed: Vec<Deployed>,
-    /// Some Role gives a right to Leases.
+    /// Whether a Role grants permissions on Leases.
     pub has_leases: bool,
     /// The contents of ConfigMaps, by file name.
     pub files: BTreeMap<String, String>,
@@ -65,7 +65,7 @@ impl Manifest {
             of("name").contains("kube-state-metrics") || of("image").contains("kube-state-metrics")
         };
         let meant: Vec<_> = containers.iter().filter(is_meant).collect();
-        // A registry of one's own may call it anything.
+        // In a private registry, the image may have any name.
         let meant = if meant.is_empty() && containers.len() == 1 { containers.iter().collect() } else { meant };
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         for container in meant {
@@ -98,7 +98,7 @@ fn environment(container: &Value) -> BTreeMap<String, String> {
     known.collect()
 }
 
-/// As the kubelet fills in `$(NAME)`.
+/// Expands `$(NAME)` as the kubelet does.
 fn expand(text: &str, environment: &BTreeMap<String, String>) -> String {
     environment.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("$({name})"), value))
 }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_found_among_sidecars_and_filled_in() {
+    fn arguments_are_found_among_sidecars_and_expanded() {
         let manifest = Manifest::read(
             "kind: StatefulSet\napiVersion: apps/v1\nmetadata: {name: ksm}\nspec:\n  ordinals: {start: 2}\n  template:\n    spec:\n      \
              containers:\n      - {name: proxy, image: proxy:1, args: [--upstream=x]}\n      - name: kube-state-metrics\n        \

@@ -1,4 +1,4 @@
-//! `migrate`: what changes for who runs kube-state-metrics with these arguments and takes this image instead.
+//! `migrate`: reports what changes when this program replaces kube-state-metrics, given its arguments.
 
 mod manifest;
 
@@ -16,39 +16,39 @@ use super::upstream::{self, UpstreamFlag};
 use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError};
 use manifest::{Deployed, Manifest};
 
-/// Why nothing was compared.
+/// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MigrateError {
     /// The manifest cannot be read.
-    #[error("{}: {reason}", file.display())]
+    #[error("{}: cannot be read: {reason}", file.display())]
     File {
-        /// Its file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The reason.
         reason: io::Error,
     },
-    /// The manifest is no Kubernetes.
+    /// The manifest contains no Kubernetes objects.
     #[error("{}: {reason}", file.display())]
     Input {
-        /// Its file.
+        /// The file.
         file: PathBuf,
-        /// Which document, and why.
+        /// The document, and the reason.
         reason: InputError,
     },
-    /// There is no kube-state-metrics in it.
-    #[error("{}: there is no workload with a container of kube-state-metrics in it", .0.display())]
+    /// The manifest does not contain kube-state-metrics.
+    #[error("{}: no workload with a kube-state-metrics container found", .0.display())]
     NothingThere(PathBuf),
-    /// The result could not be printed.
+    /// The report cannot be printed.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
 }
 
-/// What would change.
+/// A line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Change {
-    /// It does not start, or something that is asked for is not done.
-    is_trouble: bool,
-    /// What it is about: a flag, a variable.
+    /// Whether the program does not start, or does not do something that the arguments ask for.
+    is_problem: bool,
+    /// The subject: a flag or a variable.
     about: String,
     text: String,
 }
@@ -60,18 +60,18 @@ impl fmt::Display for Change {
 }
 
 fn note(about: impl Into<String>, text: impl Into<String>) -> Change {
-    Change { is_trouble: false, about: about.into(), text: text.into() }
+    Change { is_problem: false, about: about.into(), text: text.into() }
 }
 
-fn trouble(about: impl Into<String>, text: impl Into<String>) -> Change {
-    Change { is_trouble: true, about: about.into(), text: text.into() }
+fn problem(about: impl Into<String>, text: impl Into<String>) -> Change {
+    Change { is_problem: true, about: about.into(), text: text.into() }
 }
 
-/// Prints a line for each thing that would change, and nothing if nothing would. Whether all that was asked for is done.
+/// Prints a line per change, and nothing if nothing changes. Returns whether everything that the arguments ask for is done.
 pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, MigrateError> {
-    let mut is_well = true;
+    let mut is_complete = true;
     let mut print = |out: &mut dyn Write, heading: Option<&str>, changes: Vec<Change>| -> io::Result<()> {
-        is_well &= changes.iter().all(|change| !change.is_trouble);
+        is_complete &= changes.iter().all(|change| !change.is_problem);
         for change in changes {
             match heading {
                 Some(heading) => writeln!(out, "{heading}: {change}")?,
@@ -81,13 +81,13 @@ pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, Migr
         Ok(())
     };
     let Some(file) = &arguments.manifest else {
-        // A process list begins with the program.
+        // Arguments copied from a process list begin with the program.
         let given = &arguments.arguments;
         let is_program =
             given.first().is_some_and(|first| !first.starts_with('-') && first.contains("kube-state-metrics"));
         let deployed = Deployed { arguments: given[usize::from(is_program)..].to_vec(), ..Deployed::default() };
         print(out, None, changes(&deployed, &BTreeMap::new()))?;
-        return Ok(is_well);
+        return Ok(is_complete);
     };
     let text = render::read(file).map_err(|reason| MigrateError::File { file: file.clone(), reason })?;
     let manifest = Manifest::read(&text).map_err(|reason| MigrateError::Input { file: file.clone(), reason })?;
@@ -100,17 +100,17 @@ pub(super) fn run(arguments: &Migrate, out: &mut dyn Write) -> Result<bool, Migr
         changes.extend(around(deployed, &manifest));
         print(out, several.then_some(deployed.workload.as_str()), changes)?;
     }
-    Ok(is_well)
+    Ok(is_complete)
 }
 
-/// A flag that was given, with the words that give it.
+/// A given flag, with its words on the command line.
 struct Given {
     name: String,
     value: Option<String>,
     words: Vec<String>,
 }
 
-/// Cuts a command line into flags, as pflag does.
+/// Splits a command line into flags and other words, as pflag does.
 fn given(arguments: &[String]) -> (Vec<Given>, Vec<String>) {
     let (mut flags, mut others) = (Vec::new(), Vec::new());
     let mut rest = arguments.iter();
@@ -138,39 +138,39 @@ fn given(arguments: &[String]) -> (Vec<Given>, Vec<String>) {
     (flags, others)
 }
 
-/// What changes for a container; `files` are those that may be mounted into it.
+/// Reports the changes for a container. `files` are the files that may be mounted into it.
 fn changes(deployed: &Deployed, files: &BTreeMap<String, String>) -> Vec<Change> {
     let mut changes = Vec::new();
     let (flags, others) = given(&deployed.arguments);
     for word in others {
-        changes.push(trouble(word, "is no flag, and kube-state-metrics starts no exporter with it"));
+        changes.push(problem(word, "not a flag; kube-state-metrics starts no exporter with this argument"));
     }
     let root = cli::definition();
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let mut kept = Vec::new();
     for flag in flags {
         let about = format!("--{}", flag.name);
         let ours = root.get_arguments().find(|arg| is_called(arg, &flag.name));
         let change = match (upstream::flag(&flag.name), ours) {
-            (None, None) => Some(trouble(
+            (None, None) => Some(problem(
                 &about,
-                format!("kube-state-metrics v2.20.0 has no such flag{}; refused", hint(&flag.name)),
+                format!("unknown, also to kube-state-metrics v2.20.0{}; rejected", hint(&flag.name)),
             )),
-            (Some(_), None) => Some(trouble(&about, "not there yet; refused")),
+            (Some(_), None) => Some(problem(&about, "not supported yet; rejected")),
             (_, Some(arg)) if arg.is_hide_set() => Some(note(&about, without_effect(&flag.name))),
             (there, Some(_)) => match alone(&flag.words) {
-                Err(reason) => Some(trouble(&about, format!("refused: {reason}"))),
+                Err(reason) => Some(problem(&about, format!("rejected: {reason}"))),
                 Ok(_) => {
                     kept.extend(flag.words.clone());
                     let text = match there {
                         Some(there) => differs(there, flag.value.as_deref()),
-                        None => Some("works here, and kube-state-metrics v2.20.0 does not know it"),
+                        None => Some("works here, but kube-state-metrics v2.20.0 does not have it"),
                     };
                     text.map(|text| note(&about, text))
                 }
             },
         };
-        changes.extend(change.filter(|_| told.insert(about)));
+        changes.extend(change.filter(|_| reported.insert(about)));
     }
     if let Ok(flags) = alone(&kept) {
         changes.extend(settings(deployed, flags, files));
@@ -185,49 +185,50 @@ fn is_called(arg: &Arg, name: &str) -> bool {
 fn hint(name: &str) -> String {
     let likeness = |flag: &UpstreamFlag| strsim::jaro_winkler(name, flag.name);
     let best = upstream::flags().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    best.filter(|flag| likeness(flag) > 0.9).map_or_else(String::new, |flag| format!(" (is --{} meant?)", flag.name))
+    best.filter(|flag| likeness(flag) > 0.9)
+        .map_or_else(String::new, |flag| format!(" (did you mean --{}?)", flag.name))
 }
 
 fn without_effect(name: &str) -> &'static str {
     match name {
-        "auto-gomemlimit" | "auto-gomemlimit-ratio" => "no effect: it steers Go's garbage collector, and here is none",
-        _ => "no effect: the log goes to stderr, without files or headers of klog's",
+        "auto-gomemlimit" | "auto-gomemlimit-ratio" => "no effect: this program has no garbage collector",
+        _ => "no effect: this program logs to stderr, without klog's files and headers",
     }
 }
 
-/// The flags that these words give.
+/// Parses `words` as flags of this program.
 fn alone(words: &[String]) -> Result<Flags, String> {
     let line = std::iter::once("kube-state-fleet".to_owned()).chain(words.iter().cloned()).map(OsString::from);
     cli::read(line).map(|invocation| invocation.flags).map_err(|error| cli::one_line(&error))
 }
 
-/// What a flag does here that it does not do there, although it works.
+/// How a flag works differently here.
 fn differs(flag: UpstreamFlag, value: Option<&str>) -> Option<&'static str> {
     match flag.name {
         "pod" => Some(
-            "the replicas of the StatefulSet hand objects over to each other; that needs the right to use Leases \
-             (manifests/base/role.yaml), and without it they shard as kube-state-metrics does, with a warning",
+            "the replicas of the StatefulSet hand objects over to each other, which needs permission to use Leases \
+             (manifests/base/role.yaml); without it they shard as kube-state-metrics does, with a warning",
         ),
         "total-shards" if value.is_some_and(|value| value.trim() != "1") => {
-            Some("objects fall to shards by another hash: switch all replicas of one sharded set together")
+            Some("another hash assigns objects to shards: migrate all replicas of a sharded set together")
         }
         "track-unscheduled-pods" => {
-            Some("namespaced resources other than pods are left out; in kube-state-metrics their lists fail for ever")
+            Some("excludes namespaced resources other than pods; in kube-state-metrics their lists fail")
         }
         _ => None,
     }
 }
 
-/// What shows only when all is laid together: values that contradict each other, the config file, the environment.
+/// Reports changes that only the resolved settings show: contradictions, the config file, the environment.
 fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>) -> Vec<Change> {
     let mut changes = Vec::new();
     let variables = deployed.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
     let environment = Environment::from_variables(variables);
-    let is_gzip_said = flags.enable_gzip_encoding.is_some();
+    let is_gzip_given = flags.enable_gzip_encoding.is_some();
     let layers = Layers { flags, environment, host_name: Some("host-0".to_owned()) };
     let file = layers.config().and_then(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        // The one of the manifest is what is mounted; a file of this machine is another, unless there is none.
+        // The manifest's file is the mounted one. A local file is only used if the manifest has none.
         match files.get(name) {
             Some(text) => Some(ConfigFile::parse(path, text)),
             None => path.exists().then(|| ConfigFile::read(path)),
@@ -249,45 +250,50 @@ fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>)
         }),
     };
     match resolved {
-        Err((about, reason)) => changes.push(trouble(about, format!("refused: {reason}"))),
+        Err((about, reason)) => changes.push(problem(about, format!("rejected: {reason}"))),
         Ok((settings, _)) => {
             let plain = Layers { environment: Environment::default(), ..layers.clone() }.without_config();
-            if plain.is_ok_and(|(plain, _)| plain.fleet.is_none() && plain.shard != settings.shard) {
-                let crate::settings::Shard { ordinal, total } = settings.shard;
-                let text = format!("read here, and not there: this would be shard {ordinal} of {total}");
+            if plain.is_ok_and(|(plain, _)| plain.fixed.fleet.is_none() && plain.fixed.shard != settings.fixed.shard) {
+                let crate::settings::Shard { ordinal, total } = settings.fixed.shard;
+                let text = format!(
+                    "read here, but not by kube-state-metrics: this replica becomes shard {ordinal} of {total}"
+                );
                 changes.push(note("environment", text));
             }
-            if !settings.nodes.is_empty() && layers.flags.resources.is_empty() {
+            if !settings.live.nodes.is_empty() && layers.flags.resources.is_empty() {
                 changes.push(note(
                     "--node",
-                    "without --resources=pods, what lives in no namespace is served too; there, other resources' lists fail",
+                    "without --resources=pods, cluster-scoped resources are served too; in kube-state-metrics the lists of other resources fail",
                 ));
             }
         }
     }
-    if !is_gzip_said && !gzip_in_file {
+    if !is_gzip_given && !gzip_in_file {
         changes.push(note(
             "--enable-gzip-encoding",
-            "on unless it is turned off: answers are compressed for who accepts gzip",
+            "on by default: responses are compressed for clients that accept gzip",
         ));
     }
     changes
 }
 
-/// What shows in the manifest around the container.
+/// Reports changes that the manifest around the container shows.
 fn around(deployed: &Deployed, manifest: &Manifest) -> Vec<Change> {
     let mut changes = Vec::new();
     if deployed.first_ordinal > 0 {
-        let text = "counted from; kube-state-metrics ignores it, so that its shards do not fit their count";
+        let text = "supported here; kube-state-metrics ignores it, so its shard indexes are too high";
         changes.push(note(format!("spec.ordinals.start: {}", deployed.first_ordinal), text));
     }
     let is_member = deployed.arguments.iter().any(|word| word.starts_with("--pod=") || word == "--pod");
     if is_member && !deployed.is_statefulset {
-        let text = format!("the pod must belong to a StatefulSet, and this is {}", deployed.workload);
-        changes.push(trouble("--pod", text));
+        let text = format!("the pod must belong to a StatefulSet, but belongs to {}", deployed.workload);
+        changes.push(problem("--pod", text));
     }
     if is_member && deployed.is_statefulset && !manifest.has_leases {
-        changes.push(note("Role", "no rule names leases: the replicas do not hand objects over until one does"));
+        changes.push(note(
+            "Role",
+            "no rule grants leases; without it the replicas do not hand objects over, see manifests/base/role.yaml",
+        ));
     }
     changes
 }

@@ -38,7 +38,7 @@ impl<'s> Custom<'s> {
         let (group, version) = object.api_version.split_once('/')?;
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };
         let settings = self.settings;
-        let entry = settings.custom.of(&of)?;
+        let entry = settings.live.custom.of(&of)?;
         let rendered = self.kinds.entry(of).or_insert_with_key(|of| {
             let collector = settings.custom_collector(entry, of);
             let partitions = |namespaced| Partitions::new(settings, of_custom(settings, namespaced));

@@ -158,7 +158,7 @@ pub(super) struct Partitions {
 impl Partitions {
     pub fn new(settings: &Settings, selectors: Vec<Selector>) -> Self {
         let taken = selectors.into_iter().map(|selector| (selector, 0)).collect();
-        Self { taken, object_limit: settings.object_limit }
+        Self { taken, object_limit: settings.live.object_limit }
     }
 
     /// That which takes an object, unless the settings leave it out.
@@ -213,7 +213,7 @@ impl Visitor for Build<'_> {
     fn visit<R: Resource>(&mut self) {
         let settings = self.settings;
         let kind = Kind::of::<R>();
-        if !settings.resources.iter().any(|name| name == kind.plural) {
+        if !settings.live.resources.iter().any(|name| name == kind.plural) {
             return;
         }
         let collector = settings.collector::<R>();

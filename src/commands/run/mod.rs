@@ -59,8 +59,8 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
         started => Some(started?),
     };
     log_to_stderr(match &first {
-        Some((reloader, _)) => reloader.settings().log,
-        None => layers.without_config()?.0.log,
+        Some((reloader, _)) => reloader.settings().live.log,
+        None => layers.without_config()?.0.live.log,
     });
     let served = runtime().map_err(RunError::Threads).and_then(|runtime| {
         let served = runtime.block_on(start(layers, first));

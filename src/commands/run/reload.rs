@@ -78,8 +78,8 @@ impl Reloader {
         let before = std::mem::replace(&mut self.settings, settings);
         self.look_at_custom_resources();
         self.look_at_kubeconfig();
-        let elsewhere =
-            (&before.kubeconfig, &before.apiserver) != (&self.settings.kubeconfig, &self.settings.apiserver);
+        let elsewhere = (&before.live.kubeconfig, &before.live.apiserver)
+            != (&self.settings.live.kubeconfig, &self.settings.live.apiserver);
         let config = if elsewhere || changed.contains(&ConfigKind::Kubeconfig) {
             match client_config(&self.settings).await {
                 Ok(config) => Some(config),
@@ -118,7 +118,7 @@ impl Reloader {
     /// NB: `--continue-without-config` is for the start; later there is something better to go on with than flags alone.
     fn read(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
         let mut layers = self.layers.clone();
-        if !self.settings.custom.is_empty() {
+        if !self.settings.live.custom.is_empty() {
             layers.flags.continue_without_custom_resource_state_config_file = None;
         }
         match self.layers.config() {
@@ -128,7 +128,7 @@ impl Reloader {
     }
 
     fn look_at_custom_resources(&mut self) {
-        self.files.set(ConfigKind::CustomResources, self.settings.custom_file.clone());
+        self.files.set(ConfigKind::CustomResources, self.settings.live.custom_file.clone());
     }
 
     fn look_at_kubeconfig(&mut self) {
@@ -138,8 +138,8 @@ impl Reloader {
     fn path(&self, kind: ConfigKind) -> Option<PathBuf> {
         match kind {
             ConfigKind::Config => self.layers.config().map(Path::to_owned),
-            ConfigKind::CustomResources => self.settings.custom_file.clone(),
-            ConfigKind::Kubeconfig => self.settings.kubeconfig.clone(),
+            ConfigKind::CustomResources => self.settings.live.custom_file.clone(),
+            ConfigKind::Kubeconfig => self.settings.live.kubeconfig.clone(),
         }
     }
 
@@ -160,7 +160,7 @@ impl Reloader {
 /// In which file is what an error is about.
 fn guilty(error: &LayersError) -> ConfigKind {
     match error {
-        LayersError::Settings(SettingsError::Custom(_) | SettingsError::File { .. }) => ConfigKind::CustomResources,
+        LayersError::Settings(SettingsError::Custom(_)) => ConfigKind::CustomResources,
         LayersError::Settings(_) | LayersError::Config(_) => ConfigKind::Config,
     }
 }

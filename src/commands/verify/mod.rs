@@ -74,7 +74,7 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
         let config = client_config(settings).await?;
         let namespace = config.default_namespace.clone();
         let web = WebConfig::of(settings).await?;
-        let filtered = settings.auth_filter.then(|| watch::channel(config.clone()).1);
+        let filtered = settings.fixed.auth_filter.then(|| watch::channel(config.clone()).1);
         let door = PeerConnector::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;
         let verifier = Verifier {
@@ -96,9 +96,9 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
 /// Objects come and go from these slices of the cluster without a change that both sides could be asked about.
 fn refuse_what_moves(settings: &Settings) -> Result<(), VerifyError> {
     for (flag, given) in [
-        ("--node", !settings.nodes.is_empty()),
-        ("--track-unscheduled-pods", settings.track_unscheduled_pods),
-        ("--object-limit", settings.object_limit != 0),
+        ("--node", !settings.live.nodes.is_empty()),
+        ("--track-unscheduled-pods", settings.live.track_unscheduled_pods),
+        ("--object-limit", settings.live.object_limit != 0),
     ] {
         if given {
             return Err(VerifyError::Flag(flag));
@@ -169,7 +169,8 @@ impl Verifier<'_> {
     /// One try; `None` if the replicas have changed meanwhile, and it is not the `last` one.
     async fn attempt(&self, last: bool) -> Result<Option<Round>, VerifyError> {
         let replicas = self.fleet.find().await?;
-        let kinds = resources::all().iter().filter(|k| self.settings.resources.iter().any(|name| name == k.plural));
+        let kinds =
+            resources::all().iter().filter(|k| self.settings.live.resources.iter().any(|name| name == k.plural));
         let (mut found, mut progress) = (Vec::new(), Progress::new());
         for kind in kinds {
             progress.tell(|| format!("asking for {}", kind.plural));

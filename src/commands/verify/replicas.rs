@@ -111,7 +111,7 @@ impl Fleet {
         arguments: &Verify,
         namespace: String,
     ) -> Self {
-        let in_cluster = settings.kubeconfig.is_none() && settings.apiserver.is_none();
+        let in_cluster = settings.live.kubeconfig.is_none() && settings.live.apiserver.is_none();
         Self {
             client,
             door,
@@ -120,7 +120,7 @@ impl Fleet {
             namespace: arguments.fleet_namespace.clone().unwrap_or(namespace),
             via: arguments.via.unwrap_or(if in_cluster { Via::Direct } else { Via::Proxy }),
             port: arguments.flags.telemetry_port,
-            default_port: settings.telemetry.port,
+            default_port: settings.fixed.telemetry.port,
         }
     }
 

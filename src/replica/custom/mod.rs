@@ -61,7 +61,7 @@ impl CustomResources {
     /// these are loaded.
     pub fn follow(&self, settings: &Settings, cluster: u32) {
         let mut active = lock(&self.active);
-        if settings.custom.is_empty() {
+        if settings.live.custom.is_empty() {
             if active.take().is_some() {
                 serve(&self.resources, Vec::new(), Rollout::Atomic);
             }
@@ -125,9 +125,9 @@ fn source(settings: &Settings, shard: ShardState) -> Source {
         shard: Arc::new(shard),
         server_side: false,
         audited: false,
-        use_cache: settings.use_apiserver_cache,
+        use_cache: settings.live.use_apiserver_cache,
         object_limit: 0,
-        batch_delay: settings.event_batch_delay,
+        batch_delay: settings.live.event_batch_delay,
     }
 }
 
@@ -182,7 +182,7 @@ impl CustomResourceSelector {
         let specs: Vec<_> = kinds.iter().filter_map(|kind| spec(settings, kind, self.cluster)).collect();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         info!(resources = ?names, "selected custom resources");
-        for entry in settings.custom.entries() {
+        for entry in settings.live.custom.entries() {
             if !kinds.iter().any(|kind| entry.matches(&kind.of)) {
                 let any = || "*".to_owned();
                 let (version, kind) =
@@ -206,7 +206,7 @@ fn serve(resources: &Resources, specs: Vec<ResourceSpec>, rollout: Rollout) {
 /// Returns the spec of `kind`, if the settings ask for it.
 fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<ResourceSpec> {
     let CustomKind { of, plural, namespaced } = kind;
-    let entry = settings.custom.of(of)?;
+    let entry = settings.live.custom.of(of)?;
     let partitions: Vec<_> = of_custom(settings, *namespaced).iter().map(Partition::of).collect();
     if partitions.is_empty() {
         return None;

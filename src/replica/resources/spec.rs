@@ -92,10 +92,10 @@ impl ReadOptions {
     pub fn of(settings: &Settings, cluster: u32) -> Self {
         Self {
             cluster,
-            server_side: settings.server_side_sharding,
-            use_cache: settings.use_apiserver_cache,
-            object_limit: settings.object_limit,
-            batch_delay: settings.event_batch_delay,
+            server_side: settings.fixed.server_side_sharding,
+            use_cache: settings.live.use_apiserver_cache,
+            object_limit: settings.live.object_limit,
+            batch_delay: settings.live.event_batch_delay,
         }
     }
 }

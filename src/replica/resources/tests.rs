@@ -18,7 +18,7 @@ use crate::exposition::{Format, Selection};
 use crate::fleet::ShardLoader;
 use crate::replica::builtin;
 use crate::replica::tasks::Tasks;
-use crate::settings::{Environment, Flags, Settings};
+use crate::settings::{Environment, Flags, KeyLists, Settings};
 use crate::sharding::{Hasher, Ranges};
 
 /// The server's answer for a resource.
@@ -127,7 +127,7 @@ struct World {
 fn specs(resources: &str, labels: &str) -> Vec<ResourceSpec> {
     let flags = Flags {
         resources: vec![resources.to_owned()],
-        metric_labels_allowlist: Some(labels.to_owned()),
+        metric_labels_allowlist: Some(KeyLists(labels.to_owned())),
         ..Flags::default()
     };
     builtin::specs(&Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0, 0)

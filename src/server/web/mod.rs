@@ -131,8 +131,8 @@ impl WebConfig {
     /// # Errors
     /// Those of [`WebConfig::load`].
     pub async fn of(settings: &Settings) -> Result<Option<Arc<Self>>, FileError> {
-        match &settings.tls_config {
-            Some(file) => Self::load(file, settings.auth_filter).await.map(Some),
+        match &settings.fixed.tls_config {
+            Some(file) => Self::load(file, settings.fixed.auth_filter).await.map(Some),
             None => Ok(None),
         }
     }

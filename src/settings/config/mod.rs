@@ -1,9 +1,7 @@
-//! `--config FILE`: a layer over the flags, with kube-state-metrics' keys.
+//! `--config FILE`: values with kube-state-metrics' keys that override flags.
 //!
-//! Source of the keys and their types: `pkg/options/options.go` of kube-state-metrics. As there, a key that is not known is
-//! no error, a value of the wrong type is one, and a key without a value says nothing.
-
-mod keys;
+//! As in kube-state-metrics, an unknown key is only reported, a value of the wrong type is an error, and a key without a value is
+//! ignored.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,18 +12,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::{Environment, Flags, LayersError, Settings, SettingsError, Warning};
-use crate::settings::yaml::{FileError, place};
-use keys::{KEYS, Key};
-
-/// What is wrong with a config file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}")]
-pub struct ConfigError {
-    place: FileError,
-    /// The file is not there.
-    pub is_missing: bool,
-}
+use super::flags::{FLAGS, Flag};
+use super::yaml::place;
+use super::{ConfigError, Flags};
 
 /// A config file that was read.
 #[derive(Clone, Debug)]
@@ -35,135 +24,117 @@ pub struct ConfigFile {
     unknown: Vec<String>,
 }
 
+/// A key with a value.
 #[derive(Clone)]
 struct Entry {
-    key: &'static Key,
+    key: &'static str,
+    flag: &'static Flag,
     line: u64,
     value: Value,
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key.name, self.value)
+        write!(f, "{}: {}", self.key, self.value)
     }
+}
+
+/// All config keys with their flags.
+fn keys() -> impl Iterator<Item = (&'static str, &'static Flag)> {
+    FLAGS.iter().flat_map(|flag| flag.keys.iter().map(move |key| (*key, flag)))
 }
 
 impl ConfigFile {
     /// Reads `file`.
     ///
     /// # Errors
-    /// It cannot be read, is no YAML, or a value is not what its key expects.
+    /// The file cannot be read, is not YAML, or a value has the wrong type.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             is_missing: error.kind() == std::io::ErrorKind::NotFound,
-            ..wrong(file, None, None, format!("cannot be read: {error}"))
+            ..ConfigError::new(file, None, None, format!("cannot be read: {error}"))
         })?;
         Self::parse(file, &text)
     }
 
-    /// The same of a text that was read.
+    /// Parses `text` as the content of `file`.
     ///
     /// # Errors
-    /// It is no YAML, or a value is not what its key expects.
+    /// The text is not YAML, or a value has the wrong type.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let options = serde_saphyr::options! { with_snippet: false };
         let Entries(entries) = serde_saphyr::from_str_with_options::<Option<Entries>>(text, options)
             .map_err(|error| {
                 let (line, reason) = place(&error);
-                wrong(file, line, None, reason)
+                ConfigError::new(file, line, None, reason)
             })?
             .unwrap_or_default();
         let mut read = Self { file: file.to_owned(), values: Vec::new(), unknown: Vec::new() };
         for (name, line, value) in entries {
-            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            let Some((key, flag)) = keys().find(|(key, _)| *key == name) else {
                 read.unknown.push(name);
                 continue;
             };
             if value.is_null() {
                 continue;
             }
-            (key.set)(&mut Flags::default(), &value)
-                .map_err(|expected| wrong(file, Some(line), Some(key.name), format!("{expected} is expected here")))?;
-            read.values.push(Entry { key, line, value });
+            (flag.set)(&mut Flags::default(), &value)
+                .map_err(|expected| ConfigError::new(file, Some(line), Some(key), format!("expected {expected}")))?;
+            read.values.push(Entry { key, flag, line, value });
         }
         Ok(read)
     }
 
-    /// What `flags` are with this file over them.
+    /// Returns `flags` with the values of this file in place of theirs.
     pub fn over(&self, flags: &Flags) -> Flags {
         let mut flags = flags.clone();
-        for Entry { key, value, .. } in &self.values {
-            // It was tried when the file was read.
-            let _ = (key.set)(&mut flags, value);
+        for Entry { flag, value, .. } in &self.values {
+            // `parse` has already tried this value.
+            let _ = (flag.set)(&mut flags, value);
         }
         flags
     }
 
-    /// [`Settings::resolve`] with this file over the flags.
-    ///
-    /// # Errors
-    /// Likewise; what the file says is blamed on the file, and what a file of custom resources says on that one.
-    pub fn resolve(
-        &self,
-        flags: &Flags,
-        environment: &Environment,
-        host_name: impl FnOnce() -> Option<String>,
-    ) -> Result<(Settings, Vec<Warning>), LayersError> {
-        let resolved = Settings::resolve(&self.over(flags), environment, host_name);
-        let (settings, mut warnings) = resolved.map_err(|error| match &error {
-            SettingsError::Custom(_) | SettingsError::File { .. }
-                if !self.overrides().contains("--custom-resource-state-config") =>
-            {
-                LayersError::Settings(error)
-            }
-            error => LayersError::Config(self.blame(error)),
-        })?;
-        if !self.unknown.is_empty() {
-            let keys = self.unknown.iter().map(|name| with_hint(name)).collect();
-            warnings.push(Warning::UnknownKeys { file: self.file.clone(), keys });
-        }
-        Ok((settings, warnings))
-    }
-
-    /// The file that it was read from.
+    /// The path of the file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The flags that it overrides.
+    /// The flags that the file overrides.
     pub fn overrides(&self) -> BTreeSet<&'static str> {
-        self.values.iter().map(|entry| entry.key.flag).collect()
+        self.values.iter().map(|entry| entry.flag.name).collect()
     }
 
-    /// Where the settings go wrong that this file is a part of: at the first key whose flag the error names.
-    fn blame(&self, error: &SettingsError) -> ConfigError {
-        let text = error.to_string();
+    /// The unknown keys of the file, each with the key that may be meant.
+    pub fn unknown_keys(&self) -> impl Iterator<Item = String> {
+        self.unknown.iter().map(|name| with_hint(name))
+    }
+
+    /// Turns `error`, the text of an error about the flags with this file over them, into one about the file: at the first
+    /// key whose flag the text names.
+    pub fn blame(&self, error: &str) -> ConfigError {
         // A flag may be the beginning of another.
         let names = |flag: &str| {
-            text.match_indices(flag).any(|(at, _)| {
-                !text[at + flag.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-')
+            error.match_indices(flag).any(|(at, _)| {
+                !error[at + flag.len()..].starts_with(|next: char| next.is_ascii_alphanumeric() || next == '-')
             })
         };
-        match self.values.iter().find(|entry| names(entry.key.flag)) {
-            Some(Entry { key, line, .. }) => {
-                let reason = text.strip_prefix(key.flag).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
-                wrong(&self.file, Some(*line), Some(key.name), reason.to_owned())
+        match self.values.iter().find(|entry| names(entry.flag.name)) {
+            Some(Entry { key, flag, line, .. }) => {
+                let reason = error.strip_prefix(flag.name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(error);
+                ConfigError::new(&self.file, Some(*line), Some(key), reason.to_owned())
             }
-            None => wrong(&self.file, None, None, text),
+            None => ConfigError::new(&self.file, None, None, error.to_owned()),
         }
     }
 }
 
-fn wrong(file: &Path, line: Option<u64>, key: Option<&str>, reason: String) -> ConfigError {
-    let place = FileError { file: file.to_owned(), line, key: key.map(str::to_owned), reason };
-    ConfigError { place, is_missing: false }
-}
-
-/// A name that is no key, and one that it may be meant to be: flags have other names than their keys.
+/// An unknown key, and the known key that it may be meant to be: flags have other names than their keys.
 fn with_hint(name: &str) -> String {
     let as_flag = format!("--{}", name.replace('_', "-"));
-    let likeness = |key: &Key| strsim::jaro_winkler(name, key.name).max(strsim::jaro_winkler(&as_flag, key.flag));
-    let best = KEYS.iter().map(|key| (likeness(key), key.name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let likeness =
+        |key: &str, flag: &Flag| strsim::jaro_winkler(name, key).max(strsim::jaro_winkler(&as_flag, flag.name));
+    let best = keys().map(|(key, flag)| (likeness(key, flag), key)).max_by(|a, b| a.0.total_cmp(&b.0));
     match best.filter(|(likeness, _)| *likeness > 0.9) {
         Some((_, key)) => format!("{name} (did you mean {key}?)"),
         None => name.to_owned(),

@@ -1,6 +1,6 @@
-//! A CustomResourceStateMetrics config as YAML has it: kube-state-metrics' keys, read as leniently as there.
+//! The YAML of a CustomResourceStateMetrics configuration, read as leniently as kube-state-metrics does.
 //!
-//! Keys that nobody knows are ignored, `null` is what is not given, and where a text is wanted a number or boolean is its text.
+//! Unknown keys are ignored, `null` counts as not given, and a number or boolean in place of a string is read as its text.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) struct Resource {
     pub metrics: Vec<Spanned<Metric>>,
     #[serde(rename = "errorLogV", deserialize_with = "or_default")]
     pub error_log_v: i32,
-    /// Asked for and not needed: the plural is that of the CRD.
+    /// Not needed for serving: the CRD has the plural.
     pub resource_plural: Option<String>,
 }
 
@@ -129,10 +129,10 @@ pub(super) type Labels = BTreeMap<Text, Spanned<Text>>;
 /// `labelsFromPath`.
 pub(super) type Paths = BTreeMap<Text, Option<Parts>>;
 
-/// A path: of each part its text and its place.
+/// A path: each part with its place.
 pub(super) type Parts = Vec<Spanned<Text>>;
 
-/// A text; `null` is the empty one.
+/// A string; `null` is the empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Text(pub String);
 

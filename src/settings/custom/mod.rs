@@ -1,7 +1,8 @@
-//! What `--custom-resource-state-config` and `--custom-resource-state-config-file` ask for: custom resources and their metrics.
+//! The configuration of custom resources and their metrics: `--custom-resource-state-config` and
+//! `--custom-resource-state-config-file`.
 //!
-//! [`CustomResources::parse`] is the only way from a text to them; what is wrong is told with file, line and key. Which
-//! kinds there are is known to the cluster alone: [`CustomResources::of`] says what the config wants of one.
+//! [`CustomResources::parse`] compiles it; errors name file, line and key. Only the cluster knows which kinds exist:
+//! [`CustomResources::of`] returns the entry for a kind.
 
 mod file;
 #[cfg(test)]
@@ -14,51 +15,51 @@ use std::fmt;
 use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
-use super::{Flags, SettingsError, Warning, named, yaml};
+use super::yaml;
 use crate::collectors::custom::{Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, label_name};
 use file::{Labels, Parts, Paths, Text};
 
-/// What a config asks for.
+/// A compiled configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomResources {
     entries: Vec<Entry>,
 }
 
-/// An item of the config's `resources`.
+/// An item of `resources`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// API group.
     pub group: String,
-    /// API version; any if none.
+    /// API version; `None` for any.
     pub version: Option<String>,
-    /// Kind; any if none.
+    /// Kind; `None` for any.
     pub kind: Option<String>,
-    /// `resourcePlural`: what the config calls it, where nobody can be asked for the CRD.
+    /// `resourcePlural`: for use without access to the CRD.
     pub plural: Option<String>,
-    /// Where it stands in the config, from 1.
+    /// Its line in the configuration, from 1.
     pub line: u64,
     /// Its metrics.
     pub definition: Definition,
 }
 
 impl Entry {
-    /// Whether it is about objects of this group, version and kind.
+    /// Whether it applies to objects of this group, version and kind.
     pub fn matches(&self, of: &GroupVersionKind) -> bool {
         let wants = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         self.group == of.group && wants(&self.version, &of.version) && wants(&self.kind, &of.kind)
     }
 }
 
-/// Why a config cannot be used.
+/// Why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomConfigError {
-    /// The file, or the flag that holds the text.
+    /// The file, or the flag that contains the text.
     pub origin: String,
-    /// From 1; none where nothing can be said.
+    /// From 1; `None` if the error has no place.
     pub line: Option<u64>,
-    /// The key, for example `spec.resources[0].metrics[2].each`; empty for the whole.
+    /// The key, for example `spec.resources[0].metrics[2].each`; empty for the whole text.
     pub key: String,
-    /// What is wrong.
+    /// The reason.
     pub reason: String,
 }
 
@@ -77,14 +78,14 @@ impl fmt::Display for CustomConfigError {
     }
 }
 
-/// The prefix of names of metrics unless `metricNamePrefix` says otherwise.
+/// The default of `metricNamePrefix`.
 const PREFIX: &str = "kube_customresource";
 
 impl CustomResources {
-    /// Reads a config. `origin` is the file, or the flag that holds the text, as errors call it.
+    /// Compiles a configuration. `origin` is the file, or the flag that contains the text; errors begin with it.
     ///
     /// # Errors
-    /// It is not YAML, does not have the form of a config, or asks for what cannot be.
+    /// The text is not YAML, not a configuration, or not valid.
     pub fn parse(origin: &str, text: &str) -> Result<Self, CustomConfigError> {
         let error = |(line, key, reason): Wrong| CustomConfigError { origin: origin.to_owned(), line, key, reason };
         let file = read(text).map_err(error)?;
@@ -94,26 +95,27 @@ impl CustomResources {
         Ok(Self { entries: entries.collect::<Result<_, _>>()? })
     }
 
-    /// Reads the config in a file.
+    /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
     ///
     /// # Errors
     /// The file cannot be read, or as [`CustomResources::parse`].
-    pub fn read(file: &std::path::Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(file).map_err(|error| SettingsError::File {
-            flag: FILE,
-            file: file.to_owned(),
-            reason: error.to_string(),
+    pub fn read(file: &std::path::Path) -> Result<Self, CustomConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| CustomConfigError {
+            origin: format!("--custom-resource-state-config-file: {}", file.display()),
+            line: None,
+            key: String::new(),
+            reason: format!("cannot be read: {error}"),
         })?;
-        Ok(Self::parse(&file.display().to_string(), &text)?)
+        Self::parse(&file.display().to_string(), &text)
     }
 
-    /// What is wanted of objects of this group, version and kind. Of several entries the last one counts, as in
+    /// Returns the entry for objects of this group, version and kind. If several apply, the last one counts, as in
     /// kube-state-metrics.
     pub fn of(&self, of: &GroupVersionKind) -> Option<&Entry> {
         self.entries.iter().rfind(|entry| entry.matches(of))
     }
 
-    /// Entries that never count, since a later one is about the same: the lines of both.
+    /// Entries without effect, because a later one applies to the same objects: the lines of both.
     pub fn hidden(&self) -> impl Iterator<Item = (u64, u64)> {
         let covers = |later: &Option<String>, earlier: &Option<String>| later.is_none() || later == earlier;
         self.entries.iter().enumerate().filter_map(move |(index, entry)| {
@@ -124,50 +126,15 @@ impl CustomResources {
         })
     }
 
-    /// All entries, in the order of the config.
+    /// All entries, in the order of the configuration.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Whether nothing is asked for.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-}
-
-const INLINE: &str = "--custom-resource-state-config";
-const FILE: &str = "--custom-resource-state-config-file";
-
-fn is_optional(flags: &Flags) -> bool {
-    flags.continue_without_custom_resource_state_config_file == Some(true)
-}
-
-/// The text that counts, if one was given.
-fn text_of(flags: &Flags) -> Option<&str> {
-    flags.custom_resource_state_config.as_deref().filter(|text| !text.is_empty())
-}
-
-/// The file that counts, if one does.
-pub(super) fn file_of(flags: &Flags) -> Option<&std::path::Path> {
-    named(&flags.custom_resource_state_config_file).filter(|_| text_of(flags).is_none())
-}
-
-/// What the flags ask for.
-pub(super) fn of_flags(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
-    let (origin, custom) = match (text_of(flags), file_of(flags)) {
-        (Some(text), _) => (INLINE.to_owned(), CustomResources::parse(INLINE, text)?),
-        (None, Some(file)) if is_optional(flags) && !file.exists() => {
-            warnings.push(Warning::WithoutFile { flag: FILE, file: file.to_owned() });
-            Default::default()
-        }
-        (None, Some(file)) => (file.display().to_string(), CustomResources::read(file)?),
-        (None, None) => Default::default(),
-    };
-    warnings.extend(custom.hidden().map(|(line, later)| Warning::Hidden { origin: origin.clone(), line, later }));
-    if custom.is_empty() && flags.custom_resource_state_only == Some(true) {
-        warnings.push(Warning::NothingCustom);
-    }
-    Ok(custom)
 }
 
 /// Line, key and reason.
@@ -182,12 +149,14 @@ fn within(outer: &str, (line, key, reason): Wrong) -> Wrong {
     (line, format!("{outer}{dot}{key}"), reason)
 }
 
-/// The first document that has anything in it; others are ignored, as in kube-state-metrics.
+/// Reads the first document with content. Others are ignored, as in kube-state-metrics.
 fn read(text: &str) -> Result<file::File, Wrong> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let document = first_document(text).ok_or_else(|| (None, String::new(), "there is nothing in it".to_owned()))?;
+    let document = first_document(text).ok_or_else(|| {
+        (None, String::new(), "no content; expected a CustomResourceStateMetrics configuration".to_owned())
+    })?;
     let options = serde_saphyr::options! {
-        // The file is the user's own; aliases are still bounded, and the depth, for the stack's sake.
+        // The file comes from the user, so only aliases and the depth are limited, the latter to protect the stack.
         budget: serde_saphyr::budget! { max_depth: 64 },
         with_snippet: false,
     };
@@ -204,7 +173,7 @@ fn read(text: &str) -> Result<file::File, Wrong> {
     })
 }
 
-/// The path of an error as the file has it: without the fields of the wrappers that know the places of values.
+/// The path of an error as in the file: without the fields of the wrappers that record the places of values.
 fn key_of(path: &serde_path_to_error::Path) -> String {
     let mut key = String::new();
     let mut is_name = false;
@@ -214,7 +183,7 @@ fn key_of(path: &serde_path_to_error::Path) -> String {
             Segment::Map { key: name } => {
                 let dot = if key.is_empty() { "" } else { "." };
                 key.push_str(&format!("{dot}{name}"));
-                // Below these a label may have any name.
+                // Below these keys a label may have any name, even `value`.
                 is_name = matches!(name.as_str(), "labelsFromPath" | "commonLabels");
             }
             Segment::Seq { index } => {
@@ -227,7 +196,7 @@ fn key_of(path: &serde_path_to_error::Path) -> String {
     key
 }
 
-/// The text up to the end of the first document with content. Lines keep their numbers.
+/// Returns the text up to the end of the first document with content, so that lines keep their numbers.
 fn first_document(text: &str) -> Option<&str> {
     let first = yaml::documents(text).into_iter().find(|(_, range)| yaml::blank_lines(&text[range.clone()]).is_some());
     first.map(|(_, range)| &text[..range.end])
@@ -240,14 +209,14 @@ fn entry(resource: Spanned<file::Resource>) -> Result<Entry, Wrong> {
     let group = group_version_kind.group.as_ref();
     let Some(group_name) = group.and_then(|group| named(&group.value.0)) else {
         let line = group.map_or(line, |group| group.referenced.line());
-        return Err(wrong(
-            line,
-            "groupVersionKind.group",
-            "a group is needed; only version and kind can be any, as \"*\"",
-        ));
+        return Err(wrong(line, "groupVersionKind.group", "missing group; only version and kind can be \"*\""));
     };
     if metrics.len() > usize::from(u16::MAX) {
-        return Err(wrong(line, "metrics", format!("{} metrics are too many", metrics.len())));
+        return Err(wrong(
+            line,
+            "metrics",
+            format!("{} metrics, but at most {} are possible", metrics.len(), u16::MAX),
+        ));
     }
     let prefix = metric_name_prefix.as_deref().unwrap_or(PREFIX);
     let metrics = metrics.iter().enumerate().map(|(index, metric)| {
@@ -273,14 +242,14 @@ fn metric(resource: &file::Resource, prefix: &str, metric: &Spanned<file::Metric
     let full_name = if prefix.is_empty() { own_name.to_owned() } else { format!("{prefix}_{own_name}") };
     if own_name.is_empty() || !is_metric_name(&full_name) {
         let line = name.as_ref().map_or(line, |name| name.referenced.line());
-        return Err(wrong(line, "name", format!("{full_name:?} is no name of a metric")));
+        return Err(wrong(line, "name", format!("{full_name:?} is not a metric name")));
     }
-    // A path replaces one of the resource under the same name.
+    // A path of the metric replaces a path of the resource for the same label.
     let resource_paths = paths(&resource.labels_from_path)?;
     let mut label_paths = resource_paths;
     label_paths.extend(paths(labels_from_path)?);
     let Some(each) = each else {
-        return Err(wrong(line, "each", "it is missing: it says what the metric is made of"));
+        return Err(wrong(line, "each", "missing; expected the type and the paths of the metric"));
     };
     Ok(Metric {
         name: full_name,
@@ -296,7 +265,7 @@ fn each(each: &Spanned<file::Each>) -> Result<Each, Wrong> {
     let file::Each { kind, gauge, state_set, info } = &each.value;
     let line = kind.as_ref().map_or(each.referenced.line(), |kind| kind.referenced.line());
     let kind = kind.as_ref().map_or("", |kind| &kind.value.0);
-    let missing = |key: &str| wrong(line, key, format!("it is missing: the type is {kind}"));
+    let missing = |key: &str| wrong(line, key, format!("missing, but required by type {kind}"));
     match kind.to_lowercase().as_str() {
         "gauge" => {
             let file::Gauge { path, labels_from_path, label_from_key, value_from, nil_is_zero } =
@@ -317,11 +286,7 @@ fn each(each: &Spanned<file::Each>) -> Result<Each, Wrong> {
             let file::StateSet { path, labels_from_path, label_name, list, value_from } =
                 state_set.as_ref().ok_or_else(|| missing("stateSet"))?;
             let Some(label_name) = name_of_key(label_name) else {
-                return Err(wrong(
-                    line,
-                    "stateSet.labelName",
-                    "it is missing: it names the label that tells the state",
-                ));
+                return Err(wrong(line, "stateSet.labelName", "missing; expected the name of the label for the state"));
             };
             let kind = Kind::StateSet {
                 label_name,
@@ -330,7 +295,7 @@ fn each(each: &Spanned<file::Each>) -> Result<Each, Wrong> {
             };
             self::from_path(path, labels_from_path, kind).map_err(|wrong| within("stateSet", wrong))
         }
-        _ => Err(wrong(line, "type", format!("{kind:?} is none of Gauge, Info and StateSet"))),
+        _ => Err(wrong(line, "type", format!("{kind:?} is not a type; expected Gauge, Info or StateSet"))),
     }
 }
 
@@ -354,7 +319,7 @@ fn path(key: &str, parts: &Parts) -> Result<Path, Wrong> {
         }
     }
     let texts = parts.iter().map(|part| &part.value.0);
-    // NB: each part was tried before, with its place at hand.
+    // NB: each part has already been checked above, where its line is known.
     Path::new(texts).map_err(|error| (None, key.to_owned(), error.to_string()))
 }
 
@@ -370,7 +335,7 @@ fn paths(paths: &Paths) -> Result<BTreeMap<String, Path>, Wrong> {
 fn labels(labels: &Labels) -> Result<BTreeMap<String, String>, Wrong> {
     let label = |(name, value): (&Text, &Spanned<Text>)| {
         let valid =
-            label_name(&name.0).ok_or_else(|| wrong(value.referenced.line(), "commonLabels", "a label has no name"))?;
+            label_name(&name.0).ok_or_else(|| wrong(value.referenced.line(), "commonLabels", "empty label name"))?;
         Ok((valid.into_owned(), value.value.0.clone()))
     };
     labels.iter().map(label).collect()

@@ -29,10 +29,10 @@ fn changed(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_file_line_and_key() {
+fn errors_name_file_line_and_key() {
     for (text, expected) in [
-        ("", "custom.yaml: there is nothing in it"),
-        ("# nothing\n---\n", "custom.yaml: there is nothing in it"),
+        ("", "custom.yaml: no content; expected a CustomResourceStateMetrics configuration"),
+        ("# nothing\n---\n", "custom.yaml: no content; expected a CustomResourceStateMetrics configuration"),
         ("spec: [", "custom.yaml: line 1: "),
         ("spec:\n  resources: 3\n", "custom.yaml: line 2: spec.resources: "),
         (
@@ -50,23 +50,23 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         ),
         (
             &changed("Gauge,", "Counter,"),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.type: \"Counter\" is none of Gauge, Info and StateSet",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.type: \"Counter\" is not a type; expected Gauge, Info or StateSet",
         ),
         (
             &changed("Gauge,", "Info,"),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.info: it is missing: the type is Info",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.info: missing, but required by type Info",
         ),
         (
             &changed("Gauge, gauge", "StateSet, stateSet"),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.stateSet.labelName: it is missing",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.stateSet.labelName: missing; expected",
         ),
         (
             &changed("name: size", "name: a-size"),
-            "custom.yaml: line 6: spec.resources[0].metrics[0].name: \"kube_customresource_a-size\" is no name of a metric",
+            "custom.yaml: line 6: spec.resources[0].metrics[0].name: \"kube_customresource_a-size\" is not a metric name",
         ),
         (
             &changed("group: example.com", "group: '*'"),
-            "custom.yaml: line 4: spec.resources[0].groupVersionKind.group: a group is needed",
+            "custom.yaml: line 4: spec.resources[0].groupVersionKind.group: missing group",
         ),
         (
             &changed("metrics:", "errorLogV: loud\n      metrics:"),
@@ -78,12 +78,12 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
     let no_each = DATABASE.lines().take(6).collect::<Vec<_>>().join("\n");
     assert_eq!(
         error(&no_each),
-        "custom.yaml: line 6: spec.resources[0].metrics[0].each: it is missing: it says what the metric is made of"
+        "custom.yaml: line 6: spec.resources[0].metrics[0].each: missing; expected the type and the paths of the metric"
     );
 }
 
 #[test]
-fn what_kube_state_metrics_takes_is_taken() {
+fn everything_that_kube_state_metrics_accepts_is_accepted() {
     for text in [
         "kind: CustomResourceStateMetrics",
         "spec:",
@@ -101,7 +101,7 @@ fn what_kube_state_metrics_takes_is_taken() {
 }
 
 #[test]
-fn names_have_their_prefix_and_labels_those_of_the_metric() {
+fn names_get_the_prefix_and_labels_are_sanitized() {
     let text = changed("metrics:", "commonLabels: {a: one, b-c: two}\n      errorLogV: 3\n      metrics:");
     let name = |text: &str| {
         let custom = CustomResources::parse("custom.yaml", text).unwrap();
@@ -120,7 +120,7 @@ fn names_have_their_prefix_and_labels_those_of_the_metric() {
 }
 
 #[test]
-fn of_entries_about_one_kind_the_last_counts() {
+fn the_last_entry_for_a_kind_counts() {
     let text = "\
 spec:
   resources:

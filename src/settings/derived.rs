@@ -1,0 +1,42 @@
+//! What follows from the settings for the rest of the program.
+
+use std::collections::BTreeMap;
+
+use super::Settings;
+use super::custom::Entry;
+use crate::collectors::custom::{CustomCollector, GroupVersionKind};
+use crate::collectors::labels::KeyFilter;
+use crate::collectors::{self, Collector, Family, Resource};
+use crate::sharding::Hasher;
+
+impl Settings {
+    /// The collector of a built-in resource, with its enabled families, labels and annotations.
+    pub fn collector<R: Resource>(&self) -> Collector<R> {
+        let live = &self.live;
+        let name = collectors::name::<R>();
+        let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(name).cloned().unwrap_or_default();
+        let enabled = |family: &Family<R::Object>| live.families.is_enabled(family.name, family.opt_in);
+        Collector::new(enabled, keys(&live.labels), keys(&live.annotations)).promoting(keys(&live.promoted))
+    }
+
+    /// The collector of a custom resource that `entry` configures.
+    pub fn custom_collector(&self, entry: &Entry, of: &GroupVersionKind) -> CustomCollector {
+        let enabled = |name: &str| self.live.families.is_enabled(name, false);
+        CustomCollector::new(&entry.definition, of, enabled, self.live.log.verbosity)
+    }
+
+    /// The hash that assigns objects to shards. Server-side sharding supports only FNV-1a; xxHash64 is better distributed.
+    pub fn hasher(&self) -> Hasher {
+        if self.fixed.server_side_sharding { Hasher::Fnv1a64 } else { Hasher::XxHash64 }
+    }
+
+    /// Whether pods are selected by node: `--node`, `--track-unscheduled-pods`.
+    pub fn selects_by_node(&self) -> bool {
+        self.live.track_unscheduled_pods || !self.live.nodes.is_empty()
+    }
+
+    /// Whether the replicas together read all objects of the served resources.
+    pub fn reads_all(&self) -> bool {
+        !self.selects_by_node() && self.live.object_limit == 0
+    }
+}
