@@ -1,4 +1,4 @@
-//! The side of the API server: how a source asks it.
+//! Sends the requests of a source to the API server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,36 +11,31 @@ use super::selector::{self, Selector};
 use super::source::{Source, Status};
 use crate::sharding::Slice;
 
-/// How long an answer may be without a byte. A watch gets a bookmark each minute; two and a half without any mean that the
-/// connection is dead, whatever TCP says.
+/// How long a response may stay silent. A watch receives a bookmark every minute, so after two and a half minutes without one the
+/// connection is dead, even if TCP has not noticed.
 pub const SILENCE: Duration = Duration::from_secs(150);
 
-/// A streaming list is a steady stream up to its last bookmark; a server that falls silent before does not know what it is.
+/// How long a streaming list may stay silent before its last bookmark. A server that stays silent longer does not support it.
 pub const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 
 /// The API server, as one source sees it.
 pub struct Api {
     client: kube::Client,
-    /// What is watched.
     pub source: Source,
-    /// What happens.
     pub status: Arc<Status>,
-    /// What the server is asked to leave out.
     pub selector: Selector,
-    /// Whether streaming lists are asked for.
+    /// Whether to request streaming lists.
     streaming: AtomicBool,
 }
 
-/// An answer, and what it is of.
+/// A response that has begun.
 pub struct Opened {
-    /// The answer.
     pub answer: ApiResponse,
-    /// What the server was asked to send alone; `None` for everything.
+    /// The slice to which the server was asked to restrict the response; `None` if it was not.
     pub selected: Option<Slice>,
 }
 
 impl Api {
-    /// Nothing is asked yet.
     pub fn new(client: kube::Client, source: Source, status: Arc<Status>) -> Self {
         Self {
             client,
@@ -52,10 +47,10 @@ impl Api {
         }
     }
 
-    /// Asks for `slice`. The server may send more.
+    /// Requests `slice`. The server may send more.
     ///
     /// # Errors
-    /// It does not answer, or says no.
+    /// The server does not respond, or responds with an error.
     pub async fn open(&self, kind: RequestKind<'_>, slice: &Slice) -> Result<Opened, Failure> {
         if !self.selector.is_for(slice) {
             return Ok(Opened { answer: self.send(kind, None).await?, selected: None });
@@ -64,7 +59,7 @@ impl Api {
             Ok(answer) => Ok(Opened { answer, selected: Some(slice.clone()) }),
             Err(Failure::Status { code, message, .. }) if selector::may_blame(code) => {
                 let answer = self.send(kind, None).await?;
-                tracing::info!("the server refuses to filter, it sends everything for now: {code}: {message}");
+                tracing::info!("the server refused shardSelector, requesting all objects for now: {code}: {message}");
                 self.selector.refuse();
                 Ok(Opened { answer, selected: None })
             }
@@ -76,29 +71,29 @@ impl Api {
         let request = request::request(&self.source, kind, selector)?;
         let answer = ApiResponse::receive(&self.client, &self.source, request, SILENCE).await?;
         if self.status.refused.swap(0, Ordering::Relaxed) != 0 {
-            tracing::info!("the server no longer refuses it");
+            tracing::info!("the server accepts the resource again");
         }
         Ok(answer)
     }
 
-    /// Something arrived just now.
+    /// Records that data arrived now.
     pub fn arrived(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
     }
 
-    /// Whether streaming lists are asked for.
+    /// Whether to request streaming lists.
     pub fn is_streaming(&self) -> bool {
         self.streaming.load(Ordering::Relaxed)
     }
 
-    /// The server knows none.
+    /// Requests no more streaming lists, because the server does not support them.
     pub fn stop_streaming(&self) {
         self.streaming.store(false, Ordering::Relaxed);
     }
 }
 
-/// A server without streaming lists refuses their parameters.
+/// Recognises the error with which a server without streaming lists rejects their parameters.
 pub fn no_streaming(failure: Failure) -> Failure {
     match failure {
         Failure::Status { code: 400 | 422, message, .. } => Failure::NoStreaming { why: message, for_good: true },
@@ -106,7 +101,7 @@ pub fn no_streaming(failure: Failure) -> Failure {
     }
 }
 
-/// One more.
+/// Adds 1 to a counter.
 pub fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -1,11 +1,11 @@
-//! What a source gains while its watch runs: a list aside, which disturbs nothing of what is known.
+//! Backfills the part that a shard gains while its watch runs, with a list that leaves the known objects alone.
 //!
-//! The watch hands over the events of what is gained from before that list is asked for, and the list is no older than
-//! what the watch had come to by then: whatever the list misses, the watch tells. A list of the source itself speaks for what
-//! is gained as well, and makes this one void.
+//! The source applies watch events of the new part before it requests the list, and the list is at least as new as the watch
+//! was then. Every change that the list misses therefore comes with the watch. A full list of the source covers
+//! the new part as well, and cancels the backfill.
 //!
-//! It is one answer from the server's cache, which is complete a second earlier than a streaming list: that one ends with
-//! a bookmark, and the server sends those once a second. What was lost in a crash is not to wait for it.
+//! The list is a single response from the server's cache. It completes a second earlier than a streaming list, which ends with
+//! a bookmark: the server sends one bookmark per second. Objects of a crashed replica should not wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,44 +22,44 @@ use super::request::RequestKind;
 use super::retry::Retry;
 use super::shard_state::{Backfill, ShardState};
 
-/// Lists of several members that gain, and of their many resources, begin within this time and not all at once. What is
-/// lost in a crash has to be back within three seconds, so there is no more to spare.
+/// Backfills of several replicas, and of their many resources, spread their start over this time. After a crash all objects
+/// must be back within three seconds, which leaves no room for more.
 const STAGGER: Duration = Duration::from_millis(200);
 
-/// Lists what is gained.
+/// Makes the backfills of one source.
 pub struct Backfiller {
     api: Arc<Api>,
     objects: Objects,
     retry: Retry,
-    stirred: Receiver<()>,
-    /// The next list is asked for as a stream: what is too much for one answer may arrive so.
+    wakeups: Receiver<()>,
+    /// Request the next list as a stream, because one large response failed.
     stream_next: bool,
 }
 
 impl Backfiller {
-    /// For a source, with the objects of its second sink.
+    /// `objects` feed the second sink of the source.
     pub fn new(api: Arc<Api>, objects: Objects) -> Self {
-        let stirred = api.source.shard.wakeups();
-        Self { api, objects, retry: Retry::default(), stirred, stream_next: false }
+        let wakeups = api.source.shard.wakeups();
+        Self { api, objects, retry: Retry::default(), wakeups, stream_next: false }
     }
 
-    /// Lists whatever is gained, again until it succeeds or is of no use any more.
+    /// Runs each backfill until it succeeds or is cancelled.
     pub async fn run(mut self) -> std::convert::Infallible {
         loop {
-            self.stirred.mark_unchanged();
+            self.wakeups.mark_unchanged();
             let api = Arc::clone(&self.api);
             let Some(backfill) = api.source.shard.begin_backfill() else {
                 // The sender lives as long as the source, so this never fails.
-                let _ = self.stirred.changed().await;
+                let _ = self.wakeups.changed().await;
                 continue;
             };
-            let voided = voided(&api.source.shard, &backfill);
+            let cancelled = cancelled(&api.source.shard, &backfill);
             let listed = tokio::select! {
                 biased;
-                () = voided => Ok(()),
+                () = cancelled => Ok(()),
                 listed = self.list(&backfill) => listed,
             };
-            // Does nothing where the list is whole.
+            // Does nothing after a complete list.
             self.objects.give_up();
             if let Err(failure) = listed {
                 let delay = self.failed(&failure);
@@ -68,7 +68,7 @@ impl Backfiller {
         }
     }
 
-    /// Makes one list.
+    /// Makes one attempt.
     async fn list(&mut self, backfill: &Backfill) -> Result<(), Failure> {
         sleep(STAGGER.mul_f64(fastrand::f64())).await;
         let api = Arc::clone(&self.api);
@@ -76,7 +76,7 @@ impl Backfiller {
         if !shard.is_current(backfill) {
             return Ok(());
         }
-        // From here on deletions are remembered; all before them are in a list that is as new as this.
+        // The store remembers deletions from here on. Earlier ones are reflected in a list that is at least this new.
         let at_least = api.status.position.load(Ordering::Acquire);
         self.objects.begin_backfill(&backfill.slice, shard.synced());
         let version = if std::mem::take(&mut self.stream_next) && api.is_streaming() {
@@ -93,11 +93,11 @@ impl Backfiller {
         shard.finish_backfill(backfill);
         self.retry.succeeded();
         count(&api.status.lists);
-        tracing::debug!(objects = self.objects.listed(), version, "listed what was gained");
+        tracing::debug!(objects = self.objects.listed(), version, "backfilled");
         Ok(())
     }
 
-    /// Lists by a watch that starts with all objects; returns the resourceVersion, `None` if the list became void.
+    /// Lists by a watch that starts with all objects. Returns the resourceVersion, `None` if the backfill was cancelled.
     async fn stream(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
         let opened = api.open(RequestKind::StreamingList { at_least }, &backfill.slice).await.map_err(no_streaming);
@@ -119,7 +119,7 @@ impl Backfiller {
             }
             let objects = &mut self.objects;
             frames.feed(&chunk, |frame| {
-                // What follows the end is for the watch to tell.
+                // Later events belong to the watch.
                 if whole {
                     return Ok(());
                 }
@@ -136,7 +136,7 @@ impl Backfiller {
         }
     }
 
-    /// Lists in one answer, which comes from the server's cache where pages may not; returns as [`Backfiller::stream`].
+    /// Lists in one response, which the server can answer from its cache, unlike pages. Returns like [`Backfiller::stream`].
     async fn plain(&mut self, backfill: &Backfill, at_least: u64) -> Result<Option<String>, Failure> {
         let api = Arc::clone(&self.api);
         let limit = Some(api.source.object_limit).filter(|limit| *limit != 0);
@@ -153,19 +153,19 @@ impl Backfiller {
         }
         frames.finish()?;
         if page.version.is_empty() {
-            return Err(Failure::WrongForm("a list without a resourceVersion".to_owned()));
+            return Err(Failure::WrongForm("a list without resourceVersion".to_owned()));
         }
         Ok(Some(page.version))
     }
 
-    /// Draws the consequences of a failure; returns how long to wait.
+    /// Handles a failure and returns the delay before the next attempt.
     fn failed(&mut self, failure: &Failure) -> Duration {
         match failure {
             Failure::NoStreaming { for_good, .. } => {
                 if *for_good {
                     self.api.stop_streaming();
                 }
-                tracing::info!("{failure}; what was gained is listed without");
+                tracing::info!("backfilling without a streaming list: {failure}");
                 return Duration::ZERO;
             }
             Failure::WrongForm(what) => self.objects.wrong_form(what),
@@ -180,17 +180,17 @@ impl Backfiller {
             _ => self.retry.failed(None),
         };
         if self.retry.is_news() {
-            tracing::warn!(?delay, "what was gained is not listed yet: {failure}; retrying");
+            tracing::warn!(?delay, "backfill failed, retrying: {failure}");
         }
         delay
     }
 }
 
-/// Ends when a list aside is of no use any more.
-async fn voided(shard: &ShardState, backfill: &Backfill) {
-    let mut stirred = shard.wakeups();
+/// Ends when the backfill is cancelled or replaced.
+async fn cancelled(shard: &ShardState, backfill: &Backfill) {
+    let mut wakeups = shard.wakeups();
     while shard.is_current(backfill) {
         // The sender lives as long as the source, so this never fails.
-        let _ = stirred.changed().await;
+        let _ = wakeups.changed().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Why a list or a watch did not go on, and what follows from it.
+//! Failures of lists and watches, and how the source reacts to each.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::encoding::Encoding;
 use super::frames::FrameError;
 use super::protobuf::wire::{Fields, Value};
 
-/// How the API server's message begins that answers a resourceVersion which it has not reached; the status alone is that of
-/// any timeout. Source: `NewTooLargeResourceVersionError` in `k8s.io/apiserver/pkg/storage/errors.go`.
+/// How the API server's message begins when a request names a resourceVersion that it has not reached. The status is that of any
+/// timeout. Source: `NewTooLargeResourceVersionError` in `k8s.io/apiserver/pkg/storage/errors.go`.
 const TOO_LARGE: &str = "Too large resource version";
 
-/// What went wrong, and what made it: kube's own message stops at the first.
+/// The error with its causes, which kube's own message omits.
 fn chain(error: &kube::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -27,93 +27,92 @@ fn chain(error: &kube::Error) -> String {
     text
 }
 
-/// Why a list or a watch did not go on. All are retried; how is said at each.
+/// Why a list or a watch failed. The source retries after each; the variants say how.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No connection, or no answer. Backed off.
-    #[error("the request failed: {}", chain(.0))]
+    /// No connection or no response. Backed off.
+    #[error("request failed: {}", chain(.0))]
     Request(#[source] kube::Error),
-    /// The request cannot be written: the endpoint or namespace has an impossible name. Backed off.
-    #[error("the request cannot be written: {0}")]
+    /// The name of the endpoint or namespace is not valid in a URL. Backed off.
+    #[error("cannot write the request: {0}")]
     Write(#[from] http::Error),
-    /// 403, 404 or 405: no right, or no such resource. Retried slowly.
-    #[error("the server refuses it with {code}: {message}")]
+    /// 403, 404 or 405: missing permission or no such resource. Retried slowly.
+    #[error("the server refuses the resource: {code}: {message}")]
     Refused {
-        /// The status.
+        /// HTTP status.
         code: u16,
-        /// The server's words.
+        /// The server's message.
         message: String,
     },
-    /// 410: the resourceVersion or the page is too old. Listed again.
-    #[error("too old: {0}")]
+    /// 410: the resourceVersion or the page token expired. Relisted.
+    #[error("resourceVersion expired: {0}")]
     Expired(String),
-    /// 504 for a resourceVersion that the server has not reached: it was restored from a backup, or is another one. What is
-    /// known says nothing about what it has now. Listed again from nothing.
-    #[error("the server is behind what it said before: {0}")]
+    /// 504 for a resourceVersion that the server has not reached: it was restored from a backup, or it is another cluster. The
+    /// known objects say nothing about the current ones. Relisted from scratch.
+    #[error("the server went back to earlier resourceVersions: {0}")]
     Rewound(String),
-    /// A list aside is older than what its watch had come to. Backed off.
-    #[error("the list is as of {version}, older than {at_least}")]
+    /// A backfill is older than the position of its watch. Backed off.
+    #[error("the list has resourceVersion {version}, older than {at_least}")]
     Stale {
-        /// Its resourceVersion.
+        /// The list's resourceVersion.
         version: String,
-        /// What was asked for.
+        /// The requested resourceVersion.
         at_least: u64,
     },
-    /// Any other status. Backed off, at least for as long as the server asks.
-    #[error("the server answers {code}: {message}")]
+    /// Any other status. Backed off, at least as long as `Retry-After` says.
+    #[error("the server responded {code}: {message}")]
     Status {
-        /// The status.
+        /// HTTP status.
         code: u16,
-        /// The server's words.
+        /// The server's message.
         message: String,
         /// `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The server knows no streaming lists, or ignores that one was asked for. Listed in pages, at once.
+    /// The server does not support streaming lists, or ignored the request for one. Listed in pages at once.
     #[error("no streaming list: {why}")]
     NoStreaming {
-        /// What it did instead.
+        /// What the server did instead.
         why: String,
-        /// Whether to ask for none again.
+        /// Whether to request no more streaming lists.
         for_good: bool,
     },
-    /// The answer is not in the form that was asked for. Backed off.
-    #[error("the answer is {0}, which was not asked for")]
+    /// The response does not have the requested form. Backed off.
+    #[error("the server sent {0}, which was not requested")]
     WrongForm(String),
-    /// The frames of the answer are broken. Backed off.
+    /// The response cannot be split into frames. Backed off.
     #[error(transparent)]
     Frames(#[from] FrameError),
     /// The connection broke. Backed off.
-    #[error("the answer broke off: {}", chain(.0))]
+    #[error("the response broke off: {}", chain(.0))]
     Broken(#[source] kube::Error),
-    /// A watch ended well, but at once and without an event. Backed off.
-    #[error("the watch ended at once")]
+    /// A watch ended at once, without an error and without an event. Backed off.
+    #[error("the watch ended without an event")]
     Brief,
-    /// Nothing arrived for too long. A watch is opened again at once, a list is backed off.
+    /// Nothing arrived in time. A watch is reopened at once, a list is backed off.
     #[error("nothing arrived for {} s", .0.as_secs())]
     Silent(Duration),
 }
 
 impl Failure {
-    /// A streaming list ended too early.
-    pub const ENDED: &str = "it ended before all objects were sent";
-    /// A streaming list fell silent too early.
-    pub const SILENT: &str = "it fell silent";
+    /// A streaming list ended before its last bookmark.
+    pub const ENDED: &str = "it ended before the last bookmark";
+    /// A streaming list stayed silent before its last bookmark.
+    pub const SILENT: &str = "it stayed silent before the last bookmark";
 
-    /// A streaming list came to no end in this way, and may the next time.
+    /// A streaming list did not complete, but the next one may.
     pub fn no_end(why: &str) -> Self {
         Self::NoStreaming { why: why.to_owned(), for_good: false }
     }
 
-    /// A bookmark came before the end of a streaming list: the server ignores that one was asked for.
+    /// A plain bookmark arrived during a streaming list: the server ignored the request for one.
     pub fn early_bookmark() -> Self {
-        let why = "it sent a bookmark, but not the end of the initial events".to_owned();
+        let why = "the server sent a bookmark before the end of the initial events".to_owned();
         Self::NoStreaming { why, for_good: true }
     }
 
-    /// Whether a watch from the same resourceVersion may well end the same way: not what says that the server is busy, or
-    /// out of reach.
-    pub fn will_come_again(&self) -> bool {
+    /// Whether a watch from the same resourceVersion will likely fail again. False when the server is busy or unreachable.
+    pub fn is_likely_to_repeat(&self) -> bool {
         match self {
             Self::Frames(_) | Self::WrongForm(_) | Self::Silent(_) => true,
             Self::Status { code, .. } => !matches!(code, 401 | 429 | 502..=504),
@@ -121,7 +120,7 @@ impl Failure {
         }
     }
 
-    /// What an HTTP status or the status of an `ERROR` event means.
+    /// The failure for an HTTP status or the status of an `ERROR` event.
     pub fn of_status(code: u16, message: String, retry_after: Option<Duration>) -> Self {
         match code {
             403..=405 => Self::Refused { code, message },
@@ -131,7 +130,7 @@ impl Failure {
         }
     }
 
-    /// What an `ERROR` event with this object means.
+    /// The failure for an `ERROR` event with this object.
     pub fn of_event(encoding: Encoding, object: &[u8]) -> Self {
         let status = match encoding {
             Encoding::Protobuf => Status::from_protobuf(object),
@@ -142,13 +141,13 @@ impl Failure {
         Self::of_status(status.code, status.message, retry_after)
     }
 
-    /// What an answer other than 200 means, by its first bytes.
-    pub fn of_answer(code: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
+    /// The failure for a response other than 200, given its first bytes.
+    pub fn of_response(code: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let status = match discard::open_envelope(body) {
             Ok((_, message)) => Status::from_protobuf(message),
             Err(_) => serde_json::from_slice(body).ok(),
         };
-        // A proxy answers in its own words.
+        // A proxy responds with text of its own.
         let message = status.as_ref().map(|s| s.message.clone()).unwrap_or_else(|| {
             let text = String::from_utf8_lossy(body);
             text.trim().chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -158,7 +157,7 @@ impl Failure {
     }
 }
 
-/// `meta.k8s.io/v1 Status`, as far as it matters.
+/// The fields of `meta.k8s.io/v1 Status` that matter here.
 #[derive(Debug, Default, serde::Deserialize)]
 struct Status {
     #[serde(default)]

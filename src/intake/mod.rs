@@ -1,10 +1,10 @@
-//! The only caller of list and watch: bytes of the API server in, changes of our own objects out.
+//! Lists and watches resources: bytes of the API server in, changes to this replica's objects out. Nothing else does.
 //!
-//! A [`Source`] is (endpoint, namespace, slice); several of one resource may run at once. Each tells its [`Sink`]
-//! `init, apply*, init_done, (apply | delete)*`, and starts over at `init` whenever it has to list again. What it gains while it
-//! runs is listed aside, through a second sink that is told `init, (apply | keep)*, init_done`; its events come through the first.
-//! Objects of other shards are discarded after a peek at their UID on the raw bytes.
-//! May not know Prometheus, families or series.
+//! A [`Source`] is (endpoint, namespace, slice). Several sources of one resource may run at once. Each calls its [`Sink`] with
+//! `init, apply*, init_done, (apply | delete)*`, and starts over at `init` when it relists. When its slice grows, it
+//! backfills the new part through a second sink, with `init, (apply | keep)*, init_done`. Watch events of that part still go
+//! to the first sink. Objects of other shards are dropped after a peek at their UID in the raw bytes.
+//! May not import Prometheus, families or series.
 
 mod api;
 mod backfill;

@@ -1,6 +1,6 @@
-//! What becomes of the objects that arrive: ours or not, within the limit or not, in the form asked for or not.
+//! Filters arriving objects: by shard, by the object limit, and by the requested form.
 //!
-//! The only caller of the [`Sink`]. Synchronous: fed with the frames of an answer, knows nothing of connections.
+//! The only caller of the [`Sink`]. Synchronous: it receives the frames of a response and knows nothing of connections.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,32 +23,32 @@ use super::uid_observer::UidObserver;
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
 
-/// What every item of a Metadata or Table answer is.
+/// The kind of every item in a Metadata or Table response.
 const PARTIAL: &str = "PartialObjectMetadata";
 
-/// How far an event brought the watch.
+/// The effect of an event on the watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// An object came or went.
+    /// An object was added, changed or deleted.
     Object,
-    /// A bookmark.
+    /// The watch reached another resourceVersion.
     Bookmark,
-    /// The bookmark behind the initial events.
+    /// The bookmark after the initial events.
     InitialEventsEnd,
 }
 
-/// What a page of a list said of itself.
+/// The metadata of a page of a list.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// Its resourceVersion.
+    /// `resourceVersion`.
     pub version: String,
-    /// Where the next one starts; empty on the last.
+    /// `continue`: where the next page starts; empty on the last page.
     pub next: String,
-    /// The kind was seen, and is the one asked for.
+    /// The kind of the list was read, and it is the requested one.
     approved: bool,
 }
 
-/// The objects of a source, on their way to its sink.
+/// Passes the objects of a source to its sink.
 pub struct Objects {
     sink: Box<dyn Sink>,
     status: Arc<Status>,
@@ -56,35 +56,34 @@ pub struct Objects {
     kind: String,
     /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
     synced: Option<Slice>,
-    /// What came of all shards.
     observer: UidObserver,
-    /// How many objects are kept at most, of all shards; 0 is no limit.
+    /// The maximum number of objects, counted before sharding; 0 is no limit.
     limit: u64,
-    /// With a limit: the hashes of the objects within it.
+    /// With a limit: the hashes of the objects within the limit.
     known: HashSet<u64>,
-    /// How many objects the list had so far.
+    /// Number of objects in the list so far.
     listed: u64,
     /// For Tables: the index of the column `Type`.
     type_column: Option<usize>,
-    /// The warning about a wrong form was given.
+    /// The warning about a wrong form was logged.
     warned: bool,
-    /// Something arrived that must not stay in memory, of whichever shard.
+    /// Secret data arrived, of any shard.
     tainted: bool,
 }
 
 /// An object that arrived, peeked at.
 struct Arrival<'a> {
     encoding: Encoding,
-    /// The object; of JSON, what follows it as well.
+    /// The object; in JSON also the text after it.
     bytes: &'a [u8],
     peek: Peek<'a>,
     row: Option<Row<'a>>,
-    /// Whether it is in the form asked for.
+    /// Whether the object has the requested form.
     right_form: bool,
 }
 
 impl Objects {
-    /// Those of `source`.
+    /// For the full lists and the watch of `source`.
     pub fn new(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
         Self {
             sink,
@@ -102,14 +101,13 @@ impl Objects {
         }
     }
 
-    /// Those that `source` gained, on their way to a sink of their own.
+    /// For the backfills of `source`, with their own sink.
     pub fn for_backfill(source: &Source, sink: Box<dyn Sink>, status: Arc<Status>) -> Self {
         let observer = UidObserver::new(Arc::clone(&status), false);
         Self { synced: Some(Slice::none()), observer, ..Self::new(source, sink, status) }
     }
 
-    /// Whether something arrived since the last call that must not stay in memory: the data of a Secret, in the annotation
-    /// where `kubectl apply` puts it.
+    /// Whether Secret data arrived since the last call. It must not stay in memory. `kubectl apply` puts it into an annotation.
     pub const fn take_taint(&mut self) -> bool {
         std::mem::replace(&mut self.tainted, false)
     }
@@ -118,12 +116,12 @@ impl Objects {
         self.tainted |= self.form == Form::Table && memchr::memmem::find(bytes, LAST_APPLIED.as_bytes()).is_some();
     }
 
-    /// An answer starts; of `asked` alone, if the server does what it was asked for.
+    /// A response begins. The server was asked to restrict it to `selected`.
     pub fn begin_response(&mut self, selected: Option<Slice>) {
         self.observer.begin_response(selected);
     }
 
-    /// A list of `slice` starts.
+    /// A full list of `slice` begins.
     pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
@@ -131,18 +129,18 @@ impl Objects {
         self.sink.init(slice);
     }
 
-    /// A list of `slice` starts while a watch keeps `served` up to date.
+    /// A backfill of `slice` begins while a watch keeps `synced` up to date.
     pub fn begin_backfill(&mut self, slice: &Slice, synced: Slice) {
         self.begin(slice);
         self.synced = Some(synced);
     }
 
-    /// A list that has begun, if one has, will not go on.
+    /// Abandons the running list, if there is one.
     pub fn give_up(&mut self) {
         self.sink.give_up();
     }
 
-    /// What the server said before is void.
+    /// Declares everything that the server sent before void.
     pub fn rewind(&mut self) {
         self.sink.rewind();
         self.forget();
@@ -153,7 +151,7 @@ impl Objects {
         self.observer.missed(false);
     }
 
-    /// The list is whole, as of `version`.
+    /// The list is complete as of `version`.
     pub fn done(&mut self, version: &str) {
         let version = number(version);
         self.sink.init_done(version);
@@ -166,27 +164,27 @@ impl Objects {
         self.status.settled.store(true, Ordering::Release);
     }
 
-    /// Nothing is known, and nothing asked for.
+    /// Forgets all objects, because nothing is desired.
     pub fn rest(&mut self) {
         self.sink.give_up();
         self.forget();
         self.status.settled.store(true, Ordering::Release);
     }
 
-    /// All is seen up to `version`.
+    /// All events up to `version` are applied.
     pub fn reached(&self, version: &str) {
         self.status.position.store(number(version), Ordering::Release);
     }
 
-    /// How many objects were kept of the list so far, before sharding.
+    /// Number of objects in the list so far, before sharding.
     pub const fn listed(&self) -> u64 {
         self.listed
     }
 
-    /// A part of a list.
+    /// Handles a part of a list.
     ///
     /// # Errors
-    /// The list is not in the form asked for: nothing of it was used.
+    /// The list does not have the requested form. None of its objects was used.
     pub fn list_part(
         &mut self,
         slice: &Slice,
@@ -205,9 +203,9 @@ impl Objects {
             }
             ListPart::Columns(definitions) => self.see_columns(definitions),
             ListPart::Item(bytes) => {
-                // Of a whole object in JSON the kind may come last; a reduced form says first what it is.
+                // In a JSON list of whole objects the kind may come last. Reduced forms always start with it.
                 if !page.approved && (self.form != Form::Object || encoding == Encoding::Protobuf) {
-                    return Err(Failure::WrongForm("a list that does not say its kind".to_owned()));
+                    return Err(Failure::WrongForm("a list without kind".to_owned()));
                 }
                 self.list_item(slice, encoding, bytes);
             }
@@ -218,7 +216,7 @@ impl Objects {
     fn check_list_kind(&self, encoding: Encoding, kind: &str) -> Result<(), Failure> {
         let right = match (self.form, encoding) {
             (Form::Object, Encoding::Protobuf) => kind.strip_suffix("List") == Some(&self.kind),
-            // A custom resource may call its list as it likes.
+            // A custom resource may choose any name for its list.
             (Form::Object, Encoding::Json) => {
                 !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList")
             }
@@ -233,7 +231,7 @@ impl Objects {
         let arrival = if self.form == Form::Table {
             table::row(bytes).and_then(|row| self.arrival_of_row(row))
         } else {
-            // The items of a typed list carry no kind, so whole objects are not searched for one.
+            // The items of a typed list have no kind, so do not search whole objects for it.
             let reduced = self.form != Form::Object;
             discard::peek(encoding, bytes, reduced).map(|peek| {
                 let right_form = !reduced || peek.kind.as_ref().is_none_or(|kind| kind == PARTIAL);
@@ -256,16 +254,17 @@ impl Objects {
     }
 
     fn see_columns(&mut self, definitions: &[u8]) {
-        // Only the first event of a watch has them.
+        // Only the first event of a watch has column definitions.
         if json::trim(definitions).starts_with(b"[") {
             self.type_column = table::type_column(definitions);
         }
     }
 
-    /// An event of a watch. `initial` are those of a streaming list before its end. `version` becomes that of the event.
+    /// Handles an event of a watch and sets `version` to the event's. `initial` marks the events of a streaming list before its
+    /// end.
     ///
     /// # Errors
-    /// The event says that the watch failed.
+    /// The event reports that the watch failed.
     pub fn event(
         &mut self,
         slice: &Slice,
@@ -299,7 +298,7 @@ impl Objects {
         }
     }
 
-    /// The object of an event, out of its Table if it is in one; `None` for a Table without rows.
+    /// The object of an event, unpacked from its Table if it has one; `None` for a Table without rows.
     fn arrival_of_event<'a>(
         &mut self,
         encoding: Encoding,
@@ -309,7 +308,7 @@ impl Objects {
             let table = table::read(event.object)?;
             if table.kind == "Table" {
                 self.see_columns(table.columns);
-                // An event is of one object, so its Table has one row.
+                // An event has one object, so its Table has one row.
                 let row = Elements::of(table.rows).next().transpose()?.map(table::row).transpose()?;
                 return row.map(|row| self.arrival_of_row(row)).transpose();
             }
@@ -332,7 +331,7 @@ impl Objects {
         initial: bool,
         version: &mut String,
     ) -> Progress {
-        // The initial events come in no order of versions.
+        // The initial events are not ordered by version.
         if (!initial || kind == EventKind::Bookmark) && !arrival.peek.version.is_empty() {
             version.clear();
             version.push_str(&arrival.peek.version);
@@ -355,17 +354,17 @@ impl Objects {
         Progress::Object
     }
 
-    /// The UID of an object.
+    /// The UID of an object, if it has one.
     fn identify<'a>(&self, arrival: &'a Arrival<'_>) -> Option<&'a str> {
         let uid = &*arrival.peek.uid;
         if uid.is_empty() {
-            self.undecodable(arrival, &"it has no UID");
+            self.undecodable(arrival, &"no UID");
             return None;
         }
         Some(uid)
     }
 
-    /// An object is there; `listed` says that it came with a list.
+    /// Handles an object that exists; `listed` if it came with a list.
     fn present(&mut self, slice: &Slice, arrival: &Arrival<'_>, listed: bool) {
         let Some(uid) = self.identify(arrival) else { return };
         if !self.admit(uid) {
@@ -385,7 +384,7 @@ impl Objects {
             return;
         }
         if !arrival.right_form {
-            self.wrong_form("an object of another kind");
+            self.wrong_form("an object of an unexpected kind");
             self.sink.keep(uid);
             return;
         }
@@ -409,7 +408,7 @@ impl Objects {
         }
     }
 
-    /// Whether an object is within the limit; if it is, it is known from now on.
+    /// Whether an object is within the limit. Counts it if so.
     fn admit(&mut self, uid: &str) -> bool {
         if self.limit == 0 {
             return true;
@@ -425,7 +424,7 @@ impl Objects {
         room
     }
 
-    /// An object is gone.
+    /// Handles the deletion of an object.
     fn deleted(&mut self, slice: &Slice, arrival: &Arrival<'_>) {
         let Some(uid) = self.identify(arrival) else { return };
         if self.limit != 0 && !self.known.remove(&Hasher::XxHash64.hash(uid)) {
@@ -435,7 +434,7 @@ impl Objects {
             count(&self.status.foreign);
             return;
         }
-        // What was deleted before a list aside was asked for is not in it, and the watch tells of what is deleted since.
+        // A backfill does not contain objects deleted before its request, and the watch reports later deletions.
         if self.synced.is_some() {
             return;
         }
@@ -446,29 +445,27 @@ impl Objects {
     fn undecodable(&self, arrival: &Arrival<'_>, error: &dyn std::fmt::Display) {
         count(&self.status.undecodable);
         let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
-        tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "an object does not decode, its last known state stays");
+        tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "object does not decode, keeping its last known state");
     }
 
     fn unreadable(&mut self, error: &PeekError, listed: bool) {
         self.observer.missed(listed);
         count(&self.status.undecodable);
-        tracing::warn!(%error, "an object cannot even be identified");
+        tracing::warn!(%error, "object cannot be identified");
     }
 
-    /// Something was not in the form asked for.
+    /// Counts something that does not have the requested form.
     pub fn wrong_form(&mut self, what: &str) {
         count(&self.status.wrong_form);
         self.tainted |= self.form == Form::Table;
         if !self.warned {
             self.warned = true;
-            tracing::warn!(
-                "the server sent {what} where it was asked for another form; such answers are dropped and counted from now on"
-            );
+            tracing::warn!("the server sent {what}, which was not requested; dropping and counting such objects");
         }
     }
 }
 
-/// The JSON value at the start of `bytes` alone.
+/// The JSON value at the start of `bytes`, without the text after it.
 fn exact(bytes: &[u8]) -> &[u8] {
     json::split_value(bytes).map_or(bytes, |(value, _)| value)
 }

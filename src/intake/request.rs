@@ -1,4 +1,4 @@
-//! The requests of a source: URLs, and the forms that are asked for.
+//! The requests of a source: URLs and the accepted forms.
 
 use http::header::ACCEPT;
 use kube::client::Body;
@@ -6,41 +6,41 @@ use kube::client::Body;
 use super::form::Form;
 use super::source::Source;
 
-/// How many objects a page has: <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
-/// and what client-go takes.
+/// Number of objects in a page, the same as in client-go:
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks>
 pub const PAGE: u64 = 500;
 
-/// How long a watch is asked to last, in seconds: as client-go, but never so short that bookmarks (one a minute) are rare in it.
+/// The requested duration of a watch in seconds, as in client-go, but long enough for several bookmarks (one per minute).
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 290..=590;
 
-/// What the query of a watch has.
+/// The query parameter of every watch.
 pub const WATCH: &str = "watch=1";
 
-/// What is asked.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind<'a> {
     /// A page of a list.
     Page {
-        /// How many objects at most; `None` is all.
+        /// The maximum number of objects; `None` for all.
         limit: Option<u64>,
-        /// Where it starts; empty is the start.
+        /// The `continue` token of the previous page; empty for the first page.
         from: &'a str,
-        /// The resourceVersion that the list must have reached; 0 is any.
+        /// The minimum resourceVersion of the list; 0 for any.
         at_least: u64,
     },
-    /// A watch from a resourceVersion on.
+    /// A watch from a resourceVersion.
     Watch(&'a str),
     /// A watch that starts with all objects.
     StreamingList {
-        /// The resourceVersion that they must have reached; 0 is the newest.
+        /// The minimum resourceVersion of the list; 0 for the newest.
         at_least: u64,
     },
 }
 
-/// The request; `selector` is the `shardSelector`, if there is one.
+/// Builds a request; `selector` is the `shardSelector`, if there is one.
 ///
 /// # Errors
-/// The names in the source make no URL.
+/// The names in the source are not valid in a URL.
 pub fn request(
     source: &Source,
     kind: RequestKind<'_>,
@@ -106,8 +106,8 @@ fn path(source: &Source) -> String {
     path + "/" + &endpoint.plural
 }
 
-/// The forms, best first. NB: plain JSON or protobuf is never accepted for what is asked for in a reduced form, or the
-/// server would send whole objects with all their data.
+/// The accepted forms, best first. NB: a request for a reduced form must not accept plain JSON or protobuf. The server would
+/// send whole objects with all their data.
 fn accept(source: &Source, watch: bool) -> String {
     let kind = match (source.endpoint.form, watch) {
         (Form::Object, _) => {

@@ -1,4 +1,4 @@
-//! One answer of the API server: asked for, judged by its head, read chunk by chunk.
+//! One response of the API server: its status and headers are checked, then its body is read chunk by chunk.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,27 +16,27 @@ use super::form::Form;
 use super::socket::BatchDelay;
 use super::source::Source;
 
-/// How much of an error is read for its message.
+/// How much of an error response is read for its message.
 const ERROR_BYTES: usize = 16 << 10;
-/// And for how long.
+/// How long an error response is read.
 const ERROR_TIME: Duration = Duration::from_secs(10);
 
-/// The body of an answer that was accepted.
+/// The body of a successful response.
 pub struct ApiResponse {
-    /// How its objects are encoded.
+    /// The encoding of its objects.
     pub encoding: Encoding,
     body: Body,
-    /// That of its connection, if it is one whose batch_delay can be set.
+    /// The batch delay of its connection, if the connection supports one.
     batch_delay: Option<BatchDelay>,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
 }
 
 impl ApiResponse {
-    /// Sends a request. Neither the head of the answer nor any part of its body may take longer than `silence`.
+    /// Sends a request. Neither the head of the response nor any part of its body may take longer than `silence`.
     ///
     /// # Errors
-    /// There is no answer, or it says no, or it is of no type that was asked for.
+    /// There is no response, its status is not 200, or its content type was not requested.
     pub async fn receive(
         client: &kube::Client,
         source: &Source,
@@ -50,17 +50,17 @@ impl ApiResponse {
         let (mut head, body) = response.into_parts();
         if head.status != StatusCode::OK {
             let text = timeout(ERROR_TIME, first_bytes(body)).await.unwrap_or_default();
-            return Err(Failure::of_answer(head.status, retry_after(&head.headers), &text));
+            return Err(Failure::of_response(head.status, retry_after(&head.headers), &text));
         }
         let encoding = encoding(source, &head.headers)?;
         let batch_delay = head.extensions.remove();
         Ok(Self { encoding, body, batch_delay, silence, timer: Box::pin(sleep(silence)) })
     }
 
-    /// The next bytes, never none; `None` at the end.
+    /// Returns the next bytes, at least one; `None` at the end.
     ///
     /// # Errors
-    /// The connection broke, or nothing arrived for too long.
+    /// The connection broke, or nothing arrived in time.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         self.timer.as_mut().reset(Instant::now() + self.silence);
         loop {
@@ -83,20 +83,20 @@ impl ApiResponse {
         }
     }
 
-    /// From now on, how long what arrives may wait for more before it is read. What is behind a proxy is read at once.
+    /// Sets how long arriving data may wait for more before it is read. Has no effect behind a proxy.
     pub fn set_batch_delay(&self, delay: Duration) {
         if let Some(batch_delay) = &self.batch_delay {
             batch_delay.set(delay);
         }
     }
 
-    /// From now on, how long there may be nothing.
+    /// Sets how long the response may stay silent.
     pub const fn set_silence(&mut self, silence: Duration) {
         self.silence = silence;
     }
 }
 
-/// The first bytes of an error, as far as they can be read.
+/// Reads the first bytes of an error response, as far as possible.
 async fn first_bytes(mut body: Body) -> BytesMut {
     let mut text = BytesMut::new();
     while let Some(Ok(frame)) = body.frame().await {
@@ -110,7 +110,7 @@ async fn first_bytes(mut body: Body) -> BytesMut {
     text
 }
 
-/// `Retry-After` in seconds, the only way in which API servers write it.
+/// `Retry-After` in seconds, the only format that API servers use.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
@@ -123,6 +123,6 @@ fn encoding(source: &Source, headers: &HeaderMap) -> Result<Encoding, Failure> {
         "application/vnd.kubernetes.protobuf" if protobuf || source.endpoint.form == Form::Metadata => {
             Ok(Encoding::Protobuf)
         }
-        _ => Err(Failure::WrongForm(format!("of type {media:?}"))),
+        _ => Err(Failure::WrongForm(format!("of content type {media:?}"))),
     }
 }

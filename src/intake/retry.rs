@@ -1,4 +1,4 @@
-//! How long to wait before the next try.
+//! Delays before the next attempt.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::backoff::{doubled, exponential, jittered};
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A resource that the server refuses is asked for again after this, since it may only be behind: it honours a right, and
-/// serves a version of a custom resource, a moment after it has told of them.
+/// The first delay after the server refused a resource. It is short, because the server applies a new permission, and serves a
+/// new version of a custom resource, a moment after it announced them.
 const REFUSED_FIRST: Duration = Duration::from_secs(1);
-/// Each of the first [`EARLY_TRIES`] delays is twice the one before, up to this: rights are often granted, and custom resources
+/// The first [`EARLY_TRIES`] delays double up to this one, because permissions are often granted, and custom resources
 /// installed, shortly after the exporter.
 const REFUSED_EARLY: Duration = Duration::from_secs(30);
 /// Five delays that grow to 16 s, and four of 30 s: two and a half minutes.
 const EARLY_TRIES: u32 = 9;
 const REFUSED_LATE: Duration = Duration::from_secs(300);
 
-/// No `Retry-After` keeps us longer than this.
+/// The longest `Retry-After` that is obeyed.
 const LONGEST_OBEYED: Duration = Duration::from_secs(600);
 
-/// Delays between tries, growing until something succeeds.
+/// Delays between attempts, which grow until one succeeds.
 #[derive(Debug)]
 pub struct Retry {
     backoff: ExponentialBackoff,
@@ -59,7 +59,7 @@ impl Retry {
         self.refusals > EARLY_TRIES
     }
 
-    /// Whether the last failure is worth a warning: the first, second, fourth, eighth in a row.
+    /// Whether to log a warning for the last failure: only for the first, second, fourth, eighth and so on in a row.
     pub const fn is_news(&self) -> bool {
         self.failures.is_power_of_two()
     }
@@ -69,7 +69,7 @@ impl Retry {
         self.failures == 1
     }
 
-    /// Something succeeded: the next failure is the first one again.
+    /// Resets all delays after a success.
     pub fn succeeded(&mut self) {
         if self.failures != 0 || self.refusals != 0 {
             *self = Self::default();

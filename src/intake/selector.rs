@@ -1,7 +1,6 @@
-//! What the API server is asked to leave out: the ranges of a slice as a `shardSelector` (KEP-5866).
+//! Asks the API server to filter: the ranges of a slice as a `shardSelector` (KEP-5866).
 //!
-//! Only ever a saving: what arrives is filtered again, so a server that does not know the parameter, or another of several
-//! that does, is as good. Knows no requests.
+//! The selector only saves work. The source filters arriving objects again, so servers that ignore the parameter are fine too.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard};
@@ -12,13 +11,13 @@ use tokio::time::Instant;
 use crate::sharding::{Hasher, Slice};
 use crate::sync::lock;
 
-/// How many ranges are written at most: 97 KB in a URL, which a 1.36 API server takes.
+/// The maximum number of ranges in a selector: 97 KB in a URL, which a 1.36 API server accepts.
 const MOST: usize = 1000;
 
-/// A server that refused a selector is not sent one for this long: upgrades and feature gates are a matter of minutes.
+/// How long to send no selector after the server refused one: upgrades and changes of feature gates take minutes.
 const REFUSED_FOR: Duration = Duration::from_secs(600);
 
-/// Whether and how a selector is sent.
+/// Decides whether requests carry a selector.
 #[derive(Debug)]
 pub struct Selector {
     enabled: bool,
@@ -26,17 +25,17 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// One that is sent if `enabled`.
+    /// Sends selectors only if `enabled`.
     pub const fn new(enabled: bool) -> Self {
         Self { enabled, refused: Mutex::new(None) }
     }
 
-    /// Whether selectors are sent at all, as far as the server takes them.
+    /// Whether requests carry selectors while the server accepts them.
     pub const fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Whether a request for `slice` carries one now: the server knows FNV-1a alone.
+    /// Whether a request for `slice` carries a selector now. The server supports only FNV-1a.
     pub fn is_for(&self, slice: &Slice) -> bool {
         let ranges = slice.ranges(Hasher::Fnv1a64).parts().len();
         self.enabled
@@ -46,24 +45,23 @@ impl Selector {
             && self.refused().is_none_or(|at| at.elapsed() >= REFUSED_FOR)
     }
 
-    /// The server took the same request without it.
+    /// The server refused a request with a selector, and accepted it without.
     pub fn refuse(&self) {
         *self.refused() = Some(Instant::now());
     }
 
     fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
-        // An instant is never half written.
         lock(&self.refused)
     }
 }
 
-/// Whether an answer with this status may be due to a selector: a parameter that is not allowed, a URL that is too long, or
-/// a server that fails on it.
+/// Whether a selector may have caused this status: a parameter that is not allowed, a URL that is too long, or a
+/// server that fails on it.
 pub const fn may_blame(status: u16) -> bool {
     matches!(status, 400 | 414 | 431 | 500)
 }
 
-/// The selector of a slice of the FNV-1a space: <https://kep.k8s.io/5866>.
+/// Writes the selector of a slice of the FNV-1a space: <https://kep.k8s.io/5866>.
 pub fn text(slice: &Slice) -> String {
     let mut text = String::new();
     for (start, end) in slice.ranges(Hasher::Fnv1a64).parts() {

@@ -1,8 +1,8 @@
-//! What a source is to hold and what it does hold: the one thing that it shares with whoever decides about it.
+//! The slice that a source should hold, and the slice that it holds. The source shares this state with its owner.
 //!
-//! Three slices follow each other: *desired* is asked for; *watched* is what the watch hands over of it, widened by the source
-//! itself, between two events; *synced* is what has been listed and watched without a gap since. Whatever is no longer desired
-//! leaves all three at once, so that what is desired again later is listed again. Knows no requests.
+//! Three slices follow each other. The owner sets *desired*. The source widens *watched* to it between two events: it applies
+//! watch events of that slice. *Synced* was listed and has been watched without a gap since. A part that is no longer desired
+//! leaves all three at once, so it is listed again when it becomes desired again. Makes no requests.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,61 +14,56 @@ use tokio::time::{Instant, sleep_until};
 use crate::sharding::Slice;
 use crate::sync::lock;
 
-/// So long may a watch be lost before the source no longer counts as up to date. The first three tries to resume it fall
-/// into this time, which is enough for a connection that broke and for an API server that gives way to another; what takes
-/// longer is an outage.
+/// How long a watch may be down before its source counts as stale. The first three attempts to resume fall into this time. It
+/// covers a broken connection and the restart of an API server; anything longer is an outage.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What a source is to hold, and what it does hold.
+/// The slice that a source should hold, and the slice that it holds.
 ///
-/// [`ShardState::visible`] is what may be exposed: it was synced once and nothing of it is known to be missing, though it may be
-/// as old as an outage of the API server. [`ShardState::ready`] is what may be promised to others: the same while the
-/// source is up to date, else nothing.
+/// [`ShardState::visible`] may be exposed. It was synced once and misses nothing known, but during an outage of the API server
+/// it grows old. [`ShardState::ready`] may be promised to other replicas: it equals the visible slice while the source
+/// is up to date, and is empty otherwise.
 #[derive(Debug)]
 pub struct ShardState {
     state: Mutex<Inner>,
-    /// What the watch hands over.
     watched: ArcSwap<Slice>,
-    /// Ticks when the source has something to do.
+    /// Ticks when the source has work to do.
     wakeups: watch::Sender<()>,
     /// Ticks when [`ShardState::visible`] or [`ShardState::is_live`] changes.
     changed: watch::Sender<()>,
 }
 
-/// A list of its own for what was gained.
+/// A list of the part that the shard gained, made beside the running watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Backfill {
-    /// Its number.
     pub id: u64,
-    /// What it lists.
+    /// The part that it lists.
     pub slice: Slice,
 }
 
 #[derive(Debug)]
 struct Inner {
-    /// Something has been desired; see [`ShardState::unassigned`].
+    /// A desired slice was set; see [`ShardState::unassigned`].
     assigned: bool,
     desired: Slice,
     synced: Slice,
-    /// What the list speaks for that the source itself is making.
+    /// The slice of the running full list.
     listing: Slice,
-    /// What is listed aside.
     backfill: Option<Backfill>,
     backfills_begun: u64,
-    /// A list was synced, and the watch goes on from it, or is being resumed.
+    /// A full list is complete, and a watch continues from it or is being resumed.
     following: bool,
-    /// The watch is there, or was a moment ago.
+    /// The watch is open, or was open a moment ago.
     live: bool,
-    /// Since when the watch is gone.
+    /// When the watch ended, until it is open again.
     lost: Option<Instant>,
-    /// The server refuses the resource: there is nothing to hold.
+    /// The server refuses the resource, so there are no objects to hold.
     refused: bool,
-    /// As of the last change.
     visible: Arc<Slice>,
 }
 
 impl ShardState {
-    /// Nothing is visible yet.
+    /// A shard of which nothing is synced yet.
     pub fn new(desired: Slice) -> Self {
         Self {
             watched: ArcSwap::from_pointee(desired.clone()),
@@ -90,21 +85,21 @@ impl ShardState {
         }
     }
 
-    /// A source that does not know yet what it is to hold: it asks for nothing before something is desired, or it would list
-    /// all for nothing.
+    /// A shard without a desired slice. Its source sends no request before one is set, so that it does not list everything in
+    /// vain.
     pub fn unassigned() -> Self {
         let shard = Self::new(Slice::none());
         shard.state().assigned = false;
         shard
     }
 
-    /// The same, whose changes tick elsewhere: one receiver for many sources.
+    /// Sends change notifications to `changed`, so that one receiver can follow many sources.
     #[must_use]
     pub fn notifying(self, changed: watch::Sender<()>) -> Self {
         Self { changed, ..self }
     }
 
-    /// Waits until it is known what to hold.
+    /// Waits until a desired slice is set.
     pub(super) async fn until_assigned(&self) {
         let mut wakeups = self.wakeups();
         while !self.state().assigned {
@@ -113,8 +108,7 @@ impl ShardState {
         }
     }
 
-    /// From now on, this is to be held: what is new is visible, what is no longer desired is neither handed over nor visible
-    /// any more.
+    /// Sets the slice to hold. The source loads the new part; the rest leaves the watched and the visible slice at once.
     pub fn set_desired(&self, desired: Slice) {
         if self.state().desired == desired {
             return;
@@ -132,29 +126,29 @@ impl ShardState {
         });
     }
 
-    /// What is to be held.
+    /// Returns the slice to hold.
     pub fn desired(&self) -> Slice {
         self.state().desired.clone()
     }
 
-    /// What may be exposed: it was visible synced, and every change that reached us since is in it. All that is desired while
-    /// the API server refuses the resource, since there is nothing to serve.
+    /// Returns the slice that may be exposed: it was synced once, and every change received since is applied. While the API
+    /// server refuses the resource, the desired slice, because there is nothing to expose.
     pub fn visible(&self) -> Arc<Slice> {
         Arc::clone(&self.state().visible)
     }
 
-    /// Whether the source is up to date: its watch is there, or is being resumed within seconds; or the API server refuses
-    /// the resource.
+    /// Whether the source is up to date: its watch is open or is being resumed within seconds, or the API server refuses the
+    /// resource.
     pub fn is_live(&self) -> bool {
         self.state().is_live()
     }
 
-    /// Whether the API server refuses the resource: there is nothing to hold.
+    /// Whether the API server refuses the resource, so there are no objects to hold.
     pub fn is_refused(&self) -> bool {
         self.state().refused
     }
 
-    /// What may be promised to others: what is visible while the source is live, else nothing.
+    /// Returns the slice that may be promised to other replicas: the visible slice while the source is live, otherwise none.
     pub fn ready(&self) -> Arc<Slice> {
         let state = self.state();
         if state.is_live() { Arc::clone(&state.visible) } else { Arc::default() }
@@ -165,17 +159,17 @@ impl ShardState {
         self.changed.subscribe()
     }
 
-    /// What the watch hands over.
+    /// Returns the slice whose watch events are applied.
     pub(super) fn watched(&self) -> arc_swap::Guard<Arc<Slice>> {
         self.watched.load()
     }
 
-    /// Ticks when there is something to do for the source.
+    /// Ticks when the source has work to do.
     pub(super) fn wakeups(&self) -> watch::Receiver<()> {
         self.wakeups.subscribe()
     }
 
-    /// The source lists all that is desired, which is returned; a list aside would only be in its way.
+    /// Begins a full list and returns its slice, the desired one. Cancels the backfill, which it replaces.
     pub(super) fn begin_list(&self) -> Slice {
         self.update(|state| {
             state.abandon();
@@ -185,7 +179,7 @@ impl ShardState {
         })
     }
 
-    /// That list is synced, and a watch goes on from it.
+    /// The full list is complete, and a watch continues from it.
     pub(super) fn finish_list(&self) {
         self.update(|state| {
             state.synced = std::mem::take(&mut state.listing);
@@ -194,12 +188,12 @@ impl ShardState {
         });
     }
 
-    /// What the source knew is void; it will list again.
+    /// The known objects are void; the source will relist.
     pub(super) fn invalidate(&self) {
         self.update(Inner::abandon);
     }
 
-    /// Nothing is desired, and nothing watched for it.
+    /// Nothing is desired, so nothing is watched.
     pub(super) fn idle(&self) {
         self.update(|state| {
             state.abandon();
@@ -208,7 +202,7 @@ impl ShardState {
         });
     }
 
-    /// From here on the watch hands over all that is desired, which is returned.
+    /// Extends the watched slice to the desired one, which it returns.
     pub(super) fn widen(&self) -> Slice {
         let desired = self.desired();
         if **self.watched.load() == desired {
@@ -220,29 +214,28 @@ impl ShardState {
         })
     }
 
-    /// The watch was opened.
     pub(super) fn watch_opened(&self) {
         self.update(Inner::found);
     }
 
-    /// The watch ended, however it did.
+    /// The watch ended, with or without an error.
     pub(super) fn watch_ended(&self) {
         self.update(|state| {
             state.lost.get_or_insert_with(Instant::now);
         });
     }
 
-    /// The server refuses the resource.
+    /// The server refused the resource.
     pub(super) fn refused(&self) {
         self.update(|state| state.refused = true);
     }
 
-    /// What was listed, and is watched up to date by the watch.
+    /// Returns the slice that was listed and is kept up to date by the watch.
     pub(super) fn synced(&self) -> Slice {
         self.state().synced.clone()
     }
 
-    /// What is to be listed aside now, if anything: what the watch hands over and no list has brought.
+    /// Begins a backfill of the slice that is watched but not synced, if there is one.
     pub(super) fn begin_backfill(&self) -> Option<Backfill> {
         let mut state = self.state();
         if !state.following || !state.live || state.refused {
@@ -258,12 +251,12 @@ impl ShardState {
         Some(backfill)
     }
 
-    /// Whether a list aside is still of use.
+    /// Whether a backfill was not cancelled or replaced.
     pub(super) fn is_current(&self, backfill: &Backfill) -> bool {
         self.state().backfill.as_ref().is_some_and(|b| b.id == backfill.id)
     }
 
-    /// A list aside is synced.
+    /// The backfill is complete.
     pub(super) fn finish_backfill(&self, backfill: &Backfill) {
         self.update(|state| {
             if let Some(backfill) = state.backfill.take_if(|b| b.id == backfill.id) {
@@ -272,7 +265,7 @@ impl ShardState {
         });
     }
 
-    /// Says, as time goes by, that a lost watch was not found again.
+    /// Marks the source as stale when its watch stays down for longer than [`GRACE`].
     pub(super) async fn grow_stale(&self) -> std::convert::Infallible {
         let mut wakeups = self.wakeups();
         loop {
@@ -297,24 +290,24 @@ impl ShardState {
     }
 
     fn state(&self) -> MutexGuard<'_, Inner> {
-        // Every change leaves the state in order before anything in it could panic.
+        // Every change leaves the state consistent before anything in it could panic.
         lock(&self.state)
     }
 
-    /// Changes the state and tells whom it concerns.
+    /// Changes the state and notifies the source, and the owner if the visible slice or liveness changed.
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut state = self.state();
         let live = state.is_live();
         let result = change(&mut state);
         let visible = if state.refused { &state.desired } else { &state.synced };
-        let mut tell = live != state.is_live();
+        let mut notify = live != state.is_live();
         if *state.visible != *visible {
             state.visible = Arc::new(visible.clone());
-            tell = true;
+            notify = true;
         }
         drop(state);
         self.wakeups.send_replace(());
-        if tell {
+        if notify {
             self.changed.send_replace(());
         }
         result
@@ -326,7 +319,7 @@ impl Inner {
         self.live || self.refused
     }
 
-    /// What is known is not watched up to date.
+    /// The known objects are no longer kept up to date.
     fn abandon(&mut self) {
         self.backfill = None;
         self.following = false;
@@ -334,7 +327,7 @@ impl Inner {
         self.lost = None;
     }
 
-    /// The API server tells us what happens.
+    /// The watch is open.
     const fn found(&mut self) {
         self.live = true;
         self.lost = None;

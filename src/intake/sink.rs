@@ -3,32 +3,35 @@
 use super::decode::{DecodeError, Item};
 use crate::sharding::Slice;
 
-/// What a source hands over, in order. The calls are synchronous: a sink must not block.
+/// Receives a source's objects in order. The calls are synchronous, so a sink must not block.
 pub trait Sink: Send {
-    /// A whole list of `slice` follows; what is known stays served until [`Sink::init_done`].
+    /// A full list of `slice` begins. The objects of the last list stay exposed until [`Sink::init_done`].
     fn init(&mut self, slice: &Slice);
-    /// An own object exists, new or changed. An error is counted and logged by the source; the object is skipped, and
-    /// what was known of it before stays.
+    /// An object of the shard is new or changed.
+    ///
+    /// # Errors
+    /// The object does not decode. The source counts and logs the error, and the last known state of the object stays.
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError>;
-    /// An own object exists, but could not be read: what was known of it stays, also when a list ends.
+    /// An object of the shard exists but could not be read. Its last known state stays, also when a list ends.
     fn keep(&mut self, uid: &str) {
         let _ = uid;
     }
-    /// A list that was begun is not continued for now; another `init` will follow.
+    /// The source abandons the running list; another `init` will follow.
     fn give_up(&mut self) {}
-    /// The server counts its resourceVersions from an earlier one again: those of what is known mean nothing any more, and
-    /// the list that follows replaces it all.
+    /// The server went back to earlier resourceVersions, for example after a restore. The known versions are void, and the
+    /// list that follows replaces all objects.
     fn rewind(&mut self);
-    /// An own object is gone. `version` is the resourceVersion of its deletion, 0 if that is not a number.
+    /// An object of the shard was deleted. `version` is the resourceVersion of the deletion, 0 if it is not a number.
     fn delete(&mut self, uid: &str, version: u64);
-    /// Whether it wants to hear of [`Sink::foreign`] at the moment.
+    /// Whether the source should call [`Sink::foreign`] now.
     fn wants_foreign(&self) -> bool {
         false
     }
-    /// An object of another shard, which is called so, exists.
+    /// An object of another shard with this name exists.
     fn foreign(&mut self, namespace: &str, name: &str) {
         let _ = (namespace, name);
     }
-    /// The list is whole: of its slice, what was not applied since `init` and is not newer than `version` is gone.
+    /// The list is complete. Objects of its slice that were not applied since `init` and are not newer than `version` are
+    /// gone.
     fn init_done(&mut self, version: u64);
 }

@@ -1,4 +1,4 @@
-//! What a source watches, and what can be seen of it from outside.
+//! The description of a source, and its status for other modules.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,7 +10,7 @@ use super::uid_tally::{TallyError, UidTally};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
-/// Where a resource is found on the API server, and in which form it is asked for.
+/// A resource of the API server, and the form in which it is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// API group, empty for the core group.
@@ -23,84 +23,83 @@ pub struct Endpoint {
     pub plural: String,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
-    /// The form.
+    /// The requested form.
     pub form: Form,
-    /// Whether the server is asked for protobuf (custom resources have none).
+    /// Whether to request protobuf, which custom resources do not have.
     pub protobuf: bool,
 }
 
 /// One list and watch.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What is watched.
+    /// The resource.
     pub endpoint: Endpoint,
-    /// The namespace, or all of them.
+    /// The namespace; `None` for all.
     pub namespace: Option<String>,
-    /// `fieldSelector` of both requests, empty for none.
+    /// The `fieldSelector` of lists and watches; empty for none.
     pub field_selector: String,
-    /// Which objects are kept; what is wanted may change while it runs.
+    /// The slice of objects to hold. The desired slice may change while the source runs.
     pub shard: Arc<ShardState>,
-    /// Whether the API server is asked to leave out what is not kept, where it can (KEP-5866).
+    /// Whether to ask the API server to leave out other shards (KEP-5866).
     pub server_side: bool,
-    /// Whether all UIDs are counted, those of other shards too ([`Status::uids_at`]).
+    /// Whether to count the UIDs of all shards ([`Status::uids_at`]).
     pub audited: bool,
     /// Whether lists may come from the API server's cache (`resourceVersion=0`).
     pub use_cache: bool,
-    /// How many objects are kept at most, counted before sharding; 0 is no limit.
+    /// The maximum number of objects, counted before sharding; 0 is no limit.
     pub object_limit: u64,
-    /// How long the events of a watch may gather before they are read; a list is read as it arrives.
+    /// How long watch events may accumulate before they are read. Lists are read as they arrive.
     pub batch_delay: Duration,
 }
 
-/// What happens in a source, as plain numbers: telemetry and health read them.
+/// The counters and state of a source, which telemetry and health read.
 #[derive(Debug, Default)]
 pub struct Status {
-    /// Whether a list was whole once, or the server answered 403, 404 or 405 once: readiness waits for this.
+    /// Whether a list completed once, or the server responded 403, 404 or 405 once. Readiness waits for this.
     pub settled: AtomicBool,
-    /// HTTP status of the refusal while the server refuses the resource (403, 404, 405), else 0.
+    /// HTTP status while the server refuses the resource (403, 404, 405), otherwise 0.
     pub refused: AtomicU64,
-    /// Lists that came back whole.
+    /// Number of completed lists.
     pub lists: AtomicU64,
-    /// Lists that failed.
+    /// Number of failed lists.
     pub list_errors: AtomicU64,
-    /// Watches that were opened.
+    /// Number of opened watches.
     pub watches: AtomicU64,
-    /// Watches that could not be opened, or ended in an error.
+    /// Number of watches that could not be opened or ended with an error.
     pub watch_errors: AtomicU64,
-    /// Objects in the last list, before sharding (for `--object-limit`).
+    /// Number of objects in the last list, before sharding (for `--object-limit`).
     pub listed_objects: AtomicU64,
-    /// Own objects applied.
+    /// Number of applied objects of the shard.
     pub applied: AtomicU64,
-    /// Own objects deleted by an event.
+    /// Number of objects of the shard deleted by an event.
     pub deleted: AtomicU64,
-    /// Events and list items of other shards.
+    /// Number of events and list items of other shards.
     pub foreign: AtomicU64,
-    /// Own objects that did not decode.
+    /// Number of objects of the shard that did not decode.
     pub undecodable: AtomicU64,
-    /// Answers that were not in the form asked for, dropped undecoded.
+    /// Number of lists and objects without the requested form, which were dropped undecoded.
     pub wrong_form: AtomicU64,
-    /// Unix seconds of the newest event or bookmark; 0 before the first.
+    /// Unix timestamp of the last event or bookmark; 0 before the first.
     pub last_event: AtomicU64,
-    /// The resourceVersion up to which the source has seen everything; 0 when there is none, or it is no number.
+    /// The resourceVersion up to which the source applied all events; 0 if there is none or it is not a number.
     pub position: AtomicU64,
-    /// Whether the API server leaves out what was not asked for, as far as what came shows.
+    /// Whether the API server leaves out other shards, judging by the objects received.
     pub filtered: AtomicBool,
-    /// All objects, if the source is audited.
+    /// The UIDs of all shards, if the source is audited.
     tally: Mutex<UidTally>,
 }
 
 impl Status {
-    /// The objects that there were as of a resourceVersion, of all shards.
+    /// Returns the objects of all shards as of a resourceVersion.
     ///
     /// # Errors
-    /// It is too long ago, or was not reached yet; or not all objects were seen.
+    /// The resourceVersion is too old or not reached yet, or the tally is incomplete.
     pub fn uids_at(&self, version: u64) -> Result<Digest, TallyError> {
         self.tally().at(version, self.position.load(Ordering::Acquire))
     }
 
-    /// For the source itself.
     pub(super) fn tally(&self) -> MutexGuard<'_, UidTally> {
-        // A panic while the lock was held leaves a tally that no longer fits, which an audit finds.
+        // A panic during a change can leave a wrong tally. The next audit detects it.
         lock(&self.tally)
     }
 }

@@ -1,6 +1,6 @@
-//! What comes of all shards is looked at for two things: how many objects there are, and whether the server filters.
+//! Observes the UIDs of all shards: counts objects, and detects whether the server filters.
 //!
-//! The one writer of a source's [`UidTally`](super::uid_tally::UidTally). Costs no allocation an object.
+//! The only writer of a source's [`UidTally`](super::uid_tally::UidTally). Allocates nothing per object.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,28 +11,27 @@ use super::source::Status;
 use crate::resource_version::number;
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
 
-/// Counts what comes by.
+/// Observes the UIDs that a source receives.
 pub struct UidObserver {
     status: Arc<Status>,
-    /// Whether anything is counted.
+    /// Whether to count.
     audited: bool,
-    /// What the list has had so far.
+    /// The objects of the list so far.
     digest: Digest,
-    /// Something of the list may be missing in the digest.
+    /// The digest may miss objects of the list.
     incomplete: bool,
-    /// What the server was asked to send alone, as long as nothing else came.
+    /// The slice to which the server was asked to restrict the response, until another object arrives.
     selected: Option<Slice>,
 }
 
 impl UidObserver {
-    /// Nothing came yet.
     pub fn new(status: Arc<Status>, audited: bool) -> Self {
         Self { status, audited, digest: Digest::default(), incomplete: false, selected: None }
     }
 
-    /// An answer starts; of `asked` alone, if the server does what it was asked for.
+    /// A response begins. The server was asked to restrict it to `selected`.
     pub fn begin_response(&mut self, selected: Option<Slice>) {
-        // Of the last answer it never showed whether it was filtered.
+        // The last response may have been filtered: no other object arrived with it.
         self.incomplete |= self.selected.is_some();
         let filtered = selected.is_some();
         self.selected = selected;
@@ -42,13 +41,12 @@ impl UidObserver {
         }
     }
 
-    /// A list starts.
     pub fn begin_list(&mut self) {
         self.digest = Digest::default();
         self.incomplete = false;
     }
 
-    /// The list is whole.
+    /// The list is complete.
     pub fn finish_list(&self, version: u64) {
         if self.audited {
             let mut tally = self.status.tally();
@@ -59,14 +57,14 @@ impl UidObserver {
         }
     }
 
-    /// An object came or went; `listed` if that was with a list.
+    /// An object was added, changed or deleted; `listed` if it came with a list.
     pub fn observe(&mut self, kind: EventKind, object: &Peek<'_>, listed: bool) {
         let uid = &*object.uid;
         if self.selected.as_ref().is_some_and(|selected| !uid.is_empty() && !selected.contains_uid(uid)) {
             self.selected = None;
             self.status.filtered.store(false, Ordering::Relaxed);
             if self.audited {
-                self.status.tally().trust();
+                self.status.tally().unfiltered();
             }
         }
         if !self.audited || kind == EventKind::Modified {
@@ -75,7 +73,7 @@ impl UidObserver {
         if uid.is_empty() {
             return self.missed(listed);
         }
-        // The digest is of this hash alone.
+        // The digest uses only this hash.
         let hashes = Hashes { xxhash64: Hasher::XxHash64.hash(uid), ..Hashes::default() };
         let added = kind == EventKind::Added;
         match (listed, added) {
@@ -85,7 +83,7 @@ impl UidObserver {
         }
     }
 
-    /// Something could not be seen, of a list or by itself.
+    /// An object or event could not be read; `listed` if it came with a list.
     pub fn missed(&mut self, listed: bool) {
         if listed {
             self.incomplete = true;

@@ -1,43 +1,43 @@
-//! How many objects there are, own and foreign, and the sum of their hashes: what coverage is proven against.
+//! The number of objects of all shards and the sum of their hashes. Coverage is checked against it.
 //!
-//! A whole list sets it, watch events change it. The newest changes are remembered with their resourceVersions, so that it
-//! can be told as of a moment of the last minutes. Knows no bytes and no requests.
+//! A complete list sets the tally, watch events change it. It keeps the latest changes with their resourceVersions, so that it
+//! can be computed for any resourceVersion of the last minutes.
 
 use crate::sharding::{Changes, Digest, Hashes};
 
-/// How many changes are remembered: minutes of a busy cluster's pods, in 256 KB; quiet resources never need the space.
+/// Number of changes kept: minutes of a busy cluster's pods, in 256 KB. Quiet resources do not use the space.
 const REMEMBERED: usize = 8192;
 
-/// Why it is not known what was there as of a resourceVersion.
+/// Why the tally of a resourceVersion is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TallyError {
-    /// Changes are not remembered for so long.
-    #[error("what was there is known from resourceVersion {floor} on")]
+    /// The changes since then are no longer kept.
+    #[error("resourceVersion is too old: the oldest known one is {floor}")]
     TooOld {
-        /// The oldest resourceVersion that can be asked for.
+        /// The oldest known resourceVersion.
         floor: u64,
     },
-    /// It has not been reached.
-    #[error("resourceVersion {position} was reached so far")]
+    /// The source has not reached it.
+    #[error("resourceVersion is too new: the latest known one is {position}")]
     NotReached {
-        /// The newest resourceVersion that can be asked for.
+        /// The newest known resourceVersion.
         position: u64,
     },
     /// There is no list yet, the server filters, or an event could not be read.
-    #[error("not everything was seen")]
+    #[error("the tally is incomplete: not all objects were received")]
     Incomplete,
 }
 
-/// All objects of a source, of whichever shard.
+/// The objects of a source, of all shards.
 #[derive(Debug)]
 pub(super) struct UidTally {
     now: Digest,
     changes: Changes,
-    /// From which resourceVersion on it can be told.
+    /// The oldest known resourceVersion.
     floor: u64,
-    /// A list was whole, and nothing was missed since.
+    /// A list was complete, and nothing was missed since.
     complete: bool,
-    /// The running answer may be filtered by the server.
+    /// The server may filter the running response.
     maybe_filtered: bool,
 }
 
@@ -49,7 +49,7 @@ impl Default for UidTally {
 }
 
 impl UidTally {
-    /// A list was whole as of `version`.
+    /// A list was complete as of `version`.
     pub fn listed(&mut self, digest: Digest, version: u64) {
         self.now = digest;
         self.changes.clear();
@@ -57,7 +57,7 @@ impl UidTally {
         self.complete = version != 0;
     }
 
-    /// An event came: an object is new, or gone.
+    /// An object was added or deleted.
     pub fn changed(&mut self, version: u64, uid: Hashes, added: bool) {
         if version == 0 {
             self.complete = false;
@@ -73,24 +73,24 @@ impl UidTally {
         }
     }
 
-    /// Something was missed: nothing is complete before the next list.
+    /// An object or event was missed, so the tally is incomplete until the next list.
     pub const fn missed(&mut self) {
         self.complete = false;
     }
 
-    /// An answer begins; `filtered` if the server was asked to leave out foreign objects.
+    /// A response begins; `filtered` if the server was asked to leave out other shards.
     pub const fn begin(&mut self, filtered: bool) {
-        // Whether the last answer was whole never showed.
+        // The last response may have been filtered: no object of another shard arrived with it.
         self.complete &= !self.maybe_filtered;
         self.maybe_filtered = filtered;
     }
 
-    /// The running answer leaves nothing out: a foreign object came with it.
-    pub const fn trust(&mut self) {
+    /// The server does not filter the running response: an object of another shard arrived with it.
+    pub const fn unfiltered(&mut self) {
         self.maybe_filtered = false;
     }
 
-    /// What was there as of `version`, having got to `position`.
+    /// The objects as of `version`; the source has reached `position`.
     pub fn at(&self, version: u64, position: u64) -> Result<Digest, TallyError> {
         if !self.complete || self.maybe_filtered {
             return Err(TallyError::Incomplete);

@@ -1,7 +1,7 @@
-//! The life of a source: list, watch, resume, list again.
+//! Runs a source: list, watch, resume, relist.
 //!
-//! Two states: nothing is known, then a list is made; or all is known as of a resourceVersion, then a watch goes on from
-//! there. Every failure leads back to one of them; nothing ends a source but its token.
+//! A source is in one of two states. Either it knows nothing and makes a list, or it knows all objects as of a resourceVersion
+//! and watches from there. Every failure leads back to one of them; only its token ends a source.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,33 +26,33 @@ use super::sink::Sink;
 use super::source::{Source, Status};
 use crate::sharding::Slice;
 
-/// A watch that ends well before this, without an event, is not opened again at once.
+/// A watch that ends without an error and without an event within this time is reopened only after a delay.
 const BRIEF: Duration = Duration::from_secs(1);
 
-/// So long after the data of a Secret arrived (in an annotation; it is discarded at once) the connection is exchanged:
-/// the buffers of TLS and HTTP below us, which still hold it, are freed, and wiped ([`super::wipe`]), only with their connection.
+/// How soon a watch changes its connection after Secret data arrived in an annotation. The source discards the data at once, but
+/// the buffers of TLS and HTTP are freed, and wiped ([`super::wipe`]), only with their connection.
 const SCRUB: Duration = Duration::from_secs(5);
 
-/// After so many watches in a row that came to nothing at one resourceVersion, all is listed again: an event that cannot be
-/// sent or read would else be met again for ever, and a server that was restored from a backup may say nothing at all.
+/// Relist after this many watches in a row that failed at one resourceVersion. Otherwise an event that the server cannot send
+/// or this program cannot read would repeat forever, and a server restored from a backup may send nothing at all.
 const STUCK: u32 = 2;
 
-/// No right to it, which says nothing about whether the objects exist.
+/// The status of a missing permission, which does not say whether the objects exist.
 const FORBIDDEN: u16 = 403;
 
-/// What a source is doing.
+/// The request that a source makes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Listing page by page.
+    /// A list, page by page.
     Pages,
-    /// Listing by a watch that starts with all objects, and goes on as a watch.
+    /// A watch that starts with all objects.
     StreamingList,
-    /// Watching from a known resourceVersion on.
+    /// A watch from a known resourceVersion.
     Watch,
 }
 
-/// Runs `source` until `stop`, telling `status` what happens and the sinks what changes: the first one of its own list and
-/// watch, the second one of lists of what it gains. Never returns on an error: it retries.
+/// Runs `source` until `stop`, and retries after every error. `status` counts its events. The first sink receives the
+/// full lists and the watch, the second one the backfills.
 pub async fn run(
     client: kube::Client,
     source: Source,
@@ -69,7 +69,7 @@ pub async fn run(
     let backfiller = Backfiller::new(Arc::clone(&api), backfilled);
     let worker = Worker {
         objects,
-        stirred: shard.wakeups(),
+        wakeups: shard.wakeups(),
         api,
         retry: Retry::default(),
         relists: Retry::default(),
@@ -99,18 +99,18 @@ struct Worker {
     api: Arc<Api>,
     objects: Objects,
     retry: Retry,
-    /// Counts lists that what was known had become too old for: a server that says so does answer, so that it is not to
-    /// wait for what went wrong before it did.
+    /// Delays relists after an expired resourceVersion. It is separate from `retry`, because the server answers again, and
+    /// failures before that should not delay the relist.
     relists: Retry,
-    /// Ticks when something else may be wanted.
-    stirred: Receiver<()>,
-    /// The resourceVersion up to which all is known; `None` before the first list and when it has become too old.
+    /// Ticks when the desired slice may have changed.
+    wakeups: Receiver<()>,
+    /// The resourceVersion up to which all objects are known; `None` before the first list and after it expired.
     position: Option<String>,
-    /// The next list is made in pages even so.
+    /// Make the next list in pages, although the server knows streaming lists.
     pages_next: bool,
-    /// The next list is asked for without pages, since its pages became too old before they were read.
+    /// Request the next list without pages, because a page token expired.
     unpaged: bool,
-    /// Watches in a row that brought nothing but a failure which the same resourceVersion will bring again.
+    /// Number of watches in a row that failed at the same resourceVersion, with a failure that will likely repeat.
     stuck: u32,
 }
 
@@ -142,19 +142,19 @@ impl Worker {
         &self.api.source.shard
     }
 
-    /// Whether nothing is wanted, and the server could send nothing.
+    /// Whether nothing is desired and the server can be asked for nothing.
     fn is_idle(&self) -> bool {
         self.api.selector.is_enabled() && self.shard().desired().is_empty()
     }
 
-    /// Does nothing until something is wanted.
+    /// Waits until something is desired.
     async fn rest(&mut self) {
         self.position = None;
         self.objects.rest();
         self.shard().idle();
         while self.is_idle() {
             // The sender lives as long as the source, so this never fails.
-            let _ = self.stirred.changed().await;
+            let _ = self.wakeups.changed().await;
         }
     }
 
@@ -187,17 +187,17 @@ impl Worker {
             }
             frames.finish()?;
             if page.version.is_empty() {
-                return Err(Failure::WrongForm("a list without a resourceVersion".to_owned()));
+                return Err(Failure::WrongForm("a list without resourceVersion".to_owned()));
             }
             if page.next.is_empty() || limit != 0 {
                 break;
             }
         }
-        // Their connections ended with the pages.
+        // The connections ended with the pages.
         self.objects.take_taint();
         self.objects.done(&page.version);
         self.shard().finish_list();
-        // Its watch is still to be opened.
+        // The watch is not open yet.
         self.shard().watch_ended();
         count(&self.api.status.lists);
         self.pages_next = false;
@@ -207,7 +207,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Watches from the position on, or, as a streaming list, from all objects on. Ends well when the server ends it.
+    /// Watches from the position, or from all objects as a streaming list. Returns `Ok` when the server ends the watch.
     async fn watch(&mut self, streaming_list: bool) -> Result<(), Failure> {
         let (slice, opened);
         if streaming_list {
@@ -221,7 +221,7 @@ impl Worker {
         self.objects.begin_response(selected.clone());
         count(&self.api.status.watches);
         let since = Instant::now();
-        let mut watching = Watching { initial: streaming_list, seen: false, version: String::new(), selected };
+        let mut watching = WatchProgress { initial: streaming_list, seen: false, version: String::new(), selected };
         if streaming_list {
             answer.set_silence(STREAMING_SILENCE);
             self.objects.begin(&slice);
@@ -231,7 +231,7 @@ impl Worker {
             watching.version = self.position.take().unwrap_or_default();
         }
         let result = self.follow(&mut answer, &mut watching).await;
-        let Watching { initial, seen, version, .. } = watching;
+        let WatchProgress { initial, seen, version, .. } = watching;
         if seen {
             self.stuck = 0;
         }
@@ -243,23 +243,23 @@ impl Worker {
         if initial && matches!(result, Ok(_) | Err(Failure::Silent(_))) {
             return Err(Failure::no_end(if result.is_ok() { Failure::ENDED } else { Failure::SILENT }));
         }
-        if result? == End::Adapted {
-            tracing::debug!("the watch is opened anew for what is wanted now");
+        if result? == End::SelectorChanged {
+            tracing::debug!("reopening the watch: the selector changed");
             return Ok(());
         }
         if !seen && since.elapsed() < BRIEF {
             return Err(Failure::Brief);
         }
-        tracing::debug!("the watch ended and is resumed");
+        tracing::debug!("resuming the watch: it ended");
         self.succeeded();
         Ok(())
     }
 
-    /// Lets the running watch hand over all that is wanted; says whether it has to be opened anew for that.
-    fn adapt(&mut self, watching: &Watching) -> bool {
-        self.stirred.mark_unchanged();
-        let wanted = self.shard().desired();
-        if self.is_idle() || watching.selected != self.api.selector.is_for(&wanted).then_some(wanted) {
+    /// Extends the running watch to the desired slice. Returns whether the watch must be reopened with another selector.
+    fn must_reopen(&mut self, watching: &WatchProgress) -> bool {
+        self.wakeups.mark_unchanged();
+        let desired = self.shard().desired();
+        if self.is_idle() || watching.selected != self.api.selector.is_for(&desired).then_some(desired) {
             return true;
         }
         self.shard().widen();
@@ -267,22 +267,22 @@ impl Worker {
     }
 
     /// Reads the events of a watch until it ends.
-    async fn follow(&mut self, answer: &mut ApiResponse, watching: &mut Watching) -> Result<End, Failure> {
+    async fn follow(&mut self, answer: &mut ApiResponse, watching: &mut WatchProgress) -> Result<End, Failure> {
         let encoding = answer.encoding;
         let mut frames = WatchFrames::new(encoding);
         let mut scrub_at: Option<Instant> = None;
         let mut adapted = false;
         loop {
-            // A list goes on as it began.
+            // A list keeps the slice with which it began.
             if !adapted && !watching.initial {
                 adapted = true;
-                if self.adapt(watching) {
-                    return Ok(End::Adapted);
+                if self.must_reopen(watching) {
+                    return Ok(End::SelectorChanged);
                 }
             }
             let chunk: Bytes = tokio::select! {
                 biased;
-                _ = self.stirred.changed() => {
+                _ = self.wakeups.changed() => {
                     adapted = false;
                     continue;
                 }
@@ -321,14 +321,14 @@ impl Worker {
             } else if !was_initial && watching.seen {
                 self.succeeded();
             }
-            // Initial events are not interrupted: they cannot be resumed.
+            // Initial events cannot be resumed, so they are not interrupted.
             if !watching.initial && self.objects.take_taint() {
                 scrub_at.get_or_insert_with(|| Instant::now() + SCRUB);
             }
         }
     }
 
-    /// Draws the consequences of a failure; returns how long to wait.
+    /// Handles a failure and returns the delay before the next attempt.
     fn failed(&mut self, step: Step, failure: Failure) -> Option<Duration> {
         match failure {
             Failure::NoStreaming { .. } | Failure::Brief => {}
@@ -337,16 +337,16 @@ impl Worker {
         }
         if self.position.is_none() {
             self.objects.give_up();
-        } else if step != Step::Pages && failure.will_come_again() {
+        } else if step != Step::Pages && failure.is_likely_to_repeat() {
             self.stuck += 1;
             if self.stuck >= STUCK {
-                tracing::warn!("{failure}, again and again; listing again from nothing");
+                tracing::warn!("relisting from scratch: the watch keeps failing: {failure}");
                 self.start_over();
             }
         }
         match failure {
             Failure::NoStreaming { ref why, for_good } => {
-                tracing::info!("the server makes no streaming list, it is asked for pages: {why}");
+                tracing::info!("listing in pages: no streaming list: {why}");
                 self.pages_next = true;
                 if for_good {
                     self.api.stop_streaming();
@@ -354,28 +354,28 @@ impl Worker {
                 None
             }
             Failure::Expired(ref message) => {
-                tracing::info!("what is known is too old for the server, listing again: {message}");
+                tracing::info!("relisting: resourceVersion expired: {message}");
                 self.position = None;
                 self.shard().invalidate();
                 self.unpaged = step == Step::Pages;
-                Some(self.list_again())
+                Some(self.relist_delay())
             }
             Failure::Rewound(_) => {
-                tracing::warn!("{failure}; listing again from nothing");
+                tracing::warn!("relisting from scratch: {failure}");
                 self.start_over();
-                Some(self.list_again())
+                Some(self.relist_delay())
             }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
                 self.shard().refused();
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
-                    let fate = if self.position.is_some() { "what is known of it stays" } else { "it is left out" };
-                    tracing::warn!("{failure}; {fate}, and it is asked for again soon, later every few minutes");
+                    let objects = if self.position.is_some() { "kept" } else { "none" };
+                    tracing::warn!(objects, "{failure}; retrying soon, later every few minutes");
                 }
                 let delay = self.retry.refused();
-                // A server that starts may not know its resources yet; one that goes on not to has removed this one.
+                // A starting server may not know its resources yet. After minutes the resource has been removed.
                 if code != FORBIDDEN && self.position.is_some() && self.retry.is_refused_for_long() {
-                    tracing::warn!("the server has not had it for minutes: what was known of it is dropped");
+                    tracing::warn!("dropping all objects: the server has not had the resource for minutes");
                     self.position = None;
                     self.objects.begin(&self.api.source.shard.begin_list());
                     self.objects.done("");
@@ -383,7 +383,7 @@ impl Worker {
                 Some(delay)
             }
             Failure::Silent(_) if step != Step::Pages && self.position.is_some() => {
-                tracing::warn!("{failure}, the watch is opened again");
+                tracing::warn!("reopening the watch: {failure}");
                 None
             }
             Failure::WrongForm(ref what) => {
@@ -395,19 +395,19 @@ impl Worker {
         }
     }
 
-    /// The watch lives.
+    /// Resets the delays after a watch received something.
     fn succeeded(&mut self) {
         self.retry.succeeded();
         self.relists.succeeded();
     }
 
-    /// Returns how long to wait before all is listed again.
-    fn list_again(&mut self) -> Duration {
+    /// Returns the delay before a relist.
+    fn relist_delay(&mut self) -> Duration {
         self.retry.succeeded();
         self.relists.failed(None)
     }
 
-    /// What the server said before is void: the next list replaces it, whatever its versions.
+    /// Declares all known objects and versions void, so that the next list replaces them.
     fn start_over(&mut self) {
         self.stuck = 0;
         self.position = None;
@@ -418,34 +418,34 @@ impl Worker {
     fn retry_later(&mut self, step: Step, failure: &Failure, retry_after: Option<Duration>) -> Duration {
         let delay = self.retry.failed(retry_after);
         if step == Step::Watch && self.retry.is_first() {
-            // Connections break now and then: nothing is lost if it can be resumed.
-            tracing::info!(?delay, "{failure}; resuming the watch");
+            // Connections break now and then. A resumed watch loses nothing.
+            tracing::info!(?delay, "resuming the watch: {failure}");
         } else if self.retry.is_news() {
-            tracing::warn!(?step, ?delay, "{failure}; retrying");
+            tracing::warn!(?step, ?delay, "retrying: {failure}");
         } else {
-            tracing::debug!(?step, ?delay, "{failure}; retrying");
+            tracing::debug!(?step, ?delay, "retrying: {failure}");
         }
         delay
     }
 }
 
-/// How far a watch has come.
-struct Watching {
-    /// The initial events of a streaming list are not over.
+/// The progress of a watch.
+struct WatchProgress {
+    /// The initial events of a streaming list are still arriving.
     initial: bool,
     /// An event or bookmark arrived.
     seen: bool,
     /// The newest resourceVersion.
     version: String,
-    /// What the server was asked to send alone; `None` for everything.
+    /// The slice to which the server was asked to restrict the watch; `None` if it was not.
     selected: Option<Slice>,
 }
 
-/// How a watch ended well.
+/// How a watch ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The server ended it, or its connection is not to live any longer.
+    /// The server ended it, or its connection has to be closed.
     Over,
-    /// Something else is wanted, and the server has to be asked for that.
-    Adapted,
+    /// Another slice is desired, for which the server needs another selector.
+    SelectorChanged,
 }
