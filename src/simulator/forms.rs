@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::ResourceType;
 use super::error::ApiError;
+use super::resource_type::ResourceType;
 
 const META: &str = "meta.k8s.io/v1";
 

@@ -7,151 +7,42 @@
 //! ([`Options::statefulsets`]). The caller chooses the resources.
 //! It may not know how replicas work: it imports nothing of this crate outside this folder.
 
+mod body;
 mod error;
 mod forms;
 mod objects;
+mod options;
 mod paths;
 mod proxy;
+mod request;
+mod resource_type;
 mod select;
 mod serve;
 mod shards;
+mod shared;
 mod statefulsets;
 mod stream;
 
-use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use k8s_openapi::NamespaceResourceScope;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use objects::{Fate, State};
+use shared::Shared;
+
 pub use error::ApiError;
 pub use objects::uid;
-use objects::{Fate, State};
-
-use crate::sync::lock;
-
-/// A resource that the simulator serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceType {
-    /// API group, empty for the core group.
-    pub group: String,
-    /// API version, for example `v1`.
-    pub version: String,
-    /// Plural, for example `pods`.
-    pub plural: String,
-    /// Kind, for example `Pod`.
-    pub kind: String,
-    /// Whether the resource is namespaced.
-    pub namespaced: bool,
-}
-
-impl ResourceType {
-    /// A resource by its names.
-    pub fn new(group: &str, version: &str, plural: &str, kind: &str, namespaced: bool) -> Self {
-        let [group, version, plural, kind] = [group, version, plural, kind].map(str::to_owned);
-        Self { group, version, plural, kind, namespaced }
-    }
-
-    /// The resource of a k8s-openapi type.
-    pub fn of<T>() -> Self
-    where
-        T: k8s_openapi::Resource,
-        T::Scope: 'static,
-    {
-        let namespaced = TypeId::of::<T::Scope>() == TypeId::of::<NamespaceResourceScope>();
-        Self::new(T::GROUP, T::VERSION, T::URL_PATH_SEGMENT, T::KIND, namespaced)
-    }
-
-    /// `v1` or `apps/v1`.
-    pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
-    }
-
-    /// `pods` or `deployments.apps`.
-    fn full_name(&self) -> String {
-        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
-    }
-}
-
-/// How the simulator behaves.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Number of remembered events per resource. A request for older ones gets 410, and a slower reader is disconnected.
-    pub history: usize,
-    /// Interval of bookmarks, on watches that allow them.
-    pub bookmarks: Duration,
-    /// Seed of UIDs and generated names.
-    pub seed: u64,
-    /// Whether StatefulSets have a controller, which creates, terminates and rolls their Pods. The caller plays the kubelet: it
-    /// writes the status of Pods, and deletes a Pod ([`Simulator::delete`], or over HTTP with a grace period of 0) when its
-    /// process has ended.
-    pub statefulsets: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { history: 16_384, bookmarks: Duration::from_secs(60), seed: 0, statefulsets: false }
-    }
-}
-
-/// Injected faults of one resource, until they are changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Refuses every request with this HTTP status.
-    pub refuse: Option<u16>,
-    /// Cuts lists off after this many bytes.
-    pub cut_lists: Option<usize>,
-    /// Answers lists with an expired `continue` token.
-    pub expire_pages: bool,
-    /// Sends 410 as the first event of every new watch.
-    pub watches_gone: bool,
-    /// Accepts every new watch and never sends anything.
-    pub silent_watches: bool,
-    /// Rejects streaming lists, as a server without that feature.
-    pub no_streaming_lists: bool,
-    /// Answers with whole objects, whatever form was requested.
-    pub whole_objects: bool,
-    /// Ignores `shardSelector` and sends everything, as a server without that feature.
-    pub ignore_shards: bool,
-    /// Rejects requests with a `shardSelector` with 400.
-    pub refuse_shards: bool,
-}
-
-/// A received request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// HTTP method.
-    pub method: String,
-    /// Path.
-    pub path: String,
-    /// Query, still encoded.
-    pub query: String,
-    /// The `Accept` header.
-    pub accept: String,
-}
-
-/// The state that connections and handles share.
-struct Shared {
-    state: Mutex<State>,
-    options: Options,
-    address: SocketAddr,
-}
-
-impl Shared {
-    /// The state. A panicked holder leaves it valid, because every change is applied in one final step.
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-}
+pub use options::{Faults, Options};
+pub use request::Request;
+pub use resource_type::ResourceType;
 
 /// A running simulator. Dropping it ends it and its connections.
 pub struct Simulator {
@@ -245,7 +136,7 @@ impl Simulator {
         let mut state = self.shared.state();
         let table = state.position(resource)?;
         let deleted = state.delete(table, namespace, name, &Value::Null)?;
-        state.settle();
+        statefulsets::settle(&mut state);
         Ok(Value::clone(&deleted))
     }
 
@@ -365,7 +256,7 @@ impl Simulator {
         let mut state = self.shared.state();
         let table = state.of_kind(text("apiVersion"), text("kind"))?;
         let written = write(&mut state, table, object)?;
-        state.settle();
+        statefulsets::settle(&mut state);
         Ok(Value::clone(&written))
     }
 }

@@ -3,8 +3,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::ResourceType;
 use super::error::ApiError;
+use super::resource_type::ResourceType;
 
 /// The target of a path.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::body::{Body, LARGEST_BODY};
 use super::error::ApiError;
-use super::serve::{Body, LARGEST_BODY};
 
 /// The headers that are forwarded in requests and answers.
 const HEADERS: [header::HeaderName; 4] =

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::{Method, Response, header};
 use http_body::Frame;
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -19,22 +18,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::body::{Body, LARGEST_BODY, cut};
 use super::error::ApiError;
 use super::forms::{Answer, Form, Writer, negotiate, to_bytes};
 use super::objects::{Page, State};
 use super::paths::{Query, Target};
+use super::request::Request;
 use super::select::Scope;
 use super::shards::Shards;
+use super::shared::Shared;
 use super::stream::watch;
-use super::{Request, Shared, proxy};
-
-/// The reason for an aborted answer.
-pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
-/// The body of an answer.
-pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
-
-/// The largest body of a write, a little above etcd's limit.
-pub(super) const LARGEST_BODY: usize = 4 << 20;
+use super::{proxy, statefulsets};
 
 /// Serves connections until `stop`, then closes all.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
@@ -130,7 +124,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
                 call.place(&mut object, None)?;
                 let mut state = shared.state();
                 let created = state.create(table, object, false)?;
-                state.settle();
+                statefulsets::settle(&mut state);
                 drop(state);
                 call.one(201, &created)
             }
@@ -160,7 +154,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
                 object = whole;
             }
             let updated = state.update(table, object, false)?;
-            state.settle();
+            statefulsets::settle(&mut state);
             drop(state);
             call.one(200, &updated)
         }
@@ -176,7 +170,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             }
             let mut state = shared.state();
             let patched = state.patch(table, &namespace, &name, &patch)?;
-            state.settle();
+            statefulsets::settle(&mut state);
             drop(state);
             call.one(200, &patched)
         }
@@ -184,8 +178,8 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
             let mut options = call.body(body).await?;
             call.query.add_to_delete_options(&mut options);
             let mut state = shared.state();
-            let deleted = state.delete_asked(table, &namespace, &name, &options)?;
-            state.settle();
+            let deleted = statefulsets::delete(&mut state, table, &namespace, &name, &options)?;
+            statefulsets::settle(&mut state);
             drop(state);
             Ok(in_full(
                 200,
@@ -324,12 +318,6 @@ fn page(state: &mut State, call: &Call<'_>, scope: &Scope) -> Result<Page, ApiEr
         (Some(_), _) => {}
     }
     Ok(state.list(call.table, scope, limit))
-}
-
-/// Aborts a body, after everything before it was written.
-pub(super) async fn cut<T>() -> Result<T, Broken> {
-    tokio::task::yield_now().await;
-    Err("cut off, as the simulator was told".into())
 }
 
 /// `/version`, health paths, and discovery.

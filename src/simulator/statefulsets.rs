@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
-use super::objects::{Object, State};
+use super::error::ApiError;
+use super::objects::{Object, State, check};
 
 /// Limit of rounds until nothing changes any more; each change is progress.
 const ROUNDS: usize = 8;
@@ -22,8 +23,11 @@ struct Tables {
     pods: usize,
 }
 
-/// Reconciles after a change.
+/// Reconciles after a change, if StatefulSets have a controller.
 pub(super) fn settle(state: &mut State) {
+    if !state.controlled {
+        return;
+    }
     let find = |state: &State, name: &str| state.position(name).ok();
     let Some((sets, pods)) = find(state, "statefulsets.apps").zip(find(state, "pods")) else { return };
     let tables = Tables { sets, pods };
@@ -41,7 +45,7 @@ pub(super) fn settle(state: &mut State) {
 }
 
 /// Orphans the Pods of a StatefulSet, so that they survive its deletion (`propagationPolicy: Orphan`).
-pub(super) fn orphan(state: &mut State, set: &Value) {
+fn orphan(state: &mut State, set: &Value) {
     let Ok(pods) = state.position("pods") else { return };
     for pod in state.tables[pods].objects.values().cloned().collect::<Vec<_>>() {
         if owner(&pod).is_some_and(|owner| owner["uid"] == set["metadata"]["uid"]) {
@@ -55,9 +59,29 @@ pub(super) fn orphan(state: &mut State, set: &Value) {
     }
 }
 
-/// Whether the Pod terminates gracefully, and not at once.
-pub(super) fn has_owner(pod: &Value) -> bool {
-    owner(pod).is_some()
+/// Deletes an object for a client. A Pod that must terminate first is only marked, unless the grace period is 0. The Pods of a
+/// StatefulSet stay if the request orphans them.
+pub(super) fn delete(
+    state: &mut State,
+    table: usize,
+    namespace: &str,
+    name: &str,
+    options: &Value,
+) -> Result<Object, ApiError> {
+    let object = state.get(table, namespace, name)?;
+    let plural = state.tables[table].resource.plural.clone();
+    if state.controlled && plural == "pods" && owner(&object).is_some() {
+        let wanted = &options["preconditions"];
+        check(&plural, name, wanted.get("uid"), wanted.get("resourceVersion"), &object["metadata"])?;
+        if options["gracePeriodSeconds"] != 0 {
+            state.terminate(table, &object);
+            return state.get(table, namespace, name);
+        }
+    }
+    if state.controlled && plural == "statefulsets" && options["propagationPolicy"] == "Orphan" {
+        orphan(state, &object);
+    }
+    state.delete(table, namespace, name, &options["preconditions"])
 }
 
 /// The owner reference of a Pod to its StatefulSet.
@@ -235,12 +259,12 @@ mod tests {
 
     fn create(state: &mut State, replicas: u64, start: u64) {
         state.create(0, set(replicas, start, "one"), false).expect("created");
-        state.settle();
+        settle(state);
     }
 
     fn change(state: &mut State, spec: Value) {
         state.patch(0, "shop", "fleet", &json!({ "spec": spec })).expect("patched");
-        state.settle();
+        settle(state);
     }
 
     /// Name of each Pod, whether it is terminating, and whether it is Ready.
@@ -253,12 +277,12 @@ mod tests {
     fn ready(state: &mut State, name: &str) {
         let status = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
         state.patch(PODS, "shop", name, &status).expect("patched");
-        state.settle();
+        settle(state);
     }
 
     fn end(state: &mut State, name: &str) {
         state.delete(PODS, "shop", name, &Value::Null).expect("deleted");
-        state.settle();
+        settle(state);
     }
 
     fn expected(pods: &[(&str, bool, bool)]) -> Vec<(String, bool, bool)> {
@@ -331,7 +355,7 @@ mod tests {
         let old = state.get(0, "shop", "fleet").expect("there");
         orphan(&mut state, &old);
         state.delete(0, "shop", "fleet", &Value::Null).expect("deleted");
-        state.settle();
+        settle(&mut state);
         assert_eq!(pods(&state), expected(&[("fleet-0", false, false)]));
         create(&mut state, 1, 0);
         let pod = state.get(PODS, "shop", "fleet-0").expect("there");
@@ -339,7 +363,7 @@ mod tests {
         assert_eq!(pod["metadata"]["uid"], uid);
         assert_eq!(pod["metadata"]["ownerReferences"][0]["uid"], new["metadata"]["uid"]);
         state.delete(0, "shop", "fleet", &Value::Null).expect("deleted");
-        state.settle();
+        settle(&mut state);
         assert_eq!(pods(&state), expected(&[("fleet-0", true, false)]));
     }
 }

@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Interval, interval_at, sleep_until};
 
-use super::Shared;
+use super::body::{Body, Broken, cut};
 use super::error::ApiError;
 use super::forms::{Form, Writer, event_line, to_bytes};
 use super::objects::{Event, Fate, Object, State, at_version};
 use super::paths::Query;
 use super::select::Scope;
-use super::serve::{Body, Broken, cut};
+use super::shared::Shared;
 
 /// Bytes that may be written ahead of the client. The bound makes a slow client fall behind the
 /// history instead of filling memory.

@@ -9,8 +9,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
 use super::error::ApiError;
+use super::options::{Faults, Options};
+use super::request::Request;
+use super::resource_type::ResourceType;
 use super::select::Scope;
-use super::{Faults, Options, Request, ResourceType, statefulsets};
 
 /// An object as it was at one version.
 pub(super) type Object = Arc<Value>;
@@ -85,7 +87,7 @@ pub(super) struct State {
     lists_opened: u64,
     history: usize,
     /// Whether StatefulSets have a controller.
-    controlled: bool,
+    pub controlled: bool,
     rng: fastrand::Rng,
     pub requests: VecDeque<Request>,
 }
@@ -288,13 +290,6 @@ impl State {
         self.update(table, object, false)
     }
 
-    /// Runs the controllers after a change.
-    pub fn settle(&mut self) {
-        if self.controlled {
-            statefulsets::settle(self);
-        }
-    }
-
     /// Marks a Pod as terminating, unless it is already.
     pub fn terminate(&mut self, pods: usize, pod: &Object) {
         if pod["metadata"]["deletionTimestamp"].is_string() {
@@ -306,31 +301,6 @@ impl State {
         ending["metadata"]["deletionGracePeriodSeconds"] = grace.into();
         // The caller read it under the lock that is still held, so nothing can have changed.
         let _ = self.update(pods, ending, true);
-    }
-
-    /// Deletes an object for a client. A Pod that must terminate first is only marked, unless the grace period is
-    /// 0. The Pods of a StatefulSet stay if the request orphans them.
-    pub fn delete_asked(
-        &mut self,
-        table: usize,
-        namespace: &str,
-        name: &str,
-        options: &Value,
-    ) -> Result<Object, ApiError> {
-        let object = self.get(table, namespace, name)?;
-        let plural = self.tables[table].resource.plural.clone();
-        if self.controlled && plural == "pods" && statefulsets::has_owner(&object) {
-            let wanted = &options["preconditions"];
-            check(&plural, name, wanted.get("uid"), wanted.get("resourceVersion"), &object["metadata"])?;
-            if options["gracePeriodSeconds"] != 0 {
-                self.terminate(table, &object);
-                return self.get(table, namespace, name);
-            }
-        }
-        if self.controlled && plural == "statefulsets" && options["propagationPolicy"] == "Orphan" {
-            statefulsets::orphan(self, &object);
-        }
-        self.delete(table, namespace, name, &options["preconditions"])
     }
 
     /// Removes an object, if it matches the given UID and version, if any.
@@ -457,7 +427,13 @@ fn key(metadata: &mut Map<String, Value>, namespaced: bool) -> Result<(String, S
 }
 
 /// Compares the preconditions of a writer with the current UID and version.
-fn check(plural: &str, name: &str, uid: Option<&Value>, version: Option<&Value>, is: &Value) -> Result<(), ApiError> {
+pub(super) fn check(
+    plural: &str,
+    name: &str,
+    uid: Option<&Value>,
+    version: Option<&Value>,
+    is: &Value,
+) -> Result<(), ApiError> {
     let differs = |wanted: Option<&Value>, is: &Value| {
         wanted.and_then(Value::as_str).is_some_and(|wanted| !wanted.is_empty() && is.as_str() != Some(wanted))
     };

@@ -1,0 +1,18 @@
+//! Bodies of requests and answers.
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+
+/// The reason for an aborted answer.
+pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
+/// The body of an answer.
+pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
+
+/// The largest body of a write, a little above etcd's limit.
+pub(super) const LARGEST_BODY: usize = 4 << 20;
+
+/// Aborts a body, after everything before it was written.
+pub(super) async fn cut<T>() -> Result<T, Broken> {
+    tokio::task::yield_now().await;
+    Err("cut off, as the simulator was told".into())
+}
