@@ -25,7 +25,7 @@ pub struct Record {
     #[serde(default)]
     pub statefulset: String,
     /// Who owns what now.
-    pub current: View,
+    pub current: Assignment,
     /// Who is to own what next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
@@ -34,7 +34,7 @@ pub struct Record {
 /// Who owns what: everything that ranges are worked out from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct Assignment {
     /// A number that no other view has: a revision, at most that of the record in which it first appeared.
     pub generation: u64,
     /// Number of shards.
@@ -68,16 +68,16 @@ pub struct Fresh {
 #[serde(rename_all = "camelCase")]
 pub struct Next {
     /// What will be.
-    pub view: View,
+    pub view: Assignment,
     /// Once it is set, nothing changes until that moment, and from then on this is the current view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switch: Option<Switch>,
+    pub switch: Option<SwitchTime>,
 }
 
 /// When a view becomes current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Switch {
+pub struct SwitchTime {
     /// Unix time in milliseconds, by the clock of `by`.
     pub at: u64,
     /// The ordinal of who set it.
@@ -181,7 +181,7 @@ impl Record {
     /// Whether it can be what a coordinator wrote, some time after a record with this revision. Whoever reaches a telemetry port
     /// can send anything, and what is followed is passed on.
     pub fn is_sane(&self, known: u64) -> bool {
-        let sane = |view: &View| {
+        let sane = |view: &Assignment| {
             let absent: BTreeSet<u32> = view.absent.iter().copied().collect();
             (1..=MOST_SHARDS).contains(&view.total)
                 && view.generation <= self.revision
@@ -200,7 +200,7 @@ impl Record {
     }
 }
 
-impl View {
+impl Assignment {
     /// The ordinals that serve for themselves.
     pub fn present(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.total).filter(|ordinal| self.has(*ordinal))

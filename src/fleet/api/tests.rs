@@ -13,7 +13,7 @@ use super::*;
 use crate::fleet::clock;
 use crate::fleet::handover::{Config, Event, Machine};
 use crate::fleet::message::Message;
-use crate::fleet::record::{Fresh, Incarnation, LAYOUT, Member, Phase, Record, View};
+use crate::fleet::record::{Assignment, Fresh, Incarnation, LAYOUT, Member, Phase, Record};
 use crate::settings::FleetSettings;
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
@@ -146,7 +146,7 @@ fn member(nonce: u64) -> Member {
 }
 
 fn record(revision: u64) -> Record {
-    let current = View {
+    let current = Assignment {
         generation: revision,
         total: 1,
         absent: Vec::new(),

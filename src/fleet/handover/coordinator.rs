@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::peers::Liveness;
 use super::range_cache::all_present;
 use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD};
-use crate::fleet::record::{Fresh, LAYOUT, Member, Next, Phase, Record, Switch, View};
+use crate::fleet::record::{Assignment, Fresh, LAYOUT, Member, Next, Phase, Record, SwitchTime};
 use crate::sharding::Hasher;
 
 /// The tolerance for rounding when shares are compared: one part in 2^24 of the hash space.
@@ -25,7 +25,7 @@ const TOLERANCE: u128 = 1 << 40;
 /// The content of a new record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RecordChange {
-    pub current: View,
+    pub current: Assignment,
     pub next: Option<Next>,
     /// By how much the revision grows: the number of generations that the change creates, at least 1.
     pub revisions: u64,
@@ -181,25 +181,25 @@ impl CoordinatorMemory {
     fn desired_assignment(
         &mut self,
         facts: &Facts,
-        current: &View,
+        current: &Assignment,
         statuses: &BTreeMap<u32, MemberStatus>,
         now: Now,
-    ) -> View {
+    ) -> Assignment {
         let total = self.total(facts, current, now);
-        let mut desired = View { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
+        let mut desired = Assignment { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
         keep_absent(&mut desired, facts, current, now);
         drain(&mut desired, facts, current, statuses, now);
         if let Some(hash) = common_hash(facts, &desired, now) {
             desired.hash = hash;
         }
         // The last serving members stay until another member can take over.
-        let serves = |view: &View| view.present().next().is_some();
+        let serves = |view: &Assignment| view.present().next().is_some();
         if serves(current) && !serves(&desired) { current.clone() } else { desired }
     }
 
     /// Returns the number of shards: the replicas of the StatefulSet. New members join together, once all of them are fit or
     /// the coordinator has waited long enough.
-    fn total(&mut self, facts: &Facts, current: &View, now: Now) -> u32 {
+    fn total(&mut self, facts: &Facts, current: &Assignment, now: Now) -> u32 {
         let Some(wanted) = facts.wanted_replicas().filter(|wanted| *wanted > 0) else { return current.total };
         if wanted <= current.total {
             self.growth = None;
@@ -248,7 +248,7 @@ fn is_fit(facts: &Facts, ordinal: u32, now: Now) -> bool {
 
 /// Makes the members absent in `desired` that cannot serve: those that were absent, in the same order so that no range moves
 /// without need, and the new ones that are not fit.
-fn keep_absent(desired: &mut View, facts: &Facts, current: &View, now: Now) {
+fn keep_absent(desired: &mut Assignment, facts: &Facts, current: &Assignment, now: Now) {
     let total = desired.total;
     let still_absent =
         current.absent.iter().copied().filter(|ordinal| *ordinal < total && !is_fit(facts, *ordinal, now));
@@ -264,7 +264,13 @@ fn keep_absent(desired: &mut View, facts: &Facts, current: &View, now: Now) {
 
 /// Makes the members absent in `desired` that leave or are overdue, if the others have room for their ranges. A member that
 /// leaves serves until then.
-fn drain(desired: &mut View, facts: &Facts, current: &View, statuses: &BTreeMap<u32, MemberStatus>, now: Now) {
+fn drain(
+    desired: &mut Assignment,
+    facts: &Facts,
+    current: &Assignment,
+    statuses: &BTreeMap<u32, MemberStatus>,
+    now: Now,
+) {
     let total = desired.total;
     for ordinal in current.present().filter(|ordinal| *ordinal < total) {
         let leaves = facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Leaving);
@@ -278,14 +284,14 @@ fn drain(desired: &mut View, facts: &Facts, current: &View, statuses: &BTreeMap<
 }
 
 /// Returns the hash that all present members ask for; `None` if they differ or one of them is not live.
-fn common_hash(facts: &Facts, view: &View, now: Now) -> Option<Hasher> {
+fn common_hash(facts: &Facts, view: &Assignment, now: Now) -> Option<Hasher> {
     let mut hashes = view.present().map(|ordinal| facts.live_member(ordinal, now).map(|member| member.hash));
     let first = hashes.next()??;
     hashes.all(|hash| hash == Some(first)).then_some(first)
 }
 
 /// Returns the ordinals that the StatefulSet wants and that do not serve their own share.
-fn missing(facts: &Facts, current: &View) -> Vec<u32> {
+fn missing(facts: &Facts, current: &Assignment) -> Vec<u32> {
     let wanted = facts.wanted_replicas().unwrap_or(current.total);
     (0..wanted).filter(|ordinal| !current.has(*ordinal)).collect()
 }
@@ -293,13 +299,13 @@ fn missing(facts: &Facts, current: &View) -> Vec<u32> {
 /// Returns a change in which every member starts to serve without preparation; `None` for zero members.
 fn start_from_nothing(generation: u64, total: u32, facts: &Facts) -> Option<RecordChange> {
     let fresh = Fresh { generation, below: total };
-    let current = View { generation, fresh, ..all_present(total, facts.own.hash) };
+    let current = Assignment { generation, fresh, ..all_present(total, facts.own.hash) };
     (total > 0).then_some(RecordChange { current, next: None, revisions: 1 })
 }
 
 /// Returns `current` without the lost members. The others take over their ranges as far as they have room.
-fn without_lost(facts: &Facts, current: &View, lost: &[u32], generation: u64) -> View {
-    let mut after = View { generation, ..current.clone() };
+fn without_lost(facts: &Facts, current: &Assignment, lost: &[u32], generation: u64) -> Assignment {
+    let mut after = Assignment { generation, ..current.clone() };
     for ordinal in lost {
         let before = after.clone();
         after.absent.push(*ordinal);
@@ -310,7 +316,7 @@ fn without_lost(facts: &Facts, current: &View, lost: &[u32], generation: u64) ->
     after
 }
 
-const fn unscheduled(mut view: View, generation: u64) -> Next {
+const fn unscheduled(mut view: Assignment, generation: u64) -> Next {
     view.generation = generation;
     Next { view, switch: None }
 }
@@ -318,12 +324,12 @@ const fn unscheduled(mut view: View, generation: u64) -> Next {
 /// Returns `next` with its switch scheduled by the clock of this member.
 fn schedule(next: &Next, own_ordinal: u32, now: Now) -> Next {
     let at = now.unix + SWITCH_LEAD.as_millis() as u64;
-    Next { view: next.view.clone(), switch: Some(Switch { at, by: own_ordinal }) }
+    Next { view: next.view.clone(), switch: Some(SwitchTime { at, by: own_ordinal }) }
 }
 
 /// Whether each member may own what `after` gives it: at most twice its share with all members present, and no more new
 /// ranges than it has headroom for.
-fn has_room(facts: &Facts, after: &View, before: &View) -> bool {
+fn has_room(facts: &Facts, after: &Assignment, before: &Assignment) -> bool {
     after.present().all(|ordinal| {
         let points = facts.points(after, ordinal);
         let added = points.saturating_sub(facts.points(before, ordinal));
@@ -344,13 +350,13 @@ fn statement_of(facts: &Facts, ordinal: u32) -> Option<&Member> {
 
 /// Returns the members that block the switch to `next`: first those that have not prepared it, then those that serve in
 /// either assignment and may not know the record.
-fn blocking_switch(facts: &Facts, record: &Record, next: &View, now: Now) -> Vec<u32> {
+fn blocking_switch(facts: &Facts, record: &Record, next: &Assignment, now: Now) -> Vec<u32> {
     let unprepared = unprepared(facts, next, now);
     if unprepared.is_empty() { unconfirmed(facts, record, next, now) } else { unprepared }
 }
 
 /// Returns the members of `next` that have not prepared it.
-fn unprepared(facts: &Facts, next: &View, now: Now) -> Vec<u32> {
+fn unprepared(facts: &Facts, next: &Assignment, now: Now) -> Vec<u32> {
     let has_prepared =
         |ordinal: &u32| facts.live_member(*ordinal, now).is_some_and(|member| member.prepared == Some(next.generation));
     next.present().filter(|ordinal| !has_prepared(ordinal)).collect()
@@ -358,7 +364,7 @@ fn unprepared(facts: &Facts, next: &View, now: Now) -> Vec<u32> {
 
 /// Returns the members of the current and the next assignment that may be serving and have not confirmed the record within
 /// the last moments.
-fn unconfirmed(facts: &Facts, record: &Record, next: &View, now: Now) -> Vec<u32> {
+fn unconfirmed(facts: &Facts, record: &Record, next: &Assignment, now: Now) -> Vec<u32> {
     let members: BTreeSet<u32> = record.current.present().chain(next.present()).collect();
     let is_unconfirmed = |ordinal: &u32| {
         facts.peers.get(*ordinal).is_some_and(|peer| {

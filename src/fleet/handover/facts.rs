@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
-use crate::fleet::record::{Member, Next, Phase, Record, View};
+use crate::fleet::record::{Assignment, Member, Next, Phase, Record};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Crashes that are older than this, in seconds, no longer count.
@@ -116,7 +116,7 @@ impl Facts {
     }
 
     /// Returns the current assignment.
-    pub fn current(&self) -> Option<&View> {
+    pub fn current(&self) -> Option<&Assignment> {
         self.record().map(|record| &record.current)
     }
 
@@ -126,7 +126,7 @@ impl Facts {
     }
 
     /// Returns the assignment whose switch is scheduled, and when it is due (boot time).
-    pub fn scheduled_switch(&self) -> Option<(Duration, &View)> {
+    pub fn scheduled_switch(&self) -> Option<(Duration, &Assignment)> {
         Some((self.record.as_ref()?.switch_at?, &self.next()?.view))
     }
 
@@ -284,7 +284,7 @@ impl Facts {
     /// answers, and none of them reaches it, no member can change the record.
     fn valid_until_by_peers(&self, record: &Record, now: Now) -> Option<Duration> {
         let next = record.next.as_ref().map(|next| &next.view);
-        let members = record.current.present().chain(next.into_iter().flat_map(View::present));
+        let members = record.current.present().chain(next.into_iter().flat_map(Assignment::present));
         let mut until = now.boot + LEASE_DURATION;
         for ordinal in members.filter(|ordinal| *ordinal != self.ordinal()) {
             let peer = self.peers.get(ordinal);
@@ -305,7 +305,7 @@ fn has_ended(peer: &Peer, now: Now) -> bool {
 /// Ranges.
 impl Facts {
     /// Returns the slice that this member owns in an assignment.
-    pub fn owned(&self, view: &View) -> Slice {
+    pub fn owned(&self, view: &Assignment) -> Slice {
         self.ranges.slice(view, self.ordinal())
     }
 
@@ -321,12 +321,12 @@ impl Facts {
     }
 
     /// Returns how many points of the hash space a member owns in an assignment.
-    pub fn points(&self, view: &View, ordinal: u32) -> u128 {
+    pub fn points(&self, view: &Assignment, ordinal: u32) -> u128 {
         self.ranges.slice(view, ordinal).ranges(view.hash).size()
     }
 
     /// Returns how many points it would own there with no member absent.
-    pub fn points_if_all_present(&self, view: &View, ordinal: u32) -> u128 {
+    pub fn points_if_all_present(&self, view: &Assignment, ordinal: u32) -> u128 {
         self.ranges.slice_if_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
     }
 }

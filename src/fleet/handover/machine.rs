@@ -13,7 +13,7 @@ use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD, SWITCH_LEAD};
-use crate::fleet::record::{Heartbeat, Member, Phase, Record, View};
+use crate::fleet::record::{Assignment, Heartbeat, Member, Phase, Record};
 use crate::sharding::Slice;
 
 /// The longest time between two decisions.
@@ -468,7 +468,7 @@ fn keep_since(since: &mut Option<Duration>, holds: bool, now: Now) {
 }
 
 /// Returns an assignment in a few words.
-fn describe(view: &View) -> String {
+fn describe(view: &Assignment) -> String {
     let mut text = format!("{} of {} members serve their own share", view.present().count(), view.total);
     if !view.absent.is_empty() {
         text += &format!(", absent {:?}", view.absent);

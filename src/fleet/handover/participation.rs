@@ -4,7 +4,7 @@
 
 use super::facts::Facts;
 use super::timing::Now;
-use crate::fleet::record::View;
+use crate::fleet::record::Assignment;
 use crate::sharding::Slice;
 
 /// How many prepared generations are remembered.
@@ -105,7 +105,7 @@ impl Participation {
 
     /// Whether it may serve its share of an assignment once that is current: it serves already, or has prepared it, or may
     /// start without preparation.
-    pub fn may_serve(&self, view: &View, facts: &Facts, now: Now) -> bool {
+    pub fn may_serve(&self, view: &Assignment, facts: &Facts, now: Now) -> bool {
         !self.is_superseded()
             && view.has(facts.ordinal())
             && (self.is_serving()
@@ -115,7 +115,7 @@ impl Participation {
 
     /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
     /// ordinal that does.
-    pub fn may_start(&self, view: &View, facts: &Facts) -> bool {
+    pub fn may_start(&self, view: &Assignment, facts: &Facts) -> bool {
         let in_this_fleet =
             |generation: Option<u64>| generation.is_some_and(|generation| generation >= view.fresh.generation);
         let predecessor = facts.predecessor.as_ref().map(|predecessor| &predecessor.member);
@@ -127,7 +127,7 @@ impl Participation {
     }
 
     /// Another assignment has become the current one.
-    pub fn enter(&mut self, view: &View, facts: &Facts, now: Now) {
+    pub fn enter(&mut self, view: &Assignment, facts: &Facts, now: Now) {
         let serving = self.may_serve(view, facts, now);
         let ready = self.is_ready();
         self.set_serving(serving.then_some(Serving { generation: view.generation, ready }));
@@ -190,7 +190,7 @@ mod tests {
         let id = Incarnation { ordinal: 0, pod: "pod-0".to_owned(), nonce: 1 };
         let own = first_statement(id.clone(), "10.0.0.1:8081".to_owned(), Hasher::XxHash64);
         let fresh = Fresh { generation: 1, below: 2 };
-        let current = View { generation, absent: absent.to_vec(), fresh, ..all_present(2, Hasher::XxHash64) };
+        let current = Assignment { generation, absent: absent.to_vec(), fresh, ..all_present(2, Hasher::XxHash64) };
         let mut facts = Facts::new(own);
         facts.leases_listed = true;
         facts.follow(

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::fleet::record::{Fresh, LAYOUT, View};
+use crate::fleet::record::{Assignment, Fresh, LAYOUT};
 use crate::sharding::{self, Hasher, Slice};
 
 /// How many assignments are kept: the current and the next one, their alternatives, and those with all members present.
@@ -14,11 +14,11 @@ const CAPACITY: usize = 8;
 
 /// The ranges of recent assignments. The same few assignments are evaluated many times per decision.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RangeCache(RefCell<Vec<(View, Arc<sharding::Assignment>)>>);
+pub(super) struct RangeCache(RefCell<Vec<(Assignment, Arc<sharding::Assignment>)>>);
 
 impl RangeCache {
     /// Returns the slice that `ordinal` owns in `view`; empty for an unknown layout or an invalid view.
-    pub fn slice(&self, view: &View, ordinal: u32) -> Slice {
+    pub fn slice(&self, view: &Assignment, ordinal: u32) -> Slice {
         self.of(view).map_or_else(Slice::none, |ranges| Slice::of(view.hash, ranges.ranges(ordinal)))
     }
 
@@ -27,7 +27,7 @@ impl RangeCache {
         self.slice(&all_present(total, hash), ordinal)
     }
 
-    fn of(&self, view: &View) -> Option<Arc<sharding::Assignment>> {
+    fn of(&self, view: &Assignment) -> Option<Arc<sharding::Assignment>> {
         if view.layout != LAYOUT {
             return None;
         }
@@ -45,7 +45,7 @@ impl RangeCache {
 }
 
 /// Returns the assignment in which each of `total` members serves its own share.
-pub(super) const fn all_present(total: u32, hash: Hasher) -> View {
+pub(super) const fn all_present(total: u32, hash: Hasher) -> Assignment {
     let fresh = Fresh { generation: 0, below: 0 };
-    View { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
+    Assignment { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
 }

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::participation::Participation;
 use super::timing::Now;
 use crate::backoff::doubled;
-use crate::fleet::record::{Incarnation, LAYOUT, Member, Phase, View};
+use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, Phase};
 use crate::sharding::Hasher;
 
 /// How long a member waits after its first crash before it may own ranges again. Doubles with each further crash.
@@ -84,7 +84,7 @@ pub(super) fn statement(
     statement
 }
 
-fn is_loaded(facts: &Facts, view: &View) -> bool {
+fn is_loaded(facts: &Facts, view: &Assignment) -> bool {
     facts.loaded.covers(&facts.owned(view))
 }
 
