@@ -1,10 +1,10 @@
-// controlplane runs a real Kubernetes control plane on loopback for tests: etcd and kube-apiserver in this process, and
-// selected controllers of kube-controller-manager in a child process. There is no scheduler and no kubelet: the caller
-// plays their roles.
+// controlplane runs a real Kubernetes control plane on loopback, for tests: etcd, kube-apiserver and, with -statefulsets,
+// the StatefulSet controller of kube-controller-manager, all in one process. It has no scheduler and no kubelet: the caller
+// plays those parts.
 //
 // When the API server is ready, it prints one line of JSON to standard output (see [ready]); everything else goes to
-// standard error. The directory is emptied at the start, unless -keep asks to continue with the data of an earlier run.
-// End it with SIGKILL, because a graceful stop would wait a minute for open watches.
+// standard error. It wipes the directory at the start, unless -keep continues with the data of an earlier run. End it with
+// SIGKILL: a graceful stop waits a minute for open watches.
 package main
 
 import (
@@ -23,39 +23,35 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
-	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/cert"
 	"k8s.io/component-base/cli"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	"k8s.io/kubernetes/pkg/controller/statefulset"
 )
-
-// childCommand is the first argument with which this program starts itself as the controller manager, a process
-// of its own because each component sets up process-wide logging, which works only once.
-const childCommand = "controller-manager"
 
 // adminToken is the bearer token of a user in system:masters.
 const adminToken = "e2e-admin"
 
-// options holds the values of the flags.
+// options are the values of the flags.
 type options struct {
 	dir, host      string
 	port, etcdPort int
-	controllers    string
+	statefulSets   bool
 	runtimeConfig  string
 	featureGates   string
 	keep           bool
 	readyTimeout   time.Duration
 }
 
-// ready is the printed line with all addresses.
+// ready is the line that names all endpoints and credentials.
 type ready struct {
 	Kubeconfig string `json:"kubeconfig"`
 	Server     string `json:"server"`
@@ -65,19 +61,14 @@ type ready struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == childCommand {
-		command := controllermanager.NewControllerManagerCommand()
-		command.SetArgs(os.Args[2:])
-		os.Exit(cli.Run(command))
-	}
 	var o options
 	flag.StringVar(&o.dir, "dir", "", "directory for data, keys and the kubeconfig (required)")
-	flag.BoolVar(&o.keep, "keep", false, "go on with the data and keys in the directory, which is wiped otherwise; needs the same host and port")
+	flag.BoolVar(&o.keep, "keep", false, "keep the data and keys in the directory instead of wiping it; needs the same host and port")
 	flag.StringVar(&o.host, "host", "127.0.0.1", "loopback address to listen on")
 	flag.IntVar(&o.port, "port", 0, "port of the API server; 0 takes a free one")
 	flag.IntVar(&o.etcdPort, "etcd-port", 0, "client port of etcd; 0 takes a free one")
-	flag.StringVar(&o.controllers, "controllers", "", "comma-separated controllers to run, for example statefulset-controller")
-	flag.StringVar(&o.runtimeConfig, "runtime-config", "", "API versions to turn on and off, after api/all=true; for example policy/v1=false")
+	flag.BoolVar(&o.statefulSets, "statefulsets", false, "run the StatefulSet controller")
+	flag.StringVar(&o.runtimeConfig, "runtime-config", "", "API versions to enable and disable, after api/all=true; for example policy/v1=false")
 	flag.StringVar(&o.featureGates, "feature-gates", "ShardedListAndWatch=true", "feature gates of the API server")
 	flag.DurationVar(&o.readyTimeout, "ready-timeout", 3*time.Minute, "how long the API server may take to become ready")
 	flag.Parse()
@@ -89,7 +80,7 @@ func main() {
 func run(o options) error {
 	if o.dir == "" || flag.NArg() > 0 {
 		flag.Usage()
-		return errors.New("-dir is required, and nothing but flags")
+		return errors.New("-dir is required, and arguments are not allowed")
 	}
 	address := net.ParseIP(o.host)
 	if address == nil || !address.IsLoopback() {
@@ -142,7 +133,7 @@ func run(o options) error {
 			"--service-account-signing-key-file=" + filepath.Join(dir, "serviceaccount.key"),
 			"--token-auth-file=" + filepath.Join(dir, "tokens.csv"),
 			"--authorization-mode=RBAC",
-			// Allows pods without an existing ServiceAccount.
+			// Allow pods in namespaces that have no ServiceAccount.
 			"--disable-admission-plugins=ServiceAccount",
 			"--service-cluster-ip-range=10.0.0.0/16",
 			"--enable-priority-and-fairness=false",
@@ -155,12 +146,10 @@ func run(o options) error {
 	if err := awaitReady(at, failed, o.readyTimeout); err != nil {
 		return err
 	}
-	if o.controllers != "" {
-		go func() {
-			// The kernel sends the parent-death signal when the *thread* that forked ends: keep it.
-			runtime.LockOSThread()
-			failed <- fmt.Errorf("kube-controller-manager ended: %w", controllers(at, o.controllers))
-		}()
+	if o.statefulSets {
+		if err := startStatefulSets(context.Background(), at); err != nil {
+			return fmt.Errorf("the StatefulSet controller: %w", err)
+		}
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(at); err != nil {
 		return err
@@ -168,8 +157,7 @@ func run(o options) error {
 	return <-failed
 }
 
-// freePorts replaces each 0 by a free port. It holds all ports until the last one is known, so that none is
-// used twice.
+// freePorts replaces each 0 by a free port. It holds all ports until the last one is known, so no port is returned twice.
 func freePorts(host string, wanted ...int) ([]int, error) {
 	for i, port := range wanted {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
@@ -182,7 +170,7 @@ func freePorts(host string, wanted ...int) ([]int, error) {
 	return wanted, nil
 }
 
-// writeFiles makes the certificates, the key of ServiceAccount tokens, the token file and the kubeconfig.
+// writeFiles writes the certificates, the key of ServiceAccount tokens, the token file and the kubeconfig.
 func writeFiles(dir string, address net.IP, at ready) error {
 	chain, key, err := cert.GenerateSelfSignedCertKey(address.String(), []net.IP{address}, []string{"localhost"})
 	if err != nil {
@@ -219,7 +207,7 @@ current-context: e2e
 	return nil
 }
 
-// startEtcd starts a single member without fsync (its data need not survive the machine) and returns its client URL.
+// startEtcd starts a single member and returns its client URL. It does not fsync: no data needs to survive the machine.
 func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	client := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(clientPort))}
 	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(peerPort))}
@@ -245,7 +233,7 @@ func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	}
 }
 
-// awaitReady returns when the API server is ready or has failed, or on a timeout.
+// awaitReady waits until the API server is ready. It returns an error if the server fails or exceeds the timeout.
 func awaitReady(at ready, failed <-chan error, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -277,16 +265,25 @@ func awaitReady(at ready, failed <-chan error, timeout time.Duration) error {
 	}
 }
 
-// controllers runs the controller manager, which should never end.
-func controllers(at ready, names string) error {
-	self, err := os.Executable()
+// startStatefulSets runs the StatefulSet controller in the background.
+func startStatefulSets(ctx context.Context, at ready) error {
+	config, err := clientcmd.BuildConfigFromFlags("", at.Kubeconfig)
 	if err != nil {
 		return err
 	}
-	child := exec.Command(self, childCommand, "--kubeconfig="+at.Kubeconfig, "--controllers="+names, "--leader-elect=false", "--secure-port=0")
-	child.Stdout, child.Stderr = os.Stderr, os.Stderr
-	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return child.Run()
+	config.UserAgent = "statefulset-controller"
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactory(client, 12*time.Hour)
+	core, apps := factory.Core().V1(), factory.Apps().V1()
+	controller := statefulset.NewStatefulSetController(
+		ctx, core.Pods(), apps.StatefulSets(), core.PersistentVolumeClaims(), apps.ControllerRevisions(), client)
+	factory.Start(ctx.Done())
+	// As many workers as kube-controller-manager starts by default.
+	go controller.Run(ctx, 5)
+	return nil
 }
 
 func join(first, more string) string {

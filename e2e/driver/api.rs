@@ -11,18 +11,26 @@ use serde_json::{Value, json};
 
 use crate::wait::until;
 
-/// How long the API server may take until it honours a right that it has been given.
-const RIGHT_LIMIT: Duration = Duration::from_secs(30);
+/// How long the API server may take until it grants a new permission.
+const PERMISSION_LIMIT: Duration = Duration::from_secs(30);
+const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
 /// An administrator's access. Objects are plain JSON: the cases must not stand on the types that they test.
 #[derive(Clone)]
 pub struct Api {
     client: kube::Client,
+    /// The namespace of the case.
+    pub namespace: String,
 }
 
 impl Api {
-    pub fn new(client: kube::Client) -> Self {
-        Self { client }
+    pub fn new(client: kube::Client, namespace: &str) -> Self {
+        Self { client, namespace: namespace.to_owned() }
+    }
+
+    /// Path of a collection of the core API in the case's namespace.
+    pub fn core(&self, plural: &str) -> String {
+        format!("/api/v1/namespaces/{}/{plural}", self.namespace)
     }
 
     async fn request(&self, method: &str, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value> {
@@ -115,25 +123,26 @@ impl Api {
         Ok(objects.len())
     }
 
-    /// A token of a new ServiceAccount that has these rights: in the whole cluster, and in the namespace `default`. The API server
-    /// honours them already: it reads roles and bindings by watches, a moment after they were made.
+    /// Creates a ServiceAccount in the case's namespace and returns a token of it. `everywhere` is its ClusterRole, `here` its
+    /// Role in that namespace. Waits until the API server grants both: it reads roles and bindings through watches.
     pub async fn account(&self, name: &str, everywhere: &Value, here: Option<&Value>) -> Result<String> {
-        let accounts = "/api/v1/namespaces/default/serviceaccounts";
-        self.create(accounts, &json!({ "metadata": { "name": name } })).await?;
-        let group = "/apis/rbac.authorization.k8s.io/v1";
-        let places = [("Cluster", String::new(), Some(everywhere)), ("", "/namespaces/default".to_owned(), here)];
-        for (kind, place, role) in places.into_iter().filter_map(|(kind, place, role)| Some((kind, place, role?))) {
+        let accounts = self.core("serviceaccounts");
+        self.create(&accounts, &json!({ "metadata": { "name": name } })).await?;
+        let namespaced = format!("/namespaces/{}", self.namespace);
+        let scopes = [("Cluster", "", Some(everywhere)), ("", &*namespaced, here)];
+        for (kind, scope, role) in scopes.into_iter().filter_map(|(kind, scope, role)| Some((kind, scope, role?))) {
+            let role_name = self.role(name);
             let mut role = role.clone();
-            role["metadata"] = json!({ "name": name });
+            role["metadata"] = json!({ "name": role_name });
             let plural = kind.to_lowercase();
-            self.create(&format!("{group}{place}/{plural}roles"), &role).await?;
+            self.create(&format!("{RBAC}{scope}/{plural}roles"), &role).await?;
             let binding = json!({
-                "metadata": { "name": name },
-                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": format!("{kind}Role"), "name": name },
-                "subjects": [{ "kind": "ServiceAccount", "namespace": "default", "name": name }],
+                "metadata": { "name": role_name },
+                "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": format!("{kind}Role"), "name": role_name },
+                "subjects": [{ "kind": "ServiceAccount", "namespace": self.namespace, "name": name }],
             });
-            self.create(&format!("{group}{place}/{plural}rolebindings"), &binding).await?;
-            until("the right", RIGHT_LIMIT, async || self.ensure_right(name, &role["rules"]).await).await?;
+            self.create(&format!("{RBAC}{scope}/{plural}rolebindings"), &binding).await?;
+            until("the permission", PERMISSION_LIMIT, async || self.ensure_permission(name, &role["rules"]).await).await?;
         }
         let request =
             json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
@@ -141,12 +150,22 @@ impl Api {
         Ok(answer["status"]["token"].as_str().context("no token")?.to_owned())
     }
 
-    /// An error unless a ServiceAccount has, in the namespace `default`, the right that the first of these rules gives first.
-    async fn ensure_right(&self, account: &str, rules: &Value) -> Result<()> {
+    /// Takes the ClusterRole away from an account.
+    pub async fn unbind(&self, account: &str) -> Result<()> {
+        self.delete(&format!("{RBAC}/clusterrolebindings/{}", self.role(account))).await.map(drop)
+    }
+
+    /// The name of an account's roles, which no other case uses.
+    fn role(&self, account: &str) -> String {
+        format!("{}-{account}", self.namespace)
+    }
+
+    /// Returns an error unless a ServiceAccount has, in the case's namespace, the first permission of the first of these rules.
+    async fn ensure_permission(&self, account: &str, rules: &Value) -> Result<()> {
         let rule = &rules[0];
-        let asked = match &rule["nonResourceURLs"][0] {
+        let wanted = match &rule["nonResourceURLs"][0] {
             Value::Null => json!({ "resourceAttributes": {
-                "namespace": "default",
+                "namespace": self.namespace,
                 "verb": rule["verbs"][0],
                 "group": rule["apiGroups"][0],
                 "resource": rule["resources"][0],
@@ -155,10 +174,10 @@ impl Api {
             path => json!({ "nonResourceAttributes": { "path": path, "verb": rule["verbs"][0] } }),
         };
         let mut review =
-            json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked });
-        review["spec"]["user"] = json!(format!("system:serviceaccount:default:{account}"));
+            json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": wanted });
+        review["spec"]["user"] = json!(format!("system:serviceaccount:{}:{account}", self.namespace));
         let answer = self.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).await?;
-        ensure!(answer["status"]["allowed"] == true, "{account} may not {rule}");
+        ensure!(answer["status"]["allowed"] == true, "{account} lacks the permission {rule}");
         Ok(())
     }
 }

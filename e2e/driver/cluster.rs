@@ -1,9 +1,10 @@
 //! A control plane.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,43 +17,43 @@ use crate::wait::until;
 /// How long the control plane may take to start.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// How a control plane is started.
+/// The options of a control plane.
 #[derive(Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// Controllers to run.
-    pub controllers: &'a str,
-    /// API versions to turn off, as `--runtime-config` of kube-apiserver.
+    /// Whether the StatefulSet controller runs.
+    pub statefulsets: bool,
+    /// API versions to disable, as `--runtime-config` of kube-apiserver.
     pub runtime_config: &'a str,
-    /// Port of the API server, 0 for a free one.
+    /// Port of the API server; 0 selects a free one.
     pub port: u16,
-    /// Without the feature gate ShardedListAndWatch: the API server does not filter by ranges of a hash.
+    /// Disables the feature gate ShardedListAndWatch: the API server does not filter by ranges of a hash.
     pub unfiltered: bool,
 }
 
 impl Options<'_> {
-    /// What a fleet needs.
-    pub const FLEET: Self =
-        Options { controllers: "statefulset-controller", runtime_config: "", port: 0, unfiltered: false };
+    /// The options that a fleet requires.
+    pub const FLEET: Self = Options { statefulsets: true, runtime_config: "", port: 0, unfiltered: false };
 }
 
-/// A running control plane.
+/// Access of one case to a running control plane, its own or the shared one.
 pub struct Cluster {
     /// Credentials of an administrator.
     pub kubeconfig: PathBuf,
     /// Address of the API server.
     pub server: String,
-    /// Its authority's certificate.
+    /// File with the certificate of the authority that signed the API server's.
     pub ca_file: PathBuf,
     /// The administrator's token.
     pub token: String,
-    /// The administrator's access.
+    /// The administrator's access; it knows the case's namespace.
     pub api: Api,
     etcd: String,
-    process: Process,
+    /// None if other cases use the control plane too.
+    process: Option<Process>,
 }
 
 /// The line that the control plane prints.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Ready {
     kubeconfig: PathBuf,
@@ -62,23 +63,96 @@ struct Ready {
     etcd: String,
 }
 
+/// A cluster with an example of every problem that the dashboards show.
+const TROUBLE: &str = include_str!("trouble.yaml");
+/// One object of many kinds, with texts that are hard to quote.
+const VARIETY: &str = include_str!("variety.yaml");
+
+/// The control plane that most cases share. It runs the StatefulSet controller and has [`Stage::pods`] loaded pods, one object
+/// of many kinds ([`VARIETY`]), and an example of every problem that the dashboards show ([`TROUBLE`]).
+#[derive(Default)]
+pub struct Shared {
+    /// How it started; empty until then.
+    started: OnceLock<Result<Ready, String>>,
+}
+
+impl Shared {
+    /// Starts and fills the control plane for all cases. The control plane ends with the returned value.
+    pub async fn start(&self, stage: &Stage) -> Option<Cluster> {
+        let start = async {
+            let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+            cluster.fill(stage, stage.pods()).await?;
+            cluster.api.create_all(TROUBLE).await?;
+            cluster.api.create_all(VARIETY).await?;
+            anyhow::Ok(cluster)
+        };
+        let outcome = start.await;
+        let ready = outcome.as_ref().map(Cluster::ready).map_err(|error| format!("{error:#}"));
+        // No other caller sets it.
+        let _ = self.started.set(ready);
+        outcome.ok()
+    }
+}
+
 impl Cluster {
+    /// Starts a control plane for one case.
     pub async fn start(stage: &Stage, options: Options<'_>) -> Result<Self> {
-        Self::launch(stage, options, false).await
+        let cluster = Self::launch(stage, options, false).await?;
+        cluster.create_namespace().await?;
+        Ok(cluster)
     }
 
-    /// Ends it at once and starts it again, on the same data and port, with other options.
+    /// The shared control plane.
+    pub async fn shared(stage: &Stage) -> Result<Self> {
+        let ready = until("the shared control plane", START_LIMIT, async || {
+            stage.shared.started.get().cloned().context("it has not started")
+        });
+        let ready = ready.await?.map_err(|error| anyhow!("the shared control plane: {error}"))?;
+        let cluster = Self::connect(stage, ready, None).await?;
+        cluster.create_namespace().await?;
+        Ok(cluster)
+    }
+
+    async fn create_namespace(&self) -> Result<()> {
+        let namespace = json!({ "metadata": { "name": self.api.namespace } });
+        self.api.create("/api/v1/namespaces", &namespace).await.map(drop)
+    }
+
+    async fn connect(stage: &Stage, ready: Ready, process: Option<Process>) -> Result<Self> {
+        let config = Kubeconfig::read_from(&ready.kubeconfig)?;
+        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+        let Ready { kubeconfig, server, ca_file, token, etcd } = ready;
+        let api = Api::new(kube::Client::try_from(config)?, &stage.case);
+        Ok(Self { api, kubeconfig, server, ca_file, token, etcd, process })
+    }
+
+    fn ready(&self) -> Ready {
+        let Self { kubeconfig, server, ca_file, token, etcd, .. } = self;
+        Ready {
+            kubeconfig: kubeconfig.clone(),
+            server: server.clone(),
+            ca_file: ca_file.clone(),
+            token: token.clone(),
+            etcd: etcd.clone(),
+        }
+    }
+
+    /// Kills the control plane and starts it again with other options, on the same data and port.
     pub async fn restart(&mut self, stage: &Stage, options: Options<'_>) -> Result<()> {
-        let port = self.server.rsplit(':').next().unwrap_or_default().parse().context("an odd address of a server")?;
-        self.process.kill()?;
-        // Until another one runs this one is the dead one.
+        let port = self.server.rsplit(':').next().unwrap_or_default().parse().context("an address without a port")?;
+        self.own_process()?.kill()?;
         *self = Self::launch(stage, Options { port, ..options }, true).await?;
         Ok(())
     }
 
-    /// Stops its process for a while (SIGSTOP), etcd and API server; or lets it go on.
-    pub fn pause(&self, paused: bool) -> Result<()> {
-        self.process.signal(if paused { Signal::STOP } else { Signal::CONT })
+    /// Stops the process of etcd and API server (SIGSTOP), or continues it.
+    pub fn pause(&mut self, paused: bool) -> Result<()> {
+        self.own_process()?.signal(if paused { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// The process; an error if other cases use the control plane too.
+    fn own_process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("the control plane is shared")
     }
 
     async fn launch(stage: &Stage, options: Options<'_>, keep: bool) -> Result<Self> {
@@ -89,7 +163,7 @@ impl Cluster {
                 format!("-dir={}", stage.directory.join("controlplane").display()),
                 format!("-host={}", stage.address(1)),
                 format!("-port={}", options.port),
-                format!("-controllers={}", options.controllers),
+                format!("-statefulsets={}", options.statefulsets),
                 format!("-runtime-config={}", options.runtime_config),
                 format!("-feature-gates=ShardedListAndWatch={}", !options.unfiltered),
                 format!("-keep={keep}"),
@@ -108,17 +182,7 @@ impl Cluster {
         })
         .await?
         .with_context(|| format!("the control plane ended: {}", process.last_words()))?;
-        let config = Kubeconfig::read_from(&ready.kubeconfig)?;
-        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
-        Ok(Self {
-            api: Api::new(kube::Client::try_from(config)?),
-            kubeconfig: ready.kubeconfig,
-            server: ready.server,
-            ca_file: ready.ca_file,
-            token: ready.token,
-            etcd: ready.etcd,
-            process,
-        })
+        Self::connect(stage, ready, Some(process)).await
     }
 
     /// Starts to change the status of random pods, so many a second, until the process is dropped. Filled it must be.
@@ -140,7 +204,7 @@ impl Cluster {
 
     /// Fills it with pods and what they stand on.
     pub async fn fill(&mut self, stage: &Stage, pods: usize) -> Result<()> {
-        self.process.ensure_running().context("the control plane")?;
+        self.own_process()?.ensure_running().context("the control plane")?;
         let mut load = Process::start(
             &stage.tool("load")?,
             &[

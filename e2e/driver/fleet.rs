@@ -17,8 +17,6 @@ use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// Namespace of the fleet.
-pub const NAMESPACE: &str = "default";
 /// The last part of the first replica's address.
 const FIRST_HOST: u8 = 10;
 /// How long it may take until all replicas are ready.
@@ -81,13 +79,13 @@ impl Fleet {
     pub async fn start_with(stage: &Stage, cluster: &Cluster, options: Options) -> Result<Self> {
         let count = options.replicas;
         let (port, telemetry_port) = (stage.free_port(FIRST_HOST)?, stage.free_port(FIRST_HOST)?);
-        let statefulset = statefulset(stage, count, port, telemetry_port, &options.flags)?;
+        let statefulset = statefulset(stage, &cluster.api.namespace, (port, telemetry_port), &options)?;
         let label = "app.kubernetes.io/name";
         let value = statefulset["spec"]["selector"]["matchLabels"][label].as_str();
         let value = value.with_context(|| format!("the StatefulSet does not select by {label}"))?.to_owned();
         let kubelet = Kubelet {
             api: cluster.api.clone(),
-            collection: format!("/api/v1/namespaces/{NAMESPACE}/pods"),
+            collection: cluster.api.core("pods"),
             selector: format!("{label}%3D{value}"),
             program: stage.exporter()?,
             kubeconfig: options.kubeconfig.unwrap_or_else(|| cluster.kubeconfig.clone()),
@@ -97,7 +95,7 @@ impl Fleet {
             telemetry_port,
             board: options.board.clone(),
         };
-        let collection = format!("/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets");
+        let collection = format!("/apis/apps/v1/namespaces/{}/statefulsets", cluster.api.namespace);
         cluster.api.create(&collection, &statefulset).await?;
         let replicas =
             (0..count).map(|i| Endpoints { address: stage.address(FIRST_HOST + i), port, telemetry_port }).collect();
@@ -145,7 +143,7 @@ impl Fleet {
         for pod in self.pods().await? {
             let name = api::name(&pod).context("a pod without a name")?;
             let free = json!({ "metadata": { "ownerReferences": null } });
-            self.api.patch(&format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}"), &free).await?;
+            self.api.patch(&format!("{}/{name}", self.api.core("pods")), &free).await?;
         }
         self.api.patch(&self.path, &json!({ "metadata": { "finalizers": null } })).await?;
         until("the StatefulSet to be gone", READY_LIMIT, async || {
@@ -163,7 +161,7 @@ impl Fleet {
     /// Its pods.
     async fn pods(&self) -> Result<Vec<Value>> {
         let (key, value) = &self.label;
-        self.api.list(&format!("/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={key}%3D{value}")).await
+        self.api.list(&format!("{}?labelSelector={key}%3D{value}", self.api.core("pods"))).await
     }
 
     /// Asks for new pods, with these flags besides those that the fleet started with.
@@ -205,7 +203,7 @@ impl Fleet {
     /// Writes a Lease by which a member is there once more, under another ordinal; it has to be renewed like any other.
     pub async fn claim(&self, ordinal: u8, member: u8) -> Result<()> {
         const SAYS: &str = "kube-state-fleet.io/member";
-        let mut lease = self.api.get(&format!("{}/{}", leases(), self.lease(member))).await?;
+        let mut lease = self.api.get(&format!("{}/{}", self.leases(), self.lease(member))).await?;
         let text = lease["metadata"]["annotations"][SAYS].as_str().context("a Lease that says nothing")?;
         let mut said: Value = serde_json::from_str(text)?;
         said["id"] = json!({ "ordinal": ordinal, "pod": "a-claim", "nonce": 1 });
@@ -214,18 +212,23 @@ impl Fleet {
             "labels": lease["metadata"]["labels"],
             "annotations": { SAYS: said.to_string() },
         });
-        self.api.create(&leases(), &lease).await.map(drop)
+        self.api.create(&self.leases(), &lease).await.map(drop)
     }
 
     /// Renews what was claimed.
     pub async fn renew(&self, ordinal: u8) -> Result<()> {
         let spec = json!({ "renewTime": format!("{:.6}", jiff::Timestamp::now()) });
-        self.api.patch(&format!("{}/{}", leases(), self.lease(ordinal)), &json!({ "spec": spec })).await.map(drop)
+        self.api.patch(&format!("{}/{}", self.leases(), self.lease(ordinal)), &json!({ "spec": spec })).await.map(drop)
     }
 
     /// Takes a claim back.
     pub async fn disclaim(&self, ordinal: u8) -> Result<()> {
-        self.api.delete(&format!("{}/{}", leases(), self.lease(ordinal))).await.map(drop)
+        self.api.delete(&format!("{}/{}", self.leases(), self.lease(ordinal))).await.map(drop)
+    }
+
+    /// Path of the Leases.
+    fn leases(&self) -> String {
+        format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.api.namespace)
     }
 
     /// The name of a member's Lease.
@@ -235,7 +238,7 @@ impl Fleet {
 
     /// The fleet's record, as its Lease has it: who coordinates, and the JSON of the record.
     pub async fn record(&self) -> Result<(u8, Value)> {
-        let lease = self.api.get(&format!("{}/kube-state-fleet.{}", leases(), self.name)).await?;
+        let lease = self.api.get(&format!("{}/kube-state-fleet.{}", self.leases(), self.name)).await?;
         let holder = lease["spec"]["holderIdentity"].as_str().context("a record without a holder")?;
         let ordinal = holder.split('_').next().unwrap_or_default().parse().with_context(|| holder.to_owned())?;
         let record = lease["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str();
@@ -310,9 +313,9 @@ impl Fleet {
         self.kubelet.abort();
         self.api.delete(&self.path).await?;
         let (key, value) = &self.label;
-        let pods = format!("/api/v1/namespaces/{NAMESPACE}/pods");
+        let pods = self.api.core("pods");
         let fleet = format!("kube-state-fleet.io%2Fstatefulset%3D{}", self.name);
-        for (collection, label) in [(pods, format!("{key}%3D{value}")), (leases(), fleet)] {
+        for (collection, label) in [(pods, format!("{key}%3D{value}")), (self.leases(), fleet)] {
             for object in self.api.list(&format!("{collection}?labelSelector={label}")).await? {
                 self.api.delete(&format!("{collection}/{}", api::name(&object).unwrap_or_default())).await?;
             }
@@ -359,7 +362,7 @@ impl Fleet {
                 "api_server": cluster.server,
                 "authorization": { "credentials": cluster.token },
                 "tls_config": { "ca_file": cluster.ca_file },
-                "namespaces": { "names": [NAMESPACE] },
+                "namespaces": { "names": [cluster.api.namespace] },
                 "selectors": [{ "role": "pod", "label": format!("{label}={value}") }],
             }],
             "relabel_configs": [
@@ -397,11 +400,6 @@ pub fn metric(text: &str, family: &str, labels: &[(&str, &str)]) -> Result<f64> 
     Ok(values.iter().sum())
 }
 
-/// The Leases' collection.
-fn leases() -> String {
-    format!("/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases")
-}
-
 fn is_ready(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|each| each["type"] == "Ready" && each["status"] == "True"))
@@ -412,11 +410,16 @@ fn set_flags(container: &mut Value, flags: &[String]) {
     container["args"] = replace_flags(given, flags).into();
 }
 
-/// The StatefulSet of `manifests/base`, with what kustomize and the scheduler would put in: the count, the node, the ports.
-fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: &[String]) -> Result<Value> {
+/// The StatefulSet of `manifests/base`, with the fields that kustomize and the scheduler set: namespace, count, node, ports.
+fn statefulset(
+    stage: &Stage,
+    namespace: &str,
+    (port, telemetry_port): (u16, u16),
+    options: &Options,
+) -> Result<Value> {
     let mut object = stage.manifest("statefulset.yaml")?;
-    object["metadata"]["namespace"] = json!(NAMESPACE);
-    object["spec"]["replicas"] = json!(count);
+    object["metadata"]["namespace"] = json!(namespace);
+    object["spec"]["replicas"] = json!(options.replicas);
     let pod = &mut object["spec"]["template"]["spec"];
     pod["nodeName"] = json!("e2e-node");
     let container = &mut pod["containers"][0];
@@ -424,11 +427,11 @@ fn statefulset(stage: &Stage, count: u8, port: u16, telemetry_port: u16, flags: 
         let telemetry = each["containerPort"] == json!(8081);
         each["containerPort"] = json!(if telemetry { telemetry_port } else { port });
     }
-    if flags.iter().any(|flag| flag.starts_with("--tls-config")) {
+    if options.flags.iter().any(|flag| flag.starts_with("--tls-config")) {
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
             container[probe]["httpGet"]["scheme"] = json!("HTTPS");
         }
     }
-    set_flags(container, flags);
+    set_flags(container, &options.flags);
     Ok(object)
 }

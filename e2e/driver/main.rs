@@ -1,10 +1,11 @@
-//! The end-to-end cases: real etcd, real kube-apiserver, real Prometheus, the release binary.
+//! The end-to-end cases: real etcd, real kube-apiserver, real Prometheus, the binary that Cargo built together with this program.
 //!
-//! `scripts/e2e` builds what is needed and runs this with `--run`; `cargo test` compiles it and runs nothing. Each case
-//! starts processes of its own, below `e2e/run/CASE`, where their logs stay. All listen on loopback addresses that no other
-//! run has, and all die with this process.
+//! `scripts/e2e` builds the tools and runs this program with `--run`; `cargo test` compiles it and runs no case. Most cases share
+//! one control plane, in which each has its own namespace and accounts. Cases that reconfigure, restart or overload the API
+//! server, or look at all of its objects, start their own. Every case has a directory `e2e/run/CASE`, where its logs stay, and
+//! loopback addresses that no other case or run uses. All processes die with this one.
 
-#![allow(missing_docs, reason = "nobody but the cases uses this crate")]
+#![allow(missing_docs, reason = "only the cases use this crate")]
 
 mod api;
 mod browser;
@@ -24,17 +25,19 @@ mod stage;
 mod wait;
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use futures::stream::{self, StreamExt};
 
 use cases::{CASES, Case};
+use cluster::Shared;
 use stage::{Size, Stage};
 
-/// How many of the cases that mostly wait run at once.
-const AT_ONCE: usize = 2;
-/// What no case needs, however slow the machine; it ends one that hangs.
+/// Number of cases that run at the same time. Most wait most of the time: for Leases, probes, scrapes.
+const CONCURRENT_CASES: usize = 4;
+/// Ends a case that hangs. No case takes this long, even on a slow machine.
 const CASE_LIMIT: Duration = Duration::from_secs(600);
 /// The same for `--long`.
 const LONG_CASE_LIMIT: Duration = Duration::from_secs(2400);
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the named cases, or all; whether all passed.
+/// Runs the named cases, or all. Returns whether all passed.
 fn run(arguments: &[String]) -> Result<bool> {
     let (flags, names): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|a| a.starts_with("--"));
     let mut size = Size::Ci;
@@ -71,35 +74,66 @@ fn run(arguments: &[String]) -> Result<bool> {
     }
     let known = || CASES.iter().map(|c| c.name).collect::<Vec<_>>().join(", ");
     if let Some(name) = names.iter().find(|name| CASES.iter().all(|c| c.name != name.as_str())) {
-        bail!("no case is called {name}; there are {}", known());
+        bail!("unknown case {name}; the cases are {}", known());
     }
     let chosen: Vec<&Case> =
         CASES.iter().filter(|c| names.is_empty() || names.iter().any(|name| *name == c.name)).collect();
 
-    // One thread: a child gets its parent-death signal when the *thread* that started it ends.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
-    let (waiting, working): (Vec<&Case>, Vec<&Case>) = chosen.iter().partition(|case| case.waits);
-    let verdicts: Vec<Verdict> = runtime.block_on(async {
-        let play = async |case: &Case| verdict(case, size).await;
-        let alone: Vec<_> = stream::iter(working).then(play).collect().await;
-        stream::iter(alone).chain(stream::iter(waiting).map(play).buffer_unordered(AT_ONCE)).collect().await
-    });
+    let start = Instant::now();
+    let verdicts = run_all(&chosen, size)?;
     let failures: Vec<&String> = verdicts.iter().filter_map(Verdict::failure).collect();
-    // Once more, where they are found: at the end.
+    // Repeat them at the end, where readers look.
     for failure in &failures {
         println!("failed: {failure}");
     }
+    println!("{} cases in {:.1} s", verdicts.len(), start.elapsed().as_secs_f64());
     let passed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Passed)).count();
     println!("{passed} passed, {} failed", failures.len());
     Ok(failures.is_empty())
 }
 
-/// How a case went.
+/// Runs the cases, [`CONCURRENT_CASES`] at a time and each on a thread of its own, so that a busy case does not delay the
+/// observations of another one. This thread runs the shared control plane.
+fn run_all(cases: &[&Case], size: Size) -> Result<Vec<Verdict>> {
+    let shared = Arc::new(Shared::default());
+    let queue = Mutex::new(cases.iter());
+    let verdicts = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(case) = next else { break };
+            let verdict = verdict(case, size, &shared);
+            verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
+        }
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..CONCURRENT_CASES).map(|_| scope.spawn(work)).collect();
+        let mut kept = None;
+        if cases.iter().any(|case| case.shares) {
+            let stage = Stage::new("shared", size, &shared)?;
+            kept = Some((runtime()?.block_on(shared.start(&stage)), stage));
+        }
+        for worker in workers {
+            // A panic of a case has printed its message; the scope passes it on.
+            let _ = worker.join();
+        }
+        drop(kept);
+        anyhow::Ok(())
+    })?;
+    Ok(verdicts.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A runtime of one thread: a child receives its parent-death signal when the *thread* that started it ends.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start an async runtime")
+}
+
+/// The outcome of a case.
 enum Verdict {
     Passed,
-    /// Which case, and why.
+    /// The case and the reason.
     Failed(String),
-    /// It needs what is not there and cannot be installed.
+    /// The machine lacks a program that the case requires and that cannot be installed.
     Skipped,
 }
 
@@ -109,14 +143,14 @@ impl Verdict {
     }
 }
 
-/// Runs one case and tells how it went.
-async fn verdict(case: &Case, size: Size) -> Verdict {
+/// Runs one case and prints its outcome.
+fn verdict(case: &Case, size: Size, shared: &Arc<Shared>) -> Verdict {
     let start = Instant::now();
-    let outcome = play(case, size).await;
+    let outcome = play(case, size, shared);
     let seconds = start.elapsed().as_secs_f64();
     match outcome {
-        Ok(said) => {
-            println!("{:<20} ok     {seconds:6.1} s  {said}", case.name);
+        Ok(summary) => {
+            println!("{:<20} ok     {seconds:6.1} s  {summary}", case.name);
             Verdict::Passed
         }
         Err(error) if error.is::<browser::Missing>() => {
@@ -131,12 +165,14 @@ async fn verdict(case: &Case, size: Size) -> Verdict {
     }
 }
 
-/// Runs one case on a stage of its own; what it says of itself when it passed.
-async fn play(case: &Case, size: Size) -> Result<String> {
+/// Runs one case on its own stage. Returns its summary if it passed.
+fn play(case: &Case, size: Size, shared: &Arc<Shared>) -> Result<String> {
     let limit = if size == Size::Long { LONG_CASE_LIMIT } else { CASE_LIMIT };
-    let stage = Stage::new(case.name, size)?;
-    match tokio::time::timeout(limit, (case.run)(&stage)).await {
-        Ok(outcome) => outcome,
-        Err(_) => bail!("not done after {} s", limit.as_secs()),
-    }
+    let stage = Stage::new(case.name, size, shared)?;
+    runtime()?.block_on(async {
+        match tokio::time::timeout(limit, (case.run)(&stage)).await {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("not done after {} s", limit.as_secs()),
+        }
+    })
 }

@@ -2,9 +2,12 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::cluster::Shared;
 
 /// How big a cluster the cases use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,23 +20,27 @@ pub enum Size {
 
 /// The stage of one case. No two that exist at the same time share an address or a directory of the same clone.
 pub struct Stage {
+    /// The name of the case, and of its namespace.
+    pub case: String,
     /// The case's directory, empty at the start.
     pub directory: PathBuf,
     pub size: Size,
+    /// The control plane that most cases share.
+    pub shared: Arc<Shared>,
     network: [u8; 3],
     /// Holds the network: nobody else can listen here.
     _claim: TcpListener,
 }
 
 impl Stage {
-    pub fn new(case: &str, size: Size) -> Result<Self> {
+    pub fn new(case: &str, size: Size, shared: &Arc<Shared>) -> Result<Self> {
         let directory = Self::directory(case);
         if directory.exists() {
             std::fs::remove_dir_all(&directory).with_context(|| format!("cannot empty {}", directory.display()))?;
         }
         std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let (network, claim) = claim_network()?;
-        Ok(Self { directory, size, network, _claim: claim })
+        Ok(Self { case: case.to_owned(), directory, size, shared: Arc::clone(shared), network, _claim: claim })
     }
 
     /// The directory of a case.
@@ -58,10 +65,10 @@ impl Stage {
         existing(Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/.cache/bin").join(name))
     }
 
-    /// The release binary.
+    /// The tested binary: KUBE_STATE_FLEET, or the one that Cargo built together with this program.
     pub fn exporter(&self) -> Result<PathBuf> {
         let given = std::env::var_os("KUBE_STATE_FLEET").map(PathBuf::from);
-        existing(given.unwrap_or_else(|| self.repository("target/release/kube-state-fleet")))
+        existing(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_kube-state-fleet").into()))
     }
 
     /// A file of the repository.

@@ -22,9 +22,6 @@ use super::peer_client::{self, Connector, PeerError};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
-/// Time between audits.
-const PERIOD: Duration = Duration::from_secs(60);
-
 /// Pause before the next attempt if a resource has no proof, or one that is not exact. Longer than a switch takes.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -146,13 +143,15 @@ pub struct Audit {
     pub client: Arc<dyn CoverageClient>,
     /// Receives the results.
     pub coverage: Arc<Coverage>,
+    /// Time between audits.
+    pub interval: Duration,
 }
 
 /// The result of one attempt, by resource; `None` if the API server does not have the resource.
 type Attempt = BTreeMap<String, Option<Result<Proof, ProofError>>>;
 
 impl Audit {
-    /// Audits once a minute while this replica is the coordinator, until `stop`.
+    /// Audits periodically while this replica is the coordinator, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let forever = async {
             loop {
@@ -164,7 +163,7 @@ impl Audit {
                     continue;
                 }
                 log_changes(self.coverage.ledger().changes(self.coverage.started.elapsed()));
-                sleep(PERIOD.saturating_sub(started.elapsed())).await;
+                sleep(self.interval.saturating_sub(started.elapsed())).await;
             }
         };
         stop.run_until_cancelled(forever).await;
@@ -401,6 +400,7 @@ mod tests {
             view: Arc::clone(&fleet) as _,
             client: Arc::clone(&fleet) as _,
             coverage: Arc::clone(&coverage),
+            interval: Duration::from_secs(60),
         };
         let stop = CancellationToken::new();
         tokio::spawn(audit.run(stop.clone()));

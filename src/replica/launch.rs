@@ -126,6 +126,7 @@ impl Launch<'_> {
                 view: Arc::clone(&inventory) as _,
                 client: Arc::new(HttpCoverageClient(Arc::clone(&self.security.door))),
                 coverage: Arc::clone(&coverage),
+                interval: self.settings.fixed.audit_interval,
             };
             self.spawner.spawn("coverage-audit".to_owned(), audit.run(self.spawner.stop_token()));
             if let Some(sources) = sources {

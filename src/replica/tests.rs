@@ -104,6 +104,7 @@ async fn audit(coverage_view: &Arc<Inventory>, others: Vec<SocketAddr>, pods: Co
         view: Arc::clone(coverage_view) as _,
         client: Arc::new(HttpCoverageClient(Arc::new(crate::fleet::peer_client::PlainConnector))),
         coverage: Arc::clone(&coverage),
+        interval: LONG,
     };
     let audits = tokio::spawn(audit.run(stop.clone()));
     let wanted = async {

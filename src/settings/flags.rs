@@ -107,6 +107,10 @@ impl Flags {
 const EVENT_BATCH_DELAY: Duration = Duration::from_millis(100);
 /// API servers end watches whose events are not read.
 const MAX_EVENT_BATCH_DELAY: Duration = Duration::from_secs(5);
+/// Shorter audits would keep all members busy.
+const MIN_AUDIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Three audits fit into the time after which a result expires (`fleet::coverage`).
+const MAX_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 /// Longer than any scrape interval. Serving an object twice for longer is no handover.
 const MAX_OVERLAP: Duration = Duration::from_secs(600);
 /// Older samples are history, which Prometheus keeps.
@@ -315,6 +319,14 @@ declare_flags! {
             key: "coverage_watch";
             fixed: bool = switch(false);
             feature: |settings| features::on(settings.fixed.coverage_watch);
+        }
+
+        /// Time between the checks that the fleet serves each object once. Tests shorten it. Default: 1m0s.
+        "--audit-interval" audit_interval: Option<GoDuration> = "DURATION" {
+            hidden: true;
+            fixed: Duration = |flag, given| {
+                Ok(duration(MAX_AUDIT_INTERVAL, MAX_AUDIT_INTERVAL)(flag, given)?.max(MIN_AUDIT_INTERVAL))
+            };
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::handover;
 use crate::cluster::Cluster;
-use crate::fleet::{Fleet, LEAN, NAMESPACE, metric};
+use crate::fleet::{Fleet, LEAN, metric};
 use crate::observer::Bounds;
 use crate::process::{Process, Signal};
 use crate::replica::{Endpoints, Replica};
@@ -49,7 +49,7 @@ async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<Stri
             come_and_go(cluster, made).await?;
             made += 1;
         }
-        let outcome = verify(stage, cluster, &fleet_arguments()).await?;
+        let outcome = verify(stage, cluster, &fleet_arguments(cluster)).await?;
         ensure!(outcome.code == 0, "verify: {outcome:?}");
         verified += 1;
         for state in ["missing", "doubled"] {
@@ -70,12 +70,12 @@ async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<Stri
 
 /// A pod is made, and the one before is removed.
 async fn come_and_go(cluster: &Cluster, number: u32) -> Result<()> {
-    let collection = "/api/v1/namespaces/default/pods";
+    let collection = cluster.api.core("pods");
     let pod = json!({
         "metadata": { "name": format!("passing-{number}") },
         "spec": { "nodeName": "e2e-node", "containers": [{ "name": "main", "image": "main" }] },
     });
-    cluster.api.create(collection, &pod).await?;
+    cluster.api.create(&collection, &pod).await?;
     if let Some(before) = number.checked_sub(1) {
         cluster.api.delete(&format!("{collection}/passing-{before}")).await?;
     }
@@ -182,9 +182,9 @@ fn replica_argument(at: Endpoints) -> String {
 }
 
 /// How `verify` finds the fleet by itself.
-fn fleet_arguments() -> Vec<String> {
+fn fleet_arguments(cluster: &Cluster) -> Vec<String> {
     // The API server's proxy refuses loopback addresses.
-    vec![format!("--fleet-namespace={NAMESPACE}"), "--via=direct".to_owned()]
+    vec![format!("--fleet-namespace={}", cluster.api.namespace), "--via=direct".to_owned()]
 }
 
 /// What `verify` came to.

@@ -8,14 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::fleet::Fleet;
 use crate::prometheus::Prometheus;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// A cluster with a piece of every trouble that a panel shows.
-pub const TROUBLE: &str = include_str!("../trouble.yaml");
 /// How often is scraped.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// What Grafana puts in for `$__rate_interval`: four scrapes.
@@ -31,10 +29,8 @@ struct Query {
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
+    let cluster = Cluster::shared(stage).await?;
     let fleet = Fleet::start(stage, &cluster, 2).await?;
-    cluster.fill(stage, 60).await?;
-    cluster.api.create_all(TROUBLE).await?;
     let jobs = json!([
         fleet.scrape_job(stage, &cluster, "kube-state-fleet", true),
         fleet.telemetry_job(stage, &cluster, "kube-state-fleet-telemetry"),

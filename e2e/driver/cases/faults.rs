@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use http::StatusCode;
 
-use super::handover::{KILL_SLACK, start, start_delay};
+use super::handover::{KILL_SLACK, start_delay, start_shared};
 use crate::fleet::Fleet;
 use crate::http::get;
 use crate::observer::{Bounds, Observer};
@@ -23,7 +23,7 @@ const COLD_START: f64 = 10.0;
 const KILL_IN_SWITCH: f64 = KILL_SLACK + 3.0;
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
+    let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     pending(stage, &fleet, &mut observer).await?;
     two_at_once(&fleet, &mut observer).await?;
     coordinator(&fleet, &mut observer).await?;
@@ -33,7 +33,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
 /// The same for whole processes that end: a case of its own, as each crash makes the fleet more careful for an hour.
 pub async fn run_crashes(stage: &Stage) -> Result<String> {
-    let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
+    let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     remade(&fleet, &mut observer).await?;
     none(stage, &fleet, &mut observer).await?;
     early(&fleet, &mut observer).await?;

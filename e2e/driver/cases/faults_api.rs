@@ -32,7 +32,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     fleet.board.lock().start_delay = start_delay(stage);
 
     cut(&fleet, &proxy, &mut observer).await?;
-    silent(&cluster, &fleet, &mut observer).await?;
+    silent(&mut cluster, &fleet, &mut observer).await?;
     observer.told()
 }
 
@@ -65,7 +65,7 @@ async fn uncovered(fleet: &Fleet) -> Result<(f64, f64)> {
 }
 
 /// The API server stands still while the fleet changes.
-async fn silent(cluster: &Cluster, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+async fn silent(cluster: &mut Cluster, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer
         .phase(fleet, "API server silent while scaling up", Bounds::SEAMLESS, async || {
             fleet.scale(3).await?;

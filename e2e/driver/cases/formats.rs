@@ -8,15 +8,13 @@ use anyhow::{Context, Result, bail, ensure};
 use kube_state_fleet::collectors::{Resource, Visitor, name, visit_all};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::http::get;
 use crate::prometheus::Prometheus;
 use crate::replica::{Endpoints, Replica};
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// One object of many kinds, with texts that are hard to quote.
-const VARIETY: &str = include_str!("../variety.yaml");
 /// Job, protocol in Prometheus' configuration, and the media type that is asked for.
 const PROTOCOLS: [(&str, &str, &str); 2] = [
     ("openmetrics", "OpenMetricsText1.0.0", "application/openmetrics-text"),
@@ -24,9 +22,7 @@ const PROTOCOLS: [(&str, &str, &str); 2] = [
 ];
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::default()).await?;
-    cluster.fill(stage, stage.pods() / 10).await?;
-    let objects = cluster.api.create_all(VARIETY).await?;
+    let cluster = Cluster::shared(stage).await?;
     let mut all = AllResources::default();
     visit_all(&mut all);
     let everything = |flag: &str| {
@@ -48,7 +44,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     lint(stage, &replica.at).await?;
     configuration(stage)?;
     let samples = scrape(stage, &replica.at).await?;
-    Ok(format!("{samples} samples in either format, {objects} odd objects among them; promtool finds no fault"))
+    Ok(format!("{samples} samples in either format; promtool finds no fault"))
 }
 
 /// The plurals of all resources.

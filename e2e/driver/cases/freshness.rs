@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use kube_state_fleet::sharding::{Assignment, Hasher};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::fleet::Fleet;
 use crate::series;
 use crate::stage::{Size, Stage};
@@ -102,10 +102,8 @@ fn is_version(line: &str, object: &Value) -> bool {
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster =
-        Cluster::start(stage, Options { controllers: "statefulset-controller", ..Options::default() }).await?;
+    let cluster = Cluster::shared(stage).await?;
     let fleet = Fleet::start(stage, &cluster, REPLICAS).await?;
-    cluster.fill(stage, stage.pods()).await?;
     let rounds = if stage.size == Size::Long { 20 } else { 4 };
     let mut slowest = Duration::ZERO;
     for round in 0..rounds {

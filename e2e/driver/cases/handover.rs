@@ -22,7 +22,7 @@ const SERVER_SIDE: &str = "--server-side-sharding";
 
 /// The phases without server-side sharding.
 pub async fn run(stage: &Stage) -> Result<String> {
-    let (_cluster, fleet, mut observer) = start(stage, &[]).await?;
+    let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     phases(stage, &fleet, &mut observer).await?;
     kill(&fleet, &mut observer).await?;
     observer.told()
@@ -55,10 +55,19 @@ pub async fn run_server_side(stage: &Stage) -> Result<String> {
     observer.told()
 }
 
-/// A filled cluster, a fleet of two that covers it, and who watches.
+/// A fleet of two in the shared control plane, and its observer.
+pub async fn start_shared(stage: &Stage) -> Result<(Cluster, Fleet, Observer)> {
+    start_fleet(stage, Cluster::shared(stage).await?, &[]).await
+}
+
+/// The same in a control plane of its own.
 pub async fn start(stage: &Stage, flags: &[&str]) -> Result<(Cluster, Fleet, Observer)> {
     let mut cluster = Cluster::start(stage, Options::FLEET).await?;
     cluster.fill(stage, stage.pods()).await?;
+    start_fleet(stage, cluster, flags).await
+}
+
+async fn start_fleet(stage: &Stage, cluster: Cluster, flags: &[&str]) -> Result<(Cluster, Fleet, Observer)> {
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
     ensure!(expected.len() == stage.pods(), "{} loaded pods", expected.len());
     let fleet = Fleet::start_with(stage, &cluster, fleet::Options::lean(2, flags)).await?;

@@ -10,7 +10,7 @@ use std::{fs, iter};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::stage::Stage;
 use crate::wait::until;
 
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const NO_KUBECONFIG: &str = "/there/is/no/kubeconfig";
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let cluster = Cluster::start(stage, Options::default()).await?;
+    let cluster = Cluster::shared(stage).await?;
     let api = &cluster.api;
     api.create("/api/v1/namespaces", &json!({ "metadata": { "name": NAMESPACE } })).await?;
     for entry in fs::read_dir(stage.repository("e2e/.cache/crds")).context("scripts/e2e fetches these")? {
@@ -58,7 +58,7 @@ fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for directory in kustomizations(&manifests)? {
         let name = directory.strip_prefix(&manifests)?.display().to_string();
-        let text = output(Command::new(stage.tool("kustomize")?).arg("build").arg(&directory))?;
+        let text = output(Command::new(stage.tool("kubectl")?).arg("kustomize").arg(&directory))?;
         all.push((name, text));
     }
     output(helm(stage)?.arg("lint").arg(manifests.join("chart")))?;

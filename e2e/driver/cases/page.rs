@@ -8,9 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::dashboards::TROUBLE;
 use crate::browser::Browser;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::fleet::Fleet;
 use crate::http::get_text;
 use crate::process::Signal;
@@ -54,9 +53,7 @@ struct Row {
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let browser = Browser::start(stage).await?;
-    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
-    cluster.fill(stage, 120).await?;
-    cluster.api.create_all(TROUBLE).await?;
+    let cluster = Cluster::shared(stage).await?;
     let fleet = Fleet::start(stage, &cluster, 2).await?;
     let at = fleet.at(0)?;
     let root = format!("http://{}:{}/", at.address, at.port);
@@ -71,7 +68,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         Ok(page)
     })
     .await?;
-    ensure!(page.name == "default/kube-state-fleet", "it is called {}", page.name);
+    ensure!(page.name == "page/kube-state-fleet", "it is called {}", page.name);
     let link = page.rows.iter().find(|row| row.resource == "pods").context("no pods")?;
     let pods = get_text(&link.link).await?;
     ensure!(pods.contains("kube_pod_info{") && !pods.contains("kube_node_info{"), "{} is not of pods", link.link);

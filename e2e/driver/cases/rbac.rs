@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
@@ -15,8 +15,7 @@ use crate::stage::Stage;
 const TAKEN: &str = "secrets";
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::default()).await?;
-    cluster.fill(stage, 30).await?;
+    let cluster = Cluster::shared(stage).await?;
     let role = stage.manifest("clusterrole.yaml")?;
 
     let whole = exporter(stage, &cluster, 10, "whole", &role).await?;

@@ -25,11 +25,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 const BEFORE: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}}\n";
 const AFTER: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*']}\n";
 /// The file of custom resources: one metric, then another one of a kind more, then a broken one.
-const CUSTOM: &str = "spec: {resources: [{groupVersionKind: {group: shop.example.com, version: v1, kind: Widget},
+const CUSTOM: &str = "spec: {resources: [{groupVersionKind: {group: reload.example.com, version: v1, kind: Widget},
   labelsFromPath: {name: [metadata, name]}, metrics: [{name: size, each: {type: Gauge, gauge: {path: [spec, size]}}}]}";
-const GADGETS: &str = ",\n  {groupVersionKind: {group: shop.example.com, version: v1, kind: Gadget},
+const GADGETS: &str = ",\n  {groupVersionKind: {group: reload.example.com, version: v1, kind: Gadget},
   metrics: [{name: gadget, each: {type: Gauge, gauge: {path: [spec, size]}}}]}";
-const NO_TYPE: &str = ",\n  {groupVersionKind: {group: shop.example.com, version: v1, kind: Gadget}, metrics: [{name: gadget, each: {type: Gouge}}]}";
+const NO_TYPE: &str = ",\n  {groupVersionKind: {group: reload.example.com, version: v1, kind: Gadget}, metrics: [{name: gadget, each: {type: Gouge}}]}";
 const WIDGETS: usize = 20;
 const BROKEN: &str = "resources: {pods: {}}\nport: none\n";
 /// Another change, which needs lists with what the kubeconfig says then.
@@ -51,7 +51,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     std::os::unix::fs::symlink("..data/config.yaml", folder.join("config.yaml"))?;
     let config = format!("--config={}", folder.join("config.yaml").display());
     for (plural, kind) in [("widgets", "Widget"), ("gadgets", "Gadget")] {
-        cluster.api.create(DEFINITIONS, &definition(plural, kind, &["v1"])).await?;
+        cluster.api.create(DEFINITIONS, &definition(&cluster.api, plural, kind, &["v1"])).await?;
         create_things(&cluster.api, plural, kind, WIDGETS).await?;
     }
     let mut replica = Replica::start(stage, 10, &kubeconfig, &[&config, &custom_flag])?;
@@ -110,7 +110,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         })
         .await?;
         // The first account may do nothing any more.
-        cluster.api.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/first").await?;
+        cluster.api.unbind("first").await?;
         publish(&folder, "..5", LAST)?;
         serves(&replica, "kube_node_labels").await?;
         serves(&replica, "kube_secret_labels").await?;

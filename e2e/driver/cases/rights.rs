@@ -9,17 +9,13 @@ use serde_json::json;
 use super::handover;
 use super::rbac::refused;
 use crate::api;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::fleet::{self, Fleet};
 use crate::observer::{Bounds, Observer};
 use crate::stage::{Size, Stage};
 
-/// Few, as every kind is served; enough for even shares.
-const PODS: usize = 400;
-
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
-    cluster.fill(stage, if stage.size == Size::Long { stage.pods() } else { PODS }).await?;
+    let cluster = Cluster::shared(stage).await?;
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
     let everywhere = stage.manifest("clusterrole.yaml")?;
 

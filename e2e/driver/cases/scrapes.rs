@@ -32,7 +32,7 @@ const STEP: f64 = 0.5;
 const JITTER: f64 = 0.1;
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let (cluster, fleet, mut observer) = handover::start(stage, &[]).await?;
+    let (cluster, fleet, mut observer) = handover::start_shared(stage).await?;
     fleet.board.lock().start_delay = Duration::from_secs(10);
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", crate::api::uid).await?;
     let jobs = json!([fleet.scrape_job(stage, &cluster, "fleet", true)]);

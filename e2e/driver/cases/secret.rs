@@ -12,20 +12,17 @@ use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
-const COLLECTION: &str = "/api/v1/namespaces/default/secrets";
-const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// How long read buffers may take until the life of the cluster has overwritten them.
 const SETTLE: Duration = Duration::from_secs(20);
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::default()).await?;
-    cluster.fill(stage, 100).await?;
+    let cluster = Cluster::shared(stage).await?;
     // Two lives: one is there before the exporter lists, one comes while it watches, is changed and stays.
     let listed = Marked::new("listed");
     let watched = Marked::new("watched");
@@ -38,7 +35,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     )?;
     replica.ready().await?;
     watched.create(&cluster.api).await?;
-    cluster.api.create(CONFIG_MAPS, &json!({ "metadata": { "name": "other" } })).await?;
+    cluster.api.create(&cluster.api.core("configmaps"), &json!({ "metadata": { "name": "other" } })).await?;
     let shown = async |marked: &Marked| {
         let text = replica.at.scrape().await?;
         let mut lines = series::of(&text, "kube_secret_annotations");
@@ -64,7 +61,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         }
         // Other objects go on changing, as in any cluster.
         round += 1;
-        cluster.api.patch(&format!("{CONFIG_MAPS}/other"), &json!({ "data": { "round": round.to_string() } })).await?;
+        cluster.api.patch(&format!("{}/other", cluster.api.core("configmaps")), &json!({ "data": { "round": round.to_string() } })).await?;
         let memory = Memory::of(replica.process.id())?;
         // The search itself must be able to find things.
         ensure!(memory.holds(listed.harmless.as_bytes())?.is_some(), "the search finds nothing at all");
@@ -101,7 +98,7 @@ impl Marked {
     async fn create(&self, api: &Api) -> Result<()> {
         let manifest = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-            "metadata": { "name": self.name, "namespace": "default", "annotations": { "harmless": self.harmless } },
+            "metadata": { "name": self.name, "namespace": api.namespace, "annotations": { "harmless": self.harmless } },
             "data": { "password": self.encoded() },
             // Never stored, but the annotation keeps it in plain text.
             "stringData": { "plain": self.value },
@@ -109,14 +106,14 @@ impl Marked {
         let mut object = manifest.clone();
         object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] =
             Value::String(manifest.to_string() + "\n");
-        api.create(COLLECTION, &object).await?;
+        api.create(&api.core("secrets"), &object).await?;
         Ok(())
     }
 
     /// Changes it a little, so that it comes as a changed object too.
     async fn touch(&self, api: &Api) -> Result<()> {
         let patch = json!({ "metadata": { "labels": { "touched": "yes" } } });
-        api.patch(&format!("{COLLECTION}/{}", self.name), &patch).await?;
+        api.patch(&format!("{}/{}", api.core("secrets"), self.name), &patch).await?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_rustls::rustls::ClientConfig;
 
 use crate::certificates::{Authority, Pair, trusting};
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::fleet::{self, Fleet, LEAN};
 use crate::http::{Answer, get, get_secured};
 use crate::process::Process;
@@ -29,8 +29,7 @@ const AUDIT: Duration = Duration::from_secs(150);
 const HEALTH: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
-    cluster.fill(stage, 30).await?;
+    let cluster = Cluster::shared(stage).await?;
     let scrape = json!({ "rules": [{ "nonResourceURLs": ["/metrics"], "verbs": ["get"] }] });
     let other = json!({ "rules": [{ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] }] });
     let tokens = Tokens {
@@ -208,7 +207,7 @@ async fn both(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value) -
 
     let mut arguments = vec!["verify".to_owned(), "--via=direct".to_owned(), "--auth-filter".to_owned(), flag(&folder)];
     arguments
-        .extend([format!("--kubeconfig={}", kubeconfig.display()), format!("--fleet-namespace={}", fleet::NAMESPACE)]);
+        .extend([format!("--kubeconfig={}", kubeconfig.display()), format!("--fleet-namespace={}", cluster.api.namespace)]);
     arguments.extend(LEAN.iter().map(|&flag| flag.to_owned()));
     let port = fleet.at(0)?.telemetry_port;
     arguments.push(format!("--telemetry-port={port}"));

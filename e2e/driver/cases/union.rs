@@ -32,8 +32,7 @@ struct Expected {
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster =
-        Cluster::start(stage, Options { controllers: "statefulset-controller", ..Options::default() }).await?;
+    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
     let fleet = Fleet::start(stage, &cluster, REPLICAS).await?;
     cluster.fill(stage, stage.pods()).await?;
     let interval = Duration::from_secs(if stage.size == Size::Long { 15 } else { 2 });

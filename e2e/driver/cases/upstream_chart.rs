@@ -11,7 +11,7 @@ use serde_json::json;
 use super::custom_resources::{DEFINITIONS, create_things, definition};
 use super::rbac::{printed, refused};
 use crate::certificates::Authority;
-use crate::cluster::{Cluster, Options};
+use crate::cluster::Cluster;
 use crate::http::get_secured;
 use crate::replica::Replica;
 use crate::series;
@@ -27,7 +27,7 @@ const CUSTOM: &str = "
 kind: CustomResourceStateMetrics
 spec:
   resources:
-    - groupVersionKind: {group: shop.example.com, kind: Widget, version: v1}
+    - groupVersionKind: {group: upstream-chart.example.com, kind: Widget, version: v1}
       labelsFromPath: {name: [metadata, name]}
       metrics:
         - {name: size, help: Size of it., each: {type: Gauge, gauge: {path: [spec, size]}}}
@@ -37,9 +37,8 @@ const NAME: &str = "metrics.example";
 const LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn run(stage: &Stage) -> Result<String> {
-    let mut cluster = Cluster::start(stage, Options::FLEET).await?;
-    cluster.fill(stage, 30).await?;
-    cluster.api.create(DEFINITIONS, &definition("widgets", "Widget", &["v1"])).await?;
+    let cluster = Cluster::shared(stage).await?;
+    cluster.api.create(DEFINITIONS, &definition(&cluster.api, "widgets", "Widget", &["v1"])).await?;
     create_things(&cluster.api, "widgets", "Widget", WIDGETS).await?;
 
     let mut replica =
