@@ -1,4 +1,4 @@
-//! What the cases ask of the API server.
+//! Requests of the cases to the API server.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::wait::until;
 const PERMISSION_LIMIT: Duration = Duration::from_secs(30);
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
-/// An administrator's access. Objects are plain JSON: the cases must not stand on the types that they test.
+/// An administrator's access. Objects are plain JSON: the cases must not depend on the types that they test.
 #[derive(Clone)]
 pub struct Api {
     client: kube::Client,
@@ -51,8 +51,7 @@ impl Api {
         self.request("PATCH", path, "application/merge-patch+json", serde_json::to_vec(patch)?).await
     }
 
-    /// Server-side apply of any object, without an effect: what `kubectl apply --server-side --dry-run=server` asks. Fields that
-    /// do not exist are an error.
+    /// Applies an object without effect, as `kubectl apply --server-side --dry-run=server` does. Unknown fields are an error.
     pub async fn dry_run(&self, object: &Value) -> Result<()> {
         let parsed: DynamicObject = serde_json::from_value(object.clone())?;
         let types = parsed.types.clone().context("an object without a kind")?;
@@ -75,7 +74,7 @@ impl Api {
         self.delete_with(path, &json!({ "gracePeriodSeconds": 0 })).await
     }
 
-    /// Deletes as `DeleteOptions` say.
+    /// Deletes an object with these `DeleteOptions`.
     pub async fn delete_with(&self, path: &str, options: &Value) -> Result<Value> {
         self.request("DELETE", path, "application/json", serde_json::to_vec(options)?).await
     }
@@ -84,24 +83,24 @@ impl Api {
     pub async fn list(&self, collection: &str) -> Result<Vec<Value>> {
         match self.get(collection).await?["items"].take() {
             Value::Array(items) => Ok(items),
-            _ => bail!("{collection} is no list"),
+            _ => bail!("{collection} is not a list"),
         }
     }
 
-    /// What `key` says of each object of a collection; never the same of two.
+    /// The keys of all objects of a collection; an error if two are equal.
     pub async fn keys(&self, collection: &str, key: fn(&Value) -> Option<String>) -> Result<BTreeSet<String>> {
         let mut keys = BTreeSet::new();
         for object in self.list(collection).await? {
             let key = key(&object).context("an object without its key")?;
             if !keys.insert(key.clone()) {
-                bail!("{key} is twice in {collection}");
+                bail!("{key} appears twice in {collection}");
             }
         }
         Ok(keys)
     }
 
-    /// Creates the objects of a YAML file, whatever their kinds; cluster-scoped ones are those that name no namespace. A
-    /// `status` is written after the rest, as the API server drops it from what is created.
+    /// Creates the objects of a YAML file, of any kind. Objects without a namespace are cluster-scoped. A `status` is written in a
+    /// second request, because the API server ignores it at creation.
     pub async fn create_all(&self, yaml: &str) -> Result<usize> {
         let objects: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
         for object in &objects {
@@ -142,7 +141,8 @@ impl Api {
                 "subjects": [{ "kind": "ServiceAccount", "namespace": self.namespace, "name": name }],
             });
             self.create(&format!("{RBAC}{scope}/{plural}rolebindings"), &binding).await?;
-            until("the permission", PERMISSION_LIMIT, async || self.ensure_permission(name, &role["rules"]).await).await?;
+            until("the permission", PERMISSION_LIMIT, async || self.ensure_permission(name, &role["rules"]).await)
+                .await?;
         }
         let request =
             json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });

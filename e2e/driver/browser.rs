@@ -1,6 +1,6 @@
-//! A real browser: Chromium without a screen, driven as W3C WebDriver says.
+//! A real browser: headless Chromium, driven through W3C WebDriver.
 //!
-//! A handful of requests is all that the cases need of it; the crates for it bring some fifty others.
+//! The cases use a handful of requests; the crates for WebDriver have some fifty dependencies.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::wait::until;
 
 /// How long the driver may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
-/// No network but what a page asks for, no sandbox that needs privileges, no GPU.
+/// No network traffic except that of the page, no sandbox that needs privileges, no GPU.
 const FLAGS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
@@ -32,31 +32,31 @@ const FLAGS: &[&str] = &[
     "--hide-scrollbars",
 ];
 
-/// There is no browser.
+/// The browser is not installed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is missing: scripts/e2e installs it where it may")]
+#[error("{0} is missing: install it, or run scripts/e2e as root on Debian")]
 pub struct Missing(&'static str);
 
 /// A browser with one page. It ends with this.
 pub struct Browser {
     session: String,
-    /// Its process, which would outlive that of the driver.
+    /// The ID of its process, which outlives the driver.
     process: u32,
     _driver: Process,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         let _ = signal(self.process, Signal::KILL);
     }
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts a browser.
     ///
     /// # Errors
-    /// [`Missing`] where there is none.
+    /// [`Missing`] if it is not installed.
     pub async fn start(stage: &Stage) -> Result<Self> {
         let (chromium, chromedriver) = (program("chromium")?, program("chromedriver")?);
         let port = stage.free_port(1)?;
@@ -92,12 +92,12 @@ impl Browser {
         self.ask::<Value>("url", &json!({ "url": url })).await.map(drop)
     }
 
-    /// What a script of the page returns.
+    /// Runs a script in the page and returns its result.
     pub async fn evaluate<T: DeserializeOwned>(&self, script: &str) -> Result<T> {
         self.ask("execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
-    /// How large the page is shown, and whether in dark colours.
+    /// Sets the size of the window and the preferred colour scheme.
     pub async fn show(&self, width: u32, height: u32, dark: bool) -> Result<()> {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await?;
@@ -105,7 +105,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await
     }
 
-    /// Writes what is shown into `file`, as PNG.
+    /// Writes a screenshot into `file`, as PNG.
     pub async fn picture(&self, file: &Path) -> Result<()> {
         let encoded: String = answer(&get_text(&format!("{}/screenshot", self.session)).await?)?;
         std::fs::write(file, STANDARD.decode(encoded)?).with_context(|| format!("cannot write {}", file.display()))
@@ -132,10 +132,10 @@ fn answer<T: DeserializeOwned>(text: &str) -> Result<T> {
 }
 
 fn text(path: &Path) -> Result<String> {
-    Ok(path.to_str().context("a path that is no text")?.to_owned())
+    Ok(path.to_str().context("a path that is not UTF-8")?.to_owned())
 }
 
-/// Where a program of the system is.
+/// The path of an installed program.
 fn program(name: &'static str) -> Result<PathBuf, Missing> {
     let places = ["/usr/bin", "/usr/local/bin"].map(|place| Path::new(place).join(name));
     places.into_iter().find(|place| place.exists()).ok_or(Missing(name))

@@ -1,4 +1,4 @@
-//! Certificates for the cases, and clients that show and check them.
+//! Certificates for the cases, and clients that present and verify them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Who issues certificates.
+/// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, as PEM.
@@ -31,7 +31,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for `name`, of a server as well as of a client.
+    /// A certificate for `name`, for servers and clients.
     pub fn issue(&self, name: &str) -> Result<Pair> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
@@ -40,7 +40,7 @@ impl Authority {
         Ok(Pair { certificate, key: key.serialize_pem() })
     }
 
-    /// A client that trusts this authority alone, and shows `pair` if it has one.
+    /// A client that trusts only this authority, and presents `pair` if given.
     pub fn client(&self, pair: Option<&Pair>) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem().as_bytes())?)?;
@@ -65,7 +65,7 @@ impl Pair {
     }
 }
 
-/// A client that takes any certificate, as kubelets do for probes.
+/// A client that accepts any certificate, as kubelets do for probes.
 pub fn trusting() -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));

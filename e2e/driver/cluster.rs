@@ -174,7 +174,7 @@ impl Cluster {
         )?;
         let ready: Ready = until("the control plane", START_LIMIT, async || {
             let line = std::fs::read_to_string(&output)?;
-            // An error of its own would be retried until the limit.
+            // An error here would be retried until the limit.
             if process.ended()?.is_some() {
                 return Ok(None);
             }
@@ -185,7 +185,7 @@ impl Cluster {
         Self::connect(stage, ready, Some(process)).await
     }
 
-    /// Starts to change the status of random pods, so many a second, until the process is dropped. Filled it must be.
+    /// Changes the status of `rate` random pods per second until the returned process is dropped. The pods must exist.
     pub fn churn(&self, stage: &Stage, pods: usize, rate: u32) -> Result<Process> {
         Process::start(
             &stage.tool("load")?,
@@ -202,7 +202,7 @@ impl Cluster {
         )
     }
 
-    /// Fills it with pods and what they stand on.
+    /// Fills the cluster with pods and the objects that belong to them.
     pub async fn fill(&mut self, stage: &Stage, pods: usize) -> Result<()> {
         self.own_process()?.ensure_running().context("the control plane")?;
         let mut load = Process::start(
@@ -217,14 +217,14 @@ impl Cluster {
             None,
         )?;
         let status =
-            until("the loader", Duration::from_secs(120), async || load.ended()?.context("still at it")).await?;
+            until("the loader", Duration::from_secs(120), async || load.ended()?.context("it still runs")).await?;
         if !status.success() {
             bail!("the loader failed: {}", load.last_words());
         }
         Ok(())
     }
 
-    /// Writes a kubeconfig for another token.
+    /// Writes a kubeconfig with another token.
     pub fn write_kubeconfig(&self, path: &Path, token: &str) -> Result<()> {
         let cluster = json!({ "server": self.server, "certificate-authority": self.ca_file });
         write_kubeconfig(path, &cluster, token)

@@ -1,4 +1,4 @@
-//! The fleet as `manifests/` deploys it: a StatefulSet, whose pods the kubelet player runs.
+//! The fleet as `manifests/` deploys it: a StatefulSet, whose pods [`Kubelet`] runs.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,24 +14,26 @@ use crate::kubelet::{Board, Kubelet, Running, replace_flags};
 use crate::process::{Signal, signal};
 use crate::replica::Endpoints;
 use crate::series;
-use crate::stage::Stage;
+use crate::stage::{Size, Stage};
 use crate::wait::until;
 
-/// The last part of the first replica's address.
+/// The last byte of the first replica's address.
 const FIRST_HOST: u8 = 10;
-/// How long it may take until all replicas are ready.
+/// How long the replicas may take to become ready.
 const READY_LIMIT: Duration = Duration::from_secs(90);
-/// What the handover cases serve: one series an object, so that looking often costs little.
+/// Makes audits frequent; in production the coordinator makes one a minute.
+const AUDITS: &str = "--audit-interval=5s";
+/// The flags of the handover cases: one series per object, so that frequent scrapes are cheap.
 pub const LEAN: [&str; 2] = ["--resources=pods", "--metric-allowlist=kube_pod_info"];
 
-/// How a fleet is started.
+/// The options of a fleet.
 pub struct Options {
     pub replicas: u8,
-    /// Flags besides those of the manifest, in the place of those that it has.
+    /// Flags that are added to those of the manifest, or replace them.
     pub flags: Vec<String>,
-    /// What its pods reach the API server with; none for the administrator's.
+    /// The kubeconfig of its pods; None selects the administrator's.
     pub kubeconfig: Option<PathBuf>,
-    /// Whether the replicas may coordinate; else they are static shards, each for itself.
+    /// Whether the replicas have the permissions to coordinate. Otherwise each is a static shard.
     pub coordinated: bool,
     pub board: Board,
 }
@@ -43,7 +45,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A fleet that serves what [`LEAN`] says, with these flags besides.
+    /// A fleet with the flags of [`LEAN`] and these.
     pub fn lean(replicas: u8, flags: &[&str]) -> Self {
         let flags = LEAN.iter().chain(flags).map(|&flag| flag.to_owned()).collect();
         Self { replicas, flags, ..Self::default() }
@@ -52,17 +54,17 @@ impl Options {
 
 /// A running fleet.
 pub struct Fleet {
-    /// One for each ordinal that it started with.
+    /// The replicas with which it started, by ordinal.
     pub replicas: Vec<Endpoints>,
-    /// The label by which its pods are known, key and value.
+    /// Key and value of the label that selects its pods.
     pub label: (String, String),
-    /// What the kubelet is told and tells.
+    /// Shared with the kubelet.
     pub board: Board,
     api: Api,
     /// Path of the StatefulSet.
     path: String,
     name: String,
-    /// The containers of its template as the manifest has them, with the flags of [`Options`].
+    /// The containers of its template: those of the manifest with the flags of [`Options`].
     containers: Value,
     coordinated: bool,
     rolls: AtomicU32,
@@ -121,12 +123,12 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Asks for another number of replicas.
+    /// Sets the number of replicas.
     pub async fn scale(&self, replicas: u8) -> Result<()> {
         self.api.patch(&self.path, &json!({ "spec": { "replicas": replicas } })).await.map(drop)
     }
 
-    /// Gives the StatefulSet another label in place of those that it has; what selects its pods stays as it is.
+    /// Replaces the labels of the StatefulSet by this one. The selector of its pods stays.
     pub async fn relabel(&self, key: &str, value: &str) -> Result<()> {
         let mut labels = self.api.get(&self.path).await?["metadata"]["labels"].take();
         labels.as_object_mut().into_iter().flatten().for_each(|(_, before)| *before = Value::Null);
@@ -134,19 +136,18 @@ impl Fleet {
         self.api.patch(&self.path, &json!({ "metadata": { "labels": labels } })).await.map(drop)
     }
 
-    /// Deletes the StatefulSet from under its pods (`kubectl delete --cascade=orphan`), leaves them alone for a while, and makes
-    /// it anew as it was.
+    /// Deletes the StatefulSet without its pods (`kubectl delete --cascade=orphan`), and creates it again after a while.
     pub async fn remake(&self, alone: Duration) -> Result<()> {
         let mut object = self.api.get(&self.path).await?;
         self.api.delete_with(&self.path, &json!({ "propagationPolicy": "Orphan" })).await?;
-        // What the garbage collector does, which does not run here: it lets the pods go, and then the StatefulSet.
+        // The garbage collector does not run here. It would remove the owner from the pods, then delete the StatefulSet.
         for pod in self.pods().await? {
             let name = api::name(&pod).context("a pod without a name")?;
             let free = json!({ "metadata": { "ownerReferences": null } });
             self.api.patch(&format!("{}/{name}", self.api.core("pods")), &free).await?;
         }
         self.api.patch(&self.path, &json!({ "metadata": { "finalizers": null } })).await?;
-        until("the StatefulSet to be gone", READY_LIMIT, async || {
+        until("the deletion of the StatefulSet", READY_LIMIT, async || {
             ensure!(self.api.get(&self.path).await.is_err(), "it is still there");
             Ok(())
         })
@@ -164,7 +165,7 @@ impl Fleet {
         self.api.list(&format!("{}?labelSelector={key}%3D{value}", self.api.core("pods"))).await
     }
 
-    /// Asks for new pods, with these flags besides those that the fleet started with.
+    /// Replaces the pods by new ones, with these flags and those that the fleet started with.
     pub async fn roll(&self, flags: &[&str]) -> Result<()> {
         let mut containers = self.containers.clone();
         set_flags(&mut containers[0], &flags.iter().map(|&flag| flag.to_owned()).collect::<Vec<_>>());
@@ -176,7 +177,7 @@ impl Fleet {
         self.api.patch(&self.path, &json!({ "spec": { "template": template } })).await.map(drop)
     }
 
-    /// The processes that run, each with its ordinal; not those that are paused.
+    /// The processes that run and are not paused, with their ordinals.
     pub fn live(&self) -> Vec<(u8, Running)> {
         self.board.lock().running.iter().filter(|(_, each)| !each.paused).map(|(&o, &each)| (o, each)).collect()
     }
@@ -194,13 +195,13 @@ impl Fleet {
         Ok(())
     }
 
-    /// Where a replica serves.
+    /// The addresses of a replica.
     pub fn at(&self, ordinal: u8) -> Result<Endpoints> {
         let board = self.board.lock();
         Ok(board.running.get(&ordinal).with_context(|| format!("replica {ordinal} does not run"))?.at)
     }
 
-    /// Writes a Lease by which a member is there once more, under another ordinal; it has to be renewed like any other.
+    /// Creates a Lease that announces a member a second time, under another ordinal. The case must renew it.
     pub async fn claim(&self, ordinal: u8, member: u8) -> Result<()> {
         const SAYS: &str = "kube-state-fleet.io/member";
         let mut lease = self.api.get(&format!("{}/{}", self.leases(), self.lease(member))).await?;
@@ -215,13 +216,13 @@ impl Fleet {
         self.api.create(&self.leases(), &lease).await.map(drop)
     }
 
-    /// Renews what was claimed.
+    /// Renews the Lease of [`Self::claim`].
     pub async fn renew(&self, ordinal: u8) -> Result<()> {
         let spec = json!({ "renewTime": format!("{:.6}", jiff::Timestamp::now()) });
         self.api.patch(&format!("{}/{}", self.leases(), self.lease(ordinal)), &json!({ "spec": spec })).await.map(drop)
     }
 
-    /// Takes a claim back.
+    /// Deletes the Lease of [`Self::claim`].
     pub async fn disclaim(&self, ordinal: u8) -> Result<()> {
         self.api.delete(&format!("{}/{}", self.leases(), self.lease(ordinal))).await.map(drop)
     }
@@ -236,7 +237,7 @@ impl Fleet {
         format!("kube-state-fleet.{}.{ordinal}", self.name)
     }
 
-    /// The fleet's record, as its Lease has it: who coordinates, and the JSON of the record.
+    /// The record in the fleet's Lease: the coordinator's ordinal, and the record as JSON.
     pub async fn record(&self) -> Result<(u8, Value)> {
         let lease = self.api.get(&format!("{}/kube-state-fleet.{}", self.leases(), self.name)).await?;
         let holder = lease["spec"]["holderIdentity"].as_str().context("a record without a holder")?;
@@ -245,12 +246,12 @@ impl Fleet {
         Ok((ordinal, serde_json::from_str(record.context("a Lease without a record")?)?))
     }
 
-    /// Waits until the fleet is about to change: a `next` is written and, if asked for, its switch time too.
+    /// Waits until the record has a next generation and, if `switch`, its switch time. Returns the coordinator's ordinal.
     pub async fn changing(&self, switch: bool) -> Result<u8> {
         until("a handover", READY_LIMIT, async || {
             let (coordinator, record) = self.record().await?;
             let next = record["next"]["view"]["generation"].as_f64().context("no next generation is written")?;
-            // Nobody writes that the moment of a switch has passed.
+            // The record does not show that a switch has taken place.
             let reached = self.generations().await?.into_iter().map(|(_, generation)| generation).fold(0.0, f64::max);
             ensure!(next > reached, "the next generation of the record, {next}, is the current one");
             ensure!(!switch || record["next"]["switch"].is_object(), "no switch time is set");
@@ -259,24 +260,24 @@ impl Fleet {
         .await
     }
 
-    /// One of a replica's own metrics: the sum of its series that have these labels.
+    /// One of a replica's own metrics: the sum of the series that have these labels.
     pub async fn metric(&self, ordinal: u8, family: &str, labels: &[(&str, &str)]) -> Result<f64> {
         let text = self.at(ordinal)?.self_metrics().await?;
         metric(&text, family, labels).with_context(|| format!("replica {ordinal}"))
     }
 
-    /// An error unless all is as the StatefulSet wants it: its pods are there, new and ready, each runs, and all agree.
+    /// Returns an error unless the pods are as the StatefulSet wants them, ready, and of one view.
     pub async fn ensure_settled(&self) -> Result<()> {
         let object = self.api.get(&self.path).await?;
         ensure!(object["status"]["observedGeneration"] == object["metadata"]["generation"], "not yet observed");
         let wanted = object["spec"]["replicas"].as_u64().context("no replicas")?;
         let pods = self.pods().await?;
-        ensure!(pods.len() as u64 == wanted, "{} of {wanted} pods are there", pods.len());
+        ensure!(pods.len() as u64 == wanted, "{} of {wanted} pods exist", pods.len());
         for pod in &pods {
             let (meta, name) = (&pod["metadata"], pod["metadata"]["name"].as_str().unwrap_or_default());
             ensure!(!meta["deletionTimestamp"].is_string(), "{name} is ending");
             let revision = &meta["labels"]["controller-revision-hash"];
-            ensure!(*revision == object["status"]["updateRevision"], "{name} is an old one");
+            ensure!(*revision == object["status"]["updateRevision"], "{name} has an old revision");
             ensure!(is_ready(pod), "{name} is not ready");
         }
         let live = self.live();
@@ -284,14 +285,17 @@ impl Fleet {
         if self.coordinated { self.ensure_one_view(wanted).await } else { Ok(()) }
     }
 
-    /// An error unless all live replicas follow the same generation, in which nobody is absent, and none is under way.
+    /// Returns an error unless all live replicas follow the same generation, no member is absent, and no handover is in progress.
     async fn ensure_one_view(&self, wanted: u64) -> Result<()> {
         let generations = self.generations().await?;
-        ensure!(generations.windows(2).all(|two| two[0].1 == two[1].1), "a split view: {generations:?}");
+        ensure!(
+            generations.windows(2).all(|two| two[0].1 == two[1].1),
+            "the replicas follow different generations: {generations:?}"
+        );
         for (ordinal, running) in self.live() {
             let text = running.at.self_metrics().await?;
             let state = |state| metric(&text, "kube_state_fleet_handover_state", &[("state", state)]);
-            ensure!(state("idle")? == 1.0, "replica {ordinal} is not done");
+            ensure!(state("idle")? == 1.0, "replica {ordinal} is not idle");
             let members = metric(&text, "kube_state_fleet_members", &[("state", "present")])?;
             ensure!(members == wanted as f64, "replica {ordinal} counts {members} members");
         }
@@ -308,7 +312,7 @@ impl Fleet {
         Ok(generations)
     }
 
-    /// Ends it, and removes all that it leaves in the API server.
+    /// Ends the fleet and deletes its objects in the API server.
     pub async fn remove(self) -> Result<()> {
         self.kubelet.abort();
         self.api.delete(&self.path).await?;
@@ -323,7 +327,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// What its replicas have logged, by the pods' names.
+    /// The logs of its replicas, by pod name.
     pub fn logs(&self, stage: &Stage) -> Result<Vec<(String, String)>> {
         let mut logs = Vec::new();
         for entry in std::fs::read_dir(&stage.directory)? {
@@ -335,20 +339,20 @@ impl Fleet {
         Ok(logs)
     }
 
-    /// A scrape job of what the fleet serves.
+    /// A scrape job for `/metrics`.
     pub fn scrape_job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool) -> Value {
         let port = self.replicas.first().map_or(0, |at| at.port);
         self.job(stage, cluster, job, compressed, port)
     }
 
-    /// A scrape job of the replicas' own metrics.
+    /// A scrape job for the replicas' own metrics.
     pub fn telemetry_job(&self, stage: &Stage, cluster: &Cluster, job: &str) -> Value {
         let port = self.replicas.first().map_or(0, |at| at.telemetry_port);
         self.job(stage, cluster, job, true, port)
     }
 
-    /// A scrape job that finds the fleet's pods through the API server, and nobody else: other pods have addresses that no
-    /// request may be sent to.
+    /// A scrape job that finds the fleet's pods through the API server, and no others: the addresses of other pods must not receive
+    /// requests.
     fn job(&self, stage: &Stage, cluster: &Cluster, job: &str, compressed: bool, port: u16) -> Value {
         let [a, b, c, _] = stage.address(0).octets();
         let (label, value) = &self.label;
@@ -388,7 +392,7 @@ impl Drop for Fleet {
     }
 }
 
-/// The sum of the series of a family that have these labels; an error without any.
+/// The sum of the series of a family that have these labels; an error if there is none.
 pub fn metric(text: &str, family: &str, labels: &[(&str, &str)]) -> Result<f64> {
     let values: Vec<f64> = series::of(text, family)
         .filter(|line| labels.iter().all(|(name, value)| series::label(line, name) == Some(*value)))
@@ -411,12 +415,7 @@ fn set_flags(container: &mut Value, flags: &[String]) {
 }
 
 /// The StatefulSet of `manifests/base`, with the fields that kustomize and the scheduler set: namespace, count, node, ports.
-fn statefulset(
-    stage: &Stage,
-    namespace: &str,
-    (port, telemetry_port): (u16, u16),
-    options: &Options,
-) -> Result<Value> {
+fn statefulset(stage: &Stage, namespace: &str, (port, telemetry_port): (u16, u16), options: &Options) -> Result<Value> {
     let mut object = stage.manifest("statefulset.yaml")?;
     object["metadata"]["namespace"] = json!(namespace);
     object["spec"]["replicas"] = json!(options.replicas);
@@ -433,5 +432,8 @@ fn statefulset(
         }
     }
     set_flags(container, &options.flags);
+    if stage.size == Size::Ci {
+        set_flags(container, &[AUDITS.to_owned()]);
+    }
     Ok(object)
 }

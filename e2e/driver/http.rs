@@ -1,4 +1,4 @@
-//! Plain HTTP, as Prometheus and a kubelet's probes speak it.
+//! HTTP requests as Prometheus and the probes of a kubelet send them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// An answer, as it came.
+/// A response.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -31,28 +31,28 @@ impl Answer {
         Ok(std::str::from_utf8(&self.body)?)
     }
 
-    /// A header's value, empty without one.
+    /// The value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
-/// Gets `url`, over a connection of its own.
+/// Gets `url` over a new connection.
 pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Answer> {
     exchange(LIMIT, None, Request::get(url), headers, Bytes::new()).await
 }
 
-/// Gets `url` within `limit`, over a connection of its own.
+/// Gets `url` within `limit` over a new connection.
 pub async fn get_within(limit: Duration, url: &str) -> Result<Answer> {
     exchange(limit, None, Request::get(url), &[], Bytes::new()).await
 }
 
-/// Gets `url` within `limit`, over a connection of its own from this loopback address.
+/// Gets `url` within `limit` over a new connection from this loopback address.
 pub async fn get_from(source: Ipv4Addr, limit: Duration, url: &str) -> Result<Answer> {
     exchange(limit, Some(source), Request::get(url), &[], Bytes::new()).await
 }
 
-/// Posts JSON to `url`, over a connection of its own.
+/// Posts JSON to `url` over a new connection.
 pub async fn post(url: &str, body: &serde_json::Value) -> Result<Answer> {
     let headers = [("content-type", "application/json")];
     exchange(LIMIT, None, Request::post(url), &headers, Bytes::from(serde_json::to_vec(body)?)).await
@@ -84,7 +84,7 @@ async fn exchange(
     }
 }
 
-/// Gets `url`, whose scheme is https, over a connection of its own that is secured as `config` says, by a server called `name`.
+/// Gets `url`, whose scheme is https, over a new connection with the TLS configuration `config` to a server called `name`.
 pub async fn get_secured(
     config: &Arc<ClientConfig>,
     name: &str,
@@ -114,7 +114,7 @@ pub async fn get_secured(
         .with_context(|| format!("GET {url}"))
 }
 
-/// Gets `url`; anything but 200 is an error.
+/// Gets `url`; any status but 200 is an error.
 pub async fn get_text(url: &str) -> Result<String> {
     let answer = get(url, &[]).await?;
     if answer.status != StatusCode::OK {

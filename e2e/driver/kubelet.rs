@@ -1,8 +1,8 @@
-//! Plays the kubelet for a StatefulSet's pods: runs a process for each, with the environment and arguments that its container
-//! asks for, writes address and readiness into the pod's status, and ends it with SIGTERM, its grace period and SIGKILL.
+//! Plays the kubelet for the pods of a StatefulSet: runs a process for each pod, with the environment and arguments of its container,
+//! writes address and readiness into the pod's status, and ends it with SIGTERM, the grace period and SIGKILL.
 //!
-//! What goes wrong on nodes is played here too, by what a case writes on the [`Board`]: images that take long, pods that
-//! cannot be scheduled, containers that crash again and again.
+//! It also plays failures of nodes, as a case writes them on the [`Board`]: slow image pulls, pods that cannot be scheduled,
+//! containers in a crash loop.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -22,31 +22,31 @@ use crate::http::{get_secured, get_within};
 use crate::process::{Process, Signal};
 use crate::replica::Endpoints;
 
-/// How often pods and probes are looked at.
+/// How often pods and probes are checked.
 const PERIOD: Duration = Duration::from_millis(200);
 /// How long a probe may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-/// The grace period of a pod that names none.
+/// The default grace period of a pod.
 const DEFAULT_GRACE: u64 = 30;
 
-/// What a case and the kubelet tell each other. Never locked across an await.
+/// The state that a case and the kubelet share. Never locked across an await.
 #[derive(Clone, Default)]
 pub struct Board(Arc<Mutex<Orders>>);
 
-/// What is on a [`Board`].
+/// The content of a [`Board`].
 #[derive(Default)]
 pub struct Orders {
-    /// How long a container waits before it starts, as for its image, also when it starts again.
+    /// How long a container waits before each start, as for an image pull.
     pub start_delay: Duration,
-    /// Ordinals whose pods find no node.
+    /// Ordinals whose pods are not scheduled.
     pub pending: BTreeSet<u8>,
-    /// Ordinals whose containers are killed so long after each start.
+    /// Ordinals whose containers are killed after each start, and the time until then.
     pub crashing: BTreeMap<u8, Duration>,
-    /// Ordinals whose next containers use another kubeconfig.
+    /// Kubeconfigs that the next containers of these ordinals use.
     pub kubeconfigs: BTreeMap<u8, PathBuf>,
-    /// The processes that run, by ordinal: written by the kubelet.
+    /// The running processes, by ordinal; the kubelet writes them.
     pub running: BTreeMap<u8, Running>,
-    /// Pods that were killed after their grace period: written by the kubelet.
+    /// Pods that were killed after their grace period; the kubelet writes them.
     pub overdue: Vec<String>,
 }
 
@@ -65,18 +65,18 @@ impl Board {
     }
 }
 
-/// What the kubelet runs, whatever image a pod names.
+/// The kubelet. It runs the same program for every image.
 pub struct Kubelet {
     pub api: Api,
     /// The pods' collection.
     pub collection: String,
-    /// Selects them.
+    /// The label selector of the pods.
     pub selector: String,
-    /// The program.
+    /// The program that it runs.
     pub program: PathBuf,
-    /// The kubeconfig that stands for the in-cluster access of a pod.
+    /// The kubeconfig that replaces the in-cluster access of a pod.
     pub kubeconfig: PathBuf,
-    /// Where logs go.
+    /// The directory of the logs.
     pub directory: PathBuf,
     /// The address of the pod with ordinal 0; the others follow.
     pub first_address: Ipv4Addr,
@@ -85,26 +85,26 @@ pub struct Kubelet {
     pub board: Board,
 }
 
-/// A pod that was seen.
+/// A known pod.
 struct Pod {
     ordinal: u8,
     at: Endpoints,
     process: Option<Process>,
-    /// When its container was started, or may be.
+    /// The time of the last start of its container, or of the next one.
     since: Instant,
-    /// When SIGTERM was sent, if it was.
+    /// The time of SIGTERM.
     ending: Option<Instant>,
-    /// Phase and readiness that its status has, none before the first.
+    /// Phase and readiness in its status, once written.
     reported: Option<(&'static str, bool)>,
 }
 
 impl Kubelet {
-    /// Runs until dropped; then all processes are killed.
+    /// Runs until dropped, which kills all processes.
     pub async fn run(self) {
         let mut pods = BTreeMap::new();
         loop {
             if let Err(error) = self.step(&mut pods).await {
-                // The next step tries again; whoever waits for the pods in vain finds this.
+                // The next step tries again. The log explains why pods do not become ready.
                 self.note(&format!("{error:#}"));
             }
             tokio::time::sleep(PERIOD).await;
@@ -129,7 +129,7 @@ impl Kubelet {
                 pods.insert(known.clone(), self.admit(object)?);
             }
         }
-        // At once: a pod whose probe hangs must not hold up the others.
+        // Concurrently: a pod whose probe hangs must not delay the others.
         let tended =
             pods.iter_mut().filter_map(|(known, pod)| Some((objects.get(known)?, pod))).map(async |(object, pod)| {
                 if object["metadata"]["deletionTimestamp"].is_string() {
@@ -152,20 +152,21 @@ impl Kubelet {
         Ok(Pod { ordinal, at, process: None, since, ending: None, reported: None })
     }
 
-    /// Keeps a pod running and its status true.
+    /// Keeps a pod running and its status up to date.
     async fn keep(&self, object: &Value, pod: &mut Pod) -> Result<()> {
         if pod.process.is_none() && self.board.lock().pending.contains(&pod.ordinal) {
-            // Nothing is known of its node; from when it has one its container starts as any other.
+            // The start delay begins when the pod is scheduled.
             pod.since = Instant::now() + self.board.lock().start_delay;
             return Ok(());
         }
         if pod.reported.is_none() {
-            self.report(object, pod, false).await?; // The address first: the container may ask for it.
+            // The address first: the container may need it.
+            self.report(object, pod, false).await?;
             return Ok(());
         }
         self.crash(pod)?;
         if let Some(status) = self.reap(pod)? {
-            self.note(&format!("{} ended ({status}) and is started again", object["metadata"]["name"]));
+            self.note(&format!("{} ended ({status}) and starts again", object["metadata"]["name"]));
             pod.since = Instant::now() + self.board.lock().start_delay;
         }
         if pod.process.is_none() && Instant::now() >= pod.since {
@@ -196,7 +197,7 @@ impl Kubelet {
                 self.note(&format!("{name} is killed after its grace period of {grace} s"));
                 self.board.lock().overdue.push(name);
                 process.signal(Signal::KILL)?;
-                // Not twice.
+                // So that this happens once.
                 pod.ending = Some(Instant::now());
             }
             Some(_) => {}
@@ -208,15 +209,15 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Kills the container if a case wants it to crash and its time has come.
+    /// Kills the container if the case wants it to crash now.
     fn crash(&self, pod: &Pod) -> Result<()> {
         let Some(process) = &pod.process else { return Ok(()) };
         let life = self.board.lock().crashing.get(&pod.ordinal).copied();
         if life.is_some_and(|life| pod.since.elapsed() > life) { process.signal(Signal::KILL) } else { Ok(()) }
     }
 
-    /// How the pod's process ended, if it did just now. In one step with its leaving the board: what is on the board can be
-    /// sent a signal.
+    /// Returns the exit status of the pod's process if it has just ended, and removes the process from the board under the same lock:
+    /// every process on the board can receive a signal.
     fn reap(&self, pod: &mut Pod) -> Result<Option<std::process::ExitStatus>> {
         let mut board = self.board.lock();
         let Some(process) = &mut pod.process else { return Ok(None) };
@@ -250,7 +251,7 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Asks as the readiness probe of the container does.
+    /// Runs the readiness probe of the container.
     async fn probe(&self, object: &Value, at: Endpoints) -> Result<bool> {
         let container = &object["spec"]["containers"][0];
         let probe = &container["readinessProbe"]["httpGet"];
@@ -263,7 +264,7 @@ impl Kubelet {
                 .with_context(|| format!("no port is called {name}"))?,
             number => number.as_u64().context("a probe without a port")?,
         };
-        // No answer is "not ready", not an error.
+        // No answer means "not ready" and is not an error.
         let answer = if probe["scheme"] == "HTTPS" {
             let url = format!("https://{}:{port}{path}", at.address);
             timeout(PROBE_LIMIT, get_secured(&trusting()?, "any", &url, &[]))
@@ -289,7 +290,7 @@ impl Kubelet {
 
     fn note(&self, line: &str) {
         let file = std::fs::File::options().create(true).append(true).open(self.directory.join("kubelet.log"));
-        // A log that cannot be written is no reason to let the pods down.
+        // The pods do not depend on the log.
         let _ = file.and_then(|mut file| writeln!(file, "{} {line}", jiff::Timestamp::now()));
     }
 }
@@ -299,7 +300,7 @@ fn phase(pod: &Pod) -> &'static str {
     if pod.process.is_some() { "Running" } else { "Pending" }
 }
 
-/// `arguments` without those whose flags `forced` sets, then `forced`.
+/// Returns `arguments` without the flags that `forced` sets, followed by `forced`.
 pub fn replace_flags(arguments: impl Iterator<Item = String>, forced: &[String]) -> Vec<String> {
     let flag = |argument: &str| argument.split('=').next().unwrap_or_default().to_owned();
     arguments
@@ -335,7 +336,7 @@ fn field(object: &Value, path: &str, at: Endpoints) -> Result<String> {
             map.and_then(|map| map.get(key.trim_end_matches("']")))
         }
     };
-    // As a kubelet: a label or annotation that is not there is empty.
+    // As in a kubelet, a missing label or annotation is empty.
     Ok(value.and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! Looks at all replicas of a fleet at once, five times a second, and counts which objects nobody serves and which two serve.
+//! Scrapes all replicas of a fleet five times a second, and counts missing and doubled objects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -15,97 +15,101 @@ use tokio::task::JoinHandle;
 use crate::fleet::Fleet;
 use crate::http::get_from;
 use crate::kubelet::Board;
-use crate::stage::Stage;
+use crate::stage::{Size, Stage};
 
-/// How often it looks.
+/// The pause between two looks. A look scrapes all replicas.
 const PERIOD: Duration = Duration::from_millis(200);
-/// How long a replica may take to answer; one that takes longer serves nothing.
+/// How long a replica may take to answer. A slower one counts as serving nothing.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(2);
-/// For how long all must be well until a change has settled.
-const CALM: Duration = Duration::from_secs(5);
-/// How often it is asked whether a change has settled.
+/// How long all conditions must hold until a change has settled.
+const CALM: Duration = Duration::from_secs(2);
+/// The same for `--long`.
+const LONG_CALM: Duration = Duration::from_secs(5);
+/// The pause between two checks whether a change has settled.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How far a replica's share may be from an even one.
+/// The permitted deviation of a replica's share from an even one.
 const UNEVEN: f64 = 0.2;
-/// The last part of its address: a replica that ends waits for each scraper by its address, for Prometheus too.
+/// The last byte of the observer's address. A replica that ends waits for each scraper by address, so Prometheus has another one.
 const OWN_HOST: u8 = 3;
 /// Length of a UID.
 const UID: usize = 36;
 
-/// What was seen since the tally began.
+/// The observations since the start of a phase.
 #[derive(Clone, Debug, Default)]
 struct Tally {
-    /// Object-seconds.
+    /// In object-seconds.
     missing: f64,
     doubled: f64,
-    /// Seconds, of any one object.
+    /// The longest time of one object, in seconds.
     longest_missing: f64,
     longest_doubled: f64,
-    /// Objects at once.
+    /// The highest number of objects that were missing at the same time.
     most_missing: usize,
-    /// The longest time between two looks, in seconds: what was shorter may have passed unseen.
+    /// The longest time between two looks, in seconds. Shorter gaps may pass unseen.
     slowest: f64,
-    /// For how long each object has been missing, and doubled, in seconds; 0 if it is not.
+    /// How long each object has been missing, and doubled, in seconds; 0 if it is not.
     absent: Vec<f64>,
     twice: Vec<f64>,
-    /// Since when each object was served once.
+    /// The time since which each object is served once.
     good: Option<Instant>,
-    /// How many of the objects each replica served at the last look.
+    /// The number of objects that each replica served at the last look.
     shares: Vec<usize>,
     looked: Option<Instant>,
 }
 
-/// What a change may cost.
+/// The permitted effects of a change.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// For how long an object may be missing, in seconds.
+    /// How long an object may be missing, in seconds.
     pub missing: f64,
-    /// For how long an object may be doubled, in seconds.
+    /// How long an object may be doubled, in seconds.
     pub doubled: f64,
-    /// When it must have settled.
+    /// How long the change may take to settle.
     pub limit: Duration,
 }
 
 impl Bounds {
-    /// Of a change that loses nothing: what is between two looks cannot be seen.
+    /// For a change that loses no object. The bounds are not 0, because nothing is observed between two looks.
     pub const SEAMLESS: Self = Self { missing: 0.5, doubled: 0.5, limit: Duration::from_secs(150) };
 
-    /// The same, but for objects that are missing for so many seconds.
+    /// The same, but objects may be missing for this time.
     pub const fn missing(seconds: f64) -> Self {
         Self { missing: seconds, ..Self::SEAMLESS }
     }
 }
 
-/// Looks until dropped.
+/// Observes a fleet until dropped.
 pub struct Observer {
     tally: Arc<Mutex<Tally>>,
     task: JoinHandle<()>,
-    /// What each phase came to.
-    told: Vec<String>,
+    /// The result of each phase.
+    results: Vec<String>,
     failed: bool,
-    /// What was seen when, for whoever looks for a cause.
+    /// A log of all observations, for debugging.
     log: PathBuf,
+    calm: Duration,
 }
 
 impl Observer {
-    /// Watches over the pods with these UIDs.
+    /// Observes the pods with these UIDs.
     pub fn new(stage: &Stage, fleet: &Fleet, expected: &BTreeSet<String>) -> Result<Self> {
         let mut index = HashMap::new();
         for (number, uid) in expected.iter().enumerate() {
-            let uid: [u8; UID] = uid.as_bytes().try_into().with_context(|| format!("an odd UID: {uid}"))?;
+            let uid: [u8; UID] = uid.as_bytes().try_into().with_context(|| format!("{uid} is not a UID"))?;
             index.insert(uid, number);
         }
         let tally = Arc::new(Mutex::new(Tally::new(index.len())));
         let log = stage.directory.join("observer.log");
+        let calm = if stage.size == Size::Long { LONG_CALM } else { CALM };
         let look = observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone(), log.clone());
-        Ok(Self { tally, task: tokio::spawn(look), told: Vec::new(), failed: false, log })
+        Ok(Self { tally, task: tokio::spawn(look), results: Vec::new(), failed: false, log, calm })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the fleet is as it should be, whatever that costs.
+    /// Waits until the fleet has settled, without checking bounds.
     pub async fn settle(&self, fleet: &Fleet) -> Result<()> {
         self.calm(Bounds::SEAMLESS.limit, async || {
             fleet.ensure_settled().await?;
@@ -114,8 +118,8 @@ impl Observer {
         .await
     }
 
-    /// Makes a change, waits until the fleet is as it should be, and notes what it cost. An error only if the fleet does not
-    /// settle; that it cost too much is told in the end, see [`Self::told`].
+    /// Makes a change, waits until the fleet has settled, and records the effects. Returns an error only if the fleet does not
+    /// settle; [`Self::summary`] returns the error if a phase exceeded its bounds.
     pub async fn phase(
         &mut self,
         fleet: &Fleet,
@@ -126,7 +130,7 @@ impl Observer {
         self.phase_until(name, bounds, change, Some(fleet), async || fleet.ensure_settled().await).await
     }
 
-    /// As [`Self::phase`], but `settled` decides when the fleet is as it should be.
+    /// As [`Self::phase`], but `settled` decides when the fleet has settled.
     pub async fn phase_until(
         &mut self,
         name: &str,
@@ -140,7 +144,7 @@ impl Observer {
         let start = Instant::now();
         let outcome = async {
             change().await?;
-            // What was asked for shows no earlier.
+            // The change takes a moment to become visible.
             tokio::time::sleep(PAUSE).await;
             self.calm(bounds.limit, async || {
                 settled().await?;
@@ -156,43 +160,43 @@ impl Observer {
         if !overdue.is_empty() {
             line += &format!(", killed after their grace: {}", overdue.join(", "));
         }
-        let dear = tally.longest_missing > bounds.missing || tally.longest_doubled > bounds.doubled;
-        if dear || !overdue.is_empty() {
+        let exceeded = tally.longest_missing > bounds.missing || tally.longest_doubled > bounds.doubled;
+        if exceeded || !overdue.is_empty() {
             self.failed = true;
-            line += " (TOO MUCH)";
+            line += " (OUT OF BOUNDS)";
         }
         note(&self.log, &line);
         if let Err(error) = outcome {
-            let before = self.told.join("; ");
+            let before = self.results.join("; ");
             return Err(error).with_context(|| format!("{before}; {name}: {tally}; not settled after {seconds:.0} s"));
         }
-        self.told.push(line);
+        self.results.push(line);
         Ok(())
     }
 
-    /// Adds something to what is told in the end.
+    /// Adds a remark to the summary.
     pub fn note(&mut self, what: String) {
-        self.told.push(what);
+        self.results.push(what);
     }
 
-    /// What all phases came to; an error if one cost too much.
-    pub fn told(&self) -> Result<String> {
-        let told = self.told.join("; ");
-        if self.failed { bail!("{told}") } else { Ok(told) }
+    /// The results of all phases; an error if one exceeded its bounds.
+    pub fn summary(&self) -> Result<String> {
+        let results = self.results.join("; ");
+        if self.failed { bail!("{results}") } else { Ok(results) }
     }
 
-    /// Waits until each object was served once and `settled` held for [`CALM`].
+    /// Waits until each object is served once and `settled` holds, for [`CALM`].
     async fn calm(&self, limit: Duration, settled: impl AsyncFn() -> Result<()>) -> Result<()> {
         let start = Instant::now();
         let mut since = None;
         loop {
-            // An API server that does not answer is no reason to wait longer than the limit.
+            // The limit holds even if the API server does not answer.
             let state = tokio::time::timeout(SCRAPE_LIMIT, settled()).await.context("no answer").flatten();
             let covered = self.lock().good;
             match (state, covered) {
                 (Ok(()), Some(covered)) => {
                     let since = *since.get_or_insert_with(Instant::now);
-                    if since.max(covered).elapsed() >= CALM {
+                    if since.max(covered).elapsed() >= self.calm {
                         return Ok(());
                     }
                 }
@@ -200,7 +204,7 @@ impl Observer {
                     since = None;
                     if start.elapsed() > limit {
                         state.context("not settled")?;
-                        bail!("not each object is served once");
+                        bail!("some objects are missing or doubled");
                     }
                 }
             }
@@ -208,7 +212,7 @@ impl Observer {
         }
     }
 
-    /// An error unless each replica serves about as much as any other.
+    /// Returns an error unless all replicas serve about the same number of objects.
     fn ensure_fair(&self) -> Result<()> {
         let tally = self.lock();
         let fair = tally.absent.len() as f64 / tally.shares.len() as f64;
@@ -230,12 +234,12 @@ impl Tally {
         Self { absent: vec![0.0; objects], twice: vec![0.0; objects], ..Self::default() }
     }
 
-    /// Forgets everything but when it was looked last.
+    /// Forgets all observations except the time of the last look.
     fn begin(&mut self) {
         *self = Self { looked: self.looked, shares: std::mem::take(&mut self.shares), ..Self::new(self.absent.len()) };
     }
 
-    /// Adds a look: how often each object was served, and how many of them by each replica.
+    /// Adds a look: by how many replicas each object was served, and how many objects each replica served.
     fn add(&mut self, served: &[u8], shares: Vec<usize>) {
         let now = Instant::now();
         let step = self.looked.map_or(0.0, |last| (now - last).as_secs_f64());
@@ -244,8 +248,8 @@ impl Tally {
         self.shares = shares;
         let (mut missing, mut doubled) = (0, 0);
         for ((&times, absent), twice) in served.iter().zip(&mut self.absent).zip(&mut self.twice) {
-            *absent = if times == 0 { *absent + step } else { 0.0 };
-            *twice = if times > 1 { *twice + step } else { 0.0 };
+            *absent = if times == 0 { lengthen(*absent, step) } else { 0.0 };
+            *twice = if times > 1 { lengthen(*twice, step) } else { 0.0 };
             missing += usize::from(times == 0);
             doubled += usize::from(times > 1);
             self.longest_missing = self.longest_missing.max(*absent);
@@ -262,6 +266,12 @@ impl Tally {
     }
 }
 
+/// Adds a look to the time for which an object has been in a bad state. The first look of a bad spell counts as one period at
+/// most: after a late look nobody knows when the spell began.
+fn lengthen(seconds: f64, step: f64) -> f64 {
+    if seconds == 0.0 { step.min(PERIOD.as_secs_f64()) } else { seconds + step }
+}
+
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { missing, doubled, longest_missing, longest_doubled, most_missing, slowest, .. } = self;
@@ -271,7 +281,7 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// Looks again and again.
+/// Looks at the replicas periodically.
 async fn observe(
     source: Ipv4Addr,
     board: Board,
@@ -313,7 +323,7 @@ async fn observe(
 
 fn note(log: &Path, line: &str) {
     let file = std::fs::File::options().create(true).append(true).open(log);
-    // The figures do not stand on it.
+    // The results do not depend on the log.
     let _ = file.and_then(|mut file| writeln!(file, "{} {line}", jiff::Timestamp::now()));
 }
 

@@ -9,19 +9,19 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Pid;
 pub use rustix::process::Signal;
 
-/// First argument with which this program starts itself to become another one, see [`exec`].
+/// The first argument with which this program starts itself to become another one, see [`exec`].
 pub const EXEC: &str = "--exec";
 
 /// A running program; killed when dropped.
 pub struct Process {
     child: Child,
-    /// Where its standard error goes, and its standard output unless that was asked for.
+    /// Receives its standard error, and its standard output unless [`Process::start`] redirects that.
     pub log: PathBuf,
 }
 
 impl Process {
-    /// Starts `program`, to be killed by the kernel when this process ends, in whatever way. `environment` is all that it gets
-    /// to see of one. Its output is appended to `log`; standard output goes to `output` instead, if given.
+    /// Starts `program`. The kernel kills it when this process ends, for whatever reason. Its environment has only the variables
+    /// of `environment`. Its output is appended to `log`; standard output goes to `output` instead, if given.
     pub fn start(
         program: &Path,
         arguments: &[String],
@@ -35,7 +35,7 @@ impl Process {
             Some(path) => File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
             None => file.try_clone()?,
         };
-        // Not by its path, at which a build may have put another program meanwhile.
+        // Not by path: a build may have replaced the file.
         let child = Command::new("/proc/self/exe")
             .arg(EXEC)
             .arg(std::process::id().to_string())
@@ -55,12 +55,12 @@ impl Process {
         self.child.id()
     }
 
-    /// How it ended, if it did.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// An error if it has ended, with the end of its log.
+    /// Returns an error with the end of its log if it has ended.
     pub fn ensure_running(&mut self) -> Result<()> {
         match self.ended()? {
             None => Ok(()),
@@ -73,7 +73,7 @@ impl Process {
         self::signal(self.child.id(), signal)
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills it and waits for its end.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -90,19 +90,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already, which is as good.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends a signal to a process that is known to be there, or not to have been waited for yet.
+/// Sends a signal to a child that has not been waited for.
 pub fn signal(id: u32, signal: Signal) -> Result<()> {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| anyhow!("no process id"))?;
     Ok(rustix::process::kill_process(id, signal)?)
 }
 
-/// The most memory that a process ever had, in bytes.
+/// The peak memory of a process, in bytes.
 pub fn peak_memory(id: u32) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
@@ -110,8 +110,7 @@ pub fn peak_memory(id: u32) -> Result<u64> {
     Ok(kibibytes * 1024)
 }
 
-/// Becomes the program in `arguments` (after the id of the process that wants it), having asked the kernel to be killed when
-/// that process ends.
+/// Becomes the program in `arguments`, which follows the ID of the parent. The kernel kills the program when the parent ends.
 pub fn exec(arguments: &[String]) -> Result<bool> {
     let [parent, program, rest @ ..] = arguments else { bail!("{EXEC} needs a parent and a program") };
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -31,7 +31,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The value of a label, empty without it.
+    /// The value of a label, or an empty string.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
@@ -63,12 +63,12 @@ struct Series {
 }
 
 impl Prometheus {
-    /// Starts one with these `scrape_configs`.
+    /// Starts Prometheus with these `scrape_configs`.
     pub async fn start(stage: &Stage, interval: Duration, scrape_configs: Value) -> Result<Self> {
         Self::start_with_rules(stage, interval, scrape_configs, &[]).await
     }
 
-    /// The same, with these files of rules, which are evaluated as often as is scraped.
+    /// The same with these rule files, which it evaluates at the scrape interval.
     pub async fn start_with_rules(
         stage: &Stage,
         interval: Duration,
@@ -131,7 +131,7 @@ impl Prometheus {
         Ok(answer.data.result)
     }
 
-    /// Why rules cannot be evaluated, each as its name and the error; and how many can.
+    /// The number of rules that evaluate, and name and error of each other one.
     pub async fn rules(&self) -> Result<(usize, Vec<String>)> {
         let found: Value = serde_json::from_str(&get_text(&format!("{}/api/v1/rules", self.url)).await?)?;
         let groups = found["data"]["groups"].as_array().into_iter().flatten();
@@ -141,7 +141,7 @@ impl Prometheus {
         Ok((rules.iter().filter(|rule| !bad(rule)).count(), wrong))
     }
 
-    /// Why targets are down, as Prometheus tells it.
+    /// Returns an error with Prometheus' reasons unless this number of targets is up.
     pub async fn ensure_up(&self, targets: usize) -> Result<()> {
         let up = self.query("up").await?;
         if up.len() == targets && up.iter().all(|sample| sample.value == 1.0) {

@@ -1,4 +1,4 @@
-//! A way to the API server that can be cut.
+//! A proxy to the API server that can be interrupted.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,21 +13,21 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::cluster::{Cluster, write_kubeconfig};
 use crate::stage::Stage;
 
-/// What a way does.
+/// What the proxy does with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// It carries what comes.
+pub enum Mode {
+    /// Forwards them.
     Open,
-    /// It carries nothing and says nothing: connections stay, new ones are taken.
+    /// Forwards nothing: it keeps connections and accepts new ones.
     Silent,
-    /// It closes the connections that there are, and each new one.
+    /// Closes all connections and each new one.
     Closed,
 }
 
 /// Forwards connections to the API server; ends when dropped.
 pub struct Proxy {
     address: SocketAddr,
-    way: watch::Sender<Way>,
+    mode: watch::Sender<Mode>,
     task: JoinHandle<()>,
 }
 
@@ -36,29 +36,33 @@ impl Proxy {
     pub async fn start(stage: &Stage, host: u8, cluster: &Cluster) -> Result<Self> {
         let listener = TcpListener::bind((stage.address(host), 0)).await?;
         let address = listener.local_addr()?;
-        let (way, watched) = watch::channel(Way::Open);
-        let server = cluster.server.trim_start_matches("https://").parse().context("an odd address of a server")?;
+        let (mode, watched) = watch::channel(Mode::Open);
+        let server = cluster
+            .server
+            .trim_start_matches("https://")
+            .parse()
+            .context("the address of the API server is not IP:PORT")?;
         let task = tokio::spawn(async move {
-            // Ends with this task, and the connections with it.
+            // Dropped with this task, which closes the connections.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 connections.spawn(carry(client, server, watched.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, way, task })
+        Ok(Self { address, mode, task })
     }
 
-    pub fn set(&self, way: Way) {
-        self.way.send_replace(way);
+    pub fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
     }
 
-    /// Writes a kubeconfig that leads through here.
+    /// Writes a kubeconfig whose server is this proxy.
     pub fn write_kubeconfig(&self, path: &Path, cluster: &Cluster) -> Result<()> {
         let server = json!({
             "server": format!("https://{}", self.address),
             "certificate-authority": cluster.ca_file,
-            // What the certificate says besides the server's own address.
+            // A name in the certificate; it does not contain the address of the proxy.
             "tls-server-name": "localhost",
         });
         write_kubeconfig(path, &server, &cluster.token)
@@ -71,27 +75,27 @@ impl Drop for Proxy {
     }
 }
 
-/// Carries one connection, while the way lets it.
-async fn carry(mut client: TcpStream, server: SocketAddr, mut way: watch::Receiver<Way>) {
+/// Forwards one connection while the mode permits it.
+async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
     let mut upstream = None;
     loop {
-        let now = *way.borrow_and_update();
+        let now = *mode.borrow_and_update();
         match (now, &mut upstream) {
-            (Way::Closed, _) => return,
-            (Way::Open, None) => match TcpStream::connect(server).await {
+            (Mode::Closed, _) => return,
+            (Mode::Open, None) => match TcpStream::connect(server).await {
                 Ok(connected) => upstream = Some(connected),
                 Err(_) => return,
             },
-            (Way::Open, Some(connected)) => {
+            (Mode::Open, Some(connected)) => {
                 tokio::select! {
-                    // Either end closed; a half-closed connection is of no use to HTTP.
+                    // One end closed. HTTP has no use for a half-closed connection.
                     _ = copy_bidirectional(&mut client, connected) => return,
-                    changed = way.changed() => if changed.is_err() { return },
+                    changed = mode.changed() => if changed.is_err() { return },
                 }
             }
-            (Way::Silent, carried) => {
-                // What was under way is lost, as when a firewall has forgotten a flow.
-                if way.changed().await.is_err() || carried.is_some() {
+            (Mode::Silent, carried) => {
+                // Data in transit is lost, as when a firewall drops the state of a connection.
+                if mode.changed().await.is_err() || carried.is_some() {
                     return;
                 }
             }

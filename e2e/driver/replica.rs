@@ -1,4 +1,4 @@
-//! One exporter, started by hand.
+//! One exporter outside of a fleet.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::process::Process;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// How long an exporter may take until it is ready.
+/// How long an exporter may take to become ready.
 pub const READY_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where an exporter serves.
+/// The addresses of an exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     pub address: Ipv4Addr,
@@ -32,7 +32,7 @@ impl Endpoints {
         format!("http://{}:{}{path}", self.address, self.telemetry_port)
     }
 
-    /// The flags that make an exporter serve here.
+    /// The flags that make an exporter serve at these addresses.
     pub fn flags(&self) -> Vec<String> {
         vec![
             format!("--host={}", self.address),
@@ -42,17 +42,17 @@ impl Endpoints {
         ]
     }
 
-    /// What it serves, as text.
+    /// Scrapes `/metrics`, as text.
     pub async fn scrape(&self) -> Result<String> {
         get_text(&self.metrics_url()).await
     }
 
-    /// What it serves of some resources.
+    /// Scrapes some resources.
     pub async fn scrape_resources(&self, resources: &str) -> Result<String> {
         get_text(&format!("{}?resources={resources}", self.metrics_url())).await
     }
 
-    /// What it says of itself.
+    /// Scrapes the exporter's own metrics.
     pub async fn self_metrics(&self) -> Result<String> {
         get_text(&self.telemetry_url("/metrics")).await
     }
@@ -69,7 +69,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts one on the stage's address `host`; it has nothing in its environment.
+    /// Starts an exporter on the stage's address `host`, with an empty environment.
     pub fn start(stage: &Stage, host: u8, kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
         let at = Endpoints {
             address: stage.address(host),
@@ -100,7 +100,7 @@ impl Replica {
         .with_context(|| format!("the exporter ended: {}", self.process.last_words()))
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn logged(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.process.log)?)
     }

@@ -1,4 +1,4 @@
-//! Reading series out of an exposition. Enough for labels without escapes; Prometheus' own parser reads the rest.
+//! Reads series from an exposition. Supports labels without escapes; Prometheus' own parser reads the others.
 
 /// The lines of a family's series.
 pub fn of<'a>(text: &'a str, family: &'a str) -> impl Iterator<Item = &'a str> {

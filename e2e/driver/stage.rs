@@ -1,4 +1,4 @@
-//! Where a case plays: its directory, its own loopback addresses, the programs, the size.
+//! The stage of a case: its directory, its loopback addresses, the programs, the size.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cluster::Shared;
 
-/// How big a cluster the cases use.
+/// The size of the clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
     /// Small: minutes for all cases together.
@@ -18,7 +18,7 @@ pub enum Size {
     Long,
 }
 
-/// The stage of one case. No two that exist at the same time share an address or a directory of the same clone.
+/// The stage of one case. Stages that exist at the same time share no address, and in one clone no directory.
 pub struct Stage {
     /// The name of the case, and of its namespace.
     pub case: String,
@@ -28,7 +28,7 @@ pub struct Stage {
     /// The control plane that most cases share.
     pub shared: Arc<Shared>,
     network: [u8; 3],
-    /// Holds the network: nobody else can listen here.
+    /// Reserves the network: other runs cannot listen here.
     _claim: TcpListener,
 }
 
@@ -54,7 +54,7 @@ impl Stage {
         Ipv4Addr::new(a, b, c, host)
     }
 
-    /// A port of an own address that nobody listens on, neither there nor on all addresses.
+    /// A free port of one of the stage's addresses.
     pub fn free_port(&self, host: u8) -> Result<u16> {
         let listener = TcpListener::bind((self.address(host), 0)).context("no free port")?;
         Ok(listener.local_addr()?.port())
@@ -99,8 +99,8 @@ fn existing(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Takes a /24 below 127.0.0.0/9, by listening on a port of it that tells other runs that it is taken. The first one tried
-/// differs from run to run. The loader gives its pods addresses in the other half.
+/// Reserves a /24 below 127.0.0.0/9 by listening on a port of it, so that other runs skip it. Each run starts with a different
+/// one. The pods of the loader have addresses in the other half.
 fn claim_network() -> Result<([u8; 3], TcpListener)> {
     const CLAIM_PORT: u16 = 20_009;
     let start = std::process::id();
@@ -111,5 +111,5 @@ fn claim_network() -> Result<([u8; 3], TcpListener)> {
             return Ok((network, claim));
         }
     }
-    bail!("no loopback network is free")
+    bail!("no loopback network is free: another run may be hanging")
 }

@@ -1,13 +1,13 @@
-//! Waiting for something to become true.
+//! Polling for a condition.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// How often it is looked.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries until it succeeds, `limit` at most; then the last error counts.
+/// Repeats an attempt until it succeeds. After `limit`, returns the last error.
 pub async fn until<T>(what: &str, limit: Duration, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     loop {

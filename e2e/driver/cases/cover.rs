@@ -1,5 +1,5 @@
-//! The cover is proven, from inside by the coordinator's audits and from outside by `kube-state-fleet verify`: exact in a
-//! healthy fleet whose cluster keeps changing; and a gap and a double that are made on purpose are found.
+//! The coverage proof, by the coordinator's audits and by `kube-state-fleet verify`. Both find a healthy fleet exact while the cluster
+//! changes, and both find gaps and doubles that the case creates.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use crate::stage::{Size, Stage};
 use crate::wait::until;
 
 const REPLICAS: u8 = 3;
-/// Audits are made each minute; one may come to nothing while the fleet changes.
+/// How long an audit may take to find a change. Audits fail while the fleet changes.
 const AUDIT_LIMIT: Duration = Duration::from_secs(150);
-/// How many pods change in a second.
+/// Pod changes per second.
 const CHURN: u32 = 50;
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -37,7 +37,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ))
 }
 
-/// While pods change, come and go: audits and `verify` find nothing.
+/// While pods change, appear and disappear, audits and `verify` find no error.
 async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<String> {
     let mut churn = cluster.churn(stage, stage.pods(), CHURN)?;
     let least = Duration::from_secs(if stage.size == Size::Long { 600 } else { 30 });
@@ -53,12 +53,12 @@ async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<Stri
         ensure!(outcome.code == 0, "verify: {outcome:?}");
         verified += 1;
         for state in ["missing", "doubled"] {
-            ensure!(cover(fleet, state).await? == 0.0, "the audits say {state}");
+            ensure!(cover(fleet, state).await? == 0.0, "the audits report {state}");
         }
         if exact.is_none() && cover(fleet, "exact").await? == 1.0 {
             exact = Some(start.elapsed());
         }
-        ensure!(exact.is_some() || start.elapsed() < AUDIT_LIMIT, "never proven");
+        ensure!(exact.is_some() || start.elapsed() < AUDIT_LIMIT, "the coverage was never proven");
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     let after = exact.map_or(0.0, |exact| exact.as_secs_f64());
@@ -68,7 +68,7 @@ async fn healthy(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<Stri
     ))
 }
 
-/// A pod is made, and the one before is removed.
+/// Creates a pod and deletes the previous one.
 async fn come_and_go(cluster: &Cluster, number: u32) -> Result<()> {
     let collection = cluster.api.core("pods");
     let pod = json!({
@@ -82,7 +82,7 @@ async fn come_and_go(cluster: &Cluster, number: u32) -> Result<()> {
     Ok(())
 }
 
-/// A replica that nobody asked for serves what another one serves.
+/// A replica outside of the fleet serves objects of another one.
 async fn doubled(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<()> {
     let mut stray = shard(stage, cluster, 100, 1)?;
     stray.ready().await?;
@@ -92,11 +92,11 @@ async fn doubled(stage: &Stage, cluster: &Cluster, fleet: &Fleet) -> Result<()> 
     ensure!(outcome.code == 1, "verify: {outcome:?}");
     let said =
         outcome.text.contains("pods served more than once:") && outcome.text.contains(", 0 served by no replica");
-    ensure!(said, "verify names no double, or a gap: {outcome:?}");
+    ensure!(said, "verify reports no double, or a gap: {outcome:?}");
     Ok(())
 }
 
-/// Two of three static shards leave a third of the objects.
+/// Two of three static shards leave a third of the objects missing.
 async fn gap(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let mut shards = Vec::new();
     for number in 0..2 {
@@ -108,12 +108,12 @@ async fn gap(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let outcome = verify(stage, cluster, &arguments).await?;
     ensure!(outcome.code == 1, "verify: {outcome:?}");
     let said = outcome.text.contains("pods served by no replica:") && outcome.text.contains(" and 0 by several");
-    ensure!(said, "verify names no gap, or a double: {outcome:?}");
+    ensure!(said, "verify reports no gap, or a double: {outcome:?}");
     Ok(())
 }
 
-/// A member that nobody has given any ranges exposes what another one does: an audit asks it, too. No replica does so by
-/// itself, so one is a member twice here. When it is not any more, the cover is exact again.
+/// A member without ranges exposes the objects of another one, and an audit finds it. No replica does so, so the case announces one
+/// member twice. When it ends that, the coverage is exact again.
 async fn claimed(stage: &Stage, fleet: &Fleet) -> Result<f64> {
     const CLAIM: u8 = 9;
     let (coordinator, _) = fleet.record().await?;
@@ -126,25 +126,25 @@ async fn claimed(stage: &Stage, fleet: &Fleet) -> Result<f64> {
             fleet.renew(CLAIM).await?;
             renewed = Instant::now();
         }
-        ensure!(cover(fleet, "doubled").await? == 1.0, "nothing is doubled");
+        ensure!(cover(fleet, "doubled").await? == 1.0, "the audit reports no double");
         Ok(())
     })
     .await?;
-    ensure!(cover(fleet, "missing").await? == 0.0, "the audit says that something is missing, too");
+    ensure!(cover(fleet, "missing").await? == 0.0, "the audit reports a gap too");
     let found = start.elapsed().as_secs_f64();
     fleet.disclaim(CLAIM).await?;
     if stage.size == Size::Ci {
         return Ok(found);
     }
     until("an audit without it", AUDIT_LIMIT, async || {
-        ensure!(cover(fleet, "exact").await? == 1.0, "something is still doubled");
+        ensure!(cover(fleet, "exact").await? == 1.0, "the audit still reports a double");
         Ok(())
     })
     .await?;
     Ok(found)
 }
 
-/// Two of three replicas do not come back: the last one takes on as much again as its share, and the rest is missing.
+/// Two of three replicas do not return: the last one takes over as much as its own share, and the rest is missing.
 async fn lost(fleet: &Fleet) -> Result<f64> {
     let start = Instant::now();
     fleet.board.lock().start_delay = Duration::from_secs(3600);
@@ -152,14 +152,14 @@ async fn lost(fleet: &Fleet) -> Result<f64> {
         fleet.signal(ordinal, Signal::KILL)?;
     }
     until("an audit", AUDIT_LIMIT, async || {
-        ensure!(cover(fleet, "missing").await? == 1.0, "nothing is missing");
+        ensure!(cover(fleet, "missing").await? == 1.0, "the audit reports no gap");
         Ok(())
     })
     .await?;
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// What the coordinator says of the pods' cover: 1 if it is in this state, 0 if not or before the first audit.
+/// The coordinator's result for pods: 1 if the coverage is in this state, 0 if not or before the first audit.
 async fn cover(fleet: &Fleet, state: &str) -> Result<f64> {
     for (_, running) in fleet.live() {
         let text = running.at.self_metrics().await?;
@@ -168,7 +168,7 @@ async fn cover(fleet: &Fleet, state: &str) -> Result<f64> {
             return Ok(metric(&text, "kube_state_fleet_cover", &labels).unwrap_or(0.0));
         }
     }
-    bail!("nobody coordinates")
+    bail!("no replica coordinates")
 }
 
 /// A static shard of three.
@@ -181,13 +181,13 @@ fn replica_argument(at: Endpoints) -> String {
     format!("--replica={}", at.telemetry_url(""))
 }
 
-/// How `verify` finds the fleet by itself.
+/// The arguments with which `verify` finds the fleet.
 fn fleet_arguments(cluster: &Cluster) -> Vec<String> {
     // The API server's proxy refuses loopback addresses.
     vec![format!("--fleet-namespace={}", cluster.api.namespace), "--via=direct".to_owned()]
 }
 
-/// What `verify` came to.
+/// The outcome of `verify`.
 #[derive(Debug)]
 struct Outcome {
     code: i32,
@@ -203,7 +203,7 @@ async fn verify(stage: &Stage, cluster: &Cluster, arguments: &[String]) -> Resul
     let log = stage.directory.join("verify.log");
     let mut process = Process::start(&stage.exporter()?, &all, &[], &log, Some(&output))?;
     let limit = Duration::from_secs(60);
-    let status = until("verify", limit, async || process.ended()?.context("still at it")).await?;
+    let status = until("verify", limit, async || process.ended()?.context("it still runs")).await?;
     let text = std::fs::read_to_string(&output)? + &process.last_words();
     Ok(Outcome { code: status.code().context("verify was killed")?, text })
 }

@@ -1,5 +1,5 @@
-//! Custom resources of a real API server: served as kube-state-metrics served them; they come and go with their definitions
-//! while the exporter runs; and of two shards each object is served by one.
+//! Custom resources of a real API server. The exporter serves them as kube-state-metrics does, follows their definitions while it
+//! runs, and each object is served by one of two replicas.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -19,11 +19,11 @@ use crate::wait::until;
 
 /// The recorded scenario whose wildcards only an API server can resolve.
 const SCENARIO: &str = "custom-resources-wildcard";
-/// How long it may take until what was created is served, or what was deleted is not.
+/// How long it may take until a created object is served, or a deleted one is not.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Path of the definitions.
 pub const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-/// Objects of the kind that comes and goes.
+/// Number of widgets.
 const WIDGETS: usize = 40;
 
 const CONFIG: &str = "
@@ -52,7 +52,7 @@ fn unzipped(stage: &Stage, name: &str) -> Result<String> {
     Ok(text)
 }
 
-/// The custom resources of the recorded cluster, and what was served of them.
+/// The custom resources of the recorded cluster produce the recorded series. Returns their number.
 async fn recorded(stage: &Stage, cluster: &Cluster) -> Result<usize> {
     let dump: Value = serde_json::from_str(&unzipped(stage, "cluster.json.gz")?)?;
     let objects = dump["items"].as_array().context("a dump of objects")?;
@@ -76,7 +76,7 @@ async fn recorded(stage: &Stage, cluster: &Cluster) -> Result<usize> {
     let mut replica = Replica::start(stage, 10, &cluster.kubeconfig, &flags)?;
     replica.ready().await?;
     let expected = exposed(&unzipped(stage, &format!("{SCENARIO}.prom.gz"))?);
-    until("what was recorded", LIMIT, async || {
+    until("the recorded series", LIMIT, async || {
         let actual = exposed(&replica.at.scrape().await?);
         ensure!(actual == expected, "served: {actual:#?}\nrecorded: {expected:#?}");
         Ok(())
@@ -94,7 +94,7 @@ async fn recorded(stage: &Stage, cluster: &Cluster) -> Result<usize> {
     Ok(expected.len())
 }
 
-/// An object as it is created.
+/// An object without the fields that the API server sets.
 fn fresh(object: &Value) -> Value {
     let mut object = object.clone();
     for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
@@ -106,11 +106,11 @@ fn fresh(object: &Value) -> Value {
     object
 }
 
-/// Each series with its labels in the order of their names, and its value.
+/// Each series with sorted labels, and its value.
 fn exposed(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let parts = lines.filter_map(|line| line.rsplit_once(' '));
-    // No label of these has a comma.
+    // No value of these labels contains a comma.
     let series = parts.map(|(series, value)| {
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let mut labels: Vec<_> = labels.trim_end_matches('}').split(',').collect();
@@ -159,7 +159,7 @@ pub async fn create_things(api: &Api, plural: &str, kind: &str, count: usize) ->
     Ok(())
 }
 
-/// How many series of `shop_size` there are of each kind and version.
+/// The number of `shop_size` series, by kind and version.
 fn sizes(text: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in series::of(text, "shop_size") {
@@ -174,7 +174,7 @@ fn counts<'a>(of: impl IntoIterator<Item = (&'a str, usize)>) -> BTreeMap<String
     of.into_iter().map(|(of, count)| (of.to_owned(), count)).collect()
 }
 
-/// Kinds that appear, change and go while one exporter runs.
+/// Kinds appear, change and disappear while one exporter runs.
 async fn come_and_go(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let config = format!("--custom-resource-state-config={CONFIG}");
     let flags = [config.as_str(), "--resources=namespaces"];
@@ -183,7 +183,7 @@ async fn come_and_go(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let served = async |what: &str, expected: &[(&str, usize)]| {
         until(what, LIMIT, async || {
             let text = replica.at.scrape().await?;
-            ensure!(series::of(&text, "kube_namespace_created").count() > 2, "the namespaces are gone");
+            ensure!(series::of(&text, "kube_namespace_created").count() > 2, "the namespaces are missing");
             let (is, expected) = (sizes(&text), counts(expected.iter().copied()));
             ensure!(is == expected, "served are {is:?}, expected {expected:?}");
             Ok(())
@@ -206,7 +206,7 @@ async fn come_and_go(stage: &Stage, cluster: &Cluster) -> Result<()> {
     served("an object less", &[("Gadget.v1", 2)]).await?;
     cluster.api.delete(&path).await?;
     served("a kind less", &[]).await?;
-    // Its objects are gone before it is.
+    // The API server deletes the objects of a definition first.
     let again = definition(&cluster.api, "gadgets", "Gadget", &["v1"]);
     until("the end of the definition", LIMIT, async || cluster.api.create(DEFINITIONS, &again).await).await?;
     create_things(&cluster.api, "gadgets", "Gadget", 1).await?;
@@ -221,7 +221,7 @@ async fn come_and_go(stage: &Stage, cluster: &Cluster) -> Result<()> {
     served("a kind less", &[]).await
 }
 
-/// A fleet of two shares the objects of a kind that came while it runs, and hands them over when it grows smaller.
+/// A fleet of two shares the objects of a kind that appears while it runs, and hands them over when it shrinks.
 async fn shared(stage: &Stage, cluster: &Cluster) -> Result<()> {
     let flags = [format!("--custom-resource-state-config={CONFIG}"), "--custom-resource-state-only".to_owned()];
     let fleet =
@@ -233,7 +233,7 @@ async fn shared(stage: &Stage, cluster: &Cluster) -> Result<()> {
     until("all from one", Duration::from_secs(90), async || each_once(&fleet, false).await).await
 }
 
-/// Every widget is served once, by two replicas or by the first.
+/// Every widget is served once, by two replicas or by the first one alone.
 async fn each_once(fleet: &Fleet, by_two: bool) -> Result<()> {
     let mut names = Vec::new();
     for (ordinal, replica) in fleet.replicas.iter().enumerate() {

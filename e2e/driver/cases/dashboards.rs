@@ -1,5 +1,5 @@
-//! Every panel of every dashboard shows something, and every rule can be evaluated: in a real Prometheus, of a fleet that
-//! exposes a cluster in which much is well and something of everything is not.
+//! Every panel of every dashboard shows data, and every rule evaluates: in a real Prometheus, with a cluster that has an example of
+//! every problem.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,16 +14,16 @@ use crate::prometheus::Prometheus;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// How often is scraped.
+/// The scrape interval.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// What Grafana puts in for `$__rate_interval`: four scrapes.
+/// Grafana's value of `$__rate_interval`: four scrapes.
 const RATE_INTERVAL: &str = "8s";
-/// How long it may take until every panel shows something. The cover is proven once a minute.
+/// How long it may take until every panel shows data. An audit may wait a minute for a bookmark.
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// A query of a dashboard, with values in the place of its variables.
+/// A query of a dashboard, with its variables replaced by values.
 struct Query {
-    /// Dashboard and panel, or variable.
+    /// The dashboard, and the panel or variable.
     of: String,
     expression: String,
 }
@@ -41,7 +41,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let queries = queries(stage)?;
     ensure!(queries.len() > 50, "only {} queries", queries.len());
     let mut answered = vec![false; queries.len()];
-    until("all panels to show something", LIMIT, async || {
+    until("data in all panels", LIMIT, async || {
         prometheus.ensure_up(4).await?;
         let mut empty = Vec::new();
         for (query, answered) in queries.iter().zip(&mut answered) {
@@ -53,7 +53,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
                 empty.push(query.of.as_str());
             }
         }
-        ensure!(empty.is_empty(), "nothing to show: {}", empty.join(", "));
+        ensure!(empty.is_empty(), "no data: {}", empty.join(", "));
         Ok(())
     })
     .await?;
@@ -61,10 +61,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ensure!(wrong.is_empty() && good > 50, "{good} rules are evaluated, these are not: {}", wrong.join("; "));
     let firing = prometheus.query(r#"count(count by (alertname) (ALERTS{alertstate="firing"}))"#).await?;
     let firing = firing.first().map_or(0.0, |sample| sample.value);
-    Ok(format!("{} queries of panels and variables show something; {good} rules, {firing} alerts fire", queries.len()))
+    Ok(format!("{} queries of panels and variables return data; {good} rules, {firing} alerts fire", queries.len()))
 }
 
-/// The files of rules, which wait for nothing here.
+/// The rule files, without `for`.
 fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for name in ["kubernetes.rules.yaml", "kube-state-fleet.rules.yaml"] {
@@ -77,7 +77,7 @@ fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// All queries of all dashboards: those of the panels, and what the variables offer.
+/// The queries of all dashboards: those of panels and of variables.
 fn queries(stage: &Stage) -> Result<Vec<Query>> {
     let mut queries = Vec::new();
     let directory = stage.repository("manifests/dashboards");
@@ -98,12 +98,12 @@ fn queries(stage: &Stage) -> Result<Vec<Query>> {
         }
         for variable in list(&dashboard["templating"]["list"]) {
             let name = variable["name"].as_str().unwrap_or_default();
-            // No series here tells clusters apart.
+            // No series here has a label for the cluster.
             let Some(query) = variable["definition"].as_str().filter(|_| name != "cluster") else { continue };
             let (selector, label) = query
                 .strip_prefix("label_values(")
                 .and_then(|rest| rest.strip_suffix(')')?.rsplit_once(", "))
-                .with_context(|| format!("{title}: an odd variable: {query}"))?;
+                .with_context(|| format!("{title}: cannot parse the variable {query}"))?;
             let expression = format!("count by ({label}) ({}) > 0", fill(selector));
             queries.push(Query { of: format!("{title}: ${name}"), expression });
         }

@@ -1,4 +1,4 @@
-//! An exporter that is there before its API server says what it is missing, and becomes ready when the API server comes.
+//! An exporter that starts before its API server reports the missing resources, and becomes ready when the API server starts.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// The token of the control plane's administrator, which it does not choose anew.
+/// The fixed token of the control plane's administrator.
 const TOKEN: &str = "e2e-admin";
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let port = stage.free_port(1)?;
     let kubeconfig = stage.directory.join("kubeconfig");
-    // Its certificate does not exist yet.
+    // The certificate of the API server does not exist yet.
     let server = json!({ "server": format!("https://{}:{port}", stage.address(1)), "insecure-skip-tls-verify": true });
     write_kubeconfig(&kubeconfig, &server, TOKEN)?;
     let mut replica = Replica::start(stage, 10, &kubeconfig, &[])?;
@@ -27,7 +27,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         replica.at.readyz().await.map(drop)
     })
     .await?;
-    // Long enough to be refused a few times.
+    // Long enough for a few refused connections.
     tokio::time::sleep(Duration::from_secs(2)).await;
     replica.process.ensure_running()?;
     let answer = replica.at.readyz().await?;

@@ -1,5 +1,5 @@
-//! What goes wrong with replicas, in a fleet that is changing: none of it leaves an object unserved or doubled for longer than
-//! it takes to notice, and in the end all replicas follow the same generation again.
+//! Failures of replicas in a changing fleet. None leaves an object missing or doubled for longer than its detection takes. In the
+//! end all replicas follow the same generation again.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use crate::process::Signal;
 use crate::stage::{Size, Stage};
 use crate::wait::until;
 
-/// For how long a silent replica's objects may be missing, in seconds: its Lease's duration, the time to the next renewal of the own
-/// Lease, which shows that it has run out, and what it then takes to load.
+/// How long the objects of a silent replica may be missing, in seconds: the duration of its Lease, the time until another replica
+/// renews its own and notices the expiry, and the time to load.
 const SILENCE: f64 = 15.0 + 5.0 + KILL_SLACK;
-/// How long a fleet that lost all its replicas may take to serve again, besides the start of its processes, in seconds.
+/// How long a fleet that lost all replicas may take to serve again after the start of its processes, in seconds.
 const COLD_START: f64 = 10.0;
-/// What a peer's death may cost while a switch time stands: it cannot be taken back, and is 3 s ahead at most.
+/// How long objects may be missing after a crash while a switch time is set, in seconds. The time cannot be withdrawn, and is at
+/// most 3 s ahead.
 const KILL_IN_SWITCH: f64 = KILL_SLACK + 3.0;
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -28,10 +29,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
     two_at_once(&fleet, &mut observer).await?;
     coordinator(&fleet, &mut observer).await?;
     paused(&fleet, &mut observer).await?;
-    observer.told()
+    observer.summary()
 }
 
-/// The same for whole processes that end: a case of its own, as each crash makes the fleet more careful for an hour.
+/// Crashes of whole processes. A separate case, because each crash delays the return of the replica for an hour.
 pub async fn run_crashes(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     remade(&fleet, &mut observer).await?;
@@ -39,10 +40,10 @@ pub async fn run_crashes(stage: &Stage) -> Result<String> {
     early(&fleet, &mut observer).await?;
     cold_start(stage, &fleet, &mut observer).await?;
     crash_loop(&fleet, &mut observer).await?;
-    observer.told()
+    observer.summary()
 }
 
-/// A new replica finds no node for a while: those that there are serve everything.
+/// A new replica is not scheduled for a while: the others serve everything.
 async fn pending(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let seconds = if stage.size == Size::Long { 60 } else { 20 };
     observer
@@ -67,7 +68,7 @@ async fn two_at_once(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .await
 }
 
-/// The coordinator is killed when a switch time has just been set.
+/// The coordinator is killed right after it has set a switch time.
 async fn coordinator(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer
         .phase(fleet, "coordinator killed in a switch", Bounds::missing(KILL_IN_SWITCH), async || {
@@ -78,17 +79,21 @@ async fn coordinator(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .await
 }
 
-/// A replica stands still until others serve its ranges, and goes on: whatever it answers then, nothing is doubled.
+/// A replica is paused until others serve its ranges, then continues: it must not serve them again.
 async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let (coordinator, _) = fleet.record().await?;
-    // The coordinator would be a takeover besides; who was killed before is watched longer.
-    let ordinal =
-        fleet.live().iter().map(|(ordinal, _)| *ordinal).find(|o| *o != coordinator).context("nobody else")?;
+    // Not the coordinator, which would add an election.
+    let ordinal = fleet
+        .live()
+        .iter()
+        .map(|(ordinal, _)| *ordinal)
+        .find(|o| *o != coordinator)
+        .context("only the coordinator runs")?;
     observer
         .phase(fleet, "paused past a switch", Bounds::missing(SILENCE), async || {
             let at = fleet.at(ordinal)?;
             fleet.signal(ordinal, Signal::STOP)?;
-            until("the others to serve for it", Duration::from_secs(60), async || {
+            until("a takeover", Duration::from_secs(60), async || {
                 for (other, _) in fleet.live() {
                     let absent = fleet.metric(other, "kube_state_fleet_members", &[("state", "absent")]).await?;
                     ensure!(absent == 1.0, "replica {other} counts {absent} absent members");
@@ -96,7 +101,7 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
                 Ok(())
             })
             .await?;
-            // Asked while it stands still, answered when it goes on, before it can have heard of anything.
+            // It receives the request while paused, and answers before it can have read any event.
             let url = format!("{}?resources=pods", at.metrics_url());
             let early = tokio::spawn(async move { get(&url, &[]).await });
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -104,7 +109,7 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
             let answer = early.await??;
             ensure!(
                 answer.status == StatusCode::SERVICE_UNAVAILABLE || !answer.text()?.contains("kube_pod_info{"),
-                "after its sleep it answered {} with {} bytes",
+                "after the pause it answered {} with {} bytes",
                 answer.status,
                 answer.body.len()
             );
@@ -113,24 +118,24 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .await
 }
 
-/// The StatefulSet gets other labels, goes from under its pods and comes back under another UID: they are the same fleet all
-/// the time, also for those who scale it afterwards.
+/// The StatefulSet gets other labels, is deleted without its pods, and returns with another UID. The pods remain one fleet, which
+/// still scales.
 async fn remade(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer
-        .phase(fleet, "StatefulSet relabelled and made anew", Bounds::SEAMLESS, async || {
+        .phase(fleet, "StatefulSet relabelled and recreated", Bounds::SEAMLESS, async || {
             fleet.relabel("team", "elsewhere").await?;
             fleet.remake(Duration::from_secs(5)).await
         })
         .await
 }
 
-/// All replicas are sent away, which nobody can stand in for, and come back as new pods.
+/// All replicas end, so that none can take over, and return as new pods.
 async fn none(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let bounds = Bounds::missing(start_delay(stage).as_secs_f64() + COLD_START);
     observer
         .phase(fleet, "to 0 and back", bounds, async || {
             fleet.scale(0).await?;
-            until("all replicas to end", Duration::from_secs(30), async || {
+            until("the end of all replicas", Duration::from_secs(30), async || {
                 let live = fleet.live().len();
                 ensure!(live == 0, "{live} replicas run");
                 Ok(())
@@ -141,7 +146,7 @@ async fn none(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<(
         .await
 }
 
-/// The coordinator is killed as soon as a next generation is written, which all have to prepare.
+/// The coordinator is killed as soon as it has written a next generation, which all members must prepare.
 async fn early(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer.phase(fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
     observer
@@ -153,7 +158,7 @@ async fn early(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .await
 }
 
-/// All replicas are killed at once and start again.
+/// All replicas are killed together and start again.
 async fn cold_start(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let bounds = Bounds::missing(start_delay(stage).as_secs_f64() + COLD_START);
     observer
@@ -163,10 +168,10 @@ async fn cold_start(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Re
         .await
 }
 
-/// A replica crashes again and again: the other one takes over once, and keeps what it took.
+/// A replica is in a crash loop: the other one takes over once and keeps the ranges.
 async fn crash_loop(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let settled = async || {
-        let (_, running) = *fleet.live().iter().find(|(ordinal, _)| *ordinal == 0).context("replica 0 is gone")?;
+        let (_, running) = *fleet.live().iter().find(|(ordinal, _)| *ordinal == 0).context("replica 0 does not run")?;
         let text = running.at.self_metrics().await?;
         let absent = crate::fleet::metric(&text, "kube_state_fleet_members", &[("state", "absent")])?;
         ensure!(absent == 1.0, "{absent} members are absent");

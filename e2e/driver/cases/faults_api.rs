@@ -1,4 +1,4 @@
-//! What goes wrong with the API server, or on the way to it: replicas that can hear each other serve on what they have.
+//! Failures of the API server and of the connections to it: replicas that reach each other continue to serve their objects.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::api;
 use crate::cluster::{Cluster, Options};
 use crate::fleet::{self, Fleet};
 use crate::observer::{Bounds, Observer};
-use crate::proxy::{Proxy, Way};
+use crate::proxy::{Mode, Proxy};
 use crate::stage::Stage;
 
-/// The replica whose way to the API server is cut.
+/// The replica whose connection to the API server is interrupted.
 const CUT: u8 = 1;
-/// For how long the API server says nothing: twice as long as a Lease lasts.
+/// How long the API server does not answer: twice the duration of a Lease.
 const SILENCE: Duration = Duration::from_secs(30);
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -33,28 +33,27 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
     cut(&fleet, &proxy, &mut observer).await?;
     silent(&mut cluster, &fleet, &mut observer).await?;
-    observer.told()
+    observer.summary()
 }
 
-/// A replica does not reach the API server, while its peer and the API server are well: nobody takes its ranges, and it
-/// serves on.
+/// One replica does not reach the API server; its peer does. The peer does not take its ranges, and it continues to serve.
 async fn cut(fleet: &Fleet, proxy: &Proxy, observer: &mut Observer) -> Result<()> {
     observer
         .phase(fleet, "one without the API server", Bounds::SEAMLESS, async || {
-            for way in [Way::Silent, Way::Closed] {
-                proxy.set(way);
-                // Longer than a Lease lasts, both together.
+            for mode in [Mode::Silent, Mode::Closed] {
+                proxy.set(mode);
+                // Both together exceed the duration of a Lease.
                 tokio::time::sleep(Duration::from_secs(12)).await;
                 let (absent, untaken) = uncovered(fleet).await?;
-                ensure!(absent + untaken == 0.0, "{way:?}: {absent} absent, {untaken} untaken");
+                ensure!(absent + untaken == 0.0, "{mode:?}: {absent} absent, {untaken} untaken");
             }
-            proxy.set(Way::Open);
+            proxy.set(Mode::Open);
             Ok(())
         })
         .await
 }
 
-/// How many members each replica counts as absent and as untaken, all together.
+/// The numbers of absent and of untaken members, summed over all replicas.
 async fn uncovered(fleet: &Fleet) -> Result<(f64, f64)> {
     let (mut absent, mut untaken) = (0.0, 0.0);
     for (ordinal, _) in fleet.live() {
@@ -64,7 +63,7 @@ async fn uncovered(fleet: &Fleet) -> Result<(f64, f64)> {
     Ok((absent, untaken))
 }
 
-/// The API server stands still while the fleet changes.
+/// The API server is paused while the fleet changes.
 async fn silent(cluster: &mut Cluster, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     observer
         .phase(fleet, "API server silent while scaling up", Bounds::SEAMLESS, async || {

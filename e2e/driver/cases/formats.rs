@@ -1,4 +1,4 @@
-//! Prometheus' own parsers take both text formats, and find the same in them.
+//! Prometheus' own parsers accept both text formats, and read the same samples from them.
 
 use std::fs::File;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::replica::{Endpoints, Replica};
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// Job, protocol in Prometheus' configuration, and the media type that is asked for.
+/// Job, protocol in Prometheus' configuration, and media type of the request.
 const PROTOCOLS: [(&str, &str, &str); 2] = [
     ("openmetrics", "OpenMetricsText1.0.0", "application/openmetrics-text"),
     ("text", "PrometheusText0.0.4", "text/plain"),
@@ -44,7 +44,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     lint(stage, &replica.at).await?;
     configuration(stage)?;
     let samples = scrape(stage, &replica.at).await?;
-    Ok(format!("{samples} samples in either format; promtool finds no fault"))
+    Ok(format!("{samples} samples in either format; promtool accepts them"))
 }
 
 /// The plurals of all resources.
@@ -57,7 +57,7 @@ impl Visitor for AllResources {
     }
 }
 
-/// `promtool check metrics` reads what is served and finds no fault with it, not even with upstream's names.
+/// `promtool check metrics` accepts the exposition, including the names that come from kube-state-metrics.
 async fn lint(stage: &Stage, at: &Endpoints) -> Result<()> {
     let file = stage.directory.join("metrics.txt");
     std::fs::write(&file, at.scrape().await?)?;
@@ -67,7 +67,7 @@ async fn lint(stage: &Stage, at: &Endpoints) -> Result<()> {
     Ok(())
 }
 
-/// The configuration that `manifests/` offers is one that Prometheus takes.
+/// Prometheus accepts the configuration in `manifests/`.
 fn configuration(stage: &Stage) -> Result<()> {
     let file = stage.repository("manifests/prometheus/prometheus.yml");
     let output =
@@ -76,13 +76,13 @@ fn configuration(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Prometheus scrapes with each protocol; the number of samples, which is the same.
+/// Prometheus scrapes with each protocol. Returns the number of samples, which must be equal.
 async fn scrape(stage: &Stage, at: &Endpoints) -> Result<f64> {
     for (_, _, media) in PROTOCOLS {
         let answer = get(&at.metrics_url(), &[("accept", media)]).await?;
         ensure!(
             answer.header("content-type").starts_with(media),
-            "asked for {media}, got {}",
+            "requested {media}, got {}",
             answer.header("content-type")
         );
     }
@@ -97,7 +97,7 @@ async fn scrape(stage: &Stage, at: &Endpoints) -> Result<f64> {
         })
         .collect();
     let prometheus = Prometheus::start(stage, Duration::from_secs(2), json!(jobs)).await?;
-    until("both scrapes to agree", Duration::from_secs(60), async || {
+    until("agreement of both scrapes", Duration::from_secs(60), async || {
         prometheus.ensure_up(PROTOCOLS.len()).await?;
         let counts = prometheus.query("scrape_samples_scraped").await?;
         let kept = prometheus.query("scrape_samples_post_metric_relabeling").await?;

@@ -1,4 +1,4 @@
-//! What is created, changed or deleted shows on the replica that owns it within two seconds, and on no other.
+//! A created, changed or deleted object shows on its owner within two seconds, and on no other replica.
 
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,20 @@ use crate::stage::{Size, Stage};
 use crate::wait::until;
 
 const REPLICAS: u8 = 3;
-/// The promise.
+/// The promised time.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A kind of object, and how its life shows.
+/// A kind of object, and the series that show its life.
 struct Kind {
     resource: &'static str,
     collection: &'static str,
     /// The object with this name.
     object: fn(&str) -> Value,
-    /// A series that is there while the object is: family, and the label that holds the name.
+    /// A series that exists as long as the object: the family, and the label with the name.
     exists: (&'static str, &'static str),
-    /// Subresource and patch that change it.
+    /// The subresource and the patch that change it.
     change: (&'static str, fn() -> Value),
-    /// Whether a series tells of the changed object.
+    /// Whether a series shows the changed object.
     changed: fn(line: &str, object: &Value) -> bool,
 }
 
@@ -118,7 +118,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(format!("{changes} changes, each on its replica after {:.2} s at most", slowest.as_secs_f64()))
 }
 
-/// An object's life; the longest that anything took to show.
+/// Creates, changes and deletes an object. Returns the longest time until a step showed.
 async fn live(cluster: &Cluster, fleet: &Fleet, kind: &Kind, name: &str) -> Result<Duration> {
     let mut slowest = Duration::ZERO;
     let path = format!("{}/{name}", kind.collection);
@@ -144,16 +144,16 @@ async fn live(cluster: &Cluster, fleet: &Fleet, kind: &Kind, name: &str) -> Resu
     Ok(slowest.max(start.elapsed()))
 }
 
-/// Who owns an object.
+/// The owner of an object.
 fn owner(object: &Value) -> Result<usize> {
     let uid = object["metadata"]["uid"].as_str().context("an object without a UID")?;
-    let owner = Assignment::new(REPLICAS.into())?.owner(Hasher::default().hash(uid)).context("nobody owns it")?;
+    let owner = Assignment::new(REPLICAS.into())?.owner(Hasher::default().hash(uid)).context("it has no owner")?;
     Ok(usize::try_from(owner)?)
 }
 
-/// Waits until a line that `wanted` wants is served by `owner` and by nobody else.
+/// Waits until exactly `owner` serves a line that `wanted` accepts.
 async fn shows(fleet: &Fleet, kind: &Kind, owner: Option<usize>, wanted: impl Fn(&str) -> bool) -> Result<()> {
-    until("it to show", LIMIT, async || {
+    until("the change in the series", LIMIT, async || {
         for (ordinal, at) in fleet.replicas.iter().enumerate() {
             let text = at.scrape_resources(kind.resource).await?;
             let seen = text.lines().any(|line| !line.starts_with('#') && wanted(line));

@@ -1,7 +1,7 @@
-//! A fleet that is scaled, rolled and loses a replica, on a real control plane: which objects nobody served, and which two
-//! served, seen by looking at all replicas at once, five times a second.
+//! A fleet that scales, rolls and loses a replica, on a real control plane. The observer counts missing and doubled objects five
+//! times a second.
 //!
-//! New processes take a while to start, as an image pull would take: what a replica leaves must be served meanwhile.
+//! New processes start after a delay, as for an image pull. The objects of the replaced replica must be served meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::process::{Signal, peak_memory};
 use crate::stage::{Size, Stage};
 use crate::wait::until;
 
-/// How long an object may be missing when its replica was killed, in seconds.
+/// How long an object may be missing after a SIGKILL of its replica, in seconds.
 pub const KILL_SLACK: f64 = 3.0;
-/// What asks the API server to filter.
+/// Makes the API server filter by shard.
 const SERVER_SIDE: &str = "--server-side-sharding";
 
 /// The phases without server-side sharding.
@@ -25,11 +25,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     phases(stage, &fleet, &mut observer).await?;
     kill(&fleet, &mut observer).await?;
-    observer.told()
+    observer.summary()
 }
 
-/// The phases with server-side sharding; then it is turned off and on again in the running fleet, and the API server loses
-/// the feature and gets it back.
+/// The phases with server-side sharding. Then the running fleet disables and enables it, and the API server loses and regains the
+/// feature.
 pub async fn run_server_side(stage: &Stage) -> Result<String> {
     let (mut cluster, fleet, mut observer) = start(stage, &[SERVER_SIDE]).await?;
     ensure_filtered(&fleet, true).await.context("at the start")?;
@@ -50,9 +50,9 @@ pub async fn run_server_side(stage: &Stage) -> Result<String> {
         ensure_filtered(&fleet, !unfiltered).await.context(name)?;
         ensure_heard(&fleet, began).await.context(name)?;
     }
-    // Last: who was killed is taken in later and later for an hour.
+    // Last: each crash delays the return of the replica for an hour.
     kill(&fleet, &mut observer).await?;
-    observer.told()
+    observer.summary()
 }
 
 /// A fleet of two in the shared control plane, and its observer.
@@ -77,9 +77,9 @@ async fn start_fleet(stage: &Stage, cluster: Cluster, flags: &[&str]) -> Result<
     Ok((cluster, fleet, observer))
 }
 
-/// How long a new process takes to start.
+/// The start delay of a new process.
 pub fn start_delay(stage: &Stage) -> Duration {
-    Duration::from_secs(if stage.size == Size::Long { 10 } else { 5 })
+    Duration::from_secs(if stage.size == Size::Long { 10 } else { 3 })
 }
 
 async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
@@ -94,13 +94,13 @@ async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result
     Ok(())
 }
 
-/// Kills a replica of two; the other one takes over all that it served, and keeps within twice the memory that it had.
+/// Kills one of two replicas. The other one takes over all objects, within twice its memory.
 pub async fn kill(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let (_, taker) = *fleet.live().iter().find(|(ordinal, _)| *ordinal == 1).context("no replica 1")?;
     let before = peak_memory(taker.process)?;
     observer.phase(fleet, "SIGKILL", Bounds::missing(KILL_SLACK), async || fleet.signal(0, Signal::KILL)).await?;
     let after = peak_memory(taker.process)?;
-    observer.note(format!("who took over had {:.0} MB, then {:.0} MB at most", mega(before), mega(after)));
+    observer.note(format!("the replica that took over had {:.0} MB, then {:.0} MB at most", mega(before), mega(after)));
     ensure!(after <= 2 * before, "its memory grew from {before} to {after} bytes");
     Ok(())
 }
@@ -109,10 +109,10 @@ fn mega(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Waits until every replica has heard of its objects since then: an API server that was just started lets them wait, and
-/// whoever lists all again takes over from nobody meanwhile.
+/// Waits until every replica has received an event since then. A new API server delays events, and a replica that relists takes
+/// over from no other.
 async fn ensure_heard(fleet: &Fleet, since: Instant) -> Result<()> {
-    until("news of pods", Duration::from_secs(90), async || {
+    until("an event of pods", Duration::from_secs(90), async || {
         for (ordinal, _) in fleet.live() {
             let age = fleet.metric(ordinal, "kube_state_fleet_last_event_age_seconds", &[("resource", "pods")]).await?;
             ensure!(age < since.elapsed().as_secs_f64(), "replica {ordinal}: {age:.1} s old");
@@ -122,12 +122,12 @@ async fn ensure_heard(fleet: &Fleet, since: Instant) -> Result<()> {
     .await
 }
 
-/// Waits until every replica says that the API server filters for it, or that it does not. What a replica has lost it holds
-/// for a while longer, and who holds everything asks for no filter.
+/// Waits until every replica reports that the API server filters for it, or that it does not. A replica keeps lost ranges for a
+/// while, and one that holds all ranges requests no filter.
 async fn ensure_filtered(fleet: &Fleet, filtered: bool) -> Result<()> {
     until("the filter of the API server", Duration::from_secs(30), async || {
         for (ordinal, _) in fleet.live() {
-            // Without the flag it is not there.
+            // The series does not exist without the flag.
             let value = fleet.metric(ordinal, "kube_state_fleet_server_side", &[("resource", "pods")]).await;
             let value = value.unwrap_or(0.0);
             ensure!(value == f64::from(filtered), "replica {ordinal}: the server filters: {value}");

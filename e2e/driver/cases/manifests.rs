@@ -1,5 +1,5 @@
-//! Every manifest is what an API server takes: all kustomizations, and the chart with each of its files of values; and the program
-//! takes the arguments that they give it.
+//! An API server accepts every manifest: all kustomizations, and the chart with each of its values files. The program accepts the
+//! arguments in them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use crate::cluster::Cluster;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// Where the manifests put what has a namespace.
+/// The namespace in the manifests.
 const NAMESPACE: &str = "kube-state-fleet";
-/// How long it may take until a custom resource can be used.
+/// How long a custom resource may take to become usable.
 const LIMIT: Duration = Duration::from_secs(30);
-/// A kubeconfig that does not exist: the last thing that the program looks at before it would start.
+/// A kubeconfig that does not exist. The program reads it last, after all other arguments.
 const NO_KUBECONFIG: &str = "/there/is/no/kubeconfig";
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
     let api = &cluster.api;
     api.create("/api/v1/namespaces", &json!({ "metadata": { "name": NAMESPACE } })).await?;
-    for entry in fs::read_dir(stage.repository("e2e/.cache/crds")).context("scripts/e2e fetches these")? {
+    for entry in fs::read_dir(stage.repository("e2e/.cache/crds")).context("run scripts/e2e --build-tools")? {
         api.create_all(&fs::read_to_string(entry?.path())?).await?;
     }
     for plural in ["podmonitors", "prometheusrules"] {
@@ -36,7 +36,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for (source, text) in rendered(stage)? {
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| source.clone())?;
         mount(stage, &documents)?;
-        // A chart's files that say nothing under some values leave an empty document.
+        // A template that is empty under some values leaves an empty document.
         for object in documents.iter().filter(|object| !object.is_null()) {
             let what = || format!("{source}: {} {}", object["kind"], object["metadata"]["name"]);
             api.dry_run(object).await.with_context(what)?;
@@ -48,11 +48,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ensure!(sources >= 10 && programs >= 8, "{sources} sources, {programs} programs");
     refused(stage)?;
     Ok(format!(
-        "{objects} objects of {sources} kustomizations and sets of values are taken, {programs} command lines too"
+        "{objects} objects of {sources} kustomizations and sets of values are accepted, and {programs} command lines"
     ))
 }
 
-/// What all kustomizations and the chart come to, each with its name.
+/// The output of all kustomizations and of the chart, each with its name.
 fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
     let manifests = stage.repository("manifests");
     let mut all = Vec::new();
@@ -69,7 +69,7 @@ fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// The directories that can be applied by themselves.
+/// The directories that can be applied on their own.
 fn kustomizations(below: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(below).with_context(|| below.display().to_string())? {
@@ -100,7 +100,7 @@ fn chart(stage: &Stage, arguments: impl FnOnce(&mut Command) -> &mut Command) ->
     output(arguments(&mut helm))
 }
 
-/// What a command prints.
+/// The output of a command.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -108,28 +108,28 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Where the ConfigMap of custom resources is, as the pods see it.
+/// The mount path of the ConfigMap of custom resources in the pods.
 const CUSTOM_RESOURCES: &str = "/etc/customresourcestate/";
 
-/// The same here.
+/// The same path on this machine.
 fn mounted(stage: &Stage) -> PathBuf {
     stage.directory.join("customresourcestate")
 }
 
-/// Writes down what the pods of these manifests would find there.
+/// Writes the files that the pods of these manifests would find there.
 fn mount(stage: &Stage, documents: &[Value]) -> Result<()> {
     fs::create_dir_all(mounted(stage))?;
     let maps = documents.iter().filter(|object| object["kind"] == "ConfigMap");
     let files = maps.filter_map(|map| Some((map["metadata"]["name"].as_str()?, map["data"].as_object()?)));
     for (_, data) in files.filter(|(name, _)| name.ends_with("-custom-resources")) {
         for (file, text) in data {
-            fs::write(mounted(stage).join(file), text.as_str().context("data that is no text")?)?;
+            fs::write(mounted(stage).join(file), text.as_str().context("data that is not text")?)?;
         }
     }
     Ok(())
 }
 
-/// Whether the program takes the arguments of the containers of a workload; how many there are.
+/// Checks that the program accepts the arguments of a workload's containers. Returns the number of containers.
 fn starts(stage: &Stage, object: &Value) -> Result<usize> {
     let containers = object["spec"]["template"]["spec"]["containers"].as_array();
     let mut count = 0;
@@ -150,7 +150,7 @@ fn starts(stage: &Stage, object: &Value) -> Result<usize> {
     Ok(count)
 }
 
-/// Values that cannot be honoured are refused by name.
+/// The chart rejects unsupported values, and names the alternative.
 fn refused(stage: &Stage) -> Result<()> {
     for (values, word) in [
         ("kubeRBACProxy.enabled=true", "authFilter"),
@@ -160,7 +160,7 @@ fn refused(stage: &Stage) -> Result<()> {
         ("rbac.useClusterRole=false", "namespaces"),
     ] {
         match chart(stage, |helm| helm.arg("--set").arg(values)) {
-            Ok(_) => bail!("the chart takes {values}"),
+            Ok(_) => bail!("the chart accepts {values}"),
             Err(error) => ensure!(error.to_string().contains(word), "{values}: {error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! An API server that lacks some kinds: the exporter says so once, serves the others and is ready.
+//! An API server that lacks some kinds: the exporter logs each once, serves the others and becomes ready.
 
 use anyhow::{Result, ensure};
 
@@ -7,7 +7,7 @@ use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
 
-/// API versions that the control plane is started without, and the resource that falls away with each.
+/// Disabled API versions, and the resource that each disables.
 const MISSING: [(&str, &str); 3] = [
     ("certificates.k8s.io/v1", "certificatesigningrequests"),
     ("autoscaling/v2", "horizontalpodautoscalers"),

@@ -1,5 +1,5 @@
-//! The page of the fleet in a real browser: what it shows is what the JSON says, it follows a scale-up, and it survives a replica
-//! that does not answer. Leaves pictures of it: light.png, dark.png and phone.png.
+//! The status page in a real browser: it agrees with the JSON, follows a scale-up, and shows replicas that do not answer. Leaves the
+//! screenshots light.png, dark.png and phone.png.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::process::Signal;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// How long the page may take to show something: a handover with the start of a process, or a proof.
+/// How long the page may take to show a change: a handover with the start of a process, or an audit.
 const LIMIT: Duration = Duration::from_secs(150);
 
-/// Reads the page as somebody would who looks at it.
+/// Returns the visible content of the page.
 const READ: &str = include_str!("../page.js");
 
 #[derive(Debug, Deserialize)]
@@ -28,9 +28,9 @@ struct Page {
     name: String,
     cards: Vec<Card>,
     rows: Vec<Row>,
-    /// By how many pixels it is wider than what is shown of it.
+    /// The number of pixels by which the content is wider than the window.
     overflow: i64,
-    /// What it asked of others than the replica.
+    /// Requests to servers other than the replica.
     outside: Vec<String>,
 }
 
@@ -60,19 +60,23 @@ pub async fn run(stage: &Stage) -> Result<String> {
     browser.open(&root).await?;
     browser.show(1100, 1500, false).await?;
 
-    let page = until("the page to show what the JSON says", LIMIT, async || {
+    let page = until("agreement of page and JSON", LIMIT, async || {
         let said: Value = serde_json::from_str(&get_text(&format!("{root}fleet")).await?)?;
         let page = read(&browser).await?;
         same(&page, &said)?;
-        ensure!(page.headline == "Every object is served exactly once", "it says {:?}", page.headline);
+        ensure!(page.headline == "Every object is served exactly once", "the headline is {:?}", page.headline);
         Ok(page)
     })
     .await?;
-    ensure!(page.name == "page/kube-state-fleet", "it is called {}", page.name);
+    ensure!(page.name == "page/kube-state-fleet", "its name is {}", page.name);
     let link = page.rows.iter().find(|row| row.resource == "pods").context("no pods")?;
     let pods = get_text(&link.link).await?;
-    ensure!(pods.contains("kube_pod_info{") && !pods.contains("kube_node_info{"), "{} is not of pods", link.link);
-    let neighbour = page.cards[1].links.first().context("no way to the other replica's metrics")?;
+    ensure!(
+        pods.contains("kube_pod_info{") && !pods.contains("kube_node_info{"),
+        "{} does not serve exactly pods",
+        link.link
+    );
+    let neighbour = page.cards[1].links.first().context("no link to the other replica's metrics")?;
     ensure!(get_text(neighbour).await?.contains("kube_pod_info{"), "{neighbour} serves no pods");
 
     let mut seen = vec![page.headline];
@@ -85,7 +89,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     .await?;
     pictures(stage, &browser).await?;
 
-    // The one that answers the page goes on; of the others one stands still.
+    // Pause a replica other than the one that serves the page.
     fleet.signal(2, Signal::STOP)?;
     let silent = |page: &Page| page.cards.iter().any(|card| card.ordinal == 2 && card.standing == "no answer");
     seen.push(shows(&browser, "that a replica does not answer", async |page| silent(page)).await?);
@@ -95,7 +99,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         async |page: &Page| page.cards.len() == 3 && page.cards.iter().all(|card| card.facts.contains_key("share"));
     shows(&browser, "that it is back", back).await?;
 
-    // And the page itself says when nobody answers it.
+    // Pause the one that serves the page.
     fleet.signal(0, Signal::STOP)?;
     seen.push(
         shows(&browser, "that nobody answers", async |page| page.headline == "This replica does not answer").await?,
@@ -106,11 +110,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
 async fn read(browser: &Browser) -> Result<Page> {
     let page: Page = browser.evaluate(READ).await?;
-    ensure!(page.outside.is_empty(), "it asked {:?}", page.outside);
+    ensure!(page.outside.is_empty(), "the page sent requests to {:?}", page.outside);
     Ok(page)
 }
 
-/// Waits until the page is so; its headline then.
+/// Waits until the page satisfies the condition. Returns its headline.
 async fn shows(browser: &Browser, what: &str, is_so: impl AsyncFn(&Page) -> bool) -> Result<String> {
     until(what, LIMIT, async || {
         let page = read(browser).await?;
@@ -120,7 +124,7 @@ async fn shows(browser: &Browser, what: &str, is_so: impl AsyncFn(&Page) -> bool
     .await
 }
 
-/// An error where the page differs from the JSON.
+/// Returns an error if the page differs from the JSON.
 fn same(page: &Page, said: &Value) -> Result<()> {
     let replicas = said["replicas"].as_array().context("no replicas")?;
     ensure!(page.cards.len() == replicas.len(), "{} cards of {} replicas", page.cards.len(), replicas.len());
@@ -149,7 +153,7 @@ async fn pictures(stage: &Stage, browser: &Browser) -> Result<()> {
     {
         browser.show(width, height, dark).await?;
         let page = read(browser).await?;
-        ensure!(page.overflow <= 0, "{name}: it is {} pixels too wide", page.overflow);
+        ensure!(page.overflow <= 0, "{name}: the content is {} pixels too wide", page.overflow);
         browser.picture(&stage.directory.join(name)).await?;
     }
     browser.show(1100, 1500, false).await

@@ -1,4 +1,4 @@
-//! The generated ClusterRole is enough, and only one right less is no more than one kind less.
+//! The generated ClusterRole is sufficient. Without one of its permissions, exactly one resource is missing.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
 
-/// The resource whose right is taken away.
+/// The resource whose permission is removed.
 const TAKEN: &str = "secrets";
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -25,16 +25,16 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for line in &loaded {
         ensure!(series::value(line) == Some(1.0), "not loaded: {line}");
     }
-    ensure!(refused(&telemetry).is_empty(), "the role is not enough: {:?}", refused(&telemetry));
+    ensure!(refused(&telemetry).is_empty(), "the role is not sufficient: {:?}", refused(&telemetry));
     ensure!(series::of(&whole.at.scrape().await?, "kube_secret_info").next().is_some(), "no secrets");
 
     let mut less = role.clone();
-    take(&mut less).context("cannot take a right away")?;
+    take(&mut less).context("cannot remove a permission")?;
     let less = exporter(stage, &cluster, 11, "less", &less).await?;
     let telemetry = less.at.self_metrics().await?;
     ensure!(refused(&telemetry) == [(TAKEN, "403")], "refused: {:?}", refused(&telemetry));
     let text = less.at.scrape().await?;
-    ensure!(series::of(&text, "kube_secret_info").next().is_none(), "secrets without the right to read them");
+    ensure!(series::of(&text, "kube_secret_info").next().is_none(), "secrets without the permission to read them");
     for family in ["kube_pod_info", "kube_node_info", "kube_configmap_info"] {
         ensure!(series::of(&text, family).next().is_some(), "no series of {family}");
     }
@@ -44,7 +44,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(format!("{} resources with the ClusterRole; without {TAKEN}, all others", loaded.len()))
 }
 
-/// A ready exporter whose ServiceAccount has nothing but `role`.
+/// A ready exporter whose ServiceAccount has only `role`.
 async fn exporter(stage: &Stage, cluster: &Cluster, host: u8, account: &str, role: &Value) -> Result<Replica> {
     let kubeconfig = stage.directory.join(format!("kubeconfig-{account}"));
     cluster.write_kubeconfig(&kubeconfig, &cluster.api.account(account, role, None).await?)?;
@@ -60,7 +60,7 @@ pub fn printed(stage: &Stage, flags: &[&str]) -> Result<Value> {
     Ok(serde_saphyr::from_str(std::str::from_utf8(&output.stdout)?)?)
 }
 
-/// What the exporter says that it is refused, with the status.
+/// The resources that the API server refuses to the exporter, with the status.
 pub fn refused(telemetry: &str) -> Vec<(&str, &str)> {
     series::of(telemetry, "kube_state_fleet_refused")
         .filter(|line| series::value(line).is_some_and(|count| count > 0.0))
@@ -68,7 +68,7 @@ pub fn refused(telemetry: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// Takes the right on [`TAKEN`] out of a role.
+/// Removes [`TAKEN`] from a role.
 fn take(role: &mut Value) -> Result<()> {
     let rules = role["rules"].as_array_mut().context("a role without rules")?;
     let before: usize = rules.iter().map(resources).sum();
@@ -78,7 +78,7 @@ fn take(role: &mut Value) -> Result<()> {
         }
     }
     rules.retain(|rule| resources(rule) > 0);
-    ensure!(rules.iter().map(resources).sum::<usize>() + 1 == before, "{TAKEN} is not there once");
+    ensure!(rules.iter().map(resources).sum::<usize>() + 1 == before, "{TAKEN} does not appear exactly once");
     Ok(())
 }
 

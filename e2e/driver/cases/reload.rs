@@ -1,6 +1,5 @@
-//! The configuration changes while it is scraped every 100 ms: the config file by the swap of a ConfigMap, then a broken one; the same
-//! with the file of custom resources; then the kubeconfig with the token of another account. Nothing that is unchanged is missing in
-//! any scrape.
+//! The configuration changes during scrapes every 100 ms: a swapped ConfigMap with a valid and then a broken config file, the same
+//! with the file of custom resources, then a kubeconfig with the token of another account. Every scrape has all unchanged series.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -18,13 +17,13 @@ use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// Between two scrapes.
+/// The pause between two scrapes.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Until a change is there: looks at the files, a list, a swap.
+/// How long a change may take: checks of the files, a list, a swap.
 const LIMIT: Duration = Duration::from_secs(60);
 const BEFORE: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}}\n";
 const AFTER: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*']}\n";
-/// The file of custom resources: one metric, then another one of a kind more, then a broken one.
+/// The file of custom resources; [`GADGETS`] adds a metric of another kind, [`NO_TYPE`] a broken one.
 const CUSTOM: &str = "spec: {resources: [{groupVersionKind: {group: reload.example.com, version: v1, kind: Widget},
   labelsFromPath: {name: [metadata, name]}, metrics: [{name: size, each: {type: Gauge, gauge: {path: [spec, size]}}}]}";
 const GADGETS: &str = ",\n  {groupVersionKind: {group: reload.example.com, version: v1, kind: Gadget},
@@ -32,7 +31,7 @@ const GADGETS: &str = ",\n  {groupVersionKind: {group: reload.example.com, versi
 const NO_TYPE: &str = ",\n  {groupVersionKind: {group: reload.example.com, version: v1, kind: Gadget}, metrics: [{name: gadget, each: {type: Gouge}}]}";
 const WIDGETS: usize = 20;
 const BROKEN: &str = "resources: {pods: {}}\nport: none\n";
-/// Another change, which needs lists with what the kubeconfig says then.
+/// Another change, which requires lists with the new kubeconfig.
 const LAST: &str = "resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}, deployments: {}}\nlabels_allow_list: {pods: ['*'], nodes: ['*'], secrets: ['*']}\n";
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -84,9 +83,9 @@ pub async fn run(stage: &Stage) -> Result<String> {
         says(&replica, "config", 0.0).await?;
         serves(&replica, "kube_deployment_created").await?;
         let log = replica.logged()?;
-        ensure!(log.contains("config.yaml:2: port: "), "the log does not name the place: {log}");
+        ensure!(log.contains("config.yaml:2: port: "), "the log does not name the line: {log}");
 
-        // Files are read together: what is in one holds again when none is broken.
+        // The program reads all files together, and applies none while one is broken.
         publish(&folder, "..4", AFTER)?;
         says(&replica, "config", 1.0).await?;
         rewrite(&custom, &[GADGETS])?;
@@ -98,7 +97,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
         let log = replica.logged()?;
         ensure!(
             log.contains("line 3: spec.resources[1].metrics[0].each.type") && log.contains("Gouge"),
-            "the log does not name the place: {log}"
+            "the log does not name the line: {log}"
         );
         rewrite(&custom, &[GADGETS])?;
         says(&replica, "customresourceconfig", 1.0).await?;
@@ -109,7 +108,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
             log.contains("kubeconfig-rotated").then_some(()).context("it is not loaded")
         })
         .await?;
-        // The first account may do nothing any more.
+        // The first account loses its permissions.
         cluster.api.unbind("first").await?;
         publish(&folder, "..5", LAST)?;
         serves(&replica, "kube_node_labels").await?;
@@ -128,7 +127,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(format!("{} scrapes, none without any of {} unchanged series", count.get(), kept.len()))
 }
 
-/// Replaces the file of custom resources, as editors do.
+/// Replaces the file of custom resources by a rename, as editors do.
 fn rewrite(file: &Path, more: &[&str]) -> Result<()> {
     let new = file.with_extension("new");
     std::fs::write(&new, format!("{CUSTOM}{}]}}\n", more.concat()))?;
@@ -143,7 +142,7 @@ fn publish(folder: &Path, version: &str, text: &str) -> Result<()> {
     Ok(std::fs::rename(folder.join("..data_tmp"), folder.join("..data"))?)
 }
 
-/// All series, without their values.
+/// All series without their values.
 fn names(text: &str) -> BTreeSet<String> {
     let series = text.lines().filter(|line| !line.starts_with('#'));
     series.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
@@ -157,13 +156,13 @@ async fn serves(replica: &Replica, family: &str) -> Result<()> {
     .await
 }
 
-/// What the self-metrics say about the last reload of a kind of file.
+/// Waits until the self-metrics show this result of the last reload of a kind of file.
 async fn says(replica: &Replica, kind: &str, value: f64) -> Result<()> {
     until(kind, LIMIT, async || {
         let text = replica.at.self_metrics().await?;
         let line = series::of(&text, "kube_state_metrics_last_config_reload_successful")
             .find(|line| series::label(line, "type") == Some(kind))
-            .context("no such file")?;
+            .context("no series for this file")?;
         ensure!(series::value(line) == Some(value), "{line}");
         Ok(())
     })

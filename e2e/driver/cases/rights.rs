@@ -1,5 +1,5 @@
-//! What a fleet may do: with the rights of `manifests/`, and no more, it hands over; with those of kube-state-metrics' chart,
-//! which give no Leases, its replicas follow the StatefulSet each for itself, and one line of each log says what is missing.
+//! The permissions of a fleet. With those of `manifests/` it hands over. With those of kube-state-metrics' chart, which lack Leases,
+//! each replica follows the StatefulSet on its own, and one line of its log names the missing permission.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for (pod, log) in fleet.logs(stage)? {
         let missing: Vec<_> = warnings(&log).into_iter().filter(|line| is_of_rights(line)).collect();
         ensure!(missing.is_empty(), "{pod}: {missing:?}");
-        // What comes next writes there too.
+        // The next fleet writes to the same file.
         std::fs::rename(stage.directory.join(format!("{pod}.log")), stage.directory.join(format!("ours-{pod}.log")))?;
     }
     fleet.remove().await?;
@@ -52,7 +52,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(format!("ours: {ours}; upstream's: {alone}, and a warning that names leases"))
 }
 
-/// Two replicas whose ServiceAccount has this token.
+/// A fleet of two replicas with this token.
 async fn fleet(stage: &Stage, cluster: &Cluster, account: &str, token: &str, coordinated: bool) -> Result<Fleet> {
     let kubeconfig = stage.directory.join(format!("kubeconfig-{account}"));
     cluster.write_kubeconfig(&kubeconfig, token)?;
@@ -60,18 +60,18 @@ async fn fleet(stage: &Stage, cluster: &Cluster, account: &str, token: &str, coo
     Fleet::start_with(stage, cluster, options).await
 }
 
-/// Makes three of two.
+/// Scales from two replicas to three.
 async fn grow(stage: &Stage, fleet: &Fleet, expected: &BTreeSet<String>, coordinated: bool) -> Result<String> {
-    // Without a handover what moves is missing until its new owner has it.
+    // Without a handover, objects that move are missing until the new owner has loaded them.
     let bounds = if coordinated { Bounds::SEAMLESS } else { Bounds::missing(60.0) };
     let mut observer = Observer::new(stage, fleet, expected)?;
     observer.settle(fleet).await?;
     if coordinated && stage.size == Size::Long {
-        // Here all kinds are served: what a replica that takes over needs is to be known of that.
+        // Measures the memory of a takeover with all kinds of objects.
         handover::kill(fleet, &mut observer).await?;
     }
     observer.phase(fleet, "scale up", bounds, async || fleet.scale(3).await).await?;
-    observer.told()
+    observer.summary()
 }
 
 fn warnings(log: &str) -> Vec<&str> {

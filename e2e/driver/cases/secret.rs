@@ -1,5 +1,5 @@
-//! The value of a Secret is never served and never kept: not in `/metrics`, and not in the memory of the process, though
-//! `kubectl apply` has left a copy of it in an annotation.
+//! The value of a Secret is neither served in `/metrics` nor kept in the memory of the process, although `kubectl apply` has left a
+//! copy of it in an annotation.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,12 +18,12 @@ use crate::series;
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// How long read buffers may take until the life of the cluster has overwritten them.
+/// How long it may take until events of the cluster have overwritten the read buffers.
 const SETTLE: Duration = Duration::from_secs(20);
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
-    // Two lives: one is there before the exporter lists, one comes while it watches, is changed and stays.
+    // One Secret exists before the exporter lists; the other one appears and changes while it watches.
     let listed = Marked::new("listed");
     let watched = Marked::new("watched");
     listed.create(&cluster.api).await?;
@@ -44,7 +44,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     };
     for marked in [&listed, &watched] {
         let line = until("the secret's annotations", Duration::from_secs(10), async || shown(marked).await).await?;
-        // Annotations are served; only the one with the data is not.
+        // All annotations are served except the one with the data.
         ensure!(line.contains(&marked.harmless), "the harmless annotation is missing: {line}");
         ensure!(!line.contains("last_applied"), "the annotation with the data is served");
     }
@@ -52,19 +52,25 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
     let needles: Vec<(String, Vec<u8>)> = [&listed, &watched].iter().flat_map(|marked| marked.needles()).collect();
     let mut round = 0;
-    let searched = until("the values to be gone from memory", SETTLE, async || {
+    let searched = until("memory without the values", SETTLE, async || {
         replica.process.ensure_running()?;
         let text = replica.at.scrape().await?;
         if let Some((what, _)) = needles.iter().find(|(_, needle)| Finder::new(needle).find(text.as_bytes()).is_some())
         {
             bail!("{what} is served");
         }
-        // Other objects go on changing, as in any cluster.
+        // Other objects change, as in any cluster.
         round += 1;
-        cluster.api.patch(&format!("{}/other", cluster.api.core("configmaps")), &json!({ "data": { "round": round.to_string() } })).await?;
+        cluster
+            .api
+            .patch(
+                &format!("{}/other", cluster.api.core("configmaps")),
+                &json!({ "data": { "round": round.to_string() } }),
+            )
+            .await?;
         let memory = Memory::of(replica.process.id())?;
-        // The search itself must be able to find things.
-        ensure!(memory.holds(listed.harmless.as_bytes())?.is_some(), "the search finds nothing at all");
+        // The search must find a value that is served.
+        ensure!(memory.holds(listed.harmless.as_bytes())?.is_some(), "the search finds not even a served value");
         for (what, needle) in &needles {
             if let Some(place) = memory.holds(needle)? {
                 bail!("{what} is in the process's memory: {place}");
@@ -76,7 +82,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(format!("{} MB of memory searched for {} forms of two secrets", searched / 1_000_000, needles.len()))
 }
 
-/// A Secret with a value that is nowhere else.
+/// A Secret with a unique value.
 struct Marked {
     name: String,
     value: String,
@@ -94,7 +100,7 @@ impl Marked {
         STANDARD.encode(&self.value)
     }
 
-    /// As `kubectl apply` makes it: the whole manifest is in an annotation once more.
+    /// Creates it as `kubectl apply` does, with the whole manifest in an annotation.
     async fn create(&self, api: &Api) -> Result<()> {
         let manifest = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
@@ -110,14 +116,14 @@ impl Marked {
         Ok(())
     }
 
-    /// Changes it a little, so that it comes as a changed object too.
+    /// Changes a label, so that the exporter receives an event.
     async fn touch(&self, api: &Api) -> Result<()> {
         let patch = json!({ "metadata": { "labels": { "touched": "yes" } } });
         api.patch(&format!("{}/{}", api.core("secrets"), self.name), &patch).await?;
         Ok(())
     }
 
-    /// The value in the forms in which it travels.
+    /// The encodings of the value.
     fn needles(&self) -> Vec<(String, Vec<u8>)> {
         vec![
             (format!("the value of secret {}", self.name), self.value.clone().into_bytes()),
@@ -141,7 +147,7 @@ impl Memory {
             let (start, end) = fields.next()?.split_once('-')?;
             let readable = fields.next()?.starts_with('r');
             let name = fields.nth(3).unwrap_or("anonymous").to_owned();
-            // The kernel's own pages cannot be read this way and hold nothing of the process.
+            // The kernel's own pages cannot be read this way and contain no data of the process.
             let own = !name.starts_with("[vv") && !name.starts_with("[vsys");
             let bounds = (u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?);
             (readable && own).then_some((bounds.0, bounds.1, name))
@@ -153,7 +159,7 @@ impl Memory {
         Ok(self.regions.iter().map(|(start, end, _)| end - start).sum())
     }
 
-    /// Where `needle` is, if anywhere.
+    /// The place of `needle`, if it is in memory.
     fn holds(&self, needle: &[u8]) -> Result<Option<String>> {
         const PART: usize = 4 << 20;
         let finder = Finder::new(needle);
@@ -162,14 +168,14 @@ impl Memory {
             let mut at = *start;
             while at < *end {
                 let wanted = PART.min(usize::try_from(end - at)?);
-                // A region may have been given back since its name was read.
+                // The process may have returned the region since its name was read.
                 let Ok(read @ 1..) = self.file.read_at(&mut buffer[..wanted], at) else { break };
                 if let Some(found) = finder.find(&buffer[..read]) {
                     let from = found.saturating_sub(40);
                     let around = String::from_utf8_lossy(&buffer[from..found]).escape_debug().to_string();
                     return Ok(Some(format!("{name}, behind {around:?}")));
                 }
-                // The next part begins where a needle may have been cut.
+                // The next part overlaps, because a needle may straddle the boundary.
                 at += if read < wanted || at + wanted as u64 == *end { read } else { read - needle.len() } as u64;
             }
         }

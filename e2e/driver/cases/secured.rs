@@ -1,5 +1,4 @@
-//! Who may ask: the auth filter by a real API server's word, TLS with client certificates that are renewed while running, and a
-//! fleet with both on.
+//! Access: the auth filter with a real API server, TLS with client certificates and a renewal while running, and a fleet with both.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +18,13 @@ use crate::replica::{Endpoints, Replica};
 use crate::stage::Stage;
 use crate::wait::until;
 
-/// What certificates are for; no address.
+/// The name in the certificates, which is not an address.
 const NAME: &str = "fleet.example";
-/// A file is looked at every other second.
+/// The program checks the files every 2 s.
 const RELOAD: Duration = Duration::from_secs(20);
-/// Audits are made each minute.
+/// How long an audit may take to prove the coverage.
 const AUDIT: Duration = Duration::from_secs(150);
-/// What keeps open whoever asks.
+/// Paths that require no credentials.
 const HEALTH: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -73,11 +72,11 @@ async fn filter(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value)
             (Some(&*tokens.right), StatusCode::OK),
         ] {
             let answer = ask(url, token).await?;
-            ensure!(answer.status == status, "{url}: {} where {status} is right", answer.status);
+            ensure!(answer.status == status, "{url}: {}, expected {status}", answer.status);
         }
     }
     let text = ask(&urls.remove(0), Some(&tokens.right)).await?;
-    ensure!(text.text()?.contains("kube_pod_info{"), "no series for who may read them");
+    ensure!(text.text()?.contains("kube_pod_info{"), "no series although the token permits it");
     for path in HEALTH {
         let port = if path == "/readyz" { at.telemetry_port } else { at.port };
         let answer = get(&format!("http://{}:{port}{path}", at.address), &[]).await?;
@@ -86,7 +85,7 @@ async fn filter(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value)
     let log = replica.logged()?;
     ensure!(!log.contains(&tokens.right) && !log.contains(&tokens.without), "a token in the log");
 
-    // Without the right to ask about others nobody is let in, and the log says what is missing.
+    // Without permission to create reviews the exporter refuses every request, and the log names the permission.
     let kubeconfig = stage.directory.join("kubeconfig-unable");
     let role = stage.manifest("clusterrole.yaml")?;
     cluster.write_kubeconfig(&kubeconfig, &cluster.api.account("unable", &role, None).await?)?;
@@ -98,7 +97,7 @@ async fn filter(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value)
     Ok(())
 }
 
-/// A folder with a web configuration and what it names.
+/// A folder with a web configuration and the files that it names.
 fn folder(stage: &Stage, name: &str, pair: &Pair, clients: &Authority, auth: &str) -> Result<PathBuf> {
     let folder = stage.directory.join(name);
     std::fs::create_dir_all(&folder)?;
@@ -121,7 +120,7 @@ async fn secured(at: Endpoints, config: &Arc<ClientConfig>, path: &str, token: O
     get_secured(config, NAME, &format!("https://{}:{}{path}", at.address, at.port), &headers).await
 }
 
-/// How long it takes until a renewed certificate is shown.
+/// How long it takes until the exporter presents a renewed certificate, in seconds.
 async fn certificates(stage: &Stage, cluster: &Cluster) -> Result<f64> {
     let (before, after, clients) = (Authority::new()?, Authority::new()?, Authority::new()?);
     let folder = folder(stage, "web", &before.issue(NAME)?, &clients, "RequireAndVerifyClientCert")?;
@@ -135,17 +134,23 @@ async fn certificates(stage: &Stage, cluster: &Cluster) -> Result<f64> {
     })
     .await?;
     let stranger = before.issue("prometheus")?;
-    for (who, config) in [("nobody", before.client(None)?), ("a stranger", before.client(Some(&stranger))?)] {
-        ensure!(secured(replica.at, &config, "/metrics", None).await.is_err(), "{who} is let in");
+    for (who, config) in [
+        ("a client without certificate", before.client(None)?),
+        ("a client of another authority", before.client(Some(&stranger))?),
+    ] {
+        ensure!(secured(replica.at, &config, "/metrics", None).await.is_err(), "{who} has access");
     }
-    ensure!(get(&replica.at.metrics_url(), &[]).await.is_err(), "there is an answer without TLS");
+    ensure!(get(&replica.at.metrics_url(), &[]).await.is_err(), "an answer without TLS");
 
     std::fs::write(folder.join("tls.key"), "broken")?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    ensure!(secured(replica.at, &known, "/metrics", None).await?.status == StatusCode::OK, "a broken key counts");
+    ensure!(
+        secured(replica.at, &known, "/metrics", None).await?.status == StatusCode::OK,
+        "a broken key replaced the valid one"
+    );
     ensure!(
         replica.logged()?.contains("reloading the web configuration failed"),
-        "the log does not report the broken key"
+        "the log does not mention the broken key"
     );
     after.issue(NAME)?.write(&folder)?;
     let written = std::time::Instant::now();
@@ -155,10 +160,10 @@ async fn certificates(stage: &Stage, cluster: &Cluster) -> Result<f64> {
     Ok(written.elapsed().as_secs_f64())
 }
 
-/// How long it takes until a fleet with both proves its cover.
+/// How long a fleet with both takes to prove its coverage, in seconds.
 async fn both(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value) -> Result<f64> {
     let authority = Authority::new()?;
-    // Kubelets have no certificate to show.
+    // Kubelets present no certificate.
     let folder = folder(stage, "web-fleet", &authority.issue(NAME)?, &authority, "VerifyClientCertIfGiven")?;
     let kubeconfig = stage.directory.join("kubeconfig-fleet");
     let here = stage.manifest("role.yaml")?;
@@ -177,14 +182,17 @@ async fn both(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value) -
     until("two peers that answer", Duration::from_secs(60), async || {
         for ordinal in 0..2 {
             let text = telemetry(ordinal).await?;
-            ensure!(text.contains("\nkube_state_fleet_peers_answering 1"), "replica {ordinal} hears nobody");
+            ensure!(
+                text.contains("\nkube_state_fleet_peers_answering 1"),
+                "replica {ordinal} has no peer that answers"
+            );
         }
         Ok(())
     })
     .await?;
     for path in ["/metrics", "/", "/fleet"] {
         let stranger = secured(fleet.at(0)?, &client, path, None).await?;
-        ensure!(stranger.status == StatusCode::UNAUTHORIZED, "{path}, asked by nobody: {}", stranger.status);
+        ensure!(stranger.status == StatusCode::UNAUTHORIZED, "{path} without a token: {}", stranger.status);
     }
     let overview = secured(fleet.at(0)?, &client, "/fleet", Some(&tokens.right)).await?;
     let overview: Value = serde_json::from_slice(&overview.body)?;
@@ -194,26 +202,28 @@ async fn both(stage: &Stage, cluster: &Cluster, tokens: &Tokens, role: &Value) -
     }
 
     let began = std::time::Instant::now();
-    until("a proof of the cover", AUDIT, async || {
+    until("a proof of the coverage", AUDIT, async || {
         let all = [telemetry(0).await?, telemetry(1).await?].concat();
         let exact = all.lines().any(|line| {
             line.starts_with("kube_state_fleet_cover{") && line.contains("\"exact\"") && line.ends_with("} 1")
         });
-        ensure!(exact, "not proven");
+        ensure!(exact, "the coverage is not proven");
         Ok(())
     })
     .await?;
     let proven = began.elapsed().as_secs_f64();
 
     let mut arguments = vec!["verify".to_owned(), "--via=direct".to_owned(), "--auth-filter".to_owned(), flag(&folder)];
-    arguments
-        .extend([format!("--kubeconfig={}", kubeconfig.display()), format!("--fleet-namespace={}", cluster.api.namespace)]);
+    arguments.extend([
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--fleet-namespace={}", cluster.api.namespace),
+    ]);
     arguments.extend(LEAN.iter().map(|&flag| flag.to_owned()));
     let port = fleet.at(0)?.telemetry_port;
     arguments.push(format!("--telemetry-port={port}"));
     let log = stage.directory.join("verify.log");
     let mut verify = Process::start(&stage.exporter()?, &arguments, &[], &log, None)?;
-    let ended = until("verify", Duration::from_secs(60), async || verify.ended()?.context("it runs")).await?;
+    let ended = until("verify", Duration::from_secs(60), async || verify.ended()?.context("it still runs")).await?;
     ensure!(ended.success(), "verify: {}", verify.last_words());
     Ok(proven)
 }

@@ -1,5 +1,5 @@
-//! Every pod, node and deployment of the API server is served, by exactly one replica: seen through Prometheus, with and
-//! without compression.
+//! Exactly one replica serves each pod, node and deployment of the API server: seen through Prometheus, with and without
+//! compression.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -19,14 +19,14 @@ use crate::stage::{Size, Stage};
 use crate::wait::until;
 
 const REPLICAS: u8 = 3;
-/// How long it may take until Prometheus has seen everything.
+/// How long it may take until Prometheus has scraped everything.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// What must be there once.
+/// Objects that must be served once.
 struct Expected {
-    /// A family with one series an object.
+    /// A family with one series per object.
     family: &'static str,
-    /// What tells the objects apart.
+    /// Returns the key of an object.
     key: fn(&Sample) -> String,
     keys: BTreeSet<String>,
 }
@@ -65,10 +65,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
             })
             .await?;
         }
-        // A scrape that came too late takes a replica's series away until the next one.
+        // A late scrape removes the series of a replica until the next one.
         until("fair shares", LIMIT, async || fair(&prometheus, job).await).await?;
         for at in &fleet.replicas {
-            // The fleet's own Leases change every few seconds, now and then between two scrapes.
+            // The fleet's own Leases change every few seconds, sometimes between the two scrapes.
             until("the same in both forms", LIMIT, async || encoded(at, compressed).await.context(job)).await?;
         }
     }
@@ -78,7 +78,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ))
 }
 
-/// Whether `seen` is exactly `expected`, each once.
+/// Returns an error unless `seen` contains exactly the keys of `expected`, each once.
 fn once(expected: &BTreeSet<String>, seen: impl Iterator<Item = String>) -> Result<()> {
     let (mut found, mut doubled) = (BTreeSet::new(), BTreeSet::new());
     for key in seen {
@@ -103,7 +103,7 @@ fn once(expected: &BTreeSet<String>, seen: impl Iterator<Item = String>) -> Resu
     )
 }
 
-/// Each replica serves its share: at least half of an even one.
+/// Each replica serves at least half of an even share.
 async fn fair(prometheus: &Prometheus, job: &str) -> Result<()> {
     let shares = prometheus.query(&format!("count by (replica) (kube_pod_info{{job=\"{job}\"}})")).await?;
     ensure!(shares.len() == usize::from(REPLICAS), "{} replicas serve pods", shares.len());
@@ -115,16 +115,16 @@ async fn fair(prometheus: &Prometheus, job: &str) -> Result<()> {
     Ok(())
 }
 
-/// The answer is compressed exactly if that was asked for, and is whole.
+/// The answer is compressed exactly if the request accepts that, and is complete.
 async fn encoded(at: &Endpoints, compressed: bool) -> Result<()> {
     let accepted = if compressed { "gzip" } else { "identity" };
     let answer = get(&at.metrics_url(), &[("accept-encoding", accepted)]).await?;
     let encoding = answer.header("content-encoding");
     if !compressed {
-        ensure!(encoding.is_empty(), "asked for no encoding, got {encoding}");
+        ensure!(encoding.is_empty(), "requested no encoding, got {encoding}");
         return Ok(());
     }
-    ensure!(encoding == "gzip", "asked for gzip, got {encoding:?}");
+    ensure!(encoding == "gzip", "requested gzip, got {encoding:?}");
     let mut text = String::new();
     GzDecoder::new(&answer.body[..]).read_to_string(&mut text).context("not gzip")?;
     ensure!(text == at.scrape().await?, "{}: the compressed text differs from the plain one", at.address);

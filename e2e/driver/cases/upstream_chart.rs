@@ -1,5 +1,5 @@
-//! The argument lists of kube-state-metrics' own Helm chart, in one start each: its defaults, and all that its values can ask
-//! for, with custom resources, the auth filter and TLS. The program serves, under the rights that it prints for these arguments.
+//! The arguments of kube-state-metrics' Helm chart: its defaults, and all that its values can set, with custom resources, the auth
+//! filter and TLS. The program serves with exactly the permissions that it prints for these arguments.
 
 use std::path::Path;
 use std::time::Duration;
@@ -96,16 +96,16 @@ async fn everything(stage: &Stage, cluster: &Cluster) -> Result<usize> {
     let text = answer.text()?;
     for (family, least) in [("kube_pod_labels", 30), ("kube_customresource_size", WIDGETS), ("kube_node_labels", 1)] {
         let count = series::of(text, family).count();
-        ensure!(count >= least, "{count} series of {family}, {least} are wanted");
+        ensure!(count >= least, "{count} series of {family}, expected {least} or more");
     }
-    ensure!(series::of(text, "kube_pod_created").next().is_none(), "a family that is denied");
+    ensure!(series::of(text, "kube_pod_created").next().is_none(), "kube_pod_created is served although it is denied");
     let telemetry = ask(replica.at.telemetry_port, "/metrics", &[("authorization", &bearer)]).await?;
     let refused = refused(telemetry.text()?);
-    ensure!(refused.is_empty(), "the printed rights are not enough: {refused:?}");
+    ensure!(refused.is_empty(), "the printed permissions are not enough: {refused:?}");
     Ok(text.lines().filter(|line| !line.starts_with('#')).count())
 }
 
-/// A kubeconfig of an account with the rights that are printed for these flags, and no others.
+/// A kubeconfig of an account with only the permissions that the program prints for these flags.
 async fn account(stage: &Stage, cluster: &Cluster, name: &str, flags: &[&str]) -> Result<std::path::PathBuf> {
     let role = printed(stage, flags)?;
     let file = stage.directory.join(format!("kubeconfig-{name}"));
