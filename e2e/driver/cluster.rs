@@ -16,6 +16,8 @@ use crate::wait::until;
 
 /// How long the control plane may take to start.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long the shared control plane may take to start and to load its objects.
+const SHARED_LIMIT: Duration = Duration::from_secs(300);
 
 /// The options of a control plane.
 #[derive(Clone, Copy, Default)]
@@ -104,7 +106,7 @@ impl Cluster {
 
     /// The shared control plane.
     pub async fn shared(stage: &Stage) -> Result<Self> {
-        let ready = until("the shared control plane", START_LIMIT, async || {
+        let ready = until("the shared control plane", SHARED_LIMIT, async || {
             stage.shared.started.get().cloned().context("it has not started")
         });
         let ready = ready.await?.map_err(|error| anyhow!("the shared control plane: {error}"))?;
