@@ -1,7 +1,7 @@
-//! What the binary does: `run` (the default), `render`, `demo`, `verify`, `estimate`, `migrate`, `docs`, `completion`, `version`.
+//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `estimate`, `migrate`, `docs`, `completion`, `version`.
 //!
-//! Reads the command line, turns it into settings, hands over to one file a command, and turns the answer into an exit
-//! code: 0 for done, 1 for bad input, 2 for a command line or environment that cannot be followed.
+//! Parses the command line, resolves the settings, runs the subcommand, and turns its result into an exit code: 0 for
+//! success, 1 for bad input, 2 for a command line or environment that is not valid.
 
 mod cli;
 mod demo;
@@ -23,17 +23,17 @@ use clap::error::ErrorKind;
 use crate::settings::{Environment, Flags, Layers, LayersError, Settings, Warning};
 use cli::{Command, Invocation};
 
-/// What a command line that cannot be followed ends with.
+/// The exit code for a command line or environment that is not valid.
 const USAGE: u8 = 2;
-/// What input that cannot be read ends with.
+/// The exit code for input that is not valid.
 const FAILURE: u8 = 1;
 
-/// Does what the command line of this process says.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     execute(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr())
 }
 
-/// Does what the command line `args`, program name first, says.
+/// Runs the command line `args`, which begins with the program name.
 pub fn execute(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let invocation = match cli::read(args) {
         Ok(invocation) => invocation,
@@ -53,8 +53,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
     match command {
         Command::Run(_) => run::run(Layers { flags, environment: Environment::of_process(), host_name: host_name() }),
         Command::Render(arguments) => {
-            let (settings, warnings) = alone(flags)?;
-            tell(&warnings, err);
+            let (settings, warnings) = unsharded(flags)?;
+            print_warnings(&warnings, err);
             Ok(match render::render(&settings, &arguments.files, out, err) {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => FAILURE.into(),
@@ -70,8 +70,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
         }),
         Command::Verify(mut arguments) => {
             arguments.flags = flags.clone();
-            let (settings, warnings) = alone(flags)?;
-            tell(&warnings, err);
+            let (settings, warnings) = unsharded(flags)?;
+            print_warnings(&warnings, err);
             Ok(match verify::run(&settings, &arguments, out) {
                 Ok(code) => code,
                 Err(verify::VerifyError::Output(error)) => printed(Err(error), err),
@@ -79,8 +79,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             })
         }
         Command::Estimate(arguments) => {
-            let (settings, warnings) = alone(flags)?;
-            tell(&warnings, err);
+            let (settings, warnings) = unsharded(flags)?;
+            print_warnings(&warnings, err);
             Ok(match estimate::run(&settings, &arguments, out, err) {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => FAILURE.into(),
@@ -100,8 +100,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
     }
 }
 
-/// The settings of something that is no member of a fleet: neither flags nor config file nor the environment shard it.
-fn alone(flags: Flags) -> Result<(Settings, Vec<Warning>), LayersError> {
+/// Returns settings without sharding, for commands that are not a member of a fleet.
+fn unsharded(flags: Flags) -> Result<(Settings, Vec<Warning>), LayersError> {
     Layers { flags, ..Layers::default() }.resolve_unsharded()
 }
 
@@ -109,34 +109,34 @@ fn host_name() -> Option<String> {
     gethostname::gethostname().into_string().ok()
 }
 
-/// One line on `err` a warning.
-fn tell(warnings: &[Warning], err: &mut dyn Write) {
+/// Prints one line per warning.
+fn print_warnings(warnings: &[Warning], err: &mut dyn Write) {
     for warning in warnings {
-        say(err, &format!("warning: {warning}"));
+        print_line(err, &format!("warning: {warning}"));
     }
 }
 
-/// One line on `err`.
-fn say(err: &mut dyn Write, line: &str) {
-    // Who closed stderr does not want to read it.
+/// Prints one line to `err`.
+fn print_line(err: &mut dyn Write, line: &str) {
+    // Ignores errors: if stderr is closed, there is nowhere to report them.
     let _ = writeln!(err, "kube-state-fleet: {line}");
 }
 
 fn refuse(err: &mut dyn Write, line: &str) -> ExitCode {
-    say(err, line);
+    print_line(err, line);
     USAGE.into()
 }
 
 fn fail(err: &mut dyn Write, line: &str) -> ExitCode {
-    say(err, line);
+    print_line(err, line);
     FAILURE.into()
 }
 
-/// What came of printing. A reader that has seen enough (`| head`) is no failure.
+/// Returns the exit code of printing. A reader that closes the pipe (`| head`) is not a failure.
 fn printed(result: io::Result<()>, err: &mut dyn Write) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(err, &format!("cannot write the output: {error}")),
+        Err(error) => fail(err, &format!("writing the output failed: {error}")),
     }
 }

@@ -1,22 +1,22 @@
-//! How far something is that takes longer than a second: for whoever waits at a terminal.
+//! Reports progress on a terminal, for work that takes longer than a second.
 
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
-/// How often it is told.
+/// The time between two reports.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Knows when the next word is due: once a second, and not within the first.
+/// Limits reports to one per second, and none in the first second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress(Instant);
 
 impl Progress {
-    /// Something begins.
+    /// Starts the first period.
     pub fn new() -> Self {
         Self(Instant::now())
     }
 
-    /// Whether a word is due; then the next one is a second later.
+    /// Whether a report is due. If so, starts the next period.
     pub fn is_due(&mut self) -> bool {
         let is_due = self.0.elapsed() >= PERIOD;
         if is_due {
@@ -25,10 +25,10 @@ impl Progress {
         is_due
     }
 
-    /// Tells standard error what `words` are, if they are due and it is a terminal: scripts have no use for them.
-    pub fn tell(&mut self, words: impl FnOnce() -> String) {
+    /// Prints a line to standard error if a report is due. Prints nothing if standard error is not a terminal.
+    pub fn report(&mut self, line: impl FnOnce() -> String) {
         if self.is_due() && stderr().is_terminal() {
-            super::say(&mut stderr(), &words());
+            super::print_line(&mut stderr(), &line());
         }
     }
 }

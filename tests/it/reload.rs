@@ -170,7 +170,7 @@ async fn a_changed_config_file_is_applied_without_a_gap_and_an_invalid_one_is_re
 
     without_a_gap(metrics, &before, async {
         exporter.write("resources: [pods, nodes, services, secrets]\nlabels_allow_list: {pods: [app]}\nport: 1\n");
-        let line = exporter.says("holds only from the next start on").await;
+        let line = exporter.says("takes effect only after a restart").await;
         assert!(line.to_string().contains("host, port"), "{line}");
         until("the new set", metrics, "/metrics", |answer| answer.contains("kube_service_info{")).await;
         let now = series(&get(metrics, "/metrics").await);
@@ -186,7 +186,7 @@ async fn a_changed_config_file_is_applied_without_a_gap_and_an_invalid_one_is_re
         let held = hash(&get(telemetry, "/metrics").await);
         assert!(held.is_some());
         exporter.write("resources: [pods]\nnode: [x]\n");
-        let line = exporter.says("is refused").await.to_string();
+        let line = exporter.says("reloading the configuration failed").await.to_string();
         assert!(line.contains(&format!("{file}:2: node: expected text")), "{line}");
         let bad = format!("kube_state_metrics_last_config_reload_successful{{type=\"config\",filename=\"{file}\"}} 0");
         until("failure", telemetry, "/metrics", |answer| answer.contains(&bad)).await;
@@ -259,7 +259,7 @@ async fn an_invalid_config_file_at_the_start_is_waited_for() {
         let file = format!("--config={}", file.display());
         vec![file, format!("--apiserver={}", simulator.url()), format!("--telemetry-port={}", telemetry.port())]
     });
-    let line = exporter.says("waiting until the file is mended").await.to_string();
+    let line = exporter.says("serving nothing until it is fixed").await.to_string();
     assert!(line.contains("config.yaml:1: resources: unknown resource"), "{line}");
     let ready = get(telemetry, "/readyz").await;
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("configuration: not loaded yet"), "{ready}");

@@ -1,4 +1,4 @@
-//! A store filled from a live cluster: by a replica of its own, which serves nobody and ends when it has loaded.
+//! Fills a store from a live cluster, with a temporary replica that stops when it has loaded all objects.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,41 +8,41 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::commands::{run::runtime, say};
+use crate::commands::{print_line, run::runtime};
 use crate::exposition::Store;
 use crate::intake;
 use crate::replica::{ClientError, Replica, StartError, StopReason, client_config};
 use crate::settings::{Listen, Settings};
 
-/// How long the API server may take to say its version.
-const GREETING: Duration = Duration::from_secs(10);
-/// How often it is looked whether all is loaded.
-const LOOK: Duration = Duration::from_millis(100);
-/// How often it is said what is missing.
-const TELL: Duration = Duration::from_secs(2);
-/// After so long without a resource more, something is wrong.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long the API server may take to return its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often to check whether all resources are loaded.
+const CHECK_PERIOD: Duration = Duration::from_millis(100);
+/// How often to print the resources that are still loading.
+const REPORT_PERIOD: Duration = Duration::from_secs(2);
+/// Gives up if no further resource was loaded within this time.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Why a cluster was not loaded.
+/// Why a cluster could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::commands) enum LoadError {
-    #[error("cannot start: {0}")]
+    #[error("starting failed: {0}")]
     Start(#[source] io::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("cannot set up a client: {0}")]
-    SetUp(Box<kube::Error>),
-    #[error("{server}: the API server does not answer: {reason}")]
-    Silent { server: Box<Uri>, reason: String },
+    #[error("creating a client for the API server failed: {0}")]
+    ClientSetup(Box<kube::Error>),
+    #[error("the API server at {server} does not answer: {reason}")]
+    NoAnswer { server: Box<Uri>, reason: String },
     #[error(transparent)]
     Replica(#[from] StartError),
     #[error("stopped: {0}")]
     Stopped(#[from] StopReason),
-    #[error("not loaded within {} s: {missing}", PATIENCE.as_secs())]
-    Slow { missing: String },
+    #[error("loading timed out after {} s; missing: {missing}", LOAD_TIMEOUT.as_secs())]
+    TimedOut { missing: String },
 }
 
-/// What `weigh` makes of the cluster's objects, and whether all of them could be read.
+/// Loads the objects of the cluster and passes them to `weigh`. Returns its result, and whether all resources could be read.
 pub(super) fn with_cluster<T>(
     settings: &Settings,
     err: &mut dyn Write,
@@ -54,26 +54,26 @@ pub(super) fn with_cluster<T>(
         wait(&mut replica, err).await?;
         let refused = replica.refused();
         for (resource, status) in &refused {
-            say(err, &format!("left out: {resource}: the API server refuses them ({status})"));
+            print_line(err, &format!("skipped {resource}: the API server refused access (status {status})"));
         }
         let weighed = weigh(replica.store());
         replica.stop().await;
         Ok((weighed, refused.is_empty()))
     });
-    // Nothing is left that would have to end well.
+    // No remaining task needs to complete.
     runtime.shutdown_background();
     outcome
 }
 
 async fn start(settings: &Settings) -> Result<Replica, LoadError> {
     let config = client_config(settings).await?;
-    let client = intake::shared_client(config.clone()).map_err(|error| LoadError::SetUp(Box::new(error)))?;
-    let silent = |reason: String| LoadError::Silent { server: Box::new(config.cluster_url.clone()), reason };
-    match timeout(GREETING, client.apiserver_version()).await {
-        // It may keep its version to itself.
+    let client = intake::shared_client(config.clone()).map_err(|error| LoadError::ClientSetup(Box::new(error)))?;
+    let no_answer = |reason: String| LoadError::NoAnswer { server: Box::new(config.cluster_url.clone()), reason };
+    match timeout(VERSION_TIMEOUT, client.apiserver_version()).await {
+        // Access to the version may be forbidden; any answer proves that the server is up.
         Ok(Ok(_) | Err(kube::Error::Api(_))) => {}
-        Ok(Err(error)) => return Err(silent(error.to_string())),
-        Err(_) => return Err(silent(format!("nothing within {} s", GREETING.as_secs()))),
+        Ok(Err(error)) => return Err(no_answer(error.to_string())),
+        Err(_) => return Err(no_answer(format!("no answer within {} s", VERSION_TIMEOUT.as_secs()))),
     }
     let anywhere = Listen { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 0 };
     let mut settings = settings.clone();
@@ -81,26 +81,26 @@ async fn start(settings: &Settings) -> Result<Replica, LoadError> {
     Ok(Replica::connect(settings, config, Arc::default()).await?)
 }
 
-/// Until all is loaded; says what is missing if that takes long.
+/// Waits until all resources are loaded, and prints those that are missing from time to time.
 async fn wait(replica: &mut Replica, err: &mut dyn Write) -> Result<(), LoadError> {
-    let (mut told, mut moved, mut before) = (Instant::now(), Instant::now(), usize::MAX);
+    let (mut reported, mut progressed, mut before) = (Instant::now(), Instant::now(), usize::MAX);
     loop {
         let missing = replica.missing();
         if missing.is_empty() {
             return Ok(());
         }
         if missing.len() < before {
-            (before, moved) = (missing.len(), Instant::now());
+            (before, progressed) = (missing.len(), Instant::now());
         }
-        if moved.elapsed() > PATIENCE {
-            return Err(LoadError::Slow { missing: missing.join(", ") });
+        if progressed.elapsed() > LOAD_TIMEOUT {
+            return Err(LoadError::TimedOut { missing: missing.join(", ") });
         }
-        if told.elapsed() > TELL {
-            told = Instant::now();
-            say(err, &format!("loading: {}", missing.join(", ")));
+        if reported.elapsed() > REPORT_PERIOD {
+            reported = Instant::now();
+            print_line(err, &format!("loading: {}", missing.join(", ")));
         }
         tokio::select! {
-            () = sleep(LOOK) => {}
+            () = sleep(CHECK_PERIOD) => {}
             ended = replica.stopped() => ended?,
         }
     }

@@ -1,9 +1,8 @@
-//! `estimate`: what a cluster's metrics amount to, before they are scraped: series, bytes, labels, memory, and how many replicas
-//! to run.
+//! `estimate`: measures the metrics of a cluster before it is scraped: series, bytes, labels, memory, and the number of replicas.
 //!
-//! The objects of files, or of a live cluster, fill the same store that a replica serves; then it is weighed rather than guessed:
-//! what is kept is asked of the store, what is sent is printed and deflated once. [`load`] fills it from a cluster, [`tally`] is the
-//! pure count of an exposition, [`report`] prints.
+//! It fills the same store that a replica serves, with objects from files or a live cluster, and measures it instead of guessing:
+//! the store reports its memory, and the exposition is printed and compressed once. [`load`] fills the store from a cluster,
+//! [`tally`] counts an exposition without I/O, and [`report`] prints.
 
 mod load;
 mod report;
@@ -21,8 +20,8 @@ use load::LoadError;
 use report::{Entry, Family, Label, Replicas, Report, Resource, Weight};
 use tally::Tally;
 
-/// Above so many replicas, more would not help: the HELP and TYPE lines of each are what is too big.
-const MOST_REPLICAS: u32 = 1024;
+/// Maximum number of replicas to try. If more were needed, the HELP and TYPE lines alone would exceed the limit.
+const MAX_REPLICAS: u32 = 1024;
 
 /// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +30,13 @@ pub(super) enum EstimateError {
     Files(#[from] RenderError),
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error("cannot write the output: {0}")]
+    #[error("writing the output failed: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Prints what the objects of files, or without files of the live cluster, amount to. Whether all could be read.
+/// Prints the estimate for the objects in files, or for the live cluster if there are no files.
+///
+/// Returns whether all objects could be read.
 pub(super) fn run(
     settings: &Settings,
     arguments: &Estimate,
@@ -56,7 +57,7 @@ pub(super) fn run(
 }
 
 fn weigh(store: &Store, settings: &Settings, limit: u64) -> Report {
-    // First, so that what is deflated is there to be weighed.
+    // NB: before the resources are weighed, since it fills the caches of compressed text, which count as memory.
     let gzip_bytes = size(store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
     let text_bytes = size_of_shard(store, &Slice::all());
     let resources: Vec<_> = store.resources().iter().map(|resource| weigh_resource(store, resource)).collect();
@@ -102,13 +103,13 @@ fn weigh_resource(store: &Store, resource: &ResourceStore) -> Resource {
     }
 }
 
-/// What the entries of the lists of labels and annotations add, and those of the list of families.
+/// Returns the series and bytes that each entry of the allowlists of labels, annotations and families adds.
 fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for resource in resources {
         let name = resource.name.as_str();
         for label in &resource.labels {
-            // A promoted one is on every series of its object, not on one.
+            // A promoted label is on every series of its object, other labels on one.
             let promoted = settings.live.promoted.contains_key(name) && label.series > resource.objects;
             let flag = match label.name.split_once('_') {
                 Some(("label", _)) if promoted => "--promote-labels",
@@ -135,7 +136,7 @@ fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
     entries
 }
 
-/// The smallest fleet of which each replica's scrape is no bigger than `limit`; that of one has `all` bytes.
+/// Returns the smallest number of replicas with which no scrape exceeds `limit` bytes. `all` is the size with one replica.
 fn replicas(store: &Store, hasher: Hasher, all: u64, limit: u64) -> Replicas {
     if all <= limit {
         return Replicas { scrape_size: limit, count: Some(1), largest_text_bytes: all };
@@ -143,22 +144,22 @@ fn replicas(store: &Store, hasher: Hasher, all: u64, limit: u64) -> Replicas {
     let fixed = size_of_shard(store, &Slice::none());
     let room = limit.saturating_sub(fixed);
     let mut count = if room == 0 { u64::MAX } else { (all - fixed).div_ceil(room) };
-    // Shards differ a little in size, so the biggest decides.
+    // Shards differ slightly in size, so the largest decides.
     while let Ok(total) = u32::try_from(count)
-        && total <= MOST_REPLICAS
+        && total <= MAX_REPLICAS
         && let Ok(assignment) = Assignment::new(total)
     {
         let shards = (0..total).map(|shard| size_of_shard(store, &Slice::of(hasher, assignment.ranges(shard))));
-        let biggest = shards.max().unwrap_or(0);
-        if biggest <= limit {
-            return Replicas { scrape_size: limit, count: Some(total), largest_text_bytes: biggest };
+        let largest = shards.max().unwrap_or(0);
+        if largest <= limit {
+            return Replicas { scrape_size: limit, count: Some(total), largest_text_bytes: largest };
         }
         count += (count / 50).max(1);
     }
     Replicas { scrape_size: limit, count: None, largest_text_bytes: all }
 }
 
-/// What a plain scrape of who exposes `slice` has.
+/// Returns the size of an uncompressed scrape of a replica that exposes `slice`.
 fn size_of_shard(store: &Store, slice: &Slice) -> u64 {
     size(store.scrape(&Selection::All, Format::Text, slice))
 }

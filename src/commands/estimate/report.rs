@@ -1,4 +1,4 @@
-//! What was weighed, as text for people and as JSON for scripts.
+//! Prints the estimate, as text or as JSON.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -6,14 +6,14 @@ use std::iter::Sum;
 
 use serde::Serialize;
 
-/// How many families, and how many labels, the table names.
-const NAMED: usize = 20;
+/// Maximum number of families, and of labels, in the table.
+const MAX_ROWS: usize = 20;
 
-/// What series amount to, in bytes but for their number. Memory is that of the series and of what is deflated of them.
+/// The number of series and their size in bytes. Memory includes the series and their cached compressed text.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Weight {
     pub series: u64,
-    /// Plain.
+    /// Uncompressed.
     pub text_bytes: u64,
     pub gzip_bytes: u64,
     pub memory_bytes: u64,
@@ -30,7 +30,7 @@ impl Sum for Weight {
     }
 }
 
-/// What the metrics of a cluster amount to. The bytes of text and gzip are those of a scrape, HELP and TYPE included.
+/// The estimate of a cluster. The sizes of text and gzip are those of one scrape, including HELP and TYPE lines.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub objects: u64,
@@ -41,14 +41,14 @@ pub(super) struct Report {
     pub entries: Vec<Entry>,
 }
 
-/// How many replicas to run.
+/// The recommended number of replicas.
 #[derive(Debug, Serialize)]
 pub(super) struct Replicas {
-    /// What a plain scrape of a replica may have, in bytes.
+    /// The maximum size of an uncompressed scrape of a replica, in bytes.
     pub scrape_size: u64,
-    /// The smallest number with which none has more; nothing if there is none.
+    /// The smallest number with which no scrape is larger; `None` if there is none.
     pub count: Option<u32>,
-    /// The biggest scrape then.
+    /// The size of the largest scrape with this number.
     pub largest_text_bytes: u64,
 }
 
@@ -71,18 +71,18 @@ pub(super) struct Family {
     pub weight: Weight,
 }
 
-/// A label, on all series of a resource.
+/// A label, summed over all series of a resource.
 #[derive(Debug, Serialize)]
 pub(super) struct Label {
     #[serde(rename = "label")]
     pub name: String,
-    /// How many different ones.
+    /// The number of distinct values.
     pub values: u64,
     pub series: u64,
     pub text_bytes: u64,
 }
 
-/// What an entry of an allowlist adds.
+/// The series and bytes that an entry of an allowlist adds.
 #[derive(Debug, Serialize)]
 pub(super) struct Entry {
     pub flag: &'static str,
@@ -92,26 +92,26 @@ pub(super) struct Entry {
 }
 
 impl Weight {
-    /// Series, text, gzipped and memory, as a table has them.
+    /// Returns the columns series, text, gzipped and memory of a table.
     fn cells(self) -> [String; 4] {
         [number(self.series), bytes(self.text_bytes), bytes(self.gzip_bytes), bytes(self.memory_bytes)]
     }
 }
 
-/// All of it, for scripts.
+/// Prints the full estimate as JSON.
 pub(super) fn json(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, report)?;
     writeln!(out)
 }
 
-/// The gist, for people.
+/// Prints a summary as text.
 pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let Report { objects, weight: Weight { series, text_bytes, gzip_bytes, memory_bytes }, .. } = report;
     writeln!(out, "{} objects, {} series", number(*objects), number(*series))?;
-    writeln!(out, "one scrape of all: {} of text, {} gzipped", bytes(*text_bytes), bytes(*gzip_bytes))?;
+    writeln!(out, "size of a full scrape: {} as text, {} gzipped", bytes(*text_bytes), bytes(*gzip_bytes))?;
     writeln!(
         out,
-        "memory: {} for series and what is deflated of them; the program itself comes on top",
+        "memory: {} for series and their compressed text, in addition to the program itself",
         bytes(*memory_bytes)
     )?;
     writeln!(out, "{}", advice(&report.replicas))?;
@@ -127,7 +127,7 @@ pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let families = report.resources.iter().flat_map(|r| &r.families).filter(|f| f.weight.series > 0);
     let mut families: Vec<_> = families.collect();
     families.sort_by_key(|f| Reverse(f.weight.text_bytes));
-    let rows = families.iter().take(NAMED).map(|f| {
+    let rows = families.iter().take(MAX_ROWS).map(|f| {
         let [series, text, gzipped, memory] = f.weight.cells();
         [f.name.clone(), series, text, gzipped, memory, share(f.weight.text_bytes, *text_bytes)]
     });
@@ -137,7 +137,7 @@ pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let labels = report.resources.iter().flat_map(|r| r.labels.iter().map(move |label| (&r.name, label)));
     let mut labels: Vec<_> = labels.collect();
     labels.sort_by_key(|(_, label)| Reverse(label.text_bytes));
-    let rows = labels.iter().take(NAMED).map(|(resource, l)| {
+    let rows = labels.iter().take(MAX_ROWS).map(|(resource, l)| {
         let share = share(l.text_bytes, *text_bytes);
         [format!("{resource}: {}", l.name), number(l.values), number(l.series), bytes(l.text_bytes), share]
     });
@@ -157,22 +157,24 @@ fn advice(replicas: &Replicas) -> String {
     let limit = bytes(replicas.scrape_size);
     let largest = bytes(replicas.largest_text_bytes);
     match replicas.count {
-        Some(1) => format!("replicas: 1; its scrape has {largest}, and may have {limit} (--scrape-size)"),
+        Some(1) => format!("replicas: 1; its scrape has {largest}, the limit is {limit} (--scrape-size)"),
         Some(count) => {
-            format!("replicas: {count}; the biggest scrape has {largest} then, and may have {limit} (--scrape-size)")
+            format!("replicas: {count}; the largest scrape has {largest}, the limit is {limit} (--scrape-size)")
         }
-        None => format!("replicas: no number gives scrapes of {limit} (--scrape-size); leave families out"),
+        None => format!(
+            "replicas: no number meets the limit of {limit} (--scrape-size); exclude families, or raise the limit"
+        ),
     }
 }
 
 fn more(out: &mut dyn Write, all: usize, what: &str) -> io::Result<()> {
-    match all.checked_sub(NAMED) {
-        Some(left @ 1..) => writeln!(out, "and {left} more {what} (--output json)"),
+    match all.checked_sub(MAX_ROWS) {
+        Some(left @ 1..) => writeln!(out, "and {left} more {what} (use --output json to list all)"),
         _ => Ok(()),
     }
 }
 
-/// A table under a blank line: the first column to the left, the others to the right.
+/// Prints a blank line and a table: the first column left-aligned, the others right-aligned.
 fn columns<const N: usize>(
     out: &mut dyn Write,
     head: [&str; N],
@@ -192,7 +194,7 @@ fn columns<const N: usize>(
     Ok(())
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -205,7 +207,7 @@ fn number(value: u64) -> String {
     text
 }
 
-/// In the unit that leaves one to three digits before the point.
+/// Formats bytes in the unit that leaves one to three digits before the point.
 fn bytes(value: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut scaled = value as f64;

@@ -1,22 +1,22 @@
-//! Counts of an exposition: series and bytes by family, and what its labels add. Pure.
+//! Counts the series and bytes of an exposition by family, and those of its labels. No I/O.
 
 use std::collections::{BTreeMap, HashSet};
 
 use memchr::{memchr, memchr2};
 use twox_hash::XxHash64;
 
-/// What was read so far.
+/// The counts of the text read so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// By the family's name.
+    /// Counts by the name of the family.
     pub families: BTreeMap<String, Count>,
-    /// By the label's name.
+    /// Counts by the name of the label.
     pub labels: BTreeMap<String, Label>,
-    /// The start of a line whose end was not read yet.
+    /// The beginning of an incomplete line.
     rest: Vec<u8>,
 }
 
-/// Series and their text, with line feeds.
+/// The number of series, and the size of their text with line feeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub series: u64,
@@ -26,16 +26,16 @@ pub(super) struct Count {
 /// A label of some series.
 #[derive(Debug, Default)]
 pub(super) struct Label {
-    /// The hashes of its different values.
+    /// The hashes of its distinct values.
     pub values: HashSet<u64>,
-    /// How many series carry it.
+    /// The number of series that have it.
     pub series: u64,
-    /// What it adds to their text: name, value, and what stands between.
+    /// The bytes that it adds to their text: name, value and punctuation.
     pub bytes: u64,
 }
 
 impl Tally {
-    /// The next part of the text.
+    /// Reads the next chunk of the text.
     pub fn read(&mut self, text: &[u8]) {
         let mut rest = std::mem::take(&mut self.rest);
         rest.extend_from_slice(text);
@@ -64,7 +64,7 @@ impl Tally {
             with(&mut self.labels, name, |label: &mut Label| {
                 label.values.insert(XxHash64::oneshot(0, &quoted[..value]));
                 label.series += 1;
-                // The comma or brace that follows is its own.
+                // Includes the comma or brace that follows.
                 label.bytes += (name.len() + 1 + value + 1) as u64;
             });
             match quoted.get(value) {
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// How long the quoted value is with which `text` starts, quotes included.
+/// Returns the length of the quoted value at the beginning of `text`, including the quotes.
 fn quoted_length(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(next) = text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
@@ -88,7 +88,7 @@ fn quoted_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Changes the value of a name. There are few names and many lines: a name is copied once.
+/// Changes the value of a name. Copies the name only the first time, since there are few names and many lines.
 fn with<T: Default>(map: &mut BTreeMap<String, T>, name: &[u8], change: impl FnOnce(&mut T)) {
     let name = std::str::from_utf8(name).unwrap_or_default();
     match map.get_mut(name) {

@@ -1,4 +1,4 @@
-//! The custom resources that are rendered. Which there are, the objects say: no CRD needs to be at hand.
+//! Renders custom resources. Their kinds come from the objects, so no CustomResourceDefinition is needed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::settings::selectors::of_custom;
 use super::input::Object;
 use super::kinds::{Identity, Partitions, Render};
 
-/// Those that were seen so far.
+/// The kinds of custom resources seen so far.
 pub(super) struct Custom<'s> {
     settings: &'s Settings,
     kinds: BTreeMap<GroupVersionKind, Rendered>,
@@ -22,7 +22,7 @@ pub(super) struct Custom<'s> {
 struct Rendered {
     collector: CustomCollector,
     objects: Arc<ResourceStore>,
-    /// Of objects in namespaces, and of others.
+    /// Partitions of namespaced objects, and of cluster-scoped ones.
     namespaced: Partitions,
     others: Partitions,
     problems: BTreeMap<Problem, u64>,
@@ -33,7 +33,7 @@ impl<'s> Custom<'s> {
         Self { settings, kinds: BTreeMap::new() }
     }
 
-    /// What renders `object`, if a config asks for it.
+    /// Returns the renderer of `object`, if the configuration has one for its kind.
     pub fn of(&mut self, object: &Object) -> Option<&mut dyn Render> {
         let (group, version) = object.api_version.split_once('/')?;
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };

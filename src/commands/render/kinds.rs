@@ -1,4 +1,4 @@
-//! The kinds that are rendered: their collectors, selectors and places in the store, behind one interface.
+//! The kinds that can be rendered: their collectors, selectors and stores, behind one interface.
 
 use std::sync::Arc;
 
@@ -17,29 +17,29 @@ use crate::sharding::{Hasher, Hashes};
 use super::custom::Custom;
 use super::input::Object;
 
-/// What became of an object.
+/// The result of rendering an object.
 pub(super) enum Outcome {
-    /// It is in the store, or the settings leave it out.
+    /// The object is in the store, or the settings exclude it.
     Taken,
-    /// Nobody knows its kind and version.
+    /// There is no collector for its kind and version.
     NoCollector(String),
-    /// It is not an object of its kind.
+    /// It is not a valid object of its kind.
     Unreadable(String),
 }
 
 /// All kinds with a collector, and the stores that they fill.
 pub(super) struct Kinds<'s> {
-    /// Of the built-in ones.
+    /// The stores of the built-in kinds.
     stores: Vec<Arc<ResourceStore>>,
-    /// Those that the settings enable.
+    /// The built-in kinds that the settings enable.
     enabled: Vec<Box<dyn OfKind>>,
     custom: Custom<'s>,
-    /// Objects that had to be given a UID.
+    /// The number of objects without a name, which makes their generated UIDs unique.
     nameless: u64,
 }
 
 impl<'s> Kinds<'s> {
-    /// Those that `settings` enable, and empty stores.
+    /// Creates empty stores of the kinds that `settings` enable.
     pub(super) fn new(settings: &'s Settings) -> Self {
         let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
@@ -65,7 +65,7 @@ impl<'s> Kinds<'s> {
             namespace: text(&object.fields, "metadata", "namespace"),
             node: text(&object.fields, "spec", "nodeName"),
             uid: match text(&object.fields, "metadata", "uid") {
-                uid if uid.is_empty() => made_up_uid(&object, &name, self.nameless),
+                uid if uid.is_empty() => generated_uid(&object, &name, self.nameless),
                 uid => uid,
             },
             version: resource_version::number(&text(&object.fields, "metadata", "resourceVersion")),
@@ -83,12 +83,12 @@ impl<'s> Kinds<'s> {
         }
     }
 
-    /// What is wrong with custom resources: what, and with how many.
+    /// Returns the problems of custom resources, each with the number of objects.
     pub(super) fn problems(&self) -> impl Iterator<Item = (&Problem, u64)> {
         self.custom.problems()
     }
 
-    /// The filled store.
+    /// Returns the filled store.
     pub(super) fn into_store(self) -> Store {
         Store::new(self.stores.into_iter().chain(self.custom.into_stores()).collect())
     }
@@ -102,13 +102,13 @@ fn is(kind: &Kind, object: &Object) -> bool {
         }
 }
 
-/// The text at `section.key`, empty where there is none.
+/// Returns the text at `section.key`, or an empty one.
 fn text(fields: &Map<String, Value>, section: &str, key: &str) -> String {
     fields.get(section).and_then(|s| s.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// A UID for an object that was never in a cluster: the same for the same object, in the usual form.
-fn made_up_uid(object: &Object, name: &str, nameless: u64) -> String {
+/// Generates a UID for an object that was never in a cluster. The same object always gets the same UID.
+fn generated_uid(object: &Object, name: &str, nameless: u64) -> String {
     let namespace = text(&object.fields, "metadata", "namespace");
     let number = if name.is_empty() { nameless } else { 0 };
     let identity = format!("{}/{}/{namespace}/{name}/{number}", object.api_version, object.kind);
@@ -129,10 +129,10 @@ trait OfKind: Render {
     fn kind(&self) -> &Kind;
 }
 
-/// What is known of an object before it is decoded.
+/// The metadata that is read before an object is decoded.
 pub(super) struct Identity {
     pub namespace: String,
-    /// `spec.nodeName`, empty for none.
+    /// `spec.nodeName`, or empty.
     pub node: String,
     pub uid: String,
     pub version: u64,
@@ -149,9 +149,9 @@ impl Identity {
 
 /// The partitions of a resource.
 pub(super) struct Partitions {
-    /// Each, and how many objects it has taken.
+    /// Each selector, and the number of objects that it has taken.
     taken: Vec<(Selector, u64)>,
-    /// 0 is none.
+    /// 0 means no limit.
     object_limit: u64,
 }
 
@@ -161,7 +161,7 @@ impl Partitions {
         Self { taken, object_limit: settings.live.object_limit }
     }
 
-    /// That which takes an object, unless the settings leave it out.
+    /// Returns the partition of an object, or `None` if the settings exclude it.
     pub fn take(&mut self, Identity { namespace, node, .. }: &Identity) -> Option<u32> {
         let partition = self.taken.iter().position(|(selector, _)| selector.selects(namespace, node))?;
         let taken = &mut self.taken[partition].1;
@@ -173,9 +173,9 @@ impl Partitions {
     }
 }
 
-/// One enabled kind, whatever its type.
+/// Renders the objects of one kind, whatever its type.
 pub(super) trait Render {
-    /// Decodes an object and stores its series, unless the settings leave it out.
+    /// Decodes an object and stores its series, unless the settings exclude it.
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
 }
 

@@ -1,7 +1,7 @@
-//! `render`: the metrics of objects in files, as an exporter with the same flags, alone, would serve them.
+//! `render`: prints the metrics of objects in files, as a single replica with the same flags would serve them.
 //!
-//! [`input`] reads documents and finds the objects in them; here each goes through the selectors and the collector of
-//! its kind into a store, which is printed at the end.
+//! [`input`] parses documents into objects. Each object passes the selectors and the collector of its kind into a store, which
+//! is printed at the end.
 
 mod custom;
 pub(super) mod input;
@@ -23,14 +23,14 @@ use kinds::{Kinds, Outcome};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RenderError {
     /// The file could not be read.
-    #[error("{}: {reason}", name(file))]
+    #[error("{}: cannot be read: {reason}", name(file))]
     File {
         /// The file.
         file: PathBuf,
         /// Why.
         reason: io::Error,
     },
-    /// What is in it is not Kubernetes.
+    /// The content is not valid.
     #[error("{}: {reason}", name(file))]
     Input {
         /// The file.
@@ -39,7 +39,7 @@ pub(super) enum RenderError {
         reason: InputError,
     },
     /// The metrics could not be printed.
-    #[error("cannot write the output: {0}")]
+    #[error("writing the output failed: {0}")]
     Output(io::Error),
 }
 
@@ -51,8 +51,9 @@ fn is_standard_input(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-/// Prints the metrics of the objects in `files` to `out`, and to `err` what was left out. Whether every object of a kind
-/// with a collector could be read.
+/// Prints the metrics of the objects in `files` to `out`, and skipped objects to `err`.
+///
+/// Returns whether each object of a kind with a collector could be read.
 pub(super) fn render(
     settings: &Settings,
     files: &[PathBuf],
@@ -67,8 +68,8 @@ pub(super) fn render(
     Ok(all_read)
 }
 
-/// A store of the objects in `files`, and whether every object of a kind with a collector could be read; `err` is told what was
-/// left out.
+/// Returns a store with the objects in `files`, and whether each object of a kind with a collector could be read. Prints skipped
+/// objects to `err`.
 pub(super) fn filled(
     settings: &Settings,
     files: &[PathBuf],
@@ -80,15 +81,15 @@ pub(super) fn filled(
     let (mut progress, mut count) = (Progress::new(), 0_u64);
     for file in files {
         let text = read(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
-        input::objects(&text, |place, object| {
+        input::objects(&text, |position, object| {
             count += 1;
-            progress.tell(|| format!("{}: {count} objects read", name(file)));
+            progress.report(|| format!("{}: {count} objects read", name(file)));
             match kinds.take(object) {
                 Outcome::Taken => {}
                 Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
                 Outcome::Unreadable(reason) => {
                     all_read = false;
-                    super::say(err, &format!("{}: {place}: {reason}", name(file)));
+                    super::print_line(err, &format!("{}: {position}: {reason}", name(file)));
                 }
             }
         })
@@ -96,16 +97,16 @@ pub(super) fn filled(
     }
     if !skipped.is_empty() {
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        super::say(err, &format!("skipped, for want of a collector: {}", counts.join(", ")));
+        super::print_line(err, &format!("skipped: no collector for {}", counts.join(", ")));
     }
     for (problem, objects) in kinds.problems() {
         let objects = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
-        super::say(err, &format!("{objects}: {problem}"));
+        super::print_line(err, &format!("{objects}: {problem}"));
     }
     Ok((kinds.into_store(), all_read))
 }
 
-/// The text of a file, or of standard input where it is `-`.
+/// Reads a file, or standard input for `-`.
 pub(super) fn read(file: &Path) -> io::Result<String> {
     if is_standard_input(file) {
         let mut text = String::new();

@@ -1,7 +1,7 @@
-//! Notices when a file changes, by looking at it once a second.
+//! Detects changed files by polling them once a second.
 //!
-//! Looking, and not inotify: a ConfigMap is swapped by a symbolic link two folders up, editors rename, a mount may be a network
-//! file system that tells of nothing, and a node has few inotify instances, which others may have used up. A look is one
+//! It does not use inotify: a ConfigMap changes through a symbolic link two directories up, editors rename files, network file
+//! systems send no events, and other processes may have used up the few inotify instances of a node. Polling a file is one
 //! `stat`, which follows all links.
 
 use std::os::unix::fs::MetadataExt;
@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::telemetry::ConfigKind;
 
-/// Between two looks.
+/// The time between two polls.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What tells one content from another without reading it; `None` of a file that is not there.
+/// Identifies the content of a file without reading it; `None` if there is no file.
 type Stamp = Option<(u64, u64, u64, (i64, i64), (i64, i64))>;
 
-/// Files that are looked at.
+/// The files to poll.
 pub(super) struct Files {
     files: Vec<Watched>,
     next: Instant,
@@ -27,20 +27,20 @@ pub(super) struct Files {
 struct Watched {
     kind: ConfigKind,
     path: PathBuf,
-    /// As it was when it was told of.
+    /// The stamp at the last reported change.
     known: Stamp,
-    /// As it was at the last look.
+    /// The stamp at the last poll.
     seen: Stamp,
 }
 
 impl Files {
-    /// None yet.
+    /// Creates an empty set.
     pub fn new() -> Self {
         Self { files: Vec::new(), next: Instant::now() + PERIOD }
     }
 
-    /// From now on these are looked at for `kind`, and no others. To be called before they are read, so that no change falls
-    /// between. What is known of those that were looked at before stays known.
+    /// Sets the files of `kind`. Call it before the files are read, so that no change is missed. The stamps of files that were
+    /// already in the set are kept.
     pub fn set(&mut self, kind: ConfigKind, paths: impl IntoIterator<Item = PathBuf>) {
         let (of_kind, others): (Vec<_>, _) = std::mem::take(&mut self.files).into_iter().partition(|f| f.kind == kind);
         self.files = others;
@@ -54,12 +54,12 @@ impl Files {
         }
     }
 
-    /// Waits until files have changed and then stayed as they are for a look: one that is being written is not read half.
-    /// Can be dropped while it waits.
+    /// Waits until files have changed and then stayed the same for one poll, so that a partially written file is not read.
+    /// Cancel-safe.
     pub async fn changed(&mut self) -> Vec<ConfigKind> {
         loop {
             sleep_until(self.next).await;
-            let changed = self.look().await;
+            let changed = self.poll().await;
             self.next = Instant::now() + PERIOD;
             if !changed.is_empty() {
                 return changed;
@@ -67,13 +67,13 @@ impl Files {
         }
     }
 
-    /// What is as it was at the last look, and not as it was when it was told of.
-    async fn look(&mut self) -> Vec<ConfigKind> {
+    /// Polls all files. Returns those that differ from the last reported change and have not changed since the last poll.
+    async fn poll(&mut self) -> Vec<ConfigKind> {
         let mut now = Vec::new();
         for file in &self.files {
             now.push(stamp(tokio::fs::metadata(&file.path).await.ok()));
         }
-        // NB: nothing is noted before all is looked at, so that what is dropped meanwhile loses nothing.
+        // NB: changes are recorded only after all files were polled, so that cancelling loses none.
         let mut changed = Vec::new();
         for (file, now) in self.files.iter_mut().zip(now) {
             if now != file.known && now == file.seen {
@@ -101,10 +101,10 @@ mod tests {
 
     use super::*;
 
-    /// Whether a change is told of at the second look, as it must not be at the first.
-    async fn tells(files: &mut Files) -> bool {
-        assert!(files.look().await.is_empty(), "it has just changed");
-        !files.look().await.is_empty()
+    /// Whether a change is reported at the second poll; it must not be at the first.
+    async fn reports(files: &mut Files) -> bool {
+        assert!(files.poll().await.is_empty(), "it has just changed");
+        !files.poll().await.is_empty()
     }
 
     fn files(path: &Path) -> Files {
@@ -113,7 +113,7 @@ mod tests {
         files
     }
 
-    /// A ConfigMap's folder: the file is a link through `..data`, which is a link to the folder of a version.
+    /// The directory of a ConfigMap: the file is a link through `..data`, which is a link to the directory of a version.
     fn publish(root: &Path, version: &str) {
         fs::create_dir(root.join(version)).expect("created");
         fs::write(root.join(version).join("config.yaml"), "port: 1").expect("written");
@@ -122,49 +122,49 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_swapped_config_map_a_renamed_file_and_a_written_one_are_noticed_once() {
+    async fn swapped_renamed_and_written_files_are_reported_once() {
         let root = tempfile::tempdir().expect("a folder");
         publish(root.path(), "..1");
         let path = root.path().join("config.yaml");
         symlink("..data/config.yaml", &path).expect("linked");
         let mut files = files(&path);
-        assert!(!tells(&mut files).await);
+        assert!(!reports(&mut files).await);
         publish(root.path(), "..2");
-        assert!(tells(&mut files).await, "with the same content and size");
-        assert!(!tells(&mut files).await);
+        assert!(reports(&mut files).await, "with the same content and size");
+        assert!(!reports(&mut files).await);
         fs::write(root.path().join("new"), "port: 2").expect("written");
         fs::rename(root.path().join("new"), &path).expect("renamed");
-        assert!(tells(&mut files).await);
+        assert!(reports(&mut files).await);
         fs::write(&path, "port: 3").expect("written");
-        assert!(tells(&mut files).await);
+        assert!(reports(&mut files).await);
         fs::remove_file(&path).expect("removed");
-        assert!(tells(&mut files).await);
+        assert!(reports(&mut files).await);
         fs::write(&path, "port: 3").expect("written");
-        assert!(tells(&mut files).await);
+        assert!(reports(&mut files).await);
     }
 
     #[tokio::test]
-    async fn a_file_that_is_being_written_is_waited_for() {
+    async fn a_file_is_reported_only_after_writing_ends() {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("config.yaml");
         fs::write(&path, "").expect("written");
         let mut files = files(&path);
         for size in 1..6 {
             fs::write(&path, "x".repeat(size)).expect("written");
-            assert!(files.look().await.is_empty(), "it has just changed");
+            assert!(files.poll().await.is_empty(), "it has just changed");
         }
-        assert_eq!(files.look().await, [ConfigKind::Config]);
+        assert_eq!(files.poll().await, [ConfigKind::Config]);
     }
 
     #[tokio::test]
-    async fn what_is_no_longer_asked_for_is_not_told_of() {
+    async fn removed_files_are_not_reported() {
         let root = tempfile::tempdir().expect("a folder");
         let (old, new) = (root.path().join("old"), root.path().join("new"));
         let mut files = files(&old);
         files.set(ConfigKind::Config, [new.clone()]);
         fs::write(&old, "x").expect("written");
-        assert!(!tells(&mut files).await);
+        assert!(!reports(&mut files).await);
         fs::write(&new, "x").expect("written");
-        assert!(tells(&mut files).await);
+        assert!(reports(&mut files).await);
     }
 }

@@ -1,4 +1,4 @@
-//! `run`: one replica until it is told to stop. Its settings are laid anew when the files change of which they are made.
+//! `run`: runs one replica until a signal stops it, and reloads its settings when their files change.
 
 mod files;
 mod reload;
@@ -19,20 +19,20 @@ use crate::settings::{Layers, LayersError, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads, log_to_stderr};
 use reload::Reloader;
 
-/// Nothing was served: the settings do not work here.
+/// The exit code if the replica could not start, because the settings do not work here.
 const NOT_STARTED: u8 = 2;
-/// Something broke that was served before.
+/// The exit code if a part of the running replica failed.
 const BROKEN: u8 = 1;
 
-/// How long what cannot be interrupted is waited for at the end.
-const LAST_WAIT: Duration = Duration::from_millis(500);
+/// How long to wait at the end for tasks that cannot be interrupted.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Why nothing was served.
+/// Why the replica could not start.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
-    #[error("cannot start threads: {0}")]
+    #[error("starting threads failed: {0}")]
     Threads(#[source] io::Error),
-    #[error("cannot listen for signals: {0}")]
+    #[error("installing signal handlers failed: {0}")]
     Signals(#[source] io::Error),
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -46,10 +46,10 @@ enum RunError {
     Unfit(Unfit),
 }
 
-/// Runs one replica until SIGTERM or SIGINT. The exit code is 0 then, 2 if it could not start, and 1 if a part of it broke.
+/// Runs one replica until SIGTERM or SIGINT. Returns 0 then, 2 if it could not start, and 1 if a part of it failed.
 ///
-/// A config file that is broken at the start is waited for, as kube-state-metrics does: nothing is served then but the telemetry
-/// port of the flags, which says so. One that is missing ends the start.
+/// If the config file is not valid at the start, it waits until the file is fixed, as kube-state-metrics does. Meanwhile it
+/// serves only the telemetry port of the flags, where `/readyz` reports the problem. A missing config file is an error.
 ///
 /// # Errors
 /// The settings are not valid.
@@ -64,8 +64,8 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
     });
     let served = runtime().map_err(RunError::Threads).and_then(|runtime| {
         let served = runtime.block_on(start(layers, first));
-        // A name that is being looked up cannot be interrupted, and need not be waited for.
-        runtime.shutdown_timeout(LAST_WAIT);
+        // A DNS lookup in progress cannot be interrupted, so do not wait for it.
+        runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         served
     });
     Ok(served.unwrap_or_else(|error| {
@@ -74,24 +74,24 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
     }))
 }
 
-/// What everything runs on.
+/// Creates the runtime.
 ///
-/// NB: the number of threads is set, since tokio would else look for it in the environment too.
+/// NB: sets the number of threads, because tokio would otherwise also read it from the environment.
 pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
-/// `first` is what the files said; nothing if the config file has to be mended first.
+/// Starts a replica. `first` is the loaded configuration, or `None` if the config file must be fixed first.
 async fn start(layers: Layers, first: Option<(Reloader, Vec<Warning>)>) -> Result<ExitCode, RunError> {
-    // Before anything takes time, so that a signal is not missed.
+    // First of all, so that no signal is missed.
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     let (reloader, warnings) = match first {
         Some(first) => first,
         None => {
             tokio::select! {
-                mended = wait(&layers) => mended?,
-                () = signals.told() => return Ok(ExitCode::SUCCESS),
+                fixed = wait_for_config(&layers) => fixed?,
+                () = signals.received() => return Ok(ExitCode::SUCCESS),
             }
             Reloader::start(layers)?
         }
@@ -102,7 +102,7 @@ async fn start(layers: Layers, first: Option<(Reloader, Vec<Warning>)>) -> Resul
     serve(reloader, signals).await
 }
 
-/// What tells the process to end.
+/// The signals that stop the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -113,7 +113,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn told(&mut self) {
+    async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -121,8 +121,8 @@ impl Signals {
     }
 }
 
-/// Until the config file is mended.
-async fn wait(layers: &Layers) -> Result<(), RunError> {
+/// Waits until the config file is valid.
+async fn wait_for_config(layers: &Layers) -> Result<(), RunError> {
     let (settings, _) = layers.without_config()?;
     let reloads = Arc::new(Reloads::default());
     if let Some(file) = layers.config() {
@@ -130,9 +130,9 @@ async fn wait(layers: &Layers) -> Result<(), RunError> {
     }
     let stop = CancellationToken::new();
     let server = tokio::spawn(serve_unconfigured(&settings, reloads, stop.clone()).await?);
-    reload::mended(layers).await;
+    reload::config_fixed(layers).await;
     stop.cancel();
-    // The port may be needed again.
+    // The next configuration may use the same port.
     let _ = server.await;
     Ok(())
 }
@@ -143,7 +143,7 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
     let mut replica = Replica::connect(settings, config, reloader.reloads()).await?;
     let code = loop {
         let changed = tokio::select! {
-            () = signals.told() => break ExitCode::SUCCESS,
+            () = signals.received() => break ExitCode::SUCCESS,
             changed = reloader.changed() => changed,
             ended = replica.stopped() => match ended {
                 Ok(()) => break ExitCode::SUCCESS,
@@ -151,7 +151,7 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
                     return Err(RunError::Unfit(unfit));
                 }
                 Err(reason) => {
-                    // What is served would be frozen from now on; whoever started us shall start us anew.
+                    // The served metrics would be frozen from now on, so exit and let the kubelet restart the process.
                     error!(%reason, "stopping");
                     break ExitCode::from(BROKEN);
                 }
@@ -162,8 +162,8 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
     info!("stopping");
     tokio::select! {
         () = replica.leave() => {}
-        // Who asks twice does not want to wait for answers to end, nor for other replicas.
-        () = signals.told() => {}
+        // A second signal skips waiting for answers in progress and for other replicas.
+        () = signals.received() => {}
     }
     Ok(code)
 }

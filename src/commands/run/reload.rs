@@ -1,5 +1,5 @@
-//! Lays the settings anew when one of the files changes of which they are made. What held before holds until the new is loaded, and
-//! on if the new is refused.
+//! Resolves the settings again when one of their files changes. The old settings stay in effect until the new ones are loaded,
+//! and also if the new ones are not valid.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,60 +11,60 @@ use crate::replica::{Replica, client_config, client_files};
 use crate::settings::{Layers, LayersError, Settings, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads};
 
-/// The files of a replica, and what they were found to say.
+/// The configuration files of a replica, and the settings loaded from them.
 pub(super) struct Reloader {
     layers: Layers,
     files: Files,
     reloads: Arc<Reloads>,
-    /// As they hold.
+    /// The settings in effect.
     settings: Settings,
 }
 
 impl Reloader {
-    /// Reads the settings for the first time.
+    /// Loads the settings for the first time.
     ///
     /// # Errors
-    /// They are not valid.
+    /// The settings are not valid.
     pub fn start(layers: Layers) -> Result<(Self, Vec<Warning>), LayersError> {
         let mut files = Files::new();
         files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
         let (settings, warnings) = layers.resolve()?;
         let reloads = Arc::new(Reloads::default());
         let mut reloader = Self { layers, files, reloads, settings };
-        reloader.look_at_custom_resources();
-        reloader.note(ConfigKind::CustomResources, true);
+        reloader.watch_custom_resources();
+        reloader.record(ConfigKind::CustomResources, true);
         let is_without = warnings.iter().any(|warning| matches!(warning, Warning::WithoutConfig(_)));
-        reloader.note(ConfigKind::Config, !is_without);
-        reloader.look_at_kubeconfig();
-        reloader.note(ConfigKind::Kubeconfig, true);
+        reloader.record(ConfigKind::Config, !is_without);
+        reloader.watch_kubeconfig();
+        reloader.record(ConfigKind::Kubeconfig, true);
         Ok((reloader, warnings))
     }
 
-    /// As they hold.
+    /// Returns the settings in effect.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What came of reading the files.
+    /// Returns the results of the reloads, for the self-metrics.
     pub fn reloads(&self) -> Arc<Reloads> {
         Arc::clone(&self.reloads)
     }
 
-    /// Waits until something is to be reloaded. Can be dropped while it waits.
+    /// Waits until files have changed. Cancel-safe.
     pub async fn changed(&mut self) -> Vec<ConfigKind> {
         self.files.changed().await
     }
 
-    /// Lets `replica` go by what the files say now.
+    /// Applies the changed files to `replica`.
     pub async fn reload(&mut self, changed: &[ConfigKind], replica: &mut Replica) {
         let mut changed = changed.to_vec();
         let (settings, warnings) = if changed.iter().any(|kind| *kind != ConfigKind::Kubeconfig) {
             match self.read() {
                 Ok(read) => read,
                 Err(error) => {
-                    error!("the new configuration is refused, what held before holds on: {error}");
-                    self.note(guilty(&error), false);
-                    // New credentials have nothing to do with it.
+                    error!(%error, "reloading the configuration failed; keeping the old one");
+                    self.record(file_of(&error), false);
+                    // New credentials do not depend on the other files.
                     changed.retain(|kind| *kind == ConfigKind::Kubeconfig);
                     (self.settings.clone(), Vec::new())
                 }
@@ -76,19 +76,19 @@ impl Reloader {
             return;
         }
         let before = std::mem::replace(&mut self.settings, settings);
-        self.look_at_custom_resources();
-        self.look_at_kubeconfig();
+        self.watch_custom_resources();
+        self.watch_kubeconfig();
         let elsewhere = (&before.live.kubeconfig, &before.live.apiserver)
             != (&self.settings.live.kubeconfig, &self.settings.live.apiserver);
         let config = if elsewhere || changed.contains(&ConfigKind::Kubeconfig) {
             match client_config(&self.settings).await {
                 Ok(config) => Some(config),
                 Err(error) => {
-                    error!("the new kubeconfig is refused, what held before holds on: {error}");
-                    self.note(ConfigKind::Kubeconfig, false);
+                    error!(%error, "reloading the kubeconfig failed; keeping the old one");
+                    self.record(ConfigKind::Kubeconfig, false);
                     self.settings = before;
-                    self.look_at_custom_resources();
-                    return self.look_at_kubeconfig();
+                    self.watch_custom_resources();
+                    return self.watch_kubeconfig();
                 }
             }
         } else {
@@ -100,22 +100,22 @@ impl Reloader {
         match replica.reload(&self.settings, config) {
             Ok(fixed) => {
                 if !fixed.is_empty() {
-                    warn!(keys = fixed.join(", "), "changed, but holds only from the next start on");
+                    warn!(keys = fixed.join(", "), "changed, but takes effect only after a restart");
                 }
-                info!(files = ?self.names(&changed), "the new configuration is loaded");
-                changed.iter().for_each(|kind| self.note(*kind, true));
+                info!(files = ?self.names(&changed), "reloaded configuration");
+                changed.iter().for_each(|kind| self.record(*kind, true));
             }
             Err(error) => {
-                error!("the new configuration cannot be used, what held before holds on: {error}");
-                changed.iter().for_each(|kind| self.note(*kind, false));
+                error!(%error, "applying the new configuration failed; keeping the old one");
+                changed.iter().for_each(|kind| self.record(*kind, false));
                 self.settings = before;
-                self.look_at_custom_resources();
-                self.look_at_kubeconfig();
+                self.watch_custom_resources();
+                self.watch_kubeconfig();
             }
         }
     }
 
-    /// NB: `--continue-without-config` is for the start; later there is something better to go on with than flags alone.
+    /// NB: `--continue-without-config` applies only to the start. On a reload, keeping the old configuration is better.
     fn read(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
         let mut layers = self.layers.clone();
         if !self.settings.live.custom.is_empty() {
@@ -127,11 +127,11 @@ impl Reloader {
         }
     }
 
-    fn look_at_custom_resources(&mut self) {
+    fn watch_custom_resources(&mut self) {
         self.files.set(ConfigKind::CustomResources, self.settings.live.custom_file.clone());
     }
 
-    fn look_at_kubeconfig(&mut self) {
+    fn watch_kubeconfig(&mut self) {
         self.files.set(ConfigKind::Kubeconfig, client_files(&self.settings));
     }
 
@@ -147,8 +147,8 @@ impl Reloader {
         kinds.iter().filter_map(|kind| self.path(*kind)).collect()
     }
 
-    /// For the self-metrics.
-    fn note(&self, kind: ConfigKind, successful: bool) {
+    /// Records the result of a reload, for the self-metrics.
+    fn record(&self, kind: ConfigKind, successful: bool) {
         let Some(path) = self.path(kind) else { return };
         match std::fs::read(&path) {
             Ok(content) if successful => self.reloads.succeeded(kind, &path, &content),
@@ -157,25 +157,25 @@ impl Reloader {
     }
 }
 
-/// In which file is what an error is about.
-fn guilty(error: &LayersError) -> ConfigKind {
+/// Returns the file that an error is about.
+fn file_of(error: &LayersError) -> ConfigKind {
     match error {
         LayersError::Settings(SettingsError::Custom(_)) => ConfigKind::CustomResources,
         LayersError::Settings(_) | LayersError::Config(_) => ConfigKind::Config,
     }
 }
 
-/// Waits until the config file is mended.
-pub(super) async fn mended(layers: &Layers) {
+/// Waits until the config file is valid.
+pub(super) async fn config_fixed(layers: &Layers) {
     let mut files = Files::new();
     files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
     loop {
-        // It may have been mended before we looked.
+        // The file may have been fixed before polling began.
         if let Some(file) = layers.config() {
             match layers.read(file) {
                 Ok(_) => return,
                 Err(error) => {
-                    error!("{error}; waiting until the file is mended, nothing is served until then")
+                    error!(%error, "the config file is not valid; serving nothing until it is fixed")
                 }
             }
         }

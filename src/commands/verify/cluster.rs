@@ -1,4 +1,4 @@
-//! What there is, by the API server: metadata alone, page by page.
+//! Lists the objects of the cluster with the API server: only metadata, in pages.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
 
-/// Whole objects are never accepted: their data is none of our business.
+/// Accepts only metadata, so that the data of objects is never requested.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
-/// How many objects a page has, as client-go takes them.
-const PAGE: &str = "500";
+/// Objects per page; the same as client-go.
+const PAGE_SIZE: &str = "500";
 
-/// How long the API server may take for a page.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the API server may take per page.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a list is begun again that took so long that the server forgot its state.
+/// How often a list restarts after its continue token expired.
 const RESTARTS: usize = 3;
 
-/// Why there is no list.
+/// Why a resource could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::commands) enum ClusterError {
-    #[error("{resource}: the API server does not list them: {reason}")]
+    #[error("listing {resource} failed: {reason}")]
     List { resource: &'static str, reason: String },
-    #[error("{0}: the API server has not answered within {seconds} s", seconds = PATIENCE.as_secs())]
+    #[error("listing {0} failed: no answer from the API server within {seconds} s", seconds = TIMEOUT.as_secs())]
     Silent(&'static str),
 }
 
-/// The API server.
+/// Lists objects with the API server.
 pub(super) struct Cluster {
     client: kube::Client,
 }
 
-/// A page; of its metadata only what is needed is read.
+/// A page of a list, with only the fields that are needed.
 #[derive(Deserialize)]
 struct Page {
     #[serde(default)]
@@ -69,19 +69,19 @@ impl Cluster {
         Self { client }
     }
 
-    /// All objects of a kind that the settings select; `None` if the API server does not have the resource.
+    /// Returns all objects of a kind that the settings select, or `None` if the API server does not have the resource.
     pub async fn objects(&self, settings: &Settings, kind: &Kind) -> Result<Option<Objects>, ClusterError> {
         let mut objects = Objects::new();
         for selector in selectors(settings, kind) {
             let mut restarts = 0;
             loop {
                 match self.list(kind, &selector, &mut objects).await? {
-                    Listed::Whole => break,
-                    Listed::NotThere => return Ok(None),
-                    // What has been listed is there already, and will be again.
+                    Listed::Complete => break,
+                    Listed::NotFound => return Ok(None),
+                    // The objects listed so far stay, and are listed again.
                     Listed::Expired if restarts < RESTARTS => restarts += 1,
                     Listed::Expired => {
-                        let reason = "it forgets its pages before the next one is asked for".to_owned();
+                        let reason = "the continue token expires before the next page is requested".to_owned();
                         return Err(ClusterError::List { resource: kind.plural, reason });
                     }
                 }
@@ -98,10 +98,10 @@ impl Cluster {
                 .header(ACCEPT, METADATA)
                 .body(Vec::new())
                 .map_err(|e| error(e.to_string()))?;
-            let answer = tokio::time::timeout(PATIENCE, self.client.request::<Page>(request)).await;
+            let answer = tokio::time::timeout(TIMEOUT, self.client.request::<Page>(request)).await;
             let page = match answer.map_err(|_| ClusterError::Silent(kind.plural))? {
                 Ok(page) => page,
-                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => return Ok(Listed::NotThere),
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => return Ok(Listed::NotFound),
                 Err(kube::Error::Api(status)) if status.code == 410 => return Ok(Listed::Expired),
                 Err(kube::Error::Api(status)) => return Err(error(status.message)),
                 Err(other) => return Err(error(other.to_string())),
@@ -111,7 +111,7 @@ impl Cluster {
             }
             next = page.metadata.next;
             if next.is_empty() {
-                return Ok(Listed::Whole);
+                return Ok(Listed::Complete);
             }
         }
     }
@@ -119,8 +119,8 @@ impl Cluster {
 
 /// How a list ended.
 enum Listed {
-    Whole,
-    NotThere,
+    Complete,
+    NotFound,
     Expired,
 }
 
@@ -135,7 +135,7 @@ fn url(kind: &Kind, selector: &Selector, next: &str) -> String {
     let path = path + "/" + kind.plural + "?";
     let start = path.len();
     let mut query = form_urlencoded::Serializer::for_suffix(path, start);
-    query.append_pair("limit", PAGE);
+    query.append_pair("limit", PAGE_SIZE);
     let fields = selector.field_selector();
     if !fields.is_empty() {
         query.append_pair("fieldSelector", &fields);

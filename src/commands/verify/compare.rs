@@ -1,29 +1,29 @@
-//! What is missing or doubled, out of what there is and what is served. No clock, no I/O.
+//! Finds missing and duplicated objects, given the objects of the cluster and those that replicas serve. No clock, no I/O.
 
 use std::collections::{BTreeMap, HashMap};
 
 /// The objects of a resource: UID -> `namespace/name`, or the name alone.
 pub(super) type Objects = HashMap<String, String>;
 
-/// What one look at a resource showed.
+/// The result of one comparison of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Finding {
-    /// Its plural.
+    /// The plural of the resource.
     pub resource: String,
-    /// How many objects there are.
+    /// The number of objects in the cluster.
     pub objects: usize,
-    /// How many different ones are served.
+    /// The number of different objects that are served.
     pub served: usize,
-    /// How many each replica serves, in the order in which they were asked.
+    /// The number of objects of each replica, in the order of the replicas.
     pub by_replica: Vec<usize>,
-    /// Who is served by nobody: UID -> name. Only what was there before and after the replicas were asked.
+    /// Objects that no replica serves: UID -> name. Only those that existed both before and after the replicas were asked.
     pub missing: BTreeMap<String, String>,
-    /// Who is served more than once: UID -> name and by which replicas.
+    /// Objects that several replicas serve: UID -> name and replicas.
     pub doubled: BTreeMap<String, (String, Vec<usize>)>,
 }
 
 impl Finding {
-    /// What follows from the objects before and after `served` was asked of each replica.
+    /// Compares `served`, the UIDs of each replica, with the objects of the cluster before and after.
     pub fn new(resource: &str, before: &Objects, served: &[Vec<String>], after: &Objects) -> Self {
         let mut servers: HashMap<&str, Vec<usize>> = HashMap::new();
         for (replica, uids) in served.iter().enumerate() {
@@ -33,7 +33,7 @@ impl Finding {
         }
         let there = before.iter().filter(|(uid, _)| after.contains_key(*uid));
         let missing = there.filter(|(uid, _)| !servers.contains_key(uid.as_str()));
-        // NB: who is gone may be served for a moment longer, and by whom is not worth a word.
+        // NB: ignores deleted objects, which replicas may serve for a moment longer.
         let named = |uid: &str| after.get(uid).filter(|_| before.contains_key(uid));
         let doubled = servers.iter().filter(|(_, by)| by.len() > 1).filter_map(|(uid, by)| {
             let name = named(uid)?;
@@ -49,12 +49,12 @@ impl Finding {
         }
     }
 
-    /// Whether something is missing or doubled.
-    pub fn is_trouble(&self) -> bool {
+    /// Whether an object is missing or served more than once.
+    pub fn has_differences(&self) -> bool {
         !self.missing.is_empty() || !self.doubled.is_empty()
     }
 
-    /// The same, but only what was found in `earlier` too.
+    /// Keeps only the differences that are also in `earlier`.
     pub fn confirming(mut self, earlier: &Self) -> Self {
         self.missing.retain(|uid, _| earlier.missing.contains_key(uid));
         self.doubled.retain(|uid, _| earlier.doubled.contains_key(uid));
@@ -100,7 +100,7 @@ mod tests {
         let second = look(&["a", "b", "c", "d"], &[&["a", "c"], &["c", "d"]], &["a", "b", "c", "d"]).confirming(&first);
         assert_eq!(missing(&second), ["ns/b"]);
         assert_eq!(second.doubled.values().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["ns/c"]);
-        assert!(!look(&["a"], &[&["a"]], &["a"]).confirming(&first).is_trouble());
+        assert!(!look(&["a"], &[&["a"]], &["a"]).confirming(&first).has_differences());
     }
 
     proptest! {
@@ -135,7 +135,7 @@ mod tests {
             // The second look begins when all that was there at the first has arrived.
             let later = at + 5;
             let second = Finding::new("pods", &state(later), &served(later), &state(later + 1)).confirming(&first);
-            prop_assert!(!second.is_trouble(), "{second:?}");
+            prop_assert!(!second.has_differences(), "{second:?}");
         }
     }
 }

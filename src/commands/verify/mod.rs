@@ -1,9 +1,9 @@
-//! `verify`: proves from outside that the replicas together serve each object of the cluster once.
+//! `verify`: proves from outside that the replicas together serve each object of the cluster exactly once.
 //!
-//! The API server and all replicas are asked for UIDs, and what differs is asked for again before it is told: replicas hear of
-//! changes at different moments, and a fleet that is well must never be accused. Nothing here shares code with what it
-//! checks: lists are made by kube, not by our intake. [`cluster`] asks the API server, [`replicas`] finds and asks the replicas,
-//! [`compare`] is the pure middle, [`report`] prints.
+//! It requests UIDs from the API server and from all replicas. Replicas see changes at different times, so it checks each
+//! difference a second time before it reports it. It does not share code with the intake that it checks, and lists with kube's
+//! own client. [`cluster`] asks the API server, [`replicas`] finds and asks the replicas, [`compare`] compares without I/O, and
+//! [`report`] prints.
 
 mod cluster;
 mod compare;
@@ -28,31 +28,31 @@ use crate::settings::resources::{self, Kind};
 use crate::settings::yaml::FileError;
 use cluster::{Cluster, ClusterError};
 use compare::Finding;
-use replicas::{AskError, FindError, Fleet, Replica};
+use replicas::{AskError, FindError, ReplicaFinder, ReplicaTarget};
 
-/// How long what differs is given to be the same: longer than a watch is behind, or than it takes from one replica's crash
-/// until others serve for it.
-const CONFIRM: Duration = Duration::from_secs(4);
+/// The delay before a difference is checked again: longer than a watch may lag, and than other replicas need to take over from
+/// one that crashed.
+const CONFIRM_DELAY: Duration = Duration::from_secs(4);
 
-/// How often it is begun anew while replicas come and go.
-const TRIES: u32 = 5;
+/// Maximum number of attempts while replicas come and go.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// What differences end with.
+/// The exit code if there are differences.
 const DIFFERENT: u8 = 1;
-/// What ends with no answer.
+/// The exit code if nothing could be verified.
 const NO_ANSWER: u8 = 2;
 
-/// Why there is no answer.
+/// Why nothing could be verified.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VerifyError {
-    /// Which objects a replica serves hangs on more than their UIDs.
-    #[error("{0} cannot be verified: which objects it leaves out changes while the cluster lives")]
+    /// A flag that selects objects by more than their UIDs.
+    #[error("{0} cannot be verified, because the objects that it excludes change over time; remove the flag")]
     Flag(&'static str),
-    #[error("cannot start: {0}")]
+    #[error("starting failed: {0}")]
     Start(#[source] io::Error),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("cannot set up a client: {0}")]
+    #[error("creating a client for the API server failed: {0}")]
     SetUp(#[from] Box<kube::Error>),
     #[error("--tls-config: {0}")]
     WebConfig(#[from] FileError),
@@ -62,13 +62,15 @@ pub(super) enum VerifyError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Ask(#[from] AskError),
-    #[error("cannot write the output: {0}")]
+    #[error("writing the output failed: {0}")]
     Output(#[from] io::Error),
 }
 
-/// Verifies once, or again and again. The exit code is 0 if each object is served once, 1 if not; of many rounds the worst.
+/// Verifies once, or repeatedly with `--watch`.
+///
+/// Returns 0 if each object is served exactly once in all rounds, 1 if not, and 2 if a round could not be verified.
 pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) -> Result<ExitCode, VerifyError> {
-    refuse_what_moves(settings)?;
+    refuse_unstable_selection(settings)?;
     let runtime = runtime().map_err(VerifyError::Start)?;
     runtime.block_on(async {
         let config = client_config(settings).await?;
@@ -79,22 +81,22 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
         let client = intake::shared_client(config).map_err(Box::new)?;
         let verifier = Verifier {
             cluster: Cluster::new(client.clone()),
-            fleet: Fleet::new(client, door, settings, arguments, namespace),
+            finder: ReplicaFinder::new(client, door, settings, arguments, namespace),
             settings,
         };
         match arguments.watch {
             None => {
                 let (names, findings) = verifier.round().await?;
                 report::whole(out, &names, &findings)?;
-                Ok(if findings.iter().any(Finding::is_trouble) { DIFFERENT.into() } else { ExitCode::SUCCESS })
+                Ok(if findings.iter().any(Finding::has_differences) { DIFFERENT.into() } else { ExitCode::SUCCESS })
             }
             Some(period) => verifier.watch(period, out).await,
         }
     })
 }
 
-/// Objects come and go from these slices of the cluster without a change that both sides could be asked about.
-fn refuse_what_moves(settings: &Settings) -> Result<(), VerifyError> {
+/// Refuses flags whose selection of objects changes without a change of the objects' metadata.
+fn refuse_unstable_selection(settings: &Settings) -> Result<(), VerifyError> {
     for (flag, given) in [
         ("--node", !settings.live.nodes.is_empty()),
         ("--track-unscheduled-pods", settings.live.track_unscheduled_pods),
@@ -107,18 +109,18 @@ fn refuse_what_moves(settings: &Settings) -> Result<(), VerifyError> {
     Ok(())
 }
 
-/// The names of the replicas, and a finding a resource.
+/// The names of the replicas, and one finding per resource.
 type Round = (Vec<String>, Vec<Finding>);
 
-/// Who is asked, and about what.
+/// Verifies all resources of the settings.
 struct Verifier<'a> {
     cluster: Cluster,
-    fleet: Fleet,
+    finder: ReplicaFinder,
     settings: &'a Settings,
 }
 
 impl Verifier<'_> {
-    /// Rounds until a signal ends it. What could not be asked is told, and asked again in the next round.
+    /// Runs rounds until a signal. A round that fails is reported, and the next one tries again.
     async fn watch(&self, period: Duration, out: &mut dyn Write) -> Result<ExitCode, VerifyError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(VerifyError::Start)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(VerifyError::Start)?;
@@ -131,7 +133,7 @@ impl Verifier<'_> {
             };
             match round {
                 Ok((names, findings)) => {
-                    trouble |= findings.iter().any(Finding::is_trouble);
+                    trouble |= findings.iter().any(Finding::has_differences);
                     report::line(out, &names, &findings)?;
                 }
                 Err(error) => {
@@ -152,39 +154,47 @@ impl Verifier<'_> {
         })
     }
 
-    /// The names of the replicas, and what was found of each resource. Replicas may come and go meanwhile, as in a rolling
-    /// update: then it begins anew, since a pod that nobody asked proves nothing.
+    /// Runs one round. It starts over if replicas come or go meanwhile, as in a rolling update, because pods that were not
+    /// asked make the result meaningless.
     async fn round(&self) -> Result<Round, VerifyError> {
-        for _ in 1..TRIES {
+        for _ in 1..MAX_ATTEMPTS {
             match self.attempt(false).await {
                 Ok(Some(round)) => return Ok(round),
                 Ok(None) => {}
-                Err(VerifyError::Ask(_)) if self.fleet.is_looked_for() => tokio::time::sleep(CONFIRM).await,
+                Err(VerifyError::Ask(_)) if self.finder.is_dynamic() => tokio::time::sleep(CONFIRM_DELAY).await,
                 Err(error) => return Err(error),
             }
         }
         self.attempt(true).await.map(Option::unwrap_or_default)
     }
 
-    /// One try; `None` if the replicas have changed meanwhile, and it is not the `last` one.
+    /// Makes one attempt. Returns `None` if the replicas changed meanwhile, unless it is the `last` attempt.
     async fn attempt(&self, last: bool) -> Result<Option<Round>, VerifyError> {
-        let replicas = self.fleet.find().await?;
+        let replicas = self.finder.find().await?;
         let kinds =
             resources::all().iter().filter(|k| self.settings.live.resources.iter().any(|name| name == k.plural));
         let (mut found, mut progress) = (Vec::new(), Progress::new());
         for kind in kinds {
-            progress.tell(|| format!("asking for {}", kind.plural));
-            if let Some(finding) = self.look(kind, &replicas).await? {
+            progress.report(|| format!("asking for {}", kind.plural));
+            if let Some(finding) = self.compare(kind, &replicas).await? {
                 found.push((kind, finding));
             }
         }
-        if found.iter().any(|(_, finding)| finding.is_trouble()) {
-            tokio::time::sleep(CONFIRM).await;
-            if !last && !self.fleet.find().await?.iter().map(Replica::place).eq(replicas.iter().map(Replica::place)) {
+        if found.iter().any(|(_, finding)| finding.has_differences()) {
+            tokio::time::sleep(CONFIRM_DELAY).await;
+            if !last
+                && !self
+                    .finder
+                    .find()
+                    .await?
+                    .iter()
+                    .map(ReplicaTarget::target)
+                    .eq(replicas.iter().map(ReplicaTarget::target))
+            {
                 return Ok(None);
             }
-            for (kind, finding) in found.iter_mut().filter(|(_, finding)| finding.is_trouble()) {
-                if let Some(second) = self.look(kind, &replicas).await? {
+            for (kind, finding) in found.iter_mut().filter(|(_, finding)| finding.has_differences()) {
+                if let Some(second) = self.compare(kind, &replicas).await? {
                     *finding = second.confirming(finding);
                 }
             }
@@ -193,10 +203,10 @@ impl Verifier<'_> {
         Ok(Some((names, found.into_iter().map(|(_, finding)| finding).collect())))
     }
 
-    /// One look at a resource; `None` if the API server does not have it.
-    async fn look(&self, kind: &Kind, replicas: &[Replica]) -> Result<Option<Finding>, VerifyError> {
+    /// Compares one resource. Returns `None` if the API server does not have it.
+    async fn compare(&self, kind: &Kind, replicas: &[ReplicaTarget]) -> Result<Option<Finding>, VerifyError> {
         let Some(before) = self.cluster.objects(self.settings, kind).await? else { return Ok(None) };
-        let served = self.fleet.ask(kind.plural, replicas).await?;
+        let served = self.finder.ask(kind.plural, replicas).await?;
         let Some(after) = self.cluster.objects(self.settings, kind).await? else { return Ok(None) };
         Ok(Some(Finding::new(kind.plural, &before, &served, &after)))
     }

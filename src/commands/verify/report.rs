@@ -1,4 +1,4 @@
-//! What was found, as text.
+//! Prints findings as text.
 
 use std::io::{self, Write};
 
@@ -6,24 +6,24 @@ use jiff::Timestamp;
 
 use super::compare::Finding;
 
-/// How many objects are named of each kind of trouble.
-const NAMED: usize = 20;
+/// Maximum number of objects that are named per resource and problem.
+const MAX_NAMES: usize = 20;
 
-/// The whole report: who was asked, a table, and what is wrong by name.
+/// Prints the full report: the replicas, a table, and the names of wrong objects.
 pub(super) fn whole(out: &mut dyn Write, replicas: &[String], findings: &[Finding]) -> io::Result<()> {
     writeln!(out, "{}: {}\n", counted(replicas.len(), "replica"), replicas.join(", "))?;
     table(out, findings)?;
-    for finding in findings.iter().filter(|f| f.is_trouble()) {
+    for finding in findings.iter().filter(|f| f.has_differences()) {
         writeln!(out)?;
         names(out, replicas, finding)?;
     }
     writeln!(out, "\n{}", verdict(findings))
 }
 
-/// One line for a round in which all was well, and the rest of the report for one in which it was not.
+/// Prints one line for a round, and the details if there are differences.
 pub(super) fn line(out: &mut dyn Write, replicas: &[String], findings: &[Finding]) -> io::Result<()> {
     writeln!(out, "{} {}: {}", now(), counted(replicas.len(), "replica"), verdict(findings))?;
-    let trouble: Vec<_> = findings.iter().filter(|f| f.is_trouble()).cloned().collect();
+    let trouble: Vec<_> = findings.iter().filter(|f| f.has_differences()).cloned().collect();
     if !trouble.is_empty() {
         table(out, &trouble)?;
         for finding in &trouble {
@@ -33,7 +33,7 @@ pub(super) fn line(out: &mut dyn Write, replicas: &[String], findings: &[Finding
     out.flush()
 }
 
-/// One line for a round without an answer.
+/// Prints one line for a round that failed.
 pub(super) fn no_answer(out: &mut dyn Write, why: &str) -> io::Result<()> {
     writeln!(out, "{} not verified: {why}", now())?;
     out.flush()
@@ -92,10 +92,10 @@ fn names(out: &mut dyn Write, replicas: &[String], finding: &Finding) -> io::Res
 }
 
 fn first(out: &mut dyn Write, names: &[String]) -> io::Result<()> {
-    for name in names.iter().take(NAMED) {
+    for name in names.iter().take(MAX_NAMES) {
         writeln!(out, "  {name}")?;
     }
-    match names.len().checked_sub(NAMED) {
+    match names.len().checked_sub(MAX_NAMES) {
         None | Some(0) => Ok(()),
         Some(more) => writeln!(out, "  and {more} more"),
     }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_named_up_to_a_limit() {
+    fn wrong_objects_are_named_up_to_a_limit() {
         let finding = Finding {
             resource: "pods".to_owned(),
             objects: 30,

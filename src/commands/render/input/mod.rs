@@ -1,7 +1,7 @@
-//! From text to objects: documents of YAML or JSON, in them single objects and lists, as kubectl and people write them.
+//! Parses YAML or JSON documents into objects. A document holds an object or a list, as kubectl prints them.
 //!
-//! A list is handed on item by item as it is read, so that a dump of a large cluster is never there as a tree. YAML is
-//! read by version 1.2: `yes`, `on` and `0o17`-like oddities stay what they look like.
+//! A list is passed on item by item, so that a dump of a large cluster never exists as a tree. YAML is read as version 1.2, so
+//! `yes` and `on` are strings.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,33 +19,33 @@ pub(in crate::commands) struct Object {
     pub fields: Map<String, Value>,
 }
 
-/// Where something stands in a file.
+/// A position in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::commands) struct Place {
+pub(in crate::commands) struct Position {
     /// From 1.
     pub document: usize,
     /// From 1.
     pub line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "document {} (line {})", self.document, self.line)
     }
 }
 
-/// Why a file is not Kubernetes.
+/// Why a file is not valid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {reason}")]
+#[error("{position}: {reason}")]
 pub(in crate::commands) struct InputError {
-    /// The document, and the line where it went wrong.
-    pub place: Place,
-    /// What is wrong.
+    /// The document and line of the error.
+    pub position: Position,
+    /// What is wrong there.
     pub reason: String,
 }
 
-/// Hands every object in `text` to `take`, in order, with the place of its document.
-pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Place, Object)) -> Result<(), InputError> {
+/// Passes each object in `text` to `take`, in order, with the position of its document.
+pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Object)) -> Result<(), InputError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut number = 0;
     for (line, range) in documents(text) {
@@ -57,12 +57,12 @@ pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Place, Objec
             match json(document, &mut number, lines_before, &mut take) {
                 Err(error) if looks_like_json(document) => return Err(error),
                 // A flow mapping of YAML may begin like JSON too.
-                Err(_) => yaml(document, Place { document: number, line: lines_before + 1 }, &mut take)?,
+                Err(_) => yaml(document, Position { document: number, line: lines_before + 1 }, &mut take)?,
                 Ok(()) => {}
             }
         } else {
             number += 1;
-            yaml(document, Place { document: number, line: lines_before + 1 }, &mut take)?;
+            yaml(document, Position { document: number, line: lines_before + 1 }, &mut take)?;
         }
     }
     Ok(())
@@ -73,18 +73,18 @@ fn skip_lines(text: &str, lines: u64) -> &str {
     &text[skipped..]
 }
 
-/// Whether a text that is not JSON was probably meant to be: its first key is quoted, or it is an array of objects.
+/// Whether invalid JSON was probably meant as JSON: its first key is quoted, or it is an array of objects.
 fn looks_like_json(document: &str) -> bool {
     let rest = document.trim_start().trim_start_matches(['{', '[']).trim_start();
     rest.is_empty() || rest.starts_with(['"', '{'])
 }
 
-/// One JSON value after the other; each counts as a document.
+/// Parses a sequence of JSON values; each counts as a document.
 fn json(
     text: &str,
     number: &mut usize,
     lines_before: u64,
-    take: &mut dyn FnMut(Place, Object),
+    take: &mut dyn FnMut(Position, Object),
 ) -> Result<(), InputError> {
     // The first pass finds where values end, so that the second can stream each.
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
@@ -96,35 +96,35 @@ fn json(
         match value {
             None => return Ok(()),
             Some(Err(error)) => {
-                let place = Place { document: *number + 1, line: lines_before + error.line() as u64 };
+                let position = Position { document: *number + 1, line: lines_before + error.line() as u64 };
                 *number += 1;
                 return Err(InputError {
-                    place,
+                    position,
                     reason: format!("neither JSON nor YAML: {}", without_position(&error)),
                 });
             }
             Some(Ok(IgnoredAny)) => {}
         }
         *number += 1;
-        let place = Place { document: *number, line: line(begin) };
+        let position = Position { document: *number, line: line(begin) };
         let part = &text[begin..values.byte_offset()];
         start = values.byte_offset();
         let mut deserializer = serde_json::Deserializer::from_str(part);
-        let sink = Sink::new(place, take);
+        let sink = Sink::new(position, take);
         let read = Document(&sink).deserialize(&mut deserializer);
         sink.finish(read.map_err(|e| (without_position(&e), e.line().saturating_sub(1) as u64)))?;
     }
 }
 
-/// What serde_json says, without `at line 1 column 2`, which counts from the start of a part.
+/// Returns the message of an error without `at line 1 column 2`, which would count from the start of a part.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
 }
 
-fn yaml(text: &str, place: Place, take: &mut dyn FnMut(Place, Object)) -> Result<(), InputError> {
+fn yaml(text: &str, position: Position, take: &mut dyn FnMut(Position, Object)) -> Result<(), InputError> {
     let options = serde_saphyr::options! {
-        // The file is the user's own, and as large as the cluster; only its depth is bounded, for the stack's sake.
+        // The user trusts the file, and it may be as large as the cluster. Only its depth is limited, to protect the stack.
         budget: serde_saphyr::budget! {
             max_events: usize::MAX,
             max_nodes: usize::MAX,
@@ -138,7 +138,7 @@ fn yaml(text: &str, place: Place, take: &mut dyn FnMut(Place, Object)) -> Result
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
         with_snippet: false,
     };
-    let sink = Sink::new(place, take);
+    let sink = Sink::new(position, take);
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |d| Document(&sink).deserialize(d));
     sink.finish(read.map_err(|e| {
         let line = e.location().map_or(0, |l| l.line().saturating_sub(1));
@@ -147,19 +147,19 @@ fn yaml(text: &str, place: Place, take: &mut dyn FnMut(Place, Object)) -> Result
     }))
 }
 
-/// Where a document's objects go, and what was wrong with one: errors of the format cannot carry it.
+/// Receives the objects of a document, and stores the reason if one is invalid, which a format's error cannot carry.
 struct Sink<'a> {
-    place: Place,
-    take: RefCell<&'a mut dyn FnMut(Place, Object)>,
+    position: Position,
+    take: RefCell<&'a mut dyn FnMut(Position, Object)>,
     problem: RefCell<Option<String>>,
 }
 
 impl<'a> Sink<'a> {
-    fn new(place: Place, take: &'a mut dyn FnMut(Place, Object)) -> Self {
-        Self { place, take: RefCell::new(take), problem: RefCell::default() }
+    fn new(position: Position, take: &'a mut dyn FnMut(Position, Object)) -> Self {
+        Self { position, take: RefCell::new(take), problem: RefCell::default() }
     }
 
-    /// Hands on what is an object by itself, or as the item of a list of `item_kind`.
+    /// Passes on an object. An item of a list may inherit its apiVersion and kind from `list`.
     fn object<E: serde::de::Error>(
         &self,
         fields: Value,
@@ -174,11 +174,11 @@ impl<'a> Sink<'a> {
         let kind = text("kind").or_else(|| list.map(|(_, kind)| kind.clone()));
         match (api_version, kind) {
             (Some(api_version), Some(kind)) => {
-                (self.take.borrow_mut())(self.place, Object { api_version, kind, fields });
+                (self.take.borrow_mut())(self.position, Object { api_version, kind, fields });
                 Ok(())
             }
-            (None, _) => self.refuse(format!("{what} is not a Kubernetes object: it has no apiVersion")),
-            (_, None) => self.refuse(format!("{what} is not a Kubernetes object: it has no kind")),
+            (None, _) => self.refuse(format!("{what} is not a Kubernetes object: missing apiVersion")),
+            (_, None) => self.refuse(format!("{what} is not a Kubernetes object: missing kind")),
         }
     }
 
@@ -187,14 +187,14 @@ impl<'a> Sink<'a> {
         Err(E::custom("not a Kubernetes object"))
     }
 
-    /// `read` is an error with its text and the lines of the document before it.
+    /// Returns the error of a document. `read` may hold a syntax error, with the number of lines before it.
     fn finish(self, read: Result<(), (String, u64)>) -> Result<(), InputError> {
         let Err((syntax, lines)) = read else { return Ok(()) };
-        let Place { document, line } = self.place;
+        let Position { document, line } = self.position;
         Err(match self.problem.into_inner() {
-            Some(reason) => InputError { place: self.place, reason },
+            Some(reason) => InputError { position: self.position, reason },
             None => InputError {
-                place: Place { document, line: line + lines },
+                position: Position { document, line: line + lines },
                 reason: format!("neither JSON nor YAML: {syntax}"),
             },
         })
@@ -232,7 +232,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut fields = Map::new();
-        // Items without a type of their own have that of the list, which may stand behind them.
+        // Items without a type have that of the list, which may follow after them.
         let mut untyped = Vec::new();
         let mut is_list = false;
         while let Some(key) = map.next_key::<String>()? {
@@ -248,7 +248,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
         }
         let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
         let item_kind = kind.strip_suffix("List").map(str::to_owned);
-        // A list of items that stood before it was known to be one.
+        // The items came before the kind that shows that this is a list.
         if let (Some(_), Some(Value::Array(_) | Value::Null)) = (&item_kind, fields.get("items")) {
             is_list = true;
             if let Some(Value::Array(items)) = fields.remove("items") {
@@ -301,7 +301,7 @@ impl<'de> Visitor<'de> for Document<'_, '_> {
     }
 }
 
-/// Reads the items of a list, and hands on those that say what they are.
+/// Reads the items of a list, and passes on those that have an apiVersion and a kind.
 struct Items<'s, 'a, 'u> {
     sink: &'s Sink<'a>,
     untyped: &'u mut Vec<(usize, Value)>,

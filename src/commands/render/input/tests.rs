@@ -7,9 +7,9 @@ use super::*;
 /// API version, kind and name of each object, with its document.
 fn found(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
-    objects(text, |place, o| {
+    objects(text, |position, o| {
         let name = o.fields.get("metadata").and_then(|m| m.get("name")).and_then(Value::as_str).unwrap_or("?");
-        found.push((place.document, format!("{} {} {name}", o.api_version, o.kind)));
+        found.push((position.document, format!("{} {} {name}", o.api_version, o.kind)));
     })
     .expect("Kubernetes");
     found
@@ -121,25 +121,25 @@ fn what_is_not_kubernetes_is_named_by_document_and_line() {
     for (text, reason) in [
         ("hello\n", "document 1 (line 1): it is plain text, not an object"),
         ("\n\n42\n", "document 1 (line 3): it is a number, not an object"),
-        ("a: b\n", "document 1 (line 1): it is not a Kubernetes object: it has no apiVersion"),
-        ("apiVersion: v1\n", "document 1 (line 1): it is not a Kubernetes object: it has no kind"),
-        ("apiVersion: 1\nkind: Pod\n", "document 1 (line 1): it is not a Kubernetes object: it has no apiVersion"),
+        ("a: b\n", "document 1 (line 1): it is not a Kubernetes object: missing apiVersion"),
+        ("apiVersion: v1\n", "document 1 (line 1): it is not a Kubernetes object: missing kind"),
+        ("apiVersion: 1\nkind: Pod\n", "document 1 (line 1): it is not a Kubernetes object: missing apiVersion"),
         ("[1]", "document 1 (line 1): item 0 is a number, not an object"),
         ("- a\n", "document 1 (line 1): item 0 is plain text, not an object"),
         (
             "apiVersion: v1\nkind: Pod\n---\n\n# more\nkind: Pod\n",
-            "document 2 (line 6): it is not a Kubernetes object: it has no apiVersion",
+            "document 2 (line 6): it is not a Kubernetes object: missing apiVersion",
         ),
         (
             "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":[{\"kind\":\"Pod\"}]}",
-            "document 1 (line 1): item 0 is not a Kubernetes object: it has no apiVersion",
+            "document 1 (line 1): item 0 is not a Kubernetes object: missing apiVersion",
         ),
     ] {
         assert_eq!(refusal(text), reason, "{text:?}");
     }
     assert_eq!(
         refusal(&format!("{POD}\n\n  {{\"a\": 1}}")),
-        "document 2 (line 3): it is not a Kubernetes object: it has no apiVersion"
+        "document 2 (line 3): it is not a Kubernetes object: missing apiVersion"
     );
 }
 
