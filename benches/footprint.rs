@@ -1,7 +1,7 @@
-//! What one replica with so many pods takes, without an API server: `cargo bench --bench footprint -- 10000 50000 100000`.
+//! Memory and CPU time of one replica by number of pods, without an API server: `cargo bench --bench footprint -- 10000 50000`.
 //!
-//! For each number of pods a process of its own fills a store, scrapes it plain and gzipped, lets each pod restart once, and
-//! scrapes again. Prints a table in Markdown; CPU time and memory are those of that process.
+//! For each number of pods, a separate process fills a store, scrapes it plain and gzipped, restarts each pod once, and scrapes
+//! again. Prints a Markdown table with CPU time and memory of that process.
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
@@ -58,7 +58,7 @@ fn measure(pods: u32) {
     );
 }
 
-/// What it comes to, and the CPU time that it takes, in seconds.
+/// Returns the result of `work`, and its CPU time in seconds.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let now = || {
         let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -69,7 +69,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (result, now() - start)
 }
 
-/// Resident and at its peak, in MB.
+/// Returns the resident memory and its peak, in MB.
 fn memory() -> (u64, u64) {
     let status = Process::myself().and_then(|process| process.status()).expect("Linux tells");
     (status.vmrss.unwrap_or(0) / 1000, status.vmhwm.unwrap_or(0) / 1000)

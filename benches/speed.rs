@@ -1,4 +1,4 @@
-//! How long the parts take, and what they allocate: `cargo bench --bench speed`.
+//! Duration and allocations of the parts: `cargo bench --bench speed`.
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
@@ -29,12 +29,12 @@ fn main() {
     divan::main();
 }
 
-/// How many pods the stores hold.
+/// Number of pods in the stores.
 const PODS: [u32; 3] = [1_000, 10_000, 100_000];
 
 type Step = Rc<dyn Fn()>;
 
-/// What is done with the largest object of a kind in the recorded corpus.
+/// Operations on the largest object of a kind in the recorded corpus.
 #[derive(Clone)]
 struct Kind {
     bytes: usize,
@@ -54,7 +54,7 @@ struct Kinds(BTreeMap<&'static str, Kind>);
 
 impl Visitor for Kinds {
     fn visit<R: Resource>(&mut self) {
-        // The others come as metadata alone.
+        // Other forms contain only metadata.
         if Form::of::<R::Object>() != Form::Object {
             return;
         }
@@ -113,7 +113,7 @@ fn collect(bencher: Bencher<'_, '_>, name: &str) {
     bencher.bench_local(|| (kind.collect)());
 }
 
-/// A walk over the fields of a pod, as a peek does it.
+/// Walks over the fields of a pod to find its UID.
 #[divan::bench]
 fn wire(bencher: Bencher<'_, '_>) {
     let message = recorded("pods");
@@ -125,11 +125,11 @@ fn hash(bencher: Bencher<'_, '_>) {
     bencher.bench(|| Hasher::XxHash64.hash(black_box("062a1f57-2ee0-47bc-a14f-d92723e762fa")));
 }
 
-/// One pod after the other restarts.
+/// Restarts one pod after the other.
 #[divan::bench(args = PODS)]
 fn update(bencher: Bencher<'_, '_>, pods: u32) {
     let mut world = World::new(pods);
-    // Half of the pods' columns are deflated, as they are between scrapes.
+    // Half of the columns are compressed, as usual between scrapes.
     drain(world.scrape().gzipped());
     let blocks: Vec<_> = (0..1000).map(|number| world.block(number, 3)).collect();
     let mut next = 0_u32;
@@ -139,7 +139,7 @@ fn update(bencher: Bencher<'_, '_>, pods: u32) {
     });
 }
 
-/// A pod comes and goes.
+/// Creates and deletes a pod.
 #[divan::bench(args = PODS)]
 fn come_and_go(bencher: Bencher<'_, '_>, pods: u32) {
     let mut world = World::new(pods);
@@ -175,7 +175,7 @@ fn scrape_gzip_first(bencher: Bencher<'_, '_>, pods: u32) {
     });
 }
 
-/// Each pod has restarted since the last scrape.
+/// Scrapes after each pod has restarted.
 #[divan::bench(args = PODS, sample_count = 3, sample_size = 1)]
 fn scrape_gzip_after_churn(bencher: Bencher<'_, '_>, pods: u32) {
     let prepare = || {

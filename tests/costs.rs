@@ -1,6 +1,7 @@
-//! What must not grow unnoticed: allocations, and bytes that are held. Counts, since times are no matter of tests.
+//! Limits for allocations and memory, so that they do not grow unnoticed. Tests count these instead of measuring time.
 //!
-//! The bounds are what was counted when they were set, and a fifth more. Who has a reason to go beyond one raises it, and says why.
+//! A limit is a fifth above the count at the time when it was set. If a change has a reason to exceed it, raise it and give the
+//! reason.
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
@@ -13,7 +14,7 @@ use common::{World, drain};
 
 const PODS: u32 = 2_000;
 
-/// A store of pods of which all is deflated.
+/// Creates a store of pods with all columns compressed.
 fn world() -> World {
     let world = World::new(PODS);
     drain(world.scrape().gzipped());
@@ -30,10 +31,10 @@ fn a_pod_that_comes() {
     let info = measure(|| world = Some(World::new(PODS)));
     let held = info.bytes_current / i64::from(PODS);
     assert!(per_pod(info) < 41, "{} allocations a pod", per_pod(info));
-    assert!(held < 1_860, "{held} bytes a pod");
+    assert!(held < 1_860, "{held} bytes per pod");
 }
 
-/// All pods are put once more, after so many restarts.
+/// Stores all pods again, after this number of restarts.
 fn put_all(restarts: i32) -> AllocationInfo {
     let mut world = world();
     let mut blocks: Vec<_> = (0..PODS).map(|number| Some(world.block(number, restarts))).collect();
@@ -47,14 +48,14 @@ fn put_all(restarts: i32) -> AllocationInfo {
 #[test]
 fn a_pod_that_restarts() {
     let info = put_all(7);
-    // Two families change: a column each, made in the buffers of one builder.
+    // Two families change. The buffers of one builder serve both columns.
     assert!(per_pod(info) < 22, "{} allocations a pod", per_pod(info));
 }
 
 #[test]
 fn a_pod_that_looks_as_before() {
     let info = put_all(0);
-    // The text of its UID, which the bench makes.
+    // The text of the UID, which the bench formats.
     assert!(per_pod(info) < 6, "{} allocations a pod", per_pod(info));
 }
 
@@ -78,7 +79,7 @@ fn a_plain_scrape() {
 }
 
 #[test]
-fn what_is_deleted_is_freed() {
+fn deleted_objects_are_freed() {
     let mut world = None;
     let info = measure(|| {
         let filled = self::world();

@@ -1,4 +1,4 @@
-//! What benches share: pods as they are in a real cluster, and a store full of them.
+//! Shared by the benches: pods like those of a real cluster, and a store of them.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use kube_state_fleet::exposition::{Block, Format, ResourceStore, Scope, Scrape, 
 use kube_state_fleet::intake::{Form, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
 
-/// A pod as the end-to-end loader makes it: two containers, probes, volumes, labels, managedFields.
+/// A pod like those of the end-to-end loader: two containers, probes, volumes, labels, managedFields.
 const POD: &str = include_str!("../data/pod.json");
 
-/// The pod of the file.
+/// Returns the pod in the file.
 pub fn pod() -> Pod {
     let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
     decode_object(&json, Form::Object).expect("the file holds a pod")
 }
 
-/// A store of pods, and what fills it.
+/// A store of pods, and the collector that fills it.
 pub struct World {
     pub store: Store,
     pub things: Arc<ResourceStore>,
@@ -27,7 +27,7 @@ pub struct World {
 }
 
 impl World {
-    /// A store with `pods` pods, each with a name, a UID, addresses and a node of its own.
+    /// Creates a store with `pods` pods. Each has its own name, UID, addresses and node.
     pub fn new(pods: u32) -> Self {
         let collector = Collector::<Pods>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
         let things = ResourceStore::without_history("pods", collector.headers());
@@ -41,7 +41,7 @@ impl World {
         world
     }
 
-    /// What the collector makes of a pod that has restarted so often.
+    /// Returns the block of a pod after this number of restarts.
     pub fn block(&mut self, number: u32, restarts: i32) -> Block {
         let pod = &mut self.pod;
         pod.metadata.uid = Some(uid(number));
@@ -63,26 +63,26 @@ impl World {
         self.collector.collect(pod)
     }
 
-    /// Puts a pod into the store.
+    /// Stores a pod.
     pub fn apply(&mut self, number: u32, version: u64, restarts: i32) {
         let block = self.block(number, restarts);
         self.put(number, version, block);
     }
 
-    /// The same with a block that is there.
+    /// Stores an existing block for a pod.
     pub fn put(&self, number: u32, version: u64, block: Block) {
         let uid = uid(number);
         let stamp = Stamp { version, listed: false };
         self.things.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, block);
     }
 
-    /// A scrape of everything.
+    /// Starts a scrape of everything.
     pub fn scrape(&self) -> Scrape {
         self.store.scrape(&Selection::All, Format::Text, &Slice::all())
     }
 }
 
-/// How many bytes a scrape has.
+/// Returns the number of bytes of a scrape.
 pub fn drain(scrape: Scrape) -> usize {
     scrape.map(|chunk| chunk.len()).sum()
 }

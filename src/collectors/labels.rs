@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_first_lets_all_through_and_one_within_a_key_stands_for_any_text() {
+    fn a_leading_star_includes_all_keys_and_an_inner_one_matches_any_text() {
         assert_eq!(KeyFilter::from_keys(["*", "app"]), KeyFilter::All);
         assert_eq!(KeyFilter::from_keys::<&str>([]), KeyFilter::None);
         assert_eq!(KeyFilter::from_keys(["*key*", "*"]), KeyFilter::Keys(vec![]));

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_what_upstream_prints_for_them() {
+    fn quantities_equal_those_of_upstream() {
         for (text, expected) in [
             ("0", 0.0),
             ("100m", 0.1),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_has_no_value() {
+    fn an_invalid_quantity_has_no_value() {
         for text in
             ["", " ", "-", "m", "Ei", "5 m", "1Zi", "1ki", "e3", "1e", "1e3k", "1e1.5", "--1", "1_000", "½", "1µ"]
         {

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schedule_is_told() {
+    fn an_invalid_schedule_is_rejected() {
         for text in [
             "",
             "* * * *",

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_series_each_label_set_is_there_once() {
+    fn each_label_set_of_many_series_is_unique() {
         let mut block = BlockBuilder::new(&[("object", "a")]);
         block.family(3, |samples| {
             for number in (0..100).chain(0..100) {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_promoted_is_on_each_series_once() {
+    fn promoted_labels_are_on_each_series_once() {
         let mut block = BlockBuilder::new(&[("label_team", "a")]).promoting(vec!["label_team".to_owned()]);
         block.family(0, |samples| {
             samples.sample(&[("label_team", "a"), ("label_app", "b")], 1.0);

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_random_is_deflated_too() {
+    fn random_bytes_are_compressed() {
         let mut random = fastrand::Rng::with_seed(7);
         let text: Vec<u8> = (0..1_000_000).map(|_| random.u8(..)).collect();
         let mut deflater = Deflater::new(Compression::new(2));

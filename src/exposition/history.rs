@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_falls_out_of_the_memory_raises_the_floor() {
+    fn a_dropped_change_raises_the_floor() {
         let mut history = History::default();
         let hashes = Hashes::of("a");
         for version in 1..=CHANGES as u64 {

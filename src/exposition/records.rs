@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_in_a_few_places_takes_what_differs() {
+    fn similar_sections_take_only_their_differences() {
         let sections: Vec<_> = (0..100).map(|id| container(id * 7_654_321, "v1").repeat(2)).collect();
         let (numbers, records) = built(&sections);
         for (number, expected) in numbers.iter().zip(&sections) {
@@ -410,14 +410,14 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_the_same_is_there_once() {
+    fn equal_sections_share_a_record() {
         let texts =
             [container(1, "v1"), container(2, "v1"), container(1, "v1"), container(2, "v1"), "} 1\n".to_owned()];
         assert_eq!(built(&texts).0, [0, 1, 0, 1, 2]);
     }
 
     #[test]
-    fn records_are_counted_however_many_are_there_for_others_alone() {
+    fn the_number_of_bases_is_limited() {
         // Each page has a base that no object uses, and a record that is encoded by it.
         let olds: Vec<_> = (0..OBJECTS as u32)
             .map(|id| {
@@ -437,7 +437,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sections_are_what_was_added_and_adopted(
+        fn added_and_adopted_sections_read_back(
             texts in proptest::collection::vec("[ab\"\n]{0,6}(, node=\"[ab]{1,40}\", unit=\"[abc\n]{1,9}\"){0,4}[ab\"\n]{1,3}", 1..OBJECTS),
             kept in proptest::collection::vec(any::<bool>(), OBJECTS),
             new in proptest::collection::vec("[ab\"\n]{1,90}", 0..3),

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_later_is_undone_and_what_is_too_much_forgotten() {
+    fn later_changes_are_undone_and_excess_changes_dropped() {
         let hashes = ["a", "b", "c"].map(Hashes::of);
         let mut changes = Changes::new(2);
         let mut now = Digest::default();

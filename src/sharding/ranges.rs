@@ -266,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn absence_leaves_no_gap_and_no_overlap_but_what_is_untaken(fleet in fleet(), hash: u64) {
+        fn absence_leaves_no_gaps_except_untaken_ranges(fleet in fleet(), hash: u64) {
             let assignment = assign(&fleet);
             let (total, absent, untaken) = &fleet;
             let mut lost = Ranges::none();
@@ -289,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn one_more_that_is_absent_takes_nothing_from_who_is_present(fleet in fleet(), one_more: u32, untaken: bool) {
+        fn another_absent_member_takes_nothing_from_present_members(fleet in fleet(), one_more: u32, untaken: bool) {
             let before = assign(&fleet);
             let (total, mut absent, mut nobody) = fleet;
             let one_more = one_more % total;
@@ -305,7 +305,7 @@ mod tests {
         }
 
         #[test]
-        fn who_is_present_keeps_what_it_owns(fleet in fleet()) {
+        fn a_present_member_keeps_its_ranges(fleet in fleet()) {
             let assignment = assign(&fleet);
             for (member, ranges) in full(fleet.0).iter().enumerate() {
                 if !fleet.1.contains(&(member as u32)) {

@@ -1,6 +1,6 @@
-//! Every object of the recorded corpus gives the series that kube-state-metrics printed for it.
+//! Compares the series of every object in the recorded corpus with those of kube-state-metrics.
 //!
-//! `CORPUS=pods,nodes cargo test --test it conformance::` looks at these resources only and shows more differences.
+//! `CORPUS=pods,nodes cargo test --test it conformance::` checks only these resources and shows more differences.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn filter(keys: &Option<Vec<String>>) -> KeyFilter {
     }
 }
 
-/// Name, labels by name, value: what makes a series, whatever the order of its labels.
+/// Name, labels by name, and value: the identity of a series regardless of the order of its labels.
 type Sample = (String, BTreeMap<String, String>, u64);
 
 fn sample(line: &str) -> Sample {

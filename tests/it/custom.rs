@@ -1,7 +1,7 @@
-//! Metrics of custom resources: what a config makes of an object is what kube-state-metrics makes of it.
+//! Compares the series of custom resources with those of kube-state-metrics.
 //!
-//! The cases in `tests/data/custom/cases.jsonl.gz` are generated: an object with values of all kinds in odd places, and a
-//! config with paths into it. What stands beside them was recorded from the collectors of kube-state-metrics v2.20.0.
+//! The cases in `tests/data/custom/cases.jsonl.gz` are generated: an object with values of all types in unusual places, and a
+//! config with paths into it. The expected series were recorded from the collectors of kube-state-metrics v2.20.0.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -20,20 +20,20 @@ struct Case {
     config: String,
     /// JSON.
     object: String,
-    /// Whether the config is refused.
+    /// The error, if the config is rejected.
     error: Option<String>,
-    /// Whether the collector crashed.
+    /// The message, if the collector panicked.
     panic: Option<String>,
     series: Vec<String>,
 }
 
-/// Each label set with the values that it has, one beside the other where it is there more than once.
+/// The values of each label set: several if it occurs more than once.
 type Series = BTreeMap<String, BTreeSet<String>>;
 
 /// A series with its labels sorted, and its value.
 fn canonical(line: &str) -> (String, String) {
     let (name, labels, value) = series::split(line);
-    // The one difference: a name that begins with a digit is none.
+    // The only difference: a name that starts with a digit is invalid.
     let valid =
         |label: &str| format!("{}{label}", if label.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" });
     let mut labels: Vec<_> = labels.into_iter().map(valid).filter(|label| !label.starts_with("=\"")).collect();
@@ -66,14 +66,14 @@ fn collected(custom: &CustomResources, object: &str) -> Series {
     gathered(String::from_utf8(text).expect("UTF-8").lines())
 }
 
-/// The recorded cases, or others of the same form that `KSF_CUSTOM_CASES` names.
+/// Returns the path of the cases: the recorded ones, or the file in `KSF_CUSTOM_CASES`.
 fn cases() -> PathBuf {
     let recorded = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/custom/cases.jsonl.gz");
     std::env::var_os("KSF_CUSTOM_CASES").map_or_else(recorded, PathBuf::from)
 }
 
 #[test]
-fn a_config_makes_of_an_object_what_kube_state_metrics_makes_of_it() {
+fn series_equal_those_of_kube_state_metrics() {
     let file = std::fs::File::open(cases()).expect("the cases");
     let (mut compared, mut wrong) = (0, Vec::new());
     for (number, line) in BufReader::new(GzDecoder::new(file)).lines().enumerate() {
@@ -90,7 +90,7 @@ fn a_config_makes_of_an_object_what_kube_state_metrics_makes_of_it() {
         }
         compared += 1;
         let expected = gathered(case.series.iter().map(String::as_str));
-        // Of a label set that is there twice, one value is served.
+        // If a label set occurs twice, one of its values is served.
         let same = |(labels, values): (&String, &BTreeSet<String>)| {
             actual.get(labels).is_some_and(|of_ours| of_ours.is_subset(values))
         };

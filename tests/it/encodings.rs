@@ -1,4 +1,4 @@
-//! Every object of the corpus gives the same series from protobuf as from JSON, in the form in which a server sends it.
+//! Compares the series of every object in the corpus from protobuf and from JSON, in the forms in which a server sends it.
 
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::common::corpus::cases;
 
-/// The fields of `PartialObjectMetadata` as a server cuts it from a whole object: `metadata`, number 1.
+/// Returns the `PartialObjectMetadata` of a whole object: the field `metadata`, number 1.
 fn partial_protobuf(object: &[u8]) -> Vec<u8> {
     let mut partial = Vec::new();
     let mut fields = Fields::new(object);
@@ -23,7 +23,7 @@ fn partial_protobuf(object: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The same in JSON, as it stands in the row of a `Table`.
+/// Returns the `PartialObjectMetadata` as JSON, as in a row of a `Table`.
 fn partial_json(object: &Json) -> Vec<u8> {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
         .to_string()

@@ -1,4 +1,4 @@
-//! `fields.txt` lists the fields that the collectors read, all of them and no others.
+//! Checks that `fields.txt` lists exactly the fields that the collectors read.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -9,9 +9,9 @@ use kube_state_fleet::collectors::{Collector, Resource, Visitor, visit_all};
 use kube_state_fleet::intake::{Form, decode_object};
 use serde_json::Value as Json;
 
-use crate::common::corpus::{Case, cases, objects};
+use crate::common::corpus::{cases, objects};
 
-/// The leaves of `fields.txt` under the heading `kind`, each a path of JSON names.
+/// Returns the fields under the heading `kind` in `fields.txt`, as paths of JSON names.
 fn listed(kind: &str) -> Vec<Vec<&'static str>> {
     let mut paths = Vec::new();
     let mut ours = false;
@@ -29,7 +29,7 @@ fn listed(kind: &str) -> Vec<Vec<&'static str>> {
     paths
 }
 
-/// Removes what is at `path`, in every element where the path leads through arrays.
+/// Removes the field at `path`, in every element of the arrays on the path.
 fn remove(json: &mut Json, path: &[&str]) {
     match (json, path) {
         (Json::Array(elements), _) => elements.iter_mut().for_each(|element| remove(element, path)),
@@ -43,7 +43,7 @@ fn remove(json: &mut Json, path: &[&str]) {
     }
 }
 
-/// Removes everything beside the last field of `path`.
+/// Removes all fields next to the last field of `path`.
 fn keep_alone(json: &mut Json, path: &[&str]) {
     match (json, path) {
         (Json::Array(elements), _) => elements.iter_mut().for_each(|element| keep_alone(element, path)),
@@ -57,7 +57,7 @@ fn keep_alone(json: &mut Json, path: &[&str]) {
     }
 }
 
-/// Fields that are read, though nothing in the corpus shows it: resource backends, and the two attributes that count.
+/// Fields that collectors read, but without an effect in the corpus: resource backends, and two attributes.
 const NOT_IN_CORPUS: [&str; 4] = [
     "networking.k8s.io/v1 Ingress spec.rules.http.paths.backend.resource.apiGroup",
     "networking.k8s.io/v1 Ingress spec.rules.http.paths.backend.resource.kind",
@@ -71,14 +71,15 @@ impl Visitor for FindUnread {
     fn visit<R: Resource>(&mut self) {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
         let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
-        let objects = cases::<R>();
+        let recorded: Vec<Json> = cases::<R>().into_iter().map(|case| case.object).collect();
+        let objects = if recorded.is_empty() { objects::<R>() } else { recorded };
         let series =
             |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, Form::of::<R::Object>()).unwrap());
         let paths = listed(&kind);
         assert!(!paths.is_empty(), "fields.txt has no heading {kind}");
         for path in paths {
-            let read = objects.iter().any(|Case { object, .. }| {
-                // What a field says may be hidden by its neighbours: of a volume's sources only one counts.
+            let read = objects.iter().any(|object| {
+                // Other fields may hide the effect of a field: only one source of a volume counts.
                 let alone = (1..path.len()).map(|depth| {
                     let mut object = object.clone();
                     keep_alone(&mut object, &path[..depth]);
@@ -104,10 +105,10 @@ fn every_listed_field_is_read_by_a_collector() {
     assert_eq!(unread.0, NOT_IN_CORPUS, "fields.txt names fields that change no series");
 }
 
-/// The annotation that the decoder drops from objects that it reads in part.
+/// The annotation that the decoder drops from objects that it does not read whole.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// The object as its type alone reads it, without the tables; `None` if it lacks a field that the type requires.
+/// Reads an object without the tables. `None` if it lacks a field that its type requires.
 fn plain<R: Resource>(object: &Json) -> Option<R::Object> {
     let mut object = object.clone();
     drop_nulls(&mut object);
@@ -117,7 +118,7 @@ fn plain<R: Resource>(object: &Json) -> Option<R::Object> {
     serde_json::from_value(object).ok()
 }
 
-/// Removes what is `null`, which only the decoder accepts for fields that are not optional.
+/// Removes all `null` values. Only the decoder accepts them for required fields.
 fn drop_nulls(json: &mut Json) {
     match json {
         Json::Object(fields) => {
@@ -129,7 +130,7 @@ fn drop_nulls(json: &mut Json) {
     }
 }
 
-/// The paths of all fields of `json`, without the places in lists.
+/// Collects the paths of all fields of `json`, without indices.
 fn paths(json: &Json, path: &[String], found: &mut BTreeSet<Vec<String>>) {
     match json {
         Json::Object(fields) => {
@@ -144,7 +145,7 @@ fn paths(json: &Json, path: &[String], found: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// Families that print something else when the decoder has skipped the fields that are not listed, and these fields.
+/// Collects the families whose series change if the decoder skips the unlisted fields, with these fields.
 struct FindLost(BTreeSet<String>);
 
 impl Visitor for FindLost {
@@ -174,11 +175,11 @@ impl Visitor for FindLost {
                 self.0.insert(format!("{kind}: {} reads {}", family.name, fields.join(" or ")));
             }
         }
-        assert!(compared > 1, "{kind}: no object fits its type");
+        assert!(compared > 0, "{kind}: no object fits its type");
     }
 }
 
-/// The fields of `object` that `fields.txt` does not list under `kind`.
+/// Returns the fields of `object` that `fields.txt` does not list under `kind`.
 fn unlisted(kind: &str, object: &Json) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     paths(object, &[], &mut found);

@@ -1,4 +1,4 @@
-//! The labels of each family, found by exposing objects. `docs families` shows them.
+//! Derives the labels of each family from the series of many objects. `docs families` includes the list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

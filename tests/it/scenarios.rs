@@ -1,4 +1,4 @@
-//! A small varied cluster under many sets of flags: what `render` prints is what kube-state-metrics served.
+//! Compares the output of `render` with that of kube-state-metrics, for a small varied cluster and many sets of flags.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 struct Scenario {
     flags: Vec<String>,
     custom_resource_state: Option<String>,
-    /// Whether it needs versions of objects that the dump does not hold.
+    /// Whether the scenario needs versions of objects that are not in the dump.
     live: bool,
 }
 
@@ -31,7 +31,7 @@ fn unzipped(name: &str) -> String {
     text
 }
 
-/// How often each series is there, whatever the order of its labels, and the type of each family.
+/// The number of occurrences of each series regardless of the order of its labels, and the type of each family.
 struct Exposition {
     series: BTreeMap<String, usize>,
     types: BTreeMap<String, String>,
@@ -56,7 +56,7 @@ impl Exposition {
     }
 }
 
-/// A series with its labels sorted.
+/// Returns a series with sorted labels.
 fn canonical(line: &str) -> String {
     let (name, mut labels, value) = series::split(line);
     let value: f64 = value.parse().expect("a number");
@@ -74,7 +74,7 @@ fn rendered(flags: &[String], file: &Path) -> String {
 }
 
 #[test]
-fn every_set_of_flags_gives_what_was_served() {
+fn output_equals_that_of_kube_state_metrics_for_all_flags() {
     let mut cluster = tempfile::NamedTempFile::new().expect("a temporary file");
     cluster.write_all(unzipped("cluster.json.gz").as_bytes()).expect("room for the cluster");
     let mut names: Vec<_> = std::fs::read_dir(folder())
@@ -86,7 +86,7 @@ fn every_set_of_flags_gives_what_was_served() {
     for name in names {
         let scenario = std::fs::read(folder().join(format!("{name}.json"))).expect("a scenario");
         let mut scenario: Scenario = serde_json::from_slice(&scenario).expect("a scenario is JSON");
-        // What there is to serve beside what the cluster holds, only an API server knows: an end-to-end case.
+        // Wildcards need the API server to list the kinds. An end-to-end case covers them.
         if scenario.live {
             continue;
         }

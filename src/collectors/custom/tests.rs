@@ -123,7 +123,7 @@ fn labels_are_copied_under_names_that_prometheus_takes() {
 }
 
 #[test]
-fn problems_are_told_from_their_verbosity_on() {
+fn problems_are_reported_from_their_verbosity_on() {
     let gauge = Kind::Gauge { label_from_key: None, value_from: Path::default(), nil_is_zero: false };
     let metric = |name: &str, error_log_v| Metric {
         name: name.to_owned(),
@@ -195,7 +195,7 @@ fn any_kind() -> impl Strategy<Value = Kind> {
 
 proptest! {
     #[test]
-    fn what_is_skipped_would_change_nothing(object in any_json(), path in any_path(), labels in any_labels(), base in any_labels(), kind in any_kind()) {
+    fn skipped_fields_change_no_series(object in any_json(), path in any_path(), labels in any_labels(), base in any_labels(), kind in any_kind()) {
         let metric = Metric {
             name: "m".to_owned(),
             help: String::new(),

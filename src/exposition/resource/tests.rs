@@ -61,7 +61,7 @@ fn everything() -> Scope<'static> {
 }
 
 #[test]
-fn a_list_replaces_what_was_there_and_serves_the_old_until_it_is_whole() {
+fn a_list_replaces_old_objects_when_it_is_complete() {
     let (store, things) = store();
     let first = things.begin(None);
     put(&things, "a", 1, "a");
@@ -111,7 +111,7 @@ fn a_slice_is_loaded_hidden_and_shown_in_one_step() {
     assert_eq!(served_of(&store, &lower), ["low"]);
     assert_eq!(served(&store), ["high", "low"]);
     things.set_loaded(lower.clone());
-    assert_eq!(served(&store), ["low"], "what is not loaded is not exposed");
+    assert_eq!(served(&store), ["low"], "objects outside the loaded slice are hidden");
     assert_eq!(things.uids(&Slice::all()), ["low".into()]);
     things.retain(&lower);
     assert_eq!(things.len(), 1);
@@ -146,7 +146,7 @@ fn digest_of(uids: &[&str]) -> Digest {
 }
 
 #[test]
-fn a_digest_is_known_as_of_what_the_events_went_through() {
+fn a_digest_is_known_as_of_versions_of_events() {
     let (_, things) = store();
     let list = things.begin(None);
     things.apply(ALL, "a".into(), Hashes::of("a"), listed(3), block("a"));
@@ -170,7 +170,7 @@ fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
     let (_, things) = store();
     things.set_loaded(Slice::none());
     let list = things.begin(None);
-    // Both were there at 5, when the list was made; what the events say of them came first.
+    // Both existed in the list at version 5; their events arrived first.
     put(&things, "changed", 7, "changed");
     things.delete("deleted", 8);
     things.apply(ALL, "changed".into(), Hashes::of("changed"), listed(2), block("changed"));
@@ -183,9 +183,9 @@ fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
 }
 
 proptest! {
-    /// A cluster's events, with lists of it in between: whenever the store says that it knows, it is right.
+    /// Applies the events of a cluster with lists in between. Each digest that the store knows is right.
     #[test]
-    fn what_is_known_as_of_a_version_is_what_was_there(
+    fn a_known_digest_is_right(
         steps in proptest::collection::vec((0..6_u8, 0..12_u8), 1..120),
         half in any::<bool>(),
     ) {
@@ -207,7 +207,7 @@ proptest! {
                         things.delete(&uid, version);
                     }
                 }
-                // The watch missed this one, and a list follows.
+                // The watch misses this event, and a list follows.
                 _ => {
                     if cluster.remove(&uid).is_none() {
                         cluster.insert(uid, version);
@@ -230,14 +230,14 @@ proptest! {
     }
 }
 
-/// A store in which who is deleted lingers for so many ticks.
+/// Creates a store in which deleted objects linger for `ticks` ticks.
 fn lingering(ticks: u64) -> (Store, Arc<ResourceStore>) {
     let (store, things) = store();
     things.linger(ticks);
     (store, things)
 }
 
-/// As a source does for an object that is called so.
+/// Applies and names an object, as a source does.
 fn put_named(things: &ResourceStore, uid: &str, version: u64, name: u64, text: &str) {
     things.end_lingering(name, Some(uid));
     put(things, uid, version, text);
@@ -245,7 +245,7 @@ fn put_named(things: &ResourceStore, uid: &str, version: u64, name: u64, text: &
 }
 
 #[test]
-fn who_is_deleted_is_served_for_a_while_and_counts_for_nothing() {
+fn a_deleted_object_lingers_but_does_not_count() {
     let (store, things) = lingering(2);
     put_named(&things, "1", 1, 7, "a");
     put_named(&things, "2", 2, 8, "b");
@@ -259,7 +259,7 @@ fn who_is_deleted_is_served_for_a_while_and_counts_for_nothing() {
     }
     assert_eq!(served(&store), ["b"]);
     assert_eq!(things.lingering(), 0);
-    // A deletion that is told twice is one.
+    // A repeated deletion counts once.
     things.delete("2", 4);
     things.delete("2", 5);
     assert_eq!(things.digest(&Slice::all(), 5).expect("known").count, 0);
@@ -267,7 +267,7 @@ fn who_is_deleted_is_served_for_a_while_and_counts_for_nothing() {
 }
 
 #[test]
-fn an_object_of_the_same_name_ends_who_lingers_wherever_it_is() {
+fn an_object_of_the_same_name_on_any_replica_ends_lingering() {
     let (store, things) = lingering(9);
     put_named(&things, "1", 1, 7, "a");
     things.delete("1", 2);
@@ -280,7 +280,7 @@ fn an_object_of_the_same_name_ends_who_lingers_wherever_it_is() {
     things.end_lingering(7, None);
     assert!(served(&store).is_empty());
     assert_eq!((things.lingering(), things.len()), (0, 0));
-    // A new one that is heard of before the end of the old one.
+    // A new object appears before the deletion of the old one.
     put_named(&things, "3", 5, 7, "old");
     put_named(&things, "4", 7, 7, "new");
     things.delete("3", 6);
@@ -288,7 +288,7 @@ fn an_object_of_the_same_name_ends_who_lingers_wherever_it_is() {
 }
 
 #[test]
-fn what_a_list_no_longer_has_lingers_and_may_come_back() {
+fn an_object_that_is_missing_in_a_list_lingers_and_may_return() {
     let (store, things) = lingering(9);
     put_named(&things, "1", 1, 7, "a");
     put_named(&things, "2", 2, 8, "b");
@@ -311,7 +311,7 @@ fn what_a_list_no_longer_has_lingers_and_may_come_back() {
 }
 
 #[test]
-fn who_lingers_is_not_handed_over() {
+fn a_lingering_object_is_not_handed_over() {
     let (store, things) = lingering(9);
     put_named(&things, "1", 1, 7, "a");
     things.delete("1", 2);
@@ -323,7 +323,7 @@ fn who_lingers_is_not_handed_over() {
 }
 
 #[test]
-fn nobody_lingers_without_a_name_or_where_that_is_not_asked_for() {
+fn an_object_without_a_name_does_not_linger() {
     let (store, things) = lingering(9);
     put(&things, "1", 1, "a");
     things.delete("1", 2);
@@ -335,7 +335,7 @@ fn nobody_lingers_without_a_name_or_where_that_is_not_asked_for() {
 }
 
 #[test]
-fn no_more_linger_than_there_is_room_for() {
+fn the_number_of_lingering_objects_is_limited() {
     let (_, things) = lingering(9);
     for n in 0..3000_u64 {
         let uid = n.to_string();

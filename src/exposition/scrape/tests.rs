@@ -13,7 +13,7 @@ fn header(name: &str, kind: MetricType) -> Header {
     Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind }
 }
 
-/// The plain text; the gzipped one is the same.
+/// Returns the plain text, after comparing the gzipped text with it.
 fn text(store: &Store, selection: &Selection, format: Format) -> String {
     let scrape = || store.scrape(selection, format, &Slice::all());
     let plain = String::from_utf8(scrape().flatten().collect()).expect("UTF-8");
@@ -34,7 +34,7 @@ fn selected(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|n| (*n).to_owned()).collect()
 }
 
-/// Two resources of which the second joins a family of the first and has its own in another order.
+/// Creates two resources. The second has a family of the first, and its own families in another order.
 fn store() -> Store {
     let first = ResourceStore::new("as", vec![header("x", MetricType::Gauge), header("y", MetricType::Info)]);
     let second = ResourceStore::new(
@@ -54,7 +54,7 @@ fn store() -> Store {
 const LABEL: &str = r#"l="back\\slash \"quote\"\nline""#;
 
 #[test]
-fn a_family_of_two_resources_stands_together_under_one_header() {
+fn a_family_of_two_resources_has_one_header() {
     let expected = format!(
         "# HELP x One \"thing\",\\na \\\\ line.\n# TYPE x gauge\nx{{object=\"a\",{LABEL}}} 0\nx{{object=\"b\",{LABEL}}} 2\n\
          # HELP y One \"thing\",\\na \\\\ line.\n# TYPE y gauge\ny{{object=\"a\",{LABEL}}} 1\ny{{object=\"b\",{LABEL}}} 1\n\
@@ -123,7 +123,7 @@ proptest::proptest! {
     }
 }
 
-/// A store of one resource with two families, the second of which tells of changes.
+/// Creates a store of one resource with two families. Series of the second change.
 fn things() -> (Store, Arc<ResourceStore>) {
     let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
     (Store::new(vec![Arc::clone(&things)]), things)
@@ -132,13 +132,13 @@ fn things() -> (Store, Arc<ResourceStore>) {
 fn put(things: &ResourceStore, uid: &str, version: u64, value: u32) {
     let mut block = BlockBuilder::new(&[("object", uid)]);
     block.family(0, |s| s.sample(&[("same", "for all")], 1.0));
-    // Some have none.
+    // Some objects have no series.
     block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], f64::from(value))));
     let stamp = Stamp { version, listed: false };
     things.apply(0, uid.into(), Hashes::of(uid), stamp, block.finish());
 }
 
-/// How many bytes of text a gzipped scrape deflates.
+/// Returns the bytes of text that a gzipped scrape compresses.
 fn work(store: &Store, exposed: &Slice) -> usize {
     let mut scrape = store.scrape(&Selection::All, Format::Text, exposed).gzipped();
     let mut sum = 0;
@@ -151,7 +151,7 @@ fn work(store: &Store, exposed: &Slice) -> usize {
 }
 
 #[test]
-fn only_what_looks_different_is_deflated_again() {
+fn only_changed_columns_are_compressed_again() {
     let (store, things) = things();
     for n in 0..2000 {
         put(&things, &n.to_string(), 1, 4);
@@ -187,7 +187,7 @@ fn a_switch_deflates_no_more_than_the_pages_at_the_ends_of_ranges() {
 }
 
 #[test]
-fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
+fn a_slow_reader_keeps_only_its_current_column() {
     let (store, things) = things();
     for n in 0..5000 {
         put(&things, &n.to_string(), 1, 4);
@@ -209,10 +209,9 @@ fn who_reads_slowly_keeps_nothing_but_what_it_reads() {
 
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(12))]
-    /// Objects come, change and go, also while they are scraped: what a scrape shows is what was there, and of what comes
-    /// and goes meanwhile nothing twice.
+    /// Creates, changes and deletes objects, also during a scrape. A scrape shows each object that exists throughout, and none twice.
     #[test]
-    fn whatever_happens_a_scrape_shows_what_is_there(
+    fn a_scrape_during_changes_shows_the_present_objects(
         steps in proptest::collection::vec((0..12_u8, 0..2500_u32, 0..6_u32), 1..60),
     ) {
         let (store, things) = things();
@@ -229,7 +228,7 @@ proptest::proptest! {
                     model.remove(&at);
                 }
             };
-            // Neighbours by number are far apart by hash.
+            // Objects with neighboring numbers are far apart by hash.
             let range = at..at + value * 150;
             if kind % 2 == 0 {
                 range.for_each(|at| change(&mut model, &mut version, at));
@@ -283,7 +282,7 @@ fn scrapes_at_once_share_the_work() {
 }
 
 #[test]
-fn what_is_gzipped_while_others_write_is_one_valid_stream_of_whole_lines() {
+fn a_gzipped_scrape_during_writes_is_one_valid_stream() {
     let (store, things) = things();
     for n in 0..1000 {
         put(&things, &n.to_string(), 1, 4);

@@ -46,7 +46,7 @@ fn errors_name_file_line_and_key() {
         ),
         (
             &changed("gauge: {", "gauge: {labelsFromPath: {n: ['[x]']}, "),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.labelsFromPath.n[0]: \"[x]\" looks",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.labelsFromPath.n[0]: invalid path element \"[x]\"",
         ),
         (
             &changed("Gauge,", "Counter,"),
