@@ -1,4 +1,4 @@
-//! How the API server is reached: one shared client with live connections, and private ones that pooling none.
+//! Clients of the API server: a shared one that pools connections, and private ones that keep none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,40 +16,39 @@ use super::request::WATCH;
 use super::socket::Socket;
 use super::unpooled;
 
-/// A quiet connection is probed after this long, so that one whose peer is gone without a word is noticed.
+/// How long a connection is quiet before TCP keepalive probes it, to detect a peer that vanished.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Between probes.
+/// The time between probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Probes without an answer before the connection counts as dead.
+/// Number of unanswered probes before the connection counts as dead.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// How long a connection may take to be made.
+/// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A client whose connections are kept and used again, but for those of watches: a watch has its own, which is driven by who
-/// reads it.
+/// A client that pools its connections, except those of watches: each watch has its own connection, which its reader drives.
 ///
-/// There is no read timeout: a watch is silent for as long as nothing happens, and [`super::run`] reopens it by its own clock.
-/// Requests are not repeated here either, since the same loop decides when to.
+/// There is no read timeout: a watch is silent while nothing changes, and [`super::run`] reopens it by its own clock.
+/// The client does not retry either, because the same loop decides when to.
 ///
 /// # Errors
-/// The configuration cannot be used: certificates that do not parse, credentials that cannot be read.
+/// The configuration is not usable: certificates do not parse, or credentials cannot be read.
 pub fn shared_client(config: Config) -> kube::Result<Client> {
     client(config, Pooling::AllButWatches)
 }
 
-/// A client that makes each request on a connection of its own and closes it with the answer, so that no buffer outlives
-/// what it carried. It must be made and used on the runtime whose thread wipes what it frees (see [`super::wipe`]).
+/// A client that makes each request on a connection of its own and closes it after the response, so that no buffer outlives
+/// its data. Create and use it on the runtime whose thread wipes freed memory (see [`super::wipe`]).
 ///
 /// # Errors
-/// As [`shared_client`].
+/// The same as for [`shared_client`].
 pub fn private_client(config: Config) -> kube::Result<Client> {
     client(config, Pooling::Never)
 }
 
-/// Changes how the API server is reached while a client is in use: its credentials, its address.
+/// Replaces a client in use, for example after its credentials or the address of the API server changed.
 #[derive(Clone, Debug)]
 pub struct SwappableClient(Arc<ArcSwap<Target>>);
 
@@ -63,7 +62,7 @@ impl std::fmt::Debug for Target {
 }
 
 impl SwappableClient {
-    /// A client whose requests go by `first`, and what changes that.
+    /// Returns a client that sends its requests through `first`, and the handle that replaces `first`.
     pub fn new(first: Client) -> (Self, Client) {
         let namespace = first.default_namespace().to_owned();
         let swappable = Self(Arc::new(ArcSwap::from_pointee(Target(first))));
@@ -75,13 +74,13 @@ impl SwappableClient {
         (swappable, Client::new(service, namespace))
     }
 
-    /// From now on, requests go by `client`. Answers that have begun go on as they are, watches until they end.
+    /// Sends later requests through `client`. Running responses, such as watches, continue on the old client.
     pub fn set(&self, client: Client) {
         self.0.store(Arc::new(Target(client)));
     }
 }
 
-/// Which connections are used again.
+/// Which connections are pooled.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pooling {
     AllButWatches,
@@ -123,7 +122,7 @@ fn client(mut config: Config, pooling: Pooling) -> kube::Result<Client> {
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// Proxies are left to kube.
+/// A client for a proxy, which kube supports itself.
 fn behind_proxy(config: Config, pooling: Pooling) -> kube::Result<Client> {
     let client = Client::try_from(config.clone())?;
     if pooling == Pooling::AllButWatches {
@@ -131,7 +130,7 @@ fn behind_proxy(config: Config, pooling: Pooling) -> kube::Result<Client> {
     }
     let namespace = config.default_namespace.clone();
     let service = service_fn(move |request| {
-        // With the client goes its pool, and with that the connection as soon as the answer is read or dropped.
+        // The pool is dropped with the client, and the connection with the pool as soon as the response is read or dropped.
         let client = Client::try_from(config.clone());
         async move { client?.send(request).await }
     });

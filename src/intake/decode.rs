@@ -1,4 +1,4 @@
-//! From an object's bytes to its k8s-openapi type.
+//! Decodes an object's bytes into its k8s-openapi type.
 
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _};
@@ -9,20 +9,20 @@ use super::redact::kept;
 use super::{discard, protobuf};
 use crate::sharding::Hashes;
 
-/// One own object, still encoded.
+/// One object of the shard, still encoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'a> {
     /// `metadata.uid`.
     pub uid: &'a str,
-    /// Its hashes.
+    /// The hashes of the UID.
     pub hashes: Hashes,
-    /// `metadata.resourceVersion` as a number, 0 if it is none.
+    /// `metadata.resourceVersion` as a number, 0 if it is not one.
     pub version: u64,
-    /// Whether it came with a list or the initial events of one, not because it changed just now.
+    /// Whether it came with a list or its initial events, not because it just changed.
     pub listed: bool,
-    /// How `bytes` are encoded.
+    /// The encoding of `bytes`.
     pub encoding: Encoding,
-    /// In which form the object came.
+    /// The form of the object.
     pub form: Form,
     /// For [`Form::Table`]: the value of the column `Type`.
     pub table_type: Option<&'a str>,
@@ -31,7 +31,7 @@ pub struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// The object's namespace and name, as far as they can be read without decoding it.
+    /// Returns the object's namespace and name, as far as they can be read without decoding it.
     pub fn names(&self) -> (String, String) {
         discard::names(self.encoding, self.bytes)
     }
@@ -40,22 +40,22 @@ impl Item<'_> {
 /// Why an object did not decode.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The protobuf message is malformed, or of a kind that nobody reads.
+    /// The protobuf message is malformed, or no collector reads its kind.
     #[error("malformed protobuf: {0}")]
     Protobuf(#[from] protobuf::Error),
-    /// A custom resource came as protobuf, of which it has none.
+    /// A custom resource came as protobuf, which custom resources do not have.
     #[error("a custom resource has no protobuf message")]
     CustomProtobuf,
     /// The JSON text is malformed.
     #[error("malformed JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// What it says is of another shape.
-    #[error("it is not what its kind says: {0}")]
+    /// A value does not fit the object's type.
+    #[error("does not fit its kind: {0}")]
     Shape(#[source] protobuf::Error),
 }
 
 impl Item<'_> {
-    /// The object, as far as its form holds it and the collectors read it.
+    /// Decodes the fields that the form holds and the collectors read.
     ///
     /// # Errors
     /// The bytes are not an object of type `T` in the item's encoding.
@@ -66,10 +66,10 @@ impl Item<'_> {
         }
     }
 
-    /// The text of an object without a k8s-openapi type, as custom resources are.
+    /// Returns the text of an object without a k8s-openapi type, a custom resource.
     ///
     /// # Errors
-    /// It came as protobuf.
+    /// The object came as protobuf.
     pub const fn json(&self) -> Result<&[u8], DecodeError> {
         match self.encoding {
             Encoding::Protobuf => Err(DecodeError::CustomProtobuf),
@@ -78,11 +78,11 @@ impl Item<'_> {
     }
 }
 
-/// An object from JSON or anything like it (a `serde_json::Value`, a YAML document), as far as `form` would hold it: of a
-/// whole Secret or ConfigMap neither its data nor the annotation with a copy of it is ever more than skipped text.
+/// Decodes the fields that `form` would hold from JSON or a similar format (a `serde_json::Value`, a YAML document). The data of
+/// a whole Secret or ConfigMap, and the annotation with a copy of it, are skipped without becoming values.
 ///
 /// # Errors
-/// `object` does not hold a `T`.
+/// `object` is not a `T`.
 pub fn decode_object<'de, T, D>(object: D, form: Form) -> Result<T, DecodeError>
 where
     T: k8s_openapi::Resource + DeserializeOwned,

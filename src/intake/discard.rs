@@ -1,8 +1,8 @@
-//! The peek that decides whether an object is ours: UID, resourceVersion and kind, read off the raw bytes.
+//! Peeks at raw bytes to decide whether an object belongs to the shard: UID, resourceVersion and kind.
 //!
-//! A foreign object costs this and nothing else: no allocation, no decode, and no look at what stands behind the
-//! metadata. Holds as well the other little that is read without decoding: names for a log line, the mark of a bookmark,
-//! the column `Type` of a Table. Panics on no input. Knows nothing of clients or sinks.
+//! An object of another shard costs only this peek: it is not decoded, allocates nothing, and the bytes after its metadata are
+//! not read. The module also reads other details without decoding: names for a log line, the annotation of a bookmark,
+//! the column `Type` of a Table. No input makes it panic. Knows nothing of clients or sinks.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::encoding::Encoding;
 use super::json::{self, Elements, Members};
 use super::protobuf::wire::{Fields, Value, WireError};
 
-/// What stands in front of every protobuf message in the envelope `runtime.Unknown`.
+/// The prefix of every protobuf message in the envelope `runtime.Unknown`.
 /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding>
 pub const MAGIC: &[u8; 4] = b"k8s\0";
 
@@ -18,7 +18,7 @@ pub const MAGIC: &[u8; 4] = b"k8s\0";
 /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists>
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
-/// Why nothing could be peeked at.
+/// Why a peek failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeekError {
     /// The protobuf message is malformed.
@@ -31,26 +31,26 @@ pub enum PeekError {
     #[error("a string is not UTF-8")]
     Utf8,
     /// The envelope is missing.
-    #[error("the envelope of a protobuf message is missing")]
+    #[error("a protobuf message has no envelope")]
     Envelope,
 }
 
-/// What is read off every object.
+/// The fields that are read from every object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek<'a> {
     /// `metadata.uid`.
     pub uid: Cow<'a, str>,
     /// `metadata.resourceVersion`.
     pub version: Cow<'a, str>,
-    /// `kind`, if the encoding carries it inside the object (JSON) and it was asked for.
+    /// `kind`, if the encoding has it inside the object (JSON) and the caller requested it.
     pub kind: Option<Cow<'a, str>>,
 }
 
-/// Peeks at the object at the start of `bytes`; what follows a JSON object is not read. `kind` asks for the kind, too:
-/// without it the look ends at the metadata, wherever the kind may stand.
+/// Peeks at the object at the start of `bytes`. The text after a JSON object is not read. `kind` requests the kind as well.
+/// Without it the peek ends after the metadata, wherever the kind is.
 ///
 /// # Errors
-/// The bytes are malformed as far as they were read.
+/// The bytes that were read are malformed.
 pub fn peek(encoding: Encoding, bytes: &[u8], kind: bool) -> Result<Peek<'_>, PeekError> {
     match encoding {
         Encoding::Protobuf => peek_protobuf(bytes),
@@ -144,7 +144,7 @@ fn json_metadata(bytes: &[u8]) -> Option<Members<'_>> {
     None
 }
 
-/// Namespace and name of an object, for a log line; empty where they cannot be read.
+/// Returns namespace and name of an object for a log line. Each is empty if it cannot be read.
 pub fn names(encoding: Encoding, bytes: &[u8]) -> (String, String) {
     let mut names = (String::new(), String::new());
     match encoding {
@@ -168,7 +168,7 @@ pub fn names(encoding: Encoding, bytes: &[u8]) -> (String, String) {
     names
 }
 
-/// Whether this bookmark says that the initial events are over.
+/// Whether this bookmark ends the initial events.
 pub fn ends_initial_events(encoding: Encoding, bytes: &[u8]) -> bool {
     match encoding {
         Encoding::Protobuf => {
@@ -198,10 +198,10 @@ pub fn ends_initial_events(encoding: Encoding, bytes: &[u8]) -> bool {
     }
 }
 
-/// A message of Kubernetes with its kind, out of the envelope: `k8s\0` and `runtime.Unknown{typeMeta=1, raw=2}`.
+/// Returns the kind and the message from an envelope: `k8s\0` and `runtime.Unknown{typeMeta=1, raw=2}`.
 ///
 /// # Errors
-/// There is no such envelope.
+/// The bytes are not such an envelope.
 pub fn open_envelope(bytes: &[u8]) -> Result<(&str, &[u8]), PeekError> {
     let unknown = bytes.strip_prefix(MAGIC).ok_or(PeekError::Envelope)?;
     let (mut kind, mut raw) = ("", None);
@@ -216,12 +216,12 @@ pub fn open_envelope(bytes: &[u8]) -> Result<(&str, &[u8]), PeekError> {
     raw.map(|raw| (kind, raw)).ok_or(PeekError::Envelope)
 }
 
-/// What is asked of a `Table` beside its rows.
+/// Reads a `Table`: columns, rows and cells.
 pub mod table {
     use super::{Cow, Elements, Members, PeekError, json};
 
-    /// The index of the column called `Type`, out of the text of `columnDefinitions`. `None` if that is `null`, as it is in
-    /// all events of a watch but the first.
+    /// Returns the index of the column `Type` from the text of `columnDefinitions`. `None` if that is `null`, as it is in
+    /// all events of a watch except the first.
     pub fn type_column(definitions: &[u8]) -> Option<usize> {
         Elements::of(definitions).position(|definition| {
             let mut members = match definition.and_then(Members::of) {
@@ -237,18 +237,18 @@ pub mod table {
         })
     }
 
-    /// A Table of a watch event.
+    /// The Table of a watch event.
     #[derive(Clone, Debug, Default)]
     pub struct Table<'a> {
         /// `kind`.
         pub kind: Cow<'a, str>,
-        /// `columnDefinitions`, and what follows them.
+        /// `columnDefinitions`, and the text after them.
         pub columns: &'a [u8],
-        /// `rows`, and what follows them.
+        /// `rows`, and the text after them.
         pub rows: &'a [u8],
     }
 
-    /// The parts of the Table at the start of `bytes`.
+    /// Reads the parts of the Table at the start of `bytes`.
     ///
     /// # Errors
     /// The text is malformed.
@@ -262,7 +262,7 @@ pub mod table {
                 "rows" => table.rows = members.ahead(),
                 _ => continue,
             }
-            // The rest of what is no Table may be a whole object.
+            // If this is not a Table, the rest may be a whole object.
             if !table.rows.is_empty() || (!table.kind.is_empty() && table.kind != "Table") {
                 break;
             }
@@ -275,14 +275,14 @@ pub mod table {
     pub struct Row<'a> {
         /// The array of cells.
         pub cells: &'a [u8],
-        /// The object, and what follows it.
+        /// The object, and the text after it.
         pub object: &'a [u8],
     }
 
-    /// The parts of the row at the start of `bytes`.
+    /// Reads the parts of the row at the start of `bytes`.
     ///
     /// # Errors
-    /// The text is malformed, or there is no object.
+    /// The text is malformed, or the row has no object.
     pub fn row(bytes: &[u8]) -> Result<Row<'_>, PeekError> {
         let (mut cells, mut object) = (None, None);
         let mut members = Members::of(bytes)?;
@@ -300,7 +300,7 @@ pub mod table {
     }
 
     impl<'a> Row<'a> {
-        /// The text in a column.
+        /// Returns the text in a column.
         pub fn cell(&self, column: usize) -> Option<Cow<'a, str>> {
             json::string(Elements::of(self.cells).nth(column)?.ok()?).ok()
         }

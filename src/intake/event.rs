@@ -1,4 +1,4 @@
-//! One event of a watch: what happened, and to which object.
+//! The events of a watch.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,20 @@ use super::encoding::Encoding;
 use super::json::Members;
 use super::protobuf::wire::{Fields, Value};
 
-/// What happened.
+/// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// The object is there and was not before. To who keeps only the newest state it says the same as `Modified`.
+    /// The object was added. A reader that keeps only the latest state treats it like `Modified`.
     Added,
-    /// The object was there and is now like this.
+    /// The object was changed.
     Modified,
-    /// The object is gone; its resourceVersion is that of the deletion.
+    /// The object was deleted; its resourceVersion is that of the deletion.
     Deleted,
-    /// Nothing, but this resourceVersion was reached.
+    /// The watch reached this resourceVersion.
     Bookmark,
-    /// The watch is over; the object is a `Status`.
+    /// The watch failed; the object is a `Status`.
     Error,
-    /// A type that did not exist when this was written.
+    /// A type that this version does not know.
     Unknown,
 }
 
@@ -40,19 +40,19 @@ impl EventKind {
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// What happened.
+    /// The type.
     pub kind: EventKind,
     /// The object: the protobuf message, or the JSON text from the object on.
     pub object: &'a [u8],
-    /// The object's kind, if the encoding carries it outside the object (protobuf).
+    /// The object's kind, if the encoding has it outside the object (protobuf).
     pub object_kind: Option<Cow<'a, str>>,
 }
 
 impl<'a> Event<'a> {
-    /// The event of a frame.
+    /// Reads the event in a frame.
     ///
     /// # Errors
-    /// The frame is no event.
+    /// The frame is not an event.
     pub fn read(encoding: Encoding, frame: &'a [u8]) -> Result<Self, PeekError> {
         match encoding {
             Encoding::Protobuf => Self::read_protobuf(frame),

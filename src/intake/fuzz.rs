@@ -1,4 +1,4 @@
-//! What arrives, whatever it is: for a fuzzer, and for a test with random bytes. Nothing of it may panic.
+//! The fuzz harness of the intake: reads arbitrary bytes as responses. No input may make it panic.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::collectors::labels::KeyFilter;
 use crate::collectors::{Collector, Resource, Visitor, visit_all};
 use crate::sharding::Slice;
 
-/// Reads `bytes` as answers of an API server. The first ones say of which resource, in which form and encoding, whether it
-/// is a list or a watch, and in pieces of which size it arrives.
+/// Reads `bytes` as responses of an API server. The first three bytes choose the resource, its form and encoding, list or
+/// watch, and the size of the chunks.
 pub fn read(bytes: &[u8]) {
     let Some((&[resource, how, size], answer)) = bytes.split_first_chunk::<3>() else { return };
     let mut reader = Reader { left: resource, how, size: usize::from(size) + 1, answer };
@@ -25,7 +25,7 @@ pub fn read(bytes: &[u8]) {
 }
 
 struct Reader<'a> {
-    /// How many resources come before the one that is meant.
+    /// Number of resources before the chosen one.
     left: u8,
     how: u8,
     size: usize,
@@ -71,11 +71,12 @@ impl Reader<'_> {
             object_limit: u64::from(bit(4)) * 2,
             batch_delay: Duration::ZERO,
         };
-        let sink: Box<dyn Sink> =
-            Box::new(Made(Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All).promoting(KeyFilter::All)));
+        let sink: Box<dyn Sink> = Box::new(Collected(
+            Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All).promoting(KeyFilter::All),
+        ));
         let mut objects = Objects::new(&source, sink, Arc::new(Status::default()));
         objects.begin_response(Some(slice.clone()));
-        // What is wrong with an answer ends it, and nothing else.
+        // An error ends the response and nothing else.
         let _ = if bit(5) {
             self.watch(&mut objects, &slice, encoding, bit(6))
         } else {
@@ -104,10 +105,10 @@ impl Reader<'_> {
     }
 }
 
-/// Makes series of what arrives, and drops them.
-struct Made<R: Resource>(Collector<R>);
+/// Collects the series of each object, and drops them.
+struct Collected<R: Resource>(Collector<R>);
 
-impl<R: Resource> Sink for Made<R> {
+impl<R: Resource> Sink for Collected<R> {
     fn init(&mut self, _: &Slice) {}
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
@@ -132,7 +133,7 @@ mod tests {
     /// A Pod with a name, a UID and a version, as protobuf.
     const POD: &[u8] = b"\x0a\x15\x0a\x01a\x1a\x01n\x2a\x01u\x32\x015\x5a\x04\x0a\x00\x12\x00\x12\x02\x0a\x00";
 
-    /// A watch's event of `object`, of this kind.
+    /// A watch event with `object` of this kind.
     fn event(kind: &str, object: &[u8]) -> Vec<u8> {
         let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
         let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();

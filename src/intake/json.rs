@@ -1,11 +1,11 @@
-//! Slicing of JSON text without parsing it: where a value ends, and the members of an object one after the other.
+//! Slices JSON text without parsing it: finds the end of a value, and the members of an object in turn.
 //!
-//! Strings and nesting are respected; what stands between them is not validated (whoever decodes a value does that).
-//! Allocates only for a string with escapes. Panics on no input. Knows nothing of Kubernetes.
+//! It respects strings and nesting. It does not validate the rest; the decoder of a value does.
+//! Allocates only for a string with escapes. No input makes it panic. Knows nothing of Kubernetes.
 
 use std::borrow::Cow;
 
-/// The text is not JSON, as far as one can tell without parsing it.
+/// The text is not JSON, as far as slicing can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed JSON")]
 pub struct Malformed;
@@ -19,22 +19,22 @@ pub struct Scan {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Within {
-    /// Nothing of the value was seen.
+    /// Before the value.
     #[default]
     Start,
     /// Between the tokens of an object or an array.
     Nested,
     /// In a string.
     String,
-    /// In a string, behind a backslash.
+    /// In a string, after a backslash.
     Escape,
     /// In a number, `true`, `false` or `null` that is not nested.
     Scalar,
 }
 
 impl Scan {
-    /// Reads on in `bytes`: how many of them belong to the value if it ends there, `None` if all do and it goes on.
-    /// A number that ends with the text needs the delimiter behind it to be seen.
+    /// Reads `bytes`. Returns how many of them belong to the value if it ends there; `None` if it continues.
+    /// A number ends only at the delimiter after it.
     pub fn advance(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
@@ -75,29 +75,29 @@ impl Scan {
     }
 }
 
-/// `bytes` without the white space in front.
+/// Removes leading white space.
 pub fn trim(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii_start()
 }
 
-/// The value at the start of `bytes`, and what follows it.
+/// Splits `bytes` after the value at its start.
 ///
 /// # Errors
-/// There is none, or it does not end.
+/// There is no value, or it does not end.
 pub fn split_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let bytes = trim(bytes);
     match Scan::default().advance(bytes) {
         Some(end) => bytes.split_at_checked(end).ok_or(Malformed),
-        // A number, `true`, `false` or `null` may be all that is left.
+        // A number, `true`, `false` or `null` may end with the text.
         None if bytes.first().is_some_and(|b| !matches!(b, b'"' | b'{' | b'[' | b']' | b'}')) => Ok((bytes, &[])),
         None => Err(Malformed),
     }
 }
 
-/// The string whose JSON text is `raw`, quotes included.
+/// Returns the string whose JSON text, with its quotes, is `raw`.
 ///
 /// # Errors
-/// It is not a string.
+/// `raw` is not a string.
 pub fn string(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     let text = raw.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).ok_or(Malformed)?;
     if memchr::memchr(b'\\', text).is_none() {
@@ -106,8 +106,8 @@ pub fn string(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     serde_json::from_slice(raw).map(Cow::Owned).map_err(|_| Malformed)
 }
 
-/// The members of an object, in the order of the text. A value is skipped only when the next key is asked for, so that
-/// who finds early what it looks for does not pay for the rest.
+/// The members of an object, in the order of the text. A value is skipped only when the next key is requested, so a
+/// caller that stops early does not pay for the rest.
 #[derive(Clone, Debug)]
 pub struct Members<'a> {
     rest: &'a [u8],
@@ -118,13 +118,13 @@ impl<'a> Members<'a> {
     /// The members of the object at the start of `bytes`.
     ///
     /// # Errors
-    /// There is no object.
+    /// The text is not an object.
     pub fn of(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let rest = trim(bytes).strip_prefix(b"{").ok_or(Malformed)?;
         Ok(Self { rest, at_value: false })
     }
 
-    /// The next key; its value is next in [`Members::ahead`].
+    /// Returns the next key; [`Members::ahead`] starts with its value.
     ///
     /// # Errors
     /// The text is malformed.
@@ -146,15 +146,15 @@ impl<'a> Members<'a> {
         Ok(Some(key))
     }
 
-    /// The text from the value of the last key to the end of all.
+    /// Returns the text from the value of the last key to the end.
     pub fn ahead(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The text of the last key's value.
+    /// Returns the text of the last key's value.
     ///
     /// # Errors
-    /// It does not end.
+    /// The value does not end.
     pub fn value(&mut self) -> Result<&'a [u8], Malformed> {
         let (value, rest) = split_value(self.rest)?;
         self.rest = rest;
@@ -162,21 +162,21 @@ impl<'a> Members<'a> {
         Ok(value)
     }
 
-    /// The last key's value as a string; empty for `null` and what is no string.
+    /// Returns the last key's value as a string; empty for `null` and other types.
     ///
     /// # Errors
-    /// It does not end.
+    /// The value does not end.
     pub fn text(&mut self) -> Result<Cow<'a, str>, Malformed> {
         self.value().map(|raw| string(raw).unwrap_or_default())
     }
 }
 
-/// The elements of an array, in the order of the text; ends after the first error.
+/// The elements of an array, in the order of the text. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
-    /// The elements of the array at the start of `bytes`; none if there is no array.
+    /// The elements of the array at the start of `bytes`; none if it is not an array.
     pub fn of(bytes: &'a [u8]) -> Self {
         Self(trim(bytes).strip_prefix(b"[").unwrap_or_default())
     }

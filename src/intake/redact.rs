@@ -1,11 +1,11 @@
-//! What of an object is kept when it is read from JSON, before its type is: a tree of the fields that collectors read.
+//! Reads an object from JSON into a tree that contains only the fields which collectors read.
 //!
-//! The tables that drive the protobuf decoder drive this one too, so both encodings show the same. All else is handed to
-//! `IgnoredAny`: it is stepped over and never becomes a value of this process. The types of k8s-openapi are then read from
-//! the tree, whatever the text was: each of them is compiled once for each deserializer that it is read from.
+//! The tables of the protobuf decoder drive this one too, so both encodings yield the same objects. `IgnoredAny` skips all other
+//! fields, which never become values of this process. The k8s-openapi types are then read from the tree, whatever the
+//! input format, because each type is compiled once per deserializer.
 //!
-//! Null is what Go makes of it, the zero value. API servers do send such nulls (a list that was never set, a time that is
-//! zero), and the types take them for their optional fields alone.
+//! Null becomes the zero value, as in Go. API servers do send nulls (for a list that was never set, for a zero time), but
+//! the types accept them only for optional fields.
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ use serde_json::{Map, Number, Value};
 use super::form::Form;
 use super::protobuf::{Kind, LAST_APPLIED, Shape, Table};
 
-/// The part of the object at which a seed stands.
+/// The part of the object that a seed reads.
 #[derive(Clone, Copy)]
 enum Part {
-    /// The whole; the last says whether its own `type` is kept.
+    /// The whole object; the flag says whether to keep its own `type`.
     Object(&'static Table, Form, bool),
-    /// A message of which nothing is held back.
+    /// A message of which all known fields are kept.
     Message(&'static Table),
-    /// The metadata of an object in another form than whole.
+    /// The metadata of an object in a reduced form.
     PartialMetadata(&'static Table),
     /// Annotations without [`LAST_APPLIED`].
     PartialAnnotations,
@@ -35,7 +35,7 @@ enum Part {
 }
 
 impl Part {
-    /// What stands under `key`; nothing if it is not to be kept.
+    /// The part under `key`; `None` to skip it.
     fn under(self, key: &str) -> Option<Self> {
         match self {
             Self::Object(_, Form::Object, _) if matches!(key, "apiVersion" | "kind") => Some(Self::Leaf(Kind::String)),
@@ -61,7 +61,7 @@ impl Part {
         }
     }
 
-    /// The value of an element that is null.
+    /// The value for a null element.
     fn zero(self) -> Value {
         match self {
             Self::Leaf(Kind::Bool) => false.into(),
@@ -72,7 +72,7 @@ impl Part {
     }
 }
 
-/// The field of a message that JSON calls `name`.
+/// The field of a message with the JSON name `name`.
 fn field(table: &'static Table, name: &str) -> Option<Part> {
     table.fields.iter().find_map(|field| match (field.shape, field.kind) {
         (Shape::Inline, Kind::Message(inner)) => self::field(inner, name),
@@ -83,8 +83,8 @@ fn field(table: &'static Table, name: &str) -> Option<Part> {
     })
 }
 
-/// The tree of an object that comes in `form`, or that would: only what that form holds is kept. `table_type` takes the
-/// place of its own `type`.
+/// Reads the tree of an object and keeps only the fields that `form` holds. `table_type` replaces the object's own
+/// `type`.
 pub(super) fn kept<'de, D: Deserializer<'de>>(
     object: D,
     table: &'static Table,

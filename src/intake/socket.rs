@@ -1,7 +1,7 @@
-//! A connection below TLS: read in large pieces, and while it carries a watch no more often than its [`BatchDelay`] says.
+//! A connection below TLS. It reads in large pieces, and during a watch no more often than its [`BatchDelay`] allows.
 //!
-//! TLS asks for 4 KB at a time and a watch is sent event by event, so that an event costs wake-ups and system calls above
-//! all. A buffer that is read ahead saves the ones, a pause in which nothing wakes us the others. Knows bytes alone.
+//! TLS requests 4 KB at a time and the server sends a watch event by event, so wakeups and system calls dominate the cost of an
+//! event. Reading ahead saves system calls; a pause without wakeups saves wakeups. Knows only bytes.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -22,20 +22,19 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How much is read at once.
 const READ_BYTES: usize = 64 << 10;
 
-/// When so much waits, a pause is over: half of what the window of a new connection holds. An API server that cannot send
-/// ends the watch of who does not keep up.
+/// A pause ends early when this much waits: half of the window of a new connection. An API server that cannot send ends the
+/// watch of a slow client.
 const EARLY_READ_BYTES: u64 = 32 << 10;
 
-/// How often it is looked how much waits.
+/// How often a pause checks how much waits.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// How long what arrives on a connection may gather before it is read. Clones are of the same connection.
+/// How long data that arrives on a connection may accumulate before it is read. Clones belong to the same connection.
 #[derive(Clone, Debug, Default)]
 pub struct BatchDelay(Arc<AtomicU64>);
 
 impl BatchDelay {
-    /// From now on there is a pause of `delay` after something arrived, shorter if much arrives. What arrives after a pause
-    /// in which nothing did is read at once.
+    /// Pauses for `delay` after each read, or shorter if much arrives. Data that arrives after an idle pause is read at once.
     pub fn set(&self, delay: Duration) {
         self.0.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -45,28 +44,28 @@ impl BatchDelay {
     }
 }
 
-/// A TCP connection that is read ahead.
+/// A TCP connection that reads ahead.
 #[derive(Debug)]
 pub struct Socket {
     stream: Stream,
     batch_delay: BatchDelay,
-    /// What was read; up to `start` it was handed on.
+    /// The data read; the part before `start` was passed on.
     buffer: Vec<u8>,
     start: usize,
-    /// The last buffer was all that was there.
+    /// The last read emptied the socket.
     is_drained: bool,
-    /// When the first byte was read since the last pause.
+    /// When the first byte after the last pause was read.
     first_read: Option<Instant>,
     pause: Option<Pause>,
 }
 
 #[derive(Debug)]
 enum Stream {
-    /// Whatever arrives wakes us.
+    /// Registered with the runtime: arriving data wakes the reader.
     Registered(TcpStream),
-    /// Nothing does.
+    /// Not registered: nothing wakes the reader.
     Detached(std::net::TcpStream),
-    /// It could not be made the other.
+    /// The change between the other two failed.
     Broken,
 }
 
@@ -77,7 +76,6 @@ struct Pause {
 }
 
 impl Socket {
-    /// Of a connection that was just made.
     pub fn new(stream: TcpStream) -> Self {
         Self {
             stream: Stream::Registered(stream),
@@ -90,10 +88,10 @@ impl Socket {
         }
     }
 
-    /// Reads a buffer; none is the end.
+    /// Fills the buffer; an empty buffer is the end.
     fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !has_budget_remaining() {
-            // Who sends without end does not keep others waiting.
+            // Yield to other tasks, even if the peer sends without end.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -105,7 +103,7 @@ impl Socket {
             let result = match &self.stream {
                 Stream::Registered(stream) => {
                     let Poll::Ready(readiness) = stream.poll_read_ready(cx) else {
-                        // A quiet connection holds no memory.
+                        // A quiet connection needs no memory.
                         self.buffer = Vec::new();
                         return Poll::Pending;
                     };
@@ -133,7 +131,7 @@ impl Socket {
         }
     }
 
-    /// Makes a pause, if it is time for one.
+    /// Pauses, if a pause is due.
     fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_drained
             && let Some(first_read) = self.first_read.take()
@@ -154,7 +152,7 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Lets what arrives wake us.
+    /// Lets arriving data wake the reader.
     fn register(&mut self) -> io::Result<()> {
         self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
             Stream::Detached(stream) => Stream::Registered(TcpStream::from_std(stream)?),
@@ -163,7 +161,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Lets nothing wake us.
+    /// Lets nothing wake the reader.
     fn detach(&mut self) -> io::Result<()> {
         self.stream = match std::mem::replace(&mut self.stream, Stream::Broken) {
             Stream::Registered(stream) => Stream::Detached(stream.into_std()?),
@@ -183,7 +181,7 @@ impl Socket {
 }
 
 impl Pause {
-    /// Waits until the time is over or much waits.
+    /// Waits until the time is over or enough data waits.
     fn poll_over(&mut self, stream: &Stream, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
@@ -193,7 +191,7 @@ impl Pause {
                 Stream::Detached(stream) => ioctl_fionread(stream),
                 Stream::Broken => return Poll::Ready(()),
             };
-            // Whatever is wrong with it, reading will tell.
+            // If this fails, the next read reports the error.
             if now >= self.end || waiting.is_ok_and(|waiting| waiting >= EARLY_READ_BYTES) {
                 return Poll::Ready(());
             }
@@ -239,7 +237,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // TCP holds nothing back.
+        // TCP buffers nothing here.
         Poll::Ready(Ok(()))
     }
 
@@ -268,7 +266,7 @@ mod tests {
 
     const DELAY: Duration = Duration::from_millis(100);
 
-    /// A socket, its batch_delay, and what the other side writes to: loopback delivers before a write returns.
+    /// A socket, its batch delay, and the peer's end. Loopback delivers before a write returns.
     async fn connected() -> (Socket, BatchDelay, std::net::TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let socket = Socket::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
@@ -283,7 +281,7 @@ mod tests {
         socket.read(&mut bytes).await.unwrap()
     }
 
-    /// Whether there is nothing to read for now.
+    /// Whether a read would block.
     async fn is_waiting(socket: &mut Socket) -> bool {
         poll!(std::pin::pin!(read(socket))).is_pending()
     }

@@ -1,8 +1,8 @@
-//! One request on a connection of its own, which is driven by whoever reads the answer.
+//! Sends one request on a connection of its own, which the reader of the response drives.
 //!
-//! A pooled connection is driven by a task of its own, which wakes the reader for each piece and is woken by it for the
-//! next. Here nothing is read before it is asked for, nothing is handed from thread to thread, and all buffers are gone with
-//! the answer. Knows HTTP, not Kubernetes.
+//! A task drives a pooled connection: the task wakes the reader for each piece, and the reader wakes the task for the
+//! next. Here nothing is read before the reader polls, no data moves between threads, and all buffers are freed with
+//! the response. Knows HTTP, not Kubernetes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,27 +18,27 @@ use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower::{BoxError, Service, ServiceExt};
 
-/// How much HTTP reads at once, and holds at most of what has not been asked for.
+/// The most that HTTP reads at once and buffers ahead of the reader.
 const BUFFER: usize = 64 << 10;
 
-/// The body of an answer, and the connection that it comes from.
+/// The body of a response, and its connection.
 pub struct UnpooledBody<T, B>
 where
     T: Read + Write,
     B: Body + 'static,
 {
     body: Incoming,
-    /// Until it ends.
+    /// `None` after the connection ended.
     connection: Option<Pin<Box<http1::Connection<T, B>>>>,
-    /// Without it the connection might take itself for finished.
+    /// Keeps the connection open: without a sender it might close.
     _sender: SendRequest<B>,
 }
 
-/// Connects, sends `request` and waits for the head of the answer. What the connection says of itself becomes extensions of the
-/// answer.
+/// Connects, sends `request` and waits for the head of the response. The connection's extras become extensions of the
+/// response.
 ///
 /// # Errors
-/// The server cannot be reached, or what it says is not HTTP.
+/// The server is unreachable, or does not speak HTTP.
 pub async fn send<C, T, B>(connector: C, mut request: Request<B>) -> Result<Response<UnpooledBody<T, B>>, BoxError>
 where
     C: Service<Uri, Response = T>,
@@ -94,7 +94,7 @@ where
             failure = ended.err();
         }
         match (Pin::new(&mut self.body).poll_frame(cx), failure) {
-            // What went wrong is said by the body, or else by the connection.
+            // Report the error of the body, or else the error of the connection.
             (Poll::Ready(None) | Poll::Pending, Some(failure)) => Poll::Ready(Some(Err(failure))),
             (frame, _) => frame,
         }
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::intake::socket::{BatchDelay, Socket};
 
-    /// Asks a server that says `pieces` and hangs up; what it was asked, and what came of the answer.
+    /// Sends a request to a server that writes `pieces` and hangs up. Returns the request and the result.
     async fn ask(pieces: &'static [&'static str]) -> (String, Result<Vec<String>, BoxError>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -142,7 +142,7 @@ mod tests {
         let client = async {
             let request = Request::get(format!("http://{address}/path?query")).body(Empty::<Bytes>::new())?;
             let answer = send(connector, request).await?;
-            assert!(answer.extensions().get::<BatchDelay>().is_some(), "its pace can be set");
+            assert!(answer.extensions().get::<BatchDelay>().is_some(), "the batch delay can be set");
             let mut body = answer.into_body();
             let mut read = Vec::new();
             while let Some(frame) = body.frame().await {

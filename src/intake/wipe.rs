@@ -1,11 +1,11 @@
-//! Memory that forgets: on threads that ask for it, whatever is freed is overwritten first.
+//! An allocator that overwrites freed memory, on threads that enable it.
 //!
-//! A Secret's `Table` row can carry its data in the annotation `kubectl.kubernetes.io/last-applied-configuration`. It is
-//! skipped when the row is read, but the bytes have been in the buffers of TLS and HTTP by then. Sources of Secrets
-//! therefore run on a thread of their own whose frees are wiped, and give up a connection that has carried the annotation,
-//! so that its buffers are freed as well. May not know anything of Kubernetes.
+//! A Secret's `Table` row can contain its data in the annotation `kubectl.kubernetes.io/last-applied-configuration`. The
+//! reader skips the annotation, but by then its bytes have been in the buffers of TLS and HTTP. Sources of Secrets
+//! therefore run on a thread of their own that wipes freed memory. They close a connection that carried the annotation,
+//! so that its buffers are freed as well. Knows nothing of Kubernetes.
 
-// An allocator can be written with `unsafe` alone. Each block below hands on the contract of its caller unchanged.
+// An allocator needs `unsafe`. Each block below passes on the contract of its caller unchanged.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -14,22 +14,22 @@ use std::cell::Cell;
 use zeroize::Zeroize;
 
 thread_local! {
-    /// Constant and without a destructor: reading it neither allocates nor fails, which an allocator depends on.
+    /// Constant and without a destructor: reading it neither allocates nor fails, as an allocator requires.
     static WIPES_FREES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, what this thread frees is overwritten, if the process's allocator is a [`WipingAllocator`] one.
+/// Overwrites the memory that this thread frees from now on, if the process's allocator is a [`WipingAllocator`].
 pub fn wipe_frees_on_this_thread() {
     WIPES_FREES.set(true);
 }
 
-/// An allocator that overwrites what is freed by threads that called [`wipe_frees_on_this_thread`], and otherwise is `A`.
+/// The allocator `A`, which also overwrites the memory that threads free after [`wipe_frees_on_this_thread`].
 #[derive(Debug)]
 pub struct WipingAllocator<A>(pub A);
 
-// SAFETY: every call is handed on to `A` with the caller's own arguments. `dealloc` writes within the layout of an
-// allocation that the caller gives up; `realloc` is, on wiping threads, an allocation, a copy of the shorter of both
-// sizes and a `dealloc`, which is the trait's own definition of it.
+// SAFETY: every call passes the caller's arguments on to `A`. `dealloc` writes within the layout of an allocation that
+// the caller frees. On wiping threads `realloc` is an allocation, a copy of the shorter of both sizes and a `dealloc`,
+// which is the trait's own definition.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { self.0.alloc(layout) }
@@ -41,7 +41,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if WIPES_FREES.get() {
-            // Volatile inside, so that the compiler does not leave out a store into memory that is freed next.
+            // `zeroize` writes volatile, so that the compiler keeps stores into memory that is freed next.
             unsafe { std::slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), layout.size()) }
                 .zeroize();
         }
@@ -71,7 +71,7 @@ mod tests {
     use std::alloc::System;
     use std::sync::Mutex;
 
-    /// Keeps a copy of what is given back, as it is given back.
+    /// Keeps a copy of each freed block.
     struct Recording(Mutex<Vec<Vec<u8>>>);
 
     unsafe impl GlobalAlloc for Recording {
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// What is left in memory of `secret` after it was written, grown and freed.
+    /// The freed blocks after `secret` was written, grown and freed.
     fn left_behind() -> Vec<Vec<u8>> {
         let allocator = WipingAllocator(Recording(Mutex::default()));
         let layout = Layout::array::<u8>(6).expect("small");

@@ -14,11 +14,11 @@ use kube_state_fleet::collectors::{Resource, Visitor, name, visit_all};
 use kube_state_fleet::fuzz;
 use serde_json::{Value, json};
 
-/// Rounds of the intake: about 6 s in a debug build on one core.
-const INTAKE_ROUNDS: u64 = 20_000;
+/// Rounds of the intake: about 5 s of CPU in a debug build.
+const INTAKE_ROUNDS: u64 = 60_000;
 
-/// Rounds of custom resources: about 6 s in a debug build on one core.
-const CUSTOM_ROUNDS: u64 = 6_000;
+/// Rounds of custom resources: about 5 s of CPU in a debug build.
+const CUSTOM_ROUNDS: u64 = 5_000;
 
 /// Objects that one file of the corpus contributes at most.
 const OBJECTS: usize = 4;

@@ -1,18 +1,18 @@
-//! The rest of a chunk, until its frame is complete.
+//! Keeps the start of a frame until the rest arrives.
 
-/// A buffer that grew beyond this for a rare large frame is given back.
+/// A buffer that grew beyond this for a rare large frame is freed.
 pub(super) const KEEP: usize = 1 << 20;
 
-/// What is left of a chunk and belongs to a frame that the next ones complete.
+/// The start of a frame whose rest comes with the next chunks.
 #[derive(Debug, Default)]
 pub(super) struct Carry {
     bytes: Vec<u8>,
-    /// The bytes were handed out: they go before anything else happens.
+    /// The bytes were passed on, and are removed before the next operation.
     spent: bool,
 }
 
 impl Carry {
-    /// Forgets what was handed out.
+    /// Removes the bytes that were passed on.
     pub fn tidy(&mut self) {
         if self.spent {
             self.spent = false;
@@ -23,8 +23,8 @@ impl Carry {
         }
     }
 
-    /// `want` bytes in a row from the front of `chunk`, what was kept of earlier chunks before it; `None` when the chunk is
-    /// used up before.
+    /// Takes `want` contiguous bytes: the kept ones and then the front of `chunk`. Returns `None` if the chunk is too short, and
+    /// keeps it.
     pub fn take<'a, 'c: 'a>(&'a mut self, want: usize, chunk: &mut &'c [u8]) -> Option<&'a [u8]> {
         self.tidy();
         if self.bytes.is_empty()
@@ -38,16 +38,16 @@ impl Carry {
         (self.bytes.len() >= want).then(|| self.hand_out())
     }
 
-    /// Keeps `bytes` of a frame that will have `whole` at least.
+    /// Keeps `bytes` of a frame of at least `whole` bytes.
     pub fn keep(&mut self, bytes: &[u8], whole: usize) {
-        // A length is only a claim until the bytes are there: no more is reserved at once than is usual.
+        // A length may be wrong until the bytes arrive, so reserve no more than is usual.
         if self.bytes.is_empty() {
             self.bytes.reserve(whole.min(KEEP));
         }
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// All that is kept; it is forgotten with the next call.
+    /// Passes on all kept bytes; the next call removes them.
     pub fn hand_out(&mut self) -> &[u8] {
         self.spent = true;
         &self.bytes

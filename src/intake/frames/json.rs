@@ -6,7 +6,7 @@ use super::carry::Carry;
 use super::part::{FrameError, ListPart, MAX_FRAME};
 use crate::intake::json::{self, Members, Scan};
 
-/// Where a list is being read.
+/// The position in a list.
 #[derive(Clone, Copy, Debug, Default)]
 enum At {
     /// Before the opening brace.
@@ -16,7 +16,7 @@ enum At {
     Key,
     /// In a key.
     InKey(Scan),
-    /// Behind a key.
+    /// After a key.
     Colon,
     /// Before a value.
     Value,
@@ -26,11 +26,11 @@ enum At {
     Element,
     /// In an element.
     InElement(Scan),
-    /// Behind the closing brace.
+    /// After the closing brace.
     End,
 }
 
-/// What the members of a list are to us.
+/// The members of a list that are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Member {
     Kind,
@@ -41,7 +41,7 @@ enum Member {
     Other,
 }
 
-/// An object of which the elements of `items` or `rows` are handed over one by one.
+/// An object whose `items` or `rows` are passed on one by one.
 #[derive(Debug, Default)]
 pub struct List {
     at: At,
@@ -80,7 +80,7 @@ impl List {
         }
     }
 
-    /// What follows the mark `byte`, and whether the mark is used up by that.
+    /// Returns the position after the mark `byte`, and whether the mark is consumed.
     fn on_mark(&self, byte: u8) -> Result<(At, bool), FrameError> {
         Ok(match (self.at, byte) {
             (At::Start, b'{') => (At::Key, true),
@@ -97,7 +97,7 @@ impl List {
         })
     }
 
-    /// Reads on in a key, value or element; whether it ended in this chunk.
+    /// Continues in a key, value or element. Returns whether it ended in this chunk.
     fn on_value<E: From<FrameError>>(
         &mut self,
         mut scan: Scan,
@@ -172,7 +172,7 @@ fn metadata<E: From<FrameError>>(value: &[u8], on: &mut impl FnMut(ListPart<'_>)
     on(ListPart::Metadata { version: &version, next: &next })
 }
 
-/// A frame a line; empty lines are none.
+/// One frame per line; empty lines are skipped.
 #[derive(Debug, Default)]
 pub struct Lines {
     carry: Carry,

@@ -1,8 +1,8 @@
-//! From the bytes of an answer to its frames: the items of a list, the events of a watch.
+//! Splits the bytes of a response into frames: the items of a list, the events of a watch.
 //!
-//! Fed chunk by chunk as they arrive; a frame that lies whole within a chunk is handed over where it lies, one that spans
-//! chunks is gathered in a buffer that is used again. At most one frame is held, and none above [`part::MAX_FRAME`].
-//! Pure: no I/O, no clocks; panics on no input. Does not look into objects.
+//! Chunks are fed as they arrive. A frame within one chunk is passed on in place. A frame that spans chunks is collected in a
+//! buffer, which is reused. At most one frame is buffered, and none above [`part::MAX_FRAME`].
+//! Pure: no I/O and no clocks. No input makes it panic. Does not read objects.
 
 mod carry;
 mod json;
@@ -14,7 +14,7 @@ mod tests;
 use super::encoding::Encoding;
 pub use part::{FrameError, ListPart};
 
-/// The parts of a list, in the order in which the server sends them: kind and metadata may come behind the items.
+/// Splits a list into parts, in the order of the server: kind and metadata may come after the items.
 #[derive(Debug)]
 pub enum ListFrames {
     /// `k8s\0` and `runtime.Unknown{raw: List}`.
@@ -24,7 +24,7 @@ pub enum ListFrames {
 }
 
 impl ListFrames {
-    /// For an answer in `encoding`.
+    /// For a response in `encoding`.
     pub fn new(encoding: Encoding) -> Self {
         match encoding {
             Encoding::Protobuf => Self::Protobuf(protobuf::List::default()),
@@ -32,10 +32,10 @@ impl ListFrames {
         }
     }
 
-    /// Hands `on` each part that `chunk` completes.
+    /// Calls `on` with each part that `chunk` completes.
     ///
     /// # Errors
-    /// The answer is malformed, or `on` failed: no more may be fed then.
+    /// The response is malformed, or `on` failed. Do not feed more then.
     pub fn feed<E: From<FrameError>>(
         &mut self,
         chunk: &[u8],
@@ -47,10 +47,10 @@ impl ListFrames {
         }
     }
 
-    /// The answer is over.
+    /// The response ended.
     ///
     /// # Errors
-    /// The list is not whole.
+    /// The list is not complete.
     pub fn finish(&self) -> Result<(), FrameError> {
         let whole = match self {
             Self::Protobuf(list) => list.is_whole(),
@@ -60,17 +60,17 @@ impl ListFrames {
     }
 }
 
-/// The frames of a watch: an event each.
+/// Splits a watch into frames of one event each.
 #[derive(Debug)]
 pub enum WatchFrames {
-    /// 4 bytes of length, most significant first, then that many of a `WatchEvent`.
+    /// 4 bytes of length, most significant first, then a `WatchEvent` of that length.
     Protobuf(protobuf::Watch),
-    /// A line each.
+    /// One line per event.
     Json(json::Lines),
 }
 
 impl WatchFrames {
-    /// For an answer in `encoding`.
+    /// For a response in `encoding`.
     pub fn new(encoding: Encoding) -> Self {
         match encoding {
             Encoding::Protobuf => Self::Protobuf(protobuf::Watch::default()),
@@ -78,10 +78,10 @@ impl WatchFrames {
         }
     }
 
-    /// Hands `on` each frame that `chunk` completes.
+    /// Calls `on` with each frame that `chunk` completes.
     ///
     /// # Errors
-    /// A frame is too large, or `on` failed: no more may be fed then.
+    /// A frame is too large, or `on` failed. Do not feed more then.
     pub fn feed<E: From<FrameError>>(&mut self, chunk: &[u8], on: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         match self {
             Self::Protobuf(watch) => watch.feed(chunk, on),

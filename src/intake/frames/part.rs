@@ -1,25 +1,25 @@
-//! What frames are read into, and why they cannot be read.
+//! The parts of a list, and the errors of frames.
 
-/// The largest frame that is gathered. Objects are at most a few MiB (etcd refuses more), so a larger one is no object.
+/// The size limit of a frame. Objects are at most a few MiB, because etcd refuses more, so a larger frame is not an object.
 pub const MAX_FRAME: usize = 64 << 20;
 
-/// Why bytes are not the frames of an answer.
+/// Why a response cannot be split into frames.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A list in protobuf does not start as one.
-    #[error("the answer does not start as a protobuf message of Kubernetes")]
+    /// A protobuf list does not start with its magic bytes.
+    #[error("the response does not start like a protobuf message of Kubernetes")]
     Magic,
-    /// A protobuf answer is malformed.
+    /// A protobuf response is malformed.
     #[error("malformed protobuf around the objects: {0}")]
     Protobuf(&'static str),
-    /// A JSON answer is malformed.
+    /// A JSON response is malformed.
     #[error("malformed JSON around the objects")]
     Json,
     /// A frame is larger than [`MAX_FRAME`].
-    #[error("a frame of {0} bytes")]
+    #[error("a frame is too large: {0} bytes")]
     TooLarge(u64),
-    /// The answer ended within a frame or within the list.
-    #[error("the answer was cut off")]
+    /// The response ended within a frame or within the list.
+    #[error("the response was cut off")]
     Truncated,
 }
 

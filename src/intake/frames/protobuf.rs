@@ -7,7 +7,7 @@ use super::part::{FrameError, ListPart, MAX_FRAME};
 use crate::intake::discard::MAGIC;
 use crate::intake::protobuf::wire::{Fields, Value};
 
-/// Where a list is being read.
+/// The position in a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
     #[default]
@@ -16,20 +16,20 @@ enum At {
     Length {
         field: u64,
     },
-    /// A field of a number that is stepped over.
+    /// A number that is skipped.
     Varint,
-    /// The content of a field, handed over whole.
+    /// The content of a field, which is passed on as a whole.
     Body {
         field: u64,
         length: usize,
     },
-    /// What is left of a field that is stepped over.
+    /// The rest of a field that is skipped.
     Skip {
         left: u64,
     },
 }
 
-/// A varint that may be cut anywhere.
+/// A varint that may span chunks.
 #[derive(Debug, Default)]
 struct Varint {
     value: u64,
@@ -37,7 +37,7 @@ struct Varint {
 }
 
 impl Varint {
-    /// Takes the bytes of the varint off `chunk`; `None` while it is not whole.
+    /// Takes the bytes of the varint from `chunk`; `None` while it is not complete.
     fn take(&mut self, chunk: &mut &[u8]) -> Result<Option<u64>, FrameError> {
         while let Some(byte) = chunk.split_off_first() {
             if self.shift > 63 {
@@ -58,9 +58,9 @@ impl Varint {
 pub struct List {
     at: At,
     varint: Varint,
-    /// How many bytes of the list itself are left; `None` outside, in the envelope.
+    /// Number of remaining bytes of the list; `None` outside the list, in the envelope.
     left: Option<u64>,
-    /// Whether the list itself was read to its end.
+    /// Whether the list was read to its end.
     whole: bool,
     carry: Carry,
 }
@@ -91,7 +91,7 @@ impl List {
         }
     }
 
-    /// Counts `bytes` that were read of the list.
+    /// Subtracts `bytes` from the rest of the list.
     fn spend(&mut self, bytes: u64) -> Result<(), FrameError> {
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(bytes).ok_or(FrameError::Protobuf("an item is longer than its list"))?;
@@ -99,7 +99,7 @@ impl List {
         Ok(())
     }
 
-    /// Reads one token; whether there may be more in the chunk.
+    /// Reads one token. Returns whether the chunk may hold more.
     fn step<E: From<FrameError>>(
         &mut self,
         chunk: &mut &[u8],
@@ -160,7 +160,7 @@ impl List {
         Ok(true)
     }
 
-    /// What to do with the content of `field`.
+    /// Returns how to read the content of `field`.
     fn content(&mut self, field: u64, length: u64) -> Result<At, FrameError> {
         if self.left.is_some_and(|left| length > left) {
             return Err(FrameError::Protobuf("an item is longer than its list"));
@@ -179,22 +179,22 @@ impl List {
     }
 }
 
-/// The texts of some fields of a message.
+/// Returns the texts of some fields of a message.
 fn texts<const N: usize>(bytes: &[u8], fields: [u32; N]) -> Result<[&str; N], FrameError> {
     let mut found = [""; N];
     for field in Fields::new(bytes) {
-        let (number, value) = field.map_err(|_| FrameError::Protobuf("the list's metadata"))?;
+        let (number, value) = field.map_err(|_| FrameError::Protobuf("the metadata of the list is malformed"))?;
         if let (Some(index), Value::Bytes(value)) = (fields.iter().position(|f| *f == number), value) {
-            found[index] = std::str::from_utf8(value).map_err(|_| FrameError::Protobuf("a text that is not UTF-8"))?;
+            found[index] = std::str::from_utf8(value).map_err(|_| FrameError::Protobuf("a text is not UTF-8"))?;
         }
     }
     Ok(found)
 }
 
-/// A watch: frames of a length and as many bytes.
+/// A watch: each frame has a length and that many bytes.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The length of the frame that is being read; `None` before it is known.
+    /// The length of the current frame; `None` before it is known.
     length: Option<usize>,
     carry: Carry,
 }

@@ -14,7 +14,7 @@ const NAMESPACES: &[u8] = include_bytes!("../../../tests/data/wire/namespaces.wa
 const SECRETS: &[u8] = include_bytes!("../../../tests/data/wire/secrets.table-list.json");
 const SECRET_EVENTS: &[u8] = include_bytes!("../../../tests/data/wire/secrets.table-watch.jsonl");
 
-/// What was handed over, as text.
+/// The parts as text.
 type Parts = Vec<String>;
 
 fn shown(part: ListPart<'_>) -> String {

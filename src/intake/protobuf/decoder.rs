@@ -1,8 +1,8 @@
-//! The deserializers: a value, the fields of a message, the elements of a repeated field, the entries of a map. A tree of JSON
-//! is one, too: what the types of k8s-openapi are compiled to is most of the program, and so it is there once.
+//! The deserializers of values, of the fields of a message, of the elements of a repeated field, and of the entries of a map.
+//! They also read a tree of JSON: the code of the k8s-openapi types is most of the program, so it is compiled only once.
 //!
-//! A field of one value that comes twice is shown twice, and the types of k8s-openapi keep the last, as Go does for
-//! scalars. (Go would merge two messages; no encoder in the wild writes them.)
+//! A singular field that occurs twice is passed on twice, and the types of k8s-openapi keep the last value, as Go does for
+//! scalars. (Go would merge two messages, but no known encoder writes them.)
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -18,20 +18,20 @@ use super::error::Error;
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
 
-/// The annotation in which kubectl keeps a copy of all that it applied, the data of a Secret too.
+/// The annotation in which kubectl keeps a copy of every applied object, including the data of a Secret.
 pub(in crate::intake) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Long enough for any instant that jiff can print.
+/// Length of the longest time that jiff prints.
 const LONGEST_TIME: usize = 64;
 
-/// A value of an object: one, or all of a repeated field.
+/// A value of an object, or all values of a repeated field.
 ///
-/// One type for both, and [`Map`] one for messages and maps: every type of k8s-openapi is compiled once for each
-/// deserializer that it is read from.
+/// There is one type for both, and one type [`Map`] for messages and maps, because every type of k8s-openapi is compiled once per
+/// deserializer.
 pub(super) enum Node<'de> {
     One(Kind, Value<'de>),
     Many(Many<'de>),
-    /// A message of which not all may be kept: an object in another form than whole, or its metadata.
+    /// An object in a reduced form or its metadata, of which some fields are skipped.
     Partial(&'static Table, &'de [u8]),
     /// The name of a field.
     Name(&'static str),
@@ -95,7 +95,7 @@ impl<'de> Deserializer<'de> for Node<'de> {
 enum Map<'de> {
     Message(Message<'de>),
     Entries(Many<'de>),
-    /// Of a tree. The key and the value of the entry that was shown last: the key for whoever is told of an error.
+    /// An object of a tree, with the key and the value of the current entry. Errors name the key.
     Object {
         entries: serde_json::map::IntoIter,
         key: String,
@@ -120,7 +120,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let early = || Error::custom("a value was asked for before its key");
+        let early = || Error::custom("a value was requested before its key");
         match self {
             Self::Message(message) => {
                 let (field, value) = message.value().ok_or_else(early)?;
@@ -138,8 +138,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
     }
 }
 
-/// A value without others in it, ready to be shown. All that there is to do is done without the visitor, of which there are
-/// many.
+/// A decoded scalar value. Decoding does not depend on the visitor, of which there are many, so it is compiled once.
 enum Scalar<'de> {
     Unit,
     Bool(bool),
@@ -193,8 +192,8 @@ impl<'de> Scalar<'de> {
         })
     }
 
-    /// Text, with U+FFFD for each byte that is not UTF-8: so the API server writes it in JSON, where an error here would
-    /// cost the whole object its series.
+    /// Text, with U+FFFD for each byte that is not UTF-8. The API server does the same in JSON, and an error would cost the object
+    /// all its series.
     fn text(bytes: &'de [u8]) -> Self {
         Self::Text(match str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
@@ -211,7 +210,7 @@ impl<'de> Scalar<'de> {
         for field in Fields::new(bytes) {
             match field? {
                 (1, Value::Varint(value)) => second = value.cast_signed(),
-                // An int32, of which Go keeps the low half too.
+                // An int32: Go also keeps only the low half.
                 (2, Value::Varint(value)) => nano = value as i32,
                 _ => {}
             }
@@ -243,7 +242,7 @@ impl<'de> Scalar<'de> {
     }
 }
 
-/// An instant as JSON has it, without an allocation.
+/// A time as in JSON, without an allocation.
 struct TimeText {
     buffer: [u8; LONGEST_TIME],
     length: usize,
@@ -270,16 +269,16 @@ struct Message<'de> {
     outer: Option<Level<'de>>,
     /// Whether this is a [`Node::Partial`].
     partial: bool,
-    /// The field whose name was shown last.
+    /// The field whose name was passed on last.
     current: Option<(&'static Field, Value<'de>)>,
 }
 
 struct Level<'de> {
     table: &'static Table,
     fields: Fields<'de>,
-    /// A bit for each repeated field that was shown: as soon as its first element came, with all others.
+    /// A bit per repeated field that was passed on. A field is passed on with all elements when its first element occurs.
     shown: u64,
-    /// The place in the table up to which all numbers are below that of the last field.
+    /// The index in the table below which all numbers are less than that of the last field.
     place: usize,
 }
 
@@ -288,7 +287,7 @@ impl<'de> Level<'de> {
         Self { table, fields: Fields::new(bytes), shown: 0, place: 0 }
     }
 
-    /// The field of a number, and its place in the table. Encoders write fields by rising numbers, so it is never far.
+    /// Returns the field with a number, and its index in the table. Encoders write fields in ascending order, so it is near.
     fn find(&mut self, number: u32) -> Option<(usize, &'static Field)> {
         let fields = self.table.fields;
         while self.place > 0 && fields.get(self.place - 1).is_some_and(|field| field.number >= number) {
@@ -300,7 +299,7 @@ impl<'de> Level<'de> {
         fields.get(self.place).filter(|field| field.number == number).map(|field| (self.place, field))
     }
 
-    /// Whether a repeated field has not been shown yet.
+    /// Whether a repeated field was not passed on yet.
     fn first(&mut self, index: usize) -> bool {
         let bit = 1 << index;
         let first = self.shown & bit == 0;
@@ -345,13 +344,13 @@ impl<'de> Message<'de> {
 }
 
 impl<'de> Message<'de> {
-    /// Moves on to the next field; its name.
+    /// Moves on to the next field and returns its name.
     fn next_name(&mut self) -> Result<Option<&'static str>, Error> {
         self.current = self.next_field()?;
         Ok(self.current.map(|(field, _)| field.name))
     }
 
-    /// The value of the field whose name was shown last.
+    /// Returns the value of the field whose name was passed on last.
     fn value(&mut self) -> Option<(&'static Field, Node<'de>)> {
         let (field, value) = self.current.take()?;
         let node = match field.shape {
@@ -369,14 +368,14 @@ impl<'de> Message<'de> {
     }
 }
 
-/// All elements of a repeated field, or all entries of a map, wherever in the message they are.
+/// All elements of a repeated field, or all entries of a map, wherever they are in the message.
 pub(super) struct Many<'de> {
     field: &'static Field,
-    /// Whether [`LAST_APPLIED`] is stepped over.
+    /// Whether to skip [`LAST_APPLIED`].
     redacted: bool,
     first: Option<Value<'de>>,
     rest: Fields<'de>,
-    /// Of the entry whose key was shown last.
+    /// The value of the entry whose key was passed on last.
     value: Option<Value<'de>>,
 }
 
@@ -394,7 +393,7 @@ impl<'de> Many<'de> {
         Ok(None)
     }
 
-    /// What a map's value is if its entry does not say.
+    /// The value of a map's entry without one.
     fn zero(&self) -> Value<'de> {
         match self.field.kind {
             Kind::Bool | Kind::Int => Value::Varint(0),
@@ -402,7 +401,7 @@ impl<'de> Many<'de> {
         }
     }
 
-    /// Moves on to the next entry of a map; its key.
+    /// Moves on to the next entry of a map and returns its key.
     fn next_key(&mut self) -> Result<Option<Value<'de>>, Error> {
         while let Some(entry) = self.next()? {
             let Value::Bytes(entry) = entry else { return Err(Error::custom("an entry of a map is not a message")) };
@@ -446,7 +445,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 
     fn size_hint(&self) -> Option<usize> {
         match self {
-            // To count them takes a look at the rest of the message.
+            // Counting would need to read the rest of the message.
             Self::Repeated(_) => None,
             Self::Array(values) => Some(values.len()),
         }

@@ -1,4 +1,4 @@
-//! Why an object cannot be read.
+//! The errors of decoding.
 
 use super::wire::WireError;
 
@@ -6,31 +6,31 @@ use super::wire::WireError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No table describes the kind.
-    #[error("{kind} of {api_version} is not among the known messages")]
+    #[error("no collector reads {kind} of {api_version}")]
     UnknownKind {
-        /// Its apiVersion.
+        /// Group and version, for example `apps/v1`.
         api_version: &'static str,
-        /// Its kind.
+        /// The kind, for example `Deployment`.
         kind: &'static str,
     },
     /// The bytes are not a message.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The object's type refuses a value.
+    /// A value does not fit the object's type.
     #[error("{0}")]
     Value(String),
-    /// What is wrong is wrong within a field.
+    /// An error within a field.
     #[error("{field}: {source}")]
     Within {
-        /// Its JSON name.
+        /// The field's JSON name.
         field: String,
-        /// What is wrong.
+        /// The error.
         source: Box<Error>,
     },
 }
 
 impl Error {
-    /// The same, within a field.
+    /// Adds the name of the field around the error.
     pub(super) fn within(self, field: impl Into<String>) -> Self {
         Self::Within { field: field.into(), source: Box::new(self) }
     }

@@ -1,10 +1,9 @@
-//! Protobuf of Kubernetes objects, read as the k8s-openapi types that JSON is read as.
+//! Reads the protobuf of Kubernetes objects as the same k8s-openapi types as JSON.
 //!
-//! [`read`] hands a `serde::Deserializer` over the wire bytes to the type's own `Deserialize`. `tables.rs`, generated
-//! from `fields.txt`, says which fields exist for it: exactly those that the collectors read. All others (managedFields
-//! above all) are stepped over. Nothing is allocated here but what the object keeps, with two exceptions that are rare:
-//! text that is not UTF-8, and bytes, which JSON writes in base64.
-//! The tables are finite trees, so no input can make the decoder recurse deeper than they are.
+//! [`read`] gives the type's own `Deserialize` a `serde::Deserializer` over the wire bytes. It knows exactly the fields that the
+//! collectors read: `tables.rs`, generated from `fields.txt`, lists them. It skips all others, mainly managedFields.
+//! Only the parts that the object keeps are allocated, with two rare exceptions: text that is not UTF-8, and bytes, which
+//! JSON writes in base64. The tables are finite trees, so no input can make the decoder recurse deeper than they are.
 
 mod decoder;
 mod error;
@@ -22,11 +21,11 @@ pub(super) use table::{Kind, Shape, Table};
 
 use super::form::Form;
 
-/// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In forms other than the whole object kubectl's
-/// last-applied annotation is stepped over.
+/// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In reduced forms kubectl's last-applied annotation is
+/// skipped.
 ///
 /// # Errors
-/// No collector reads that kind, so there is no table for it; or the bytes are not its message.
+/// No collector reads the kind, so it has no table; or the bytes are not its message.
 pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: Form) -> Result<T, Error> {
     let table = table::<T>()?;
     T::deserialize(match form {
@@ -35,18 +34,18 @@ pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: For
     })
 }
 
-/// Reads a tree of JSON as a `T`, by the same code as the messages.
+/// Reads a tree of JSON as a `T`, with the same code as messages.
 ///
 /// # Errors
-/// It is no `T`; the text says where.
+/// The tree is not a `T`. The error names the field.
 pub(super) fn of_tree<T: DeserializeOwned>(tree: serde_json::Value) -> Result<T, Error> {
     T::deserialize(Node::Tree(tree))
 }
 
-/// What is read of a `T`.
+/// The fields of a `T` that collectors read.
 ///
 /// # Errors
-/// No collector reads that kind.
+/// No collector reads the kind.
 pub(super) fn table<T: k8s_openapi::Resource>() -> Result<&'static Table, Error> {
     tables::root(T::GROUP, T::VERSION, T::KIND).ok_or(Error::UnknownKind { api_version: T::API_VERSION, kind: T::KIND })
 }

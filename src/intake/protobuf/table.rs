@@ -1,6 +1,6 @@
 //! The shape of the generated tables.
 
-/// What is read of a message.
+/// The fields of a message that are read.
 #[derive(Debug)]
 pub(in crate::intake) struct Table {
     /// Ascending by number, at most 64.
@@ -10,17 +10,17 @@ pub(in crate::intake) struct Table {
 /// One field of a message.
 #[derive(Debug)]
 pub(in crate::intake) struct Field {
-    /// Its number on the wire.
+    /// The field's number on the wire.
     pub(in crate::intake) number: u32,
-    /// Its name in JSON; for [`Shape::Inline`] that of the Go type.
+    /// The field's JSON name; for [`Shape::Inline`] the name of the Go type.
     pub(in crate::intake) name: &'static str,
-    /// What it holds, or each of its elements.
+    /// The kind of its value, or of each element.
     pub(in crate::intake) kind: Kind,
-    /// How often it may come, and how JSON writes that.
+    /// How often the field may occur, and how JSON represents it.
     pub(in crate::intake) shape: Shape,
 }
 
-/// What a field holds.
+/// The kinds of values.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::intake) enum Kind {
     /// A varint, 0 or 1.
@@ -31,29 +31,29 @@ pub(in crate::intake) enum Kind {
     String,
     /// Bytes, which JSON writes in base64.
     Bytes,
-    /// `{seconds = 1, nanos = 2}`, the nanos without meaning; empty is `null`. JSON writes RFC 3339.
+    /// `{seconds = 1, nanos = 2}`. The nanos are ignored, and an empty message is `null`. JSON writes RFC 3339.
     Time,
-    /// The same, with nanos as far as they are whole microseconds.
+    /// The same, with nanos rounded down to microseconds.
     MicroTime,
     /// `{string = 1}`, which JSON writes as that string.
     Quantity,
-    /// `{type = 1, intVal = 2, strVal = 3}`, which JSON writes as the one that `type` chooses.
+    /// `{type = 1, intVal = 2, strVal = 3}`, of which JSON writes the value that `type` selects.
     IntOrString,
     /// Another message.
     Message(&'static Table),
 }
 
-/// How often a field may come, and how JSON writes that.
+/// How often a field may occur, and how JSON represents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::intake) enum Shape {
-    /// At most once. If it is there, JSON has it.
+    /// At most once. JSON has the field if the message has it.
     One,
-    /// At most once. It is always on the wire, and JSON omits it when it is zero or empty.
+    /// At most once. The wire always has the field; JSON omits it when it is zero or empty.
     UnlessEmpty,
     /// Any number of times: an array.
     Repeated,
     /// Any number of times, each a message `{key = 1, value = 2}`: an object.
     Map,
-    /// A message whose fields JSON writes as fields of its parent. Never within another inline message.
+    /// A message whose fields JSON writes into the parent. Never within another inline message.
     Inline,
 }

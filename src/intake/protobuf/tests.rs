@@ -45,7 +45,7 @@ fn decode<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8]) -> Result<T
     read::<T>(bytes, crate::intake::form::Form::Object)
 }
 
-/// Leaves of `json` what `table` knows, without empty arrays and maps: protobuf cannot tell them from absent ones.
+/// Removes the fields of `json` that `table` does not have, and empty arrays and maps, which protobuf does not have.
 fn prune(json: &mut Json, table: &'static Table) {
     fn find(table: &'static Table, name: &str) -> Option<&'static Field> {
         table.fields.iter().find_map(|field| match (field.shape, field.kind) {
@@ -235,10 +235,10 @@ fn an_error_names_its_field() {
     let error = decode::<Pod>(wire().bytes(2, [0x08]).as_ref()).unwrap_err();
     assert_eq!(error.to_string(), "spec: the message is cut off within a field");
     let error = decode::<Event>(&[]).unwrap_err();
-    assert_eq!(error.to_string(), "Event of v1 is not among the known messages");
+    assert_eq!(error.to_string(), "no collector reads Event of v1");
 }
 
-/// Decodes as what the bytes are and as what they are not: neither may panic, whatever comes of it.
+/// Decodes the bytes as several kinds. None may panic, whatever the result.
 fn survive(bytes: &[u8]) {
     let _ = decode::<Pod>(bytes);
     let _ = decode::<HorizontalPodAutoscaler>(bytes);

@@ -1,6 +1,6 @@
 //! The protobuf wire format: the fields of one message, as slices of its bytes.
 //!
-//! Knows nothing of messages' shapes. Allocates nothing and panics on no input.
+//! Knows nothing of messages' shapes. Allocates nothing. No input makes it panic.
 
 use std::iter::FusedIterator;
 
@@ -16,15 +16,15 @@ pub enum WireError {
     /// A field number is 0 or above 2^29 - 1.
     #[error("a field number is out of range")]
     FieldNumber,
-    /// A wire type that proto2 and proto3 messages of Kubernetes never use (groups among them).
+    /// A wire type that the messages of Kubernetes never use, for example groups.
     #[error("unknown wire type {0}")]
     WireType(u8),
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// Wire type 0: integers, booleans, enums. A negative int32 or int64 is its two's complement in 64 bits.
+    /// Wire type 0: integers, booleans, enums. A negative int32 or int64 is the two's complement in 64 bits.
     Varint(u64),
     /// Wire type 1: a double, or 64 bits of fixed width.
     Fixed64(u64),
@@ -34,20 +34,20 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message in the order of the wire; ends after the first error.
+/// The fields of a message in the order of the wire. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of the message that `bytes` encode.
+    /// Reads the fields of the message in `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// The bytes that have not been read yet.
+    /// Returns the unread bytes.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         self.rest
