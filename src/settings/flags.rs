@@ -111,6 +111,13 @@ const MAX_EVENT_BATCH_DELAY: Duration = Duration::from_secs(5);
 const MIN_AUDIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Three audits fit into the time after which a result expires (`fleet::coverage`).
 const MAX_AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The setting of `--audit-interval`: at least [`MIN_AUDIT_INTERVAL`].
+fn audit_interval(flag: &'static str, given: &Option<GoDuration>) -> Result<Duration, SettingsError> {
+    let interval = duration(MAX_AUDIT_INTERVAL, MAX_AUDIT_INTERVAL)(flag, given)?;
+    Ok(interval.max(MIN_AUDIT_INTERVAL))
+}
+
 /// Longer than any scrape interval. Serving an object twice for longer is no handover.
 const MAX_OVERLAP: Duration = Duration::from_secs(600);
 /// Older samples are history, which Prometheus keeps.
@@ -324,9 +331,7 @@ declare_flags! {
         /// Time between the checks that the fleet serves each object once. Tests shorten it. Default: 1m0s.
         "--audit-interval" audit_interval: Option<GoDuration> = "DURATION" {
             hidden: true;
-            fixed: Duration = |flag, given| {
-                Ok(duration(MAX_AUDIT_INTERVAL, MAX_AUDIT_INTERVAL)(flag, given)?.max(MIN_AUDIT_INTERVAL))
-            };
+            fixed: Duration = audit_interval;
         }
     }
 
