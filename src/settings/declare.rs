@@ -17,8 +17,8 @@
 /// in this order, where `Given` implements [`super::values::Given`] and `function` turns the flag's name and a `&Given` into
 /// a `Result<Type, SettingsError>`.
 ///
-/// From this follow `Flags` (what was given, as clap reads it), `FLAGS` (the same as a table: help, config keys, differences),
-/// `Fixed` and `Live` (the validated values), and the features. Settings that several flags make up are declared under
+/// From this follow `Flags` (the given values, as clap reads them), `FLAGS` (a table of all flags: help, config keys, differences),
+/// `Fixed` and `Live` (the validated values), and the features. Settings that depend on several flags are declared under
 /// `combined`, and built in `resolve.rs`.
 macro_rules! declare_flags {
     (

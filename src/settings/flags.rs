@@ -42,7 +42,7 @@ pub(super) struct Flag {
     /// Replaces the value in the flags by that of a config key.
     ///
     /// # Errors
-    /// The value has another type; the error says what is expected.
+    /// The value has another type. The error names the expected one.
     pub set: fn(&mut Flags, &Value) -> Result<(), String>,
 }
 

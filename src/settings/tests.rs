@@ -110,7 +110,7 @@ fn timeouts_are_as_in_go() {
     let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs());
     let Timeouts { read, read_header, write, idle } = timeouts;
     assert_eq!([read, read_header, write, idle].map(seconds), [None, Some(5), Some(90), Some(1)]);
-    // Peers keep their connections, but for ever stays for ever.
+    // Connections between replicas stay open for longer, but no limit stays no limit.
     assert_eq!(seconds(timeouts.with_peers().idle), Some(300));
     assert_eq!(resolve(&["--server-idle-timeout=0s"]).fixed.timeouts.with_peers().idle, None);
     assert!(refusal(&["--server-write-timeout=soon"]).contains("--server-write-timeout"));
@@ -398,7 +398,7 @@ fn a_pod_makes_a_fleet_member_and_overrides_all_other_sources_of_shards() {
     assert_eq!((settings.fixed.fleet, settings.fixed.shard), (Some(expected), Shard { ordinal: 0, total: 1 }));
     let (settings, _) = resolve_in(&["--pod=fleet-2"], &[("POD_NAMESPACE", "other")]).expect("valid");
     assert_eq!(settings.fixed.fleet.expect("a fleet").namespace, "other");
-    // As a chart with empty values gives them.
+    // A chart with empty values passes empty flags.
     assert_eq!(resolve(&["--pod=", "--pod-namespace="]).fixed.fleet, None);
     // The environment alone makes no fleet.
     let (settings, _) = resolve_in(&[], &[("POD_NAME", "fleet-2"), ("POD_NAMESPACE", "ops")]).expect("valid");

@@ -1,4 +1,4 @@
-//! The types of flags: how a value is written on the command line and in the config file, and what it becomes as a setting.
+//! The types of flags: the syntax of their values on the command line and in the config file, and the settings made of them.
 //!
 //! The config file accepts the forms that kube-state-metrics reads. There, lists of resources and families are maps whose
 //! values are empty (`resources: {pods: {}}`), and lists of namespaces are lists. Here each may be either, or text with commas.
@@ -27,7 +27,7 @@ pub(super) trait Given: Sized {
     /// Reads the value of a config key.
     ///
     /// # Errors
-    /// The value has another type; the error says what is expected.
+    /// The value has another type. The error names the expected one.
     fn from_config(value: &Value) -> Result<Self, String>;
 }
 
