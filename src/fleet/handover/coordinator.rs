@@ -193,7 +193,7 @@ impl CoordinatorMemory {
             desired.hash = hash;
         }
         // The last serving members stay until another member can take over.
-        let serves = |view: &Assignment| view.present().next().is_some();
+        let serves = |assignment: &Assignment| assignment.present().next().is_some();
         if serves(current) && !serves(&desired) { current.clone() } else { desired }
     }
 
@@ -284,8 +284,8 @@ fn drain(
 }
 
 /// Returns the hash that all present members ask for; `None` if they differ or one of them is not live.
-fn common_hash(facts: &Facts, view: &Assignment, now: Now) -> Option<Hasher> {
-    let mut hashes = view.present().map(|ordinal| facts.live_member(ordinal, now).map(|member| member.hash));
+fn common_hash(facts: &Facts, assignment: &Assignment, now: Now) -> Option<Hasher> {
+    let mut hashes = assignment.present().map(|ordinal| facts.live_member(ordinal, now).map(|member| member.hash));
     let first = hashes.next()??;
     hashes.all(|hash| hash == Some(first)).then_some(first)
 }

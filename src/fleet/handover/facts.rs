@@ -132,7 +132,7 @@ impl Facts {
 
     /// Whether others depend on this member after the scheduled switch.
     pub fn is_about_to_serve(&self) -> bool {
-        self.scheduled_switch().is_some_and(|(_, view)| view.has(self.ordinal()))
+        self.scheduled_switch().is_some_and(|(_, assignment)| assignment.has(self.ordinal()))
     }
 
     /// Follows a newer record. Returns whether its current assignment has another generation.
@@ -305,28 +305,28 @@ fn has_ended(peer: &Peer, now: Now) -> bool {
 /// Ranges.
 impl Facts {
     /// Returns the slice that this member owns in an assignment.
-    pub fn owned(&self, view: &Assignment) -> Slice {
-        self.ranges.slice(view, self.ordinal())
+    pub fn owned(&self, assignment: &Assignment) -> Slice {
+        self.ranges.slice(assignment, self.ordinal())
     }
 
     /// Returns the slice that this member would own if no member were absent: it loads that before it may serve.
     pub fn full_share(&self) -> Slice {
-        let total = self.wanted_replicas().or(self.current().map(|view| view.total)).unwrap_or(0);
+        let total = self.wanted_replicas().or(self.current().map(|assignment| assignment.total)).unwrap_or(0);
         if total == 0 {
             return Slice::none();
         }
-        let hash = self.current().map_or(self.own.hash, |view| view.hash);
+        let hash = self.current().map_or(self.own.hash, |assignment| assignment.hash);
         let total = total.max(self.ordinal().saturating_add(1)).min(MOST_SHARDS);
         self.ranges.slice_if_all_present(total, hash, self.ordinal())
     }
 
     /// Returns how many points of the hash space a member owns in an assignment.
-    pub fn points(&self, view: &Assignment, ordinal: u32) -> u128 {
-        self.ranges.slice(view, ordinal).ranges(view.hash).size()
+    pub fn points(&self, assignment: &Assignment, ordinal: u32) -> u128 {
+        self.ranges.slice(assignment, ordinal).ranges(assignment.hash).size()
     }
 
     /// Returns how many points it would own there with no member absent.
-    pub fn points_if_all_present(&self, view: &Assignment, ordinal: u32) -> u128 {
-        self.ranges.slice_if_all_present(view.total, view.hash, ordinal).ranges(view.hash).size()
+    pub fn points_if_all_present(&self, assignment: &Assignment, ordinal: u32) -> u128 {
+        self.ranges.slice_if_all_present(assignment.total, assignment.hash, ordinal).ranges(assignment.hash).size()
     }
 }

@@ -153,7 +153,7 @@ impl Machine {
     /// Returns the fleet as this member sees it.
     pub fn status(&self, now: Now) -> Status {
         let facts = &self.facts;
-        let view = facts.current();
+        let assignment = facts.current();
         let handover = match facts.next() {
             Some(next) if next.switch.is_some() => HandoverState::Switching,
             Some(_) => HandoverState::Preparing,
@@ -162,13 +162,13 @@ impl Machine {
         };
         let has_not_left = |member: &&Member| member.phase != Phase::Left;
         Status {
-            generation: view.map_or(0, |view| view.generation),
-            total: view.map_or(0, |view| view.total),
-            hash: view.map_or(self.config.hash, |view| view.hash),
-            owned: view.map_or_else(Slice::none, |view| facts.owned(view)),
-            present: view.map_or(0, |view| view.present().count() as u32),
-            absent: view.map_or_else(Vec::new, |view| view.absent.clone()),
-            untaken: view.map_or_else(Vec::new, |view| view.untaken.iter().copied().collect()),
+            generation: assignment.map_or(0, |assignment| assignment.generation),
+            total: assignment.map_or(0, |assignment| assignment.total),
+            hash: assignment.map_or(self.config.hash, |assignment| assignment.hash),
+            owned: assignment.map_or_else(Slice::none, |assignment| facts.owned(assignment)),
+            present: assignment.map_or(0, |assignment| assignment.present().count() as u32),
+            absent: assignment.map_or_else(Vec::new, |assignment| assignment.absent.clone()),
+            untaken: assignment.map_or_else(Vec::new, |assignment| assignment.untaken.iter().copied().collect()),
             replicas: facts.wanted_replicas(),
             coordinator: facts.is_coordinator(),
             handover,
@@ -298,20 +298,20 @@ impl Machine {
 
     /// Takes part in an assignment that has just become the current one. Until now, this member exposed `exposed`.
     fn enter(&mut self, exposed: &Slice, now: Now) {
-        let Some(view) = self.facts.current().cloned() else { return };
-        let lost = exposed.minus(&self.facts.owned(&view));
+        let Some(assignment) = self.facts.current().cloned() else { return };
+        let lost = exposed.minus(&self.facts.owned(&assignment));
         if !lost.is_empty() && self.config.overlap > Duration::ZERO {
             self.overlap = Some(Overlap { slice: lost, until: now.boot + self.config.overlap });
         }
-        self.participation.enter(&view, &self.facts, now);
+        self.participation.enter(&assignment, &self.facts, now);
         self.history.handovers += 1;
         self.history.last_handover_at = Some(now.boot);
-        self.notify(false, format!("generation {} is current: {}", view.generation, describe(&view)));
-        if !view.untaken.is_empty() {
+        self.notify(false, format!("generation {} is current: {}", assignment.generation, describe(&assignment)));
+        if !assignment.untaken.is_empty() {
             let text = format!(
                 "no member has room for the ranges of members {:?}: their objects are missing until these members return \
                  or others get more memory",
-                view.untaken
+                assignment.untaken
             );
             self.notify(true, text);
         }
@@ -348,7 +348,10 @@ impl Machine {
             return Slice::none();
         }
         let next = facts.next().map_or_else(Slice::none, |next| facts.owned(&next.view));
-        let current = facts.current().filter(|_| serving).map_or_else(|| facts.full_share(), |view| facts.owned(view));
+        let current = facts
+            .current()
+            .filter(|_| serving)
+            .map_or_else(|| facts.full_share(), |assignment| facts.owned(assignment));
         current.union(&next)
     }
 
@@ -385,9 +388,9 @@ impl Machine {
             }
             steps.push((overlap.until, exposed.clone()));
         }
-        if let Some((due, view)) = self.facts.scheduled_switch() {
-            let may_serve = self.participation.may_serve(view, &self.facts, now);
-            let then = if may_serve { self.facts.owned(view) } else { Slice::none() };
+        if let Some((due, assignment)) = self.facts.scheduled_switch() {
+            let may_serve = self.participation.may_serve(assignment, &self.facts, now);
+            let then = if may_serve { self.facts.owned(assignment) } else { Slice::none() };
             steps.retain(|(from, _)| *from < due);
             if self.config.overlap > Duration::ZERO {
                 steps.push((due, then.union(&exposed)));
@@ -468,10 +471,10 @@ fn keep_since(since: &mut Option<Duration>, holds: bool, now: Now) {
 }
 
 /// Returns an assignment in a few words.
-fn describe(view: &Assignment) -> String {
-    let mut text = format!("{} of {} members serve their own share", view.present().count(), view.total);
-    if !view.absent.is_empty() {
-        text += &format!(", absent {:?}", view.absent);
+fn describe(assignment: &Assignment) -> String {
+    let mut text = format!("{} of {} members serve their own share", assignment.present().count(), assignment.total);
+    if !assignment.absent.is_empty() {
+        text += &format!(", absent {:?}", assignment.absent);
     }
     text
 }

@@ -98,47 +98,47 @@ impl Participation {
     /// Returns the slice that it exposes now, as far as it is loaded.
     pub fn exposed(&self, facts: &Facts) -> Slice {
         match facts.current() {
-            Some(view) if self.is_serving() && !self.is_superseded() => facts.owned(view),
+            Some(assignment) if self.is_serving() && !self.is_superseded() => facts.owned(assignment),
             _ => Slice::none(),
         }
     }
 
     /// Whether it may serve its share of an assignment once that is current: it serves already, or has prepared it, or may
     /// start without preparation.
-    pub fn may_serve(&self, view: &Assignment, facts: &Facts, now: Now) -> bool {
+    pub fn may_serve(&self, assignment: &Assignment, facts: &Facts, now: Now) -> bool {
         !self.is_superseded()
-            && view.has(facts.ordinal())
+            && assignment.has(facts.ordinal())
             && (self.is_serving()
-                || self.prepared.contains(&view.generation)
-                || (self.may_start(view, facts) && !facts.may_have_predecessor(now)))
+                || self.prepared.contains(&assignment.generation)
+                || (self.may_start(assignment, facts) && !facts.may_have_predecessor(now)))
     }
 
     /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
     /// ordinal that does.
-    pub fn may_start(&self, view: &Assignment, facts: &Facts) -> bool {
+    pub fn may_start(&self, assignment: &Assignment, facts: &Facts) -> bool {
         let in_this_fleet =
-            |generation: Option<u64>| generation.is_some_and(|generation| generation >= view.fresh.generation);
+            |generation: Option<u64>| generation.is_some_and(|generation| generation >= assignment.fresh.generation);
         let predecessor = facts.predecessor.as_ref().map(|predecessor| &predecessor.member);
         facts.leases_listed
-            && facts.ordinal() < view.fresh.below
+            && facts.ordinal() < assignment.fresh.below
             && !in_this_fleet(self.served_generation().or(self.last_served))
             && !in_this_fleet(predecessor.and_then(|member| member.joined))
             && !in_this_fleet(predecessor.and_then(|member| member.prepared))
     }
 
     /// Another assignment has become the current one.
-    pub fn enter(&mut self, view: &Assignment, facts: &Facts, now: Now) {
-        let serving = self.may_serve(view, facts, now);
+    pub fn enter(&mut self, assignment: &Assignment, facts: &Facts, now: Now) {
+        let serving = self.may_serve(assignment, facts, now);
         let ready = self.is_ready();
-        self.set_serving(serving.then_some(Serving { generation: view.generation, ready }));
+        self.set_serving(serving.then_some(Serving { generation: assignment.generation, ready }));
     }
 
     /// Starts to serve the current assignment if it may.
     pub fn start_if_allowed(&mut self, facts: &Facts, now: Now) {
-        if let Some(view) = facts.current().filter(|_| !self.is_serving())
-            && self.may_serve(view, facts, now)
+        if let Some(assignment) = facts.current().filter(|_| !self.is_serving())
+            && self.may_serve(assignment, facts, now)
         {
-            self.set_serving(Some(Serving { generation: view.generation, ready: false }));
+            self.set_serving(Some(Serving { generation: assignment.generation, ready: false }));
         }
     }
 

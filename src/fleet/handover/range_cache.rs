@@ -17,9 +17,9 @@ const CAPACITY: usize = 8;
 pub(super) struct RangeCache(RefCell<Vec<(Assignment, Arc<sharding::Assignment>)>>);
 
 impl RangeCache {
-    /// Returns the slice that `ordinal` owns in `view`; empty for an unknown layout or an invalid view.
-    pub fn slice(&self, view: &Assignment, ordinal: u32) -> Slice {
-        self.of(view).map_or_else(Slice::none, |ranges| Slice::of(view.hash, ranges.ranges(ordinal)))
+    /// Returns the slice that `ordinal` owns in `assignment`; empty for an unknown layout or an invalid assignment.
+    pub fn slice(&self, assignment: &Assignment, ordinal: u32) -> Slice {
+        self.of(assignment).map_or_else(Slice::none, |ranges| Slice::of(assignment.hash, ranges.ranges(ordinal)))
     }
 
     /// Returns the slice that `ordinal` owns if all of `total` members are present.
@@ -27,19 +27,21 @@ impl RangeCache {
         self.slice(&all_present(total, hash), ordinal)
     }
 
-    fn of(&self, view: &Assignment) -> Option<Arc<sharding::Assignment>> {
-        if view.layout != LAYOUT {
+    fn of(&self, assignment: &Assignment) -> Option<Arc<sharding::Assignment>> {
+        if assignment.layout != LAYOUT {
             return None;
         }
         let mut known = self.0.borrow_mut();
-        if let Some((_, ranges)) = known.iter().find(|(other, _)| other.is_like(view)) {
+        if let Some((_, ranges)) = known.iter().find(|(other, _)| other.is_like(assignment)) {
             return Some(Arc::clone(ranges));
         }
-        let ranges = Arc::new(sharding::Assignment::with_absent(view.total, &view.absent, &view.untaken).ok()?);
+        let ranges = Arc::new(
+            sharding::Assignment::with_absent(assignment.total, &assignment.absent, &assignment.untaken).ok()?,
+        );
         if known.len() >= CAPACITY {
             known.remove(0);
         }
-        known.push((view.clone(), Arc::clone(&ranges)));
+        known.push((assignment.clone(), Arc::clone(&ranges)));
         Some(ranges)
     }
 }

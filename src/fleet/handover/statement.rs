@@ -37,15 +37,15 @@ pub(super) const fn first_statement(id: Incarnation, address: String, hash: Hash
 
 /// Whether the share that this process serves is loaded.
 pub(super) fn serves_completely(facts: &Facts, participation: &Participation) -> bool {
-    participation.is_serving() && facts.current().is_some_and(|view| is_loaded(facts, view))
+    participation.is_serving() && facts.current().is_some_and(|assignment| is_loaded(facts, assignment))
 }
 
 /// Returns the newest generation whose share is loaded: the next one if it includes this process, else the one it serves.
 pub(super) fn prepared_generation(facts: &Facts, participation: &Participation) -> Option<u64> {
     let next = facts.next().map(|next| &next.view);
-    let prepared_next = next.filter(|view| view.has(facts.ordinal()) && is_loaded(facts, view));
+    let prepared_next = next.filter(|assignment| assignment.has(facts.ordinal()) && is_loaded(facts, assignment));
     let served = facts.current().filter(|_| serves_completely(facts, participation));
-    prepared_next.or(served).map(|view| view.generation)
+    prepared_next.or(served).map(|assignment| assignment.generation)
 }
 
 /// Returns the statement of this process. `full_share_since` is since when its full share is loaded (boot time).
@@ -84,8 +84,8 @@ pub(super) fn statement(
     statement
 }
 
-fn is_loaded(facts: &Facts, view: &Assignment) -> bool {
-    facts.loaded.covers(&facts.owned(view))
+fn is_loaded(facts: &Facts, assignment: &Assignment) -> bool {
+    facts.loaded.covers(&facts.owned(assignment))
 }
 
 /// Whether a process that does not serve may own ranges: its full share has been loaded for the crash backoff, and no
