@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::DemoError;
+use super::error::DemoError;
 use super::objects::time;
 use super::replicas::{Addresses, Asked, FleetView};
 use crate::replica::{Replica, StopReason};

@@ -4,6 +4,7 @@
 //! The replicas are those of `run`, each with a client and ports of its own. Only the API server and the kubelet
 //! are simulated.
 
+mod error;
 mod fleet;
 mod keys;
 mod life;
@@ -23,15 +24,17 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::cli::Demo;
 use super::progress::Progress;
 use super::run::runtime;
-use crate::replica::{StartError, StopReason};
-use crate::settings::{Flags, SettingsError, resources};
+use crate::settings::{Flags, resources};
 use crate::simulator::{ApiError, Options, ResourceType, Simulator};
 use crate::telemetry::warnings_to_stderr;
+use error::LOAD_TIMEOUT;
 use fleet::Fleet;
 use keys::{Key, Keys};
 use life::{Change, Life};
 use replicas::FleetView;
 use screen::Screen;
+
+pub(super) use error::DemoError;
 
 /// Maximum number of replicas.
 const MOST_SHARDS: u32 = 64;
@@ -47,34 +50,8 @@ const SCALE_SECONDS: u64 = 60;
 const GROW_AT: u64 = 5;
 const SHRINK_AT: u64 = 35;
 
-/// Timeout for loading.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Timeout for the shutdown.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// The error that ended the demo.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DemoError {
-    #[error("cannot start: {0}")]
-    Start(#[source] std::io::Error),
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error("cannot set up a client: {0}")]
-    Client(#[from] Box<kube::Error>),
-    #[error(transparent)]
-    Replica(#[from] StartError),
-    #[error("the simulated cluster: {0}")]
-    Cluster(#[from] ApiError),
-    #[error("shard {0}: {1}")]
-    Stopped(u32, StopReason),
-    #[error("shard {0}: {1}")]
-    Asked(u32, replicas::RequestError),
-    #[error("shard {0} was not ready within {time} s: {1}", time = LOAD_TIMEOUT.as_secs())]
-    NotReady(u32, String),
-    #[error("cannot write the output: {0}")]
-    Output(#[from] std::io::Error),
-}
 
 /// Runs the demo until SIGINT or SIGTERM. It ignores the `flags` for addresses and shards.
 pub(super) fn run(demo: Demo, flags: &Flags, out: &mut dyn Write) -> Result<(), DemoError> {

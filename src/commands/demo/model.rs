@@ -3,7 +3,6 @@
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
-use super::objects::Owner;
 use crate::simulator;
 
 #[derive(Debug)]
@@ -70,6 +69,14 @@ impl ReplicaSet {
     }
 }
 
+/// The object that owns another.
+pub(super) struct OwnerRef<'a> {
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    pub name: &'a str,
+    pub uid: &'a str,
+}
+
 /// Behaviour of a deployment's pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Temper {
@@ -119,8 +126,8 @@ impl Workload {
         self.usual * 3 / 2 + 1
     }
 
-    pub fn owner(&self) -> Owner<'_> {
-        Owner { api_version: "apps/v1", kind: "Deployment", name: self.name, uid: &self.uid }
+    pub fn owner(&self) -> OwnerRef<'_> {
+        OwnerRef { api_version: "apps/v1", kind: "Deployment", name: self.name, uid: &self.uid }
     }
 
     /// Whether it has surplus or missing pods.

@@ -3,18 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::model::{Daemon, Job, JobState, Node, Pod, PodState, ReplicaSet, Workload};
+use super::model::{Daemon, Job, JobState, Node, OwnerRef, Pod, PodState, ReplicaSet, Workload};
 
 /// The image of the reports' jobs.
 pub(super) const REPORT_IMAGE: &str = "demo/report:v1";
-
-/// The object that owns another.
-pub(super) struct Owner<'a> {
-    pub api_version: &'a str,
-    pub kind: &'a str,
-    pub name: &'a str,
-    pub uid: &'a str,
-}
 
 pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.0}")
@@ -28,7 +20,7 @@ fn metadata(namespace: &str, name: &str, uid: &str, created: Timestamp) -> Value
     metadata
 }
 
-fn owned_by(metadata: &mut Value, owner: &Owner<'_>) {
+fn owned_by(metadata: &mut Value, owner: &OwnerRef<'_>) {
     metadata["ownerReferences"] = json!([{
         "apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": true,
         "blockOwnerDeletion": true,
@@ -100,7 +92,14 @@ pub(super) fn node(node: &Node) -> Value {
     })
 }
 
-pub(super) fn pod(pod: &Pod, namespace: &str, app: &str, image: &str, owner: &Owner<'_>, node: Option<&Node>) -> Value {
+pub(super) fn pod(
+    pod: &Pod,
+    namespace: &str,
+    app: &str,
+    image: &str,
+    owner: &OwnerRef<'_>,
+    node: Option<&Node>,
+) -> Value {
     let mut metadata = metadata(namespace, &pod.name, &pod.uid, pod.created);
     metadata["labels"] = json!({ "app": app });
     owned_by(&mut metadata, owner);
@@ -272,7 +271,7 @@ pub(super) fn cron_job(namespace: &str, name: &str, uid: &str, created: Timestam
     })
 }
 
-pub(super) fn job(job: &Job, namespace: &str, owner: &Owner<'_>) -> Value {
+pub(super) fn job(job: &Job, namespace: &str, owner: &OwnerRef<'_>) -> Value {
     let mut metadata = metadata(namespace, &job.name, &job.uid, job.pod.created);
     metadata["generation"] = 1.into();
     owned_by(&mut metadata, owner);

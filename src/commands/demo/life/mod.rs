@@ -8,8 +8,8 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::model::{Daemon, Job, JobState, Maker, Node, Pod, PodState, Temper, Workload};
-use super::objects::{self, Owner};
+use super::model::{Daemon, Job, JobState, Maker, Node, OwnerRef, Pod, PodState, Temper, Workload};
+use super::objects;
 
 /// A change of the cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -278,7 +278,7 @@ impl Life {
         }
         for set in &workload.sets {
             all.push(objects::replica_set(workload, set, &self.nodes));
-            let owner = Owner { api_version: "apps/v1", kind: "ReplicaSet", name: &set.name, uid: &set.uid };
+            let owner = OwnerRef { api_version: "apps/v1", kind: "ReplicaSet", name: &set.name, uid: &set.uid };
             let image = workload.image(set.revision);
             all.extend(
                 set.pods
@@ -291,7 +291,7 @@ impl Life {
 
     fn daemon_objects(&self) -> Vec<Value> {
         let Daemon { namespace, name, image, uid, pods, .. } = &self.daemon;
-        let owner = Owner { api_version: "apps/v1", kind: "DaemonSet", name, uid };
+        let owner = OwnerRef { api_version: "apps/v1", kind: "DaemonSet", name, uid };
         let pods = pods.iter().map(|pod| objects::pod(pod, namespace, name, image, &owner, self.node_of(pod)));
         std::iter::once(objects::daemon_set(&self.daemon, &self.nodes)).chain(pods).collect()
     }
@@ -300,8 +300,8 @@ impl Life {
     fn job_objects(&self, position: usize) -> [Change; 3] {
         let (namespace, cron) = REPORTS;
         let job = &self.jobs[position];
-        let by_cron = Owner { api_version: "batch/v1", kind: "CronJob", name: cron, uid: &self.cron.0 };
-        let by_job = Owner { api_version: "batch/v1", kind: "Job", name: &job.name, uid: &job.uid };
+        let by_cron = OwnerRef { api_version: "batch/v1", kind: "CronJob", name: cron, uid: &self.cron.0 };
+        let by_job = OwnerRef { api_version: "batch/v1", kind: "Job", name: &job.name, uid: &job.uid };
         [
             objects::job(job, namespace, &by_cron),
             objects::pod(&job.pod, namespace, cron, objects::REPORT_IMAGE, &by_job, self.node_of(&job.pod)),
