@@ -8,6 +8,7 @@ mod demo;
 mod docs;
 mod estimate;
 mod migrate;
+mod output;
 mod progress;
 mod render;
 mod run;
@@ -22,6 +23,7 @@ use clap::error::ErrorKind;
 
 use crate::settings::{Environment, Flags, Layers, LayersError, Settings, Warning};
 use cli::{Command, Invocation};
+use output::print_line;
 
 /// The exit code for a command line or environment that is not valid.
 const USAGE: u8 = 2;
@@ -114,12 +116,6 @@ fn print_warnings(warnings: &[Warning], err: &mut dyn Write) {
     for warning in warnings {
         print_line(err, &format!("warning: {warning}"));
     }
-}
-
-/// Prints one line to `err`.
-fn print_line(err: &mut dyn Write, line: &str) {
-    // Ignores errors: if stderr is closed, there is nowhere to report them.
-    let _ = writeln!(err, "kube-state-fleet: {line}");
 }
 
 fn refuse(err: &mut dyn Write, line: &str) -> ExitCode {

@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
+use super::output::print_line;
+
 /// The time between two reports.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -28,7 +30,7 @@ impl Progress {
     /// Prints a line to standard error if a report is due. Prints nothing if standard error is not a terminal.
     pub fn report(&mut self, line: impl FnOnce() -> String) {
         if self.is_due() && stderr().is_terminal() {
-            super::print_line(&mut stderr(), &line());
+            print_line(&mut stderr(), &line());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::commands::{print_line, run::runtime};
+use crate::commands::{output::print_line, run::runtime};
 use crate::exposition::Store;
 use crate::intake;
 use crate::replica::{ClientError, Replica, StartError, StopReason, client_config};

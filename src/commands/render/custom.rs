@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 
 use super::input::Object;
-use super::kinds::{Identity, Partitions, Render};
+use super::target::{Identity, Partitions, Render};
 
 /// The kinds of custom resources seen so far.
 pub(super) struct Custom<'s> {

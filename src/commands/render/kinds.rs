@@ -6,16 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{Block, ResourceStore, Stamp, Store, Uid};
+use crate::exposition::{ResourceStore, Store};
 use crate::intake::{Form, decode_object};
 use crate::resource_version;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
-use crate::settings::selectors::{Selector, selectors};
-use crate::sharding::{Hasher, Hashes};
+use crate::settings::selectors::selectors;
+use crate::sharding::Hasher;
 
 use super::custom::Custom;
 use super::input::Object;
+use super::target::{Identity, Partitions, Render};
 
 /// The result of rendering an object.
 pub(super) enum Outcome {
@@ -127,56 +128,6 @@ fn generated_uid(object: &Object, name: &str, nameless: u64) -> String {
 /// A built-in kind.
 trait OfKind: Render {
     fn kind(&self) -> &Kind;
-}
-
-/// The metadata that is read before an object is decoded.
-pub(super) struct Identity {
-    pub namespace: String,
-    /// `spec.nodeName`, or empty.
-    pub node: String,
-    pub uid: String,
-    pub version: u64,
-}
-
-impl Identity {
-    /// Puts the object's series into the store.
-    pub fn put(&self, objects: &ResourceStore, partition: u32, block: Block) {
-        let uid = self.uid.as_str();
-        let stamp = Stamp { version: self.version, listed: true };
-        objects.apply(partition, Uid::from(uid), Hashes::of(uid), stamp, block);
-    }
-}
-
-/// The partitions of a resource.
-pub(super) struct Partitions {
-    /// Each selector, and the number of objects that it has taken.
-    taken: Vec<(Selector, u64)>,
-    /// 0 means no limit.
-    object_limit: u64,
-}
-
-impl Partitions {
-    pub fn new(settings: &Settings, selectors: Vec<Selector>) -> Self {
-        let taken = selectors.into_iter().map(|selector| (selector, 0)).collect();
-        Self { taken, object_limit: settings.live.object_limit }
-    }
-
-    /// Returns the partition of an object, or `None` if the settings exclude it.
-    pub fn take(&mut self, Identity { namespace, node, .. }: &Identity) -> Option<u32> {
-        let partition = self.taken.iter().position(|(selector, _)| selector.selects(namespace, node))?;
-        let taken = &mut self.taken[partition].1;
-        if self.object_limit != 0 && *taken >= self.object_limit {
-            return None;
-        }
-        *taken += 1;
-        Some(partition as u32)
-    }
-}
-
-/// Renders the objects of one kind, whatever its type.
-pub(super) trait Render {
-    /// Decodes an object and stores its series, unless the settings exclude it.
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
 }
 
 struct Rendered<R: Resource> {

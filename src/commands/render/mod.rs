@@ -6,11 +6,13 @@
 mod custom;
 pub(super) mod input;
 mod kinds;
+mod target;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::output::print_line;
 use super::progress::Progress;
 use crate::exposition::{Format, Selection, Store};
 use crate::settings::Settings;
@@ -89,7 +91,7 @@ pub(super) fn filled(
                 Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
                 Outcome::Unreadable(reason) => {
                     all_read = false;
-                    super::print_line(err, &format!("{}: {position}: {reason}", name(file)));
+                    print_line(err, &format!("{}: {position}: {reason}", name(file)));
                 }
             }
         })
@@ -97,11 +99,11 @@ pub(super) fn filled(
     }
     if !skipped.is_empty() {
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        super::print_line(err, &format!("skipped: no collector for {}", counts.join(", ")));
+        print_line(err, &format!("skipped: no collector for {}", counts.join(", ")));
     }
     for (problem, objects) in kinds.problems() {
         let objects = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
-        super::print_line(err, &format!("{objects}: {problem}"));
+        print_line(err, &format!("{objects}: {problem}"));
     }
     Ok((kinds.into_store(), all_read))
 }
