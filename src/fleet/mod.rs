@@ -6,6 +6,7 @@
 //! tell people who look.
 //! May not know how series look.
 
+mod address;
 mod api;
 pub mod audit;
 mod clock;
@@ -18,12 +19,11 @@ mod message;
 pub mod overview;
 pub mod peer_client;
 mod peers;
-mod place;
 pub mod record;
 pub mod report;
 mod run;
 
-pub use api::{Right, Unfit, is_ready};
+pub use api::{FleetError, MissingPermission, is_ready};
 pub use handle::{FleetHandle, Refusal, Snapshot};
 pub use headroom::resident;
 pub use run::{ShardLoader, Start, run};

@@ -13,12 +13,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
-use super::api::{Leases, Names, Place, Right, Seen, Unfit, Write, ask_pods, find, follow_statefulset};
+use super::address::own_address;
+use super::api::{
+    FleetError, Identity, Leases, MissingPermission, Names, StatefulSetState, Write, discover, follow_statefulset,
+    watch_pod_readiness,
+};
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::message::Message;
 use super::peer_client::Connector;
-use super::place::own_address;
 use super::record::{Incarnation, Member, Phase};
 use super::{clock, headroom, peers};
 use crate::resource_version;
@@ -48,7 +51,7 @@ pub struct Start {
     pub settings: FleetSettings,
     /// Where its telemetry port listens.
     pub telemetry: SocketAddr,
-    /// Where the API server is, if that is known: for want of better, peers find us where we speak to it from.
+    /// Where the API server is, if that is known: for want of better, peers discover us where we speak to it from.
     pub server: Option<Uri>,
     /// The hash that its flags ask for.
     pub hash: Hasher,
@@ -61,7 +64,7 @@ pub struct Start {
 }
 
 /// A member that knows nothing yet, and the task that makes it one. The task ends only if there is no fleet to be in.
-pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = Unfit> + Send + 'static) {
+pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = FleetError> + Send + 'static) {
     let (fleet, told) = FleetHandle::new();
     let task = live(Arc::clone(&fleet), told, start);
     (fleet, task)
@@ -84,24 +87,24 @@ impl Drop for Last {
     }
 }
 
-async fn live(fleet: Arc<FleetHandle>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> Unfit {
+async fn live(fleet: Arc<FleetHandle>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> FleetError {
     let _last = Last(Arc::clone(&fleet));
-    let place = match find(&start.client, &start.settings).await {
+    let place = match discover(&start.client, &start.settings).await {
         Ok(place) => place,
         Err(unfit) => return unfit,
     };
-    let Place { names, .. } = &place;
+    let Identity { names, .. } = &place;
     let address = own_address(start.settings.ip, start.telemetry, start.server.as_ref()).await;
     info!(
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
         %address, "found the own fleet"
     );
     fleet.show(Snapshot { ordinal: Some(names.ordinal), grace: place.grace, ..Snapshot::default() });
-    let missing = match &place.missing {
+    let missing = match &place.missing_permission {
         Some(right) => right.clone(),
         None => match coordinate(&fleet, told, &start, &place, address).await {
             Ended::Forbidden(right) => right,
-            Ended::Unfit(unfit) => return unfit,
+            Ended::Fleet(unfit) => return unfit,
         },
     };
     warn!(
@@ -113,8 +116,8 @@ async fn live(fleet: Arc<FleetHandle>, told: mpsc::UnboundedReceiver<Message>, s
 
 /// Why a member no longer takes part.
 enum Ended {
-    Forbidden(Right),
-    Unfit(Unfit),
+    Forbidden(MissingPermission),
+    Fleet(FleetError),
 }
 
 /// What the state machine wants of those who talk to the outside.
@@ -129,7 +132,7 @@ async fn coordinate(
     fleet: &Arc<FleetHandle>,
     told: mpsc::UnboundedReceiver<Message>,
     start: &Start,
-    place: &Place,
+    place: &Identity,
     address: SocketAddr,
 ) -> Ended {
     let names = &place.names;
@@ -162,7 +165,8 @@ async fn coordinate(
         ordinal: names.ordinal,
         grace: place.grace,
     };
-    let told_of_set = |seen: Option<Seen>| fleet.send(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
+    let told_of_set =
+        |seen: Option<StatefulSetState>| fleet.send(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
     let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
         never = actor.run(told) => match never {},
@@ -171,25 +175,25 @@ async fn coordinate(
         right = leases.follow() => Ended::Forbidden(right),
         right = leases.renew(member) => Ended::Forbidden(right),
         right = leases.record(write) => Ended::Forbidden(right),
-        unfit = statefulset(&start.client, names, told_of_set) => Ended::Unfit(unfit),
-        () = ask_pods(&start.client, names, pods, told_of_pods) => std::future::pending().await,
+        unfit = statefulset(&start.client, names, told_of_set) => Ended::Fleet(unfit),
+        () = watch_pod_readiness(&start.client, names, pods, told_of_pods) => std::future::pending().await,
     }
 }
 
 /// Follows the StatefulSet until that is forbidden, or it starts its ordinals elsewhere.
-async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<Seen>)) -> Unfit {
+async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<StatefulSetState>)) -> FleetError {
     let renumbered = watch::Sender::new(None);
     let mut noticed = renumbered.subscribe();
-    let tell = |seen: Option<Seen>| match &seen {
+    let tell = |seen: Option<StatefulSetState>| match &seen {
         Some(seen) if seen.start != names.start => drop(renumbered.send_replace(Some(seen.start))),
         _ => on(seen),
     };
     tokio::select! {
-        right = follow_statefulset(client, names, tell) => Unfit::Forbidden(right),
+        right = follow_statefulset(client, names, tell) => FleetError::Forbidden(right),
         // The sender lives as long as we do.
         now = noticed.wait_for(Option::is_some) => {
             let now = now.ok().and_then(|now| *now).unwrap_or_default();
-            Unfit::Renumbered { before: names.start, now }
+            FleetError::Renumbered { before: names.start, now }
         }
     }
 }
@@ -318,7 +322,7 @@ fn set<T: PartialEq>(order: &watch::Sender<T>, value: T) {
 }
 
 /// Goes by the StatefulSet alone: who owns what follows from its replicas, and holds at once.
-async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Place) -> Unfit {
+async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Identity) -> FleetError {
     let ordinal = place.names.ordinal;
     let replicas = watch::Sender::new(None);
     let mut wanted = replicas.subscribe();
@@ -360,7 +364,7 @@ async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Place) -> Unfit 
             }
         }
     };
-    let told = |seen: Option<Seen>| {
+    let told = |seen: Option<StatefulSetState>| {
         // Pods that their StatefulSet has left behind go on as they were.
         if let Some(seen) = seen {
             replicas.send_replace(Some(seen.replicas));

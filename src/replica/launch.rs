@@ -20,7 +20,7 @@ use super::security::Security;
 use super::tasks::Spawner;
 use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, PeerDirectory};
 use crate::fleet::coverage::ExposureSource;
-use crate::fleet::{self, FleetHandle, Unfit};
+use crate::fleet::{self, FleetError, FleetHandle};
 use crate::health::Health;
 use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker};
 use crate::settings::{Settings, Shard};
@@ -42,7 +42,7 @@ pub(super) struct Launch<'a> {
 pub(super) struct Membership {
     pub member: Option<Arc<FleetHandle>>,
     /// Why the replica cannot be a member, once known.
-    pub unfit: Arc<OnceLock<Unfit>>,
+    pub unfit: Arc<OnceLock<FleetError>>,
     exposure_gate: Arc<dyn ExposureGate>,
     exposure: Arc<dyn ExposureSource>,
 }

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::exposition::Store;
-use crate::fleet::{FleetHandle, Unfit};
+use crate::fleet::{FleetError, FleetHandle};
 use crate::health::Health;
 use crate::server::ScrapeTracker;
 use crate::settings::Settings;
@@ -62,7 +62,7 @@ pub struct Replica {
     scrape_tracker: Arc<ScrapeTracker>,
     health: Arc<Health>,
     /// Why the replica cannot be a member of a fleet, once known.
-    unfit: Arc<OnceLock<Unfit>>,
+    unfit: Arc<OnceLock<FleetError>>,
     resources: Arc<Resources>,
     custom: CustomResources,
     /// The settings at the start.

@@ -10,7 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::fleet::Unfit;
+use crate::fleet::FleetError;
 
 /// How long tasks may take to stop: slightly longer than the servers wait for answers in progress.
 const STOP_TIMEOUT: Duration = Duration::from_secs(23);
@@ -27,7 +27,7 @@ pub struct StopReason {
     /// Whether it panicked. The panic message is on stderr.
     pub panicked: bool,
     /// Why this replica cannot be a member of a fleet, if that is the reason.
-    pub unfit: Option<Unfit>,
+    pub unfit: Option<FleetError>,
 }
 
 /// Tasks that stop together.

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::fleet::Unfit;
+use crate::fleet::FleetError;
 use crate::replica::{ClientError, Replica, StartError, StopReason, client_config, serve_unconfigured};
 use crate::settings::{Layers, LayersError, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads, log_to_stderr};
@@ -43,7 +43,7 @@ enum RunError {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
-    Unfit(Unfit),
+    Unfit(FleetError),
 }
 
 /// Runs one replica until SIGTERM or SIGINT. Returns 0 then, 2 if it could not start, and 1 if a part of it failed.
@@ -147,7 +147,7 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
             changed = reloader.changed() => changed,
             ended = replica.stopped() => match ended {
                 Ok(()) => break ExitCode::SUCCESS,
-                Err(StopReason { unfit: Some(unfit), .. }) if !matches!(unfit, Unfit::Renumbered { .. }) => {
+                Err(StopReason { unfit: Some(unfit), .. }) if !matches!(unfit, FleetError::Renumbered { .. }) => {
                     return Err(RunError::Unfit(unfit));
                 }
                 Err(reason) => {

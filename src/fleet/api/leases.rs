@@ -1,4 +1,4 @@
-//! The Leases of a fleet: all are watched, the own one is renewed, and the record is written by compare-and-swap.
+//! The Leases of a fleet. A member watches all of them, renews its own, and writes the record by compare-and-swap.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -14,9 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-use super::follow::{Change, Selected, follow};
+use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
-use super::{Right, Tries, Trouble, ask};
+use super::permission::MissingPermission;
+use super::request::{RequestError, Retries, with_timeout};
 use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::message::Message;
@@ -26,22 +27,22 @@ use crate::sync::lock;
 
 const RESOURCE: &str = "leases.coordination.k8s.io";
 
-/// Several changes in a row are written as one.
-const GATHER: Duration = Duration::from_millis(50);
+/// Pause in which further changes are collected into one write.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
-/// What was written comes back through the watch in milliseconds; a watch that takes so long is dead, and there must be
-/// time left for another one before the Lease runs out.
-const STALE: Duration = Duration::from_secs(7);
+/// A write appears in the watch within milliseconds. If it does not for this long, the watch is dead. The limit leaves time for
+/// another watch before the Lease expires.
+const STALE_AFTER: Duration = Duration::from_secs(7);
 
-/// After a conflict the watch brings what was written instead; if it does not, another try shows why.
-const CONFLICT: Duration = Duration::from_secs(1);
+/// Pause after a conflict. The watch normally delivers the conflicting write earlier; otherwise another attempt shows why.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
-/// A record to be written.
+/// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// What.
+    /// The record.
     pub record: Record,
-    /// The resourceVersion of the Lease that it replaces; `None` if there is none.
+    /// resourceVersion of the Lease to replace; `None` to create it.
     pub over: Option<String>,
 }
 
@@ -51,41 +52,41 @@ pub struct Leases {
     names: Names,
     id: Incarnation,
     events: mpsc::UnboundedSender<Message>,
-    book: Mutex<Book>,
-    /// All were seen once.
+    known_leases: Mutex<KnownLeases>,
+    /// Whether all Leases were listed once.
     listed: watch::Sender<bool>,
-    /// The phase that was last written.
+    /// The phase in the last successful write.
     written: watch::Sender<Option<Phase>>,
 }
 
-/// What is known of what was written.
+/// The Leases that the API server has, as far as they are known.
 #[derive(Debug, Default)]
-struct Book {
-    /// resourceVersion of each Lease, by name: a list tells again what a watch told.
-    known: HashMap<String, String>,
-    /// Our Lease, as it is on the server.
-    own: Option<Own>,
+struct KnownLeases {
+    /// resourceVersion of each Lease, by name, to skip what a list repeats.
+    versions: HashMap<String, String>,
+    /// The Lease of this member.
+    own: Option<OwnLease>,
     confirmations: Confirmations,
 }
 
 #[derive(Clone, Debug)]
-struct Own {
+struct OwnLease {
     version: String,
     holder: String,
     transitions: i32,
 }
 
-/// Which of our writes have come back through the watch.
+/// Matches the own writes with the events of the watch.
 #[derive(Debug, Default)]
 struct Confirmations {
     /// The newest resourceVersion that the watch has reached.
     reached: u64,
-    /// resourceVersion, when the request was sent (boot time), and when it was accepted.
+    /// Per write: its resourceVersion, when the request was sent (boot time), and when it was accepted.
     open: VecDeque<(u64, Duration, Instant)>,
 }
 
 impl Confirmations {
-    /// A write was accepted. Confirmed at once if the watch was faster.
+    /// Records an accepted write. Returns its send time if the watch has already passed it.
     fn wrote(&mut self, version: u64, sent: Duration) -> Option<Duration> {
         if version <= self.reached {
             return Some(sent);
@@ -94,7 +95,7 @@ impl Confirmations {
         None
     }
 
-    /// The watch has reached a version; when the newest of the writes was sent that are confirmed by it.
+    /// Records that the watch reached `version`. Returns the send time of the newest write that this confirms.
     fn reached(&mut self, version: u64) -> Option<Duration> {
         self.reached = self.reached.max(version);
         let mut confirmed = None;
@@ -104,7 +105,7 @@ impl Confirmations {
         confirmed
     }
 
-    /// A list was made: the server may count anew.
+    /// Records a list. A restored API server may have lower versions than before.
     fn listed(&mut self, version: u64) -> Option<Duration> {
         if version < self.reached {
             self.open.clear();
@@ -114,66 +115,72 @@ impl Confirmations {
     }
 
     fn is_stale(&self) -> bool {
-        self.open.front().is_some_and(|(_, _, at)| at.elapsed() >= STALE)
+        self.open.front().is_some_and(|(_, _, at)| at.elapsed() >= STALE_AFTER)
     }
 }
 
 impl Leases {
-    /// Those of the fleet in `names`, for the member `id`, who is told of them through `events`.
+    /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `events`.
     pub fn new(client: &Client, names: &Names, id: Incarnation, events: mpsc::UnboundedSender<Message>) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &names.namespace),
             names: names.clone(),
             id,
             events,
-            book: Mutex::default(),
+            known_leases: Mutex::default(),
             listed: watch::Sender::new(false),
             written: watch::Sender::new(None),
         }
     }
 
-    /// The phase that our Lease says, whenever it was written.
+    /// Returns the phase in the last successful write of the own Lease.
     pub fn written(&self) -> watch::Receiver<Option<Phase>> {
         self.written.subscribe()
     }
 
-    /// Lists and watches until that turns out to be forbidden.
-    pub async fn follow(&self) -> Right {
-        let selected = Selected {
+    /// Lists and watches all Leases until a permission turns out to be missing.
+    pub async fn follow(&self) -> MissingPermission {
+        let selected = Selection {
             labels: Some(self.names.selector()),
             resource: RESOURCE,
             namespace: self.names.namespace.clone(),
-            ..Selected::default()
+            ..Selection::default()
         };
-        follow(&self.api, &selected, |change| self.take(change), || self.book().confirmations.is_stale()).await
+        list_and_watch(
+            &self.api,
+            &selected,
+            |change| self.take(change),
+            || self.known_leases().confirmations.is_stale(),
+        )
+        .await
     }
 
-    fn take(&self, change: Change<Lease>) {
+    fn take(&self, change: ObjectEvent<Lease>) {
         let version = match change {
-            Change::Listed(leases, version) => return self.take_list(leases, &version),
-            Change::Put(lease) => {
+            ObjectEvent::Listed(leases, version) => return self.take_list(leases, &version),
+            ObjectEvent::Put(lease) => {
                 let version = version_of(&lease);
                 self.put(lease, false);
                 version
             }
-            Change::Gone(lease) => {
-                self.gone(lease.metadata.name.as_deref().unwrap_or_default());
+            ObjectEvent::Deleted(lease) => {
+                self.deleted(lease.metadata.name.as_deref().unwrap_or_default());
                 version_of(&lease)
             }
-            Change::Reached(version) => version,
+            ObjectEvent::Bookmark(version) => version,
         };
-        let confirmed = self.book().confirmations.reached(number(&version));
+        let confirmed = self.known_leases().confirmations.reached(number(&version));
         self.confirm(confirmed);
     }
 
-    /// NB: our own Lease comes first, as the process before us left it: that tells how it ended.
+    /// NB: the own Lease comes first. Its predecessor wrote it, so it shows how that process ended.
     fn take_list(&self, mut leases: Vec<Lease>, version: &str) {
         let own = self.names.member(self.id.ordinal);
         leases.sort_by_key(|lease| lease.metadata.name.as_ref() != Some(&own));
         let names: Vec<_> = leases.iter().filter_map(|lease| lease.metadata.name.clone()).collect();
-        let gone: Vec<_> = self.book().known.keys().filter(|name| !names.contains(name)).cloned().collect();
+        let gone: Vec<_> = self.known_leases().versions.keys().filter(|name| !names.contains(name)).cloned().collect();
         for name in gone {
-            self.gone(&name);
+            self.deleted(&name);
         }
         let record = self.names.record();
         let first = !*self.listed.borrow();
@@ -183,7 +190,7 @@ impl Leases {
         for lease in leases {
             self.put(lease, true);
         }
-        let confirmed = self.book().confirmations.listed(number(version));
+        let confirmed = self.known_leases().confirmations.listed(number(version));
         self.confirm(confirmed);
         if first {
             self.send(Message::Event(Event::Listed));
@@ -191,11 +198,11 @@ impl Leases {
         }
     }
 
-    /// A Lease is there. `anew`: by a list.
+    /// Handles a Lease that exists. `listed`: it comes from a list.
     fn put(&self, lease: Lease, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
-        if self.book().known.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
+        if self.known_leases().versions.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
             return;
         }
         if name == self.names.record() {
@@ -203,73 +210,79 @@ impl Leases {
             return self.send(Message::Stored { record, version: Some(version), reset: listed });
         }
         if name == self.names.member(self.id.ordinal) {
-            self.book().own = Some(own(&lease));
+            self.known_leases().own = Some(own(&lease));
         }
         if let Some(mut member) = read::<Member>(&lease, MEMBER) {
-            // By a list it came late, which says nothing of clocks.
+            // A list delivers it late, so its time says nothing about clock differences.
             member.renewed = renewed(&lease).filter(|_| !listed);
             if self.names.member(member.id.ordinal) == name {
                 self.send(Message::Event(Event::Lease(member)));
             } else {
-                debug!(lease = name, "a Lease speaks for another member than its name says");
+                debug!(lease = name, "ignoring a Lease whose member does not match its name");
             }
         }
     }
 
-    fn gone(&self, name: &str) {
-        let mut book = self.book();
-        book.known.remove(name);
+    fn deleted(&self, name: &str) {
+        let mut known_leases = self.known_leases();
+        known_leases.versions.remove(name);
         if name == self.names.member(self.id.ordinal) {
-            book.own = None;
+            known_leases.own = None;
         }
-        drop(book);
+        drop(known_leases);
         if name == self.names.record() {
             self.send(Message::Stored { record: None, version: None, reset: true });
         }
     }
 
-    /// Keeps our Lease saying what is `wanted`, from the moment when all Leases were seen; ends when the right is missing,
-    /// and never when another life of ours has taken it.
-    pub async fn renew(&self, mut wanted: watch::Receiver<Option<Member>>) -> Right {
+    /// Renews the own Lease with the `wanted` state once all Leases were listed. Returns if a permission is missing. If another
+    /// process of this ordinal takes the Lease, it stops renewing but does not return.
+    pub async fn renew(&self, mut wanted: watch::Receiver<Option<Member>>) -> MissingPermission {
         let mut listed = self.listed.subscribe();
-        // Who sends does so as long as we live.
+        // Cannot fail: `self` owns the sender.
         let _ = listed.wait_for(|listed| *listed).await;
         let _ = wanted.wait_for(Option::is_some).await;
-        let mut tries = Tries::default();
+        let mut retries = Retries::default();
         let mut ours = false;
         loop {
             let member = wanted.borrow_and_update().clone();
             let Some(member) = member else { continue };
-            if ours && self.book().own.as_ref().is_some_and(|own| own.holder != holder(&self.id)) {
-                warn!("the Lease of this member was taken by another process: it is not renewed any more");
+            if ours && self.known_leases().own.as_ref().is_some_and(|own| own.holder != holder(&self.id)) {
+                warn!("another process of this ordinal holds the Lease: renewal stopped");
                 return std::future::pending().await;
             }
             let pause = match self.write_own(&member).await {
                 Ok(()) => {
                     ours = true;
-                    tries.succeeded();
+                    retries.succeeded();
                     self.written.send_replace(Some(member.phase));
-                    // So that a fleet that was started at once does not write at once for ever.
+                    // Jitter, so that replicas started together do not renew in lockstep.
                     RENEW_PERIOD.mul_f64(fastrand::f64().mul_add(-0.1, 1.0))
                 }
-                Err((trouble, verb)) => {
-                    self.look_at_own(&trouble).await;
-                    match tries.failed(&trouble, "renew the own Lease") {
+                Err((error, verb)) => {
+                    self.refresh_own(&error).await;
+                    match retries.failed(&error, "renew the Lease of this member") {
                         Some(pause) => pause,
-                        None => return Right { verb, resource: RESOURCE, namespace: self.names.namespace.clone() },
+                        None => {
+                            return MissingPermission {
+                                verb,
+                                resource: RESOURCE,
+                                namespace: self.names.namespace.clone(),
+                            };
+                        }
                     }
                 }
             };
             if timeout(pause, wanted.changed()).await.is_ok() {
-                sleep(GATHER).await;
+                sleep(BATCH_PAUSE).await;
             }
         }
     }
 
-    /// One try. The error comes with the verb.
-    async fn write_own(&self, member: &Member) -> Result<(), (Trouble, &'static str)> {
+    /// Makes one attempt. The error comes with the verb of the request.
+    async fn write_own(&self, member: &Member) -> Result<(), (RequestError, &'static str)> {
         let name = self.names.member(self.id.ordinal);
-        let before = self.book().own.clone();
+        let before = self.known_leases().own.clone();
         let us = holder(&self.id);
         let transitions = match &before {
             Some(own) if own.holder != us => own.transitions.saturating_add(1),
@@ -283,29 +296,29 @@ impl Leases {
         }
         let sent = clock::boot();
         let (lease, verb) = self.store(&name, &lease, version.is_some()).await;
-        let lease = lease.map_err(|trouble| (trouble, verb))?;
-        let mut book = self.book();
-        book.own = Some(own(&lease));
-        let confirmed = book.confirmations.wrote(number(&version_of(&lease)), sent);
-        drop(book);
+        let lease = lease.map_err(|error| (error, verb))?;
+        let mut known_leases = self.known_leases();
+        known_leases.own = Some(own(&lease));
+        let confirmed = known_leases.confirmations.wrote(number(&version_of(&lease)), sent);
+        drop(known_leases);
         self.confirm(confirmed);
         Ok(())
     }
 
-    /// After a failure, what our Lease is now: somebody else's, gone, or ours after all.
-    async fn look_at_own(&self, trouble: &Trouble) {
-        if matches!(trouble, Trouble::Forbidden(_)) {
+    /// Reads the own Lease after a failed write: it may belong to another process, be deleted, or have been written after all.
+    async fn refresh_own(&self, error: &RequestError) {
+        if matches!(error, RequestError::Forbidden(_)) {
             return;
         }
-        let found = ask(self.api.get_opt(&self.names.member(self.id.ordinal))).await;
+        let found = with_timeout(self.api.get_opt(&self.names.member(self.id.ordinal))).await;
         if let Ok(found) = found {
-            self.book().own = found.as_ref().map(own);
+            self.known_leases().own = found.as_ref().map(own);
         }
     }
 
-    /// Writes records as they are `wanted`; ends when the right is missing.
-    pub async fn record(&self, mut wanted: watch::Receiver<Option<Write>>) -> Right {
-        let mut tries = Tries::default();
+    /// Writes the `wanted` records. Returns if a permission is missing.
+    pub async fn record(&self, mut wanted: watch::Receiver<Option<Write>>) -> MissingPermission {
+        let mut retries = Retries::default();
         let name = self.names.record();
         loop {
             let write = wanted.borrow_and_update().clone();
@@ -318,28 +331,30 @@ impl Leases {
             let lease = self.lease(&name, RECORD, &record, &holder(&record.coordinator), over.clone());
             let pause = match self.store(&name, &lease, over.is_some()).await {
                 (Ok(lease), _) => {
-                    tries.succeeded();
+                    retries.succeeded();
                     let version = Some(version_of(&lease));
                     self.send(Message::Stored { record: Some(record), version, reset: false });
-                    CONFLICT
+                    CONFLICT_PAUSE
                 }
-                // Somebody else was faster, and the watch tells us.
-                (Err(Trouble::Conflict | Trouble::NotFound), _) => CONFLICT,
-                (Err(trouble), verb) => match tries.failed(&trouble, "write the record of the fleet") {
+                // Another process was faster; the watch delivers its write.
+                (Err(RequestError::Conflict | RequestError::NotFound), _) => CONFLICT_PAUSE,
+                (Err(error), verb) => match retries.failed(&error, "write the record of the fleet") {
                     Some(pause) => pause,
-                    None => return Right { verb, resource: RESOURCE, namespace: self.names.namespace.clone() },
+                    None => {
+                        return MissingPermission { verb, resource: RESOURCE, namespace: self.names.namespace.clone() };
+                    }
                 },
             };
-            // What is wanted changes as soon as it was written, or something else was.
+            // The wanted record changes as soon as this one, or another one, was written.
             let _ = timeout(pause, wanted.changed()).await;
         }
     }
 
-    async fn store(&self, name: &str, lease: &Lease, exists: bool) -> (Result<Lease, Trouble>, &'static str) {
+    async fn store(&self, name: &str, lease: &Lease, exists: bool) -> (Result<Lease, RequestError>, &'static str) {
         let parameters = PostParams::default();
         match exists {
-            true => (ask(self.api.replace(name, &parameters, lease)).await, "update"),
-            false => (ask(self.api.create(&parameters, lease)).await, "create"),
+            true => (with_timeout(self.api.replace(name, &parameters, lease)).await, "update"),
+            false => (with_timeout(self.api.create(&parameters, lease)).await, "create"),
         }
     }
 
@@ -347,14 +362,14 @@ impl Leases {
         &self,
         name: &str,
         annotation: &str,
-        says: &impl serde::Serialize,
+        content: &impl serde::Serialize,
         holder: &str,
         version: Option<String>,
     ) -> Lease {
         let (key, value) = MANAGED_BY;
         let labels = [(key, value), (STATEFULSET, &self.names.statefulset)];
-        // Numbers, texts and lists: there is nothing in it that cannot be written.
-        let text = serde_json::to_string(says).unwrap_or_default();
+        // Cannot fail: it consists of numbers, strings and lists.
+        let text = serde_json::to_string(content).unwrap_or_default();
         Lease {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
@@ -380,26 +395,26 @@ impl Leases {
     }
 
     fn send(&self, message: Message) {
-        // Who listens does so as long as we live.
+        // Fails only during shutdown, when the task of the member has ended.
         let _ = self.events.send(message);
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        // Nothing in it can be half done: each change is one assignment.
-        lock(&self.book)
+    fn known_leases(&self) -> MutexGuard<'_, KnownLeases> {
+        // Always consistent: each change is a single assignment.
+        lock(&self.known_leases)
     }
 }
 
-fn own(lease: &Lease) -> Own {
+fn own(lease: &Lease) -> OwnLease {
     let spec = lease.spec.as_ref();
-    Own {
+    OwnLease {
         version: version_of(lease),
         holder: spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default(),
         transitions: spec.and_then(|spec| spec.lease_transitions).unwrap_or_default(),
     }
 }
 
-/// When its holder wrote it, in Unix milliseconds by the holder's clock.
+/// Returns when the holder wrote the Lease, in Unix milliseconds by the holder's clock.
 fn renewed(lease: &Lease) -> Option<u64> {
     let MicroTime(at) = lease.spec.as_ref()?.renew_time.as_ref()?;
     u64::try_from(at.as_millisecond()).ok()
@@ -409,12 +424,12 @@ fn version_of(lease: &Lease) -> String {
     lease.metadata.resource_version.clone().unwrap_or_default()
 }
 
-/// What a Lease says, if that can be read.
+/// Parses an annotation of a Lease.
 fn read<T: DeserializeOwned>(lease: &Lease, annotation: &str) -> Option<T> {
     let text = lease.metadata.annotations.as_ref()?.get(annotation)?;
     let read = serde_json::from_str(text);
     let name = lease.metadata.name.as_deref().unwrap_or_default();
-    read.inspect_err(|error| warn!(lease = name, %error, "a Lease of the fleet cannot be read")).ok()
+    read.inspect_err(|error| warn!(lease = name, %error, "ignoring a Lease with an invalid annotation")).ok()
 }
 
 #[cfg(test)]
@@ -431,12 +446,12 @@ mod tests {
         assert_eq!(confirmations.reached(11), None);
         assert_eq!(confirmations.reached(12), Some(second(1)));
         assert!(!confirmations.is_stale());
-        tokio::time::advance(STALE).await;
-        assert!(confirmations.is_stale(), "the second was never seen");
+        tokio::time::advance(STALE_AFTER).await;
+        assert!(confirmations.is_stale(), "the watch never delivered the second write");
         assert_eq!(confirmations.reached(20), Some(second(2)));
         assert!(!confirmations.is_stale());
         assert_eq!(confirmations.wrote(19, second(3)), Some(second(3)), "the watch was faster");
-        // A server that was restored counts from an earlier version again.
+        // A restored API server continues from an earlier version.
         assert_eq!(confirmations.wrote(25, second(4)), None);
         assert_eq!(confirmations.listed(5), None);
         assert_eq!(confirmations.wrote(6, second(5)), None);

@@ -1,4 +1,4 @@
-//! Whether members that never spoke have a Pod that is Ready.
+//! Reads the readiness of the pods of members that never had a Lease.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
-use super::{Names, Trouble, ask};
+use super::names::Names;
+use super::request::{RequestError, with_timeout};
 
-/// How often the same pods are asked about.
+/// Time between reads of the same pods.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Asks about the pods of the `wanted` ordinals, and tells `on` which are Ready. Who cannot be asked about is left out.
-pub async fn ask_pods(
+/// Reads the pods of the `wanted` ordinals, and calls `on` with their readiness. Pods that cannot be read are omitted.
+pub async fn watch_pod_readiness(
     client: &Client,
     names: &Names,
     mut wanted: watch::Receiver<Vec<u32>>,
@@ -32,10 +33,10 @@ pub async fn ask_pods(
         }
         let mut pods = BTreeMap::new();
         for ordinal in ordinals {
-            match ask(api.get(&names.pod(ordinal))).await {
+            match with_timeout(api.get(&names.pod(ordinal))).await {
                 Ok(pod) => drop(pods.insert(ordinal, is_ready(&pod))),
-                Err(Trouble::NotFound) => drop(pods.insert(ordinal, false)),
-                Err(error) => debug!(ordinal, %error, "cannot read a member's pod"),
+                Err(RequestError::NotFound) => drop(pods.insert(ordinal, false)),
+                Err(error) => debug!(ordinal, %error, "cannot read the pod of a member"),
             }
         }
         on(pods);

@@ -1,56 +1,66 @@
-//! How many replicas are wanted.
+//! Watches the StatefulSet for its replica count.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{Api, Client};
 
-use super::find::start;
-use super::follow::{Change, Selected, follow};
-use super::{Names, Right};
+use super::list_watch::{ObjectEvent, Selection, list_and_watch};
+use super::names::Names;
+use super::permission::MissingPermission;
 
-/// The StatefulSet as it is.
+/// The fields of the StatefulSet that a fleet depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Its UID: one that was deleted and made anew is another.
+pub struct StatefulSetState {
+    /// Its UID, which changes when it is deleted and created again.
     pub uid: String,
-    /// How many pods it wants.
+    /// `spec.replicas`.
     pub replicas: u32,
     /// `spec.ordinals.start`.
     pub start: u32,
 }
 
-/// Tells `on` how the StatefulSet is, whenever that changes; `None` while there is none. Ends if that may not be seen.
+/// Calls `on` with each new state of the StatefulSet, or `None` while it does not exist. Returns if a permission is missing.
 ///
-/// It is selected by its name: its labels may change, and it may be deleted and made anew under the pods that it leaves.
-pub async fn follow_statefulset(client: &Client, names: &Names, mut on: impl FnMut(Option<Seen>)) -> Right {
+/// It is selected by name: its labels may change, and it may be deleted without its pods and created again.
+pub async fn follow_statefulset(
+    client: &Client,
+    names: &Names,
+    mut on: impl FnMut(Option<StatefulSetState>),
+) -> MissingPermission {
     let api: Api<StatefulSet> = Api::namespaced(client.clone(), &names.namespace);
-    let selected = Selected {
+    let selected = Selection {
         fields: Some(format!("metadata.name={}", names.statefulset)),
         resource: "statefulsets.apps",
         namespace: names.namespace.clone(),
-        ..Selected::default()
+        ..Selection::default()
     };
     let mut last = None;
-    let mut tell = |seen: Option<Seen>| {
-        if last.as_ref() != Some(&seen) {
-            last = Some(seen.clone());
-            on(seen);
+    let mut report = |new: Option<StatefulSetState>| {
+        if last.as_ref() != Some(&new) {
+            last = Some(new.clone());
+            on(new);
         }
     };
     let is_ours = |set: &StatefulSet| set.metadata.name.as_deref() == Some(&names.statefulset);
     let changed = |change| match change {
-        Change::Listed(sets, _) => tell(sets.iter().find(|set| is_ours(set)).map(see)),
-        Change::Put(set) if is_ours(&set) => tell(Some(see(&set))),
-        Change::Gone(set) if is_ours(&set) => tell(None),
-        Change::Put(_) | Change::Gone(_) | Change::Reached(_) => {}
+        ObjectEvent::Listed(sets, _) => report(sets.iter().find(|set| is_ours(set)).map(state)),
+        ObjectEvent::Put(set) if is_ours(&set) => report(Some(state(&set))),
+        ObjectEvent::Deleted(set) if is_ours(&set) => report(None),
+        ObjectEvent::Put(_) | ObjectEvent::Deleted(_) | ObjectEvent::Bookmark(_) => {}
     };
-    follow(&api, &selected, changed, || false).await
+    list_and_watch(&api, &selected, changed, || false).await
 }
 
-fn see(set: &StatefulSet) -> Seen {
+fn state(set: &StatefulSet) -> StatefulSetState {
     let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    Seen {
+    StatefulSetState {
         uid: set.metadata.uid.clone().unwrap_or_default(),
         replicas: u32::try_from(replicas).unwrap_or_default(),
-        start: start(set),
+        start: first_ordinal(set),
     }
+}
+
+/// Returns `spec.ordinals.start`.
+pub(super) fn first_ordinal(set: &StatefulSet) -> u32 {
+    let ordinals = set.spec.as_ref().and_then(|spec| spec.ordinals.as_ref());
+    ordinals.and_then(|ordinals| ordinals.start).and_then(|start| u32::try_from(start).ok()).unwrap_or_default()
 }

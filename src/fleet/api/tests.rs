@@ -1,4 +1,4 @@
-//! What a member asks of the API server, against the simulator.
+//! The requests of a member to the API server, against the simulator.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::request::{REFUSALS, RequestError, Retries};
 use super::*;
 use crate::fleet::clock;
 use crate::fleet::handover::{Config, Event, Machine};
@@ -64,23 +65,31 @@ async fn a_pod_finds_its_statefulset_and_its_ordinal() {
     simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
     simulator.create(&pod("fleet-4", "StatefulSet")).expect("new");
     simulator.create(&pod("fleet-x", "ReplicaSet")).expect("new");
-    let place = find(&client, &settings("fleet-7")).await.expect("a fleet");
-    let expected = Place { names: names(), pod: "pod-uid".to_owned(), grace: Duration::from_secs(77), missing: None };
+    let place = discover(&client, &settings("fleet-7")).await.expect("a fleet");
+    let expected = Identity {
+        names: names(),
+        pod: "pod-uid".to_owned(),
+        grace: Duration::from_secs(77),
+        missing_permission: None,
+    };
     assert_eq!(place, expected);
     let unfit = |name: &'static str| {
         let client = client.clone();
-        async move { find(&client, &settings(name)).await.expect_err("no fleet") }
+        async move { discover(&client, &settings(name)).await.expect_err("no fleet") }
     };
-    assert!(matches!(unfit("fleet-4").await, Unfit::NoOrdinal { start: 5, .. }));
-    assert!(matches!(unfit("fleet-x").await, Unfit::NoOwner { .. }));
-    assert!(matches!(unfit("fleet-9").await, Unfit::NoPod { .. }));
+    assert!(matches!(unfit("fleet-4").await, FleetError::NoOrdinal { start: 5, .. }));
+    assert!(matches!(unfit("fleet-x").await, FleetError::NoOwner { .. }));
+    assert!(matches!(unfit("fleet-9").await, FleetError::NoPod { .. }));
     // Where the pod may not be read, its name has to do; where the StatefulSet may not, nothing does.
     simulator.faults("pods", |faults| faults.refuse = Some(403)).expect("pods");
-    let place = find(&client, &settings("fleet-7")).await.expect("a fleet");
+    let place = discover(&client, &settings("fleet-7")).await.expect("a fleet");
     assert_eq!((place.names, place.pod.as_str()), (names(), "fleet-7"));
-    assert_eq!(place.missing.expect("a right").to_string(), "get pods in namespace ops");
+    assert_eq!(
+        place.missing_permission.expect("a missing permission").to_string(),
+        "missing permission \"get pods\" in namespace \"ops\"; add manifests/base/role.yaml"
+    );
     simulator.faults("statefulsets", |faults| faults.refuse = Some(403)).expect("statefulsets");
-    assert!(matches!(unfit("fleet-7").await, Unfit::Forbidden(_)));
+    assert!(matches!(unfit("fleet-7").await, FleetError::Forbidden(_)));
 }
 
 #[tokio::test]
@@ -90,7 +99,7 @@ async fn an_api_server_that_is_down_is_waited_for() {
     simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
     simulator.faults("pods", |faults| faults.refuse = Some(503)).expect("pods");
     let settings = settings("fleet-7");
-    let finding = find(&client, &settings);
+    let finding = discover(&client, &settings);
     tokio::pin!(finding);
     assert!(timeout(Duration::from_millis(500), &mut finding).await.is_err());
     simulator.faults("pods", |faults| faults.refuse = None).expect("pods");
@@ -106,7 +115,7 @@ async fn the_statefulset_is_followed_through_its_death() {
     let following = follow_statefulset(&client, &names, move |set| drop(told.send(set)));
     let story = async {
         let mut next = async || timeout(LONG, seen.recv()).await.expect("in time").expect("it follows");
-        let as_of = |uid: &str, replicas| Some(Seen { uid: uid.to_owned(), replicas, start: 5 });
+        let as_of = |uid: &str, replicas| Some(StatefulSetState { uid: uid.to_owned(), replicas, start: 5 });
         assert_eq!(next().await, as_of("u", 3));
         simulator.apply(&set(5, 4, "u")).expect("taken");
         assert_eq!(next().await, as_of("u", 4));
@@ -320,7 +329,10 @@ async fn a_right_that_is_missing_is_named() {
     let (events, _told) = unbounded_channel();
     let leases = Leases::new(&client, &names(), id(1), events);
     let right = timeout(LONG, leases.follow()).await.expect("in time");
-    assert_eq!(right.to_string(), "list leases.coordination.k8s.io in namespace ops");
+    assert_eq!(
+        right.to_string(),
+        "missing permission \"list leases.coordination.k8s.io\" in namespace \"ops\"; add manifests/base/role.yaml"
+    );
 }
 
 #[tokio::test]
@@ -330,7 +342,7 @@ async fn pods_are_asked_about_as_long_as_that_is_wanted() {
     let wanted = watch::Sender::new(vec![1, 3]);
     let (told, mut answers) = unbounded_channel();
     let names = names();
-    let asking = ask_pods(&client, &names, wanted.subscribe(), move |pods| drop(told.send(pods)));
+    let asking = watch_pod_readiness(&client, &names, wanted.subscribe(), move |pods| drop(told.send(pods)));
     tokio::select! {
         () = asking => panic!("it goes on"),
         answer = timeout(LONG, answers.recv()) => {
@@ -341,16 +353,16 @@ async fn pods_are_asked_about_as_long_as_that_is_wanted() {
 
 #[test]
 fn only_what_was_never_allowed_is_a_missing_right() {
-    let forbidden = || Trouble::Forbidden("no".to_owned());
-    let mut tries = Tries::default();
-    assert!(tries.failed(&forbidden(), "list").is_some());
-    assert!(tries.failed(&Trouble::Silence, "list").is_some());
+    let forbidden = || RequestError::Forbidden("no".to_owned());
+    let mut retries = Retries::default();
+    assert!(retries.failed(&forbidden(), "list").is_some());
+    assert!(retries.failed(&RequestError::Timeout, "list").is_some());
     for _ in 1..REFUSALS {
-        assert!(tries.failed(&forbidden(), "list").is_some());
+        assert!(retries.failed(&forbidden(), "list").is_some());
     }
-    assert_eq!(tries.failed(&forbidden(), "list"), None);
-    tries.succeeded();
+    assert_eq!(retries.failed(&forbidden(), "list"), None);
+    retries.succeeded();
     for _ in 0..REFUSALS * 2 {
-        assert!(tries.failed(&forbidden(), "list").is_some());
+        assert!(retries.failed(&forbidden(), "list").is_some());
     }
 }
