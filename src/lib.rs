@@ -23,6 +23,7 @@ mod resource_version;
 pub mod server;
 pub mod settings;
 pub mod sharding;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 mod sync;
 pub mod telemetry;

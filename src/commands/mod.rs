@@ -4,6 +4,7 @@
 //! success, 1 for bad input, 2 for a command line or environment that is not valid.
 
 mod cli;
+#[cfg(feature = "simulator")]
 mod demo;
 mod docs;
 mod estimate;
@@ -64,6 +65,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
                 Err(error) => fail(err, &error.to_string()),
             })
         }
+        #[cfg(feature = "simulator")]
         Command::Demo(arguments) => Ok(match demo::run(arguments, &flags, out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(demo::DemoError::Output(error)) => printed(Err(error), err),
