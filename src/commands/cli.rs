@@ -65,6 +65,7 @@ pub(super) enum Command {
     ///
     /// The cluster has rollouts, jobs, a crash loop, an unschedulable pod and a failing node. The fleet scales by itself until
     /// you press + or - (or send them through a pipe), and after that only on these keys. q or Ctrl-C ends the demo.
+    #[cfg(feature = "simulator")]
     Demo(Demo),
     /// Verify that the replicas together serve each object of the cluster once
     ///
@@ -199,6 +200,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Arguments of `demo`.
+#[cfg(feature = "simulator")]
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Demo {
     /// Number of replicas that share the cluster.
