@@ -38,7 +38,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// The delay after a failure, and at least what the server asked for.
+    /// The delay after a failure, at least as long as `Retry-After` says.
     pub fn failed(&mut self, retry_after: Option<Duration>) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let delay = self.backoff.next().unwrap_or(LONGEST);

@@ -142,7 +142,7 @@ impl Worker {
         &self.api.source.shard
     }
 
-    /// Whether nothing is desired and the server can be asked for nothing.
+    /// Whether nothing is desired, and the server could filter everything.
     fn is_idle(&self) -> bool {
         self.api.selector.is_enabled() && self.shard().desired().is_empty()
     }

@@ -11,7 +11,7 @@ use super::server::Pieces;
 use super::wire::{bookmark, error, event, list, object, pod};
 use super::{Run, only, pods, start};
 
-/// What a set of objects comes to.
+/// The digest of a set of objects.
 fn sum(uids: &[&str]) -> Digest {
     let sum = uids.iter().fold(0, |sum: u64, uid| sum.wrapping_add(Hasher::XxHash64.hash(uid)));
     Digest { count: uids.len() as u64, sum }
@@ -81,7 +81,7 @@ async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "d", 20));
     run.tells(&["init", "apply d 20"]).await;
-    // The past stays known until the list is whole.
+    // The earlier tally stays known until the list is complete.
     assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(bookmark(30, true));
     run.tells(&["done 30"]).await;

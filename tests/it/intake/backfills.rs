@@ -1,4 +1,4 @@
-//! What a source gains and loses while it runs.
+//! Changes of the desired slice while a source runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
     (run, shard, stream)
 }
 
-/// The list of what was gained, which must be as new as `version`.
+/// The request of a backfill, which must be at least as new as `version`.
 async fn backfill_request(run: &mut Run, version: &str) -> Call {
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
@@ -45,7 +45,7 @@ fn half_of_b() -> Vec<u8> {
     head
 }
 
-/// A whole list.
+/// A complete list.
 fn whole(version: u64, items: &[Vec<u8>]) -> Vec<u8> {
     list("PodList", version, "", items)
 }
@@ -62,7 +62,7 @@ async fn a_backfill_runs_beside_the_watch() {
     settle().await;
     shard.set_desired(of(&["a", "b"]));
     settle().await;
-    // The watch tells of both from here on.
+    // The watch reports both from here on.
     stream.send([pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
     run.tells(&["apply b 11"]).await;
     let since = Instant::now();
@@ -98,7 +98,7 @@ async fn a_backfill_older_than_the_watch_is_rejected() {
     run.tells(&["backfill: init", "backfill: apply b 6"]).await;
     let again = backfill_request(&mut run, "12").await;
     assert_eq!(*shard.visible(), of(&["a"]));
-    // Another server says itself that it is behind.
+    // Another server reports itself that it lags.
     again.fail(504, "Too large resource version: 12, current: 11");
     backfill_request(&mut run, "12").await.protobuf().send(whole(12, &[]));
     run.tells(&["backfill: init", "backfill: init", "backfill: done 12"]).await;

@@ -1,4 +1,4 @@
-//! The forms of objects: JSON, Tables, metadata alone, and what was not asked for.
+//! The forms of objects: JSON, Tables, metadata only, and forms that were not requested.
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ async fn a_server_that_refuses_a_streaming_list_is_asked_for_pages() {
         run.server.page(Some("more")).await.protobuf().send(list("PodList", 20, "", &[object("c", 9)]));
         run.tells(&["apply c 9", "done 20"]).await;
         run.server.watch("20").await.refuse(410);
-        // It is not asked for one again.
+        // No streaming list is requested again.
         run.server.page(None).await;
         assert_eq!((value(&run.status.watches), value(&run.status.lists), value(&run.status.list_errors)), (0, 1, 0));
     }
@@ -165,7 +165,7 @@ async fn what_is_refused_settles_and_is_asked_for_again_soon_and_then_slowly() {
         sleep(Duration::from_millis(1)).await;
         assert!(run.status.settled.load(Ordering::Relaxed));
         assert_eq!(value(&run.status.refused), u64::from(status));
-        // The server may only be behind; a right, or a custom resource, may come shortly after.
+        // The server may only lag; a permission or a custom resource may follow shortly.
         for seconds in [1, 2, 4, 8, 16, 30, 30, 30, 30] {
             run.server.quiet(Duration::from_secs(seconds).mul_f64(0.99)).await;
             run.server.streaming_list().await.refuse(status);

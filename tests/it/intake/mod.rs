@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Writes down what a source tells it, behind its own name. Objects whose UID starts with `bad` do not decode.
+/// Records the calls of a source, prefixed with its own name. Objects whose UID starts with `bad` do not decode.
 struct Recorder {
     name: &'static str,
     told: mpsc::UnboundedSender<String>,
@@ -119,7 +119,7 @@ fn start(source: Source) -> Run {
 }
 
 impl Run {
-    /// The next things that the sink is told are these.
+    /// Asserts the next calls of the sink.
     async fn tells(&mut self, expected: &[&str]) {
         for expected in expected {
             let told = timeout(Duration::from_secs(1000), self.told.recv()).await;
@@ -127,7 +127,7 @@ impl Run {
         }
     }
 
-    /// The sink is told nothing for now.
+    /// Asserts that the sink is not called for now.
     async fn tells_nothing(&mut self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(self.told.try_recv().is_err());

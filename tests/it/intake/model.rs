@@ -143,7 +143,7 @@ impl World {
         let kept = |slice: &Option<Slice>, uid: &str| slice.as_ref().is_none_or(|slice| slice.contains_uid(uid));
         if initial || !parameters.contains_key("watch") {
             let newest = self.version();
-            // What is to be as new as anything comes from etcd.
+            // A list without an upper bound comes from etcd.
             let floor = if self.lies { from.map(|_| 1) } else { from };
             let lag = std::mem::take(&mut self.lag);
             let version = floor.map_or(newest, |floor| newest.saturating_sub(lag).max(floor));
@@ -206,7 +206,7 @@ fn parse(selector: &str) -> Slice {
     Slice::of(Hasher::Fnv1a64, Ranges::from_parts(ends.chunks(2).map(|range| (range[0], range[1]))))
 }
 
-/// Puts what it is told into a store; the version is all that there is to an object.
+/// Stores the objects of a source; an object consists only of its version.
 struct StoreSink {
     things: Arc<ResourceStore>,
     list: Option<(Epoch, Slice)>,

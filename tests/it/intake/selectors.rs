@@ -1,4 +1,4 @@
-//! Server-side sharding: what the server is asked to leave out, and servers that do not.
+//! Server-side sharding: selectors, and servers that ignore or refuse them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -126,7 +126,7 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
         let stream = call.protobuf();
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
         run.tells(&["init", "apply a 5", "done 9"]).await;
-        // The one watch brings all, so nothing is opened anew.
+        // The watch is not filtered, so it is not reopened.
         shard.set_desired(of(&["a", "b"]));
         let call = run.server.page(None).await;
         assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));

@@ -81,7 +81,7 @@ impl Server {
         call
     }
 
-    /// Asserts that nothing is asked for in the next `time`.
+    /// Asserts that no request arrives in the next `time`.
     pub async fn quiet(&mut self, time: Duration) {
         if let Ok(call) = timeout(time, self.0.recv()).await {
             panic!("unexpected {}", call.map(|c| c.uri).unwrap_or_default());
@@ -117,7 +117,7 @@ impl Call {
         self.answer(200, "application/vnd.kubernetes.protobuf;stream=watch", &[])
     }
 
-    /// A whole answer of an error.
+    /// A complete error response.
     pub fn refuse(self, status: u16) {
         self.fail(status, &format!("no because {status}"));
     }

@@ -36,7 +36,7 @@ pub fn list(kind: &str, version: u64, next: &str, items: &[Vec<u8>]) -> Vec<u8> 
 /// A list of pods in two parts: with the first `cut` items, and what follows them.
 pub fn list_in_two(version: u64, items: &[Vec<u8>], cut: usize) -> [Vec<u8>; 2] {
     let mut head = list("PodList", version, "", items);
-    // Behind the items are two empty fields of the envelope.
+    // After the items come two empty fields of the envelope.
     let tail = head.split_off(head.len() - 4 - items[cut..].iter().map(|item| field(2, item).len()).sum::<usize>());
     [head, tail]
 }
@@ -52,7 +52,7 @@ pub fn pod(verb: &str, uid: &str, version: u64) -> Vec<u8> {
     event(verb, "Pod", &object(uid, version))
 }
 
-/// A bookmark; with `end` the one behind the initial events.
+/// A bookmark; with `end` the one after the initial events.
 pub fn bookmark(version: u64, end: bool) -> Vec<u8> {
     let annotation = field(12, [field(1, "k8s.io/initial-events-end"), field(2, "true")].concat());
     let metadata = [field(5, ""), field(6, version.to_string()), if end { annotation } else { Vec::new() }].concat();
