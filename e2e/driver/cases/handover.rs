@@ -79,7 +79,7 @@ async fn start_fleet(stage: &Stage, cluster: Cluster, flags: &[&str]) -> Result<
 
 /// The start delay of a new process.
 pub fn start_delay(stage: &Stage) -> Duration {
-    Duration::from_secs(if stage.size == Size::Long { 10 } else { 3 })
+    Duration::from_secs(if stage.size == Size::Long { 10 } else { 5 })
 }
 
 async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
