@@ -1,7 +1,6 @@
 //! Limits for allocations and memory, so that they do not grow unnoticed. Tests count these instead of measuring time.
 //!
-//! A limit is a fifth above the count at the time when it was set. If a change has a reason to exceed it, raise it and give the
-//! reason.
+//! Each limit was set a fifth above the count at that time. If a change has a reason to exceed it, raise it and give the reason.
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
@@ -14,7 +13,7 @@ use common::{World, drain};
 
 const PODS: u32 = 2_000;
 
-/// Creates a store of pods with all columns compressed.
+/// Creates a store of pods whose columns are all compressed.
 fn world() -> World {
     let world = World::new(PODS);
     drain(world.scrape().gzipped());
@@ -26,11 +25,11 @@ fn per_pod(info: AllocationInfo) -> u64 {
 }
 
 #[test]
-fn a_pod_that_comes() {
+fn a_new_pod() {
     let mut world = None;
     let info = measure(|| world = Some(World::new(PODS)));
     let held = info.bytes_current / i64::from(PODS);
-    assert!(per_pod(info) < 41, "{} allocations a pod", per_pod(info));
+    assert!(per_pod(info) < 41, "{} allocations per pod", per_pod(info));
     assert!(held < 1_860, "{held} bytes per pod");
 }
 
@@ -46,17 +45,17 @@ fn put_all(restarts: i32) -> AllocationInfo {
 }
 
 #[test]
-fn a_pod_that_restarts() {
+fn a_restarted_pod() {
     let info = put_all(7);
     // Two families change. The buffers of one builder serve both columns.
-    assert!(per_pod(info) < 22, "{} allocations a pod", per_pod(info));
+    assert!(per_pod(info) < 22, "{} allocations per pod", per_pod(info));
 }
 
 #[test]
-fn a_pod_that_looks_as_before() {
+fn an_update_without_a_visible_change() {
     let info = put_all(0);
-    // The text of the UID, which the bench formats.
-    assert!(per_pod(info) < 6, "{} allocations a pod", per_pod(info));
+    // The bench formats the text of the UID.
+    assert!(per_pod(info) < 6, "{} allocations per pod", per_pod(info));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The binary as a user meets it: what it prints, what it says when something is wrong, and its exit codes.
+//! The command line of the binary: output, errors and exit codes.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -46,7 +46,7 @@ fn config_map(namespace: &str, name: &str) -> String {
 const INFO: &str = "kube_configmap_info";
 
 #[test]
-fn a_bad_command_line_is_one_line_that_names_the_flag_and_exit_code_2() {
+fn an_invalid_command_line_prints_one_line_that_names_the_flag_and_exits_with_2() {
     for (line, words) in [
         (["--unheard-of"].as_slice(), ["--unheard-of"].as_slice()),
         (&["--port=65536"], &["--port", "65536"]),
@@ -98,7 +98,7 @@ fn completions_know_commands_and_flags() {
 }
 
 #[test]
-fn what_is_served_is_rendered_whatever_the_shards() {
+fn sharding_flags_do_not_affect_render() {
     let dump = config_map("a", "one");
     for flags in [[].as_slice(), &["--shard=1", "--total-shards=2"], &["--shard=7"]] {
         assert_eq!(series(INFO, flags, &dump), ["kube_configmap_info{namespace=\"a\",configmap=\"one\"} 1"]);
@@ -106,7 +106,7 @@ fn what_is_served_is_rendered_whatever_the_shards() {
 }
 
 #[test]
-fn flags_count_before_and_behind_the_command() {
+fn flags_apply_before_and_after_the_command() {
     let dump = file(&(config_map("a", "one") + &config_map("b", "two")));
     for line in [
         ["--namespaces=a", "render", path(&dump)],
@@ -119,7 +119,7 @@ fn flags_count_before_and_behind_the_command() {
 }
 
 #[test]
-fn namespaces_and_limit_choose_as_the_api_server_would() {
+fn namespaces_and_limit_select_the_objects_of_the_api_server() {
     let dump: String = ["a", "b"].iter().flat_map(|n| ["1", "2", "3"].map(|name| config_map(n, name))).collect();
     let names = |flags: &[&str]| -> Vec<String> {
         let namespace_and_name = |s: String| s.split('"').skip(1).step_by(2).take(2).collect::<Vec<_>>().join("/");
@@ -134,7 +134,7 @@ fn namespaces_and_limit_choose_as_the_api_server_would() {
 }
 
 #[test]
-fn other_kinds_are_counted_and_no_failure() {
+fn unknown_kinds_are_counted_and_do_not_fail() {
     let dump = "apiVersion: example.com/v1\nkind: Widget\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: v2\nkind: ConfigMap\n";
     let dump = file(dump);
     let (code, _, err) = execute(&["render", path(&dump)]);
@@ -143,7 +143,7 @@ fn other_kinds_are_counted_and_no_failure() {
 }
 
 #[test]
-fn promoted_labels_are_on_every_series_of_their_object_and_on_each_once() {
+fn promoted_labels_are_on_every_series_of_their_object_exactly_once() {
     let dump = "\
 apiVersion: v1
 kind: Namespace
@@ -165,7 +165,7 @@ spec: {attacher: x, nodeName: n, source: {persistentVolumeName: p}}
         ["kube_namespace_created{namespace=\"a\",label_a_b=\"one\",label_team=\"core\"} 1.7672256e+09"]
     );
     assert_eq!(of("kube_namespace_labels", &[]), [""; 0]);
-    // A key is called the same on all series of its object, and stays what it is in kube_*_labels.
+    // A label has the same name on all series of its object, and keeps its name in kube_*_labels.
     let allowed = "--metric-labels-allowlist=namespaces=[*]";
     assert_eq!(
         of("kube_namespace_labels", &[allowed]),
@@ -181,7 +181,7 @@ spec: {attacher: x, nodeName: n, source: {persistentVolumeName: p}}
 }
 
 #[test]
-fn what_a_config_map_holds_is_not_rendered_and_its_applied_copy_neither() {
+fn config_map_data_and_its_applied_copy_are_not_rendered() {
     let dump = "\
 apiVersion: v1
 kind: ConfigMap
@@ -201,14 +201,14 @@ metadata:
 }
 
 #[test]
-fn objects_without_a_uid_are_told_apart_and_repeated_ones_are_one() {
+fn objects_without_a_uid_are_distinct_and_repeated_ones_are_merged() {
     let one = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: x\n---\n";
     let other = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: y\n---\n";
     assert_eq!(series(INFO, &[], &format!("{one}{other}{one}")).len(), 2);
 }
 
 #[test]
-fn a_file_that_is_not_kubernetes_is_named_with_document_and_line() {
+fn an_error_names_the_file_with_document_and_line() {
     let dump = file(&format!("{}hello: world\n", config_map("a", "one")));
     let (code, out, err) = execute(&["render", path(&dump)]);
     assert_eq!((code, out.as_str()), (ExitCode::from(1), ""));
@@ -218,7 +218,7 @@ fn a_file_that_is_not_kubernetes_is_named_with_document_and_line() {
 }
 
 #[test]
-fn an_object_that_is_none_of_its_kind_is_named_and_the_others_are_rendered() {
+fn an_invalid_object_is_named_and_the_others_are_rendered() {
     let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bad\n  namespace: a\n  labels: [x]\n";
     let dump = file(&format!("{}{bad}", config_map("a", "good")));
     let (code, out, err) = execute(&["render", path(&dump)]);
@@ -232,7 +232,7 @@ fn binary() -> Command {
 }
 
 #[test]
-fn standard_input_is_a_file_and_the_environment_shards_nothing() {
+fn standard_input_is_read_and_the_environment_does_not_shard() {
     let mut child = binary()
         .args(["render", "-"])
         .env("TOTAL_SHARDS", "2")
@@ -250,7 +250,7 @@ fn standard_input_is_a_file_and_the_environment_shards_nothing() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn a_reader_that_closes_early_is_not_a_failure() {
     // Far more than a pipe holds.
     let dump: String = (0..20_000).map(|i| config_map("a", &i.to_string())).collect();
     let dump = file(&dump);

@@ -1,4 +1,4 @@
-//! `estimate` as a user runs it: on a dump, and on a simulated cluster.
+//! `estimate` on a dump and on a simulated cluster.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -45,7 +45,7 @@ fn estimated(line: &[&str]) -> Value {
 }
 
 #[test]
-fn a_dump_amounts_to_what_render_prints_of_it() {
+fn an_estimate_of_a_dump_equals_the_output_of_render() {
     let dump = dump();
     let path = dump.path().to_str().expect("UTF-8");
     let report = estimated(&[path]);
@@ -65,7 +65,7 @@ fn a_dump_amounts_to_what_render_prints_of_it() {
 }
 
 #[test]
-fn the_replicas_it_asks_for_keep_to_the_size_and_one_less_does_not() {
+fn the_recommended_replicas_keep_to_the_scrape_size() {
     let dump = dump();
     let path = dump.path().to_str().expect("UTF-8");
     let limit = 150_000;
@@ -81,7 +81,7 @@ fn the_replicas_it_asks_for_keep_to_the_size_and_one_less_does_not() {
 }
 
 #[test]
-fn what_the_allowlists_add_is_told_by_entry() {
+fn each_allowlist_entry_has_its_own_estimate() {
     let dump = dump();
     let path = dump.path().to_str().expect("UTF-8");
     let entry = |report: &Value, flag: &str| {
@@ -100,17 +100,17 @@ fn what_the_allowlists_add_is_told_by_entry() {
 }
 
 #[test]
-fn people_get_a_table() {
+fn the_default_output_is_a_table() {
     let dump = dump();
     let (code, out, err) = ran(&["estimate", dump.path().to_str().expect("UTF-8")]);
     assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""));
     for words in ["400 objects, ", "replicas: 1; ", "\nresource ", "\nfamily ", "\nlabel ", "\npods: uid "] {
-        assert!(out.contains(words), "{words} is not in:\n{out}");
+        assert!(out.contains(words), "{words} is missing from:\n{out}");
     }
 }
 
 #[test]
-fn a_size_that_is_none_is_refused() {
+fn an_invalid_size_is_rejected() {
     for size in ["", "0", "many", "-1", "1e30"] {
         let (code, _, err) = ran(&["estimate", "--scrape-size", size, "x"]);
         assert_eq!(code, ExitCode::from(2), "{size}");
@@ -119,7 +119,7 @@ fn a_size_that_is_none_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_live_cluster_amounts_to_the_same_as_its_dump() {
+async fn an_estimate_of_a_live_cluster_equals_that_of_its_dump() {
     let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>()];
     let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
     for number in 0..PODS {
@@ -136,7 +136,7 @@ async fn a_live_cluster_amounts_to_the_same_as_its_dump() {
 }
 
 #[test]
-fn a_cluster_that_is_not_there_is_told_at_once() {
+fn an_unreachable_cluster_is_reported_at_once() {
     let (code, out, err) = ran(&["estimate", "--apiserver=http://127.0.0.1:1"]);
     assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
     assert!(err.contains("127.0.0.1:1") && err.contains("does not answer"), "{err}");

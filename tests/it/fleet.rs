@@ -123,7 +123,7 @@ async fn one_member_proves_that_together_they_expose_each_object_once() {
     let began = Instant::now();
     let exact = "kube_state_fleet_cover{resource=\"pods\",state=\"exact\"} ";
     for i in 0.. {
-        // Versions as of which all know what they expose come with changes.
+        // An audit needs a resourceVersion that all members have reached, and only changes bring new ones.
         let pod =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("new{i}")}});
         world.0.create(&pod).expect("a new pod");

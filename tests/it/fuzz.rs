@@ -143,7 +143,7 @@ fn envelope(kind: &str, message: &[u8]) -> Vec<u8> {
     [b"k8s\0".to_vec(), field(1, &field(2, kind.as_bytes())), field(2, message)].concat()
 }
 
-/// Inputs for the intake: a resource, what is read how, the size of chunks, and then a response.
+/// Inputs for the intake: a resource, the form and kind of the response, the size of chunks, and then the response.
 fn intake_seeds() -> Vec<Vec<u8>> {
     let plurals = plurals();
     let number = |plural: &str| plurals.iter().position(|p| *p == plural).unwrap() as u8;

@@ -30,7 +30,7 @@ fn the_list_of_families_is_up_to_date() {
 }
 
 #[test]
-fn the_page_about_the_command_line_is_up_to_date() {
+fn the_page_of_the_command_line_is_up_to_date() {
     assert_same("docs/cli.md", &["docs", "cli"]);
 }
 
@@ -48,14 +48,14 @@ fn the_table_of_flags_is_up_to_date() {
 }
 
 #[test]
-fn a_cluster_role_for_some_resources_names_these_alone() {
+fn a_cluster_role_for_some_resources_names_only_these() {
     let role = printed(&["docs", "rbac", "--resources=configmaps"]);
     let rules = role.split_once("rules:\n").expect("rules").1;
     assert_eq!(rules, "  - apiGroups: [\"\"]\n    resources:\n      - configmaps\n    verbs: [\"list\", \"watch\"]\n");
 }
 
 #[test]
-fn a_cluster_role_for_custom_resources_has_their_definitions_too() {
+fn a_cluster_role_for_custom_resources_includes_their_definitions() {
     let mut config = tempfile::NamedTempFile::new().expect("a temporary file");
     let text = "
 spec:
@@ -82,10 +82,10 @@ spec:
 }
 
 #[test]
-fn the_auth_filter_needs_rights_of_its_own() {
+fn the_auth_filter_adds_its_own_permissions() {
     let plain = printed(&["docs", "rbac"]);
     let filtered = printed(&["docs", "rbac", "--auth-filter"]);
-    let more = filtered.strip_prefix(&plain).expect("the same, and more");
+    let more = filtered.strip_prefix(&plain).expect("the plain role, with more permissions");
     for right in ["tokenreviews", "subjectaccessreviews", "nonResourceURLs: [\"/metrics\"]"] {
         assert!(more.contains(right), "{more}");
     }
@@ -103,7 +103,7 @@ fn every_flag_of_kube_state_metrics_is_accepted() {
 }
 
 #[test]
-fn alerts_stand_on_metrics_that_there_are() {
+fn alerts_use_existing_metrics() {
     let rules = checked_in("manifests/alerts/kube-state-fleet.rules.yaml");
     let source = ["src/telemetry/metrics.rs", "src/telemetry/fleet.rs"].map(checked_in).concat();
     let rest = rules.match_indices("kube_state_fleet_").map(|(at, _)| &rules[at..]);

@@ -1,6 +1,6 @@
-//! The integration tests, in one executable: linking the crate once is much faster than linking it for each file.
+//! The integration tests, in one executable, because linking the crate once is much faster than once per file.
 //!
-//! `costs` is a test of its own, since it counts through a global allocator.
+//! `costs` is a separate test, because it counts with a global allocator.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 

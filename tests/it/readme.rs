@@ -1,5 +1,5 @@
-//! The README's commands that need no cluster do what it shows. `cargo run` is replaced by the program that is built
-//! for the tests, and `kubectl` by a script that prints a dump.
+//! Runs the README's commands that need no cluster, and compares their output with the README. The test binary replaces `cargo run`,
+//! and a script that prints a dump replaces `kubectl`.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};

@@ -247,7 +247,7 @@ async fn a_new_kubeconfig_switches_the_cluster_atomically() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invalid_config_file_at_the_start_is_waited_for() {
+async fn the_program_waits_for_a_valid_config_file_at_the_start() {
     let simulator = cluster("a").await;
     let telemetry = {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

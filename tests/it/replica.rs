@@ -53,7 +53,7 @@ async fn several_replicas_fit_in_one_process() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_one_clear_error() {
+async fn a_port_in_use_is_reported_in_one_error() {
     let (_server, url) = silence().await;
     let first = Replica::start(settings(0), client(&url)).await.expect("it starts");
     let taken = first.metrics_address();

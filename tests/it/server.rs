@@ -93,7 +93,7 @@ impl CoverageView for FakeInventory {
     }
 }
 
-/// Reports always the same, and counts the reports.
+/// Returns the same report each time, and counts the reports.
 #[derive(Default)]
 struct FakeReporter {
     others: Mutex<BTreeMap<u32, Option<String>>>,
@@ -399,10 +399,10 @@ async fn the_page_may_run_only_its_script_and_request_only_its_origin() {
         let digest = ring::digest::digest(&ring::digest::SHA256, inline.as_bytes());
         let hash = base64::engine::general_purpose::STANDARD.encode(digest);
         assert!(policy.contains(&format!("{directive} 'sha256-{hash}'")), "{policy}");
-        assert!(inline.len() > 1000 && !inline.contains("/*"), "{tag} is filled in");
+        assert!(inline.len() > 1000 && !inline.contains("/*"), "{tag} is not filled in");
     }
     assert!(policy.starts_with("default-src 'none'") && policy.contains("connect-src 'self'"), "{policy}");
-    // Links are relative, since behind a proxy the page may have another root.
+    // Links are relative, because the page may have another root behind a proxy.
     let mut links = page.text().split(" href=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
     assert!(links.all(|link| !link.starts_with('/') && (!link.contains(':') || link.starts_with("data:"))));
 }
@@ -431,7 +431,7 @@ async fn concurrent_requests_share_one_overview() {
     let look = || async { replica.get("/fleet", &[]).await.status };
     let answers = futures::future::join_all(std::iter::repeat_with(look).take(20)).await;
     assert_eq!(answers, [StatusCode::OK; 20]);
-    // NB: not exactly one, since a slow machine may take longer than an answer is cached.
+    // Not exactly one: a slow machine may take longer than an answer is cached.
     assert!(replica.reporter.reports.load(Relaxed) < 10);
 }
 
@@ -485,7 +485,7 @@ async fn the_uids_of_a_resource_are_listed() {
 }
 
 #[tokio::test]
-async fn the_coordinator_of_this_fleet_gets_answers_and_that_of_another_does_not() {
+async fn only_the_coordinator_of_this_fleet_gets_answers() {
     let replica = TestReplica::new(true, 1);
     let address = replica.telemetry.to_string();
     let client = HttpCoverageClient(Arc::new(peer_client::PlainConnector));
@@ -517,7 +517,7 @@ async fn the_replica_that_audits_exports_the_coverage() {
         "kube_state_fleet_cover_objects{resource=\"pods\",of=\"exposed\"} 2",
         "kube_state_fleet_cover_age_seconds{resource=\"pods\"} 0",
     ] {
-        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
     }
 }
 
@@ -530,14 +530,14 @@ async fn a_client_that_disconnects_ends_its_scrape() {
         stream.write_all(request.as_bytes()).await.expect("it reads");
         stream.read_exact(&mut [0; 1000]).await.expect("an answer begins");
     }
-    // A scrape is counted when its snapshot was dropped.
+    // A scrape is counted when its snapshot is dropped.
     let count = "http_request_duration_seconds_count{handler=\"metrics\",method=\"get\"} 2\n";
     let ended = async {
         while !replica.ask_telemetry("/metrics").await.text().contains(count) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(TIMEOUT, ended).await.expect("both scrapes end though nobody read them");
+    tokio::time::timeout(TIMEOUT, ended).await.expect("both scrapes end although no client read them");
 }
 
 #[tokio::test]

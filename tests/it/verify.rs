@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::common::{client, get};
 
-/// What waits longer has failed.
+/// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
-/// The API server does not have the last.
+/// The resources of the replicas; the API server lacks the last one.
 const RESOURCES: &str = "--resources=pods,nodes,services";
 
 /// A cluster with some pods, and replicas of it.
@@ -37,7 +37,7 @@ fn pod(name: &str) -> Value {
 }
 
 impl World {
-    /// Replicas with these shards of so many.
+    /// Starts replicas with these shards, out of `total`.
     async fn new(shards: &[u32], total: u32) -> Self {
         let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>(), ResourceType::of::<StatefulSet>()];
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
@@ -55,7 +55,7 @@ impl World {
         Self { simulator: Arc::new(simulator), replicas }
     }
 
-    /// Exit code, stdout and stderr of `verify` with these arguments besides.
+    /// Exit code, stdout and stderr of `verify` with these additional arguments.
     async fn verify(&self, arguments: &[&str]) -> (ExitCode, String, String) {
         let url = self.simulator.url();
         let resources = if arguments.iter().any(|a| a.starts_with("--resources")) { None } else { Some(RESOURCES) };
@@ -69,7 +69,7 @@ impl World {
         tokio::time::timeout(LONG, tokio::task::spawn_blocking(run)).await.expect("in time").expect("it does not panic")
     }
 
-    /// The same, of all replicas by their URLs.
+    /// Runs `verify` on all replicas, with their URLs as arguments.
     async fn verify_all(&self) -> (ExitCode, String, String) {
         let urls: Vec<_> =
             self.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
@@ -96,14 +96,14 @@ async fn ready(replica: &Replica) {
     }
 }
 
-/// The columns of a resource's line, but for the last.
+/// The columns of a resource's line except the last.
 fn columns<'a>(out: &'a str, resource: &str) -> Vec<&'a str> {
     let line = out.lines().find(|line| line.starts_with(resource)).unwrap_or_else(|| panic!("no {resource}: {out}"));
     line.split_whitespace().skip(1).take(4).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_healthy_fleet_is_exact_also_while_the_cluster_lives() {
+async fn a_healthy_fleet_is_exact_while_the_cluster_changes() {
     let world = World::new(&[0, 1, 2], 3).await;
     let (code, out, err) = world.verify_all().await;
     assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
@@ -129,7 +129,7 @@ async fn a_healthy_fleet_is_exact_also_while_the_cluster_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_missing_shard_would_serve_is_missing_by_name() {
+async fn objects_of_a_missing_shard_are_named_as_missing() {
     let world = World::new(&[0, 2], 3).await;
     let (code, out, _) = world.verify_all().await;
     assert_eq!(code, ExitCode::from(1), "{out}");
@@ -141,7 +141,7 @@ async fn what_a_missing_shard_would_serve_is_missing_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_two_replicas_serve_is_doubled_and_both_are_named() {
+async fn objects_that_two_replicas_serve_are_doubled_and_both_are_named() {
     let world = World::new(&[0, 1, 1], 2).await;
     let (code, out, _) = world.verify_all().await;
     assert_eq!(code, ExitCode::from(1), "{out}");
@@ -152,7 +152,7 @@ async fn what_two_replicas_serve_is_doubled_and_both_are_named() {
     assert!(out.lines().any(|line| line.starts_with("  shop/web-") && line.ends_with(&by)), "{out}");
 }
 
-/// A StatefulSet without pods; returns its UID.
+/// Creates a StatefulSet without pods. Returns its UID.
 fn statefulset(world: &World) -> String {
     let set = world.simulator.apply(&json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "namespace": "monitoring", "name": "fleet" },
@@ -163,7 +163,7 @@ fn statefulset(world: &World) -> String {
     set.expect("applied")["metadata"]["uid"].as_str().expect("it has one").to_owned()
 }
 
-/// A pod of the StatefulSet, whose telemetry port is `port`; without one it is pending.
+/// Creates a pod of the StatefulSet with this telemetry port. Without a port it is pending.
 fn member(world: &World, uid: &str, ordinal: usize, port: Option<u16>) {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -213,12 +213,12 @@ async fn replicas_are_found_by_their_statefulset() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_comes_meanwhile_is_asked_too() {
+async fn a_replica_that_starts_meanwhile_is_asked_too() {
     let world = World::new(&[0, 1], 2).await;
     let uid = statefulset(&world);
     member(&world, &uid, 0, Some(world.replicas[0].telemetry_address().port()));
     let late = async {
-        // The last thing that is asked before what is missing is confirmed.
+        // `verify` requests this last, before it confirms missing objects.
         while !world.simulator.requests().iter().any(|r| r.path == "/api/v1/services") {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -231,7 +231,7 @@ async fn a_replica_that_comes_meanwhile_is_asked_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_answer_and_what_cannot_be_verified_ends_with_2() {
+async fn silent_replicas_and_unverifiable_requests_exit_with_2() {
     let world = World::new(&[0], 1).await;
     for (arguments, words) in [
         (["--replica=http://127.0.0.1:1"].as_slice(), ["127.0.0.1:1", "/fleet/objects?resource="].as_slice()),
@@ -250,7 +250,7 @@ async fn who_does_not_answer_and_what_cannot_be_verified_ends_with_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_tells_a_line_a_round_until_it_is_ended() {
+async fn a_watch_prints_a_line_per_round_until_it_is_stopped() {
     let world = World::new(&[0], 1).await;
     let mut child = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
         .args(["verify", "--watch=10ms", "--apiserver", &world.simulator.url(), RESOURCES])

@@ -1,4 +1,4 @@
-//! What tests of whole replicas share.
+//! Helpers for tests of whole replicas.
 
 pub mod corpus;
 pub mod saturate;
@@ -16,7 +16,7 @@ pub fn client(url: &str) -> kube::Client {
     shared_client(kube::Config::new(url.parse().expect("a URL"))).expect("a client")
 }
 
-/// Settings of a replica on loopback with free ports, but for what `flags` say.
+/// Settings of a replica on loopback with free ports. `flags` override them.
 pub fn settings(flags: Flags) -> Settings {
     let local = Some("127.0.0.1".to_owned());
     let flags = Flags {

@@ -1,13 +1,13 @@
 //! Objects in which every field of the k8s-openapi type is set.
 //!
 //! [`Saturate`] is a deserializer that answers every request of a type with a value: numbers are 1, booleans true, lists
-//! and maps have one element. [`TEXT`] is every text, since it is also a quantity, a number and base64.
+//! and maps have one element. [`TEXT`] is every text, because it is also a quantity, a number and base64.
 
 use k8s_openapi::Resource;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde_json::Value as Json;
 
-/// Every text, but for times.
+/// Every text except times.
 const TEXT: &str = "1234";
 const TIME: &str = "2026-01-02T03:04:05Z";
 /// Deeper fields stay unset, in case a type contains itself.

@@ -1,4 +1,4 @@
-//! How tests read a line of an exposition.
+//! Reads a line of an exposition.
 
 /// Name, labels (`name="value"`, as they stand) and value of a series.
 pub fn split(line: &str) -> (&str, Vec<&str>, &str) {

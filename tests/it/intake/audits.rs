@@ -1,4 +1,4 @@
-//! What a source saw of all shards, as of any moment of the last minutes.
+//! The tally of all UIDs that a source has seen, as of any version of the last minutes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn watching() -> (Run, Pieces) {
     assert_eq!(run.status.uids_at(0), Err(TallyError::Incomplete));
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "gone", 6), pod("ADDED", "b", 7)].concat());
     stream.send([pod("MODIFIED", "b", 8), pod("DELETED", "gone", 8), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     (run, stream)
 }
 
@@ -51,20 +51,20 @@ async fn all_uids_are_summed_as_of_any_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_past_is_remembered_as_far_as_there_is_room() {
+async fn old_versions_are_forgotten_at_the_limit() {
     let (run, stream) = watching().await;
     for version in 10..9010 {
         stream.send(pod("ADDED", &format!("uid-{version}"), version));
     }
     settle().await;
-    let Err(TallyError::TooOld { floor }) = run.status.uids_at(9) else { panic!("it was not forgotten") };
+    let Err(TallyError::TooOld { floor }) = run.status.uids_at(9) else { panic!("version 9 is still known") };
     assert!((10..9009).contains(&floor), "{floor}");
     assert_eq!(run.status.uids_at(floor).unwrap().count, 2 + floor - 9);
     assert_eq!(run.status.uids_at(9009).unwrap().count, 9002);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
+async fn a_list_replaces_the_tally_and_a_backfill_does_not() {
     let mut source = pods();
     let shard = Arc::new(ShardState::new(only(Hasher::XxHash64, &["a"])));
     source.shard = Arc::clone(&shard);
@@ -72,31 +72,31 @@ async fn a_list_starts_afresh_and_one_aside_changes_nothing() {
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 7), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     shard.set_desired(Slice::all());
     run.server.page(None).await.protobuf().send(list("PodList", 11, "", &[object("b", 7), object("c", 10)]));
-    run.tells(&["backfill: init", "backfill: apply b 7", "backfill: apply c 10", "backfill: done 11"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 7", "backfill: apply c 10", "backfill: done 11"]).await;
     assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "d", 20));
-    run.tells(&["init", "apply d 20"]).await;
+    run.expect_calls(&["init", "apply d 20"]).await;
     // The earlier tally stays known until the list is complete.
     assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(bookmark(30, true));
-    run.tells(&["done 30"]).await;
+    run.expect_calls(&["done 30"]).await;
     assert_eq!(run.status.uids_at(30), Ok(sum(&["d"])));
     assert_eq!(run.status.uids_at(9), Err(TallyError::TooOld { floor: 30 }));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_leaves_a_doubt() {
+async fn an_unreadable_object_makes_the_tally_incomplete() {
     let (mut run, stream) = watching().await;
     stream.send([event("ADDED", "Pod", b"\x0a\x7f"), pod("ADDED", "c", 11)].concat());
     settle().await;
     assert_eq!(run.status.uids_at(11), Err(TallyError::Incomplete));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     run.server.streaming_list().await.protobuf().send([pod("ADDED", "c", 11), bookmark(30, true)].concat());
-    run.tells(&["init", "done 30"]).await;
+    run.expect_calls(&["init", "done 30"]).await;
     assert_eq!(run.status.uids_at(30), Ok(sum(&["c"])));
 }

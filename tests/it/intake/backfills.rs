@@ -25,7 +25,7 @@ async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
     let stream = run.server.streaming_list().await.protobuf();
     assert!(!shard.is_live());
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), pod("ADDED", "c", 7), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::new(of(&["a"]))));
     (run, shard, stream)
 }
@@ -39,7 +39,7 @@ async fn backfill_request(run: &mut Run, version: &str) -> Call {
     call
 }
 
-/// A list up to `b`, and no further.
+/// A list that breaks off after `b`.
 fn half_of_b() -> Vec<u8> {
     let [head, _] = list_in_two(9, &[object("b", 6), object("c", 7)], 1);
     head
@@ -64,26 +64,26 @@ async fn a_backfill_runs_beside_the_watch() {
     settle().await;
     // The watch reports both from here on.
     stream.send([pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
-    run.tells(&["apply b 11"]).await;
+    run.expect_calls(&["apply b 11"]).await;
     let since = Instant::now();
     let backfill = backfill_request(&mut run, "12").await.protobuf();
     assert!(since.elapsed() <= Duration::from_millis(200), "{:?}", since.elapsed());
     let [head, tail] = list_in_two(13, &[object("a", 5), object("b", 11), object("c", 12)], 2);
     backfill.send(head);
     stream.send([pod("MODIFIED", "a", 13), pod("DELETED", "b", 14)].concat());
-    // What is served is left to the watch.
-    run.tells(&["backfill: init", "apply a 13", "delete b 14", "backfill: apply b 11"]).await;
+    // The backfill does not change served objects; the watch does.
+    run.expect_calls(&["backfill: init", "apply a 13", "delete b 14", "backfill: apply b 11"]).await;
     assert!(!changed.has_changed().unwrap());
     assert_eq!(*shard.visible(), of(&["a"]));
     backfill.send(tail);
     drop(backfill);
-    run.tells(&["backfill: done 13"]).await;
+    run.expect_calls(&["backfill: done 13"]).await;
     changed.changed().await.unwrap();
     assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a", "b"])), Arc::new(of(&["a", "b"]))));
     settle().await;
     assert!(!stream.is_dropped());
     stream.send(pod("ADDED", "b", 15));
-    run.tells(&["apply b 15"]).await;
+    run.expect_calls(&["apply b 15"]).await;
     run.server.quiet(Duration::from_secs(60)).await;
 }
 
@@ -95,13 +95,13 @@ async fn a_backfill_older_than_the_watch_is_rejected() {
     shard.set_desired(of(&["a", "b"]));
     settle().await;
     backfill_request(&mut run, "12").await.protobuf().send(whole(11, &[object("b", 6)]));
-    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
     let again = backfill_request(&mut run, "12").await;
     assert_eq!(*shard.visible(), of(&["a"]));
-    // Another server reports itself that it lags.
+    // Another server lags and says so.
     again.fail(504, "Too large resource version: 12, current: 11");
     backfill_request(&mut run, "12").await.protobuf().send(whole(12, &[]));
-    run.tells(&["backfill: init", "backfill: init", "backfill: done 12"]).await;
+    run.expect_calls(&["backfill: init", "backfill: init", "backfill: done 12"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert_eq!((value(&run.status.list_errors), value(&run.status.watch_errors)), (2, 0));
@@ -114,18 +114,18 @@ async fn a_backfill_that_breaks_off_is_retried_as_a_streaming_list() {
     let backfill = backfill_request(&mut run, "9").await.protobuf();
     backfill.send(half_of_b());
     backfill.break_off();
-    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
     let stream = run.server.streaming_list().await;
     assert_eq!(stream.parameter("resourceVersion").as_deref(), Some("9"));
     let stream = stream.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
-    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
     stream.send([pod("ADDED", "c", 7), bookmark(20, true), pod("ADDED", "b", 21)].concat());
-    run.tells(&["backfill: done 20"]).await;
+    run.expect_calls(&["backfill: done 20"]).await;
     settle().await;
     assert!(stream.is_dropped());
     assert_eq!(*shard.visible(), of(&["a", "b"]));
-    // The next one is one answer again; without streaming lists it stays that, whatever happens.
+    // The next backfill is one answer again. Without streaming lists every retry is, too.
     shard.set_desired(of(&["a", "b", "c"]));
     backfill_request(&mut run, "9").await.fail(504, "it took too long");
     run.server.streaming_list().await.refuse(422);
@@ -141,7 +141,7 @@ async fn a_full_list_replaces_a_running_backfill() {
         shard.set_desired(of(&["a", "b"]));
         let backfill = backfill_request(&mut run, "9").await.protobuf();
         backfill.send(half_of_b());
-        run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+        run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
         if by_rewind {
             drop(stream);
             run.server.watch("9").await.fail(504, "Too large resource version: 9, current: 3");
@@ -151,12 +151,12 @@ async fn a_full_list_replaces_a_running_backfill() {
         let stream = run.server.streaming_list().await;
         assert_eq!(stream.parameter("resourceVersion"), None);
         assert!(backfill.is_dropped());
-        // What was served is served on, but nothing is promised.
+        // Served objects stay visible, but nothing is ready.
         assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
         let stream = stream.protobuf();
-        run.tells(if by_rewind { &["rewind", "init"] } else { &["init"] }).await;
+        run.expect_calls(if by_rewind { &["rewind", "init"] } else { &["init"] }).await;
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(30, true)].concat());
-        run.tells(&["apply a 5", "apply b 6", "done 30"]).await;
+        run.expect_calls(&["apply a 5", "apply b 6", "done 30"]).await;
         settle().await;
         assert_eq!(*shard.ready(), of(&["a", "b"]));
         run.server.quiet(Duration::from_secs(60)).await;
@@ -169,25 +169,25 @@ async fn a_smaller_shard_takes_effect_at_once_and_cancels_the_backfill() {
     shard.set_desired(of(&["a", "b"]));
     let backfill = backfill_request(&mut run, "9").await.protobuf();
     backfill.send(half_of_b());
-    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
     shard.set_desired(of(&["c"]));
     assert_eq!(*shard.visible(), Slice::none());
     let call = backfill_request(&mut run, "9").await;
     assert!(backfill.is_dropped());
     stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
-    run.tells(&["backfill: init", "apply c 12"]).await;
-    // More is wanted meanwhile: it has to wait.
+    run.expect_calls(&["backfill: init", "apply c 12"]).await;
+    // The slice grows during the backfill; the next backfill has to wait.
     shard.set_desired(of(&["a", "c"]));
     settle().await;
     let backfill = call.protobuf();
     backfill.send(whole(12, &[object("a", 10), object("c", 12)]));
     drop(backfill);
-    run.tells(&["backfill: apply c 12", "backfill: done 12"]).await;
+    run.expect_calls(&["backfill: apply c 12", "backfill: done 12"]).await;
     let backfill = backfill_request(&mut run, "12").await.protobuf();
     assert_eq!(*shard.visible(), of(&["c"]));
     backfill.send(whole(12, &[object("a", 10)]));
     drop(backfill);
-    run.tells(&["backfill: init", "backfill: apply a 10", "backfill: done 12"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply a 10", "backfill: done 12"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "c"]));
 }
@@ -200,13 +200,13 @@ async fn a_backfill_waits_for_the_first_list() {
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "a", 5));
-    run.tells(&["init", "apply a 5"]).await;
+    run.expect_calls(&["init", "apply a 5"]).await;
     shard.set_desired(of(&["a", "b"]));
     run.server.quiet(Duration::from_secs(20)).await;
     stream.send([pod("ADDED", "b", 6), bookmark(9, true)].concat());
-    run.tells(&["done 9"]).await;
+    run.expect_calls(&["done 9"]).await;
     backfill_request(&mut run, "9").await.protobuf().send(whole(9, &[object("b", 6)]));
-    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,8 +215,8 @@ async fn a_shard_is_not_ready_while_its_watch_is_down_for_long() {
     shard.set_desired(of(&["a", "b"]));
     let backfill = backfill_request(&mut run, "9").await.protobuf();
     backfill.send(half_of_b());
-    run.tells(&["backfill: init", "backfill: apply b 6"]).await;
-    // One that is resumed soon disturbs nothing.
+    run.expect_calls(&["backfill: init", "backfill: apply b 6"]).await;
+    // A watch that is resumed soon changes nothing.
     stream.break_off();
     let stream = run.server.watch("9").await.protobuf();
     stream.send(bookmark(10, false));
@@ -238,7 +238,7 @@ async fn a_shard_is_not_ready_while_its_watch_is_down_for_long() {
     assert_eq!(*shard.ready(), of(&["a"]));
     backfill.send(whole(10, &[object("b", 6)]));
     drop(backfill);
-    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 10"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6", "backfill: done 10"]).await;
     settle().await;
     assert_eq!(*shard.ready(), of(&["a", "b"]));
     drop(stream);
@@ -255,12 +255,12 @@ async fn a_refused_resource_is_ready_whatever_is_desired() {
         settle().await;
         shard.set_desired(of(&["b"]));
         assert_eq!(*shard.ready(), of(&["b"]));
-        // It has to be listed first once it is there, but nothing is taken back meanwhile.
+        // Once the resource exists it has to be listed first, but it stays ready meanwhile.
         let stream = run.server.streaming_list().await.protobuf();
-        run.tells(&["init"]).await;
+        run.expect_calls(&["init"]).await;
         assert_eq!(*shard.ready(), of(&["b"]));
         stream.send(bookmark(9, true));
-        run.tells(&["done 9"]).await;
+        run.expect_calls(&["done 9"]).await;
         settle().await;
         assert_eq!(*shard.ready(), of(&["b"]));
         run.server.quiet(Duration::from_secs(1)).await;
@@ -275,14 +275,14 @@ async fn a_change_of_the_hash_keeps_visible_objects_visible() {
     let backfill = backfill_request(&mut run, "9").await.protobuf();
     backfill.send(whole(9, &[object("a", 5), object("b", 6), object("c", 7)]));
     drop(backfill);
-    run.tells(&["backfill: init", "backfill: keep a", "backfill: apply b 6", "backfill: done 9"]).await;
+    run.expect_calls(&["backfill: init", "backfill: keep a", "backfill: apply b 6", "backfill: done 9"]).await;
     settle().await;
     assert!(shard.visible().covers(&next) && shard.visible().covers(&of(&["a"])));
     shard.set_desired(next.clone());
     settle().await;
     assert_eq!(*shard.visible(), next);
     stream.send([pod("MODIFIED", "a", 10), pod("MODIFIED", "b", 11), pod("MODIFIED", "c", 12)].concat());
-    run.tells(&["apply a 10", "apply b 11"]).await;
+    run.expect_calls(&["apply a 10", "apply b 11"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,13 +293,13 @@ async fn a_backfill_respects_the_object_limit() {
     source.object_limit = 2;
     let mut run = start(source);
     run.server.page(None).await.protobuf().send(list("PodList", 9, "", &[object("a", 5), object("b", 6)]));
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     let _stream = run.server.watch("9").await.protobuf();
     shard.set_desired(of(&["a", "b", "c"]));
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit").as_deref(), Some("2"));
     let items = [object("a", 5), object("b", 6), object("c", 7)];
     call.protobuf().send(list("PodList", 9, "more", &items));
-    run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
+    run.expect_calls(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
     assert_eq!(value(&run.status.listed_objects), 2);
 }

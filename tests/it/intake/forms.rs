@@ -40,7 +40,7 @@ async fn a_server_without_protobuf_answers_in_json() {
     assert!(call.uri.starts_with("/apis/example.org/v1/namespaces/ns/pods?"));
     assert_eq!(call.accept, "application/json");
     call.refuse(422);
-    // As custom resources are listed: sorted, so that the items come before metadata and kind.
+    // The keys are sorted, as in lists of custom resources: the items come before metadata and kind.
     let items = json!({"apiVersion": "example.org/v1", "items": [json_object("Pod", "a", 7), json_object("Pod", "bad", 8)],
         "kind": "AllThePods", "metadata": {"continue": "", "resourceVersion": "20"}});
     let answer = run.server.page(None).await.json();
@@ -48,27 +48,27 @@ async fn a_server_without_protobuf_answers_in_json() {
         answer.send(piece.to_vec());
     }
     drop(answer);
-    run.tells(&["init", "apply a 7", "keep bad", "done 20"]).await;
+    run.expect_calls(&["init", "apply a 7", "keep bad", "done 20"]).await;
     let stream = run.server.watch("20").await.json();
     stream.send(line("MODIFIED", &json_object("Pod", "a", 21)) + &line("DELETED", &json_object("Pod", "bad", 22)));
-    run.tells(&["apply a 21", "delete bad 22"]).await;
+    run.expect_calls(&["apply a 21", "delete bad 22"]).await;
     stream.send(line("BOOKMARK", &json_bookmark("Pod", 30, false)));
     drop(stream);
     run.server.watch("30").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_may_stream_a_list_and_say_that_it_is_too_old() {
+async fn json_can_stream_a_list_and_report_an_expired_version() {
     let mut run = start(pods());
     let stream = run.server.streaming_list().await.json();
     stream.send(line("ADDED", &json_object("Pod", "a", 7)) + &line("BOOKMARK", &json_bookmark("Pod", 9, true)));
-    run.tells(&["init", "apply a 7", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 7", "done 9"]).await;
     stream.send(line("ERROR", &json!({"kind": "Status", "message": "too old", "reason": "Expired", "code": 410})));
     run.server.streaming_list().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_table_gives_the_type_of_each_row() {
+async fn a_table_has_the_type_of_each_row() {
     let mut run = start(secrets());
     let call = run.server.streaming_list().await;
     assert_eq!(call.accept, "application/json;as=Table;g=meta.k8s.io;v=v1");
@@ -79,13 +79,13 @@ async fn a_table_gives_the_type_of_each_row() {
         .send(line("ADDED", &table(true, "Opaque", partial("a", 7))))
         .send(line("ADDED", &table(false, "kubernetes.io/tls", partial("b", 8))))
         .send(line("BOOKMARK", &table(false, "", end)));
-    run.tells(&["init", "apply a 7 Opaque", "apply b 8 kubernetes.io/tls", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 7 Opaque", "apply b 8 kubernetes.io/tls", "done 9"]).await;
     stream.send(line("DELETED", &table(false, "Opaque", partial("a", 10))));
-    run.tells(&["delete a 10"]).await;
+    run.expect_calls(&["delete a 10"]).await;
     drop(stream);
     let stream = run.server.watch("10").await.json();
     stream.send(line("ADDED", &table(true, "Other", partial("c", 11))));
-    run.tells(&["apply c 11 Other"]).await;
+    run.expect_calls(&["apply c 11 Other"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,11 +100,11 @@ async fn a_table_is_listed_row_by_row() {
         answer["metadata"], answer["columnDefinitions"], answer["rows"]
     );
     run.server.page(None).await.json().send(text);
-    run.tells(&["init", "apply a 7 Opaque", "done 20"]).await;
+    run.expect_calls(&["init", "apply a 7 Opaque", "done 20"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_alone_is_asked_for_and_nothing_else_is_taken() {
+async fn only_metadata_is_requested_and_accepted() {
     let mut run = start(configmaps());
     let call = run.server.streaming_list().await;
     assert!(call.accept.split(", ").all(|f| f.contains(";as=PartialObjectMetadata;g=meta.k8s.io;v=v1")));
@@ -112,10 +112,10 @@ async fn metadata_alone_is_asked_for_and_nothing_else_is_taken() {
     stream.send(event("ADDED", "PartialObjectMetadata", &object("a", 7)));
     stream.send(event("ADDED", "ConfigMap", &object("whole", 8)));
     stream.send(wire::bookmark(9, true));
-    run.tells(&["init", "apply a 7", "keep whole", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 7", "keep whole", "done 9"]).await;
     assert_eq!(value(&run.status.wrong_form), 1);
     stream.send(event("DELETED", "ConfigMap", &object("whole", 10)));
-    run.tells(&["delete whole 10"]).await;
+    run.expect_calls(&["delete whole 10"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ async fn a_whole_secret_is_dropped_undecoded() {
         .send(line("ADDED", &whole))
         .send(line("ADDED", &table(true, "Opaque", whole)))
         .send(line("BOOKMARK", &table(false, "", json_bookmark("PartialObjectMetadata", 9, true))));
-    run.tells(&["init", "keep whole", "keep whole", "done 9"]).await;
+    run.expect_calls(&["init", "keep whole", "keep whole", "done 9"]).await;
     assert_eq!(value(&run.status.wrong_form), 2);
     assert_eq!(value(&run.status.applied), 0);
 }
@@ -149,30 +149,30 @@ async fn a_list_in_another_form_is_dropped_undecoded() {
         run.server.streaming_list().await.refuse(422);
         run.server.page(None).await.answer(200, content_type, &[]).send(body);
         run.server.page(None).await;
-        while let Ok(told) = run.told.try_recv() {
-            assert_eq!(told, "init");
+        while let Ok(call) = run.calls.try_recv() {
+            assert_eq!(call, "init");
         }
         assert_eq!((value(&run.status.wrong_form), value(&run.status.list_errors)), (1, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_brought_the_data_of_a_secret_is_exchanged() {
+async fn a_connection_that_carried_secret_data_is_replaced() {
     let mut run = start(secrets());
     let stream = run.server.streaming_list().await.json();
     let mut applied = partial("a", 7);
     applied["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
     let end = json_bookmark("PartialObjectMetadata", 9, true);
     stream.send(line("ADDED", &table(true, "Opaque", applied.clone())));
-    run.tells(&["init", "apply a 7 Opaque"]).await;
-    // Not while the list is under way, but soon after.
+    run.expect_calls(&["init", "apply a 7 Opaque"]).await;
+    // Not during the list, but soon after.
     run.server.quiet(Duration::from_secs(20)).await;
     stream.send(line("BOOKMARK", &table(false, "", end)));
-    run.tells(&["done 9"]).await;
+    run.expect_calls(&["done 9"]).await;
     let since = Instant::now();
     let stream = run.server.watch("9").await.json();
     assert_eq!(since.elapsed().as_secs(), 5);
-    // What nobody applied is no reason.
+    // An object without the annotation of `kubectl apply` does not cause it.
     stream.send(line("ADDED", &table(true, "Opaque", partial("b", 10))));
     run.server.quiet(Duration::from_secs(20)).await;
     applied["metadata"]["resourceVersion"] = "11".into();

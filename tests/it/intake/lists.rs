@@ -1,4 +1,4 @@
-//! How a source learns of everything: streaming lists, pages, and what it does when it cannot.
+//! Lists: streaming lists, pages, retries and refusals.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,20 +12,20 @@ use super::wire::{bookmark, event, list, object, pod};
 use super::{only, pods, start, value};
 
 #[tokio::test(start_paused = true)]
-async fn a_streaming_list_goes_on_as_a_watch() {
+async fn a_streaming_list_continues_as_a_watch() {
     let mut run = start(pods());
     let call = run.server.streaming_list().await;
     assert!(call.accept.starts_with("application/vnd.kubernetes.protobuf,"), "{}", call.accept);
     assert!(call.uri.starts_with("/api/v1/pods?"));
     let stream = call.protobuf();
     stream.send(pod("ADDED", "a", 7)).send(pod("ADDED", "b", 5));
-    run.tells(&["init", "apply a 7", "apply b 5"]).await;
+    run.expect_calls(&["init", "apply a 7", "apply b 5"]).await;
     assert!(!run.status.settled.load(Ordering::Relaxed));
     stream.send(bookmark(9, true));
-    run.tells(&["done 9"]).await;
+    run.expect_calls(&["done 9"]).await;
     assert!(run.status.settled.load(Ordering::Relaxed));
     stream.send(pod("MODIFIED", "a", 10)).send(pod("DELETED", "b", 11));
-    run.tells(&["apply a 10", "delete b 11"]).await;
+    run.expect_calls(&["apply a 10", "delete b 11"]).await;
     assert_eq!((value(&run.status.watches), value(&run.status.lists)), (1, 0));
     assert_eq!((value(&run.status.applied), value(&run.status.deleted), value(&run.status.listed_objects)), (3, 1, 2));
     assert!(value(&run.status.last_event) > 1_700_000_000);
@@ -41,7 +41,7 @@ async fn frames_may_be_cut_anywhere() {
     for byte in bytes.chunks(1) {
         stream.send(byte.to_vec());
     }
-    run.tells(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 9"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,9 +53,9 @@ async fn a_server_that_refuses_a_streaming_list_is_asked_for_pages() {
         assert_eq!(call.parameter("limit").as_deref(), Some("500"));
         assert_eq!(call.parameter("resourceVersion"), None);
         call.protobuf().send(list("PodList", 20, "more", &[object("a", 7), object("b", 8)]));
-        run.tells(&["init", "apply a 7", "apply b 8"]).await;
+        run.expect_calls(&["init", "apply a 7", "apply b 8"]).await;
         run.server.page(Some("more")).await.protobuf().send(list("PodList", 20, "", &[object("c", 9)]));
-        run.tells(&["apply c 9", "done 20"]).await;
+        run.expect_calls(&["apply c 9", "done 20"]).await;
         run.server.watch("20").await.refuse(410);
         // No streaming list is requested again.
         run.server.page(None).await;
@@ -64,8 +64,8 @@ async fn a_server_that_refuses_a_streaming_list_is_asked_for_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_ignores_the_wish_for_a_streaming_list_is_asked_for_pages() {
-    // It sends a plain bookmark, or ends the watch, or says nothing more.
+async fn a_server_that_ignores_sendinitialevents_is_asked_for_pages() {
+    // It sends a plain bookmark, ends the watch, or sends nothing more.
     for how in 0..3 {
         let mut run = start(pods());
         let stream = run.server.streaming_list().await.protobuf();
@@ -77,14 +77,14 @@ async fn a_server_that_ignores_the_wish_for_a_streaming_list_is_asked_for_pages(
             _ => held = Some(stream),
         }
         run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
-        run.tells(&["init", "apply a 7", "init", "apply a 7", "done 20"]).await;
+        run.expect_calls(&["init", "apply a 7", "init", "apply a 7", "done 20"]).await;
         run.server.watch("20").await;
         drop(held);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_expired_leads_to_a_list_in_one_piece() {
+async fn an_expired_page_leads_to_a_list_without_pages() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
     run.server.page(None).await.protobuf().send(list("PodList", 20, "more", &[object("a", 7)]));
@@ -92,27 +92,27 @@ async fn a_page_that_expired_leads_to_a_list_in_one_piece() {
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit"), None);
     call.protobuf().send(list("PodList", 30, "", &[object("b", 8)]));
-    run.tells(&["init", "apply a 7", "init", "apply b 8", "done 30"]).await;
+    run.expect_calls(&["init", "apply a 7", "init", "apply b 8", "done 30"]).await;
     assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_breaks_off_is_made_again() {
+async fn a_list_that_breaks_off_is_retried() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
     let whole = list("PodList", 20, "", &[object("a", 7), object("b", 8)]);
     run.server.page(None).await.protobuf().send(whole[..whole.len() - 20].to_vec());
     let broken = run.server.page(None).await.protobuf();
     broken.send(whole[..whole.len() - 20].to_vec());
-    run.tells(&["init", "apply a 7", "init", "apply a 7"]).await;
+    run.expect_calls(&["init", "apply a 7", "init", "apply a 7"]).await;
     broken.break_off();
     run.server.page(None).await.protobuf().send(whole);
-    run.tells(&["init", "apply a 7", "apply b 8", "done 20"]).await;
+    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 20"]).await;
     assert_eq!(value(&run.status.list_errors), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_without_a_byte_is_dropped() {
+async fn a_stalled_list_is_dropped() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
     let since = Instant::now();
@@ -120,7 +120,7 @@ async fn a_list_without_a_byte_is_dropped() {
     let call = run.server.page(None).await;
     assert!(silent.is_dropped());
     assert!(since.elapsed() >= Duration::from_secs(150) && since.elapsed() < Duration::from_secs(152));
-    // A server that does not even answer is dropped, too.
+    // A server that does not answer at all is dropped, too.
     let since = Instant::now();
     let again = run.server.page(None).await;
     assert!(since.elapsed() >= Duration::from_secs(150) && since.elapsed() < Duration::from_secs(153));
@@ -128,7 +128,7 @@ async fn a_list_without_a_byte_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_down_is_asked_at_growing_and_uneven_intervals() {
+async fn retries_back_off_with_jitter() {
     let mut run = start(pods());
     let mut delays = Vec::new();
     run.server.call().await.hang_up();
@@ -145,11 +145,11 @@ async fn a_server_that_is_down_is_asked_at_growing_and_uneven_intervals() {
     assert_eq!(value(&run.status.watch_errors), 11);
     assert!(!run.status.settled.load(Ordering::Relaxed));
     stream.send(bookmark(9, true));
-    run.tells(&["init", "done 9"]).await;
+    run.expect_calls(&["init", "done 9"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
+async fn retry_after_is_respected() {
     let mut run = start(pods());
     run.server.call().await.answer(429, "application/json", &[("retry-after", "20")]);
     let since = Instant::now();
@@ -158,7 +158,7 @@ async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_settles_and_is_asked_for_again_soon_and_then_slowly() {
+async fn a_refused_resource_is_settled_and_retried_soon_and_then_slowly() {
     for status in [403, 404, 405] {
         let mut run = start(pods());
         run.server.streaming_list().await.refuse(status);
@@ -173,7 +173,7 @@ async fn what_is_refused_settles_and_is_asked_for_again_soon_and_then_slowly() {
         }
         run.server.quiet(Duration::from_secs(299)).await;
         run.server.streaming_list().await.protobuf().send(pod("ADDED", "a", 7)).send(bookmark(9, true));
-        run.tells(&["init", "apply a 7", "done 9"]).await;
+        run.expect_calls(&["init", "apply a 7", "done 9"]).await;
         assert_eq!(value(&run.status.refused), 0);
     }
 }
@@ -186,19 +186,19 @@ async fn only_objects_in_the_slice_are_handed_over() {
     let mut run = start(source);
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "mine", 7), pod("ADDED", "other", 8), bookmark(9, true)].concat());
-    run.tells(&["init", "apply mine 7", "done 9"]).await;
+    run.expect_calls(&["init", "apply mine 7", "done 9"]).await;
     stream.send([pod("DELETED", "other", 10), pod("DELETED", "mine", 11)].concat());
-    run.tells(&["delete mine 11"]).await;
+    run.expect_calls(&["delete mine 11"]).await;
     assert_eq!((value(&run.status.foreign), value(&run.status.listed_objects)), (2, 2));
-    // What is wanted may change while it runs.
+    // The slice may change while the source runs.
     shard.set_desired(only(Hasher::XxHash64, &["other"]));
     sleep(Duration::from_millis(1)).await;
     stream.send([pod("ADDED", "mine", 12), pod("ADDED", "other", 13)].concat());
-    run.tells(&["apply other 13"]).await;
+    run.expect_calls(&["apply other 13"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
+async fn the_object_limit_applies_to_all_shards_together() {
     let mut source = pods();
     source.object_limit = 2;
     source.use_cache = true;
@@ -210,16 +210,16 @@ async fn objects_beyond_the_limit_are_left_out_of_all_shards_together() {
     // A list from the cache may ignore the limit.
     let items = [object("other", 1), object("mine", 2), object("third", 3)];
     call.protobuf().send(list("PodList", 20, "more", &items));
-    run.tells(&["init", "apply mine 2", "done 20"]).await;
+    run.expect_calls(&["init", "apply mine 2", "done 20"]).await;
     assert_eq!((value(&run.status.listed_objects), value(&run.status.foreign)), (2, 1));
     let stream = run.server.watch("20").await.protobuf();
-    // Full: nothing may be added, what is known may change.
+    // The limit is reached: no object may be added, but known objects may change.
     stream.send([pod("DELETED", "third", 21), pod("DELETED", "mine", 21)].concat());
     stream.send([pod("ADDED", "fourth", 22), pod("ADDED", "mine", 23)].concat());
-    run.tells(&["delete mine 21"]).await;
-    run.tells_nothing().await;
+    run.expect_calls(&["delete mine 21"]).await;
+    run.expect_no_calls().await;
     stream.send([pod("DELETED", "other", 24), pod("MODIFIED", "mine", 25), pod("MODIFIED", "mine", 26)].concat());
-    run.tells(&["apply mine 25", "apply mine 26"]).await;
+    run.expect_calls(&["apply mine 25", "apply mine 26"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,9 +230,9 @@ async fn objects_that_do_not_decode_are_counted_and_kept() {
     stream.send(
         [pod("ADDED", "bad-1", 7), broken, pod("DELETED", "", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat(),
     );
-    run.tells(&["init", "keep bad-1", "apply b 8", "done 9"]).await;
+    run.expect_calls(&["init", "keep bad-1", "apply b 8", "done 9"]).await;
     assert_eq!(value(&run.status.undecodable), 3);
     // Its deletion needs nothing but metadata.
     stream.send(pod("DELETED", "bad-1", 10));
-    run.tells(&["delete bad-1 10"]).await;
+    run.expect_calls(&["delete bad-1 10"]).await;
 }

@@ -1,4 +1,4 @@
-//! The life of a source against a scripted API server, on a paused clock.
+//! A source against a scripted API server, on a paused clock.
 
 mod audits;
 mod backfills;
@@ -25,18 +25,18 @@ use tokio_util::sync::CancellationToken;
 /// Records the calls of a source, prefixed with its own name. Objects whose UID starts with `bad` do not decode.
 struct Recorder {
     name: &'static str,
-    told: mpsc::UnboundedSender<String>,
+    calls: mpsc::UnboundedSender<String>,
 }
 
 impl Recorder {
-    fn tell(&self, what: &str) {
-        let _ = self.told.send(format!("{}{what}", self.name));
+    fn record(&self, call: &str) {
+        let _ = self.calls.send(format!("{}{call}", self.name));
     }
 }
 
 impl Sink for Recorder {
     fn init(&mut self, _: &Slice) {
-        self.tell("init");
+        self.record("init");
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
@@ -48,31 +48,31 @@ impl Sink for Recorder {
             serde_json::from_slice::<serde_json::Value>(item.bytes).expect("the object alone");
         }
         let table_type = item.table_type.map(|t| format!(" {t}")).unwrap_or_default();
-        self.tell(&format!("apply {} {}{table_type}", item.uid, item.version));
+        self.record(&format!("apply {} {}{table_type}", item.uid, item.version));
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        self.tell(&format!("keep {uid}"));
+        self.record(&format!("keep {uid}"));
     }
 
     fn rewind(&mut self) {
-        self.tell("rewind");
+        self.record("rewind");
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.tell(&format!("delete {uid} {version}"));
+        self.record(&format!("delete {uid} {version}"));
     }
 
     fn init_done(&mut self, version: u64) {
-        self.tell(&format!("done {version}"));
+        self.record(&format!("done {version}"));
     }
 }
 
-/// A running source, and what can be seen of it.
+/// A running source, with the calls of its sink and its status.
 struct Run {
     server: Server,
-    told: mpsc::UnboundedReceiver<String>,
+    calls: mpsc::UnboundedReceiver<String>,
     status: Arc<Status>,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -101,7 +101,7 @@ fn pods() -> Source {
     }
 }
 
-/// The slice of these UIDs alone.
+/// A slice that consists of these UIDs.
 fn only(hasher: Hasher, uids: &[&str]) -> Slice {
     let points = uids.iter().map(|uid| u128::from(hasher.hash(uid)));
     Slice::of(hasher, Ranges::from_parts(points.map(|point| (point, point + 1))))
@@ -110,27 +110,29 @@ fn only(hasher: Hasher, uids: &[&str]) -> Slice {
 /// Starts a source.
 fn start(source: Source) -> Run {
     let (server, client) = Server::new();
-    let (tell, told) = mpsc::unbounded_channel();
+    let (recorder, calls) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
-    let sinks: [Box<dyn Sink>; 2] =
-        [Box::new(Recorder { name: "", told: tell.clone() }), Box::new(Recorder { name: "backfill: ", told: tell })];
+    let sinks: [Box<dyn Sink>; 2] = [
+        Box::new(Recorder { name: "", calls: recorder.clone() }),
+        Box::new(Recorder { name: "backfill: ", calls: recorder }),
+    ];
     let task = tokio::spawn(intake::run(client, source, sinks, Arc::clone(&status), stop.clone()));
-    Run { server, told, status, stop, task }
+    Run { server, calls, status, stop, task }
 }
 
 impl Run {
     /// Asserts the next calls of the sink.
-    async fn tells(&mut self, expected: &[&str]) {
+    async fn expect_calls(&mut self, expected: &[&str]) {
         for expected in expected {
-            let told = timeout(Duration::from_secs(1000), self.told.recv()).await;
-            assert_eq!(told.expect("something in time").expect("a source").as_str(), *expected);
+            let call = timeout(Duration::from_secs(1000), self.calls.recv()).await;
+            assert_eq!(call.expect("a call in time").expect("a running source").as_str(), *expected);
         }
     }
 
     /// Asserts that the sink is not called for now.
-    async fn tells_nothing(&mut self) {
+    async fn expect_no_calls(&mut self) {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(self.told.try_recv().is_err());
+        assert!(self.calls.try_recv().is_err());
     }
 }
 
@@ -139,8 +141,8 @@ fn value(counter: &AtomicU64) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_ends_promptly_when_it_is_told_to() {
-    // While it waits for an answer, while it reads one, and while it waits to try again.
+async fn a_cancelled_source_ends_promptly() {
+    // While it waits for an answer, while it reads one, and while it waits for a retry.
     for at in 0..3 {
         let mut run = start(pods());
         let call = run.server.call().await;

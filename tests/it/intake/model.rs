@@ -1,5 +1,5 @@
-//! A source and a real store against a model of an API server, in any order of what can happen: nothing is lost, nothing
-//! comes back from the dead, what is served is not disturbed, and in the end all is there.
+//! A source and a real store against a model of an API server, with random steps in any order. No object is lost or resurrected,
+//! served objects stay, and in the end the store holds every object.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,25 +25,25 @@ use super::{only, pods};
 
 const UIDS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
 
-/// `wire::error` wants the status less 256.
+/// `wire::error` expects the status minus 256.
 const EXPIRED: u8 = (410 - 256) as u8;
 
-/// What can happen.
+/// A random step of a test.
 #[derive(Clone, Debug)]
 enum Step {
     /// An object is created or changed.
     Put(usize),
-    /// An object is deleted, if it is there.
+    /// An object is deleted, if it exists.
     Delete(usize),
-    /// Other objects are wanted, by one hash or by two.
+    /// The desired slice changes, with one hash or with two.
     Want { xxhash64: u8, fnv1a64: u8, retain: bool },
-    /// Of one of the open answers, some more arrives.
+    /// More of an open answer arrives.
     Deliver { answer: usize, pieces: usize },
-    /// One of the open answers ends, well or not.
+    /// An open answer ends, complete or broken off.
     End { answer: usize, well: bool },
-    /// The server forgets the past.
+    /// The server forgets old versions.
     Compact,
-    /// The next list is from so many versions ago.
+    /// The next list lags by this many versions.
     Lag(u64),
     /// Time passes.
     Pass(u64),
@@ -68,32 +68,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..80)
 }
 
-/// What happened to one object.
+/// A change of one object.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     uid: usize,
     verb: &'static str,
 }
 
-/// An answer that is not over.
+/// An open answer.
 struct Answer {
     body: stream::UnboundedSender<Result<Frame<Bytes>, std::io::Error>>,
-    /// What is still to come before the events.
+    /// Items to send before the events.
     initial: VecDeque<Vec<u8>>,
-    /// For watches: up to which version all was sent.
+    /// For watches: the version up to which everything was sent.
     sent: Option<u64>,
-    /// What the server filters by.
+    /// The slice by which the server filters.
     selector: Option<Slice>,
 }
 
 /// The API server. Version `n` is that of the `n`th change; the first is at index 0 and changes nothing.
 struct World {
     changes: Vec<Option<Change>>,
-    /// Watches from before this are refused.
+    /// Watches from an older version are refused.
     compacted: u64,
     /// How far the next list lags behind.
     lag: u64,
-    /// Whether lists that have to be as new as a version may lag further.
+    /// Whether lists with a minimum version may lag, too.
     lies: bool,
     streaming: bool,
     filters: bool,
@@ -105,7 +105,7 @@ impl World {
         self.changes.len() as u64 - 1
     }
 
-    /// The objects as of a version, with theirs.
+    /// The objects as of a version, with their own versions.
     fn at(&self, version: u64) -> BTreeMap<&'static str, u64> {
         let mut objects = BTreeMap::new();
         for (at, change) in (0..=version).zip(&self.changes) {
@@ -169,7 +169,7 @@ impl World {
         response.body(StreamBody::new(body)).unwrap()
     }
 
-    /// Sends the next piece of an answer; says whether there was one.
+    /// Sends the next piece of an answer. Returns whether there was one.
     fn deliver(&mut self, at: usize) -> bool {
         let newest = self.version();
         let Some(answer) = self.answers.get_mut(at) else { return false };
@@ -255,7 +255,7 @@ impl Sink for StoreSink {
     }
 }
 
-/// Everything together.
+/// The source, the store and the model of the API server.
 struct Test {
     world: Arc<Mutex<World>>,
     store: Store,
@@ -344,7 +344,7 @@ impl Test {
         sleep(Duration::from_millis(1)).await;
     }
 
-    /// The objects that are served, with their versions.
+    /// The served objects, with their versions.
     fn served(&self) -> BTreeMap<String, u64> {
         self.things.set_loaded((*self.shard.visible()).clone());
         let text: Vec<u8> = self.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
@@ -358,7 +358,7 @@ impl Test {
             .collect()
     }
 
-    /// What holds at any time.
+    /// Checks the invariants that hold after each step.
     fn check(&self) -> Result<(), TestCaseError> {
         let served = self.served();
         let loaded = self.shard.visible();
@@ -388,7 +388,7 @@ impl Test {
         Ok(())
     }
 
-    /// In the end all is there.
+    /// Runs until the store holds every object.
     async fn finish(&self) -> Result<(), TestCaseError> {
         self.world().lies = false;
         for _ in 0..200 {
@@ -427,7 +427,7 @@ impl Test {
     }
 }
 
-/// Number and sum of the hashes of objects.
+/// The number of objects and the sum of their hashes.
 fn digest(objects: &BTreeMap<&str, u64>) -> Digest {
     let sum = objects.keys().fold(0, |sum: u64, uid| sum.wrapping_add(Hashes::of(uid).xxhash64));
     Digest { count: objects.len() as u64, sum }
@@ -437,7 +437,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_what_is_loaded_is_right(
+    fn the_store_is_right_after_any_steps(
         steps in steps(), streaming: bool, server_side: bool, filters: bool, lies: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

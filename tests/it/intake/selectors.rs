@@ -43,7 +43,7 @@ async fn synced_with_a() -> (Run, Arc<ShardState>, Pieces) {
     assert_eq!(asked(&call), Some(selector(&["a"])));
     let stream = call.protobuf();
     stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     (run, shard, stream)
 }
 
@@ -56,7 +56,7 @@ fn is_filtered(run: &Run) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
+async fn the_watch_is_reopened_at_its_version_with_old_and_new_ranges() {
     let (mut run, shard, stream) = synced_with_a().await;
     assert!(is_filtered(&run));
     stream.send(bookmark(10, false));
@@ -69,13 +69,13 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
     let call = run.server.page(None).await;
     assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (Some(selector(&["b"])), Some("10")));
     stream.send(pod("MODIFIED", "b", 12));
-    run.tells(&["backfill: init", "apply b 12"]).await;
+    run.expect_calls(&["backfill: init", "apply b 12"]).await;
     call.protobuf().send(list("PodList", 11, "", &[object("b", 6)]));
-    run.tells(&["backfill: apply b 6", "backfill: done 11"]).await;
+    run.expect_calls(&["backfill: apply b 6", "backfill: done 11"]).await;
     settle().await;
     assert_eq!(*shard.visible(), of(&["a", "b"]));
     assert!(is_filtered(&run) && run.status.uids_at(12).is_err());
-    // What is lost is not sent any more.
+    // The server no longer sends lost objects.
     shard.set_desired(of(&["b"]));
     let call = run.server.watch("12").await;
     assert_eq!(asked(&call), Some(selector(&["b"])));
@@ -86,27 +86,27 @@ async fn one_watch_covers_old_and_new_and_is_opened_anew_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_ignores_it_is_found_out() {
+async fn a_server_that_ignores_the_selector_is_detected() {
     let (mut run, shard) = begin(of(&["a"]));
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6)].concat());
-    run.tells(&["init", "apply a 5"]).await;
+    run.expect_calls(&["init", "apply a 5"]).await;
     settle().await;
     assert!(!is_filtered(&run));
     stream.send(bookmark(9, true));
-    run.tells(&["done 9"]).await;
+    run.expect_calls(&["done 9"]).await;
     assert_eq!(run.status.uids_at(9).unwrap().count, 2);
-    // Another server may do it.
+    // Another server may support the selector.
     drop(stream);
     let stream = run.server.watch("9").await.protobuf();
     settle().await;
     assert!(is_filtered(&run) && run.status.uids_at(9).is_err());
-    // This one does not, either: so nothing was missed.
+    // This server does not, either: the source missed no events.
     stream.send(pod("DELETED", "b", 10));
     settle().await;
     assert!(!is_filtered(&run));
     assert_eq!((run.status.uids_at(9).unwrap().count, run.status.uids_at(10).unwrap().count), (2, 1));
-    // One that never shows what it did leaves a doubt that only a list removes.
+    // Without a foreign object it is unknown whether the server filtered, so the source relists.
     drop(stream);
     let _ = run.server.watch("10").await.protobuf().send(bookmark(11, false));
     let stream = run.server.watch("11").await.protobuf();
@@ -117,7 +117,7 @@ async fn a_server_that_ignores_it_is_found_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
+async fn a_refused_selector_is_left_out_for_a_while() {
     for status in [400, 414, 431, 500] {
         let (mut run, shard) = begin(of(&["a"]));
         run.server.streaming_list().await.refuse(status);
@@ -125,13 +125,13 @@ async fn a_server_that_refuses_it_is_asked_without_for_a_while() {
         assert_eq!(asked(&call), None);
         let stream = call.protobuf();
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
-        run.tells(&["init", "apply a 5", "done 9"]).await;
+        run.expect_calls(&["init", "apply a 5", "done 9"]).await;
         // The watch is not filtered, so it is not reopened.
         shard.set_desired(of(&["a", "b"]));
         let call = run.server.page(None).await;
         assert_eq!((asked(&call), call.parameter("resourceVersion").as_deref()), (None, Some("9")));
         call.protobuf().send(list("PodList", 9, "", &[object("b", 6)]));
-        run.tells(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
+        run.expect_calls(&["backfill: init", "backfill: apply b 6", "backfill: done 9"]).await;
         assert!(!stream.is_dropped());
         for _ in 0..9 {
             sleep(Duration::from_secs(60)).await;
@@ -151,12 +151,12 @@ async fn a_server_without_streaming_lists_is_not_blamed_for_the_selector() {
     let call = run.server.page(None).await;
     assert_eq!(asked(&call), Some(selector(&["a"])));
     call.protobuf().send(list("PodList", 9, "", &[object("a", 5)]));
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     assert_eq!(asked(&run.server.watch("9").await), Some(selector(&["a"])));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_holds_nothing_asks_for_nothing() {
+async fn an_empty_slice_requests_nothing() {
     let (mut run, shard) = begin(Slice::none());
     run.server.quiet(Duration::from_secs(60)).await;
     assert!(run.status.settled.load(Ordering::Relaxed) && shard.is_live());
@@ -164,7 +164,7 @@ async fn whoever_holds_nothing_asks_for_nothing() {
     let stream = run.server.streaming_list().await.protobuf();
     assert!(!shard.is_live());
     stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
     settle().await;
     assert_eq!(*shard.ready(), of(&["a"]));
     shard.set_desired(Slice::none());
@@ -174,7 +174,7 @@ async fn whoever_holds_nothing_asks_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_server_cannot_tell_is_asked_without() {
+async fn a_hash_unknown_to_the_server_sends_no_selector() {
     let mixed = of(&["a"]).union(&only(Hasher::XxHash64, &["b"]));
     for wanted in [mixed, Slice::all(), only(Hasher::XxHash64, &["a"])] {
         let (mut run, _shard) = begin(wanted);
@@ -183,11 +183,11 @@ async fn what_the_server_cannot_tell_is_asked_without() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_everything_to_a_part_the_watch_is_opened_anew_with_a_selector() {
+async fn a_watch_of_everything_is_reopened_with_a_selector_for_a_part() {
     let (mut run, shard) = begin(Slice::all());
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 5", "apply b 6", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 5", "apply b 6", "done 9"]).await;
     shard.set_desired(of(&["b"]));
     assert_eq!(*shard.visible(), of(&["b"]));
     let call = run.server.watch("9").await;

@@ -1,4 +1,4 @@
-//! A scripted API server: each request waits until the test answers it, each body is written by the test piece by piece.
+//! A scripted API server: each request waits until the test answers it, and the test writes each body in pieces.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tokio::time::timeout;
 type Piece = Result<Frame<Bytes>, std::io::Error>;
 type Answer = Response<StreamBody<stream::UnboundedReceiver<Piece>>>;
 
-/// Longer than any pause of the code under test; on a paused clock it costs nothing.
+/// Longer than any pause of the code under test. On a paused clock the wait takes no time.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The test's side.
+/// The handle with which a test answers requests.
 pub struct Server(mpsc::UnboundedReceiver<Call>);
 
 /// A request that waits for its answer.
@@ -96,7 +96,7 @@ impl Call {
         form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// Answers with a head, the body follows.
+    /// Answers with a head; the test sends the body.
     pub fn answer(self, status: u16, content_type: &str, headers: &[(&str, &str)]) -> Pieces {
         let (pieces, body) = stream::unbounded();
         let mut response = Response::builder().status(status).header("content-type", content_type);
@@ -122,13 +122,13 @@ impl Call {
         self.fail(status, &format!("no because {status}"));
     }
 
-    /// Answers with a failure in these words.
+    /// Answers with a Status that has this message.
     pub fn fail(self, status: u16, words: &str) {
         let message = format!(r#"{{"kind":"Status","code":{status},"message":"{words}"}}"#);
         self.answer(status, "application/json", &[]).send(message);
     }
 
-    /// No answer: the connection breaks.
+    /// Breaks the connection without an answer.
     pub fn hang_up(self) -> Result<(), Infallible> {
         drop(self.reply);
         Ok(())
@@ -147,7 +147,7 @@ impl Pieces {
         let _ = self.0.unbounded_send(Err(std::io::Error::other("connection reset")));
     }
 
-    /// Whether the client gave the answer up.
+    /// Whether the client stopped reading the answer.
     pub fn is_dropped(&self) -> bool {
         self.0.is_closed()
     }

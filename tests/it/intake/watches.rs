@@ -1,4 +1,4 @@
-//! How a source stays up to date: resuming, listing again, dead connections.
+//! Watches: resuming, relisting, dead connections.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn loaded() -> (Run, Pieces) {
     let mut run = start(pods());
     let stream = run.server.streaming_list().await.protobuf();
     stream.send([pod("ADDED", "a", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat());
-    run.tells(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 9"]).await;
     (run, stream)
 }
 
@@ -21,15 +21,15 @@ async fn loaded() -> (Run, Pieces) {
 async fn a_watch_that_ends_is_resumed_where_it_was() {
     let (mut run, stream) = loaded().await;
     stream.send(pod("MODIFIED", "a", 12)).send(bookmark(15, false));
-    run.tells(&["apply a 12"]).await;
+    run.expect_calls(&["apply a 12"]).await;
     drop(stream);
     let since = Instant::now();
     let call = run.server.watch("15").await;
-    assert!(since.elapsed() < Duration::from_millis(10), "a normal end is no reason to wait");
+    assert!(since.elapsed() < Duration::from_millis(10), "resumed without a pause after a normal end");
     let seconds: u32 = call.parameter("timeoutSeconds").unwrap().parse().unwrap();
     assert!((290..=590).contains(&seconds));
     call.protobuf().send(pod("MODIFIED", "a", 16));
-    run.tells(&["apply a 16"]).await;
+    run.expect_calls(&["apply a 16"]).await;
     run.server.watch("16").await;
     assert_eq!((value(&run.status.watches), value(&run.status.watch_errors)), (2, 0));
 }
@@ -56,7 +56,7 @@ async fn a_server_that_ends_each_watch_at_once_is_not_asked_in_a_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_old_is_listed_again_while_the_old_state_is_served() {
+async fn an_expired_version_leads_to_a_relist_while_the_old_state_is_served() {
     for by_event in [true, false] {
         let (mut run, stream) = loaded().await;
         if by_event {
@@ -66,16 +66,16 @@ async fn what_is_too_old_is_listed_again_while_the_old_state_is_served() {
             run.server.watch("9").await.refuse(410);
         }
         let stream = run.server.streaming_list().await.protobuf();
-        run.tells(&["init"]).await;
-        run.tells_nothing().await;
+        run.expect_calls(&["init"]).await;
+        run.expect_no_calls().await;
         stream.send([pod("ADDED", "b", 20), pod("ADDED", "c", 21), bookmark(30, true)].concat());
-        run.tells(&["apply b 20", "apply c 21", "done 30"]).await;
+        run.expect_calls(&["apply b 20", "apply c 21", "done 30"]).await;
         assert_eq!(value(&run.status.watch_errors), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_became_too_old_in_an_outage_is_listed_as_soon_as_the_server_says_so() {
+async fn a_version_that_expired_in_an_outage_leads_to_a_prompt_relist() {
     let (mut run, stream) = loaded().await;
     drop(stream);
     for _ in 0..5 {
@@ -88,18 +88,18 @@ async fn what_became_too_old_in_an_outage_is_listed_as_soon_as_the_server_says_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_was_restored_from_a_backup_is_listed_from_nothing() {
+async fn a_server_restored_from_a_backup_is_listed_without_a_version() {
     let (mut run, stream) = loaded().await;
     drop(stream);
     run.server.watch("9").await.fail(504, "Too large resource version: 9, current: 3");
     let stream = run.server.streaming_list().await.protobuf();
-    run.tells(&["rewind", "init"]).await;
+    run.expect_calls(&["rewind", "init"]).await;
     stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
-    run.tells(&["apply b 2", "done 3"]).await;
+    run.expect_calls(&["apply b 2", "done 3"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn lists_that_are_too_old_at_once_are_not_made_in_a_loop() {
+async fn lists_that_expire_at_once_are_not_repeated_in_a_loop() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
     let since = Instant::now();
@@ -120,18 +120,18 @@ async fn another_error_event_leads_to_a_resumed_watch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_sent_again_and_again_leads_to_a_list() {
+async fn an_event_that_the_server_repeatedly_fails_to_send_leads_to_a_list() {
     let (mut run, stream) = loaded().await;
     stream.send(error(244));
     run.server.watch("9").await.protobuf().send(error(244));
     let stream = run.server.streaming_list().await.protobuf();
-    run.tells(&["rewind", "init"]).await;
+    run.expect_calls(&["rewind", "init"]).await;
     stream.send([pod("ADDED", "b", 20), bookmark(30, true)].concat());
-    run.tells(&["apply b 20", "done 30"]).await;
+    run.expect_calls(&["apply b 20", "done 30"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_that_the_server_has_no_longer_is_dropped_after_minutes_and_one_that_it_forbids_is_kept() {
+async fn a_removed_resource_is_dropped_after_minutes_and_a_forbidden_one_is_kept() {
     for (status, dropped) in [(404, true), (403, false)] {
         let (mut run, stream) = loaded().await;
         drop(stream);
@@ -141,17 +141,17 @@ async fn a_resource_that_the_server_has_no_longer_is_dropped_after_minutes_and_o
         }
         assert!(since.elapsed() > Duration::from_secs(150), "after {:?}", since.elapsed());
         if dropped {
-            run.tells(&["init", "done 0"]).await;
+            run.expect_calls(&["init", "done 0"]).await;
             run.server.streaming_list().await;
         } else {
             run.server.watch("9").await;
-            run.tells_nothing().await;
+            run.expect_no_calls().await;
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_watch_is_opened_again() {
+async fn a_silent_watch_is_reopened() {
     let (mut run, stream) = loaded().await;
     let since = Instant::now();
     sleep(Duration::from_secs(100)).await;
@@ -163,22 +163,22 @@ async fn a_silent_watch_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_is_no_frame_ends_the_watch_and_not_the_source() {
+async fn an_invalid_frame_ends_the_watch_but_not_the_source() {
     let (mut run, stream) = loaded().await;
     stream.send(vec![0xff; 9]);
     run.server.watch("9").await.protobuf().send(pod("ADDED", "c", 10));
-    run.tells(&["apply c 10"]).await;
+    run.expect_calls(&["apply c 10"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_is_refused_later_keeps_what_is_known() {
+async fn a_watch_that_is_refused_later_keeps_known_objects() {
     let (mut run, stream) = loaded().await;
     drop(stream);
     run.server.watch("9").await.refuse(403);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(value(&run.status.refused), 403);
-    run.tells_nothing().await;
+    run.expect_no_calls().await;
     run.server.watch("9").await.protobuf().send(pod("ADDED", "c", 10));
-    run.tells(&["apply c 10"]).await;
+    run.expect_calls(&["apply c 10"]).await;
     assert_eq!(value(&run.status.refused), 0);
 }

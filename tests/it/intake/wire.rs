@@ -1,4 +1,4 @@
-//! What API servers send, written by hand: messages in protobuf and text in JSON.
+//! Responses of API servers, built by hand in protobuf and JSON.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn envelope(kind: &str, raw: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-/// An object: nothing but metadata.
+/// An object with metadata only.
 pub fn object(uid: &str, version: u64) -> Vec<u8> {
     field(1, [field(1, format!("name-{uid}")), field(3, "ns"), field(5, uid), field(6, version.to_string())].concat())
 }
@@ -33,7 +33,7 @@ pub fn list(kind: &str, version: u64, next: &str, items: &[Vec<u8>]) -> Vec<u8> 
     envelope(kind, &metadata.into_iter().chain(items).collect::<Vec<_>>())
 }
 
-/// A list of pods in two parts: with the first `cut` items, and what follows them.
+/// A list of pods in two parts: the first ends after `cut` items.
 pub fn list_in_two(version: u64, items: &[Vec<u8>], cut: usize) -> [Vec<u8>; 2] {
     let mut head = list("PodList", version, "", items);
     // After the items come two empty fields of the envelope.
@@ -47,12 +47,12 @@ pub fn event(verb: &str, kind: &str, object: &[u8]) -> Vec<u8> {
     [&(event.len() as u32).to_be_bytes()[..], &event].concat()
 }
 
-/// An object's event of the kind that the tests watch.
+/// A watch event of a pod.
 pub fn pod(verb: &str, uid: &str, version: u64) -> Vec<u8> {
     event(verb, "Pod", &object(uid, version))
 }
 
-/// A bookmark; with `end` the one after the initial events.
+/// A bookmark. With `end` it is the one after the initial events.
 pub fn bookmark(version: u64, end: bool) -> Vec<u8> {
     let annotation = field(12, [field(1, "k8s.io/initial-events-end"), field(2, "true")].concat());
     let metadata = [field(5, ""), field(6, version.to_string()), if end { annotation } else { Vec::new() }].concat();
