@@ -1,12 +1,14 @@
-//! Where the other members find this one.
+//! The address at which other members reach this one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::Uri;
 use tokio::net::UdpSocket;
 
-/// The address of the telemetry port, for peers: at `POD_IP`; else where it listens, if that is one address; else at the address
-/// from which this machine would speak to the API server.
+/// Returns the address of the telemetry port for peers.
+///
+/// The IP is `POD_IP` if it is set, or the listen address if that is a single address. Otherwise it is the local address of
+/// connections to the API server.
 pub(super) async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, server: Option<&Uri>) -> SocketAddr {
     let port = telemetry.port();
     if let Some(ip) = ip {
@@ -15,19 +17,21 @@ pub(super) async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, serve
     if !telemetry.ip().is_unspecified() {
         return telemetry;
     }
-    let towards = match server {
+    let local = match server {
         Some(server) => source_address(server).await,
         None => None,
     };
-    SocketAddr::new(towards.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)
+    SocketAddr::new(local.unwrap_or(Ipv4Addr::LOCALHOST.into()), port)
 }
 
-/// NB: nothing is sent; the system only looks up its routes.
+/// Returns the local address of connections to `server`.
+///
+/// Connecting a UDP socket sends nothing: the system only looks up the route.
 async fn source_address(server: &Uri) -> Option<IpAddr> {
     let host = server.host()?.trim_start_matches('[').trim_end_matches(']');
     let port = server.port_u16().unwrap_or(443);
-    for any in ["0.0.0.0:0", "[::]:0"] {
-        let Ok(socket) = UdpSocket::bind(any).await else { continue };
+    for unspecified in ["0.0.0.0:0", "[::]:0"] {
+        let Ok(socket) = UdpSocket::bind(unspecified).await else { continue };
         if socket.connect((host, port)).await.is_ok()
             && let Ok(address) = socket.local_addr()
         {
@@ -42,7 +46,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn peers_find_a_member_where_it_says_or_listens_or_speaks_from() {
+    async fn the_address_is_the_pod_ip_or_the_listen_address_or_the_local_address() {
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let server: Uri = "https://127.0.0.1:6443".parse().expect("a URL");
         let any = address("[::]:8081");

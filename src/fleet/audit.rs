@@ -1,6 +1,6 @@
 //! The audit: once a minute the coordinator proves that the fleet exposes each object once.
 //!
-//! Everything outside is behind a trait: the other members ([`PeerDirectory`]), the objects of this replica
+//! Its dependencies are traits: the other members ([`PeerDirectory`]), the objects of this replica
 //! ([`CoverageView`]), and the requests to the others ([`CoverageClient`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +22,17 @@ use super::peer_client::{self, Connector, PeerError};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
-/// Pause before the next attempt if a resource has no proof, or one that is not exact. Longer than a switch takes.
+/// Pause before the next attempt for resources without a proof, or with an inexact one. A switch takes less time.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Number of attempts after the first. They fill a period: for a quiet resource, members agree on a version only after the
-/// next bookmark, and bookmarks come once a minute.
+/// Number of retries. Together they take about a minute: members know a common version of a quiet resource only after the next
+/// bookmark, and bookmarks arrive once a minute.
 const RETRIES: u32 = 10;
 
 /// How long a member may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Maximum length of an answer in bytes; one with a hundred resources takes a tenth of it.
+/// Maximum length of an answer in bytes. An answer with a hundred resources takes a tenth of it.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 
 /// The name of the auditing replica in messages.
@@ -228,7 +228,8 @@ impl Audit {
                 Err(error) => drop(results.insert(resource, Some(Err(error)))),
             }
         }
-        // Read what exists before what is exposed: only the latter depends on the generation.
+        // Compute the digests of the cluster before the second request. Only exposed objects depend on the generation, so the
+        // time between the second request and the check of the generation stays short.
         let seen: BTreeMap<_, _> =
             request.versions.iter().map(|(r, version)| (r.clone(), self.view.seen_at(r, *version))).collect();
         let second = self.request_all(&peers, &request).await.and_then(|reports| generation(&reports).map(|_| reports));
@@ -311,7 +312,7 @@ mod tests {
 
     const PODS: &str = "pods";
 
-    /// A fleet of two members: what each exposes, and what the cluster contains.
+    /// A fleet of two members: the reports of both, and the digest of the cluster.
     struct TestFleet(Mutex<TestState>);
 
     struct TestState {
@@ -422,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_that_may_expose_objects_is_asked() {
+    fn peers_are_all_members_that_may_expose_objects() {
         let member = |ordinal: u32, address: &str| -> Member {
             let id = serde_json::json!({ "ordinal": ordinal, "pod": "", "nonce": 0 });
             let member = serde_json::json!({ "id": id, "address": address, "hash": "xxhash64", "layout": 1 });
@@ -458,7 +459,7 @@ mod tests {
         assert_eq!(states(&coverage), EXACT);
         fleet.state().other = Some(report(&[]));
         seconds(61).await;
-        assert_eq!(states(&coverage), EXACT, "it was found only once");
+        assert_eq!(states(&coverage), EXACT, "a single inexact result does not count");
         seconds(5).await;
         assert_eq!(states(&coverage), MISSING);
         fleet.state().other = Some(report(&["b", "c"]));
@@ -499,7 +500,7 @@ mod tests {
         assert!(coverage.statuses().is_empty());
         let requests = fleet.state().requests;
         seconds(600).await;
-        assert_eq!(fleet.state().requests, requests, "no member is asked");
+        assert_eq!(fleet.state().requests, requests, "a replica that is not the coordinator sends no requests");
         fleet.state().peers = peers;
         seconds(6).await;
         assert_eq!(states(&coverage), EXACT);

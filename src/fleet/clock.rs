@@ -6,23 +6,23 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::handover::Now;
 
-/// A machine that was asleep must not believe that no time has passed, so the clock is one that runs through suspension,
-/// where there is one.
+/// Where the system has one, a clock that also runs while the machine is suspended. Otherwise a resumed replica would consider
+/// an old confirmation recent.
 #[cfg(target_os = "linux")]
 const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const CLOCK: ClockId = ClockId::Monotonic;
 
-/// This moment.
+/// Returns the current time by both clocks.
 pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Now { boot: boot(), unix: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
 }
 
-/// This moment, by the clock that never goes back.
+/// Returns the current time by the monotonic clock.
 pub fn boot() -> Duration {
     let time = clock_gettime(CLOCK);
-    // Since boot: never negative.
+    // The time since boot is never negative.
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_goes_on_and_not_back() {
+    fn both_clocks_advance() {
         let before = now();
         std::thread::sleep(Duration::from_millis(2));
         let after = now();

@@ -1,8 +1,8 @@
 //! Checks whether the members of a fleet together expose each object exactly once. No clock, no I/O.
 //!
 //! Members receive a change at different moments, so their digests are compared as of one resourceVersion. First each
-//! member reports the versions that it knows, then the digest of what it exposed as of the version that the coordinator
-//! chose. Reports of different generations prove nothing.
+//! member reports the versions that it knows. The coordinator chooses one, and each member reports the digest of the objects
+//! that it exposed as of that version. Reports of different generations prove nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::handover::{HandoverState, Plan, Status};
 use crate::sharding::{Digest, Slice};
 
-/// The question of the coordinator to a member: the body of `POST /fleet/coverage`.
+/// The request of the coordinator to a member: the body of `POST /fleet/coverage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageRequest {
@@ -117,7 +117,7 @@ pub enum ProofError {
     #[error("no resourceVersion is known to all members")]
     NoCommonVersion,
     /// A member discarded the chosen version between the two requests.
-    #[error("{0} no longer knows what it exposed as of the chosen resourceVersion")]
+    #[error("{0} has discarded the chosen resourceVersion")]
     VersionForgotten(String),
     /// No replica sees all objects of the cluster.
     #[error("this replica does not see all objects of the cluster: {0}")]
@@ -181,11 +181,11 @@ pub fn generation(reports: &Reports) -> Result<u64, ProofError> {
     if generations.all(|other| other == Some(first)) { Ok(first) } else { Err(ProofError::HandoverInProgress) }
 }
 
-/// Returns the newest resourceVersion of `resource` that all members know, and that is within `cluster`: the versions as of
-/// which one replica sees all objects.
+/// Returns the newest resourceVersion of `resource` that all members know, within the range `cluster` of versions as of which
+/// one replica sees all objects.
 ///
-/// `None` means that the API server refuses the resource to all members. If it refuses only some of them, the others do not
-/// wait for those: their objects are missing.
+/// Returns `None` if the API server refuses the resource to all members. If it refuses only some of them, the others do not
+/// wait for those, and the objects of those are missing.
 ///
 /// # Errors
 /// A member or `cluster` knows no version, or they have none in common.
@@ -211,7 +211,7 @@ pub fn common_version(resource: &str, reports: &Reports, cluster: KnownVersions)
     if lowest > highest { Err(ProofError::NoCommonVersion) } else { Ok(Some(highest)) }
 }
 
-/// Returns the sum of what all members expose of `resource`.
+/// Returns the sum of the digests of `resource` over all members.
 ///
 /// # Errors
 /// [`ProofError::VersionForgotten`] if a report has no digest.
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_chosen_that_all_know_about() {
+    fn the_newest_version_that_all_members_know_is_chosen() {
         let all = KnownVersions::Versions { oldest: 0, newest: 100 };
         let version = |reports| common_version(RESOURCE, &named(reports), all);
         assert_eq!(version(vec![report(1, 3, 9), report(1, 7, 8)]), Ok(Some(8)));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_count_only_under_one_generation_that_holds() {
+    fn reports_count_only_if_all_are_of_one_settled_generation() {
         let of = |reports| generation(&named(reports));
         assert_eq!(of(vec![report(4, 0, 0), report(4, 0, 0)]), Ok(4));
         assert_eq!(of(vec![report(4, 0, 0), report(5, 0, 0)]), Err(ProofError::HandoverInProgress));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exposed_for_an_overlap_alone_does_not_count_and_other_excess_does() {
+    fn objects_exposed_only_for_an_overlap_do_not_count_and_others_do() {
         let half = |upper| Slice::of(Hasher::XxHash64, Assignment::new(2).expect("two").ranges(upper));
         let second = Duration::from_secs;
         let lasting = Plan { steps: vec![(second(0), Slice::all())], until: None };
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_says_what_is_wrong() {
+    fn a_proof_distinguishes_missing_and_doubled_objects() {
         for (exposed, exact, missing, doubled) in [
             (vec!["a", "b"], true, false, false),
             (vec!["a"], false, true, false),
@@ -359,26 +359,26 @@ mod tests {
         }
     }
 
-    /// What there is after the first `count` events.
+    /// Returns the digest of the objects that exist after the first `count` events.
     fn cluster(events: &[(bool, String)], count: usize) -> Digest {
-        let mut there = std::collections::BTreeSet::new();
+        let mut existing = std::collections::BTreeSet::new();
         for (present, uid) in &events[..count] {
             if *present {
-                there.insert(uid)
+                existing.insert(uid)
             } else {
-                there.remove(uid)
+                existing.remove(uid)
             };
         }
         let mut digest = Digest::default();
-        there.iter().for_each(|uid| digest.add(Hashes::of(uid)));
+        existing.iter().for_each(|uid| digest.add(Hashes::of(uid)));
         digest
     }
 
     proptest! {
-        /// However far behind each is, and whatever happens between the two questions: a healthy fleet is exact, one with a gap
-        /// is missing, one with a member twice is doubled.
+        /// The lag of the members and events between the two requests do not affect the result: a healthy fleet is exact, a
+        /// fleet without one of its members is missing, and a fleet with one member twice is doubled.
         #[test]
-        fn a_fleet_is_judged_by_what_it_is_and_not_by_how_far_behind_it_is(
+        fn the_result_does_not_depend_on_the_lag_of_members(
             events in proptest::collection::vec((any::<bool>(), (0..24_u8).prop_map(|i| format!("uid-{i}"))), 1..80),
             total in 1..5_u32,
             first in proptest::collection::vec(0..80_usize, 5),
@@ -399,7 +399,7 @@ mod tests {
                 member.catch_up(&events, (*to).min(events.len()));
             }
             let first_reports = named(members.iter().map(|m| m.report(None)).collect());
-            let version = common_version(RESOURCE, &first_reports, KnownVersions::Versions { oldest: 0, newest: u64::MAX }).expect("all know it").expect("nobody is refused");
+            let version = common_version(RESOURCE, &first_reports, KnownVersions::Versions { oldest: 0, newest: u64::MAX }).expect("all know it").expect("no member is refused");
             for (member, to) in members.iter_mut().zip(&later) {
                 member.catch_up(&events, (*to).min(events.len()));
             }

@@ -1,4 +1,4 @@
-//! A member of a fleet, as the rest of its replica sees it: what is exposed now, what is told to peers and to whoever asks.
+//! The handle by which the rest of the replica reads the state of its fleet member and sends events to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,30 +14,29 @@ use super::handover::{Event, Plan, Status};
 use super::message::Message;
 use super::record::Heartbeat;
 use super::report::{FleetReport, HandoverReport};
-
 use crate::sharding::Slice;
 
-/// What is said to peers is made anew several times a second; what is older than so many milliseconds is nobody's word.
-const LONGEST_PAUSE: u64 = 3_000;
+/// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
+const MAX_HEARTBEAT_AGE: u64 = 3_000;
 
-/// What a member was when it was last looked at.
+/// The state of a member after its latest decision.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// What is exposed when.
+    /// The slices to expose, each with its time.
     pub plan: Plan,
-    /// What it knows of its fleet.
+    /// The state of the fleet as the member knows it.
     pub status: Status,
-    /// Its ordinal, once it is known.
+    /// The ordinal of the member; `None` until it is known.
     pub ordinal: Option<u32>,
-    /// Whether it has loaded what it owns, and owns it.
+    /// Whether the member serves its share of the current generation completely.
     pub ready: bool,
-    /// It was told to end, and nobody needs it any more.
+    /// Whether the process may end: it was asked to terminate, and no other member depends on it.
     pub released: bool,
-    /// Its Lease says that it has left.
+    /// Whether its Lease says that it has left.
     pub left: bool,
-    /// Whether it agrees with the others about who owns what; else it goes by the StatefulSet alone.
+    /// Whether the member coordinates with the others; otherwise it follows the StatefulSet alone.
     pub coordinated: bool,
-    /// How long its pod may take to end.
+    /// The termination grace period of its pod.
     pub grace: Duration,
 }
 
@@ -56,39 +55,39 @@ impl Default for Snapshot {
     }
 }
 
-/// Why a heartbeat is not answered.
+/// Why a heartbeat is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Its sender belongs to another fleet.
-    #[error("this is a member of {ours}, not of {theirs}")]
+    /// The sender belongs to another fleet.
+    #[error("this replica is a member of {ours}, not of {theirs}")]
     OtherFleet {
-        /// The sender's.
+        /// The fleet of the sender.
         theirs: String,
-        /// Ours.
+        /// The fleet of this replica.
         ours: String,
     },
-    /// We do not know yet who we are, or do not agree with others.
-    #[error("this replica does not hand over objects, or not yet")]
+    /// The member has not found its fleet yet, or does not coordinate with others.
+    #[error("this replica does not coordinate with others, or has not started to")]
     NotCoordinated,
 }
 
-/// A member of a fleet. What is decided about it is read here, and what happens to it is told here.
+/// The handle of a fleet member: reads its state, and sends events to its task.
 #[derive(Debug)]
 pub struct FleetHandle {
     events: mpsc::UnboundedSender<Message>,
     snapshot: ArcSwap<Snapshot>,
-    /// What peers are told, and when that was made (boot time).
+    /// The heartbeat for peers, and when it was published (boot time).
     heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
-    /// Ticks when peers are to be told something new.
+    /// Notifies when the heartbeat has changed.
     notify: watch::Sender<()>,
-    /// Ticks when the snapshot changes.
+    /// Notifies when the snapshot is replaced.
     changed: watch::Sender<()>,
 }
 
 impl FleetHandle {
-    /// A member that knows nothing yet, and where it will be told.
+    /// Returns the handle of a new member, and the receiver of its messages.
     pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
-        let (events, told) = mpsc::unbounded_channel();
+        let (events, messages) = mpsc::unbounded_channel();
         let fleet = Self {
             events,
             snapshot: ArcSwap::default(),
@@ -96,23 +95,23 @@ impl FleetHandle {
             notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         };
-        (Arc::new(fleet), told)
+        (Arc::new(fleet), messages)
     }
 
-    /// What it was when it was last looked at.
+    /// Returns the state after the latest decision.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
 
-    /// What may be exposed at this moment; `None` if that was confirmed too long ago.
+    /// Returns the slice to expose now; `None` if it was confirmed too long ago.
     pub fn exposed(&self) -> Option<Arc<Slice>> {
         self.snapshot.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
     }
 
-    /// A peer's heartbeat; the answer is our own.
+    /// Accepts the heartbeat of a peer and returns the heartbeat of this member.
     ///
     /// # Errors
-    /// It is no peer, or we have nothing to say.
+    /// The sender belongs to another fleet, or this member has no heartbeat.
     pub fn on_heartbeat(&self, heartbeat: Heartbeat) -> Result<Heartbeat, Refusal> {
         let Some(answer) = self.current_heartbeat() else { return Err(Refusal::NotCoordinated) };
         if heartbeat.fleet != answer.fleet {
@@ -122,7 +121,7 @@ impl FleetHandle {
         Ok(answer)
     }
 
-    /// What the replica waits for until it is ready, in one line; `None` if it is.
+    /// Returns why the replica is not ready, in one line; `None` if it is ready.
     pub fn waits_for(&self) -> Option<String> {
         let snapshot = self.snapshot.load();
         if snapshot.ready {
@@ -130,25 +129,23 @@ impl FleetHandle {
         }
         let status = &snapshot.status;
         Some(match snapshot.ordinal {
-            None => "fleet: its StatefulSet is not known yet".to_owned(),
+            None => "fleet: finding the StatefulSet of this pod".to_owned(),
             Some(_) if !snapshot.coordinated && status.total == 0 => {
-                "fleet: how many replicas it has is not known yet".to_owned()
+                "fleet: reading the replica count of the StatefulSet".to_owned()
             }
-            Some(_) if status.generation == 0 && snapshot.coordinated => {
-                "fleet: who owns what is not agreed on yet".to_owned()
-            }
+            Some(_) if status.generation == 0 && snapshot.coordinated => "fleet: no shard map yet".to_owned(),
             Some(ordinal) if ordinal >= status.total => {
-                format!("fleet: member {ordinal} is not one of the {} that share the objects now", status.total)
+                format!("fleet: member {ordinal} owns no shard: the shard map has {}", status.total)
             }
             Some(ordinal) if status.absent.contains(&ordinal) => {
-                format!("fleet: others serve what is ours, until member {ordinal} is taken in again")
+                format!("fleet: member {ordinal} is absent: other members serve its objects until it rejoins")
             }
-            Some(_) => "fleet: what this member owns is not loaded yet".to_owned(),
+            Some(_) => "fleet: loading the objects of this member".to_owned(),
         })
     }
 
-    /// The ordinals of everyone else who is or should be there, and where they are found; nobody while it is not known who we
-    /// are, or where nothing is agreed on with others.
+    /// Returns the ordinals of all other members that exist or should exist, with their addresses. Empty until the member knows
+    /// its ordinal, and if it does not coordinate with others.
     pub fn others(&self) -> BTreeMap<u32, Option<String>> {
         let snapshot = self.snapshot.load();
         let Some(own) = snapshot.ordinal.filter(|_| snapshot.coordinated) else { return BTreeMap::new() };
@@ -158,7 +155,7 @@ impl FleetHandle {
         addresses
     }
 
-    /// Its part in the fleet, for people; what is proven of the fleet is not known here.
+    /// Returns the state of the fleet for the status page, without the results of the audit.
     pub fn part(&self) -> FleetReport {
         let snapshot = self.snapshot.load();
         let status = &snapshot.status;
@@ -184,17 +181,17 @@ impl FleetHandle {
         }
     }
 
-    /// It is told to end; [`Snapshot::released`] says when it may.
+    /// Asks the member to hand over its objects and leave. [`Snapshot::released`] says when the process may end.
     pub fn leave(&self) {
         self.send(Event::Leave);
     }
 
-    /// Its Lease shall say that it has left; it exposes nothing from now on.
+    /// Makes the member stop exposing objects and write to its Lease that it has left.
     pub fn mark_left(&self) {
         let _ = self.events.send(Message::MarkLeft);
     }
 
-    /// Ticks whenever [`Self::snapshot`] changes.
+    /// Notifies whenever [`Self::snapshot`] changes.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -204,51 +201,53 @@ impl FleetHandle {
     }
 
     pub(super) fn send(&self, event: Event) {
-        // Nobody listens any more when the replica ends.
+        // The receiver is gone once the replica shuts down.
         let _ = self.events.send(Message::Event(event));
     }
 
-    pub(super) fn show(&self, snapshot: Snapshot) {
+    pub(super) fn set_snapshot(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_replace(());
     }
 
-    /// What peers are told from now on.
+    /// Replaces the heartbeat for peers, and notifies if it says something new.
     pub(super) fn publish(&self, heartbeat: Heartbeat) {
-        let is_news = self.heartbeat.load().as_ref().is_none_or(|before| {
+        let is_new = self.heartbeat.load().as_ref().is_none_or(|before| {
             let (before, _) = &**before;
             (&before.member, &before.record, before.confirmed_age.is_some())
                 != (&heartbeat.member, &heartbeat.record, heartbeat.confirmed_age.is_some())
         });
         self.heartbeat.store(Some(Arc::new((heartbeat, clock::boot()))));
-        if is_news {
+        if is_new {
             self.notify.send_replace(());
         }
     }
 
-    /// Nothing is told to peers any more.
+    /// Stops sending and answering heartbeats.
     pub(super) fn stop_publishing(&self) {
         self.heartbeat.store(None);
     }
 
+    /// Notifies whenever the heartbeat says something new.
     pub(super) fn notified(&self) -> watch::Receiver<()> {
         self.notify.subscribe()
     }
 
-    /// Our heartbeat, as of now.
+    /// Returns the heartbeat of this member, with its times adjusted to now.
     pub(super) fn current_heartbeat(&self) -> Option<Heartbeat> {
-        let said = self.heartbeat.load_full()?;
-        let (heartbeat, at) = &*said;
+        let published = self.heartbeat.load_full()?;
+        let (heartbeat, at) = &*published;
         let now = clock::now();
         let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
-        // Nobody has looked after the fleet for so long: peers must not take that for life.
-        if age > LONGEST_PAUSE {
+        // The member's task is stuck. A heartbeat would make peers believe that it is live.
+        if age > MAX_HEARTBEAT_AGE {
             return None;
         }
         let confirmed_age = heartbeat.confirmed_age.map(|before| before.saturating_add(age));
         Some(Heartbeat { now: now.unix, confirmed_age, ..heartbeat.clone() })
     }
 
+    /// Whether the sender of the heartbeat belongs to this fleet.
     pub(super) fn is_of(&self, heartbeat: &Heartbeat) -> bool {
         self.heartbeat.load().as_ref().is_some_and(|own| own.0.fleet == heartbeat.fleet)
     }

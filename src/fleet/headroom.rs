@@ -1,28 +1,30 @@
-//! How much more of the hash space fits into this replica's memory.
+//! Headroom: how much more of the hash space fits into the memory of this replica.
 
 use std::path::Path;
 
 use crate::sharding::Slice;
 
-/// Of the limit, in percent: the rest is for scrapes, lists and what an allocator keeps.
+/// The usable part of the memory limit, in percent. The rest is for scrapes, lists and memory that the allocator retains.
 const USABLE: u64 = 80;
-/// Headroom is told in steps, of which what is held has this many, so that small changes of memory are not news to the fleet. Of
-/// the whole space they would be too large in a large fleet: what is gained there is less than one.
+/// Headroom is rounded down to a multiple of the loaded slice divided by this number, so that small changes of memory cause no
+/// heartbeat. A fraction of the whole hash space would be too coarse: in a large fleet a member owns less than that.
 const STEPS: u128 = 16;
-/// Points of the hash space that make one unit of headroom.
+/// Number of points of the hash space in one unit of headroom.
 const UNIT: u128 = 1 << 32;
 
-/// How many units of 2^32 points this process can take on besides what it owns; `None` where there is no limit, or nothing
-/// to go by yet. What is held and not owned is in memory already: it is loaded for a handover.
-pub(super) fn headroom(held: &Slice, owned: &Slice) -> Option<u32> {
+/// Returns how much this process can load in addition to the slice that it owns, in units of 2^32 points. `None` if there is no
+/// memory limit, or nothing is loaded yet.
+///
+/// Objects that are loaded and not owned, because of a handover, are already in memory and count as headroom.
+pub(super) fn headroom(loaded: &Slice, owned: &Slice) -> Option<u32> {
     let (limit, used) = (limit()?, resident()?);
-    let ahead = held.size().saturating_sub(owned.size()) / UNIT;
-    Some(room(limit, used, held.size())?.saturating_add(u32::try_from(ahead).unwrap_or(u32::MAX)))
+    let not_owned = loaded.size().saturating_sub(owned.size()) / UNIT;
+    Some(estimate(limit, used, loaded.size())?.saturating_add(u32::try_from(not_owned).unwrap_or(u32::MAX)))
 }
 
-/// That, of bytes and points.
-fn room(limit: u64, used: u64, held: u128) -> Option<u32> {
-    let units = held / UNIT;
+/// Returns the units that fit into the free memory, if `used` bytes hold `loaded` points.
+fn estimate(limit: u64, used: u64, loaded: u128) -> Option<u32> {
+    let units = loaded / UNIT;
     if units == 0 || used == 0 {
         return None;
     }
@@ -32,19 +34,19 @@ fn room(limit: u64, used: u64, held: u128) -> Option<u32> {
     Some(u32::try_from(more / step * step).unwrap_or(u32::MAX))
 }
 
-/// The memory limit of our control group, in bytes.
+/// Returns the memory limit of the process's control group, in bytes.
 fn limit() -> Option<u64> {
     let number = |path: &Path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let root = Path::new("/sys/fs/cgroup");
     let own = control_group().unwrap_or_default();
-    // In a container the own group is the root of what can be seen; "max" is no number, and no limit.
-    let second = number(&root.join(own).join("memory.max")).or_else(|| number(&root.join("memory.max")));
-    let first = || number(&root.join("memory/memory.limit_in_bytes"));
-    // Without a limit version 1 says the largest number of pages.
-    second.or_else(first).filter(|limit| *limit < 1 << 60)
+    // In a container the mount point is often the process's own group. The value "max" means no limit, and does not parse.
+    let version2 = number(&root.join(own).join("memory.max")).or_else(|| number(&root.join("memory.max")));
+    let version1 = || number(&root.join("memory/memory.limit_in_bytes"));
+    // Without a limit, version 1 reports the largest number of pages.
+    version2.or_else(version1).filter(|limit| *limit < 1 << 60)
 }
 
-/// The path of this process's control group of version 2, relative to its mount point.
+/// Returns the path of the process's version 2 control group, relative to the mount point.
 #[cfg(target_os = "linux")]
 fn control_group() -> Option<String> {
     let groups = procfs::process::Process::myself().ok()?.cgroups().ok()?;
@@ -55,7 +57,7 @@ fn control_group() -> Option<String> {
 /// Returns the resident memory of this process in bytes.
 #[cfg(target_os = "linux")]
 pub fn resident() -> Option<u64> {
-    // In kB.
+    // The field is in kB.
     procfs::process::Process::myself().ok()?.status().ok()?.vmrss?.checked_mul(1024)
 }
 
@@ -64,7 +66,7 @@ fn control_group() -> Option<String> {
     None
 }
 
-/// Returns nothing: only Linux has `/proc`.
+/// Returns `None`: only Linux has `/proc`.
 #[cfg(not(target_os = "linux"))]
 pub fn resident() -> Option<u64> {
     None
@@ -75,21 +77,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_as_much_as_the_memory_bears() {
+    fn headroom_follows_from_free_memory_in_steps() {
         const MIB: u64 = 1 << 20;
         let quarter = 1_u128 << 62;
-        // 60 of 80 usable MiB are free, and 20 hold a quarter: three quarters more.
-        assert_eq!(room(100 * MIB, 20 * MIB, quarter), Some(3 << 30));
-        assert_eq!(room(100 * MIB, 81 * MIB, quarter), Some(0));
-        assert_eq!(room(1 << 50, 20 * MIB, quarter), Some(u32::MAX));
-        assert_eq!(room(100 * MIB, 20 * MIB, 0), None);
-        // In steps: a little more memory is no news.
-        assert_eq!(room(100 * MIB, 20 * MIB + 64, quarter), room(100 * MIB, 20 * MIB + 128, quarter));
-        // However small the share: twice the memory and a bit more bears half as much again.
+        // 20 of 80 usable MiB hold a quarter, so the free 60 MiB fit three quarters.
+        assert_eq!(estimate(100 * MIB, 20 * MIB, quarter), Some(3 << 30));
+        assert_eq!(estimate(100 * MIB, 81 * MIB, quarter), Some(0));
+        assert_eq!(estimate(1 << 50, 20 * MIB, quarter), Some(u32::MAX));
+        assert_eq!(estimate(100 * MIB, 20 * MIB, 0), None);
+        // A small change of memory does not change the result.
+        assert_eq!(estimate(100 * MIB, 20 * MIB + 64, quarter), estimate(100 * MIB, 20 * MIB + 128, quarter));
+        // The usable part of the limit is 1.6 times the used memory. The steps are fine enough to report at least 0.5.
         for shards in [2, 3, 10, 64, 200, 1000] {
             let share = (1_u128 << 64) / shards;
-            let room = room(200 * MIB, 100 * MIB, share).map(u128::from);
-            assert!(room.is_some_and(|room| room >= share / UNIT / 2 && room <= share / UNIT), "{shards}: {room:?}");
+            let units = estimate(200 * MIB, 100 * MIB, share).map(u128::from);
+            assert!(units.is_some_and(|n| n >= share / UNIT / 2 && n <= share / UNIT), "{shards}: {units:?}");
         }
         assert_eq!(Slice::all().size(), 1 << 64);
     }

@@ -1,10 +1,11 @@
-//! Who else is there, who owns what, and when that changes.
+//! The fleet: its members, the shards that each member owns, and handovers between them.
 //!
-//! `record` holds what members tell each other, `handover` the pure state machine. `run` is the task around that machine: it
-//! hears from `api` (the API server) and `peers` (the other members), and what it decides is read from a [`FleetHandle`].
-//! `coverage` is what can be proven of what members expose together, and `audit` asks them. `report` is what they
-//! tell people who look.
-//! May not know how series look.
+//! `record` defines the data that members exchange, and `handover` is the pure state machine. `run` is the task around that
+//! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
+//! a [`FleetHandle`]. `coverage` checks that the members together expose each object once, and `audit` collects the data for
+//! that check. `report` and `overview` describe the fleet for the status page.
+//!
+//! May not know the format of series.
 
 mod address;
 mod api;

@@ -1,8 +1,8 @@
-//! What the members of a fleet tell each other: the record that all follow, and what each says of itself.
+//! The data that the members of a fleet exchange: the record that all of them follow, and the state of each member.
 //!
-//! Both are JSON: the record in an annotation of the fleet's Lease, a member in an annotation of its own Lease, and both
-//! in the heartbeats that peers exchange. A field that is unknown is ignored and one that is missing has its default, so that
-//! versions can be mixed.
+//! Both are JSON. The record is in an annotation of the fleet's Lease, a member in an annotation of its own Lease, and both are
+//! in heartbeats. Unknown fields are ignored and missing fields have defaults, so that members of different versions work
+//! together.
 
 use std::collections::BTreeSet;
 
@@ -10,81 +10,82 @@ use serde::{Deserialize, Serialize};
 
 use crate::sharding::{Hasher, MOST_SHARDS};
 
-/// The version of how ranges are cut. A member that cuts otherwise must not take part.
+/// The version of the rules that divide the hash space. A member with another version must not own ranges.
 pub const LAYOUT: u32 = 1;
 
-/// What the fleet has agreed on: one object, written by compare-and-swap.
+/// The shared state of the fleet. The coordinator writes it by compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Counts the writes: of two records the one with the higher revision is the newer.
+    /// Number of writes so far: of two records, the one with the higher revision is newer.
     pub revision: u64,
-    /// Who wrote it, and writes the next one unless it is gone.
+    /// The member that wrote the record. It also writes the next one, unless it fails.
     pub coordinator: Incarnation,
     /// UID of the StatefulSet.
     #[serde(default)]
     pub statefulset: String,
-    /// Who owns what now.
+    /// The assignment that is in force.
     pub current: Assignment,
-    /// Who is to own what next.
+    /// The assignment that will replace the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
 }
 
-/// Who owns what: everything that ranges are worked out from.
+/// The input from which each member computes the ranges of all members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assignment {
-    /// A number that no other view has: a revision, at most that of the record in which it first appeared.
+    /// The number of this assignment, which no other assignment has. It is at most the revision of the record in which the
+    /// assignment first appeared.
     pub generation: u64,
     /// Number of shards.
     pub total: u32,
-    /// Who is served for by others, in the order in which they became absent.
+    /// The ordinals whose objects other members serve, in the order in which they became absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<u32>,
-    /// Of those, whose ranges nobody may take.
+    /// Those absent ordinals whose ranges no member may take over.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub untaken: BTreeSet<u32>,
     /// How UIDs are hashed.
     pub hash: Hasher,
-    /// See [`LAYOUT`].
+    /// The version of the rules that divide the hash space; see [`LAYOUT`].
     pub layout: u32,
-    /// The newest start from nothing: who had not joined before may do so without preparation.
-    pub fresh: Fresh,
+    /// The latest cold start. A member that has not joined an earlier generation may join this one before it is prepared.
+    pub fresh: ColdStart,
 }
 
-/// A generation that began with nobody serving anything.
+/// A generation that began while no member served objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fresh {
-    /// Which.
+pub struct ColdStart {
+    /// The generation.
     pub generation: u64,
-    /// The ordinals below this may start in it.
+    /// Only ordinals below this number may join it unprepared.
     pub below: u32,
 }
 
-/// A view that is being prepared, or about to become current.
+/// An assignment that members prepare for, or that is about to become current.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Next {
-    /// What will be.
+    /// The assignment.
     pub view: Assignment,
-    /// Once it is set, nothing changes until that moment, and from then on this is the current view.
+    /// When the assignment becomes current. Once this is set, the record does not change before that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchTime>,
 }
 
-/// When a view becomes current.
+/// When an assignment becomes current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwitchTime {
     /// Unix time in milliseconds, by the clock of `by`.
     pub at: u64,
-    /// The ordinal of who set it.
+    /// The ordinal of the member that set the time.
     pub by: u32,
 }
 
-/// One life of a replica: a process of a pod.
+/// One process of a replica: a restart of the container or of the pod is a new incarnation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incarnation {
@@ -92,126 +93,130 @@ pub struct Incarnation {
     pub ordinal: u32,
     /// UID of the pod.
     pub pod: String,
-    /// Differs from process to process.
+    /// A random number that each process draws at its start.
     pub nonce: u64,
 }
 
-/// How far a member is.
+/// The stage of a member in its life cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
-    /// It loads what it would own if nobody were absent, or waits after a crash.
+    /// The member loads the ranges that it would own if no member were absent, or waits after a crash.
     #[default]
     Starting,
-    /// It may own ranges.
+    /// The member may own ranges.
     Fit,
-    /// It was told to end, and serves until its ranges are taken over.
+    /// The member received a request to terminate, and serves until other members take over its ranges.
     Leaving,
-    /// It has ended in order.
+    /// The member has shut down gracefully.
     Left,
 }
 
-/// What a member says of itself.
+/// The state of a member, as the member reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
-    /// Who it is.
+    /// The member.
     pub id: Incarnation,
-    /// Where its telemetry port is, as `ip:port`.
+    /// The address of its telemetry port, as `ip:port`.
     pub address: String,
-    /// Unix milliseconds, by its clock, at which it wrote its Lease: the Lease's `renewTime`, so not part of the annotation.
+    /// When it last wrote its Lease, in Unix milliseconds by its clock. This is the `renewTime` of the Lease and not part of
+    /// the annotation.
     #[serde(skip)]
     pub renewed: Option<u64>,
-    /// Counts the lives of its ordinal, as far as it knows: of two lives the one with the higher number is the newer. It has read
-    /// the Lease of the life before when it is above 1.
+    /// Number of incarnations of its ordinal that it knows of, itself included: of two incarnations, the one with the higher
+    /// number is newer. Above 1, it has read the Lease of its predecessor.
     #[serde(default)]
     pub life: u64,
-    /// Counts what it has said: of two statements of one incarnation the one with the higher number is the newer.
+    /// Number of the report: of two reports of one incarnation, the one with the higher number is newer.
     #[serde(default)]
     pub sequence: u64,
-    /// How far it is.
+    /// The stage in its life cycle.
     #[serde(default)]
     pub phase: Phase,
-    /// The record that it follows counts on it, but it may not join: an earlier life of it did, and ended in a crash.
+    /// Whether it waits for a new assignment: it is present in the current one but may not join, because its predecessor had
+    /// joined and crashed.
     #[serde(default)]
     pub awaits: bool,
-    /// The newest generation whose ranges it has loaded whole and keeps up to date.
+    /// The newest generation whose ranges it has loaded completely and keeps up to date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<u64>,
     /// The newest generation in which it exposes its ranges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<u64>,
-    /// Revision of the record that it follows, 0 for none.
+    /// The revision of the record that it follows; 0 for none.
     #[serde(default)]
     pub follows: u64,
-    /// The hash that its flags ask for.
+    /// The hash that its flags select.
     pub hash: Hasher,
-    /// The layout that it knows.
+    /// The layout that it supports; see [`LAYOUT`].
     pub layout: u32,
-    /// How many points of the hash space it can take on besides what it owns, in units of 2^32; `None` for no bound.
+    /// How much it can load in addition to the ranges that it owns, in units of 2^32 points of the hash space; `None` without
+    /// a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headroom: Option<u32>,
-    /// Unix seconds of its crashes within the last hour.
+    /// The times of its crashes within the last hour, in Unix seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<u64>,
 }
 
-/// What peers send each other, as question and as answer.
+/// The message that peers exchange, both as request and as response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
-    /// Namespace and name of the StatefulSet, as `namespace/name`: another fleet's member is no peer.
+    /// `namespace/name` of the StatefulSet. Members of different fleets are not peers.
     pub fleet: String,
     /// The sender.
     pub member: Member,
     /// The newest record that the sender knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
-    /// How many milliseconds ago the API server last confirmed what the sender knows, to itself or to a peer of it.
+    /// Milliseconds since the API server last confirmed the state that the sender knows, to the sender or to one of its peers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_age: Option<u64>,
-    /// The sender's clock, Unix milliseconds.
+    /// The time by the sender's clock, in Unix milliseconds.
     pub now: u64,
-    /// The clock of the record's coordinator minus the sender's, in milliseconds, as far as the sender can tell.
+    /// The clock of the record's coordinator minus the sender's clock, in milliseconds, if the sender has an estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<i64>,
 }
 
 impl Record {
-    /// Whether it can be what a coordinator wrote, some time after a record with this revision. Whoever reaches a telemetry port
-    /// can send anything, and what is followed is passed on.
+    /// Whether a coordinator can have written this record after one with revision `known`.
+    ///
+    /// Any client that reaches a telemetry port can send a record, and a member forwards the record that it follows.
     pub fn is_sane(&self, known: u64) -> bool {
-        let sane = |view: &Assignment| {
-            let absent: BTreeSet<u32> = view.absent.iter().copied().collect();
-            (1..=MOST_SHARDS).contains(&view.total)
-                && view.generation <= self.revision
-                && absent.len() == view.absent.len()
-                && absent.iter().all(|ordinal| *ordinal < view.total)
-                && view.untaken.is_subset(&absent)
+        let sane = |assignment: &Assignment| {
+            let absent: BTreeSet<u32> = assignment.absent.iter().copied().collect();
+            (1..=MOST_SHARDS).contains(&assignment.total)
+                && assignment.generation <= self.revision
+                && absent.len() == assignment.absent.len()
+                && absent.iter().all(|ordinal| *ordinal < assignment.total)
+                && assignment.untaken.is_subset(&absent)
         };
         self.revision <= known.saturating_add(1 << 32)
             && sane(&self.current)
             && self.next.as_ref().is_none_or(|next| sane(&next.view))
     }
 
-    /// Whether the moment of a switch is set: until it has passed, nothing else may be written.
+    /// Whether the time of a switch is set. Until that time, no other record may be written.
     pub fn is_switching(&self) -> bool {
         self.next.as_ref().is_some_and(|next| next.switch.is_some())
     }
 }
 
 impl Assignment {
-    /// The ordinals that serve for themselves.
+    /// Returns the ordinals that serve their own objects.
     pub fn present(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.total).filter(|ordinal| self.has(*ordinal))
     }
 
-    /// Whether `ordinal` serves for itself.
+    /// Whether `ordinal` serves its own objects.
     pub fn has(&self, ordinal: u32) -> bool {
         ordinal < self.total && !self.absent.contains(&ordinal)
     }
 
-    /// Whether both lead to the same ranges.
+    /// Whether both assignments result in the same ranges.
     pub fn is_like(&self, other: &Self) -> bool {
         (self.total, &self.absent, &self.untaken, self.hash, self.layout)
             == (other.total, &other.absent, &other.untaken, other.hash, other.layout)

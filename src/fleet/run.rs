@@ -1,5 +1,5 @@
-//! The task of a member: finds its fleet, then runs the state machine, or follows the StatefulSet alone where the right to
-//! agree with others is missing.
+//! The task of a member: finds its fleet, then runs the state machine. Without the permissions to coordinate, it follows the
+//! StatefulSet alone.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -28,14 +28,14 @@ use crate::resource_version;
 use crate::settings::FleetSettings;
 use crate::sharding::{Assignment, Hasher, Slice};
 
-/// How many messages are taken before they are answered: a flood of them must not keep us from acting.
-const AT_ONCE: usize = 256;
-/// How often memory is looked at.
-const HEADROOM: Duration = Duration::from_secs(10);
+/// Maximum number of messages handled before the next decision, so that a flood of messages does not delay decisions.
+const MAX_BATCH: usize = 256;
+/// Time between measurements of the headroom.
+const HEADROOM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Loads the objects of a slice for the fleet, and keeps them up to date.
 pub trait ShardLoader: Send + Sync {
-    /// Sets the slice to load and watch; the objects outside of it are dropped.
+    /// Sets the slice to load and watch, and drops the objects outside of it.
     fn set_desired(&self, slice: &Slice);
     /// Returns the part of the desired slice that is synced for every resource.
     fn ready(&self) -> Slice;
@@ -43,41 +43,41 @@ pub trait ShardLoader: Send + Sync {
     fn changed(&self) -> watch::Receiver<()>;
 }
 
-/// What a member is started with.
+/// The configuration and the dependencies of a member.
 pub struct Start {
-    /// Of the API server.
+    /// The client for the API server.
     pub client: Client,
-    /// Which pod it runs in.
+    /// The pod of the member.
     pub settings: FleetSettings,
-    /// Where its telemetry port listens.
+    /// The listen address of the telemetry port.
     pub telemetry: SocketAddr,
-    /// Where the API server is, if that is known: for want of better, peers discover us where we speak to it from.
+    /// The URL of the API server, if it is known. It determines the address for peers if the settings contain none.
     pub server: Option<Uri>,
-    /// The hash that its flags ask for.
+    /// The hash that the flags select.
     pub hash: Hasher,
-    /// `--handover-overlap`.
+    /// The value of `--handover-overlap`.
     pub overlap: Duration,
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
-    /// How other members are reached.
+    /// Connects to the other members.
     pub connector: Arc<dyn Connector>,
 }
 
-/// A member that knows nothing yet, and the task that makes it one. The task ends only if there is no fleet to be in.
+/// Returns the handle of a new member, and its task. The task ends only with an error that no retry can fix.
 pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = FleetError> + Send + 'static) {
-    let (fleet, told) = FleetHandle::new();
-    let task = live(Arc::clone(&fleet), told, start);
+    let (fleet, messages) = FleetHandle::new();
+    let task = run_member(Arc::clone(&fleet), messages, start);
     (fleet, task)
 }
 
-/// However the task ends, nobody is to count on the member any more, nor to wait for it.
-struct Last(Arc<FleetHandle>);
+/// Marks the member as released and left when the task ends, also by a panic, so that nothing waits for it.
+struct ReleaseOnDrop(Arc<FleetHandle>);
 
-impl Drop for Last {
+impl Drop for ReleaseOnDrop {
     fn drop(&mut self) {
         self.0.stop_publishing();
         let before = self.0.snapshot();
-        self.0.show(Snapshot {
+        self.0.set_snapshot(Snapshot {
             released: true,
             left: true,
             coordinated: false,
@@ -87,41 +87,39 @@ impl Drop for Last {
     }
 }
 
-async fn live(fleet: Arc<FleetHandle>, told: mpsc::UnboundedReceiver<Message>, start: Start) -> FleetError {
-    let _last = Last(Arc::clone(&fleet));
-    let place = match discover(&start.client, &start.settings).await {
-        Ok(place) => place,
-        Err(unfit) => return unfit,
+async fn run_member(fleet: Arc<FleetHandle>, messages: mpsc::UnboundedReceiver<Message>, start: Start) -> FleetError {
+    let _release = ReleaseOnDrop(Arc::clone(&fleet));
+    let identity = match discover(&start.client, &start.settings).await {
+        Ok(identity) => identity,
+        Err(error) => return error,
     };
-    let Identity { names, .. } = &place;
+    let Identity { names, .. } = &identity;
     let address = own_address(start.settings.ip, start.telemetry, start.server.as_ref()).await;
     info!(
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
-        %address, "found the own fleet"
+        %address, "joined fleet"
     );
-    fleet.show(Snapshot { ordinal: Some(names.ordinal), grace: place.grace, ..Snapshot::default() });
-    let missing = match &place.missing_permission {
-        Some(right) => right.clone(),
-        None => match coordinate(&fleet, told, &start, &place, address).await {
-            Ended::Forbidden(right) => right,
-            Ended::Fleet(unfit) => return unfit,
+    fleet.set_snapshot(Snapshot { ordinal: Some(names.ordinal), grace: identity.grace, ..Snapshot::default() });
+    let missing = match &identity.missing_permission {
+        Some(permission) => permission.clone(),
+        None => match coordinate(&fleet, messages, &start, &identity, address).await {
+            CoordinationError::Forbidden(permission) => permission,
+            CoordinationError::Fleet(error) => return error,
         },
     };
-    warn!(
-        "the replicas do not hand objects over, as the right is missing to {missing}: each goes by the StatefulSet alone"
-    );
+    warn!(error = %missing, "no handovers: following the StatefulSet alone");
     fleet.stop_publishing();
-    alone(&fleet, &start, &place).await
+    follow_statefulset_alone(&fleet, &start, &identity).await
 }
 
-/// Why a member no longer takes part.
-enum Ended {
+/// Why a member stops coordinating with others.
+enum CoordinationError {
     Forbidden(MissingPermission),
     Fleet(FleetError),
 }
 
-/// What the state machine wants of those who talk to the outside.
-struct Orders {
+/// The parts of a decision that other tasks carry out.
+struct Outputs {
     member: watch::Sender<Option<Member>>,
     write: watch::Sender<Option<Write>>,
     contacts: watch::Sender<Vec<Member>>,
@@ -130,22 +128,22 @@ struct Orders {
 
 async fn coordinate(
     fleet: &Arc<FleetHandle>,
-    told: mpsc::UnboundedReceiver<Message>,
+    messages: mpsc::UnboundedReceiver<Message>,
     start: &Start,
-    place: &Identity,
+    identity: &Identity,
     address: SocketAddr,
-) -> Ended {
-    let names = &place.names;
-    let id = Incarnation { ordinal: names.ordinal, pod: place.pod.clone(), nonce: fastrand::u64(..) };
+) -> CoordinationError {
+    let names = &identity.names;
+    let id = Incarnation { ordinal: names.ordinal, pod: identity.pod.clone(), nonce: fastrand::u64(..) };
     let leases = Leases::new(&start.client, names, id.clone(), fleet.sender());
-    let orders = Orders {
+    let outputs = Outputs {
         member: watch::Sender::new(None),
         write: watch::Sender::new(None),
         contacts: watch::Sender::default(),
         pods: watch::Sender::default(),
     };
-    let (member, write) = (orders.member.subscribe(), orders.write.subscribe());
-    let (contacts, pods) = (orders.contacts.subscribe(), orders.pods.subscribe());
+    let (member, write) = (outputs.member.subscribe(), outputs.write.subscribe());
+    let (contacts, pods) = (outputs.contacts.subscribe(), outputs.pods.subscribe());
     let config = Config {
         id: id.clone(),
         address: address.to_string(),
@@ -157,68 +155,69 @@ async fn coordinate(
         fleet: Arc::clone(fleet),
         machine: Machine::new(config),
         loader: Arc::clone(&start.loader),
-        orders,
+        outputs,
         stored: None,
-        held: Slice::none(),
+        desired: Slice::none(),
         left: None,
         written: leases.written(),
         ordinal: names.ordinal,
-        grace: place.grace,
+        grace: identity.grace,
     };
-    let told_of_set =
-        |seen: Option<StatefulSetState>| fleet.send(Event::StatefulSet(seen.map(|seen| (seen.uid, seen.replicas))));
-    let told_of_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
+    let on_statefulset =
+        |set: Option<StatefulSetState>| fleet.send(Event::StatefulSet(set.map(|set| (set.uid, set.replicas))));
+    let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
-        never = actor.run(told) => match never {},
+        never = actor.run(messages) => match never {},
         never = peers::run(fleet, &id, &start.connector, contacts) => match never {},
-        never = look_at_memory(fleet, &start.loader) => match never {},
-        right = leases.follow() => Ended::Forbidden(right),
-        right = leases.renew(member) => Ended::Forbidden(right),
-        right = leases.record(write) => Ended::Forbidden(right),
-        unfit = statefulset(&start.client, names, told_of_set) => Ended::Fleet(unfit),
-        () = watch_pod_readiness(&start.client, names, pods, told_of_pods) => std::future::pending().await,
+        never = measure_headroom(fleet, &start.loader) => match never {},
+        missing = leases.follow() => CoordinationError::Forbidden(missing),
+        missing = leases.renew(member) => CoordinationError::Forbidden(missing),
+        missing = leases.record(write) => CoordinationError::Forbidden(missing),
+        error = statefulset(&start.client, names, on_statefulset) => CoordinationError::Fleet(error),
+        () = watch_pod_readiness(&start.client, names, pods, on_pods) => std::future::pending().await,
     }
 }
 
-/// Follows the StatefulSet until that is forbidden, or it starts its ordinals elsewhere.
-async fn statefulset(client: &Client, names: &Names, on: impl Fn(Option<StatefulSetState>)) -> FleetError {
-    let renumbered = watch::Sender::new(None);
-    let mut noticed = renumbered.subscribe();
-    let tell = |seen: Option<StatefulSetState>| match &seen {
-        Some(seen) if seen.start != names.start => drop(renumbered.send_replace(Some(seen.start))),
-        _ => on(seen),
+/// Follows the StatefulSet until that is forbidden, or until `spec.ordinals.start` changes.
+async fn statefulset(client: &Client, names: &Names, on_change: impl Fn(Option<StatefulSetState>)) -> FleetError {
+    let new_start = watch::Sender::new(None);
+    let mut renumbered = new_start.subscribe();
+    let check_start = |set: Option<StatefulSetState>| match &set {
+        Some(set) if set.start != names.start => drop(new_start.send_replace(Some(set.start))),
+        _ => on_change(set),
     };
     tokio::select! {
-        right = follow_statefulset(client, names, tell) => FleetError::Forbidden(right),
-        // The sender lives as long as we do.
-        now = noticed.wait_for(Option::is_some) => {
+        missing = follow_statefulset(client, names, check_start) => FleetError::Forbidden(missing),
+        // This function owns the sender, so the wait cannot fail.
+        now = renumbered.wait_for(Option::is_some) => {
             let now = now.ok().and_then(|now| *now).unwrap_or_default();
             FleetError::Renumbered { before: names.start, now }
         }
     }
 }
 
-async fn look_at_memory(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
-    let mut period = interval(HEADROOM);
+async fn measure_headroom(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
+    let mut period = interval(HEADROOM_INTERVAL);
     loop {
         period.tick().await;
-        let held = loader.ready();
-        if !held.is_empty() {
-            fleet.send(Event::Headroom(headroom::headroom(&held, &fleet.snapshot().status.owned)));
+        let loaded = loader.ready();
+        if !loaded.is_empty() {
+            fleet.send(Event::Headroom(headroom::headroom(&loaded, &fleet.snapshot().status.owned)));
         }
     }
 }
 
-/// Where the state machine lives.
+/// Runs the state machine: passes events to it and carries out its decisions.
 struct Actor {
     fleet: Arc<FleetHandle>,
     machine: Machine,
     loader: Arc<dyn ShardLoader>,
-    orders: Orders,
-    /// resourceVersion of the Lease with the newest record that the machine has seen of the API server.
+    outputs: Outputs,
+    /// The resourceVersion of the newest Lease of the fleet that the machine has seen.
     stored: Option<String>,
-    held: Slice,
-    /// What the own Lease says from the end on.
+    /// The slice that the loader was last asked to load.
+    desired: Slice,
+    /// The final content of this member's Lease, once the member has left.
     left: Option<Member>,
     written: watch::Receiver<Option<Phase>>,
     ordinal: u32,
@@ -226,24 +225,23 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, mut told: mpsc::UnboundedReceiver<Message>) -> Infallible {
+    async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) -> Infallible {
         let mut changed = self.loader.changed();
         loop {
             let wake = self.act();
             tokio::select! {
-                message = told.recv() => {
-                    // The fleet, which we hold, has a sender.
+                message = messages.recv() => {
+                    // `self.fleet` holds a sender, so the channel stays open.
                     let Some(message) = message else { continue };
-                    self.take(message);
-                    // Whatever else came meanwhile is answered together.
-                    for _ in 0..AT_ONCE {
-                        let Ok(message) = told.try_recv() else { break };
-                        self.take(message);
+                    self.receive(message);
+                    // One decision covers all queued messages.
+                    for _ in 0..MAX_BATCH {
+                        let Ok(message) = messages.try_recv() else { break };
+                        self.receive(message);
                     }
                 }
                 _ = changed.changed() => {
-                    let prepared = self.loader.ready();
-                    self.machine.handle(Event::Loaded(prepared), clock::now());
+                    self.machine.handle(Event::Loaded(self.loader.ready()), clock::now());
                 }
                 _ = self.written.changed() => {}
                 () = sleep(wake) => self.machine.handle(Event::Tick, clock::now()),
@@ -251,7 +249,7 @@ impl Actor {
         }
     }
 
-    fn take(&mut self, message: Message) {
+    fn receive(&mut self, message: Message) {
         let event = match message {
             Message::Event(event) => event,
             Message::MarkLeft => {
@@ -262,7 +260,7 @@ impl Actor {
             }
             Message::Stored { record, version, reset } => {
                 let number = |version: &Option<String>| version.as_deref().map(resource_version::number);
-                // What we wrote ourselves is known before the watch tells what was before it.
+                // The response to our own write may arrive before the watch events of earlier versions.
                 if !reset && version.is_some() && number(&version) < number(&self.stored) {
                     return;
                 }
@@ -273,7 +271,7 @@ impl Actor {
         self.machine.handle(event, clock::now());
     }
 
-    /// Does what the machine wants; how long it may be left alone.
+    /// Carries out the next decision. Returns the time until the decision after it, if no event occurs before.
     fn act(&mut self) -> Duration {
         let now = clock::now();
         let mut decision = self.machine.decide(now);
@@ -287,19 +285,19 @@ impl Actor {
             decision.write = None;
             heartbeat.member = left.clone();
         }
-        if decision.desired != self.held {
-            self.held = decision.desired.clone();
-            self.loader.set_desired(&self.held);
-            // What is no longer wanted is not prepared any more, from this moment on.
+        if decision.desired != self.desired {
+            self.desired = decision.desired.clone();
+            self.loader.set_desired(&self.desired);
+            // The machine must not count on ranges that the loader has just dropped.
             self.machine.handle(Event::Loaded(self.loader.ready()), now);
         }
         let status = self.machine.status(now);
-        set(&self.orders.member, Some(decision.member));
-        set(&self.orders.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
-        set(&self.orders.contacts, status.contacts.clone());
-        set(&self.orders.pods, decision.pods_to_check);
+        set_if_new(&self.outputs.member, Some(decision.member));
+        set_if_new(&self.outputs.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
+        set_if_new(&self.outputs.contacts, status.contacts.clone());
+        set_if_new(&self.outputs.pods, decision.pods_to_check);
         self.fleet.publish(heartbeat);
-        self.fleet.show(Snapshot {
+        self.fleet.set_snapshot(Snapshot {
             plan: decision.plan,
             status,
             ordinal: Some(self.ordinal),
@@ -313,24 +311,24 @@ impl Actor {
     }
 }
 
-fn set<T: PartialEq>(order: &watch::Sender<T>, value: T) {
-    order.send_if_modified(|before| {
+fn set_if_new<T: PartialEq>(output: &watch::Sender<T>, value: T) {
+    output.send_if_modified(|before| {
         let is_new = *before != value;
         *before = value;
         is_new
     });
 }
 
-/// Goes by the StatefulSet alone: who owns what follows from its replicas, and holds at once.
-async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Identity) -> FleetError {
-    let ordinal = place.names.ordinal;
+/// Follows the StatefulSet without coordination: each change of its replica count takes effect immediately.
+async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, identity: &Identity) -> FleetError {
+    let ordinal = identity.names.ordinal;
     let replicas = watch::Sender::new(None);
-    let mut wanted = replicas.subscribe();
+    let mut replicas_changed = replicas.subscribe();
     let mut changed = start.loader.changed();
-    let show = async {
-        let mut held = None;
+    let apply = async {
+        let mut desired = None;
         loop {
-            let replicas: Option<u32> = *wanted.borrow_and_update();
+            let replicas: Option<u32> = *replicas_changed.borrow_and_update();
             if let Some(total) = replicas {
                 let owned = Assignment::new(total).map_or_else(
                     |_| Slice::none(),
@@ -339,10 +337,10 @@ async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Identity) -> Fle
                         false => Slice::none(),
                     },
                 );
-                if held.as_ref() != Some(&owned) {
-                    info!(shard = ordinal, shards = total, "the StatefulSet says how many shards there are");
+                if desired.as_ref() != Some(&owned) {
+                    info!(shard = ordinal, shards = total, "sharding by the replica count of the StatefulSet");
                     start.loader.set_desired(&owned);
-                    held = Some(owned.clone());
+                    desired = Some(owned.clone());
                 }
                 let ready = start.loader.ready().covers(&owned) && ordinal < total;
                 let status = Status {
@@ -355,23 +353,23 @@ async fn alone(fleet: &Arc<FleetHandle>, start: &Start, place: &Identity) -> Fle
                 let plan = Plan { steps: vec![(Duration::ZERO, owned)], until: None };
                 let before = fleet.snapshot();
                 let ready = ready || (before.ready && before.status.total == total);
-                let known = Snapshot { ordinal: Some(ordinal), grace: place.grace, ..Snapshot::default() };
-                fleet.show(Snapshot { plan, status, ready, released: true, left: true, ..known });
+                let known = Snapshot { ordinal: Some(ordinal), grace: identity.grace, ..Snapshot::default() };
+                fleet.set_snapshot(Snapshot { plan, status, ready, released: true, left: true, ..known });
             }
             tokio::select! {
-                _ = wanted.changed() => {}
+                _ = replicas_changed.changed() => {}
                 _ = changed.changed() => {}
             }
         }
     };
-    let told = |seen: Option<StatefulSetState>| {
-        // Pods that their StatefulSet has left behind go on as they were.
-        if let Some(seen) = seen {
-            replicas.send_replace(Some(seen.replicas));
+    let on_statefulset = |set: Option<StatefulSetState>| {
+        // If the StatefulSet is deleted and its pods remain, they keep their shards.
+        if let Some(set) = set {
+            replicas.send_replace(Some(set.replicas));
         }
     };
     tokio::select! {
-        never = show => never,
-        unfit = statefulset(&start.client, &place.names, told) => unfit,
+        never = apply => never,
+        error = statefulset(&start.client, &identity.names, on_statefulset) => error,
     }
 }

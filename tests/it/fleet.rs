@@ -1,4 +1,5 @@
-//! A fleet of whole replicas against the simulator: who serves what when members come, go, and lack rights.
+//! Fleets of complete replicas against the simulator: the objects that each replica serves while members join, leave, crash or
+//! lack permissions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::{client, get, settings};
 
-/// What waits longer has failed.
+/// How long a test waits before it fails.
 const LONG: Duration = Duration::from_secs(90);
 const OBJECTS: usize = 60;
 
 struct World(Simulator);
 
 impl World {
-    /// A cluster with pods, and a StatefulSet of so many replicas.
+    /// Starts a cluster with pods, and with a StatefulSet of `replicas` replicas.
     async fn new(replicas: u32) -> Self {
         let types = vec![
             ResourceType::new("", "v1", "pods", "Pod", true),
@@ -43,10 +44,10 @@ impl World {
             "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"namespace": "ops", "name": "fleet"},
             "spec": {"replicas": replicas, "selector": {}, "serviceName": "fleet", "template": {}},
         });
-        self.0.apply(&set).expect("it is taken");
+        self.0.apply(&set).expect("the StatefulSet is valid");
     }
 
-    /// Makes the pod of an ordinal, which begins to be as a StatefulSet would make it, and starts its replica.
+    /// Creates the pod of an ordinal, as the StatefulSet controller would, and starts its replica.
     async fn start(&self, ordinal: u32) -> Replica {
         let name = format!("fleet-{ordinal}");
         self.0
@@ -56,7 +57,7 @@ impl World {
                     "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "fleet", "uid": "u", "controller": true,
                 }]),
             ))
-            .expect("it is taken");
+            .expect("the pod is valid");
         self.start_in(&name).await
     }
 
@@ -67,31 +68,31 @@ impl World {
             pod_namespace: Some("ops".to_owned()),
             ..Flags::default()
         };
-        Replica::start(settings(flags), client(&self.0.url())).await.expect("it starts")
+        Replica::start(settings(flags), client(&self.0.url())).await.expect("the replica starts")
     }
 
-    /// Waits until all are ready and serve each pod once, and each of them some.
+    /// Waits until all replicas are ready, each serves some pods, and together they serve each pod once.
     async fn settled(&self, replicas: &[&Replica]) {
         let began = Instant::now();
         loop {
-            let mut why = String::new();
+            let mut problems = String::new();
             let (mut served, mut sum) = (BTreeSet::new(), 0);
             for replica in replicas {
                 let ready = get(replica.telemetry_address(), "/readyz").await;
                 if !ready.starts_with("HTTP/1.1 200 ") {
-                    why += &ready;
+                    problems += &ready;
                 }
                 let own = uids(&get(replica.metrics_address(), "/metrics").await);
                 if own.is_empty() {
-                    why += "one serves nothing\n";
+                    problems += "a replica serves nothing\n";
                 }
                 sum += own.len();
                 served.extend(own);
             }
-            if why.is_empty() && served == self.0.uids("pods") && sum == served.len() {
+            if problems.is_empty() && served == self.0.uids("pods") && sum == served.len() {
                 return;
             }
-            assert!(began.elapsed() < LONG, "{why}{sum} served of {}", self.0.count("pods"));
+            assert!(began.elapsed() < LONG, "{problems}{sum} pods served of {}", self.0.count("pods"));
             sleep(Duration::from_millis(50)).await;
         }
     }
@@ -116,7 +117,7 @@ fn uids(scrape: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_member_proves_that_together_they_expose_each_object_once() {
+async fn the_coordinator_proves_that_the_fleet_exposes_each_object_once() {
     let world = World::new(2).await;
     let (zero, one) = (world.start(0).await, world.start(1).await);
     world.settled(&[&zero, &one]).await;
@@ -127,20 +128,20 @@ async fn one_member_proves_that_together_they_expose_each_object_once() {
         let pod =
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("new{i}")}});
         world.0.create(&pod).expect("a new pod");
-        let mut told = Vec::new();
+        let mut values = Vec::new();
         for replica in [&zero, &one] {
             let metrics = get(replica.telemetry_address(), "/metrics").await;
             assert!(
                 !metrics.contains("state=\"missing\"} 1") && !metrics.contains("state=\"doubled\"} 1"),
                 "{metrics}"
             );
-            told.extend(metrics.lines().filter_map(|line| line.strip_prefix(exact)).map(str::to_owned));
+            values.extend(metrics.lines().filter_map(|line| line.strip_prefix(exact)).map(str::to_owned));
         }
-        assert!(told.len() < 2, "only the coordinator tells");
-        if told == ["1"] {
+        assert!(values.len() < 2, "only the coordinator reports coverage");
+        if values == ["1"] {
             break;
         }
-        assert!(began.elapsed() < LONG, "{told:?}");
+        assert!(began.elapsed() < LONG, "{values:?}");
         sleep(Duration::from_millis(100)).await;
     }
     zero.stop().await;
@@ -148,11 +149,11 @@ async fn one_member_proves_that_together_they_expose_each_object_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_that_come_and_go_leave_no_object_unserved() {
+async fn all_objects_stay_served_while_members_join_leave_and_crash() {
     let world = World::new(2).await;
     let (zero, one) = (world.start(0).await, world.start(1).await);
     world.settled(&[&zero, &one]).await;
-    // Up.
+    // Scale up.
     world.scale(3);
     let two = world.start(2).await;
     world.settled(&[&zero, &one, &two]).await;
@@ -167,15 +168,15 @@ async fn members_that_come_and_go_leave_no_object_unserved() {
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
-    // Down: the one that leaves serves until it is no longer needed, and says so in the end.
+    // Scale down: the leaving member serves until the others have its objects, then writes to its Lease that it has left.
     world.scale(2);
     two.leave().await;
     world.settled(&[&zero, &one]).await;
     assert_eq!(world.lease("kube-state-fleet.fleet.2", "kube-state-fleet.io/member")["phase"], "left");
-    // Nobody needs to write that the moment of a switch has passed.
+    // The record may still contain the switch: no write is needed after its time has passed.
     let record = world.lease("kube-state-fleet.fleet", "kube-state-fleet.io/record");
     assert!(record["current"]["total"] == 2 || record["next"]["view"]["total"] == 2, "{record}");
-    // One dies without a word, and comes back.
+    // One member crashes, and the other takes over its objects.
     drop(one);
     world.settled(&[&zero]).await;
     let mut zero = zero;
@@ -186,7 +187,7 @@ async fn members_that_come_and_go_leave_no_object_unserved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_right_to_leases_each_goes_by_the_statefulset() {
+async fn without_permission_for_leases_each_replica_follows_the_statefulset() {
     let world = World::new(2).await;
     world.0.faults("leases", |faults| faults.refuse = Some(403)).unwrap();
     let (zero, one) = (world.start(0).await, world.start(1).await);
@@ -197,28 +198,31 @@ async fn without_the_right_to_leases_each_goes_by_the_statefulset() {
     world.scale(3);
     let two = world.start(2).await;
     world.settled(&[&zero, &one, &two]).await;
-    // Nobody waits for anybody.
+    // A replica that does not coordinate leaves immediately.
     let began = Instant::now();
     two.leave().await;
     assert!(began.elapsed() < LONG);
 }
 
 #[tokio::test]
-async fn a_pod_that_is_in_no_fleet_is_a_clear_error() {
+async fn a_pod_outside_a_fleet_is_an_error_that_names_the_pod() {
     let world = World::new(1).await;
     world.0.create(&pod("single-0", &json!([]))).unwrap();
-    for (name, wanted) in [
+    for (name, expected) in [
         ("single-0", "pod single-0 in namespace ops belongs to no StatefulSet"),
         ("fleet-7", "there is no pod fleet-7 in namespace ops"),
     ] {
         let mut replica = world.start_in(name).await;
-        let reason = tokio::time::timeout(LONG, replica.stopped()).await.expect("in time").expect_err("it ends");
-        assert!(reason.unfit.is_some() && reason.to_string().contains(wanted), "{reason}");
+        let reason = tokio::time::timeout(LONG, replica.stopped())
+            .await
+            .expect("in time")
+            .expect_err("the replica stops with an error");
+        assert!(reason.unfit.is_some() && reason.to_string().contains(expected), "{reason}");
     }
 }
 
 #[tokio::test]
-async fn heartbeats_are_for_members_of_the_same_fleet() {
+async fn only_heartbeats_of_the_same_fleet_are_accepted() {
     let world = World::new(1).await;
     let zero = world.start(0).await;
     world.settled(&[&zero]).await;

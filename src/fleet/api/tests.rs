@@ -1,4 +1,4 @@
-//! The requests of a member to the API server, against the simulator.
+//! Tests the requests of a member to the API server, against the simulator.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::*;
 use crate::fleet::clock;
 use crate::fleet::handover::{Config, Event, Machine};
 use crate::fleet::message::Message;
-use crate::fleet::record::{Assignment, Fresh, Incarnation, LAYOUT, Member, Phase, Record};
+use crate::fleet::record::{Assignment, ColdStart, Incarnation, LAYOUT, Member, Phase, Record};
 use crate::settings::FleetSettings;
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
@@ -61,80 +61,80 @@ fn settings(pod: &str) -> FleetSettings {
 #[tokio::test]
 async fn a_pod_finds_its_statefulset_and_its_ordinal() {
     let (simulator, client) = simulator().await;
-    simulator.create(&set(5, 3, "u")).expect("new");
-    simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
-    simulator.create(&pod("fleet-4", "StatefulSet")).expect("new");
-    simulator.create(&pod("fleet-x", "ReplicaSet")).expect("new");
-    let place = discover(&client, &settings("fleet-7")).await.expect("a fleet");
+    simulator.create(&set(5, 3, "u")).expect("a new object");
+    simulator.create(&pod("fleet-7", "StatefulSet")).expect("a new object");
+    simulator.create(&pod("fleet-4", "StatefulSet")).expect("a new object");
+    simulator.create(&pod("fleet-x", "ReplicaSet")).expect("a new object");
+    let identity = discover(&client, &settings("fleet-7")).await.expect("a fleet");
     let expected = Identity {
         names: names(),
         pod: "pod-uid".to_owned(),
         grace: Duration::from_secs(77),
         missing_permission: None,
     };
-    assert_eq!(place, expected);
-    let unfit = |name: &'static str| {
+    assert_eq!(identity, expected);
+    let error = |name: &'static str| {
         let client = client.clone();
         async move { discover(&client, &settings(name)).await.expect_err("no fleet") }
     };
-    assert!(matches!(unfit("fleet-4").await, FleetError::NoOrdinal { start: 5, .. }));
-    assert!(matches!(unfit("fleet-x").await, FleetError::NoOwner { .. }));
-    assert!(matches!(unfit("fleet-9").await, FleetError::NoPod { .. }));
-    // Where the pod may not be read, its name has to do; where the StatefulSet may not, nothing does.
+    assert!(matches!(error("fleet-4").await, FleetError::NoOrdinal { start: 5, .. }));
+    assert!(matches!(error("fleet-x").await, FleetError::NoOwner { .. }));
+    assert!(matches!(error("fleet-9").await, FleetError::NoPod { .. }));
+    // Without permission to read the pod, its name is enough. Permission to read the StatefulSet is required.
     simulator.faults("pods", |faults| faults.refuse = Some(403)).expect("pods");
-    let place = discover(&client, &settings("fleet-7")).await.expect("a fleet");
-    assert_eq!((place.names, place.pod.as_str()), (names(), "fleet-7"));
+    let identity = discover(&client, &settings("fleet-7")).await.expect("a fleet");
+    assert_eq!((identity.names, identity.pod.as_str()), (names(), "fleet-7"));
     assert_eq!(
-        place.missing_permission.expect("a missing permission").to_string(),
+        identity.missing_permission.expect("a missing permission").to_string(),
         "missing permission \"get pods\" in namespace \"ops\"; add manifests/base/role.yaml"
     );
     simulator.faults("statefulsets", |faults| faults.refuse = Some(403)).expect("statefulsets");
-    assert!(matches!(unfit("fleet-7").await, FleetError::Forbidden(_)));
+    assert!(matches!(error("fleet-7").await, FleetError::Forbidden(_)));
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_down_is_waited_for() {
+async fn discovery_waits_for_an_unavailable_api_server() {
     let (simulator, client) = simulator().await;
-    simulator.create(&set(5, 3, "u")).expect("new");
-    simulator.create(&pod("fleet-7", "StatefulSet")).expect("new");
+    simulator.create(&set(5, 3, "u")).expect("a new object");
+    simulator.create(&pod("fleet-7", "StatefulSet")).expect("a new object");
     simulator.faults("pods", |faults| faults.refuse = Some(503)).expect("pods");
     let settings = settings("fleet-7");
-    let finding = discover(&client, &settings);
-    tokio::pin!(finding);
-    assert!(timeout(Duration::from_millis(500), &mut finding).await.is_err());
+    let discovery = discover(&client, &settings);
+    tokio::pin!(discovery);
+    assert!(timeout(Duration::from_millis(500), &mut discovery).await.is_err());
     simulator.faults("pods", |faults| faults.refuse = None).expect("pods");
-    assert_eq!(timeout(LONG, finding).await.expect("in time").expect("a fleet").names, names());
+    assert_eq!(timeout(LONG, discovery).await.expect("in time").expect("a fleet").names, names());
 }
 
 #[tokio::test]
-async fn the_statefulset_is_followed_through_its_death() {
+async fn the_statefulset_is_followed_through_its_deletion() {
     let (simulator, client) = simulator().await;
-    simulator.create(&set(5, 3, "u")).expect("new");
-    let (told, mut seen) = unbounded_channel();
+    simulator.create(&set(5, 3, "u")).expect("a new object");
+    let (sender, mut states) = unbounded_channel();
     let names = names();
-    let following = follow_statefulset(&client, &names, move |set| drop(told.send(set)));
-    let story = async {
-        let mut next = async || timeout(LONG, seen.recv()).await.expect("in time").expect("it follows");
-        let as_of = |uid: &str, replicas| Some(StatefulSetState { uid: uid.to_owned(), replicas, start: 5 });
-        assert_eq!(next().await, as_of("u", 3));
-        simulator.apply(&set(5, 4, "u")).expect("taken");
-        assert_eq!(next().await, as_of("u", 4));
-        simulator.drop_watches("statefulsets").expect("served");
-        simulator.delete("statefulsets", "ops", "fleet").expect("it is there");
+    let following = follow_statefulset(&client, &names, move |set| drop(sender.send(set)));
+    let script = async {
+        let mut next = async || timeout(LONG, states.recv()).await.expect("in time").expect("the channel is open");
+        let state = |uid: &str, replicas| Some(StatefulSetState { uid: uid.to_owned(), replicas, start: 5 });
+        assert_eq!(next().await, state("u", 3));
+        simulator.apply(&set(5, 4, "u")).expect("a valid update");
+        assert_eq!(next().await, state("u", 4));
+        simulator.drop_watches("statefulsets").expect("a served resource");
+        simulator.delete("statefulsets", "ops", "fleet").expect("it exists");
         assert_eq!(next().await, None);
-        simulator.create(&set(5, 2, "other")).expect("new");
-        assert_eq!(next().await, as_of("other", 2));
+        simulator.create(&set(5, 2, "other")).expect("a new object");
+        assert_eq!(next().await, state("other", 2));
     };
     tokio::select! {
-        right = following => panic!("{right}"),
-        () = story => {}
+        missing = following => panic!("{missing}"),
+        () = script => {}
     }
 }
 
-/// A member's Leases at work.
-struct Desk {
+/// The Leases of a member, with the channels that drive them.
+struct LeaseTest {
     leases: Leases,
-    told: UnboundedReceiver<Message>,
+    messages: UnboundedReceiver<Message>,
     member: watch::Sender<Option<Member>>,
     write: watch::Sender<Option<Write>>,
 }
@@ -162,35 +162,35 @@ fn record(revision: u64) -> Record {
         untaken: std::collections::BTreeSet::new(),
         hash: Hasher::default(),
         layout: LAYOUT,
-        fresh: Fresh { generation: 1, below: 1 },
+        fresh: ColdStart { generation: 1, below: 1 },
     };
     Record { revision, coordinator: id(1), statefulset: "u".to_owned(), current, next: None }
 }
 
-impl Desk {
+impl LeaseTest {
     fn new(client: &Client, nonce: u64) -> Self {
-        let (events, told) = unbounded_channel();
+        let (events, messages) = unbounded_channel();
         let leases = Leases::new(client, &names(), id(nonce), events);
-        Self { leases, told, member: watch::Sender::new(Some(member(nonce))), write: watch::Sender::new(None) }
+        Self { leases, messages, member: watch::Sender::new(Some(member(nonce))), write: watch::Sender::new(None) }
     }
 
-    /// Works until `story`, which is told what the member would be told, is over.
-    async fn during<T>(&mut self, story: impl AsyncFnOnce(&mut Told) -> T) -> T {
-        let mut told = Told(&mut self.told);
+    /// Runs the Leases until `script` is done. The script receives the messages for the member.
+    async fn run<T>(&mut self, script: impl AsyncFnOnce(&mut Messages) -> T) -> T {
+        let mut messages = Messages(&mut self.messages);
         tokio::select! {
-            right = self.leases.follow() => panic!("{right}"),
-            right = self.leases.renew(self.member.subscribe()) => panic!("{right}"),
-            right = self.leases.record(self.write.subscribe()) => panic!("{right}"),
-            end = story(&mut told) => end,
+            missing = self.leases.follow() => panic!("{missing}"),
+            missing = self.leases.renew(self.member.subscribe()) => panic!("{missing}"),
+            missing = self.leases.record(self.write.subscribe()) => panic!("{missing}"),
+            result = script(&mut messages) => result,
         }
     }
 }
 
-struct Told<'a>(&'a mut UnboundedReceiver<Message>);
+struct Messages<'a>(&'a mut UnboundedReceiver<Message>);
 
-impl Told<'_> {
+impl Messages<'_> {
     async fn next(&mut self) -> Message {
-        timeout(LONG, self.0.recv()).await.expect("in time").expect("somebody tells")
+        timeout(LONG, self.0.recv()).await.expect("in time").expect("the channel is open")
     }
 
     async fn until<T>(&mut self, pick: impl Fn(Message) -> Option<T>) -> T {
@@ -207,24 +207,24 @@ fn lease(simulator: &Simulator, name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn a_member_first_learns_how_the_one_before_it_ended_and_then_takes_its_lease() {
+async fn a_member_reads_the_lease_of_its_predecessor_before_it_takes_it_over() {
     let (simulator, client) = simulator().await;
-    let mut before = Desk::new(&client, 1);
+    let mut before = LeaseTest::new(&client, 1);
     before
-        .during(async |told| {
-            assert!(matches!(told.next().await, Message::Stored { record: None, version: None, .. }));
-            assert!(matches!(told.next().await, Message::Event(Event::Listed)));
-            told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        .run(async |messages| {
+            assert!(matches!(messages.next().await, Message::Stored { record: None, version: None, .. }));
+            assert!(matches!(messages.next().await, Message::Event(Event::Listed)));
+            messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
         })
         .await;
-    let mut after = Desk::new(&client, 2);
+    let mut after = LeaseTest::new(&client, 2);
     let began = clock::boot();
     after
-        .during(async |told| {
-            assert!(matches!(told.next().await, Message::Stored { record: None, version: None, .. }));
-            assert!(matches!(told.next().await, Message::Event(Event::Lease(member)) if member.id == id(1)));
-            assert!(matches!(told.next().await, Message::Event(Event::Listed)));
-            let sent = told
+        .run(async |messages| {
+            assert!(matches!(messages.next().await, Message::Stored { record: None, version: None, .. }));
+            assert!(matches!(messages.next().await, Message::Event(Event::Lease(member)) if member.id == id(1)));
+            assert!(matches!(messages.next().await, Message::Event(Event::Listed)));
+            let sent = messages
                 .until(|message| match message {
                     Message::Event(Event::LeaseConfirmed(sent)) => Some(sent),
                     _ => None,
@@ -241,22 +241,26 @@ async fn a_member_first_learns_how_the_one_before_it_ended_and_then_takes_its_le
 }
 
 #[tokio::test]
-async fn what_a_member_says_anew_is_written_at_once_also_after_a_broken_watch_or_a_deleted_lease() {
+async fn a_change_is_written_immediately_even_after_a_closed_watch_or_a_deleted_lease() {
     let (simulator, client) = simulator().await;
-    let mut desk = Desk::new(&client, 1);
-    let sender = desk.member.clone();
-    let mut written = desk.leases.written();
-    desk.during(async |told| {
-        told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
-        simulator.drop_watches("leases").expect("served");
-        simulator.delete("leases", "ops", "kube-state-fleet.fleet.2").expect("it is there");
+    let mut test = LeaseTest::new(&client, 1);
+    let sender = test.member.clone();
+    let mut written = test.leases.written();
+    test.run(async |messages| {
+        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        simulator.drop_watches("leases").expect("a served resource");
+        simulator.delete("leases", "ops", "kube-state-fleet.fleet.2").expect("it exists");
         sender.send_replace(Some(Member { phase: Phase::Left, sequence: 9, ..member(1) }));
-        timeout(LONG, written.wait_for(|phase| *phase == Some(Phase::Left))).await.expect("in time").expect("it runs");
-        told.until(|message| match message {
-            Message::Event(Event::Lease(member)) if member.sequence == 9 => Some(()),
-            _ => None,
-        })
-        .await;
+        timeout(LONG, written.wait_for(|phase| *phase == Some(Phase::Left)))
+            .await
+            .expect("in time")
+            .expect("the Leases are running");
+        messages
+            .until(|message| match message {
+                Message::Event(Event::Lease(member)) if member.sequence == 9 => Some(()),
+                _ => None,
+            })
+            .await;
     })
     .await;
     let lease = lease(&simulator, "kube-state-fleet.fleet.2");
@@ -266,13 +270,13 @@ async fn what_a_member_says_anew_is_written_at_once_also_after_a_broken_watch_or
 }
 
 #[tokio::test]
-async fn a_record_replaces_only_what_it_was_made_from() {
+async fn a_record_replaces_only_the_version_it_is_based_on() {
     let (simulator, client) = simulator().await;
-    let mut desk = Desk::new(&client, 1);
-    let sender = desk.write.clone();
-    desk.during(async |told| {
+    let mut test = LeaseTest::new(&client, 1);
+    let sender = test.write.clone();
+    test.run(async |messages| {
         sender.send_replace(Some(Write { record: record(1), over: None }));
-        let version = told
+        let version = messages
             .until(|message| match message {
                 Message::Stored { record: Some(record), version: Some(version), .. } if record.revision == 1 => {
                     Some(version)
@@ -280,13 +284,13 @@ async fn a_record_replaces_only_what_it_was_made_from() {
                 _ => None,
             })
             .await;
-        // Somebody else writes.
+        // Another member writes.
         let mut other = lease(&simulator, "kube-state-fleet.fleet");
         let text = serde_json::to_string(&record(2)).expect("JSON");
         other["metadata"]["annotations"]["kube-state-fleet.io/record"] = text.into();
-        simulator.update(&other).expect("taken");
+        simulator.update(&other).expect("a valid update");
         sender.send_replace(Some(Write { record: Record { revision: 3, ..record(9) }, over: Some(version) }));
-        let newest = told
+        let newest = messages
             .until(|message| match message {
                 Message::Stored { record: Some(record), .. } if record.revision > 1 => Some(record.revision),
                 _ => None,
@@ -303,18 +307,20 @@ async fn a_record_replaces_only_what_it_was_made_from() {
 }
 
 #[tokio::test]
-async fn a_member_whose_lease_was_taken_leaves_it_to_the_other() {
+async fn a_member_does_not_take_back_a_lease_that_another_process_holds() {
     let (simulator, client) = simulator().await;
-    let mut desk = Desk::new(&client, 1);
-    let sender = desk.member.clone();
-    desk.during(async |told| {
-        told.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+    let mut test = LeaseTest::new(&client, 1);
+    let sender = test.member.clone();
+    test.run(async |messages| {
+        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
         let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
         other["spec"]["holderIdentity"] = id(7).to_string().into();
         other["metadata"]["annotations"]["kube-state-fleet.io/member"] =
             serde_json::to_string(&member(7)).expect("JSON").into();
-        simulator.update(&other).expect("taken");
-        told.until(|message| matches!(message, Message::Event(Event::Lease(m)) if m.id == id(7)).then_some(())).await;
+        simulator.update(&other).expect("a valid update");
+        messages
+            .until(|message| matches!(message, Message::Event(Event::Lease(m)) if m.id == id(7)).then_some(()))
+            .await;
         sender.send_replace(Some(Member { sequence: 9, ..member(1) }));
         tokio::time::sleep(Duration::from_millis(500)).await;
     })
@@ -323,36 +329,36 @@ async fn a_member_whose_lease_was_taken_leaves_it_to_the_other() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_missing_is_named() {
+async fn an_error_names_the_missing_permission() {
     let (simulator, client) = simulator().await;
-    simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("served");
+    simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("a served resource");
     let (events, _told) = unbounded_channel();
     let leases = Leases::new(&client, &names(), id(1), events);
-    let right = timeout(LONG, leases.follow()).await.expect("in time");
+    let missing = timeout(LONG, leases.follow()).await.expect("in time");
     assert_eq!(
-        right.to_string(),
+        missing.to_string(),
         "missing permission \"list leases.coordination.k8s.io\" in namespace \"ops\"; add manifests/base/role.yaml"
     );
 }
 
 #[tokio::test]
-async fn pods_are_asked_about_as_long_as_that_is_wanted() {
+async fn the_readiness_of_the_requested_pods_is_reported() {
     let (simulator, client) = simulator().await;
-    simulator.create(&pod("fleet-6", "StatefulSet")).expect("new");
-    let wanted = watch::Sender::new(vec![1, 3]);
-    let (told, mut answers) = unbounded_channel();
+    simulator.create(&pod("fleet-6", "StatefulSet")).expect("a new object");
+    let requested = watch::Sender::new(vec![1, 3]);
+    let (sender, mut reports) = unbounded_channel();
     let names = names();
-    let asking = watch_pod_readiness(&client, &names, wanted.subscribe(), move |pods| drop(told.send(pods)));
+    let watching = watch_pod_readiness(&client, &names, requested.subscribe(), move |pods| drop(sender.send(pods)));
     tokio::select! {
-        () = asking => panic!("it goes on"),
-        answer = timeout(LONG, answers.recv()) => {
-            assert_eq!(answer.expect("in time").expect("it asks"), [(1, true), (3, false)].into());
+        () = watching => panic!("the watch ended"),
+        report = timeout(LONG, reports.recv()) => {
+            assert_eq!(report.expect("in time").expect("the channel is open"), [(1, true), (3, false)].into());
         }
     }
 }
 
 #[test]
-fn only_what_was_never_allowed_is_a_missing_right() {
+fn repeated_refusals_are_a_missing_permission_unless_a_request_has_succeeded() {
     let forbidden = || RequestError::Forbidden("no".to_owned());
     let mut retries = Retries::default();
     assert!(retries.failed(&forbidden(), "list").is_some());

@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::peers::Liveness;
 use super::range_cache::all_present;
 use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD};
-use crate::fleet::record::{Assignment, Fresh, LAYOUT, Member, Next, Phase, Record, SwitchTime};
+use crate::fleet::record::{Assignment, ColdStart, LAYOUT, Member, Next, Phase, Record, SwitchTime};
 use crate::sharding::Hasher;
 
 /// The tolerance for rounding when shares are compared: one part in 2^24 of the hash space.
@@ -298,7 +298,7 @@ fn missing(facts: &Facts, current: &Assignment) -> Vec<u32> {
 
 /// Returns a change in which every member starts to serve without preparation; `None` for zero members.
 fn start_from_nothing(generation: u64, total: u32, facts: &Facts) -> Option<RecordChange> {
-    let fresh = Fresh { generation, below: total };
+    let fresh = ColdStart { generation, below: total };
     let current = Assignment { generation, fresh, ..all_present(total, facts.own.hash) };
     (total > 0).then_some(RecordChange { current, next: None, revisions: 1 })
 }

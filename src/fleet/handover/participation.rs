@@ -181,7 +181,7 @@ mod tests {
     use super::super::statement::first_statement;
     use super::super::timing::LEASE_DURATION;
     use super::*;
-    use crate::fleet::record::{Fresh, Incarnation, Member, Record};
+    use crate::fleet::record::{ColdStart, Incarnation, Member, Record};
     use crate::sharding::Hasher;
 
     const NOW: Now = Now { boot: Duration::from_secs(100), unix: 1_700_000_000_000 };
@@ -189,7 +189,7 @@ mod tests {
     fn facts(generation: u64, absent: &[u32]) -> Facts {
         let id = Incarnation { ordinal: 0, pod: "pod-0".to_owned(), nonce: 1 };
         let own = first_statement(id.clone(), "10.0.0.1:8081".to_owned(), Hasher::XxHash64);
-        let fresh = Fresh { generation: 1, below: 2 };
+        let fresh = ColdStart { generation: 1, below: 2 };
         let current = Assignment { generation, absent: absent.to_vec(), fresh, ..all_present(2, Hasher::XxHash64) };
         let mut facts = Facts::new(own);
         facts.leases_listed = true;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::fleet::record::{Assignment, Fresh, LAYOUT};
+use crate::fleet::record::{Assignment, ColdStart, LAYOUT};
 use crate::sharding::{self, Hasher, Slice};
 
 /// How many assignments are kept: the current and the next one, their alternatives, and those with all members present.
@@ -48,6 +48,6 @@ impl RangeCache {
 
 /// Returns the assignment in which each of `total` members serves its own share.
 pub(super) const fn all_present(total: u32, hash: Hasher) -> Assignment {
-    let fresh = Fresh { generation: 0, below: 0 };
+    let fresh = ColdStart { generation: 0, below: 0 };
     Assignment { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
 }

@@ -266,7 +266,7 @@ mod tests {
         sink.init(&Slice::all());
         assert!(apply(&mut sink, "3", 5, &json!({"spec": {}})).is_err());
         sink.init_done(5);
-        assert_eq!(names(&found), Some(vec![]), "a list removes what it does not contain");
+        assert_eq!(names(&found), Some(vec![]), "a list removes the definitions that it does not contain");
         assert_eq!(counts(), [2, 1, 2, 0]);
     }
 }

@@ -156,7 +156,7 @@ impl Resources {
         Ok(async { if served.await.is_ok() { Outcome::Served } else { Outcome::Superseded } })
     }
 
-    /// Serves resources as they become ready, and exposes what is loaded. Never ends.
+    /// Serves resources as they become ready, and exposes their loaded objects. Never ends.
     pub async fn run(self: Arc<Self>) {
         let mut changed = self.changed.subscribe();
         loop {
@@ -164,14 +164,14 @@ impl Resources {
             let next_check = self.reconcile();
             self.reconciled.send_replace(());
             tokio::select! {
-                // The sender is ours.
+                // `self.changed` is the sender, so the channel stays open.
                 _ = changed.changed() => {}
                 () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
         }
     }
 
-    /// Serves what is ready. Returns when to call it again if nothing changes before.
+    /// Serves the resources that are ready. Returns when to call it again if nothing changes before.
     fn reconcile(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut groups = self.groups();

@@ -40,7 +40,7 @@ impl fmt::Display for Position {
 pub(in crate::commands) struct InputError {
     /// The document and line of the error.
     pub position: Position,
-    /// What is wrong there.
+    /// The error in the document.
     pub reason: String,
 }
 

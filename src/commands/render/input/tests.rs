@@ -1,4 +1,4 @@
-//! What is read as objects, and what is refused.
+//! Parses valid and invalid files of objects.
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
