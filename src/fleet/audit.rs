@@ -228,8 +228,7 @@ impl Audit {
                 Err(error) => drop(results.insert(resource, Some(Err(error)))),
             }
         }
-        // Compute the digests of the cluster before the second request. Only exposed objects depend on the generation, so the
-        // time between the second request and the check of the generation stays short.
+        // Read the digests of the cluster before those of the members: only the latter depend on the generation.
         let seen: BTreeMap<_, _> =
             request.versions.iter().map(|(r, version)| (r.clone(), self.view.seen_at(r, *version))).collect();
         let second = self.request_all(&peers, &request).await.and_then(|reports| generation(&reports).map(|_| reports));
