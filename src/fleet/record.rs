@@ -50,7 +50,7 @@ pub struct Assignment {
     pub hash: Hasher,
     /// The version of the rules that divide the hash space; see [`LAYOUT`].
     pub layout: u32,
-    /// The latest cold start. A member that has not joined an earlier generation may join this one before it is prepared.
+    /// The latest cold start. A member that has not joined a generation since then may join without preparation.
     pub fresh: ColdStart,
 }
 
@@ -60,7 +60,7 @@ pub struct Assignment {
 pub struct ColdStart {
     /// The generation.
     pub generation: u64,
-    /// Only ordinals below this number may join it unprepared.
+    /// Only ordinals below this number may join without preparation.
     pub below: u32,
 }
 
@@ -134,8 +134,8 @@ pub struct Member {
     /// The stage in its life cycle.
     #[serde(default)]
     pub phase: Phase,
-    /// Whether it waits for a new assignment: it is present in the current one but may not join, because its predecessor had
-    /// joined and crashed.
+    /// Whether it waits for a new assignment: it is present in the current one but may not join. An earlier process of its
+    /// ordinal had joined, and crashed.
     #[serde(default)]
     pub awaits: bool,
     /// The newest generation whose ranges it has loaded completely and keeps up to date.
