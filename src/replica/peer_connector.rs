@@ -93,7 +93,7 @@ impl Connector for PeerConnector {
     fn credentials(&self) -> BoxFuture<'_, Option<HeaderValue>> {
         Box::pin(async move {
             let Some(identity) = &self.identity else { return self.web.as_ref().and_then(|web| web.peer_proof()) };
-            let identity = lock(&identity).newest();
+            let identity = lock(identity).newest();
             match identity.oneshot(Request::default()).await {
                 // NB: passwords must reach the API server only.
                 Ok(caught) => {
