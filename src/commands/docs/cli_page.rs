@@ -128,6 +128,7 @@ pub(super) fn compatibility() -> String {
     }
     let own: Vec<_> = root
         .get_arguments()
+        .filter(|argument| !argument.is_hide_set())
         .filter_map(Arg::get_long)
         .filter(|long| upstream::flag(long).is_none())
         .map(|long| format!("`--{long}`"))
