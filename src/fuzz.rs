@@ -34,7 +34,11 @@ fn definition(parts: &[&str]) -> Option<Definition> {
     let labels = LabelPaths::new([("*", &path), ("p_*", &value_from), ("a", &value_from), ("b", &path)]);
     let key = Some("key".to_owned());
     let kinds = [
-        Kind::Gauge { label_from_key: key.clone(), value_from: value_from.clone(), nil_is_zero: parts.len().is_multiple_of(2) },
+        Kind::Gauge {
+            label_from_key: key.clone(),
+            value_from: value_from.clone(),
+            nil_is_zero: parts.len().is_multiple_of(2),
+        },
         Kind::Info { label_from_key: key },
         Kind::StateSet { label_name: "state".to_owned(), states: vec!["a".to_owned()], value_from },
     ];
