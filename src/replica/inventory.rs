@@ -118,8 +118,8 @@ fn position(sources: &[Arc<Status>]) -> Position {
     }
 }
 
-/// Returns the resourceVersions as of which the exposed objects are known. A replica that exposes nothing knows that for all
-/// versions, and may not watch at all.
+/// Returns the resourceVersions as of which the exposed objects are known. A replica that exposes nothing, and perhaps watches
+/// nothing, knows its empty set as of all versions.
 fn known_versions(sources: &[Arc<Status>], objects: &ResourceStore, counted: &Slice) -> KnownVersions {
     match (position(sources), objects.floor()) {
         (Position::Refused, _) => KnownVersions::Refused,

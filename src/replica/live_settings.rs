@@ -1,4 +1,4 @@
-//! Settings that change while a replica runs, besides its resources.
+//! Settings other than resources that can change while a replica runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -202,7 +202,7 @@ impl Replica {
         let started = Instant::now();
         leave::leave(member, &self.scrape_tracker).await;
         let remaining = leave::remaining(member.snapshot().grace, started);
-        // Answers that take longer are cut off.
+        // Requests that are still in progress at the end of the grace period are cut off.
         let _ = tokio::time::timeout(remaining, self.stop()).await;
     }
 

@@ -84,7 +84,7 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    warn!(%error, "accepting a connection failed");
+                    warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

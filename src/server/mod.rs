@@ -3,7 +3,7 @@
 //! Routes are warp filters. [`serve`] accepts and times the connections itself, because warp's server has neither timeouts nor
 //! TLS. An [`AuthLayer`] in front of the routes of a port decides which requests they get.
 //!
-//! This module must not know how series are made, nor anything of Kubernetes.
+//! May not know how series are made, or anything about Kubernetes.
 
 mod auth_layer;
 mod body;

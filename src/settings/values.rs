@@ -21,7 +21,7 @@ pub(super) trait Given: Sized {
     /// Completes the definition of the flag.
     fn arg(arg: Arg) -> Arg;
 
-    /// Takes the value from a command line, if the flag stands there.
+    /// Takes the value from the command line, if it contains the flag.
     fn update(&mut self, matches: &ArgMatches, id: &str);
 
     /// Reads the value of a config key.
@@ -121,7 +121,7 @@ impl Scalar for GoDuration {
         arg.value_parser(StringValueParser::new().map(Self))
     }
 
-    /// Go also reads a whole number, of nanoseconds.
+    /// Also accepts an integer as nanoseconds, as Go does.
     fn from_config(value: &Value) -> Result<Self, String> {
         match value {
             Value::String(text) => Ok(Self(text.clone())),

@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a change is reported at the second poll; it must not be at the first.
+    /// Whether the second poll reports a change. The first poll must not report it.
     async fn reports(files: &mut Files) -> bool {
         assert!(files.poll().await.is_empty(), "it has just changed");
         !files.poll().await.is_empty()

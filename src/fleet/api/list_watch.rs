@@ -111,7 +111,7 @@ where
                 }
             }
         }
-        // A fault that ends watches at once must not cause lists without a pause.
+        // If every watch ends immediately, this pause limits the rate of lists.
         sleep(REOPEN_PAUSE).await;
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum RequestError {
     Forbidden(String),
     #[error("the object does not exist")]
     NotFound,
-    #[error("the object was changed meanwhile")]
+    #[error("the object has changed since it was read")]
     Conflict,
     #[error("the API server answers {code}: {message}")]
     Status { code: u16, message: String },

@@ -145,7 +145,7 @@ struct CustomResourceSelector {
 
 impl CustomResourceSelector {
     async fn run(mut self) {
-        // A change of the settings is served as a whole, a change of the definitions kind by kind.
+        // Changed settings take effect for all kinds together, changed definitions kind by kind.
         let (mut rollout, mut refused) = (Rollout::Atomic, false);
         loop {
             let found = self.found.borrow_and_update().clone();

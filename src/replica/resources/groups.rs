@@ -64,9 +64,9 @@ pub(super) struct GroupState {
 /// A set that is not served yet.
 pub(super) struct PendingSet {
     rollout: Rollout,
-    /// The whole set. Resources that are not served are loading.
+    /// All resources of the set. Those that are not served are loading.
     resources: Vec<Arc<RunningResource>>,
-    /// Since when each refused resource is refused, by name.
+    /// Start of the current refusal of each refused resource, by name.
     refused_since: BTreeMap<String, Instant>,
     /// When to log that resources are still loading.
     reminder: Option<Instant>,

@@ -42,7 +42,7 @@ pub(super) use spec::{NewSink, Partition, ReadOptions, ResourceShape, ResourceSp
 /// How [`Resources::set`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The whole set is served.
+    /// All resources of the set are served.
     Served,
     /// Another set superseded it.
     Superseded,
