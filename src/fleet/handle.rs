@@ -135,7 +135,7 @@ impl FleetHandle {
             }
             Some(_) if status.generation == 0 && snapshot.coordinated => "fleet: no shard map yet".to_owned(),
             Some(ordinal) if ordinal >= status.total => {
-                format!("fleet: member {ordinal} owns no shard: the shard map has {}", status.total)
+                format!("fleet: member {ordinal} owns no shard: the shard map has {} shards", status.total)
             }
             Some(ordinal) if status.absent.contains(&ordinal) => {
                 format!("fleet: member {ordinal} is absent: other members serve its objects until it rejoins")

@@ -31,7 +31,7 @@ pub struct PeerQueries {
 
 /// Returns the routes for peers and for `verify`.
 pub fn fleet_routes(queries: PeerQueries) -> Routes {
-    objects(queries.inventory).or(cover(queries.coverage_view)).unify().boxed()
+    objects(queries.inventory).or(coverage(queries.coverage_view)).unify().boxed()
 }
 
 /// `GET /fleet/objects?resource=X`.
@@ -57,7 +57,7 @@ fn objects(inventory: Arc<dyn Inventory>) -> Routes {
 }
 
 /// `POST /fleet/coverage`.
-fn cover(coverage_view: Option<(Arc<dyn PeerDirectory>, Arc<dyn CoverageView>)>) -> Routes {
+fn coverage(coverage_view: Option<(Arc<dyn PeerDirectory>, Arc<dyn CoverageView>)>) -> Routes {
     warp::path!("fleet" / "coverage")
         .and(warp::post())
         .and(warp::body::content_length_limit(MAX_REQUEST))
