@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 /// Returns the address of the telemetry port for peers.
 ///
 /// The IP is `POD_IP` if it is set, or the listen address if that is a single address. Otherwise it is the local address of
-/// connections to the API server.
+/// connections to the API server, or 127.0.0.1 without one.
 pub(super) async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, server: Option<&Uri>) -> SocketAddr {
     let port = telemetry.port();
     if let Some(ip) = ip {
