@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 
 use super::input::Object;
-use super::target::{Identity, Partitions, Render};
+use super::target::{Identity, ObjectError, Partitions, Render};
 
 /// The kinds of custom resources seen so far.
 pub(super) struct Custom<'s> {
@@ -63,10 +63,10 @@ impl<'s> Custom<'s> {
 }
 
 impl Render for Rendered {
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError> {
         let partitions = if identity.namespace.is_empty() { &mut self.others } else { &mut self.namespaced };
         let Some(partition) = partitions.take(identity) else { return Ok(()) };
-        let collected = self.collector.collect(&Value::Object(fields)).map_err(|error| error.to_string())?;
+        let collected = self.collector.collect(&Value::Object(fields))?;
         let Collected { block, problems, .. } = collected;
         for problem in problems {
             *self.problems.entry(problem).or_default() += 1;

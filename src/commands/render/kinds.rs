@@ -16,7 +16,7 @@ use crate::sharding::Hasher;
 
 use super::custom::Custom;
 use super::input::Object;
-use super::target::{Identity, Partitions, Render};
+use super::target::{Identity, ObjectError, Partitions, Render};
 
 /// The result of rendering an object.
 pub(super) enum Outcome {
@@ -138,10 +138,9 @@ struct Rendered<R: Resource> {
 }
 
 impl<R: Resource> Render for Rendered<R> {
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String> {
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError> {
         let Some(partition) = self.partitions.take(identity) else { return Ok(()) };
-        let object: R::Object =
-            decode_object(Value::Object(fields), Form::of::<R::Object>()).map_err(|error| error.to_string())?;
+        let object: R::Object = decode_object(Value::Object(fields), Form::of::<R::Object>())?;
         let block = self.collector.collect(&object);
         identity.put(&self.objects, partition, block);
         Ok(())

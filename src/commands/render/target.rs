@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::exposition::{Block, ResourceStore, Stamp, Uid};
+use crate::intake::DecodeError;
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
 use crate::sharding::Hashes;
@@ -51,8 +52,17 @@ impl Partitions {
     }
 }
 
-/// Renders the objects of one kind, whatever its type.
+/// Why an object is not a valid object of its kind.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ObjectError {
+    #[error(transparent)]
+    BuiltIn(#[from] DecodeError),
+    #[error(transparent)]
+    Custom(#[from] serde_json::Error),
+}
+
+/// Renders the objects of one kind, of a built-in or custom type.
 pub(super) trait Render {
     /// Decodes an object and stores its series, unless the settings exclude it.
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), String>;
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError>;
 }

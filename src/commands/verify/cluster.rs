@@ -25,8 +25,13 @@ const RESTARTS: usize = 3;
 /// Why a resource could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::commands) enum ClusterError {
-    #[error("listing {resource} failed: {reason}")]
-    List { resource: &'static str, reason: String },
+    /// The API server answers with an error.
+    #[error("listing {resource} failed: {message}")]
+    Refused { resource: &'static str, message: String },
+    #[error("listing {0} failed: the continue token expires before the next page is requested")]
+    Expired(&'static str),
+    #[error("listing {resource} failed: {source}")]
+    Request { resource: &'static str, source: kube::Error },
     #[error("listing {0} failed: no answer from the API server within {seconds} s", seconds = TIMEOUT.as_secs())]
     Silent(&'static str),
 }
@@ -80,10 +85,7 @@ impl Cluster {
                     Listed::NotFound => return Ok(None),
                     // The objects listed so far stay, and are listed again.
                     Listed::Expired if restarts < RESTARTS => restarts += 1,
-                    Listed::Expired => {
-                        let reason = "the continue token expires before the next page is requested".to_owned();
-                        return Err(ClusterError::List { resource: kind.plural, reason });
-                    }
+                    Listed::Expired => return Err(ClusterError::Expired(kind.plural)),
                 }
             }
         }
@@ -93,18 +95,20 @@ impl Cluster {
     async fn list(&self, kind: &Kind, selector: &Selector, objects: &mut Objects) -> Result<Listed, ClusterError> {
         let mut next = String::new();
         loop {
-            let error = |reason: String| ClusterError::List { resource: kind.plural, reason };
+            let failed = |source| ClusterError::Request { resource: kind.plural, source };
             let request = http::Request::get(url(kind, selector, &next))
                 .header(ACCEPT, METADATA)
                 .body(Vec::new())
-                .map_err(|e| error(e.to_string()))?;
+                .map_err(|error| failed(kube::Error::HttpError(error)))?;
             let answer = tokio::time::timeout(TIMEOUT, self.client.request::<Page>(request)).await;
             let page = match answer.map_err(|_| ClusterError::Silent(kind.plural))? {
                 Ok(page) => page,
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 405) => return Ok(Listed::NotFound),
                 Err(kube::Error::Api(status)) if status.code == 410 => return Ok(Listed::Expired),
-                Err(kube::Error::Api(status)) => return Err(error(status.message)),
-                Err(other) => return Err(error(other.to_string())),
+                Err(kube::Error::Api(status)) => {
+                    return Err(ClusterError::Refused { resource: kind.plural, message: status.message.clone() });
+                }
+                Err(other) => return Err(failed(other)),
             };
             for Item { metadata: ItemMetadata { uid, name, namespace } } in page.items {
                 objects.insert(uid, if namespace.is_empty() { name } else { format!("{namespace}/{name}") });

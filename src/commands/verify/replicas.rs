@@ -12,6 +12,7 @@ use kube::core::Selector;
 
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
+use crate::fleet::peer_client::PeerError;
 use crate::fleet::{is_ready, peer_client};
 use crate::replica::PeerConnector;
 use crate::settings::Settings;
@@ -56,7 +57,28 @@ pub(in crate::commands) struct AskError {
     /// The name of the replica.
     name: String,
     url: String,
-    reason: String,
+    reason: AnswerError,
+}
+
+/// Why a request to a replica failed.
+#[derive(Debug, thiserror::Error)]
+enum AnswerError {
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error("{status}: {text}{hint}", hint = match *status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; set --tls-config and --auth-filter as on the replicas",
+        _ => "",
+    })]
+    Status { status: StatusCode, text: String },
+    #[error("the answer is not from kube-state-fleet: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The API server's proxy does not forward credentials.
+    #[error("{}; set --via=direct for replicas that require a token or a password", reason(.0))]
+    Credentials(#[source] kube::Error),
+    #[error("{}", reason(.0))]
+    Proxy(#[source] kube::Error),
 }
 
 /// A replica, and how to reach it.
@@ -198,7 +220,7 @@ impl ReplicaFinder {
             Endpoint::Proxy(base, _) => {
                 let url = base.clone() + &path;
                 let answer = tokio::time::timeout(TIMEOUT, self.get_by_proxy(url.clone())).await;
-                (url, answer.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs()))))
+                (url, answer.unwrap_or(Err(AnswerError::Timeout)))
             }
         };
         match answer {
@@ -213,29 +235,22 @@ impl ReplicaFinder {
         if self.door.is_tls() { "https" } else { "http" }
     }
 
-    async fn get(&self, address: &str, path: &str) -> Result<Objects, String> {
+    async fn get(&self, address: &str, path: &str) -> Result<Objects, AnswerError> {
         let answer = peer_client::request(&self.door, address, path, None, (MAX_ANSWER, TIMEOUT));
-        let (status, body) = answer.await.map_err(|error| error.to_string())?;
+        let (status, body) = answer.await?;
         if !status.is_success() {
-            let hint = match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    "; set --tls-config and --auth-filter as on the replicas"
-                }
-                _ => "",
-            };
-            return Err(format!("{status}: {}{hint}", String::from_utf8_lossy(&body).trim()));
+            return Err(AnswerError::Status { status, text: String::from_utf8_lossy(&body).trim().to_owned() });
         }
-        serde_json::from_slice(&body).map_err(|e| format!("the answer is not from kube-state-fleet: {e}"))
+        Ok(serde_json::from_slice(&body)?)
     }
 
-    async fn get_by_proxy(&self, path: String) -> Result<Objects, String> {
-        let request = http::Request::get(path).body(Vec::new()).map_err(|e| e.to_string())?;
+    async fn get_by_proxy(&self, path: String) -> Result<Objects, AnswerError> {
+        let request = http::Request::get(path)
+            .body(Vec::new())
+            .map_err(|error| AnswerError::Proxy(kube::Error::HttpError(error)))?;
         self.client.request(request).await.map_err(|error| match &error {
-            // The API server does not forward credentials.
-            kube::Error::Api(status) if status.code == 401 => {
-                format!("{}; set --via=direct for replicas that require a token or a password", reason(&error))
-            }
-            _ => reason(&error),
+            kube::Error::Api(status) if status.code == 401 => AnswerError::Credentials(error),
+            _ => AnswerError::Proxy(error),
         })
     }
 }
