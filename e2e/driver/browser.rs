@@ -1,6 +1,6 @@
 //! A real browser: headless Chromium, driven through W3C WebDriver.
 //!
-//! The cases use a handful of requests; the crates for WebDriver have some fifty dependencies.
+//! The cases use a handful of requests; the crates for WebDriver have about fifty dependencies.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,7 +37,7 @@ const FLAGS: &[&str] = &[
 #[error("{0} is missing: install it, or run scripts/e2e as root on Debian")]
 pub struct Missing(&'static str);
 
-/// A browser with one page. It ends with this.
+/// A browser with one page. Dropping it ends the browser.
 pub struct Browser {
     session: String,
     /// The ID of its process, which outlives the driver.

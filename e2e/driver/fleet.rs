@@ -266,7 +266,7 @@ impl Fleet {
         metric(&text, family, labels).with_context(|| format!("replica {ordinal}"))
     }
 
-    /// Returns an error unless the pods are as the StatefulSet wants them, ready, and of one view.
+    /// Returns an error unless the pods match the StatefulSet and are ready, and the replicas agree.
     pub async fn ensure_settled(&self) -> Result<()> {
         let object = self.api.get(&self.path).await?;
         ensure!(object["status"]["observedGeneration"] == object["metadata"]["generation"], "not yet observed");

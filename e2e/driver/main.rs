@@ -3,7 +3,7 @@
 //! `scripts/e2e` builds the tools and runs this program with `--run`; `cargo test` compiles it and runs no case. Most cases share
 //! one control plane, in which each has its own namespace and accounts. Cases that reconfigure, restart or overload the API
 //! server, or look at all of its objects, start their own. Every case has a directory `e2e/run/CASE`, where its logs stay, and
-//! loopback addresses that no other case or run uses. All processes die with this one.
+//! loopback addresses that no other case or run uses. All processes end with this one.
 
 #![allow(missing_docs, reason = "only the cases use this crate")]
 
@@ -82,7 +82,7 @@ fn run(arguments: &[String]) -> Result<bool> {
     let start = Instant::now();
     let verdicts = run_all(&chosen, size)?;
     let failures: Vec<&String> = verdicts.iter().filter_map(Verdict::failure).collect();
-    // Repeat them at the end, where readers look.
+    // Repeat the failures at the end, where readers look.
     for failure in &failures {
         println!("failed: {failure}");
     }

@@ -17,7 +17,7 @@ use crate::http::get_from;
 use crate::kubelet::Board;
 use crate::stage::{Size, Stage};
 
-/// The pause between two looks. A look scrapes all replicas.
+/// The pause between two samples. A sample scrapes all replicas.
 const PERIOD: Duration = Duration::from_millis(200);
 /// How long a replica may take to answer. A slower one counts as serving nothing.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(2);
@@ -45,16 +45,16 @@ struct Tally {
     longest_doubled: f64,
     /// The highest number of objects that were missing at the same time.
     most_missing: usize,
-    /// The longest time between two looks, in seconds. Shorter gaps may pass unseen.
+    /// The longest time between two samples, in seconds. Shorter gaps may remain undetected.
     slowest: f64,
     /// How long each object has been missing, and doubled, in seconds; 0 if it is not.
     absent: Vec<f64>,
     twice: Vec<f64>,
     /// The time since which each object is served once.
     good: Option<Instant>,
-    /// The number of objects that each replica served at the last look.
+    /// The number of objects that each replica served at the last sample.
     shares: Vec<usize>,
-    looked: Option<Instant>,
+    sampled: Option<Instant>,
 }
 
 /// The permitted effects of a change.
@@ -69,7 +69,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// For a change that loses no object. The bounds are not 0, because nothing is observed between two looks.
+    /// For a change that loses no object. The bounds are not 0, because gaps between two samples remain undetected.
     pub const SEAMLESS: Self = Self { missing: 0.5, doubled: 0.5, limit: Duration::from_secs(150) };
 
     /// The same, but objects may be missing for this time.
@@ -101,8 +101,8 @@ impl Observer {
         let tally = Arc::new(Mutex::new(Tally::new(index.len())));
         let log = stage.directory.join("observer.log");
         let calm = if stage.size == Size::Long { LONG_CALM } else { CALM };
-        let look = observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone(), log.clone());
-        Ok(Self { tally, task: tokio::spawn(look), results: Vec::new(), failed: false, log, calm })
+        let sampling = observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone(), log.clone());
+        Ok(Self { tally, task: tokio::spawn(sampling), results: Vec::new(), failed: false, log, calm })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
@@ -234,16 +234,17 @@ impl Tally {
         Self { absent: vec![0.0; objects], twice: vec![0.0; objects], ..Self::default() }
     }
 
-    /// Forgets all observations except the time of the last look.
+    /// Forgets all observations except the time of the last sample.
     fn begin(&mut self) {
-        *self = Self { looked: self.looked, shares: std::mem::take(&mut self.shares), ..Self::new(self.absent.len()) };
+        *self =
+            Self { sampled: self.sampled, shares: std::mem::take(&mut self.shares), ..Self::new(self.absent.len()) };
     }
 
-    /// Adds a look: by how many replicas each object was served, and how many objects each replica served.
+    /// Adds a sample: by how many replicas each object was served, and how many objects each replica served.
     fn add(&mut self, served: &[u8], shares: Vec<usize>) {
         let now = Instant::now();
-        let step = self.looked.map_or(0.0, |last| (now - last).as_secs_f64());
-        self.looked = Some(now);
+        let step = self.sampled.map_or(0.0, |last| (now - last).as_secs_f64());
+        self.sampled = Some(now);
         self.slowest = self.slowest.max(step);
         self.shares = shares;
         let (mut missing, mut doubled) = (0, 0);
@@ -266,8 +267,8 @@ impl Tally {
     }
 }
 
-/// Adds a look to the time for which an object has been in a bad state. The first look of a bad spell counts as one period at
-/// most: after a late look nobody knows when the spell began.
+/// Adds a sample to the time for which an object has been in a bad state. The first sample of a bad spell counts as one period at
+/// most, because after a late sample the start of the spell is unknown.
 fn lengthen(seconds: f64, step: f64) -> f64 {
     if seconds == 0.0 { step.min(PERIOD.as_secs_f64()) } else { seconds + step }
 }
@@ -277,11 +278,11 @@ impl std::fmt::Display for Tally {
         let Self { missing, doubled, longest_missing, longest_doubled, most_missing, slowest, .. } = self;
         write!(f, "{missing:.0} object-seconds missing (one for {longest_missing:.1} s, {most_missing} at most), ")?;
         write!(f, "{doubled:.0} doubled (one for {longest_doubled:.1} s)")?;
-        if *slowest > 0.4 { write!(f, ", a look after {slowest:.1} s") } else { Ok(()) }
+        if *slowest > 0.4 { write!(f, ", a sample after {slowest:.1} s") } else { Ok(()) }
     }
 }
 
-/// Looks at the replicas periodically.
+/// Samples the replicas periodically.
 async fn observe(
     source: Ipv4Addr,
     board: Board,

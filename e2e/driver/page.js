@@ -1,4 +1,4 @@
-// Reads the page of the fleet, as somebody would who looks at it; the body of a function.
+// Reads the visible content of the status page. This file is the body of a function.
 const text = (of, selector) => of.querySelector(selector)?.textContent ?? "";
 return {
   headline: text(document, "#headline"),

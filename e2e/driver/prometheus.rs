@@ -131,7 +131,7 @@ impl Prometheus {
         Ok(answer.data.result)
     }
 
-    /// The number of rules that evaluate, and name and error of each other one.
+    /// The number of rules that evaluate, and the name and error of each failing rule.
     pub async fn rules(&self) -> Result<(usize, Vec<String>)> {
         let found: Value = serde_json::from_str(&get_text(&format!("{}/api/v1/rules", self.url)).await?)?;
         let groups = found["data"]["groups"].as_array().into_iter().flatten();

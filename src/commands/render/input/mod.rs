@@ -41,7 +41,19 @@ pub(in crate::commands) struct InputError {
     /// The document and line of the error.
     pub position: Position,
     /// The error in the document.
-    pub reason: String,
+    pub reason: InvalidDocument,
+}
+
+/// Why a document is not valid. `item` is `it` or, in a list, `item 3`.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::commands) enum InvalidDocument {
+    /// The message of the parser.
+    #[error("neither JSON nor YAML: {0}")]
+    Syntax(String),
+    #[error("{item} is {found}, not an object")]
+    NotAnObject { item: String, found: &'static str },
+    #[error("{item} is not a Kubernetes object: missing {field}")]
+    MissingField { item: String, field: &'static str },
 }
 
 /// Passes each object in `text` to `take`, in order, with the position of its document.
@@ -98,10 +110,7 @@ fn json(
             Some(Err(error)) => {
                 let position = Position { document: *number + 1, line: lines_before + error.line() as u64 };
                 *number += 1;
-                return Err(InputError {
-                    position,
-                    reason: format!("neither JSON nor YAML: {}", without_position(&error)),
-                });
+                return Err(InputError { position, reason: InvalidDocument::Syntax(without_position(&error)) });
             }
             Some(Ok(IgnoredAny)) => {}
         }
@@ -151,7 +160,7 @@ fn yaml(text: &str, position: Position, take: &mut dyn FnMut(Position, Object)) 
 struct Sink<'a> {
     position: Position,
     take: RefCell<&'a mut dyn FnMut(Position, Object)>,
-    problem: RefCell<Option<String>>,
+    problem: RefCell<Option<InvalidDocument>>,
 }
 
 impl<'a> Sink<'a> {
@@ -164,10 +173,10 @@ impl<'a> Sink<'a> {
         &self,
         fields: Value,
         list: Option<&(String, String)>,
-        what: impl fmt::Display,
+        item: impl fmt::Display,
     ) -> Result<(), E> {
         let Value::Object(fields) = fields else {
-            return self.refuse(format!("{what} is {}, not an object", describe(&fields)));
+            return self.refuse(InvalidDocument::NotAnObject { item: item.to_string(), found: describe(&fields) });
         };
         let text = |key: &str| fields.get(key).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
         let api_version = text("apiVersion").or_else(|| list.map(|(version, _)| version.clone()));
@@ -177,12 +186,12 @@ impl<'a> Sink<'a> {
                 (self.take.borrow_mut())(self.position, Object { api_version, kind, fields });
                 Ok(())
             }
-            (None, _) => self.refuse(format!("{what} is not a Kubernetes object: missing apiVersion")),
-            (_, None) => self.refuse(format!("{what} is not a Kubernetes object: missing kind")),
+            (None, _) => self.refuse(InvalidDocument::MissingField { item: item.to_string(), field: "apiVersion" }),
+            (_, None) => self.refuse(InvalidDocument::MissingField { item: item.to_string(), field: "kind" }),
         }
     }
 
-    fn refuse<E: serde::de::Error>(&self, reason: String) -> Result<(), E> {
+    fn refuse<E: serde::de::Error>(&self, reason: InvalidDocument) -> Result<(), E> {
         *self.problem.borrow_mut() = Some(reason);
         Err(E::custom("not a Kubernetes object"))
     }
@@ -195,7 +204,7 @@ impl<'a> Sink<'a> {
             Some(reason) => InputError { position: self.position, reason },
             None => InputError {
                 position: Position { document, line: line + lines },
-                reason: format!("neither JSON nor YAML: {syntax}"),
+                reason: InvalidDocument::Syntax(syntax),
             },
         })
     }
