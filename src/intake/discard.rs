@@ -382,7 +382,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_peek_at_json_sees_what_a_parser_sees(object in object(), seed in 0_usize..7) {
+        fn a_peek_at_json_agrees_with_a_parser(object in object(), seed in 0_usize..7) {
             let mut bytes = String::new();
             text(&object, seed, &mut bytes);
             bytes.push_str(",\"uid\":\"behind\"}");

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_have_to_be_as_new_as_what_is_known() {
+    fn a_list_can_require_a_minimum_version() {
         let mut source = source("", Form::Object);
         source.use_cache = true;
         let page = uri(&source, RequestKind::Page { limit: None, from: "", at_least: 9 });

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_server_can_tell_is_asked_of_it() {
+    fn only_selectors_known_to_the_server_are_sent() {
         let selector = Selector::new(true);
         let half = fnv(&[(0, 1 << 63)]);
         assert!(selector.is_for(&half) && !Selector::new(false).is_for(&half));

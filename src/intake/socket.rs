@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_arrives_gathers_but_for_the_first() {
+    async fn data_gathers_after_the_first_arrival() {
         let (mut socket, batch_delay, mut peer) = connected().await;
         batch_delay.set(DELAY);
         for _ in 0..2 {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_written_in_a_pause_is_sent_at_once() {
+    async fn data_written_in_a_pause_is_sent_at_once() {
         use tokio::io::AsyncWriteExt;
         let (mut socket, batch_delay, mut peer) = connected().await;
         batch_delay.set(DELAY);

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_a_source_change_what_is_served() {
+    fn events_of_a_source_change_the_served_objects() {
         let mut pipeline = pipeline();
         pipeline.init(&Slice::all());
         for (uid, name) in [("1", "a"), ("2", "b")] {

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_not_found() {
+    fn unknown_paths_are_not_found() {
         for path in ["/api/v1/nodes", "/apis/apps/v2/deployments", "/api/v1/pods/a", "/api/v1/namespaces/a/b/c/d/e"] {
             assert_eq!(target(path), Err(404), "{path}");
         }

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_selected_by_is_refused() {
+    fn unsupported_selectors_are_rejected() {
         for (fields, labels, plural) in
             [("spec.replicas=1", "", "pods"), ("spec.nodeName=a", "", "services"), ("metadata.name", "", "pods")]
         {

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn invalid_ranges_are_rejected() {
         for selector in [
             "",
             "shardRange(object.metadata.name,'0x0000000000000000','0x8000000000000000')",

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_many_is_told_to_end_and_goes_when_it_has_ended() {
+    fn surplus_pods_are_ended_and_removed_after_their_end() {
         let mut state = state();
         create(&mut state, 3, 0);
         change(&mut state, json!({ "replicas": 1 }));

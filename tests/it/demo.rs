@@ -32,7 +32,7 @@ fn values<'a>(scrape: &'a str, family: &'a str, label: &'a str) -> impl Iterator
 }
 
 #[test]
-fn a_fleet_serves_the_simulated_cluster_until_it_is_told_to_stop() {
+fn a_fleet_serves_the_simulated_cluster_until_it_is_stopped() {
     let mut demo = Demo(
         Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
             .args(["demo", "--shards=3", "--pods=70", "--seed=5"])

@@ -111,7 +111,7 @@ fn every_block_says_whether_it_is_tested() {
 }
 
 #[test]
-fn the_demo_shows_what_the_readme_shows() {
+fn the_demo_matches_the_readme() {
     let blocks = blocks();
     let block = blocks.iter().find(|block| block.commands.contains("-- demo")).expect("the demo is shown");
     assert_eq!(block.mark, "<!-- tested -->");
@@ -140,7 +140,7 @@ fn the_demo_shows_what_the_readme_shows() {
 }
 
 #[test]
-fn what_is_rendered_is_what_the_readme_shows() {
+fn the_rendered_output_matches_the_readme() {
     let blocks = blocks();
     let tested = blocks.iter().filter(|block| block.mark == "<!-- tested -->" && !block.commands.contains("demo"));
     let shims = Shims::new();

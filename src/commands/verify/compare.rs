@@ -81,21 +81,21 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_serves_is_missing_if_it_was_there_all_the_time() {
+    fn an_object_that_no_replica_serves_is_missing_if_it_existed_all_the_time() {
         let finding = look(&["a", "b", "gone"], &[&["a"], &[]], &["a", "b", "new"]);
         assert_eq!((missing(&finding), finding.doubled.len()), (vec!["ns/b"], 0));
         assert_eq!((finding.objects, finding.served, finding.by_replica.as_slice()), (3, 1, [1, 0].as_slice()));
     }
 
     #[test]
-    fn what_several_serve_is_doubled_and_they_are_named() {
+    fn an_object_of_several_replicas_is_doubled_and_they_are_named() {
         let finding = look(&["a", "b"], &[&["a", "b"], &["b"], &["b", "gone"], &["gone"]], &["a", "b"]);
         assert_eq!(finding.missing.len(), 0);
         assert_eq!(finding.doubled.values().collect::<Vec<_>>(), [&("ns/b".to_owned(), vec![0, 1, 2])]);
     }
 
     #[test]
-    fn only_what_is_found_twice_is_told() {
+    fn only_findings_of_two_rounds_are_reported() {
         let first = look(&["a", "b", "c", "d"], &[&["c", "d"], &["c", "d"]], &["a", "b", "c", "d"]);
         let second = look(&["a", "b", "c", "d"], &[&["a", "c"], &["c", "d"]], &["a", "b", "c", "d"]).confirming(&first);
         assert_eq!(missing(&second), ["ns/b"]);

@@ -230,7 +230,7 @@ fn a_process_that_found_no_lease_replaces_a_silent_predecessor() {
 }
 
 #[test]
-fn members_take_over_only_what_they_have_headroom_for() {
+fn members_take_over_only_within_their_headroom() {
     let now = at(1000);
     let untaken = |own, last| {
         let mut machine = three(own, last, now);

@@ -207,7 +207,7 @@ fn repeated_fields_and_maps_are_whole_wherever_their_parts_are() {
 }
 
 #[test]
-fn times_are_null_when_empty_and_precise_to_what_json_holds() {
+fn times_are_null_when_empty_and_as_precise_as_in_json() {
     let time = |time: Wire| {
         let pod: Result<Pod, _> = decode(wire().bytes(1, wire().bytes(8, time)).as_ref());
         pod.map(|pod| pod.metadata.creation_timestamp.map(|time| time.0.to_string()))

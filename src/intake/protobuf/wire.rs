@@ -185,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(fields in prop::collection::vec((1u32..1 << 29, value()), 0..20)) {
+        fn written_fields_are_read_back(fields in prop::collection::vec((1u32..1 << 29, value()), 0..20)) {
             let bytes = encode(&fields);
             let read: Vec<_> = Fields::new(&bytes).collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(read.len(), fields.len());

@@ -11,7 +11,7 @@ fn pod(name: &str) -> Value {
 }
 
 #[test]
-fn the_server_gives_what_every_object_has() {
+fn the_server_sets_the_common_metadata() {
     let mut state = state(10);
     let object = state.create(0, pod("a"), false).expect("created");
     let metadata = &object["metadata"];
@@ -51,7 +51,7 @@ fn a_write_from_an_old_version_is_a_conflict_and_one_that_changes_nothing_is_no_
 }
 
 #[test]
-fn a_history_that_was_compacted_is_too_old_but_who_kept_up_misses_nothing() {
+fn compacted_versions_are_expired_but_current_watches_miss_nothing() {
     let mut state = state(10);
     state.create(0, pod("a"), false).expect("created");
     let kept_up = state.tables[0].next();

@@ -93,7 +93,7 @@ async fn a_server_may_not_know_shards_or_refuse_them() {
 }
 
 #[tokio::test]
-async fn a_lease_is_replaced_only_by_who_names_its_version() {
+async fn a_lease_is_replaced_only_with_its_current_version() {
     let simulator = simulator().await;
     let leases = Api::<Lease>::namespaced(client(&simulator), "shop");
     let lease = |holder: &str| -> Lease {

@@ -396,7 +396,7 @@ async fn a_silenced_watch_stays_silent_while_a_new_one_speaks() {
 }
 
 #[tokio::test]
-async fn a_client_finds_out_what_there_is() {
+async fn a_client_discovers_groups_and_resources() {
     let simulator = simulator().await;
     let client = client(&simulator);
     assert_eq!(client.apiserver_version().await.expect("a version").minor, "36");

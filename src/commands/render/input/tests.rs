@@ -59,7 +59,7 @@ fn lists_of_a_type_give_it_to_their_items_wherever_it_stands() {
 }
 
 #[test]
-fn what_kubectl_prints_as_yaml_is_a_list_whose_kind_stands_last() {
+fn yaml_of_kubectl_is_a_list_whose_kind_comes_last() {
     let yaml =
         "apiVersion: v1\nitems:\n- apiVersion: apps/v1\n  kind: Deployment\n  metadata:\n    name: a\nkind: List\n";
     assert_eq!(names(yaml), ["apps/v1 Deployment a"]);
@@ -117,7 +117,7 @@ fn anchors_and_merge_keys_are_followed() {
 }
 
 #[test]
-fn what_is_not_kubernetes_is_named_by_document_and_line() {
+fn an_error_names_document_and_line() {
     for (text, reason) in [
         ("hello\n", "document 1 (line 1): it is plain text, not an object"),
         ("\n\n42\n", "document 1 (line 3): it is a number, not an object"),
