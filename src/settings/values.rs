@@ -112,7 +112,7 @@ pub(super) fn is_true(given: Option<GoBool>) -> bool {
     given == Some(GoBool(true))
 }
 
-/// A duration as Go writes it: `1m30s`. It is parsed by [`duration`], which knows its limit.
+/// A duration as Go writes it: `1m30s`. It is parsed by `duration`, which knows its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoDuration(pub String);
 
@@ -131,7 +131,7 @@ impl Scalar for GoDuration {
     }
 }
 
-/// Lists of keys by resource: `pods=[app,team],nodes=[*]`. They are parsed by [`super::keys::by_resource`].
+/// Lists of keys by resource: `pods=[app,team],nodes=[*]`. They are parsed by `keys::by_resource`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyLists(pub String);
 

@@ -12,7 +12,7 @@ pub struct Options {
     /// Seed of UIDs and generated names.
     pub seed: u64,
     /// Whether StatefulSets have a controller, which creates, terminates and rolls their Pods. The caller plays the kubelet: it
-    /// writes the status of Pods, and deletes a Pod ([`Simulator::delete`], or over HTTP with a grace period of 0) when its
+    /// writes the status of Pods, and deletes a Pod ([`super::Simulator::delete`], or over HTTP with a grace period of 0) when its
     /// process has ended.
     pub statefulsets: bool,
 }
