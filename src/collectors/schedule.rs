@@ -1,8 +1,9 @@
 //! Cron schedules, by the rules of kube-state-metrics: `ParseStandard` of netresearch/go-cron.
 //!
 //! A schedule has five fields or a descriptor (`@daily`, `@every 90m`), after an optional `TZ=` or `CRON_TZ=`. A field is a
-//! list of numbers, names, ranges (also `FRI-MON`) and steps; `?` means `*`. NB: a day must match both day fields here. For
-//! the CronJob controller one of them is enough if neither is `*`.
+//! list of numbers, names, ranges (also `FRI-MON`) and steps; `?` means `*`.
+//! NB: if neither day field is `*`, a day needs to match only one of them, as for the CronJob controller (robfig/cron v3). In
+//! kube-state-metrics it must match both.
 //! Crates for cron expressions differ in each of these points, hence this module. It differs from upstream on one day a
 //! year, in zones whose clocks change at midnight: upstream then skips some due times.
 //! Time zones come from the database in the binary; "local" is UTC. The rules: <https://pkg.go.dev/github.com/netresearch/go-cron>
@@ -42,6 +43,8 @@ pub struct Civil {
     days: u64,
     months: u64,
     weekdays: u64,
+    /// Whether a day needs to match only one of the day fields, because neither is `*`.
+    either_day: bool,
     zone: TimeZone,
 }
 
@@ -80,6 +83,8 @@ impl Schedule {
                 None => other,
             },
         };
+        let every_day = |at| fields.split_whitespace().nth(at).is_some_and(is_star);
+        let either_day = !every_day(2) && !every_day(4);
         let mut fields = fields.split_whitespace();
         let mut next = |bounds| field(fields.next()?, bounds);
         let civil = Civil {
@@ -88,6 +93,7 @@ impl Schedule {
             days: next(&DAYS)?,
             months: next(&MONTHS)?,
             weekdays: next(&WEEKDAYS).map(|bits| bits | bits >> 7)?,
+            either_day,
             zone,
         };
         fields.next().is_none().then_some(Self::Civil(civil))
@@ -124,7 +130,7 @@ impl Civil {
             let date = time.date();
             time = if !has(self.months, date.month()) {
                 self.midnight(date.first_of_month().checked_add(1.month()).ok()?)?
-            } else if !has(self.days, date.day()) || !has(self.weekdays, date.weekday().to_sunday_zero_offset()) {
+            } else if !self.is_due_on(date) {
                 self.midnight(date.tomorrow().ok()?)?
             } else if !has(self.hours, time.hour()) && stand_in != Some(time.hour()) {
                 let next = later(&time, (60 - i64::from(time.minute())) * 60)?;
@@ -139,6 +145,11 @@ impl Civil {
             };
         }
         None
+    }
+
+    fn is_due_on(&self, date: jiff::civil::Date) -> bool {
+        let (day, weekday) = (has(self.days, date.day()), has(self.weekdays, date.weekday().to_sunday_zero_offset()));
+        if self.either_day { day || weekday } else { day && weekday }
     }
 
     fn midnight(&self, date: jiff::civil::Date) -> Option<Zoned> {
@@ -187,6 +198,15 @@ const WEEKDAYS: Bounds = Bounds { first: 0, last: 7, names: &["sun", "mon", "tue
 fn field(text: &str, bounds: &Bounds) -> Option<u64> {
     // NB: like upstream, ignore empty items. A field without others is never due.
     text.split(',').filter(|item| !item.is_empty()).try_fold(0, |bits, item| Some(bits | range(item, bounds)?))
+}
+
+/// Whether a field has an item `*` or `?`, without a step above 1.
+fn is_star(field: &str) -> bool {
+    field.split(',').any(|item| {
+        let (values, step) = item.split_once('/').unwrap_or((item, "1"));
+        let first = values.split('-').next();
+        matches!(first, Some("*" | "?")) && number(step) == Some(1)
+    })
 }
 
 /// Parses `*`, `A` or `A-B`, with an optional `/STEP`. `A/STEP` extends to the last value; `B-A` wraps around.
@@ -291,7 +311,9 @@ mod tests {
             ("0 9 * * MON-FRI", "2026-10-02T09:00:00Z", "2026-10-05T09:00:00Z"),
             ("*/15 * * * *", "2026-10-02T09:00:00.5Z", "2026-10-02T09:15:00Z"),
             ("5/20 * ? * ?", "2026-10-02T09:45:00Z", "2026-10-02T10:05:00Z"),
-            ("30 4 1,15 * 5", "2019-08-03T10:45:45Z", "2019-11-01T04:30:00Z"),
+            ("30 4 1,15 * 5", "2019-08-03T10:45:45Z", "2019-08-09T04:30:00Z"),
+            ("30 4 1,15 * 5", "2019-08-09T10:45:45Z", "2019-08-15T04:30:00Z"),
+            ("30 4 */1 * 5", "2019-08-03T10:45:45Z", "2019-08-09T04:30:00Z"),
             ("30 4 10 * *", "2026-10-10T04:29:59Z", "2026-10-10T04:30:00Z"),
             ("0 0 29 feb *", "2026-10-02T00:00:00Z", "2028-02-29T00:00:00Z"),
             (",,0 0 1 JAN-MAR/2 *", "2026-01-02T00:00:00Z", "2026-03-01T00:00:00Z"),
@@ -426,8 +448,7 @@ mod tests {
             let due = |time: &Zoned| {
                 has(civil.minutes, time.minute())
                     && has(civil.hours, time.hour())
-                    && has(civil.days, time.day())
-                    && has(civil.weekdays, time.weekday().to_sunday_zero_offset())
+                    && civil.is_due_on(time.date())
             };
             let after_a_gap = |time: &Zoned| {
                 let before = later(time, -7200).expect("a time");
