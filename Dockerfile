@@ -2,9 +2,8 @@
 #
 # Build:  docker build -t kube-state-fleet:0.1.0 --build-arg REVISION="$(git rev-parse --short HEAD)" .
 #
-# Tried, on amd64, without a container engine: what scripts/image-rootfs --check does. The program, built like this, runs in its root
-# file system as the image's user, and knows time zones and names. It has 24.4 MB with the certificates, of which 19.6 are code,
-# and the program 10.0 MB when deflated. Not tried: the image itself, and arm64.
+# scripts/image-rootfs --check runs the program in its root file system without a container engine. It was last tried on amd64 with
+# fat LTO (24.4 MB with certificates). The profile dist, the image itself and arm64 have not been tried.
 ARG RUST_VERSION=1.95.0
 FROM rust:${RUST_VERSION}-slim-bookworm AS build
 # jemalloc needs make. The certificates become those of the image.
