@@ -1,5 +1,6 @@
 //! Readiness of a replica, and the reasons why it is not ready.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::watched::SharedWatchSet;
@@ -23,6 +24,18 @@ impl Health {
         let Some(fleet) = &self.fleet else { return self.shard };
         let snapshot = fleet.snapshot();
         Shard { ordinal: snapshot.ordinal.unwrap_or_default(), total: snapshot.status.total }
+    }
+
+    /// Returns the ordinals of the shards that the replica serves: its own, and those of absent members for which it stands in
+    /// together with the other present members. If one of these is missing, its own ordinal is missing too.
+    pub fn served_ordinals(&self) -> BTreeSet<u32> {
+        let own = self.shard().ordinal;
+        let Some(fleet) = &self.fleet else { return BTreeSet::from([own]) };
+        let snapshot = fleet.snapshot();
+        let status = &snapshot.status;
+        let stands_in = snapshot.coordinated && snapshot.ready && !status.isolated;
+        let absent = status.absent.iter().filter(|ordinal| stands_in && !status.untaken.contains(ordinal));
+        absent.copied().chain([own]).collect()
     }
 
     /// Returns the resources that must be loaded before the replica is ready, and are not.

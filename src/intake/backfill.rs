@@ -174,7 +174,8 @@ impl Backfiller {
             }
             _ => {}
         }
-        count(&self.api.status.list_errors);
+        let status = &self.api.status;
+        count(if failure.is_not_served() { &status.not_served } else { &status.list_errors });
         let delay = match failure {
             Failure::Status { retry_after, .. } => self.retry.failed(*retry_after),
             _ => self.retry.failed(None),

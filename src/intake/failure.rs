@@ -120,6 +120,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server does not serve the resource, so that there is nothing to read: 404 or 405.
+    pub const fn is_not_served(&self) -> bool {
+        matches!(self, Self::Refused { code: 404 | 405, .. })
+    }
+
     /// The failure for an HTTP status or the status of an `ERROR` event.
     pub fn of_status(code: u16, message: String, retry_after: Option<Duration>) -> Self {
         match code {

@@ -18,6 +18,7 @@ const REFUSED_FIRST: Duration = Duration::from_secs(1);
 const REFUSED_EARLY: Duration = Duration::from_secs(30);
 /// Five delays that grow to 16 s, and four of 30 s: two and a half minutes.
 const EARLY_TRIES: u32 = 9;
+/// With its jitter at most six minutes, in which an API that appears, or a permission, is noticed.
 const REFUSED_LATE: Duration = Duration::from_secs(300);
 
 /// The longest `Retry-After` that is obeyed.

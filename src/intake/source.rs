@@ -61,12 +61,15 @@ pub struct Status {
     pub refused: AtomicU64,
     /// Number of completed lists.
     pub lists: AtomicU64,
-    /// Number of failed lists.
+    /// Number of failed lists, without those that [`Status::not_served`] counts.
     pub list_errors: AtomicU64,
     /// Number of opened watches.
     pub watches: AtomicU64,
-    /// Number of watches that could not be opened or ended with an error.
+    /// Number of watches that could not be opened or ended with an error, without those that [`Status::not_served`] counts.
     pub watch_errors: AtomicU64,
+    /// Number of lists and watches that the server answered with 404 or 405, because it does not serve the resource. They are no
+    /// errors: the cluster has no such objects, and each retry would count for ever.
+    pub not_served: AtomicU64,
     /// Number of objects in the last list, before sharding (for `--object-limit`).
     pub listed_objects: AtomicU64,
     /// Number of applied objects of the shard.

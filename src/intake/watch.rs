@@ -332,6 +332,7 @@ impl Worker {
     fn failed(&mut self, step: Step, failure: Failure) -> Option<Duration> {
         match failure {
             Failure::NoStreaming { .. } | Failure::Brief => {}
+            ref failure if failure.is_not_served() => count(&self.api.status.not_served),
             _ if step == Step::Pages => count(&self.api.status.list_errors),
             _ => count(&self.api.status.watch_errors),
         }

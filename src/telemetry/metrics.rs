@@ -15,7 +15,6 @@ use crate::fleet::audit::Coverage;
 use crate::fleet::ledger::CoverageState;
 use crate::health::{Health, WatchedResource};
 use crate::intake::Status;
-use crate::settings::Shard;
 
 /// The handles from which a replica's self-metrics are read.
 #[derive(Clone, Debug)]
@@ -74,13 +73,15 @@ impl ReplicaCollector {
             "Always 1; the labels say which version was built, and for which platform.",
             [(build, 1)],
         )?;
-        let Shard { ordinal: shard, total } = self.0.health.shard();
-        let ordinal = shard.to_string();
+        let total = self.0.health.shard().total;
+        let ordinals: Vec<_> =
+            self.0.health.served_ordinals().into_iter().map(|shard| (shard, shard.to_string())).collect();
         gauge(
             out,
             "kube_state_metrics_shard_ordinal",
-            "Ordinal of the shard that this replica serves, as the value and as the label.",
-            [(vec![("shard_ordinal", ordinal.as_str())], u64::from(shard))],
+            "Ordinal of a shard that this replica serves, as the value and as the label: its own, and in a fleet those of absent \
+             members, whose objects the present members serve together.",
+            ordinals.iter().map(|(shard, text)| (vec![("shard_ordinal", text.as_str())], u64::from(*shard))),
         )?;
         gauge(
             out,
@@ -223,6 +224,13 @@ fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
         "kube_state_fleet_loaded",
         "Whether the resource has been listed completely, or is refused by the API server.",
         by_resource(watched, |w| u64::from(w.is_loaded())),
+    )?;
+    counter(
+        out,
+        "kube_state_fleet_not_served",
+        "Number of lists and watches that the API server answered with 404 or 405, because it does not serve the resource; \
+         kube_state_metrics_list_total and kube_state_metrics_watch_total do not count them.",
+        by_resource(watched, |w| w.sum(|s| s.not_served.load(Relaxed))),
     )?;
     let refused: Vec<_> = watched.iter().flat_map(refusals).collect();
     gauge(

@@ -578,6 +578,7 @@ async fn self_metrics_have_the_names_of_kube_state_metrics() {
         (&status.applied, 7),
         (&status.foreign, 23),
         (&status.refused, 403),
+        (&status.not_served, 4),
     ] {
         counter.store(value, Relaxed);
     }
@@ -603,6 +604,7 @@ async fn self_metrics_have_the_names_of_kube_state_metrics() {
         "kube_state_fleet_objects{resource=\"pods\"} 3",
         "kube_state_fleet_loaded{resource=\"pods\"} 0",
         "kube_state_fleet_refused{resource=\"pods\",code=\"403\"} 1",
+        "kube_state_fleet_not_served_total{resource=\"pods\"} 4",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
     }

@@ -108,6 +108,17 @@ async fn a_backfill_older_than_the_watch_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backfill_of_a_resource_that_the_server_lost_is_no_error() {
+    let (mut run, shard, stream) = synced_with_a().await;
+    shard.set_desired(of(&["a", "b"]));
+    settle().await;
+    backfill_request(&mut run, "9").await.refuse(404);
+    let again = backfill_request(&mut run, "9").await;
+    assert_eq!((value(&run.status.list_errors), value(&run.status.not_served)), (0, 1));
+    drop((again, stream));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backfill_that_breaks_off_is_retried_as_a_streaming_list() {
     let (mut run, shard, _stream) = synced_with_a().await;
     shard.set_desired(of(&["a", "b"]));

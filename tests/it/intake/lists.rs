@@ -175,6 +175,9 @@ async fn a_refused_resource_is_settled_and_retried_soon_and_then_slowly() {
         run.server.streaming_list().await.protobuf().send(pod("ADDED", "a", 7)).send(bookmark(9, true));
         run.expect_calls(&["init", "apply a 7", "done 9"]).await;
         assert_eq!(value(&run.status.refused), 0);
+        // A resource that the server does not have is no error.
+        let counts = (value(&run.status.watch_errors), value(&run.status.list_errors), value(&run.status.not_served));
+        assert_eq!(counts, if status == 403 { (10, 0, 0) } else { (0, 0, 10) });
     }
 }
 

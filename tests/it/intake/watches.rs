@@ -178,7 +178,11 @@ async fn a_watch_that_is_refused_later_keeps_known_objects() {
     sleep(Duration::from_millis(1)).await;
     assert_eq!(value(&run.status.refused), 403);
     run.expect_no_calls().await;
+    assert_eq!((value(&run.status.watch_errors), value(&run.status.not_served)), (1, 0));
+    run.server.watch("9").await.refuse(404);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!((value(&run.status.refused), value(&run.status.not_served)), (404, 1));
     run.server.watch("9").await.protobuf().send(pod("ADDED", "c", 10));
     run.expect_calls(&["apply c 10"]).await;
-    assert_eq!(value(&run.status.refused), 0);
+    assert_eq!((value(&run.status.refused), value(&run.status.watch_errors)), (0, 1));
 }
