@@ -102,13 +102,14 @@ impl Drop for Timer {
     }
 }
 
-/// Parses `resources` and `exclude_resources`: comma-separated lists, which may be repeated. An empty or unknown name selects
-/// nothing.
+/// Parses `resources` and `exclude_resources`: comma-separated lists, which may be repeated, of names that blanks may surround.
+/// An empty or unknown name selects nothing. Source: `parseResources` in `pkg/metricshandler/metrics_handler.go` of
+/// kube-state-metrics.
 fn selection(query: &[(String, String)]) -> Selection {
     let named = |key: &str| {
         let mut values = query.iter().filter(|(k, _)| k == key).map(|(_, value)| value).peekable();
         values.peek()?;
-        Some(values.flat_map(|value| value.split(',')).map(str::to_owned).collect::<BTreeSet<_>>())
+        Some(values.flat_map(|value| value.split(',')).map(|name| name.trim().to_owned()).collect::<BTreeSet<_>>())
     };
     match (named("resources"), named("exclude_resources")) {
         (None, None) => Selection::All,
@@ -129,7 +130,10 @@ mod tests {
             (vec![("format", "x")], Selection::All),
             (vec![("resources", "pods,nodes")], Selection::Only(set(&["pods", "nodes"]), set(&[]))),
             (vec![("resources", "pods"), ("resources", "nodes")], Selection::Only(set(&["pods", "nodes"]), set(&[]))),
+            (vec![("resources", " pods, nodes\t")], Selection::Only(set(&["pods", "nodes"]), set(&[]))),
+            (vec![("exclude_resources", "pods , nodes")], Selection::Except(set(&["pods", "nodes"]))),
             (vec![("resources", "")], Selection::Only(set(&[""]), set(&[]))),
+            (vec![("resources", " ")], Selection::Only(set(&[""]), set(&[]))),
             (vec![("exclude_resources", "pods")], Selection::Except(set(&["pods"]))),
             (
                 vec![("resources", "pods,nodes"), ("exclude_resources", "pods")],

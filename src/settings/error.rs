@@ -20,11 +20,6 @@ pub enum SettingsError {
         /// Known names that are similar.
         similar: Vec<String>,
     },
-    /// `--node` with a resource other than pods.
-    #[error(
-        "--node: only pods can be selected by node, but --resources contains {0:?}; remove it, or run a second set for it"
-    )]
-    NotByNode(String),
     /// A pattern that is not a regular expression.
     #[error("{flag}: invalid pattern {pattern:?}: {reason}")]
     Pattern {
@@ -208,4 +203,11 @@ pub enum Warning {
         /// The excluded resources.
         resources: Vec<String>,
     },
+    /// Resources that are served whole although `--node` selects pods.
+    #[error(
+        "--node selects only pods; served for the whole cluster: {}. Each replica of a DaemonSet repeats them: serve them \
+         from one Deployment, and pass --resources=pods here",
+        .0.join(", ")
+    )]
+    Repeated(Vec<String>),
 }

@@ -182,19 +182,21 @@ declare_flags! {
             feature: |settings| features::names(&settings.live.denied_namespaces);
         }
 
-        /// Serve only the pods on this node, or on several nodes, comma-separated. For a DaemonSet, with --resources=pods.
+        /// Of all pods, serve only those on this node, or on several nodes, comma-separated. For a DaemonSet, with
+        /// --resources=pods: each replica repeats the other resources.
         "--node" node: Option<String> = "NAME" {
             key: "node";
             feature: |settings| features::names(&settings.live.nodes);
-            differs: "accepts several nodes, comma-separated";
+            differs: "accepts several nodes, comma-separated; serves other resources that --resources names whole, with a warning";
         }
 
-        /// Serve only the pods that are not assigned to a node yet, which --node excludes. Overrides --node.
+        /// Of all pods, serve only those that are not assigned to a node yet, which --node excludes. Overrides --node.
         "--track-unscheduled-pods" track_unscheduled_pods: Option<GoBool> = "BOOL" {
             key: "track_unscheduled_pods";
             live: bool = switch(false);
             feature: |settings| features::on(settings.live.track_unscheduled_pods);
-            differs: "excludes namespaced resources other than pods with a warning; in kube-state-metrics their lists fail";
+            differs: "serves other resources that --resources names whole; without --resources, excludes namespaced ones with a warning; \
+                      in kube-state-metrics their lists fail";
         }
 
         /// Maximum number of objects per resource, counted before sharding. Default: 0, no limit.

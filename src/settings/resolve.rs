@@ -17,6 +17,9 @@ const METRICS_PORT: u16 = 8080;
 /// The default of `--telemetry-port`.
 const TELEMETRY_PORT: u16 = 8081;
 
+/// The only resource whose objects are selected by node.
+const PODS: &str = "pods";
+
 const INLINE: &str = "--custom-resource-state-config";
 
 impl Settings {
@@ -125,8 +128,9 @@ fn namespaces(allowed: Vec<String>, denied: Vec<String>) -> (Vec<String>, Vec<St
     if left.is_empty() { (allowed, denied) } else { (left, Vec::new()) }
 }
 
-/// The enabled resources. If `by_node`, a flag, selects pods by node, other namespaced resources are excluded: the API server
-/// rejects such a selector for them.
+/// The enabled resources. If `by_node`, a flag, selects pods by node, other resources that `--resources` names are served whole, as
+/// in kube-state-metrics. If it names none, other namespaced resources are excluded: kube-state-metrics sends the selector for
+/// them too, and the API server rejects it.
 fn enabled_resources(
     flags: &Flags,
     by_node: Option<&'static str>,
@@ -134,16 +138,17 @@ fn enabled_resources(
 ) -> Result<Vec<String>, SettingsError> {
     let given = items(&flags.resources);
     let mut enabled = resources::enabled(&given)?;
-    if by_node == Some("--node")
-        && let Some(other) = given.iter().find(|name| *name != "pods")
-    {
-        return Err(SettingsError::NotByNode(other.clone()));
-    }
-    if let Some(flag) = by_node {
+    if let Some(flag) = by_node.filter(|_| given.is_empty()) {
         let excluded: Vec<_> =
-            enabled.extract_if(.., |k| k.namespaced && k.plural != "pods").map(|k| k.plural.to_owned()).collect();
-        if !excluded.is_empty() {
-            warnings.push(Warning::Excluded { flag, resources: excluded });
+            enabled.extract_if(.., |k| k.namespaced && k.plural != PODS).map(|k| k.plural.to_owned()).collect();
+        warnings.push(Warning::Excluded { flag, resources: excluded });
+    }
+    // `--track-unscheduled-pods` belongs to the one Deployment beside a DaemonSet, which repeats nothing.
+    if by_node == Some("--node") {
+        let repeated: Vec<_> =
+            enabled.iter().map(|k| k.plural).filter(|name| *name != PODS).map(str::to_owned).collect();
+        if !repeated.is_empty() {
+            warnings.push(Warning::Repeated(repeated));
         }
     }
     Ok(enabled.into_iter().map(|k| k.plural.to_owned()).collect())

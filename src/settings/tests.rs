@@ -335,19 +335,52 @@ fn only_pods_are_listed_by_node() {
 }
 
 #[test]
-fn resources_without_a_node_are_rejected_or_excluded_by_node() {
+fn resources_without_a_node_are_served_whole_if_they_are_named() {
+    let line = ["--node=n1", "--resources=pods,configmaps,nodes"];
+    let (settings, warnings) = resolve_in(&line, &[]).expect("valid settings");
+    assert_eq!(settings.live.resources, ["configmaps", "nodes", "pods"]);
+    assert_eq!(partitions(&line, &kind("pods", true)), [all("spec.nodeName=n1")]);
+    assert_eq!(partitions(&line, &kind("configmaps", true)), [all("")]);
+    let warnings: Vec<_> = warnings.iter().map(Warning::to_string).collect();
     assert_eq!(
-        refusal(&["--node=n1", "--resources=configmaps"]),
-        "--node: only pods can be selected by node, but --resources contains \"configmaps\"; remove it, or run a second set for it"
+        warnings,
+        [
+            "--node selects only pods; served for the whole cluster: configmaps, nodes. Each replica of a DaemonSet repeats them: \
+          serve them from one Deployment, and pass --resources=pods here"
+        ]
     );
+    // The pods of a node may be sharded, and unscheduled pods have one exporter: neither repeats anything.
+    for line in [
+        &["--node=n1", "--resources=pods", "--shard=0", "--total-shards=2"][..],
+        &["--track-unscheduled-pods", "--resources=pods,configmaps"],
+        &["--node=n1", "--track-unscheduled-pods", "--resources=pods,configmaps"],
+    ] {
+        let (settings, warnings) = resolve_in(line, &[]).expect("valid settings");
+        assert!(warnings.is_empty(), "{line:?}: {warnings:?}");
+        let named = line.iter().any(|word| word.contains("configmaps"));
+        assert_eq!(settings.live.resources.iter().any(|name| name == "configmaps"), named, "{line:?}");
+    }
+    let (settings, warnings) =
+        resolve_in(&["--node=n1", "--resources=configmaps", "--shard=1", "--total-shards=2"], &[])
+            .expect("valid settings");
+    assert_eq!((settings.live.resources, settings.fixed.shard.total), (vec!["configmaps".to_owned()], 2));
+    assert_eq!(warnings, [Warning::Repeated(vec!["configmaps".to_owned()])]);
+}
+
+#[test]
+fn resources_without_a_node_are_excluded_if_none_is_named() {
     for flag in ["--node=n1", "--track-unscheduled-pods"] {
         let (settings, warnings) = resolve_in(&[flag], &[]).expect("valid settings");
         assert!(!settings.live.resources.iter().any(|r| r == "configmaps"));
+        assert!(settings.live.resources.iter().any(|r| r == "nodes"));
         let warning = warnings[0].to_string();
         assert!(
             warning.contains("configmaps") && flag.starts_with(warning.split(' ').next().unwrap_or("-")),
             "{warning}"
         );
+        let repeated =
+            warnings.iter().filter(|w| matches!(w, Warning::Repeated(names) if names.contains(&"nodes".to_owned())));
+        assert_eq!(repeated.count(), usize::from(flag == "--node=n1"), "{warnings:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use clap::Arg;
 use super::cli::{self, Migrate};
 use super::render::{self, input::InputError};
 use super::upstream::{self, UpstreamFlag};
-use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError};
+use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError, Warning};
 use manifest::{Deployed, Manifest};
 
 /// Why there is no report.
@@ -212,9 +212,10 @@ fn differs(flag: UpstreamFlag, value: Option<&str>) -> Option<&'static str> {
         "total-shards" if value.is_some_and(|value| value.trim() != "1") => {
             Some("another hash assigns objects to shards: migrate all replicas of a sharded set together")
         }
-        "track-unscheduled-pods" => {
-            Some("excludes namespaced resources other than pods; in kube-state-metrics their lists fail")
-        }
+        "track-unscheduled-pods" => Some(
+            "serves other resources only if --resources names them, or if they are cluster-scoped; in kube-state-metrics \
+                 the lists of namespaced ones fail",
+        ),
         _ => None,
     }
 }
@@ -251,7 +252,7 @@ fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>)
     };
     match resolved {
         Err((about, reason)) => changes.push(problem(about, format!("rejected: {reason}"))),
-        Ok((settings, _)) => {
+        Ok((settings, warnings)) => {
             let plain = Layers { environment: Environment::default(), ..layers.clone() }.without_config();
             if plain.is_ok_and(|(plain, _)| plain.fixed.fleet.is_none() && plain.fixed.shard != settings.fixed.shard) {
                 let crate::settings::Shard { ordinal, total } = settings.fixed.shard;
@@ -260,11 +261,9 @@ fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>)
                 );
                 changes.push(note("environment", text));
             }
-            if !settings.live.nodes.is_empty() && layers.flags.resources.is_empty() {
-                changes.push(note(
-                    "--node",
-                    "without --resources=pods, cluster-scoped resources are served too; in kube-state-metrics the lists of other resources fail",
-                ));
+            if let Some(repeated) = warnings.iter().find(|warning| matches!(warning, Warning::Repeated(_))) {
+                let text = repeated.to_string();
+                changes.push(note("--node", text.strip_prefix("--node ").unwrap_or(&text)));
             }
         }
     }

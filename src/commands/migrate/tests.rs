@@ -64,10 +64,11 @@ fn each_ignored_rejected_or_unknown_flag_is_reported_once() {
         (&["--shard=1", "--total-shards=3"], vec!["--total-shards: another hash assigns objects to shards"], true),
         (
             &["--track-unscheduled-pods"],
-            vec!["--track-unscheduled-pods: excludes namespaced resources other than pods"],
+            vec!["--track-unscheduled-pods: serves other resources only if --resources names them"],
             true,
         ),
-        (&["--node=a"], vec!["--node: without --resources=pods"], true),
+        (&["--node=a"], vec!["--node: selects only pods; served for the whole cluster: "], true),
+        (&["--node=a", "--resources=pods"], vec![], true),
         (&["--pod=a-0", "--pod-namespace=b"], vec!["--pod: the replicas of the StatefulSet hand objects over"], true),
         (&["--pod=a-0"], vec!["--pod: the replicas", "arguments: rejected: --pod needs --pod-namespace"], false),
         (
