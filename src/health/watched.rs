@@ -55,9 +55,11 @@ impl WatchedResource {
         statuses.filter_map(|status| u16::try_from(status).ok()).find(|status| *status != 0)
     }
 
-    /// Returns the time since the last event or bookmark, of the source for which it is longest.
+    /// Returns the time since the last event or bookmark, of the source for which it is longest. A source that the server does not
+    /// serve (404, 405) has nothing that could grow old.
     pub fn last_event_age(&self) -> Option<Duration> {
-        let last = self.sources.iter().map(|source| source.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
+        let served = self.sources.iter().filter(|source| !matches!(source.refused.load(Relaxed), 404 | 405));
+        let last = served.map(|source| source.last_event.load(Relaxed)).filter(|last| *last > 0).min()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Duration::from_secs(now.as_secs().saturating_sub(last)))
     }

@@ -8,7 +8,9 @@ func condition(matcher string) string {
 // requested is the sum of pod requests per node, relative to its allocatable resources.
 func requested(resource string) string {
 	return `topk(20, sum by (cluster, node) (
-  max by (cluster, namespace, pod, container, node) (kube_pod_container_resource_requests{NODE, resource="` + resource + `"})` + ofLivePods("CLUSTER") + `
+  max by (cluster, namespace, pod, container, node) (
+    ` + requestsOf(`NODE, resource="`+resource+`"`) + `
+  )` + ofLivePods("CLUSTER") + `
 )
 / on (cluster, node)
 max by (cluster, node) (kube_node_status_allocatable{NODE, resource="` + resource + `"}))`

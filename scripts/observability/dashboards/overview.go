@@ -29,6 +29,7 @@ const failingPods = `max by (cluster, namespace, pod, container, reason) (
   kube_pod_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
   or kube_pod_init_container_status_waiting_reason{NAMESPACE, reason!~"ContainerCreating|PodInitializing"} == 1
   or kube_pod_container_status_terminated_reason{NAMESPACE, reason!="Completed"} == 1
+  or kube_pod_init_container_status_terminated_reason{NAMESPACE, reason!="Completed"} == 1
   or kube_pod_status_reason{NAMESPACE} == 1
   or label_replace(kube_pod_status_unschedulable{NAMESPACE} == 1, "reason", "Unschedulable", "", "")
 )`
@@ -133,7 +134,9 @@ func overview() Dashboard {
 					Kind: Lines, Title: "Restarts", Width: 8, Height: 8, Unit: "short",
 					Description: "Container restarts in five minutes: the ten highest namespaces.",
 					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
-  increase(max by (cluster, namespace, pod, uid, container) (kube_pod_container_status_restarts_total{NAMESPACE})[5m:])
+  increase(max by (cluster, namespace, pod, uid, container) (
+    kube_pod_container_status_restarts_total{NAMESPACE} or kube_pod_init_container_status_restarts_total{NAMESPACE}
+  )[5m:])
 ))`, "{{namespace}}"}},
 				},
 			}},
@@ -143,7 +146,9 @@ func overview() Dashboard {
 					Description: "Requests of running and pending pods, relative to the allocatable resources of all nodes.",
 					Steps:       []Step{{0, green}, {0.8, orange}, {0.95, red}},
 					Queries: []Query{{`sum by (resource) (
-  max by (cluster, namespace, pod, container, resource) (kube_pod_container_resource_requests{CLUSTER, resource=~"cpu|memory"})` + ofLivePods("CLUSTER") + `
+  max by (cluster, namespace, pod, container, resource) (
+    ` + requestsOf(`CLUSTER, resource=~"cpu|memory"`) + `
+  )` + ofLivePods("CLUSTER") + `
 )
 / on (resource)
 sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatable{CLUSTER, resource=~"cpu|memory"}))`, "{{resource}}"}},

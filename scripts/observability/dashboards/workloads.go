@@ -25,6 +25,16 @@ func ofLivePods(matcher string) string {
   (max by (cluster, namespace, pod) (kube_pod_status_phase{` + matcher + `, phase=~"Pending|Running"}) == 1)`
 }
 
+// requestsOf selects the requests of containers and of native sidecars: init containers that keep running. Other init containers
+// are left out, since they do not run beside the rest.
+func requestsOf(matchers string) string {
+	return `kube_pod_container_resource_requests{` + matchers + `}
+    or
+    kube_pod_init_container_resource_requests{` + matchers + `}
+    and on (cluster, namespace, pod, container)
+    kube_pod_init_container_info{CLUSTER, restart_policy="Always"}`
+}
+
 func workloads() Dashboard {
 	return Dashboard{
 		UID: workloadsUID, Title: "Kubernetes / Workloads",
@@ -60,15 +70,21 @@ func workloads() Dashboard {
 					Kind: Lines, Title: "Waiting containers by reason", Width: 8, Height: 8, Unit: "short", Stacked: true,
 					Description: "ContainerCreating and PodInitializing are part of every start. Other reasons need attention.",
 					Queries: []Query{{`sum by (reason) (
-  max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_waiting_reason{NAMESPACE})
+  max by (cluster, namespace, pod, container, reason) (
+    kube_pod_container_status_waiting_reason{NAMESPACE} or kube_pod_init_container_status_waiting_reason{NAMESPACE}
+  )
 )`, "{{reason}}"}},
 				},
 				{
 					Kind: Table, Title: "Containers with most restarts", Width: 8, Height: 8, Unit: "short",
 					Description: "Restarts since the pod was created, and the reason of the last termination.",
-					Queries: []Query{{`topk(20, max by (cluster, namespace, pod, container) (kube_pod_container_status_restarts_total{NAMESPACE}) > 0)
+					Queries: []Query{{`topk(20, max by (cluster, namespace, pod, container) (
+  kube_pod_container_status_restarts_total{NAMESPACE} or kube_pod_init_container_status_restarts_total{NAMESPACE}
+) > 0)
 * on (cluster, namespace, pod, container) group_left (reason)
-max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_last_terminated_reason{NAMESPACE})`, ""}},
+max by (cluster, namespace, pod, container, reason) (
+  kube_pod_container_status_last_terminated_reason{NAMESPACE} or kube_pod_init_container_status_last_terminated_reason{NAMESPACE}
+)`, ""}},
 					Columns: []Column{
 						{Field: "namespace", Heading: "Namespace"}, {Field: "pod", Heading: "Pod"}, {Field: "container", Heading: "Container"},
 						{Field: "reason", Heading: "Last end"}, {Field: "A", Heading: "Restarts"},
@@ -78,7 +94,9 @@ max by (cluster, namespace, pod, container, reason) (kube_pod_container_status_l
 					Kind: Lines, Title: "CPU requests by namespace", Width: 8, Height: 8, Unit: "short", Stacked: true,
 					Description: "Cores requested by running and pending pods: the ten largest namespaces.",
 					Queries: []Query{{`topk(10, sum by (cluster, namespace) (
-  max by (cluster, namespace, pod, container) (kube_pod_container_resource_requests{NAMESPACE, resource="cpu"})` + ofLivePods("NAMESPACE") + `
+  max by (cluster, namespace, pod, container) (
+    ` + requestsOf(`NAMESPACE, resource="cpu"`) + `
+  )` + ofLivePods("NAMESPACE") + `
 ))`, "{{namespace}}"}},
 				},
 			}},
