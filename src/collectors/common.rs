@@ -78,8 +78,13 @@ pub fn boolean(value: bool) -> &'static str {
 }
 
 /// Returns Unix seconds, rounded down.
+pub fn seconds(time: Timestamp) -> i64 {
+    time.as_second() - i64::from(time.subsec_nanosecond() < 0)
+}
+
+/// Returns Unix seconds, rounded down.
 pub fn unix(time: Timestamp) -> f64 {
-    (time.as_second() - i64::from(time.subsec_nanosecond() < 0)) as f64
+    seconds(time) as f64
 }
 
 /// Returns whether this is Go's zero time, which upstream treats as missing.

@@ -5,7 +5,7 @@
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::jiff::Timestamp;
 
-use super::common::{ZERO_TIME, bool_value, integer_if_set, is_zero, name, namespace, text, time_if_set, unix};
+use super::common::{bool_value, integer_if_set, is_zero, name, namespace, seconds, text, time_if_set};
 use super::schedule::Schedule;
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
@@ -112,8 +112,8 @@ fn next_schedule_time(job: &CronJob, samples: &mut Samples) {
     let created = job.metadata.creation_timestamp.as_ref().map(|t| t.0);
     let Some(start) = [last_schedule_time(job), created].into_iter().flatten().find(|t| !is_zero(*t)) else { return };
     if let Some(schedule) = schedule(job) {
-        // NB: upstream prints Go's zero time for a schedule that is never due.
-        samples.sample(&[], schedule.next(start).map_or(ZERO_TIME as f64, unix));
+        // NB: upstream prints Go's zero time, in year 1, for a schedule that is never due.
+        integer_if_set(schedule.next(seconds(start)), samples);
     }
 }
 

@@ -21,7 +21,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use jiff::tz::TimeZoneDatabase;
 
+use crate::collectors::schedule;
 use crate::settings::{Environment, Flags, Layers, LayersError, Settings, Warning};
 use cli::{Command, Invocation};
 use output::print_line;
@@ -33,6 +35,7 @@ const FAILURE: u8 = 1;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    schedule::set_time_zones(TimeZoneDatabase::from_env());
     execute(std::env::args_os(), &mut io::stdout().lock(), &mut io::stderr())
 }
 
