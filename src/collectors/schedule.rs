@@ -403,7 +403,9 @@ mod tests {
         let zones = TimeZoneDatabase::from_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/zoneinfo"))
             .expect("the zones can be read");
         let mut rows = String::new();
-        GzDecoder::new(&include_bytes!("../../tests/data/cron.tsv.gz")[..]).read_to_string(&mut rows).expect("readable");
+        GzDecoder::new(&include_bytes!("../../tests/data/cron.tsv.gz")[..])
+            .read_to_string(&mut rows)
+            .expect("readable");
         let mut checked = 0;
         for row in rows.lines().skip(1) {
             let mut columns = row.split('\t');
@@ -411,9 +413,9 @@ mod tests {
             let (text, zone, start, expected) = (column(), column(), column(), column());
             let found = match Schedule::parse_with(&zones, text, Some(zone).filter(|zone| !zone.is_empty())) {
                 None => "invalid".to_owned(),
-                Some(schedule) => schedule.next(seconds(start)).map_or("never".to_owned(), |time| {
-                    Timestamp::from_second(time).expect("a time").to_string()
-                }),
+                Some(schedule) => schedule
+                    .next(seconds(start))
+                    .map_or("never".to_owned(), |time| Timestamp::from_second(time).expect("a time").to_string()),
             };
             assert_eq!(found, expected, "{row}");
             checked += 1;
