@@ -29,5 +29,5 @@ LABEL org.opencontainers.image.title="kube-state-fleet" \
       org.opencontainers.image.source="${SOURCE}"
 COPY --from=build /rootfs /
 USER 65532:65532
-EXPOSE 8080 8081
+EXPOSE 8080 8081 8082
 ENTRYPOINT ["/kube-state-fleet"]

@@ -80,8 +80,10 @@ impl Fleet {
     /// Starts a fleet and waits until all replicas are ready.
     pub async fn start_with(stage: &Stage, cluster: &Cluster, options: Options) -> Result<Self> {
         let count = options.replicas;
-        let (port, telemetry_port) = (stage.free_port(FIRST_HOST)?, stage.free_port(FIRST_HOST)?);
-        let statefulset = statefulset(stage, &cluster.api.namespace, (port, telemetry_port), &options)?;
+        let [port, telemetry_port, fleet_port] =
+            [stage.free_port(FIRST_HOST)?, stage.free_port(FIRST_HOST)?, stage.free_port(FIRST_HOST)?];
+        let ports = [port, telemetry_port, fleet_port];
+        let statefulset = statefulset(stage, &cluster.api.namespace, ports, &options)?;
         let label = "app.kubernetes.io/name";
         let value = statefulset["spec"]["selector"]["matchLabels"][label].as_str();
         let value = value.with_context(|| format!("the StatefulSet does not select by {label}"))?.to_owned();
@@ -95,12 +97,14 @@ impl Fleet {
             first_address: stage.address(FIRST_HOST),
             port,
             telemetry_port,
+            fleet_port,
             board: options.board.clone(),
         };
         let collection = format!("/apis/apps/v1/namespaces/{}/statefulsets", cluster.api.namespace);
         cluster.api.create(&collection, &statefulset).await?;
-        let replicas =
-            (0..count).map(|i| Endpoints { address: stage.address(FIRST_HOST + i), port, telemetry_port }).collect();
+        let replicas = (0..count)
+            .map(|i| Endpoints { address: stage.address(FIRST_HOST + i), port, telemetry_port, fleet_port })
+            .collect();
         let name = statefulset["metadata"]["name"].as_str().context("a StatefulSet without a name")?.to_owned();
         let fleet = Self {
             replicas,
@@ -415,7 +419,12 @@ fn set_flags(container: &mut Value, flags: &[String]) {
 }
 
 /// The StatefulSet of `manifests/base`, with the fields that kustomize and the scheduler set: namespace, count, node, ports.
-fn statefulset(stage: &Stage, namespace: &str, (port, telemetry_port): (u16, u16), options: &Options) -> Result<Value> {
+fn statefulset(
+    stage: &Stage,
+    namespace: &str,
+    [port, telemetry_port, fleet_port]: [u16; 3],
+    options: &Options,
+) -> Result<Value> {
     let mut object = stage.manifest("statefulset.yaml")?;
     object["metadata"]["namespace"] = json!(namespace);
     object["spec"]["replicas"] = json!(options.replicas);
@@ -423,8 +432,11 @@ fn statefulset(stage: &Stage, namespace: &str, (port, telemetry_port): (u16, u16
     pod["nodeName"] = json!("e2e-node");
     let container = &mut pod["containers"][0];
     for each in container["ports"].as_array_mut().into_iter().flatten() {
-        let telemetry = each["containerPort"] == json!(8081);
-        each["containerPort"] = json!(if telemetry { telemetry_port } else { port });
+        each["containerPort"] = json!(match each["name"].as_str() {
+            Some("metrics") => telemetry_port,
+            Some("fleet") => fleet_port,
+            _ => port,
+        });
     }
     if options.flags.iter().any(|flag| flag.starts_with("--tls-config")) {
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {

@@ -82,6 +82,7 @@ pub struct Kubelet {
     pub first_address: Ipv4Addr,
     pub port: u16,
     pub telemetry_port: u16,
+    pub fleet_port: u16,
     pub board: Board,
 }
 
@@ -147,7 +148,8 @@ impl Kubelet {
         let ordinal: u8 = name.rsplit('-').next().unwrap_or_default().parse().with_context(|| name.clone())?;
         let [a, b, c, d] = self.first_address.octets();
         let address = Ipv4Addr::new(a, b, c, d.checked_add(ordinal).context("too many pods")?);
-        let at = Endpoints { address, port: self.port, telemetry_port: self.telemetry_port };
+        let at =
+            Endpoints { address, port: self.port, telemetry_port: self.telemetry_port, fleet_port: self.fleet_port };
         let since = Instant::now() + self.board.lock().start_delay;
         Ok(Pod { ordinal, at, process: None, since, ending: None, reported: None })
     }

@@ -21,6 +21,8 @@ pub struct Endpoints {
     pub address: Ipv4Addr,
     pub port: u16,
     pub telemetry_port: u16,
+    /// The port for the other members of a fleet.
+    pub fleet_port: u16,
 }
 
 impl Endpoints {
@@ -39,6 +41,7 @@ impl Endpoints {
             format!("--telemetry-host={}", self.address),
             format!("--port={}", self.port),
             format!("--telemetry-port={}", self.telemetry_port),
+            format!("--fleet-port={}", self.fleet_port),
         ]
     }
 
@@ -75,6 +78,7 @@ impl Replica {
             address: stage.address(host),
             port: stage.free_port(host)?,
             telemetry_port: stage.free_port(host)?,
+            fleet_port: stage.free_port(host)?,
         };
         let mut arguments = at.flags();
         arguments.push(format!("--kubeconfig={}", kubeconfig.display()));

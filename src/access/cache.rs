@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::key::random_key;
 use super::reviewer::Verdict;
 
-/// Maximum number of cached tokens: those of all scrapers and peers, with room for wrong ones and attacks.
+/// Maximum number of cached tokens: those of all scrapers, with room for wrong ones and attacks.
 const MAX_TOKENS: usize = 2048;
 
 /// A keyed hash of a token, useless in any other process.
@@ -26,8 +26,6 @@ pub(super) struct VerdictCache {
 struct Entry {
     verdict: Verdict,
     decided: Instant,
-    /// When a refresh in the background last started.
-    refreshed: Option<Instant>,
 }
 
 impl Default for VerdictCache {
@@ -53,16 +51,6 @@ impl VerdictCache {
         self.entries.get(token).filter(|entry| entry.decided >= since).map(|entry| entry.verdict)
     }
 
-    /// Whether to start a refresh in the background; true at most once per `period`.
-    pub fn start_refresh(&mut self, token: &TokenHash, period: Duration) -> bool {
-        let Some(entry) = self.entries.get_mut(token) else { return true };
-        let due = entry.refreshed.is_none_or(|refreshed| refreshed.elapsed() >= period);
-        if due {
-            entry.refreshed = Some(Instant::now());
-        }
-        due
-    }
-
     /// Stores a verdict. If the cache is full, a new token evicts the oldest one, refused tokens first.
     pub fn insert(&mut self, token: TokenHash, verdict: Verdict) {
         if self.entries.len() >= MAX_TOKENS && !self.entries.contains_key(&token) {
@@ -72,7 +60,7 @@ impl VerdictCache {
                 self.entries.remove(&oldest);
             }
         }
-        self.entries.insert(token, Entry { verdict, decided: Instant::now(), refreshed: None });
+        self.entries.insert(token, Entry { verdict, decided: Instant::now() });
     }
 }
 

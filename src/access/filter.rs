@@ -12,21 +12,10 @@ use super::cache::{TokenHash, VerdictCache};
 use super::reviewer::{ReviewError, TokenReviewer, Verdict};
 use crate::sync::lock;
 
-/// What a request is for, which decides how old a verdict may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Requester {
-    /// Any client.
-    Anyone,
-    /// Another replica, which coordinates the fleet with this one.
-    Peer,
-}
-
 /// How long an allowed token stays allowed, and so the delay until a revoked permission takes effect.
 pub(super) const ALLOWED_TTL: Duration = Duration::from_secs(60);
 /// How long a refused token stays refused. Short, so that a newly granted permission takes effect soon.
 pub(super) const REFUSED_TTL: Duration = Duration::from_secs(10);
-/// How long an allowed peer stays allowed while there is no newer verdict; about as long as a token is valid.
-pub(super) const PEER_TTL: Duration = Duration::from_secs(3600);
 /// How long a review may take.
 pub(super) const REVIEW_TIMEOUT: Duration = Duration::from_secs(10);
 /// Concurrent reviews of tokens that were allowed before, and as many of other tokens.
@@ -60,21 +49,13 @@ impl AuthFilter {
     }
 
     /// Returns the verdict on `token`, or `None` if the reviewer has none.
-    pub async fn authorize(&self, token: &str, requester: Requester) -> Option<Verdict> {
+    pub async fn authorize(&self, token: &str) -> Option<Verdict> {
         let inner = &self.0;
         let hash = inner.cache().hash(token);
         let cached = inner.cache().get(&hash);
         if let Some((verdict, age)) = cached {
             let ttl = if verdict == Verdict::Allowed { ALLOWED_TTL } else { REFUSED_TTL };
             if age < ttl {
-                return Some(verdict);
-            }
-            if requester == Requester::Peer && verdict == Verdict::Allowed && age < PEER_TTL {
-                // NB: refreshed in the background, since a review may take longer than a peer waits for its answer.
-                if inner.cache().start_refresh(&hash, REFUSED_TTL) {
-                    let (filter, token) = (self.clone(), Zeroizing::new(token.to_owned()));
-                    tokio::spawn(async move { filter.review(hash, &token, true).await });
-                }
                 return Some(verdict);
             }
         }

@@ -2,8 +2,7 @@
 //!
 //! For each token the filter creates a TokenReview (is the token valid, and whose is it?) and a SubjectAccessReview (may this
 //! user `get` the non-resource URL `/metrics`?). It caches the verdict for a while, by a keyed hash of the token; it never
-//! stores the token. Without an answer from the API server it refuses the request. Requests between replicas may use the
-//! last verdict for longer, so that a fleet keeps working while the API server is down.
+//! stores the token. Without an answer from the API server it refuses the request.
 //!
 //! This module must not know HTTP servers, nor the served series.
 
@@ -14,7 +13,7 @@ mod key;
 mod reviewer;
 
 pub use api_server::ApiServerReviewer;
-pub use filter::{AuthFilter, Requester};
+pub use filter::AuthFilter;
 pub use key::random_key;
 pub use reviewer::{NoReviewer, ReviewError, TokenReviewer, Verdict};
 

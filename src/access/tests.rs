@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, advance, sleep};
 
-use super::filter::{ALLOWED_TTL, MAX_REVIEWS, PEER_TTL, REFUSED_TTL, REVIEW_TIMEOUT};
+use super::filter::{ALLOWED_TTL, MAX_REVIEWS, REFUSED_TTL};
 use super::*;
 
 /// Gives `verdict`, or an error if there is none, for the token `good`; other tokens are not valid.
@@ -50,79 +50,47 @@ async fn an_allowed_token_is_cached_longer_than_a_refused_one() {
         [(Verdict::Allowed, ALLOWED_TTL), (Verdict::Forbidden, REFUSED_TTL), (Verdict::Unauthenticated, REFUSED_TTL)]
     {
         reviewer.set(Some(verdict));
-        assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(verdict));
+        assert_eq!(filter.authorize("good").await, Some(verdict));
         advance(time - Duration::from_millis(10)).await;
-        assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(verdict));
+        assert_eq!(filter.authorize("good").await, Some(verdict));
         assert_eq!(reviewer.reviews(), 1);
         advance(Duration::from_millis(20)).await;
     }
-    assert_eq!(filter.authorize("bad", Requester::Anyone).await, Some(Verdict::Unauthenticated));
+    assert_eq!(filter.authorize("bad").await, Some(Verdict::Unauthenticated));
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_verdict_requests_are_refused() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
     reviewer.set(None);
-    assert_eq!(filter.authorize("good", Requester::Anyone).await, None);
-    assert_eq!(filter.authorize("good", Requester::Peer).await, None);
+    assert_eq!(filter.authorize("good").await, None);
     reviewer.set(Some(Verdict::Allowed));
-    assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed), "errors are not cached");
+    assert_eq!(filter.authorize("good").await, Some(Verdict::Allowed), "errors are not cached");
     reviewer.set(None);
     advance(ALLOWED_TTL).await;
-    assert_eq!(filter.authorize("good", Requester::Anyone).await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn peers_use_the_last_verdict_while_there_is_no_newer_one() {
-    let (filter, reviewer) = FakeReviewer::filter(2 * REVIEW_TIMEOUT);
-    reviewer.set(Some(Verdict::Allowed));
-    assert_eq!(filter.authorize("good", Requester::Peer).await, None, "the review times out");
-    let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
-    assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-    reviewer.set(None);
-    reviewer.reviews();
-    for _ in 0..100 {
-        advance(Duration::from_secs(30)).await;
-        assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-        assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-        sleep(Duration::from_millis(1)).await;
-    }
-    assert!((90..=100).contains(&reviewer.reviews()), "reviews run in the background, and not for each request");
-    advance(PEER_TTL).await;
-    assert_eq!(filter.authorize("good", Requester::Peer).await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_loses_its_permission_is_refused_soon() {
-    let (filter, reviewer) = FakeReviewer::filter(Duration::ZERO);
-    assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-    reviewer.set(Some(Verdict::Forbidden));
-    advance(ALLOWED_TTL).await;
-    assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Allowed));
-    sleep(Duration::from_millis(1)).await;
-    assert_eq!(filter.authorize("good", Requester::Peer).await, Some(Verdict::Forbidden));
+    assert_eq!(filter.authorize("good").await, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_unknown_tokens_does_not_delay_known_ones() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::from_secs(1));
-    assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed));
+    assert_eq!(filter.authorize("good").await, Some(Verdict::Allowed));
     advance(ALLOWED_TTL).await;
     for n in 0..100 {
         let filter = filter.clone();
-        tokio::spawn(async move { filter.authorize(&n.to_string(), Requester::Anyone).await });
+        tokio::spawn(async move { filter.authorize(&n.to_string()).await });
     }
     sleep(Duration::from_millis(1)).await;
     assert_eq!(reviewer.reviews(), 1 + MAX_REVIEWS);
     let began = Instant::now();
-    assert_eq!(filter.authorize("good", Requester::Anyone).await, Some(Verdict::Allowed));
+    assert_eq!(filter.authorize("good").await, Some(Verdict::Allowed));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn concurrent_requests_with_one_token_share_a_few_reviews() {
     let (filter, reviewer) = FakeReviewer::filter(Duration::from_secs(1));
-    let all = futures::future::join_all((0..50).map(|_| filter.authorize("good", Requester::Anyone))).await;
+    let all = futures::future::join_all((0..50).map(|_| filter.authorize("good"))).await;
     assert!(all.iter().all(|verdict| *verdict == Some(Verdict::Allowed)));
     assert_eq!(reviewer.reviews(), MAX_REVIEWS);
 }

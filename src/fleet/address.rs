@@ -5,17 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use http::Uri;
 use tokio::net::UdpSocket;
 
-/// Returns the address of the telemetry port for peers.
+/// Returns the address of the fleet port for peers.
 ///
 /// The IP is `POD_IP` if it is set, or the listen address if that is a single address. Otherwise it is the local address of
 /// connections to the API server, or 127.0.0.1 without one.
-pub(super) async fn own_address(ip: Option<IpAddr>, telemetry: SocketAddr, server: Option<&Uri>) -> SocketAddr {
-    let port = telemetry.port();
+pub(super) async fn own_address(ip: Option<IpAddr>, listen: SocketAddr, server: Option<&Uri>) -> SocketAddr {
+    let port = listen.port();
     if let Some(ip) = ip {
         return SocketAddr::new(ip, port);
     }
-    if !telemetry.ip().is_unspecified() {
-        return telemetry;
+    if !listen.ip().is_unspecified() {
+        return listen;
     }
     let local = match server {
         Some(server) => source_address(server).await,
@@ -49,11 +49,11 @@ mod tests {
     async fn the_address_is_the_pod_ip_or_the_listen_address_or_the_local_address() {
         let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
         let server: Uri = "https://127.0.0.1:6443".parse().expect("a URL");
-        let any = address("[::]:8081");
+        let any = address("[::]:8082");
         let ip = "10.0.0.7".parse().ok();
-        assert_eq!(own_address(ip, any, Some(&server)).await, address("10.0.0.7:8081"));
+        assert_eq!(own_address(ip, any, Some(&server)).await, address("10.0.0.7:8082"));
         assert_eq!(own_address(None, address("127.0.0.3:81"), Some(&server)).await, address("127.0.0.3:81"));
-        assert_eq!(own_address(None, any, Some(&server)).await, address("127.0.0.1:8081"));
-        assert_eq!(own_address(None, any, None).await, address("127.0.0.1:8081"));
+        assert_eq!(own_address(None, any, Some(&server)).await, address("127.0.0.1:8082"));
+        assert_eq!(own_address(None, any, None).await, address("127.0.0.1:8082"));
     }
 }

@@ -18,7 +18,8 @@ use super::coverage::{
 };
 use super::handover::Status;
 use super::ledger::{CoverageChange, CoverageStatus, Ledger};
-use super::peer_client::{self, Connector, PeerError};
+use super::peer_client::{self, Dialer, PeerError};
+use super::record::Endpoint;
 use crate::sharding::Digest;
 use crate::sync::lock;
 
@@ -43,8 +44,8 @@ const SELF: &str = "this replica";
 pub struct Peer {
     /// The name in messages.
     pub name: String,
-    /// `ip:port` of its telemetry port. If it is unknown (`None`), nothing can be proven.
-    pub address: Option<String>,
+    /// How to reach it. If that is unknown (`None`), nothing can be proven.
+    pub endpoint: Option<Endpoint>,
 }
 
 impl Peer {
@@ -57,14 +58,10 @@ impl Peer {
             return None;
         }
         let present = |ordinal: &u32| !status.absent.contains(ordinal);
-        let mut addresses = status.addresses((0..status.total).filter(present));
-        addresses.remove(&own);
-        Some(
-            addresses
-                .into_iter()
-                .map(|(ordinal, address)| Self { name: format!("shard {ordinal}"), address })
-                .collect(),
-        )
+        let mut endpoints = status.endpoints((0..status.total).filter(present));
+        endpoints.remove(&own);
+        let peer = |(ordinal, endpoint)| Self { name: format!("shard {ordinal}"), endpoint };
+        Some(endpoints.into_iter().map(peer).collect())
     }
 }
 
@@ -92,13 +89,13 @@ pub trait CoverageView: Send + Sync {
 
 /// Sends coverage requests to other members.
 pub trait CoverageClient: Send + Sync {
-    /// Returns the report of the member at `address`.
+    /// Returns the report of the member `at` an endpoint.
     ///
     /// # Errors
     /// The member does not answer, or not with a report.
     fn request<'a>(
         &'a self,
-        address: &'a str,
+        at: &'a Endpoint,
         request: &'a CoverageRequest,
     ) -> BoxFuture<'a, Result<CoverageReport, PeerError>>;
 }
@@ -248,15 +245,15 @@ impl Audit {
 
     /// Returns the reports of all members, with the own report first.
     async fn request_all(&self, peers: &[Peer], request: &CoverageRequest) -> Result<Reports, ProofError> {
-        let requests = peers.iter().map(|Peer { name, address }| async move {
-            let result = match address {
-                Some(address) => timeout(ANSWER_TIMEOUT, self.client.request(address, request))
+        let requests = peers.iter().map(|Peer { name, endpoint }| async move {
+            let result = match endpoint {
+                Some(endpoint) => timeout(ANSWER_TIMEOUT, self.client.request(endpoint, request))
                     .await
                     .unwrap_or(Err(PeerError::Timeout(ANSWER_TIMEOUT))),
                 None => Err(PeerError::NoAddress),
             };
             result.map(|report| (name.clone(), report)).map_err(|error| {
-                let at = address.as_ref().map(|address| format!(" at {address}")).unwrap_or_default();
+                let at = endpoint.as_ref().map(|to| format!(" at {}", to.address)).unwrap_or_default();
                 ProofError::NoAnswer(format!("{name}{at}: {error}"))
             })
         });
@@ -285,20 +282,20 @@ fn log_changes(changes: Vec<CoverageChange>) {
     }
 }
 
-/// Sends coverage requests over HTTP: `POST /fleet/coverage` on the telemetry port.
+/// Sends coverage requests over HTTP: `POST /fleet/coverage` on the fleet port.
 #[derive(Clone)]
-pub struct HttpCoverageClient(pub Arc<dyn Connector>);
+pub struct HttpCoverageClient(pub Dialer);
 
 impl CoverageClient for HttpCoverageClient {
     fn request<'a>(
         &'a self,
-        address: &'a str,
+        at: &'a Endpoint,
         request: &'a CoverageRequest,
     ) -> BoxFuture<'a, Result<CoverageReport, PeerError>> {
         Box::pin(async move {
             let body = Some(serde_json::to_vec(request)?);
             let limits = (MAX_ANSWER_BYTES, ANSWER_TIMEOUT);
-            peer_client::request_json(&*self.0, address, peer_client::COVERAGE_PATH, body, limits).await
+            peer_client::request_json(&self.0, at, peer_client::COVERAGE_PATH, body, limits).await
         })
     }
 }
@@ -306,7 +303,7 @@ impl CoverageClient for HttpCoverageClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::record::Member;
+    use crate::fleet::record::{KeyDigest, Member};
     use crate::sharding::Hashes;
 
     const PODS: &str = "pods";
@@ -336,6 +333,10 @@ mod tests {
             known_versions: [(PODS.to_owned(), KnownVersions::Versions { oldest: 1, newest: 9 })].into(),
             digests: [(PODS.to_owned(), digest(uids))].into(),
         }
+    }
+
+    fn endpoint(address: &str) -> Endpoint {
+        Endpoint { address: address.to_owned(), key: KeyDigest([0; 32]) }
     }
 
     fn refused() -> PeerError {
@@ -375,7 +376,7 @@ mod tests {
     impl CoverageClient for TestFleet {
         fn request<'a>(
             &'a self,
-            _: &'a str,
+            _: &'a Endpoint,
             _: &'a CoverageRequest,
         ) -> BoxFuture<'a, Result<CoverageReport, PeerError>> {
             let mut state = self.state();
@@ -386,7 +387,7 @@ mod tests {
 
     /// A healthy fleet and its audit.
     fn start() -> (Arc<TestFleet>, Arc<Coverage>, CancellationToken) {
-        let peer = Peer { name: "fleet-1".to_owned(), address: Some("10.0.0.2:8081".to_owned()) };
+        let peer = Peer { name: "fleet-1".to_owned(), endpoint: Some(endpoint("10.0.0.2:8082")) };
         let fleet = Arc::new(TestFleet(Mutex::new(TestState {
             peers: Some(vec![peer]),
             own: report(&["a", "b"]),
@@ -425,7 +426,7 @@ mod tests {
     fn peers_are_all_members_that_may_expose_objects() {
         let member = |ordinal: u32, address: &str| -> Member {
             let id = serde_json::json!({ "ordinal": ordinal, "pod": "", "nonce": 0 });
-            let member = serde_json::json!({ "id": id, "address": address, "hash": "xxhash64", "layout": 1 });
+            let member = serde_json::json!({ "id": id, "address": address, "hash": "xxhash64", "layout": 1, "key": "00".repeat(32) });
             serde_json::from_value(member).expect("the other fields have defaults")
         };
         let mut status = Status {
@@ -438,7 +439,10 @@ mod tests {
             ..Status::default()
         };
         let peers = Peer::all(&status, 0).expect("the coordinator has peers");
-        let found: Vec<_> = peers.iter().map(|peer| (peer.name.as_str(), peer.address.as_deref())).collect();
+        let found: Vec<_> = peers
+            .iter()
+            .map(|peer| (peer.name.as_str(), peer.endpoint.as_ref().map(|to| to.address.as_str())))
+            .collect();
         let expected = [
             ("shard 1", Some("b")),
             ("shard 2", Some("c")),
@@ -477,7 +481,7 @@ mod tests {
             |s: &mut TestState| s.own.settled = false,
             |s: &mut TestState| s.seen = Err(SeenError::Filtered),
             |s: &mut TestState| s.other = Some(CoverageReport { digests: BTreeMap::new(), ..report(&[]) }),
-            |s: &mut TestState| s.peers.as_mut().expect("the coordinator has peers")[0].address = None,
+            |s: &mut TestState| s.peers.as_mut().expect("the coordinator has peers")[0].endpoint = None,
         ] {
             let (fleet, coverage, stop) = start();
             seconds(1).await;

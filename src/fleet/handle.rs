@@ -12,9 +12,9 @@ use super::clock;
 use super::coverage::{Exposure, ExposureSource};
 use super::handover::{Event, Plan, Status};
 use super::message::Message;
-use super::record::Heartbeat;
+use super::record::{Endpoint, Heartbeat};
 use super::report::{FleetReport, HandoverReport};
-use crate::sharding::Slice;
+use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
 const MAX_HEARTBEAT_AGE: u64 = 3_000;
@@ -144,15 +144,16 @@ impl FleetHandle {
         })
     }
 
-    /// Returns the ordinals of all other members that exist or should exist, with their addresses. Empty until the member knows
+    /// Returns the ordinals of all other members that exist or should exist, and how to reach them. Empty until the member knows
     /// its ordinal, and if it does not coordinate with others.
-    pub fn others(&self) -> BTreeMap<u32, Option<String>> {
+    pub fn others(&self) -> BTreeMap<u32, Option<Endpoint>> {
         let snapshot = self.snapshot.load();
         let Some(own) = snapshot.ordinal.filter(|_| snapshot.coordinated) else { return BTreeMap::new() };
         let Status { total, replicas, .. } = snapshot.status;
-        let mut addresses = snapshot.status.addresses(0..total.max(replicas.unwrap_or_default()));
-        addresses.remove(&own);
-        addresses
+        let wanted = total.max(replicas.unwrap_or_default()).min(MOST_SHARDS);
+        let mut endpoints = snapshot.status.endpoints(0..wanted);
+        endpoints.remove(&own);
+        endpoints
     }
 
     /// Returns the state of the fleet for the status page, without the results of the audit.

@@ -2,7 +2,7 @@
 //!
 //! `record` defines the data that members exchange, and `handover` is the pure state machine. `run` is the task around that
 //! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
-//! a [`FleetHandle`]. `coverage` checks that the members together expose each object once, and `audit` collects the data for
+//! a [`FleetHandle`]. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
 //! that check. `report` and `overview` describe the fleet for the status page.
 //!
 //! May not know the format of series.
@@ -22,7 +22,9 @@ pub mod peer_client;
 mod peers;
 pub mod record;
 pub mod report;
+pub mod roster;
 mod run;
+pub mod tls;
 
 pub use api::{FleetError, MissingPermission, is_ready};
 pub use handle::{FleetHandle, Refusal, Snapshot};

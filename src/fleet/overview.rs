@@ -10,14 +10,19 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::peer_client::{self, Connector, PeerError};
+use super::peer_client::{self, Dialer, PeerError, escaped};
+use super::record::Endpoint;
 use super::report::{CoverageVerdict, Feature, FleetReport, HandoverReport, ReplicaReport, ResourceCoverage};
+use crate::sharding::MOST_SHARDS;
 
 /// How long a replica may take to answer. A person waits for the page meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum length of an answer in bytes; one with a hundred resources takes a tenth of it.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
+
+/// Maximum number of resources and of other lines in a report that is shown.
+const MAX_LINES: usize = 1000;
 
 /// The whole fleet, as one replica finds it: `GET /fleet` on the metrics port.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -122,21 +127,22 @@ pub struct ResourceSummary {
     pub silent: Option<u64>,
 }
 
-/// Requests the reports of `others`, which are telemetry addresses by ordinal, and merges them with `own`.
+/// Requests the reports of `others`, by ordinal, and merges them with `own`. A replica outside a fleet has no dialer and no
+/// others.
 pub async fn fetch_overview(
     own: ReplicaReport,
-    others: BTreeMap<u32, Option<String>>,
-    connector: &dyn Connector,
+    others: BTreeMap<u32, Option<Endpoint>>,
+    dialer: Option<&Dialer>,
 ) -> Overview {
-    let requests = others.into_iter().map(|(ordinal, address)| async move {
-        let result = match &address {
-            Some(address) => {
+    let requests = others.into_iter().map(|(ordinal, endpoint)| async move {
+        let result = match (dialer, &endpoint) {
+            (Some(dialer), Some(endpoint)) => {
                 let limits = (MAX_ANSWER_BYTES, ANSWER_TIMEOUT);
-                peer_client::request_json(connector, address, peer_client::REPLICA_PATH, None, limits).await
+                peer_client::request_json(dialer, endpoint, peer_client::REPLICA_PATH, None, limits).await
             }
-            None => Err(PeerError::NoAddress),
+            _ => Err(PeerError::NoAddress),
         };
-        Answer { ordinal, address, result }
+        Answer { ordinal, address: endpoint.map(|endpoint| endpoint.address), result: result.map(displayable) }
     });
     merge(own, join_all(requests).await)
 }
@@ -148,15 +154,31 @@ struct Answer {
     result: Result<ReplicaReport, PeerError>,
 }
 
-fn merge(own: ReplicaReport, mut answers: Vec<Answer>) -> Overview {
-    let fleet = own.part.as_ref().map(|part| part.fleet.clone());
-    for answer in &mut answers {
-        // Kubernetes gives the address of a deleted pod to another one, perhaps of another fleet.
-        let other = answer.result.as_ref().ok().map(|report| report.part.as_ref().map(|part| part.fleet.clone()));
-        if let Some(other) = other.filter(|other| *other != fleet) {
-            answer.result = Err(PeerError::OtherFleet(other.unwrap_or_else(|| "no fleet".to_owned())));
-        }
+/// Returns a report whose texts are escaped and short, and whose lists are no longer than a replica makes them.
+fn displayable(mut report: ReplicaReport) -> ReplicaReport {
+    let show = |text: &mut String| *text = escaped(text);
+    show(&mut report.version);
+    report.pod.iter_mut().for_each(show);
+    report.waits_for.truncate(MAX_LINES);
+    report.waits_for.iter_mut().for_each(show);
+    report.enabled.truncate(MAX_LINES);
+    report.enabled.iter_mut().flat_map(|feature| [&mut feature.name, &mut feature.value]).for_each(show);
+    report.resources.truncate(MAX_LINES);
+    report.resources.iter_mut().for_each(|resource| show(&mut resource.resource));
+    if let Some(part) = &mut report.part {
+        show(&mut part.fleet);
+        let shards = MOST_SHARDS as usize;
+        part.absent.truncate(shards);
+        part.untaken.truncate(shards);
+        part.handover.waiting_for.truncate(shards);
+        part.cover.truncate(MAX_LINES);
+        part.cover.iter_mut().for_each(|cover| show(&mut cover.resource));
     }
+    report
+}
+
+fn merge(own: ReplicaReport, answers: Vec<Answer>) -> Overview {
+    let fleet = own.part.as_ref().map(|part| part.fleet.clone());
     let own_part = own.part.clone().unwrap_or_default();
     // The member with the newest generation knows most.
     let parts = answers.iter().filter_map(|answer| answer.result.as_ref().ok()?.part.clone());
@@ -309,7 +331,7 @@ mod tests {
         let part = other.part.as_mut().expect("the report has a fleet");
         (part.coordinator, part.cover) = (true, vec![exact]);
         (part.handover.state, other.resources[0].silent) = (HandoverState::Switching, Some(50));
-        let overview = merge(report(0, 4, 3), vec![answer(1, Some("10.0.0.2:8081"), Ok(other))]);
+        let overview = merge(report(0, 4, 3), vec![answer(1, Some("10.0.0.2:8082"), Ok(other))]);
         assert_eq!((overview.answered_by, overview.generation, overview.shards), (0, 5, 3));
         assert_eq!(overview.handover.state, HandoverState::Switching);
         let [pods] = &overview.resources[..] else { panic!("{overview:?}") };
@@ -341,13 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn the_report_of_another_fleet_is_ignored() {
-        let (own, mut stranger) = (report(0, 4, 3), report(1, 9, 4));
-        stranger.part.get_or_insert_default().fleet = "ops/other".to_owned();
-        let overview = merge(own, vec![answer(1, None, Ok(stranger))]);
-        assert_eq!(overview.replicas[1].standing, ReplicaStatus::Silent);
-        assert_eq!(overview.replicas[1].notes, ["the replica at this address belongs to ops/other"]);
-        assert_eq!((overview.generation, overview.resources[0].owned), (4, 3));
+    fn texts_of_a_report_are_escaped_and_bounded() {
+        let mut bad = report(1, 4, 3);
+        bad.pod = Some("pod\u{1b}[2J".repeat(1000));
+        bad.waits_for = vec!["line\n".repeat(1000); 5000];
+        bad.resources = vec![bad.resources[0].clone(); 5000];
+        bad.part.get_or_insert_default().absent = (0..1 << 16).collect();
+        let shown = displayable(bad);
+        let pod = shown.pod.unwrap_or_default();
+        assert!(pod.len() < 210 && pod.starts_with("pod\\u{1b}[2J"), "{pod}");
+        assert!(shown.waits_for.len() == 1000 && shown.waits_for[0].len() < 210);
+        assert!(!shown.waits_for[0].contains('\n'));
+        assert_eq!((shown.resources.len(), shown.part.unwrap_or_default().absent.len()), (1000, 1024));
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! HTTP requests to the telemetry port of another member.
+//! HTTP requests to the fleet port of another member, and the parts of them that `verify` shares.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -14,7 +14,11 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
+
+use super::record::Endpoint;
+use super::tls::ProcessKey;
 
 /// `POST` of a heartbeat; the answer is the heartbeat of the other member.
 pub const HEARTBEAT_PATH: &str = "/fleet/heartbeat";
@@ -25,39 +29,31 @@ pub const COVERAGE_PATH: &str = "/fleet/coverage";
 /// `GET` of the report that the status page shows.
 pub const REPLICA_PATH: &str = "/fleet/replica";
 
-/// Maximum length of a heartbeat in bytes. A record and a member are far shorter.
-pub const MAX_HEARTBEAT_BYTES: u64 = 1 << 20;
+/// Maximum length of a heartbeat in bytes. One of a fleet with the most members, all of them absent, takes half of it.
+pub const MAX_HEARTBEAT_BYTES: usize = 64 << 10;
 
-/// A connection to another member, with or without TLS.
+/// Maximum number of characters of another process' text in a message.
+const MAX_SHOWN: usize = 200;
+
+/// A connection to a replica.
 pub trait PeerStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> PeerStream for T {}
 
-/// Connects to other members. All members of a fleet have the same configuration, so a member connects to the others as they
-/// connect to it.
-pub trait Connector: Send + Sync {
-    /// Opens a connection to `address` (`ip:port`).
+/// Connects to the fleet ports of other members, with the key of this process.
+#[derive(Clone, Debug)]
+pub struct Dialer(pub Arc<ProcessKey>);
+
+impl Dialer {
+    /// Opens a connection to a member. Only the process that has the member's key can complete the handshake.
     ///
     /// # Errors
-    /// The address does not answer, or the TLS handshake failed. A refused connection keeps its
+    /// The address does not answer, or another process answers there. A refused connection keeps its
     /// [`io::ErrorKind::ConnectionRefused`].
-    fn open<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>>;
-
-    /// Returns the `Authorization` header of requests, if members require one.
-    fn credentials(&self) -> BoxFuture<'_, Option<HeaderValue>>;
-}
-
-/// Connects without TLS and without credentials.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlainConnector;
-
-impl Connector for PlainConnector {
-    fn open<'a>(&'a self, address: &'a str) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>> {
-        Box::pin(async move { Ok(Box::new(connect(address).await?) as _) })
-    }
-
-    fn credentials(&self) -> BoxFuture<'_, Option<HeaderValue>> {
-        Box::pin(std::future::ready(None))
+    pub async fn open(&self, to: &Endpoint) -> io::Result<Box<dyn PeerStream>> {
+        let stream = connect(&to.address).await?;
+        let (config, name) = self.0.client(to.key, stream.peer_addr()?.ip()).map_err(io::Error::other)?;
+        Ok(Box::new(TlsConnector::from(config).connect(name, stream).await?))
     }
 }
 
@@ -80,7 +76,7 @@ pub enum PeerError {
     /// The connection could not be opened.
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    /// The address or the credentials do not form a valid request.
+    /// The address or the path does not form a valid request.
     #[error("cannot build the request: {0}")]
     Request(#[source] http::Error),
     /// The connection broke.
@@ -103,9 +99,6 @@ pub enum PeerError {
     /// The question or the answer cannot be converted from or to JSON.
     #[error("unexpected JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// The address now belongs to another fleet, or to a replica outside a fleet.
-    #[error("the replica at this address belongs to {0}")]
-    OtherFleet(String),
 }
 
 /// An HTTP connection, which runs until this handle is dropped.
@@ -119,23 +112,24 @@ pub(super) async fn handshake(
     Ok((sender, AbortOnDropHandle::new(tokio::spawn(connection))))
 }
 
-/// Sends a `POST` of `body`, which is JSON, or a `GET` without one, and reads an answer of at most `max_bytes`.
-pub(super) async fn send(
-    connector: &dyn Connector,
-    sender: &mut SendRequest<Full<Bytes>>,
-    (address, path): (&str, &str),
-    body: Option<Vec<u8>>,
-    max_bytes: usize,
-) -> Result<(StatusCode, Bytes), PeerError> {
-    let mut request = match body {
+/// Returns a `POST` of `body`, which is JSON, or a `GET` without one.
+///
+/// # Errors
+/// The address or the path is malformed.
+pub fn request(address: &str, path: &str, body: Option<Vec<u8>>) -> Result<Request<Full<Bytes>>, PeerError> {
+    let request = match body {
         Some(_) => Request::post(path).header(CONTENT_TYPE, "application/json"),
         None => Request::get(path),
     };
-    request = request.header(HOST, address);
-    if let Some(credentials) = connector.credentials().await {
-        request = request.header(AUTHORIZATION, credentials);
-    }
-    let request = request.body(Full::from(body.unwrap_or_default())).map_err(PeerError::Request)?;
+    request.header(HOST, address).body(Full::from(body.unwrap_or_default())).map_err(PeerError::Request)
+}
+
+/// Sends a request, and reads an answer of at most `max_bytes`.
+pub(super) async fn send(
+    sender: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    max_bytes: usize,
+) -> Result<(StatusCode, Bytes), PeerError> {
     sender.ready().await.map_err(PeerError::Connection)?;
     let answer = sender.send_request(request).await.map_err(PeerError::Connection)?;
     let status = answer.status();
@@ -143,40 +137,81 @@ pub(super) async fn send(
     Ok((status, body.to_bytes()))
 }
 
-/// Sends one request and parses the JSON of the answer. `limits` are as for [`request`].
+/// Sends one request over a connection of its own, and reads an answer of at most `max_bytes`.
 ///
 /// # Errors
-/// As [`request`]; also if the status is no success, or the answer has another form.
+/// The connection broke, or the answer is too long.
+pub async fn exchange(
+    stream: Box<dyn PeerStream>,
+    request: Request<Full<Bytes>>,
+    max_bytes: usize,
+) -> Result<(StatusCode, Bytes), PeerError> {
+    let (mut sender, _connection) = handshake(stream).await.map_err(PeerError::Connection)?;
+    send(&mut sender, request, max_bytes).await
+}
+
+/// Sends one request to a member, and parses the JSON of the answer. The limits are the length of the answer in bytes, and the
+/// time for the whole exchange.
+///
+/// # Errors
+/// The connection failed, or a limit was exceeded. Also if the status is no success, or the answer has another form.
 pub async fn request_json<T: DeserializeOwned>(
-    connector: &dyn Connector,
-    address: &str,
+    dialer: &Dialer,
+    to: &Endpoint,
     path: &str,
     body: Option<Vec<u8>>,
-    limits: (usize, Duration),
+    (max_bytes, limit): (usize, Duration),
 ) -> Result<T, PeerError> {
-    let (status, body) = request(connector, address, path, body, limits).await?;
+    let exchanged = async {
+        let stream = dialer.open(to).await.map_err(PeerError::Connect)?;
+        exchange(stream, request(&to.address, path, body)?, max_bytes).await
+    };
+    let (status, body) = timeout(limit, exchanged).await.unwrap_or(Err(PeerError::Timeout(limit)))?;
     if !status.is_success() {
-        return Err(PeerError::Status { status, text: String::from_utf8_lossy(&body).trim().to_owned() });
+        return Err(PeerError::Status { status, text: shown(&body) });
     }
     Ok(serde_json::from_slice(&body)?)
 }
 
-/// Sends one request over a connection of its own. The limits are the length of the answer in bytes, and the time for the
-/// whole exchange.
-///
-/// # Errors
-/// The connection failed, or a limit was exceeded.
-pub async fn request(
-    connector: &dyn Connector,
-    address: &str,
-    path: &str,
-    body: Option<Vec<u8>>,
-    (max_bytes, limit): (usize, Duration),
-) -> Result<(StatusCode, Bytes), PeerError> {
-    let exchange = async {
-        let stream = connector.open(address).await.map_err(PeerError::Connect)?;
-        let (mut sender, _connection) = handshake(stream).await.map_err(PeerError::Connection)?;
-        send(connector, &mut sender, (address, path), body, max_bytes).await
-    };
-    timeout(limit, exchange).await.unwrap_or(Err(PeerError::Timeout(limit)))
+/// Returns a text of another process for a message: on one line, escaped, and at most 200 characters long.
+pub fn shown(text: &[u8]) -> String {
+    escaped(&String::from_utf8_lossy(&text[..text.len().min(4 * MAX_SHOWN)]))
+}
+
+/// As [`shown`], of a string.
+pub fn escaped(text: &str) -> String {
+    let text = text.trim();
+    let mut shown: String = text.chars().flat_map(escape).take(MAX_SHOWN).collect();
+    if text.chars().flat_map(escape).nth(MAX_SHOWN).is_some() {
+        shown.extend(std::iter::repeat_n('.', 3));
+    }
+    shown
+}
+
+/// Escapes what is not visible: control characters, and those that change the direction of the text.
+fn escape(character: char) -> impl Iterator<Item = char> {
+    let visible = character == ' ' || (!character.is_control() && !character.is_whitespace() && !is_format(character));
+    let escaped = (!visible).then(|| character.escape_unicode());
+    visible.then_some(character).into_iter().chain(escaped.into_iter().flatten())
+}
+
+/// Whether a character is invisible and changes how the text around it looks (Unicode's bidirectional controls and joiners).
+const fn is_format(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_a_peer_is_shown_escaped_and_short() {
+        assert_eq!(shown(b" not found\n"), "not found");
+        assert_eq!(shown(b"a\nb\x1b[31m\xff"), "a\\u{a}b\\u{1b}[31m\u{fffd}");
+        assert_eq!(escaped("\u{202e}x"), "\\u{202e}x");
+        let long = escaped(&"x".repeat(1 << 20));
+        assert_eq!(long.len(), MAX_SHOWN + 3);
+        assert!(long.ends_with("x..."));
+        assert_eq!(escaped(&"x".repeat(MAX_SHOWN)).len(), MAX_SHOWN);
+    }
 }

@@ -1,4 +1,4 @@
-//! Connections to the other members: one per address, kept open, with a heartbeat every second.
+//! Connections to the other members: one per process, kept open, with a heartbeat every second.
 //!
 //! A connection shows two facts that the API server cannot: what a member knows now, and that its process has ended. The
 //! latter shows as soon as the kernel closes the connection and refuses a new one.
@@ -21,8 +21,8 @@ use tracing::{debug, warn};
 use super::clock;
 use super::handle::FleetHandle;
 use super::handover::Event;
-use super::peer_client::{self, Connector, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
-use super::record::{Heartbeat, Incarnation, Member};
+use super::peer_client::{self, Dialer, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream, escaped, shown};
+use super::record::{Endpoint, Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
 
 /// Time between heartbeats while nothing changes.
@@ -32,24 +32,25 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pauses between attempts to reach an address; the last one repeats.
 const RETRY_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
-/// Pause before another attempt if the address belongs to another fleet, or to this replica.
-const NOT_A_PEER_PAUSE: Duration = Duration::from_secs(10);
+/// Pause before another attempt if the peer refuses the messages of this process.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+/// After this many failures in a row, the log says why a peer cannot be reached.
+const LOGGED_FAILURE: usize = 30;
 
-/// Keeps a connection to each of `contacts`, and reports answers and refused connections to the state machine. `own` is this
-/// process.
+/// Keeps a connection to each of `contacts`, and reports answers and refused connections to the state machine.
 pub(super) async fn run(
     fleet: &Arc<FleetHandle>,
-    own: &Incarnation,
-    connector: &Arc<dyn Connector>,
+    dialer: &Dialer,
     mut contacts: watch::Receiver<Vec<Member>>,
 ) -> Infallible {
-    let mut connections: HashMap<String, AbortOnDropHandle<Infallible>> = HashMap::new();
+    let mut connections: HashMap<(Incarnation, Endpoint), AbortOnDropHandle<Infallible>> = HashMap::new();
     loop {
-        let addresses: Vec<String> = contacts.borrow_and_update().iter().map(|m| m.address.clone()).collect();
-        connections.retain(|address, task| addresses.contains(address) && !task.is_finished());
-        for address in addresses {
-            connections.entry(address.clone()).or_insert_with(|| {
-                let peer = PeerConnection::new(Arc::clone(fleet), own.clone(), Arc::clone(connector), address);
+        let processes: Vec<_> =
+            contacts.borrow_and_update().iter().filter_map(|m| Some((m.id.clone(), m.endpoint()?))).collect();
+        connections.retain(|process, task| processes.contains(process) && !task.is_finished());
+        for process in processes {
+            connections.entry(process).or_insert_with_key(|(id, endpoint)| {
+                let peer = PeerConnection::new(Arc::clone(fleet), dialer.clone(), id.clone(), endpoint.clone());
                 AbortOnDropHandle::new(tokio::spawn(peer.run()))
             });
         }
@@ -59,16 +60,14 @@ pub(super) async fn run(
     }
 }
 
-/// The connection to one address, opened again whenever it breaks.
+/// The connection to one process, opened again whenever it breaks.
 struct PeerConnection {
     fleet: Arc<FleetHandle>,
-    own: Incarnation,
-    connector: Arc<dyn Connector>,
-    address: String,
-    /// The process that answered last.
-    last: Option<Incarnation>,
-    /// Whether the log already says that the peer denies access.
-    denial_logged: bool,
+    dialer: Dialer,
+    id: Incarnation,
+    endpoint: Endpoint,
+    /// Whether the process has answered before.
+    answered: bool,
 }
 
 /// Why an exchange of heartbeats ended.
@@ -82,30 +81,30 @@ enum ExchangeError {
     NoHeartbeat,
     #[error("the peer is not ready to answer: {status}: {text}")]
     NotReady { status: StatusCode, text: String },
-    #[error("the peer denies access: {status}: {text}; check --auth-filter and --tls-config")]
-    AccessDenied { status: StatusCode, text: String },
-    #[error("not a member of this fleet: {0}")]
-    NotAPeer(String),
+    #[error("the peer refuses the heartbeat: {status}: {text}")]
+    Refused { status: StatusCode, text: String },
+    #[error("the answer is not a heartbeat of this member: {0}")]
+    Invalid(String),
 }
 
 impl PeerConnection {
-    fn new(fleet: Arc<FleetHandle>, own: Incarnation, connector: Arc<dyn Connector>, address: String) -> Self {
-        Self { fleet, own, connector, address, last: None, denial_logged: false }
+    const fn new(fleet: Arc<FleetHandle>, dialer: Dialer, id: Incarnation, endpoint: Endpoint) -> Self {
+        Self { fleet, dialer, id, endpoint, answered: false }
     }
 
     async fn run(mut self) -> Infallible {
         let mut failures = 0;
         loop {
-            let pause = match timeout(PEER_TIMEOUT, self.connector.open(&self.address)).await {
+            let pause = match timeout(PEER_TIMEOUT, self.dialer.open(&self.endpoint)).await {
                 Ok(Ok(stream)) => {
                     let (answers, error) = self.exchange_heartbeats(stream).await;
-                    if matches!(error, ExchangeError::AccessDenied { .. }) && !self.denial_logged {
-                        self.denial_logged = true;
-                        warn!(address = self.address, %error, "cannot exchange heartbeats with a peer");
+                    if matches!(error, ExchangeError::Refused { .. } | ExchangeError::Invalid(_)) {
+                        self.log_failure(LOGGED_FAILURE, &error);
+                    } else {
+                        self.log_failure(failures, &error);
                     }
-                    debug!(address = self.address, %error, "connection to a peer broke");
                     match error {
-                        ExchangeError::NotAPeer(_) => NOT_A_PEER_PAUSE,
+                        ExchangeError::Refused { .. } | ExchangeError::Invalid(_) => REFUSED_PAUSE,
                         // The process may have ended, which other members need to know: reconnect at once to find out.
                         _ if answers > 0 => {
                             failures = 0;
@@ -114,20 +113,28 @@ impl PeerConnection {
                         _ => retry_pause(&mut failures),
                     }
                 }
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    // Proves that the process has ended only if it answered before: a firewall refuses connections, too.
-                    if let Some(id) = &self.last {
-                        self.fleet.send(Event::ConnectionRefused(id.clone()));
-                    }
-                    retry_pause(&mut failures)
-                }
                 Ok(Err(error)) => {
-                    debug!(address = self.address, %error, "cannot connect to a peer");
+                    // A refused connection proves that the process has ended only if it answered before: a firewall
+                    // refuses connections, too.
+                    if error.kind() == io::ErrorKind::ConnectionRefused && self.answered {
+                        self.fleet.send(Event::ConnectionRefused(self.id.clone()));
+                    } else {
+                        self.log_failure(failures, &error);
+                    }
                     retry_pause(&mut failures)
                 }
                 Err(_) => retry_pause(&mut failures),
             };
             sleep(pause).await;
+        }
+    }
+
+    fn log_failure(&self, failures: usize, error: &dyn std::fmt::Display) {
+        let (address, member) = (&self.endpoint.address, self.id.ordinal);
+        if failures == LOGGED_FAILURE {
+            warn!(member, address, %error, "cannot exchange heartbeats with a peer");
+        } else {
+            debug!(member, address, %error, "connection to a peer broke");
         }
     }
 
@@ -153,17 +160,14 @@ impl PeerConnection {
             notified.mark_unchanged();
             let sent = clock::boot();
             let heartbeat = self.fleet.current_heartbeat().ok_or(ExchangeError::NoHeartbeat)?;
-            let exchange = exchange(&*self.connector, &mut sender, &self.address, &heartbeat);
+            let exchange = exchange(&mut sender, &self.endpoint.address, &heartbeat);
             let answer = timeout(PEER_TIMEOUT, exchange).await.map_err(|_| no_answer())??;
-            if answer.member.id == self.own {
-                return Err(ExchangeError::NotAPeer("the address is that of this replica".to_owned()));
-            }
-            if !self.fleet.is_of(&answer) {
-                return Err(ExchangeError::NotAPeer(format!("it belongs to {}", answer.fleet)));
+            if answer.member.id != self.id || !self.fleet.is_of(&answer) {
+                let text = format!("member {} of {}", answer.member.id.ordinal, escaped(&answer.fleet));
+                return Err(ExchangeError::Invalid(text));
             }
             *answers += 1;
-            self.denial_logged = false;
-            self.last = Some(answer.member.id.clone());
+            self.answered = true;
             self.fleet.send(Event::HeartbeatAnswered(answer, sent));
             tokio::select! {
                 () = sleep(PERIOD) => {}
@@ -192,40 +196,41 @@ fn retry_pause(failures: &mut usize) -> Duration {
 }
 
 async fn exchange(
-    connector: &dyn Connector,
     sender: &mut SendRequest<Full<Bytes>>,
     address: &str,
     heartbeat: &Heartbeat,
 ) -> Result<Heartbeat, ExchangeError> {
-    let body = Some(serde_json::to_vec(heartbeat).map_err(PeerError::Json)?);
-    let (status, body) =
-        peer_client::send(connector, sender, (address, HEARTBEAT_PATH), body, MAX_HEARTBEAT_BYTES as usize).await?;
+    let body = serde_json::to_vec(heartbeat).map_err(PeerError::Json)?;
+    let request = peer_client::request(address, HEARTBEAT_PATH, Some(body))?;
+    let (status, body) = peer_client::send(sender, request, MAX_HEARTBEAT_BYTES).await?;
     if status != StatusCode::OK {
-        let text = String::from_utf8_lossy(&body).trim().to_owned();
+        let text = shown(&body);
         return Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ExchangeError::AccessDenied { status, text },
             status if status.is_server_error() => ExchangeError::NotReady { status, text },
-            _ => ExchangeError::NotAPeer(format!("{status}: {text}")),
+            _ => ExchangeError::Refused { status, text },
         });
     }
-    serde_json::from_slice(&body).map_err(|error| ExchangeError::NotAPeer(error.to_string()))
+    serde_json::from_slice(&body).map_err(|error| ExchangeError::Invalid(escaped(&error.to_string())))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::net::SocketAddr;
 
+    use bytes::Bytes;
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpListener;
     use tokio::sync::mpsc::UnboundedReceiver;
     use tokio::task::JoinHandle;
+    use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::fleet::handover::{Config, Machine};
     use crate::fleet::message::Message;
+    use crate::fleet::roster::Roster;
+    use crate::fleet::tls::ProcessKey;
     use crate::sharding::Hasher;
 
     const LONG: Duration = Duration::from_secs(30);
@@ -234,10 +239,15 @@ mod tests {
         Incarnation { ordinal, pod: format!("pod-{ordinal}"), nonce }
     }
 
-    fn heartbeat(id: &Incarnation, fleet: &str) -> Heartbeat {
+    fn key() -> Arc<ProcessKey> {
+        Arc::new(ProcessKey::generate().expect("a key"))
+    }
+
+    fn heartbeat(id: &Incarnation, key: &ProcessKey, fleet: &str) -> Heartbeat {
         let config = Config {
             id: id.clone(),
             address: String::new(),
+            key: Some(key.digest()),
             fleet: fleet.to_owned(),
             hash: Hasher::default(),
             overlap: Duration::ZERO,
@@ -245,8 +255,11 @@ mod tests {
         Machine::new(config).heartbeat(clock::now())
     }
 
-    /// Answers each heartbeat with `heartbeat`, until the task is aborted.
-    fn answer(listener: TcpListener, heartbeat: Heartbeat) -> JoinHandle<()> {
+    /// A process that answers each heartbeat with `heartbeat`, to clients with the key `client`, until the task is aborted.
+    fn answer(listener: TcpListener, key: &ProcessKey, client: &Heartbeat, heartbeat: Heartbeat) -> JoinHandle<()> {
+        let roster = Roster::default();
+        roster.learn(client.member.id.ordinal, 1, Some(&client.member));
+        let acceptor = TlsAcceptor::from(key.server(Arc::new(roster)).expect("TLS"));
         tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
@@ -255,7 +268,12 @@ mod tests {
                     let body = body.clone();
                     async move { Ok::<_, Infallible>(hyper::Response::new(Full::new(body))) }
                 });
-                connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let acceptor = acceptor.clone();
+                connections.spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    }
+                });
             }
         })
     }
@@ -266,12 +284,31 @@ mod tests {
         (listener, address)
     }
 
-    /// Member 0 of a fleet, with a connection to `address`.
-    fn connect_to(address: SocketAddr) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
-        let (fleet, messages) = FleetHandle::new();
-        fleet.publish(heartbeat(&id(0, 1), "ops/fleet"));
-        let peer = PeerConnection::new(fleet, id(0, 1), Arc::new(peer_client::PlainConnector), address.to_string());
-        (AbortOnDropHandle::new(tokio::spawn(peer.run())), messages)
+    /// Member 0 of a fleet.
+    struct TestMember {
+        key: Arc<ProcessKey>,
+        heartbeat: Heartbeat,
+    }
+
+    impl TestMember {
+        fn new() -> Self {
+            let key = key();
+            Self { heartbeat: heartbeat(&id(0, 1), &key, "ops/fleet"), key }
+        }
+
+        /// Opens a connection to the process `id`, which has the key `peer`.
+        fn connect_to(
+            &self,
+            id: Incarnation,
+            address: SocketAddr,
+            peer: &ProcessKey,
+        ) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
+            let (fleet, messages) = FleetHandle::new();
+            fleet.publish(self.heartbeat.clone());
+            let endpoint = Endpoint { address: address.to_string(), key: peer.digest() };
+            let peer = PeerConnection::new(fleet, Dialer(Arc::clone(&self.key)), id, endpoint);
+            (AbortOnDropHandle::new(tokio::spawn(peer.run())), messages)
+        }
     }
 
     async fn next(messages: &mut UnboundedReceiver<Message>) -> Event {
@@ -282,10 +319,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_answered_and_then_refuses_is_gone_and_may_come_back_as_another_process() {
+    async fn a_peer_that_answered_and_then_refuses_is_gone() {
+        let (member, peer_key) = (TestMember::new(), key());
         let (listener, address) = listen("127.0.0.1:0").await;
-        let peer = answer(listener, heartbeat(&id(1, 7), "ops/fleet"));
-        let (_task, mut messages) = connect_to(address);
+        let peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
+        let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
         let before = clock::boot();
         assert!(
             matches!(next(&mut messages).await, Event::HeartbeatAnswered(heartbeat, sent) if heartbeat.member.id == id(1, 7) && sent <= clock::boot() && sent + LONG > before)
@@ -299,35 +337,40 @@ mod tests {
             }
         };
         assert_eq!(gone, id(1, 7));
-        let (listener, _) = listen(&address.to_string()).await;
-        let _peer = answer(listener, heartbeat(&id(1, 8), "ops/fleet"));
-        let back = loop {
-            if let Event::HeartbeatAnswered(heartbeat, _) = next(&mut messages).await {
-                break heartbeat.member.id;
-            }
-        };
-        assert_eq!(back, id(1, 8));
+    }
+
+    #[tokio::test]
+    async fn a_process_with_another_key_at_the_address_of_a_peer_learns_and_reports_nothing() {
+        let (member, peer_key, other_key) = (TestMember::new(), key(), key());
+        let (listener, address) = listen("127.0.0.1:0").await;
+        let stranger = answer(listener, &other_key, &member.heartbeat, heartbeat(&id(1, 7), &other_key, "ops/fleet"));
+        let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
+        sleep(Duration::from_millis(300)).await;
+        stranger.abort();
+        assert!(messages.try_recv().is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_silent_or_never_answered_is_not_gone() {
+        let (member, peer_key) = (TestMember::new(), key());
         // The kernel accepts connections for a process that does not run.
         let (_silent, address) = listen("127.0.0.1:0").await;
-        let (_task, mut messages) = connect_to(address);
+        let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
         let (refusing, at) = listen("127.0.0.1:0").await;
         drop(refusing);
-        let (_other, mut other_messages) = connect_to(at);
+        let (_other, mut other_messages) = member.connect_to(id(1, 7), at, &peer_key);
         sleep(4 * PEER_TIMEOUT).await;
         assert!(messages.try_recv().is_err());
         assert!(other_messages.try_recv().is_err());
     }
 
     #[tokio::test]
-    async fn members_of_another_fleet_and_the_own_process_are_no_peers() {
-        for heartbeat in [heartbeat(&id(1, 7), "ops/other"), heartbeat(&id(0, 1), "ops/fleet")] {
+    async fn a_peer_speaks_for_itself_and_its_fleet_alone() {
+        let (member, peer_key) = (TestMember::new(), key());
+        for answered in [heartbeat(&id(1, 7), &peer_key, "ops/other"), heartbeat(&id(2, 7), &peer_key, "ops/fleet")] {
             let (listener, address) = listen("127.0.0.1:0").await;
-            let peer = answer(listener, heartbeat);
-            let (_task, mut messages) = connect_to(address);
+            let peer = answer(listener, &peer_key, &member.heartbeat, answered);
+            let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
             sleep(Duration::from_millis(300)).await;
             peer.abort();
             assert!(messages.try_recv().is_err());
@@ -337,7 +380,7 @@ mod tests {
     #[tokio::test]
     async fn a_changed_heartbeat_is_sent_at_once() {
         let (fleet, _messages) = FleetHandle::new();
-        let own = heartbeat(&id(0, 1), "ops/fleet");
+        let own = TestMember::new().heartbeat;
         fleet.publish(own.clone());
         let mut notified = fleet.notified();
         notified.mark_unchanged();

@@ -97,6 +97,20 @@ pub struct Incarnation {
     pub nonce: u64,
 }
 
+/// The SHA-256 of a process' public key (its SubjectPublicKeyInfo), in JSON as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct KeyDigest(pub [u8; 32]);
+
+/// How to reach a member: the address of its fleet port, and the key that must answer there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// `ip:port`.
+    pub address: String,
+    /// The key of the process.
+    pub key: KeyDigest,
+}
+
 /// The stage of a member in its life cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -118,8 +132,11 @@ pub enum Phase {
 pub struct Member {
     /// The member.
     pub id: Incarnation,
-    /// The address of its telemetry port, as `ip:port`.
+    /// The address of its fleet port, as `ip:port`.
     pub address: String,
+    /// The key that proves its identity in connections; `None` for a program that has no fleet port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyDigest>,
     /// When it last wrote its Lease, in Unix milliseconds by its clock. This is the `renewTime` of the Lease and not part of
     /// the annotation.
     #[serde(skip)]
@@ -220,6 +237,47 @@ impl Assignment {
     pub fn is_like(&self, other: &Self) -> bool {
         (self.total, &self.absent, &self.untaken, self.hash, self.layout)
             == (other.total, &other.absent, &other.untaken, other.hash, other.layout)
+    }
+}
+
+impl Member {
+    /// Returns how to reach the member; `None` if it has no fleet port.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { address: self.address.clone(), key: self.key? })
+    }
+}
+
+impl std::fmt::Display for KeyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl From<KeyDigest> for String {
+    fn from(digest: KeyDigest) -> Self {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for KeyDigest {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let error = "a key is not 64 hexadecimal digits";
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(error);
+        }
+        let mut digest = [0; 32];
+        for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| error)?;
+        }
+        Ok(Self(digest))
     }
 }
 

@@ -21,8 +21,9 @@ use super::api::{
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::message::Message;
-use super::peer_client::Connector;
+use super::peer_client::Dialer;
 use super::record::{Incarnation, Member, Phase};
+use super::roster::Roster;
 use super::{clock, headroom, peers};
 use crate::resource_version;
 use crate::settings::FleetSettings;
@@ -49,8 +50,8 @@ pub struct Start {
     pub client: Client,
     /// The pod of the member.
     pub settings: FleetSettings,
-    /// The listen address of the telemetry port.
-    pub telemetry: SocketAddr,
+    /// The listen address of the fleet port.
+    pub listen: SocketAddr,
     /// The URL of the API server, if it is known. It determines the address for peers if the settings contain none.
     pub server: Option<Uri>,
     /// The hash that the flags select.
@@ -60,7 +61,9 @@ pub struct Start {
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
     /// Connects to the other members.
-    pub connector: Arc<dyn Connector>,
+    pub dialer: Dialer,
+    /// The keys of the members, which this member reads from their Leases.
+    pub roster: Arc<Roster>,
 }
 
 /// Returns the handle of a new member, and its task. The task ends only with an error that no retry can fix.
@@ -94,7 +97,7 @@ async fn run_member(fleet: Arc<FleetHandle>, messages: mpsc::UnboundedReceiver<M
         Err(error) => return error,
     };
     let Identity { names, .. } = &identity;
-    let address = own_address(start.settings.ip, start.telemetry, start.server.as_ref()).await;
+    let address = own_address(start.settings.ip, start.listen, start.server.as_ref()).await;
     info!(
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
         %address, "joined fleet"
@@ -135,7 +138,7 @@ async fn coordinate(
 ) -> CoordinationError {
     let names = &identity.names;
     let id = Incarnation { ordinal: names.ordinal, pod: identity.pod.clone(), nonce: fastrand::u64(..) };
-    let leases = Leases::new(&start.client, names, id.clone(), fleet.sender());
+    let leases = Leases::new(&start.client, names, id.clone(), fleet.sender(), Arc::clone(&start.roster));
     let outputs = Outputs {
         member: watch::Sender::new(None),
         write: watch::Sender::new(None),
@@ -147,6 +150,7 @@ async fn coordinate(
     let config = Config {
         id: id.clone(),
         address: address.to_string(),
+        key: Some(start.dialer.0.digest()),
         fleet: names.fleet(),
         hash: start.hash,
         overlap: start.overlap,
@@ -168,7 +172,8 @@ async fn coordinate(
     let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
         never = actor.run(messages) => match never {},
-        never = peers::run(fleet, &id, &start.connector, contacts) => match never {},
+        never = connect_to_peers(fleet, &start.dialer, leases.written(), contacts) => match never {},
+        never = leases.answer_unknown_keys() => match never {},
         never = measure_headroom(fleet, &start.loader) => match never {},
         missing = leases.follow() => CoordinationError::Forbidden(missing),
         missing = leases.renew(member) => CoordinationError::Forbidden(missing),
@@ -176,6 +181,18 @@ async fn coordinate(
         error = statefulset(&start.client, names, on_statefulset) => CoordinationError::Fleet(error),
         () = watch_pod_readiness(&start.client, names, pods, on_pods) => std::future::pending().await,
     }
+}
+
+/// Exchanges heartbeats with the other members, once they can know the key of this one.
+async fn connect_to_peers(
+    fleet: &Arc<FleetHandle>,
+    dialer: &Dialer,
+    mut written: watch::Receiver<Option<Phase>>,
+    contacts: watch::Receiver<Vec<Member>>,
+) -> Infallible {
+    // Cannot fail: the Leases own the sender, and run as long as this.
+    let _ = written.wait_for(Option::is_some).await;
+    peers::run(fleet, dialer, contacts).await
 }
 
 /// Follows the StatefulSet until that is forbidden, or until `spec.ordinals.start` changes.

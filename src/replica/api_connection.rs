@@ -1,6 +1,5 @@
 //! The replaceable connection to the API server.
 
-use http::Uri;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -52,10 +51,6 @@ impl ApiConnection {
     /// Returns the current configuration, and changes to it.
     pub fn config(&self) -> watch::Receiver<kube::Config> {
         self.config.subscribe()
-    }
-
-    pub fn server(&self) -> Uri {
-        self.config.borrow().cluster_url.clone()
     }
 }
 

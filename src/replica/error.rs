@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::fleet::tls::KeyError;
 use crate::settings::yaml::FileError;
 use crate::sharding::AssignmentError;
 
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The file of `--tls-config` is unusable.
     #[error("--tls-config: {0}")]
     WebConfig(#[from] FileError),
+    /// The fleet port cannot be secured.
+    #[error("--fleet-port: {0}")]
+    Key(#[from] KeyError),
     /// The thread that reads Secrets did not start.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),

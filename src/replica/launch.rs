@@ -16,13 +16,13 @@ use super::live_settings::LiveSettings;
 use super::ports::Ports;
 use super::report::ReplicaReporter;
 use super::resources::{Group, Resources, Rollout, WatchContext};
-use super::security::Security;
+use super::security::{MemberSecurity, Security};
 use super::tasks::Spawner;
 use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, PeerDirectory};
 use crate::fleet::coverage::ExposureSource;
 use crate::fleet::{self, FleetError, FleetHandle};
 use crate::health::Health;
-use crate::server::{self, AuthLayer, ExposureGate, Metrics, PeerQueries, ScrapeTracker};
+use crate::server::{self, AuthLayer, ExposureGate, Members, Metrics, ScrapeTracker};
 use crate::settings::{Settings, Shard};
 use crate::sharding::Slice;
 use crate::telemetry::{MetricSources, Reloads, Telemetry};
@@ -79,18 +79,20 @@ impl Launch<'_> {
     }
 
     /// Joins the fleet, if the settings name one. Else the replica exposes `slice`.
-    pub fn join_fleet(&self, resources: &Arc<Resources>, telemetry: SocketAddr, slice: Slice) -> Membership {
+    pub fn join_fleet(&self, resources: &Arc<Resources>, fleet_port: Option<SocketAddr>, slice: Slice) -> Membership {
         let unfit = Arc::new(OnceLock::new());
-        let member = self.settings.fixed.fleet.clone().map(|fleet| {
+        let fleet = self.settings.fixed.fleet.clone().zip(fleet_port).zip(self.security.members.clone());
+        let member = fleet.map(|((fleet, listen), MemberSecurity { dialer, roster })| {
             let (member, task) = fleet::run(fleet::Start {
                 client: self.client.clone(),
                 settings: fleet,
-                telemetry,
+                listen,
                 server: self.config.as_ref().map(|config| config.borrow().cluster_url.clone()),
                 hash: self.settings.hasher(),
                 overlap: self.settings.fixed.handover_overlap,
                 loader: Arc::clone(resources) as _,
-                connector: Arc::clone(&self.security.door),
+                dialer,
+                roster,
             });
             let (unfit, stop) = (Arc::clone(&unfit), self.spawner.stop_token());
             self.spawner.spawn("fleet-member".to_owned(), async move {
@@ -117,14 +119,14 @@ impl Launch<'_> {
             coverage_sources: sources.clone(),
         });
         let coverage = Arc::new(Coverage::default());
-        if let Some(member) = &membership.member {
+        if let Some((member, security)) = membership.member.as_ref().zip(self.security.members.as_ref()) {
             let reads_all = Arc::clone(&self.live.reads_all);
             let members: Arc<dyn PeerDirectory> =
                 Arc::new(AuditableMembers { members: Arc::clone(member) as _, reads_all });
             let audit = Audit {
                 members: Arc::clone(&members),
                 view: Arc::clone(&inventory) as _,
-                client: Arc::new(HttpCoverageClient(Arc::clone(&self.security.door))),
+                client: Arc::new(HttpCoverageClient(security.dialer.clone())),
                 coverage: Arc::clone(&coverage),
                 interval: self.settings.fixed.audit_interval,
             };
@@ -138,7 +140,10 @@ impl Launch<'_> {
         AuditState { inventory, coverage }
     }
 
-    /// Serves both ports. Returns the health that the telemetry port reports, and the tracker of scrapes.
+    /// Serves all ports. Returns the health that the telemetry port reports, and the tracker of scrapes.
+    ///
+    /// # Errors
+    /// The fleet port cannot be secured.
     pub fn serve(
         self,
         ports: Ports,
@@ -147,9 +152,9 @@ impl Launch<'_> {
         membership: &Membership,
         AuditState { inventory, coverage }: AuditState,
         reloads: Arc<Reloads>,
-    ) -> (Arc<Health>, Arc<ScrapeTracker>) {
-        let Self { settings, live, security: Security { web, access, door }, spawner, .. } = self;
-        let Ports { metrics, telemetry } = ports;
+    ) -> Result<(Arc<Health>, Arc<ScrapeTracker>), StartError> {
+        let Self { settings, live, security: Security { web, access, members }, spawner, .. } = self;
+        let Ports { metrics, telemetry, fleet: fleet_port } = ports;
         let member = &membership.member;
         let health =
             Arc::new(Health { shard: settings.fixed.shard, watch_set: resources.watch_set(), fleet: member.clone() });
@@ -182,20 +187,27 @@ impl Launch<'_> {
             gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),
         });
-        let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), door));
+        let dialer = members.as_ref().map(|security| security.dialer.clone());
+        let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), dialer));
         let layer = AuthLayer::new(routes, web.clone(), access.clone());
         let server = server::serve(metrics.listener, layer, settings.fixed.timeouts, spawner.stop_token());
         spawner.spawn("metrics-server".to_owned(), server);
 
-        let coverage_view = member.as_ref().map(|member| (Arc::clone(member) as _, Arc::clone(&inventory) as _));
         let routes = server::telemetry_routes(self_metrics, Arc::clone(&health));
-        let routes = server::both(routes, server::fleet_routes(PeerQueries { inventory, coverage_view }));
-        let routes = server::both(routes, server::report_routes(reporter));
-        let routes = server::both(routes, server::heartbeat_routes(member.clone()));
+        let routes = server::both(routes, server::fleet_routes(Arc::clone(&inventory) as _));
+        let routes = server::both(routes, server::report_routes(Arc::clone(&reporter)));
         let layer = AuthLayer::new(routes, web, access);
-        let timeouts = settings.fixed.timeouts.with_peers();
+        let timeouts = settings.fixed.timeouts;
         let server = server::serve(telemetry.listener, layer, timeouts, spawner.stop_token());
         spawner.spawn("telemetry-server".to_owned(), server);
+
+        if let Some(((port, MemberSecurity { dialer, roster }), fleet)) = fleet_port.zip(members).zip(member.clone()) {
+            let config = dialer.0.server(Arc::clone(&roster))?;
+            info!(address = %port.address, key = %dialer.0.digest(), "serving the fleet port");
+            let members = Members { fleet, coverage_view: inventory, reporter, roster };
+            let server = server::serve_members(port.listener, config, members, spawner.stop_token());
+            spawner.spawn("fleet-server".to_owned(), server);
+        }
 
         let (metrics, telemetry, resources) = (metrics.address, telemetry.address, settings.live.resources.len());
         match &settings.fixed.fleet {
@@ -205,6 +217,6 @@ impl Launch<'_> {
                 info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
             }
         }
-        (health, scrape_tracker)
+        Ok((health, scrape_tracker))
     }
 }

@@ -13,7 +13,6 @@ mod launch;
 mod leave;
 mod linger;
 mod live_settings;
-mod peer_connector;
 mod pipeline;
 mod ports;
 mod private;
@@ -48,7 +47,6 @@ use tasks::Tasks;
 
 pub use client::{ClientError, client_config, client_files};
 pub use error::StartError;
-pub(crate) use peer_connector::PeerConnector;
 pub use tasks::StopReason;
 pub use unconfigured::serve_unconfigured;
 
@@ -57,6 +55,7 @@ pub use unconfigured::serve_unconfigured;
 pub struct Replica {
     metrics: SocketAddr,
     telemetry: SocketAddr,
+    fleet_port: Option<SocketAddr>,
     tasks: Tasks,
     member: Option<Arc<FleetHandle>>,
     scrape_tracker: Arc<ScrapeTracker>,
@@ -73,13 +72,13 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Binds both ports, watches through `client`, and serves what `settings` ask for. The API server may be down: sources
+    /// Binds all ports, watches through `client`, and serves what `settings` ask for. The API server may be down: sources
     /// retry, and `/readyz` names the missing resources.
     ///
     /// # Errors
     /// A port is in use, or an address does not belong to this host. Nothing runs then.
     pub async fn start(settings: Settings, client: kube::Client) -> Result<Self, StartError> {
-        let security = Security::of(&settings, &client, None).await?;
+        let security = Security::of(&settings, &client).await?;
         Self::launch(settings, client, None, Arc::default(), security)
     }
 
@@ -91,7 +90,7 @@ impl Replica {
     pub async fn connect(settings: Settings, config: kube::Config, reloads: Arc<Reloads>) -> Result<Self, StartError> {
         let unverified = config.accept_invalid_certs.then(|| config.cluster_url.clone());
         let (connection, client) = ApiConnection::new(config)?;
-        let security = Security::of(&settings, &client, Some(&connection)).await?;
+        let security = Security::of(&settings, &client).await?;
         let replica = Self::launch(settings, client, Some(connection), reloads, security)?;
         if let Some(server) = unverified {
             warn!(%server, "the kubeconfig disables verification of the API server's certificate");
@@ -140,14 +139,16 @@ impl Replica {
         let launch = Launch { settings: &settings, client, config, live: &live, security, spawner: tasks.spawner() };
 
         let (resources, custom) = launch.watch_resources(&slice)?;
-        let membership = launch.join_fleet(&resources, telemetry, slice);
+        let fleet_port = ports.fleet.as_ref().map(|port| port.address);
+        let membership = launch.join_fleet(&resources, fleet_port, slice);
         let audit = launch.audit_coverage(&resources, &membership);
-        let (health, scrape_tracker) = launch.serve(ports, &resources, &custom, &membership, audit, reloads);
+        let (health, scrape_tracker) = launch.serve(ports, &resources, &custom, &membership, audit, reloads)?;
 
         let (member, unfit) = (membership.member, membership.unfit);
         Ok(Self {
             metrics,
             telemetry,
+            fleet_port,
             tasks,
             member,
             scrape_tracker,
@@ -169,6 +170,11 @@ impl Replica {
     /// Returns the address of the self-metrics and `/readyz`.
     pub fn telemetry_address(&self) -> SocketAddr {
         self.telemetry
+    }
+
+    /// Returns the address of the port for other members; `None` outside a fleet.
+    pub fn fleet_address(&self) -> Option<SocketAddr> {
+        self.fleet_port
     }
 
     /// Returns the store that scrapes read.

@@ -1,4 +1,4 @@
-//! The two ports of a replica.
+//! The ports of a replica.
 
 use std::net::SocketAddr;
 
@@ -14,20 +14,25 @@ pub(super) struct Port {
     pub address: SocketAddr,
 }
 
-/// Both ports of a replica.
+/// The ports of a replica.
 pub(super) struct Ports {
     pub metrics: Port,
     pub telemetry: Port,
+    /// The port for other members; `None` outside a fleet.
+    pub fleet: Option<Port>,
 }
 
 impl Ports {
-    /// Binds both ports.
+    /// Binds all ports.
     ///
     /// # Errors
     /// A port is in use, or an address does not belong to this host.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
         let metrics = bind("--host, --port", settings.fixed.metrics)?;
-        Ok(Self { metrics, telemetry: bind_telemetry(settings)? })
+        let telemetry = bind_telemetry(settings)?;
+        let fleet = settings.fixed.fleet.is_some();
+        let fleet = fleet.then(|| bind("--fleet-host, --fleet-port", settings.fixed.fleet_port)).transpose()?;
+        Ok(Self { metrics, telemetry, fleet })
     }
 }
 

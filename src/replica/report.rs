@@ -9,6 +9,7 @@ use super::inventory::Inventory;
 use super::live_settings::SharedFeatures;
 use crate::fleet::audit::{Coverage, CoverageView};
 use crate::fleet::coverage::KnownVersions;
+use crate::fleet::record::Endpoint;
 use crate::fleet::report::{Feature, FleetReport, ReplicaReport, ResourceCoverage, ResourceReport};
 use crate::fleet::{self, FleetHandle};
 use crate::health::{Health, WatchedResource};
@@ -54,7 +55,7 @@ impl server::Reporter for ReplicaReporter {
         }
     }
 
-    fn others(&self) -> BTreeMap<u32, Option<String>> {
+    fn others(&self) -> BTreeMap<u32, Option<Endpoint>> {
         self.member.as_ref().map(|member| member.others()).unwrap_or_default()
     }
 }

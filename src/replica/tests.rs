@@ -1,22 +1,23 @@
-//! The audit over real sources and HTTP, against a simulated cluster with constant changes.
+//! The audit over real sources, against a simulated cluster with constant changes.
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
 use tokio::sync::watch;
 
 use super::inventory::{CoverageSources, Inventory};
-use super::ports::Port;
 use super::resources::{RunningResource, WatchContext};
 use super::*;
-use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, Peer, PeerDirectory};
-use crate::fleet::coverage::{Exposure, ExposureSource};
+use crate::fleet::audit::{Audit, Coverage, CoverageClient, CoverageView, Peer, PeerDirectory};
+use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource};
 use crate::fleet::ledger::CoverageState;
+use crate::fleet::peer_client::PeerError;
+use crate::fleet::record::{Endpoint, KeyDigest};
 use crate::intake;
-use crate::server::{self, AuthLayer, PeerQueries};
-use crate::settings::{Environment, Flags, Listen, Timeouts};
+use crate::settings::{Environment, Flags};
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
 
@@ -38,8 +39,9 @@ impl ExposureSource for Member {
     }
 }
 
-/// The peers, as the coordinator knows them.
-struct Others(Vec<SocketAddr>);
+/// The peers, as the coordinator knows them, and the connections to them. An address is the index of a peer.
+#[derive(Clone)]
+struct Others(Vec<Arc<Inventory>>);
 
 impl PeerDirectory for Others {
     fn fleet(&self) -> String {
@@ -47,8 +49,20 @@ impl PeerDirectory for Others {
     }
 
     fn peers(&self) -> Option<Vec<Peer>> {
-        let peer = |address: &SocketAddr| Peer { name: address.to_string(), address: Some(address.to_string()) };
-        Some(self.0.iter().map(peer).collect())
+        let endpoint = |at: usize| Endpoint { address: at.to_string(), key: KeyDigest([0; 32]) };
+        let peer = |at: usize| Peer { name: at.to_string(), endpoint: Some(endpoint(at)) };
+        Some((0..self.0.len()).map(peer).collect())
+    }
+}
+
+impl CoverageClient for Others {
+    fn request<'a>(
+        &'a self,
+        at: &'a Endpoint,
+        request: &'a CoverageRequest,
+    ) -> BoxFuture<'a, Result<CoverageReport, PeerError>> {
+        let peer = at.address.parse().ok().and_then(|at: usize| self.0.get(at));
+        Box::pin(std::future::ready(peer.map(|peer| peer.report(request)).ok_or(PeerError::NoAddress)))
     }
 }
 
@@ -70,8 +84,8 @@ fn client(simulator: &Simulator) -> kube::Client {
 
 type Served = watch::Receiver<Arc<[Arc<RunningResource>]>>;
 
-/// Starts a replica's watches, and answers the coordinator's questions at the returned address.
-fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served, SocketAddr) {
+/// Starts a replica's watches.
+fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served) {
     let context = WatchContext {
         client: client(simulator),
         private: None,
@@ -84,25 +98,22 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     drop(set.expect("no thread is needed"));
     let watch_set = resources.watch_set();
     let inventory = Arc::new(Inventory { exposure: Arc::new(Member(slice)), watch_set, coverage_sources: None });
-    let coverage_view = (Arc::new(Others(Vec::new())) as _, Arc::clone(&inventory) as _);
-    let routes = server::fleet_routes(PeerQueries {
-        inventory: Arc::clone(&inventory) as _,
-        coverage_view: Some(coverage_view),
-    });
-    let Port { listener, address } =
-        ports::bind("", Listen { host: [127, 0, 0, 1].into(), port: 0 }).expect("a free port");
-    let stop = tasks.spawner().stop_token();
-    tokio::spawn(server::serve(listener, AuthLayer::new(routes, None, None), Timeouts::default(), stop));
-    (inventory, resources.served(), address)
+    (inventory, resources.served())
 }
 
 /// Audits from `coverage_view` until pods are in the state `pods`.
-async fn audit(coverage_view: &Arc<Inventory>, others: Vec<SocketAddr>, pods: CoverageState, stop: &CancellationToken) {
+async fn audit(
+    coverage_view: &Arc<Inventory>,
+    others: Vec<&Arc<Inventory>>,
+    pods: CoverageState,
+    stop: &CancellationToken,
+) {
     let coverage = Arc::new(Coverage::default());
+    let others = Others(others.into_iter().cloned().collect());
     let audit = Audit {
-        members: Arc::new(Others(others)),
+        members: Arc::new(others.clone()),
         view: Arc::clone(coverage_view) as _,
-        client: Arc::new(HttpCoverageClient(Arc::new(crate::fleet::peer_client::PlainConnector))),
+        client: Arc::new(others),
         coverage: Arc::clone(&coverage),
         interval: LONG,
     };
@@ -134,7 +145,7 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
     let tasks = Tasks::new(CancellationToken::new());
     let stop = tasks.spawner().stop_token();
     let start = |shard| replica(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &tasks);
-    let [(first, served, _), (_, _, second), (_, _, third)] = [0, 1, 2].map(start);
+    let [(first, served), (second, _), (third, _)] = [0, 1, 2].map(start);
 
     let living = Arc::clone(&simulator);
     let churn = tokio::spawn(async move {
@@ -147,9 +158,9 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
         }
     });
     tokio::join!(
-        audit(&first, vec![second, third], EXACT, &stop),
-        audit(&first, vec![second], MISSING, &stop),
-        audit(&first, vec![second, third, third], DOUBLED, &stop),
+        audit(&first, vec![&second, &third], EXACT, &stop),
+        audit(&first, vec![&second], MISSING, &stop),
+        audit(&first, vec![&second, &third, &third], DOUBLED, &stop),
     );
 
     // The same with the coverage watch.
@@ -165,6 +176,6 @@ async fn gaps_and_doubles_are_found_while_the_cluster_lives_and_nothing_else() {
     let Inventory { exposure, watch_set, .. } = &*first;
     let (exposure, watch_set) = (Arc::clone(exposure), Arc::clone(watch_set));
     let filtered = Arc::new(Inventory { exposure, watch_set, coverage_sources: Some(sources) });
-    tokio::join!(audit(&filtered, vec![second, third], EXACT, &stop), audit(&filtered, vec![third], MISSING, &stop),);
+    tokio::join!(audit(&filtered, vec![&second, &third], EXACT, &stop), audit(&filtered, vec![&third], MISSING, &stop),);
     churn.abort();
 }

@@ -13,16 +13,10 @@ use warp::reply::Response;
 
 use super::reply::{Routes, text};
 use super::web::{RateLimiter, WebConfig};
-use crate::access::{AuthFilter, Requester, Verdict};
-use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, REPLICA_PATH};
+use crate::access::{AuthFilter, Verdict};
 
-/// Paths without a rate limit: probes by kubelets, and the time-critical requests between replicas.
-const UNLIMITED: &[&str] = &["/healthz", "/livez", "/readyz", HEARTBEAT_PATH, COVERAGE_PATH];
-/// Paths that need no permission, since kubelets send no token with probes.
-const PUBLIC: &[&str] = &["/healthz", "/livez", "/readyz"];
-/// Paths that replicas request from each other. [`REPLICA`] is rate limited all the same: it serves the page for people, which
-/// may wait.
-const FROM_PEERS: &[&str] = &[HEARTBEAT_PATH, COVERAGE_PATH, REPLICA_PATH];
+/// Paths of probes, which have no rate limit and need no permission: kubelets send no token.
+const PROBES: &[&str] = &["/healthz", "/livez", "/readyz"];
 
 /// The routes of one port, behind its checks.
 #[derive(Clone)]
@@ -65,7 +59,7 @@ impl AuthLayer {
 
     async fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         if let Some(web) = &self.web
-            && let Err(status) = web.admit(&self.limiter, headers, !UNLIMITED.contains(&path)).await
+            && let Err(status) = web.admit(&self.limiter, headers, !PROBES.contains(&path)).await
         {
             return Some(match status {
                 StatusCode::UNAUTHORIZED => challenge("Basic", "unauthorized: send a valid user name and password\n"),
@@ -73,12 +67,11 @@ impl AuthLayer {
                 _ => text(status, "too many password checks in progress; try again later\n"),
             });
         }
-        let auth_filter = self.auth_filter.as_ref().filter(|_| !PUBLIC.contains(&path))?;
+        let auth_filter = self.auth_filter.as_ref().filter(|_| !PROBES.contains(&path))?;
         let Some(token) = token(headers) else {
             return Some(challenge("Bearer", "unauthorized: send a bearer token\n"));
         };
-        let requester = if FROM_PEERS.contains(&path) { Requester::Peer } else { Requester::Anyone };
-        let verdict = auth_filter.authorize(token, requester).await;
+        let verdict = auth_filter.authorize(token).await;
         if verdict != Some(Verdict::Allowed) {
             debug!(path, ?verdict, "request refused");
         }

@@ -1,4 +1,4 @@
-//! HTTP: scrapes, self-metrics, health checks and landing pages, on two ports.
+//! HTTP: scrapes, self-metrics, health checks and landing pages, on two ports; and the port for the members of a fleet.
 //!
 //! Routes are warp filters. [`serve`] accepts and times the connections itself, because warp's server has neither timeouts nor
 //! TLS. An [`AuthLayer`] in front of the routes of a port decides which requests they get.
@@ -10,10 +10,10 @@ mod body;
 mod client_ip;
 mod exposure_gate;
 mod fleet;
-mod heartbeat;
 mod http1;
 mod http2;
 mod listener;
+mod members;
 mod metrics;
 mod negotiation;
 mod overview;
@@ -25,9 +25,9 @@ mod web;
 
 pub use auth_layer::AuthLayer;
 pub use exposure_gate::{ExposureGate, FixedExposure};
-pub use fleet::{Inventory, PeerQueries, fleet_routes};
-pub use heartbeat::heartbeat_routes;
+pub use fleet::{Inventory, fleet_routes};
 pub use listener::{bind, serve};
+pub use members::{Members, serve_members};
 pub use metrics::{Metrics, metrics_routes};
 pub use overview::{Reporter, overview_routes, report_routes};
 pub use reply::{Routes, both};

@@ -14,7 +14,8 @@ use warp::{Filter, Reply};
 
 use super::reply::{Routes, read_only};
 use crate::fleet::overview::fetch_overview;
-use crate::fleet::peer_client::Connector;
+use crate::fleet::peer_client::Dialer;
+use crate::fleet::record::Endpoint;
 use crate::fleet::report::ReplicaReport;
 
 /// How long an answer is cached: a request for the overview asks every replica, and many pages may be open.
@@ -24,9 +25,9 @@ const CACHE_TTL: Duration = Duration::from_millis(500);
 pub trait Reporter: Send + Sync {
     /// Returns the report of this replica at this moment.
     fn report(&self) -> ReplicaReport;
-    /// Returns the ordinals of all other present or expected replicas, with the addresses of their telemetry ports where
-    /// these are known. Empty outside a fleet.
-    fn others(&self) -> BTreeMap<u32, Option<String>>;
+    /// Returns the ordinals of all other present or expected replicas, and how to reach them where that is known. Empty outside
+    /// a fleet.
+    fn others(&self) -> BTreeMap<u32, Option<Endpoint>>;
 }
 
 /// Returns the route for the report of this replica: `GET /fleet/replica` on the telemetry port.
@@ -39,18 +40,18 @@ pub fn report_routes(reporter: Arc<dyn Reporter>) -> Routes {
         .boxed()
 }
 
-/// Returns the route for the overview of all replicas: `GET /fleet` on the metrics port. `door` connects to the others.
-pub fn overview_routes(reporter: Arc<dyn Reporter>, door: Arc<dyn Connector>) -> Routes {
+/// Returns the route for the overview of all replicas: `GET /fleet` on the metrics port. `dialer` connects to the others.
+pub fn overview_routes(reporter: Arc<dyn Reporter>, dialer: Option<Dialer>) -> Routes {
     let cache: Arc<Mutex<Option<(Instant, Bytes)>>> = Arc::default();
     let overview = move || {
-        let (reporter, door, cache) = (Arc::clone(&reporter), Arc::clone(&door), Arc::clone(&cache));
+        let (reporter, dialer, cache) = (Arc::clone(&reporter), dialer.clone(), Arc::clone(&cache));
         async move {
             // Locked while the others are asked, so that concurrent requests share one answer.
             let mut cache = cache.lock().await;
             if let Some((_, answer)) = cache.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
                 return answer.clone();
             }
-            let overview = fetch_overview(reporter.report(), reporter.others(), &*door).await;
+            let overview = fetch_overview(reporter.report(), reporter.others(), dialer.as_ref()).await;
             // NB: cannot fail, since all numbers are finite and all keys are strings or integers.
             let answer = Bytes::from(serde_json::to_vec(&overview).unwrap_or_default());
             *cache = Some((Instant::now(), answer.clone()));

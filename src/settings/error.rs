@@ -54,9 +54,16 @@ pub enum SettingsError {
     /// A configuration of custom resources that cannot be read or used.
     #[error(transparent)]
     Custom(#[from] CustomConfigError),
-    /// Both servers on one address.
-    #[error("--port and --telemetry-port: both are {1} on {0}; use different ports")]
-    SameAddress(IpAddr, u16),
+    /// Two servers on one address.
+    #[error("{flags}: both are {port} on {host}; use different ports")]
+    SameAddress {
+        /// The flags.
+        flags: &'static str,
+        /// The address.
+        host: IpAddr,
+        /// The port.
+        port: u16,
+    },
     /// Not the URL of an API server.
     #[error("--apiserver: {value:?} is not a URL: {reason}")]
     Apiserver {

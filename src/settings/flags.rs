@@ -360,6 +360,17 @@ declare_flags! {
             key: "telemetry_port";
         }
 
+        /// IP address that the fleet port is served on. Default: that of --telemetry-host.
+        "--fleet-host" fleet_host: Option<String> = "IP" {
+            key: "fleet_host";
+        }
+
+        /// Port that the other members of the fleet connect to, with TLS and keys from the fleet's Leases; 0 takes a free one.
+        /// Without --pod there is none. Default: 8082.
+        "--fleet-port" fleet_port: Option<u16> = "PORT" {
+            key: "fleet_port";
+        }
+
         /// Compress responses for clients that accept gzip. Default: true.
         "--enable-gzip-encoding" enable_gzip_encoding: Option<GoBool> = "BOOL" {
             key: "enable_gzip_encoding";
@@ -388,7 +399,7 @@ declare_flags! {
             key: "server_idle_timeout";
         }
 
-        /// File that secures both ports, in the format of the Prometheus exporter toolkit: certificates, client certificates,
+        /// File that secures the ports of --host and --telemetry-host, in the format of the Prometheus exporter toolkit: certificates, client certificates,
         /// users, headers, request limits. It is reloaded when it changes.
         "--tls-config" tls_config: Option<PathBuf> = "FILE" {
             key: "tls_config";
@@ -429,6 +440,8 @@ declare_flags! {
         metrics: Listen = "host, port";
         /// `--telemetry-host`, `--telemetry-port`: where self-metrics and readiness are served.
         telemetry: Listen = "telemetry_host, telemetry_port";
+        /// `--fleet-host`, `--fleet-port`: where the other members of the fleet connect to.
+        fleet_port: Listen = "fleet_host, fleet_port";
         /// `--server-read-timeout` and the like.
         timeouts: Timeouts = "server_*_timeout";
         /// `--shard`, `--total-shards`, or their replacements in the environment. In a fleet, the only shard: its members

@@ -16,6 +16,8 @@ use crate::collectors::labels::KeyFilter;
 const METRICS_PORT: u16 = 8080;
 /// The default of `--telemetry-port`.
 const TELEMETRY_PORT: u16 = 8081;
+/// The default of `--fleet-port`.
+const FLEET_PORT: u16 = 8082;
 
 /// The only resource whose objects are selected by node.
 const PODS: &str = "pods";
@@ -40,8 +42,8 @@ impl Settings {
         if flags.auto_gomemlimit.is_some() || flags.auto_gomemlimit_ratio.is_some() {
             warnings.push(Warning::GoMemory);
         }
-        let (metrics, telemetry) = ports(flags)?;
         let fleet = fleet::fleet(flags.pod.as_deref(), flags.pod_namespace.as_deref(), environment)?;
+        let Ports { metrics, telemetry, fleet_port } = ports(flags, fleet.is_some())?;
         let shard = match fleet {
             Some(_) => Shard { ordinal: 0, total: 1 },
             None => shard::shard(flags.shard, flags.total_shards, environment, host_name)?,
@@ -68,6 +70,7 @@ impl Settings {
         let combined = Combined {
             metrics,
             telemetry,
+            fleet_port,
             timeouts: timeouts(flags)?,
             shard,
             fleet,
@@ -94,18 +97,33 @@ impl Settings {
     }
 }
 
-/// The addresses of `/metrics` and of telemetry.
-fn ports(flags: &Flags) -> Result<(Listen, Listen), SettingsError> {
+/// The addresses that a replica listens on.
+struct Ports {
+    metrics: Listen,
+    telemetry: Listen,
+    fleet_port: Listen,
+}
+
+/// Returns the addresses. The fleet port counts only in a fleet.
+fn ports(flags: &Flags, in_fleet: bool) -> Result<Ports, SettingsError> {
     let metrics = Listen::new("--host", flags.host.as_deref(), flags.port.unwrap_or(METRICS_PORT))?;
-    let telemetry = Listen::new(
-        "--telemetry-host",
-        flags.telemetry_host.as_deref(),
-        flags.telemetry_port.unwrap_or(TELEMETRY_PORT),
-    )?;
-    if metrics == telemetry && metrics.port != 0 {
-        return Err(SettingsError::SameAddress(metrics.host, metrics.port));
+    let telemetry_host = flags.telemetry_host.as_deref();
+    let telemetry = Listen::new("--telemetry-host", telemetry_host, flags.telemetry_port.unwrap_or(TELEMETRY_PORT))?;
+    let fleet_host = flags.fleet_host.as_deref().filter(|host| !host.is_empty()).or(telemetry_host);
+    let fleet_port = Listen::new("--fleet-host", fleet_host, flags.fleet_port.unwrap_or(FLEET_PORT))?;
+    let same = |one: Listen, other: Listen| one == other && one.port != 0;
+    let error = |flags| Err(SettingsError::SameAddress { flags, host: telemetry.host, port: telemetry.port });
+    if same(metrics, telemetry) {
+        return error("--port and --telemetry-port");
     }
-    Ok((metrics, telemetry))
+    if in_fleet && same(fleet_port, telemetry) {
+        return error("--telemetry-port and --fleet-port");
+    }
+    if in_fleet && same(fleet_port, metrics) {
+        let flags = "--port and --fleet-port";
+        return Err(SettingsError::SameAddress { flags, host: metrics.host, port: metrics.port });
+    }
+    Ok(Ports { metrics, telemetry, fleet_port })
 }
 
 fn timeouts(flags: &Flags) -> Result<Timeouts, SettingsError> {

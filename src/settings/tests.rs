@@ -110,9 +110,7 @@ fn timeouts_are_as_in_go() {
     let seconds = |limit: Option<std::time::Duration>| limit.map(|limit| limit.as_secs());
     let Timeouts { read, read_header, write, idle } = timeouts;
     assert_eq!([read, read_header, write, idle].map(seconds), [None, Some(5), Some(90), Some(1)]);
-    // Connections between replicas stay open for longer, but no limit stays no limit.
-    assert_eq!(seconds(timeouts.with_peers().idle), Some(300));
-    assert_eq!(resolve(&["--server-idle-timeout=0s"]).fixed.timeouts.with_peers().idle, None);
+    assert_eq!(resolve(&["--server-idle-timeout=0s"]).fixed.timeouts.idle, None);
     assert!(refusal(&["--server-write-timeout=soon"]).contains("--server-write-timeout"));
 }
 
@@ -141,10 +139,25 @@ fn addresses_are_ip_addresses() {
 }
 
 #[test]
-fn both_servers_cannot_share_an_address() {
+fn servers_cannot_share_an_address() {
     assert!(refusal(&["--port=8081"]).starts_with("--port and --telemetry-port: both are 8081"));
     resolve(&["--port=8081", "--host=127.0.0.1"]);
     resolve(&["--port=0", "--telemetry-port=0"]);
+    resolve(&["--port=8082"]);
+    let pod = ["--pod=fleet-0", "--pod-namespace=ops"];
+    let in_fleet = |flag| refusal(&[pod.as_slice(), &[flag]].concat());
+    assert!(in_fleet("--port=8082").starts_with("--port and --fleet-port: both are 8082"));
+    assert!(in_fleet("--fleet-port=8081").starts_with("--telemetry-port and --fleet-port: both are 8081"));
+    resolve(&[pod.as_slice(), &["--port=0", "--telemetry-port=0", "--fleet-port=0"]].concat());
+}
+
+#[test]
+fn the_fleet_port_is_on_the_host_of_telemetry() {
+    let at = |flags: &[&str]| resolve(flags).fixed.fleet_port;
+    let listen = |host: &str, port| Listen { host: host.parse().expect("an address"), port };
+    assert_eq!(at(&[]), listen("::", 8082));
+    assert_eq!(at(&["--telemetry-host=127.0.0.3"]), listen("127.0.0.3", 8082));
+    assert_eq!(at(&["--telemetry-host=127.0.0.3", "--fleet-host=::1", "--fleet-port=9"]), listen("::1", 9));
 }
 
 #[test]

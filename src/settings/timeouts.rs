@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SettingsError;
 use super::values::{self, GoDuration};
 
-/// The default of kube-state-metrics, and the minimum between replicas.
+/// The default of kube-state-metrics.
 const IDLE: Duration = Duration::from_secs(300);
 /// Longer than any connection lives.
 const MAXIMUM: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,11 +44,5 @@ impl Timeouts {
     ) -> Result<Option<Duration>, SettingsError> {
         let timeout = values::duration(default.unwrap_or_default(), MAXIMUM)(flag, given)?;
         Ok(Some(timeout).filter(|timeout| !timeout.is_zero()))
-    }
-
-    /// The timeouts for a port on which replicas query each other. They keep idle connections open for longer, because a
-    /// replica takes a closed connection as a sign that its peer is gone.
-    pub fn with_peers(self) -> Self {
-        Self { idle: self.idle.map(|idle| idle.max(IDLE)), ..self }
     }
 }

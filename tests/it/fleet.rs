@@ -2,8 +2,12 @@
 //! lack permissions.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kube_state_fleet::fleet::peer_client::{self, Dialer, PeerError};
+use kube_state_fleet::fleet::record::{Endpoint, KeyDigest};
+use kube_state_fleet::fleet::tls::ProcessKey;
 use kube_state_fleet::replica::Replica;
 use kube_state_fleet::settings::Flags;
 use kube_state_fleet::simulator::{ResourceType, Simulator};
@@ -232,34 +236,126 @@ async fn a_pod_outside_a_fleet_is_an_error_that_names_the_pod() {
     }
 }
 
-#[tokio::test]
-async fn only_heartbeats_of_the_same_fleet_are_accepted() {
+/// A process that is no replica: it has a key, and what a test gives it.
+struct Process {
+    dialer: Dialer,
+    member: Value,
+}
+
+impl Process {
+    /// A process that claims `ordinal`, and copies the rest of `member`.
+    fn new(ordinal: u32, member: &Value) -> Self {
+        let dialer = Dialer(Arc::new(ProcessKey::generate().expect("a key")));
+        let mut member = member.clone();
+        member["id"] = json!({"ordinal": ordinal, "pod": "other", "nonce": 4711});
+        member["address"] = "127.0.0.1:1".into();
+        member["key"] = dialer.0.digest().to_string().into();
+        Self { dialer, member }
+    }
+
+    /// Publishes the key in the Lease of its ordinal, which is the right of members alone.
+    fn join(&self, world: &World) {
+        let ordinal = self.member["id"]["ordinal"].as_u64().expect("a number");
+        let lease = json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {
+                "namespace": "ops", "name": format!("kube-state-fleet.fleet.{ordinal}"),
+                "labels": {
+                    "app.kubernetes.io/managed-by": "kube-state-fleet", "kube-state-fleet.io/statefulset": "fleet",
+                },
+                "annotations": { "kube-state-fleet.io/member": self.member.to_string() },
+            },
+            "spec": { "holderIdentity": "other" },
+        });
+        world.0.apply(&lease).expect("a valid Lease");
+    }
+
+    fn heartbeat(&self) -> Value {
+        json!({ "fleet": "ops/fleet", "now": 0, "member": self.member })
+    }
+
+    /// Sends a request to the fleet port of `to`, which has the key `key`.
+    async fn send(&self, to: &Replica, key: &Value, path: &str, body: &Value) -> Result<Value, PeerError> {
+        let key: KeyDigest = serde_json::from_value(key.clone()).expect("a key");
+        let to = Endpoint { address: to.fleet_address().expect("a fleet port").to_string(), key };
+        let body = (!body.is_null()).then(|| body.to_string().into_bytes());
+        peer_client::request_json(&self.dialer, &to, path, body, (1 << 20, LONG)).await
+    }
+}
+
+fn status(answer: Result<Value, PeerError>) -> u16 {
+    match answer {
+        Ok(_) => 200,
+        Err(PeerError::Status { status, .. }) => status.as_u16(),
+        // The handshake failed.
+        Err(_) => 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_process_whose_key_is_in_a_lease_is_a_member_and_only_of_its_ordinal() {
     let world = World::new(1).await;
     let zero = world.start(0).await;
     world.settled(&[&zero]).await;
-    let heartbeat = |fleet: &str| {
-        json!({
-            "fleet": fleet, "now": 0,
-            "member": {
-                "id": {"ordinal": 4, "pod": "x", "nonce": 1}, "address": "127.0.0.1:1", "hash": "xxHash64", "layout": 1,
-            },
-        })
-    };
-    let ours = world.lease("kube-state-fleet.fleet.0", "kube-state-fleet.io/member");
-    let mut right = heartbeat("ops/fleet");
-    right["member"]["hash"] = ours["hash"].clone();
-    let mut wrong = right.clone();
-    wrong["fleet"] = "ops/other".into();
-    for (heartbeat, status) in [(right, "200 OK"), (wrong, "409 Conflict"), (json!({}), "400 Bad Request")] {
-        let mut stream = TcpStream::connect(zero.telemetry_address()).await.unwrap();
-        let body = heartbeat.to_string();
+    let own = world.lease("kube-state-fleet.fleet.0", "kube-state-fleet.io/member");
+    let (member, stranger) = (Process::new(1, &own), Process::new(1, &own));
+    let paths = ["/fleet/heartbeat", "/fleet/coverage", "/fleet/replica"];
+    for path in paths {
+        assert_eq!(status(stranger.send(&zero, &own["key"], path, &stranger.heartbeat()).await), 0, "{path}");
+    }
+    member.join(&world);
+    let began = Instant::now();
+    while status(member.send(&zero, &own["key"], "/fleet/heartbeat", &member.heartbeat()).await) != 200 {
+        assert!(began.elapsed() < LONG);
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/replica", &Value::Null).await), 200);
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/coverage", &json!({"fleet": "ops/fleet"})).await), 200);
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/coverage", &json!({"fleet": "ops/x"})).await), 409);
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/objects", &Value::Null).await), 404);
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/heartbeat", &json!({})).await), 400);
+    // It speaks for itself alone, and not for a later process of its ordinal either.
+    for (ordinal, nonce) in [(0, 4711), (2, 4711), (1, 4712)] {
+        let mut heartbeat = member.heartbeat();
+        heartbeat["member"]["id"] = json!({"ordinal": ordinal, "pod": "other", "nonce": nonce});
+        assert_eq!(status(member.send(&zero, &own["key"], "/fleet/heartbeat", &heartbeat).await), 403);
+    }
+    // Nor does it get an answer from a process with another key than it expects.
+    assert_eq!(status(member.send(&zero, &member.member["key"], "/fleet/replica", &Value::Null).await), 0);
+    let long = json!({ "padding": "x".repeat(1 << 17) });
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/heartbeat", &long).await), 413);
+    assert_eq!(status(stranger.send(&zero, &own["key"], "/fleet/replica", &Value::Null).await), 0);
+    // A later process of the ordinal takes over its Lease, and its key holds no more.
+    stranger.join(&world);
+    let began = Instant::now();
+    while status(stranger.send(&zero, &own["key"], "/fleet/replica", &Value::Null).await) != 200 {
+        assert!(began.elapsed() < LONG);
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status(member.send(&zero, &own["key"], "/fleet/replica", &Value::Null).await), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fleet_port_takes_no_plain_http_and_is_not_on_the_other_ports() {
+    let world = World::new(1).await;
+    let zero = world.start(0).await;
+    world.settled(&[&zero]).await;
+    let post = async |address, path: &str| {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
         let request = format!(
-            "POST /fleet/heartbeat HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
+            "POST {path} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: 2\r\n\r\n{{}}"
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    for path in ["/fleet/heartbeat", "/fleet/coverage", "/fleet/replica", "/fleet/objects", "/fleet"] {
+        for address in [zero.metrics_address(), zero.telemetry_address()] {
+            let answer = post(address, path).await;
+            assert!(answer.starts_with("HTTP/1.1 404 ") || answer.starts_with("HTTP/1.1 405 "), "{path}: {answer}");
+        }
+        assert!(!post(zero.fleet_address().expect("a fleet port"), path).await.contains("HTTP/1.1"));
     }
 }

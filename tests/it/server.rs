@@ -16,16 +16,18 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store};
-use kube_state_fleet::fleet::audit::{Coverage, CoverageClient, CoverageView, HttpCoverageClient, Peer, PeerDirectory};
-use kube_state_fleet::fleet::coverage::{self, CoverageRequest, KnownVersions, Objects, Proof, SeenError};
+use kube_state_fleet::fleet::audit::Coverage;
+use kube_state_fleet::fleet::coverage::{Objects, Proof};
 use kube_state_fleet::fleet::overview::{Overview, ReplicaStatus};
-use kube_state_fleet::fleet::peer_client;
+use kube_state_fleet::fleet::peer_client::Dialer;
+use kube_state_fleet::fleet::record::Endpoint;
 use kube_state_fleet::fleet::report::{FleetReport, ReplicaReport, ResourceReport};
+use kube_state_fleet::fleet::tls::ProcessKey;
 use kube_state_fleet::health::{Health, WatchSet, WatchedResource};
 use kube_state_fleet::intake::Status;
 use kube_state_fleet::server::{
-    AuthLayer, ExposureGate, Inventory, Metrics, PeerQueries, Reporter, Routes, bind, both, fleet_routes,
-    metrics_routes, overview_routes, report_routes, serve, telemetry_routes,
+    AuthLayer, ExposureGate, Inventory, Metrics, Reporter, Routes, bind, both, fleet_routes, metrics_routes,
+    overview_routes, report_routes, serve, telemetry_routes,
 };
 use kube_state_fleet::settings::{Listen, Shard, Timeouts};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
@@ -59,7 +61,7 @@ impl ExposureGate for FakeGate {
 
 const FLEET: &str = "monitoring/fleet";
 
-/// Answers peers and `verify` with fixed objects.
+/// Answers `verify` with fixed objects.
 struct FakeInventory;
 
 impl Inventory for FakeInventory {
@@ -68,35 +70,10 @@ impl Inventory for FakeInventory {
     }
 }
 
-impl PeerDirectory for FakeInventory {
-    fn fleet(&self) -> String {
-        FLEET.to_owned()
-    }
-
-    fn peers(&self) -> Option<Vec<Peer>> {
-        None
-    }
-}
-
-impl CoverageView for FakeInventory {
-    fn report(&self, request: &CoverageRequest) -> coverage::CoverageReport {
-        let digests = request.versions.keys().map(|r| (r.clone(), Digest { count: 2, sum: u64::MAX })).collect();
-        coverage::CoverageReport { generation: 4, settled: true, digests, ..coverage::CoverageReport::default() }
-    }
-
-    fn cluster_versions(&self, _: &str) -> KnownVersions {
-        KnownVersions::None
-    }
-
-    fn seen_at(&self, _: &str, _: u64) -> Result<Digest, SeenError> {
-        Err(SeenError::Listing)
-    }
-}
-
 /// Returns the same report each time, and counts the reports.
 #[derive(Default)]
 struct FakeReporter {
-    others: Mutex<BTreeMap<u32, Option<String>>>,
+    others: Mutex<BTreeMap<u32, Option<Endpoint>>>,
     reports: AtomicUsize,
 }
 
@@ -115,9 +92,13 @@ impl Reporter for FakeReporter {
         }
     }
 
-    fn others(&self) -> BTreeMap<u32, Option<String>> {
+    fn others(&self) -> BTreeMap<u32, Option<Endpoint>> {
         self.others.lock().unwrap().clone()
     }
+}
+
+fn dialer() -> Dialer {
+    Dialer(Arc::new(ProcessKey::generate().expect("a key")))
 }
 
 /// A replica without watches: a store with pods and nodes, and both ports.
@@ -205,7 +186,7 @@ impl TestReplica {
         let exposure_gate = Arc::new(FakeGate::default());
         exposure_gate.set(Some(Slice::all()));
         let reporter = Arc::new(FakeReporter::default());
-        let overview = overview_routes(Arc::clone(&reporter) as _, Arc::new(peer_client::PlainConnector));
+        let overview = overview_routes(Arc::clone(&reporter) as _, Some(dialer()));
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
             exposure_gate: Arc::clone(&exposure_gate) as _,
@@ -214,12 +195,8 @@ impl TestReplica {
             telemetry: Arc::clone(&telemetry),
         });
         let metrics = start(both(metrics, overview));
-        let peers = PeerQueries {
-            inventory: Arc::new(FakeInventory),
-            coverage_view: Some((Arc::new(FakeInventory), Arc::new(FakeInventory))),
-        };
         let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&reporter) as _));
-        let telemetry = start(both(telemetry, fleet_routes(peers)));
+        let telemetry = start(both(telemetry, fleet_routes(Arc::new(FakeInventory))));
         Self {
             store,
             gate: exposure_gate,
@@ -409,20 +386,21 @@ async fn the_page_may_run_only_its_script_and_request_only_its_origin() {
 
 #[tokio::test]
 async fn the_overview_includes_replicas_that_do_not_answer() {
-    let (replica, other) = (TestReplica::new(true, 1), TestReplica::new(true, 1));
+    let replica = TestReplica::new(true, 1);
     // A port that is bound, but on which nothing is accepted.
     let refusing = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("it is bound");
+    let key = dialer().0.digest();
     *replica.reporter.others.lock().unwrap() =
-        [(0, Some(other.telemetry.to_string())), (1, Some(refusing.to_string()))].into();
+        [(0, None), (1, Some(Endpoint { address: refusing.to_string(), key }))].into();
     let answer = replica.get("/fleet", &[]).await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let overview: Overview = serde_json::from_slice(&answer.body).expect("an overview");
     let standings: Vec<_> = overview.replicas.iter().map(|replica| (replica.ordinal, replica.standing)).collect();
-    assert_eq!(standings, [(0, ReplicaStatus::Serving), (1, ReplicaStatus::Silent), (2, ReplicaStatus::Serving)]);
+    assert_eq!(standings, [(0, ReplicaStatus::Silent), (1, ReplicaStatus::Silent), (2, ReplicaStatus::Serving)]);
     assert_eq!(overview.fleet.as_deref(), Some(FLEET));
     let [pods] = &overview.resources[..] else { panic!("{overview:?}") };
-    assert_eq!((pods.owned, pods.by_replica.clone()), (6, [(0, 3), (2, 3)].into()));
+    assert_eq!((pods.owned, pods.by_replica.clone()), (3, [(2, 3)].into()));
 }
 
 #[tokio::test]
@@ -485,19 +463,16 @@ async fn the_uids_of_a_resource_are_listed() {
 }
 
 #[tokio::test]
-async fn only_the_coordinator_of_this_fleet_gets_answers() {
+async fn the_ports_for_scrapes_take_no_messages_of_members() {
     let replica = TestReplica::new(true, 1);
-    let address = replica.telemetry.to_string();
-    let client = HttpCoverageClient(Arc::new(peer_client::PlainConnector));
-    let mut request = CoverageRequest { fleet: FLEET.to_owned(), versions: [("pods".to_owned(), u64::MAX)].into() };
-    let answer = client.request(&address, &request).await.expect("it answers");
-    assert_eq!((answer.generation, answer.digests["pods"]), (4, Digest { count: 2, sum: u64::MAX }));
-    request.fleet = "monitoring/other".to_owned();
-    let error = client.request(&address, &request).await.expect_err("another fleet refuses");
-    assert!(error.to_string().starts_with("409 Conflict: ") && error.to_string().contains(FLEET), "{error}");
-    request.versions = (0..20_000).map(|i| (format!("resource-{i}"), i)).collect();
-    client.request(&address, &request).await.expect_err("the request is too large");
-    assert_eq!(replica.ask_telemetry("/fleet/coverage").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    for address in [replica.metrics, replica.telemetry] {
+        for (path, known) in [("/fleet/heartbeat", false), ("/fleet/coverage", false), ("/fleet/replica", true)] {
+            let answer = Client::connect(address).await.send(Method::POST, path, &[]).await;
+            let known = known && address == replica.telemetry;
+            let expected = if known { StatusCode::METHOD_NOT_ALLOWED } else { StatusCode::NOT_FOUND };
+            assert_eq!(answer.status, expected, "{path}");
+        }
+    }
 }
 
 #[tokio::test]

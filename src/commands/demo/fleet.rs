@@ -200,6 +200,7 @@ fn settings(flags: &Flags, pod: &str) -> Result<Settings, SettingsError> {
         port: Some(0),
         telemetry_host: host,
         telemetry_port: Some(0),
+        fleet_port: Some(0),
         pod: Some(pod.to_owned()),
         pod_namespace: Some(NAMESPACE.to_owned()),
         ..flags.clone().unsharded()

@@ -2,11 +2,12 @@
 //!
 //! It requests UIDs from the API server and from all replicas. Replicas see changes at different times, so it checks each
 //! difference a second time before it reports it. It does not share code with the intake that it checks, and lists with kube's
-//! own client. [`cluster`] asks the API server, [`replicas`] finds and asks the replicas, [`compare`] compares without I/O, and
+//! own client. [`cluster`] asks the API server, [`replicas`] finds and asks the replicas over a [`connection`], [`compare`] compares without I/O, and
 //! [`report`] prints.
 
 mod cluster;
 mod compare;
+mod connection;
 mod replicas;
 mod report;
 
@@ -15,19 +16,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use super::cli::Verify;
 use super::progress::Progress;
 use super::run::runtime;
 use crate::intake;
-use crate::replica::{ClientError, PeerConnector, client_config};
+use crate::replica::{ClientError, client_config};
 use crate::server::WebConfig;
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
 use crate::settings::yaml::FileError;
 use cluster::{Cluster, ClusterError};
 use compare::Finding;
+use connection::Connection;
 use replicas::{AskError, FindError, ReplicaFinder, ReplicaTarget};
 
 /// The delay before a difference is checked again: longer than a watch may lag, and than other replicas need to take over from
@@ -76,12 +77,12 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
         let config = client_config(settings).await?;
         let namespace = config.default_namespace.clone();
         let web = WebConfig::of(settings).await?;
-        let filtered = settings.fixed.auth_filter.then(|| watch::channel(config.clone()).1);
-        let door = PeerConnector::new(web, filtered).map_err(Box::new)?;
+        let filtered = settings.fixed.auth_filter.then_some(&config);
+        let connection = Connection::new(web, filtered).map_err(Box::new)?;
         let client = intake::shared_client(config).map_err(Box::new)?;
         let verifier = Verifier {
             cluster: Cluster::new(client.clone()),
-            finder: ReplicaFinder::new(client, door, settings, arguments, namespace),
+            finder: ReplicaFinder::new(client, connection, settings, arguments, namespace),
             settings,
         };
         match arguments.watch {

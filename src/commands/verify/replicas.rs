@@ -10,11 +10,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::core::Selector;
 
+use super::connection::{ConnectError, Connection};
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
-use crate::fleet::peer_client::PeerError;
-use crate::fleet::{is_ready, peer_client};
-use crate::replica::PeerConnector;
+use crate::fleet::is_ready;
+use crate::fleet::peer_client::shown;
 use crate::settings::Settings;
 
 /// The name of the container port that serves the UIDs.
@@ -66,7 +66,7 @@ enum AnswerError {
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
     #[error(transparent)]
-    Peer(#[from] PeerError),
+    Connect(#[from] ConnectError),
     #[error("{status}: {text}{hint}", hint = match *status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; set --tls-config and --auth-filter as on the replicas",
         _ => "",
@@ -112,7 +112,7 @@ impl ReplicaTarget {
 /// Finds the replicas: by `--replica`, or the pods of a StatefulSet.
 pub(super) struct ReplicaFinder {
     client: kube::Client,
-    door: PeerConnector,
+    connection: Connection,
     urls: Vec<String>,
     statefulset: String,
     namespace: String,
@@ -126,7 +126,7 @@ impl ReplicaFinder {
     /// Creates a finder. `namespace` is that of the kubeconfig or of this pod.
     pub fn new(
         client: kube::Client,
-        door: PeerConnector,
+        connection: Connection,
         settings: &Settings,
         arguments: &Verify,
         namespace: String,
@@ -134,7 +134,7 @@ impl ReplicaFinder {
         let in_cluster = settings.live.kubeconfig.is_none() && settings.live.apiserver.is_none();
         Self {
             client,
-            door,
+            connection,
             urls: arguments.replica.clone(),
             statefulset: arguments.statefulset.clone(),
             namespace: arguments.fleet_namespace.clone().unwrap_or(namespace),
@@ -186,7 +186,7 @@ impl ReplicaFinder {
             (_, None) => Endpoint::None,
             (Via::Direct, Some(ip)) => Endpoint::Direct(SocketAddr::new(ip, port).to_string(), String::new()),
             (Via::Proxy, Some(_)) => {
-                let secured = if self.door.is_tls() { "https:" } else { "" };
+                let secured = if self.connection.is_tls() { "https:" } else { "" };
                 let path = format!("/api/v1/namespaces/{}/pods/{secured}{name}:{port}/proxy", self.namespace);
                 Endpoint::Proxy(path, pod.metadata.uid.clone().unwrap_or_default())
             }
@@ -232,14 +232,13 @@ impl ReplicaFinder {
 
     /// The scheme of the replicas' URLs.
     fn scheme(&self) -> &'static str {
-        if self.door.is_tls() { "https" } else { "http" }
+        if self.connection.is_tls() { "https" } else { "http" }
     }
 
     async fn get(&self, address: &str, path: &str) -> Result<Objects, AnswerError> {
-        let answer = peer_client::request(&self.door, address, path, None, (MAX_ANSWER, TIMEOUT));
-        let (status, body) = answer.await?;
+        let (status, body) = self.connection.get(address, path, (MAX_ANSWER, TIMEOUT)).await?;
         if !status.is_success() {
-            return Err(AnswerError::Status { status, text: String::from_utf8_lossy(&body).trim().to_owned() });
+            return Err(AnswerError::Status { status, text: shown(&body) });
         }
         Ok(serde_json::from_slice(&body)?)
     }

@@ -1,16 +1,17 @@
 //! The Leases of a fleet. A member watches all of them, renews its own, and writes the record by compare-and-swap.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
@@ -22,6 +23,7 @@ use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::message::Message;
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
+use crate::fleet::roster::Roster;
 use crate::resource_version::number;
 use crate::sync::lock;
 
@@ -36,6 +38,9 @@ const STALE_AFTER: Duration = Duration::from_secs(7);
 
 /// Pause after a conflict. The watch normally delivers the conflicting write earlier; otherwise another attempt shows why.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause between reads of the Leases for unknown keys, so that strangers cannot cause many.
+const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +57,10 @@ pub struct Leases {
     names: Names,
     id: Incarnation,
     events: mpsc::UnboundedSender<Message>,
+    /// The keys in the Leases.
+    roster: Arc<Roster>,
+    /// Notifies that the own Lease was deleted.
+    lost: Notify,
     known_leases: Mutex<KnownLeases>,
     /// Whether all Leases were listed once.
     listed: watch::Sender<bool>,
@@ -120,13 +129,22 @@ impl Confirmations {
 }
 
 impl Leases {
-    /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `events`.
-    pub fn new(client: &Client, names: &Names, id: Incarnation, events: mpsc::UnboundedSender<Message>) -> Self {
+    /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `events`, and their keys to
+    /// `roster`.
+    pub fn new(
+        client: &Client,
+        names: &Names,
+        id: Incarnation,
+        events: mpsc::UnboundedSender<Message>,
+        roster: Arc<Roster>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &names.namespace),
             names: names.clone(),
             id,
             events,
+            roster,
+            lost: Notify::new(),
             known_leases: Mutex::default(),
             listed: watch::Sender::new(false),
             written: watch::Sender::new(None),
@@ -164,8 +182,9 @@ impl Leases {
                 version
             }
             ObjectEvent::Deleted(lease) => {
-                self.deleted(lease.metadata.name.as_deref().unwrap_or_default());
-                version_of(&lease)
+                let version = version_of(&lease);
+                self.deleted(lease.metadata.name.as_deref().unwrap_or_default(), number(&version));
+                version
             }
             ObjectEvent::Bookmark(version) => version,
         };
@@ -180,8 +199,10 @@ impl Leases {
         let names: Vec<_> = leases.iter().filter_map(|lease| lease.metadata.name.clone()).collect();
         let gone: Vec<_> = self.known_leases().versions.keys().filter(|name| !names.contains(name)).cloned().collect();
         for name in gone {
-            self.deleted(&name);
+            self.deleted(&name, number(version));
         }
+        // After the API server was restored, its versions may be lower than the known ones.
+        self.roster.reset(leases.iter().filter_map(|lease| self.key_of(lease)));
         let record = self.names.record();
         let first = !*self.listed.borrow();
         if first && !names.contains(&record) {
@@ -202,6 +223,9 @@ impl Leases {
     fn put(&self, lease: Lease, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
+        if let Some((ordinal, version, member)) = self.key_of(&lease) {
+            self.roster.learn(ordinal, version, member.as_ref());
+        }
         if self.known_leases().versions.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
             return;
         }
@@ -223,13 +247,41 @@ impl Leases {
         }
     }
 
-    fn deleted(&self, name: &str) {
+    /// Returns the ordinal, the version and the content of a member's Lease; no content if it is not valid.
+    fn key_of(&self, lease: &Lease) -> Option<(u32, u64, Option<Member>)> {
+        let ordinal = self.names.ordinal(lease.metadata.name.as_deref()?)?;
+        let member = read::<Member>(lease, MEMBER).filter(|member| member.id.ordinal == ordinal);
+        Some((ordinal, number(&version_of(lease)), member))
+    }
+
+    /// Reads all Leases after a stranger showed an unknown key, at most once per [`UNKNOWN_KEY_PAUSE`].
+    pub async fn answer_unknown_keys(&self) -> Infallible {
+        let parameters = ListParams::default().labels(&self.names.selector());
+        loop {
+            self.roster.unknown().await;
+            match with_timeout(self.api.list(&parameters)).await {
+                Ok(leases) => {
+                    for (ordinal, version, member) in leases.items.iter().filter_map(|lease| self.key_of(lease)) {
+                        self.roster.learn(ordinal, version, member.as_ref());
+                    }
+                }
+                Err(error) => debug!(%error, "cannot read the Leases for an unknown key"),
+            }
+            sleep(UNKNOWN_KEY_PAUSE).await;
+        }
+    }
+
+    fn deleted(&self, name: &str, version: u64) {
         let mut known_leases = self.known_leases();
         known_leases.versions.remove(name);
         if name == self.names.member(self.id.ordinal) {
             known_leases.own = None;
+            self.lost.notify_one();
         }
         drop(known_leases);
+        if let Some(ordinal) = self.names.ordinal(name) {
+            self.roster.learn(ordinal, version, None);
+        }
         if name == self.names.record() {
             self.send(Message::Stored { record: None, version: None, reset: true });
         }
@@ -273,7 +325,14 @@ impl Leases {
                     }
                 }
             };
-            if timeout(pause, wanted.changed()).await.is_ok() {
+            let changed = async {
+                tokio::select! {
+                    _ = wanted.changed() => {}
+                    // Peers no longer accept the key of this process until the Lease is back.
+                    () = self.lost.notified() => {}
+                }
+            };
+            if timeout(pause, changed).await.is_ok() {
                 sleep(BATCH_PAUSE).await;
             }
         }

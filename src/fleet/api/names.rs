@@ -40,6 +40,12 @@ impl Names {
         format!("kube-state-fleet.{}.{ordinal}", self.statefulset)
     }
 
+    /// Returns the ordinal of the member whose Lease has this name.
+    pub fn ordinal(&self, lease: &str) -> Option<u32> {
+        let ordinal = lease.strip_prefix(&self.record())?.strip_prefix('.')?.parse().ok()?;
+        (self.member(ordinal) == lease).then_some(ordinal)
+    }
+
     /// Returns the name of the pod of a member.
     pub fn pod(&self, ordinal: u32) -> String {
         format!("{}-{}", self.statefulset, u64::from(self.start) + u64::from(ordinal))

@@ -1,5 +1,6 @@
 //! Tests the requests of a member to the API server, against the simulator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -14,7 +15,8 @@ use super::*;
 use crate::fleet::clock;
 use crate::fleet::handover::{Config, Event, Machine};
 use crate::fleet::message::Message;
-use crate::fleet::record::{Assignment, ColdStart, Incarnation, LAYOUT, Member, Phase, Record};
+use crate::fleet::record::{Assignment, ColdStart, Incarnation, KeyDigest, LAYOUT, Member, Phase, Record};
+use crate::fleet::roster::Roster;
 use crate::settings::FleetSettings;
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
@@ -134,6 +136,7 @@ async fn the_statefulset_is_followed_through_its_deletion() {
 /// The Leases of a member, with the channels that drive them.
 struct LeaseTest {
     leases: Leases,
+    roster: Arc<Roster>,
     messages: UnboundedReceiver<Message>,
     member: watch::Sender<Option<Member>>,
     write: watch::Sender<Option<Write>>,
@@ -143,10 +146,15 @@ fn id(nonce: u64) -> Incarnation {
     Incarnation { ordinal: 2, pod: format!("pod-{nonce}"), nonce }
 }
 
+fn key(nonce: u64) -> KeyDigest {
+    KeyDigest([nonce as u8; 32])
+}
+
 fn member(nonce: u64) -> Member {
     let config = Config {
         id: id(nonce),
         address: "127.0.0.1:1".to_owned(),
+        key: Some(key(nonce)),
         fleet: "ops/fleet".to_owned(),
         hash: Hasher::default(),
         overlap: Duration::ZERO,
@@ -170,8 +178,15 @@ fn record(revision: u64) -> Record {
 impl LeaseTest {
     fn new(client: &Client, nonce: u64) -> Self {
         let (events, messages) = unbounded_channel();
-        let leases = Leases::new(client, &names(), id(nonce), events);
-        Self { leases, messages, member: watch::Sender::new(Some(member(nonce))), write: watch::Sender::new(None) }
+        let roster = Arc::new(Roster::default());
+        let leases = Leases::new(client, &names(), id(nonce), events, Arc::clone(&roster));
+        Self {
+            leases,
+            roster,
+            messages,
+            member: watch::Sender::new(Some(member(nonce))),
+            write: watch::Sender::new(None),
+        }
     }
 
     /// Runs the Leases until `script` is done. The script receives the messages for the member.
@@ -181,6 +196,7 @@ impl LeaseTest {
             missing = self.leases.follow() => panic!("{missing}"),
             missing = self.leases.renew(self.member.subscribe()) => panic!("{missing}"),
             missing = self.leases.record(self.write.subscribe()) => panic!("{missing}"),
+            never = self.leases.answer_unknown_keys() => match never {},
             result = script(&mut messages) => result,
         }
     }
@@ -333,7 +349,7 @@ async fn an_error_names_the_missing_permission() {
     let (simulator, client) = simulator().await;
     simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("a served resource");
     let (events, _told) = unbounded_channel();
-    let leases = Leases::new(&client, &names(), id(1), events);
+    let leases = Leases::new(&client, &names(), id(1), events, Arc::default());
     let missing = timeout(LONG, leases.follow()).await.expect("in time");
     assert_eq!(
         missing.to_string(),
@@ -371,4 +387,35 @@ fn repeated_refusals_are_a_missing_permission_unless_a_request_has_succeeded() {
     for _ in 0..REFUSALS * 2 {
         assert!(retries.failed(&forbidden(), "list").is_some());
     }
+}
+
+#[tokio::test]
+async fn the_roster_follows_the_leases_and_reads_them_for_an_unknown_key() {
+    let (simulator, client) = simulator().await;
+    let mut test = LeaseTest::new(&client, 1);
+    let roster = Arc::clone(&test.roster);
+    test.run(async |messages| {
+        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        assert_eq!(roster.identify(&key(1)), Some(id(1)));
+        // The watch does not deliver the Lease of a new process, but a list contains it.
+        simulator.faults("leases", |faults| faults.silent_watches = true).expect("a served resource");
+        simulator.drop_watches("leases").expect("a served resource");
+        let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
+        other["metadata"]["name"] = "kube-state-fleet.fleet.3".into();
+        let third = Incarnation { ordinal: 3, ..id(7) };
+        let text = serde_json::to_string(&Member { id: third.clone(), ..member(7) }).expect("JSON");
+        other["metadata"]["annotations"]["kube-state-fleet.io/member"] = text.into();
+        other["metadata"]["resourceVersion"] = serde_json::Value::Null;
+        simulator.create(&other).expect("a new object");
+        assert_eq!(roster.identify(&key(7)), None);
+        roster.note_unknown();
+        let known = async {
+            while roster.identify(&key(7)).is_none() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, known).await.expect("in time");
+        assert_eq!(roster.identify(&key(7)), Some(third));
+    })
+    .await;
 }

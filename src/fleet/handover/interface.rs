@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::fleet::record::{Heartbeat, Incarnation, Member, Record};
+use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
 use crate::sharding::{Hasher, Slice};
 
 /// The fixed properties of a member.
@@ -13,8 +13,10 @@ use crate::sharding::{Hasher, Slice};
 pub struct Config {
     /// The identity of this process.
     pub id: Incarnation,
-    /// The address of its telemetry port, as `ip:port`.
+    /// The address of its fleet port, as `ip:port`.
     pub address: String,
+    /// The key that proves its identity to other members.
+    pub key: Option<KeyDigest>,
     /// `namespace/name` of the StatefulSet.
     pub fleet: String,
     /// The hash that the flags select.

@@ -57,6 +57,7 @@ impl Machine {
     /// Returns a member that has observed nothing.
     pub fn new(config: Config) -> Self {
         let own = first_statement(config.id.clone(), config.address.clone(), config.hash);
+        let own = Member { key: config.key, ..own };
         Self {
             config,
             facts: Facts::new(own),

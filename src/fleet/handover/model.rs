@@ -188,6 +188,7 @@ impl World {
         let config = Config {
             id,
             address: pod.uid.clone(),
+            key: None,
             fleet: "default/fleet".to_owned(),
             hash: self.hash,
             overlap: Duration::ZERO,

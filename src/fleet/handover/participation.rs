@@ -188,7 +188,7 @@ mod tests {
 
     fn facts(generation: u64, absent: &[u32]) -> Facts {
         let id = Incarnation { ordinal: 0, pod: "pod-0".to_owned(), nonce: 1 };
-        let own = first_statement(id.clone(), "10.0.0.1:8081".to_owned(), Hasher::XxHash64);
+        let own = first_statement(id.clone(), "10.0.0.1:8082".to_owned(), Hasher::XxHash64);
         let fresh = ColdStart { generation: 1, below: 2 };
         let current = Assignment { generation, absent: absent.to_vec(), fresh, ..all_present(2, Hasher::XxHash64) };
         let mut facts = Facts::new(own);
@@ -223,7 +223,7 @@ mod tests {
         let mut facts = facts(1, &[]);
         let predecessor = Member {
             id: Incarnation { ordinal: 0, pod: "pod-before".to_owned(), nonce: 2 },
-            address: "10.0.0.2:8081".to_owned(),
+            address: "10.0.0.2:8082".to_owned(),
             ..facts.own.clone()
         };
         assert!(!facts.observe_predecessor(predecessor, NOW), "a crash in another Pod does not count");

@@ -305,7 +305,7 @@ mod tests {
 
     fn member(nonce: u64, life: u64) -> Member {
         let id = Incarnation { ordinal: 1, pod: format!("pod-{nonce}"), nonce };
-        Member { life, ..first_statement(id, format!("10.0.0.{nonce}:8081"), Hasher::XxHash64) }
+        Member { life, ..first_statement(id, format!("10.0.0.{nonce}:8082"), Hasher::XxHash64) }
     }
 
     fn peers(evidence: Evidence) -> Peers {

@@ -20,6 +20,7 @@ pub(super) const fn first_statement(id: Incarnation, address: String, hash: Hash
     Member {
         id,
         address,
+        key: None,
         renewed: None,
         life: 1,
         sequence: 0,

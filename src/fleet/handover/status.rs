@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::record::Member;
+use crate::fleet::record::{Endpoint, Member};
 use crate::sharding::{Hasher, Slice};
 
 /// The progress of a change of the fleet.
@@ -73,15 +73,15 @@ pub struct Status {
 }
 
 impl Status {
-    /// Returns the address of each of `ordinals` and of each live member, `None` where it is unknown.
-    pub fn addresses(&self, ordinals: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Option<String>> {
+    /// Returns how to reach each of `ordinals` and each live member, `None` where that is unknown.
+    pub fn endpoints(&self, ordinals: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Option<Endpoint>> {
         let live = self.peers.iter().map(|member| member.id.ordinal);
-        let mut addresses: BTreeMap<_, _> = ordinals.into_iter().chain(live).map(|ordinal| (ordinal, None)).collect();
+        let mut endpoints: BTreeMap<_, _> = ordinals.into_iter().chain(live).map(|ordinal| (ordinal, None)).collect();
         for member in self.peers.iter().chain(&self.contacts) {
-            if let Some(address) = addresses.get_mut(&member.id.ordinal) {
-                address.get_or_insert_with(|| member.address.clone());
+            if let Some(endpoint @ None) = endpoints.get_mut(&member.id.ordinal) {
+                *endpoint = member.endpoint();
             }
         }
-        addresses
+        endpoints
     }
 }

@@ -24,7 +24,8 @@ fn machine(ordinal: u32, nonce: u64) -> Machine {
 fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
     Machine::new(Config {
         id: incarnation(ordinal, nonce),
-        address: format!("10.0.0.{ordinal}:8081"),
+        address: format!("10.0.0.{ordinal}:8082"),
+        key: None,
         fleet: "default/fleet".to_owned(),
         hash: Hasher::XxHash64,
         overlap,

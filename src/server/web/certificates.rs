@@ -1,13 +1,12 @@
-//! Verifies certificates: those of clients, as the file says, and those of peers, when this replica connects to them.
+//! Verifies certificates: those of clients, as the file says, and those of replicas, when `verify` connects to them.
 //!
-//! All replicas have the same configuration. So a peer is a server with this replica's own certificate, or with one that a
+//! `verify` has the configuration of the replicas. So a replica is a server with the same certificate, or with one that a
 //! known authority issued for one of the same names. Pod addresses do not count, since hardly any certificate has them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -51,20 +50,6 @@ impl ClientAuth {
     }
 }
 
-/// The certificate of this replica. The previous one stays valid for a while, since replicas reload at different moments.
-#[derive(Clone, Debug)]
-pub(super) struct OwnCertificates {
-    pub current: CertificateDer<'static>,
-    pub previous: Option<(CertificateDer<'static>, Instant)>,
-}
-
-impl OwnCertificates {
-    fn contain(&self, certificate: &CertificateDer<'_>) -> bool {
-        let previous = self.previous.as_ref().filter(|(_, until)| Instant::now() < *until);
-        self.current == *certificate || previous.is_some_and(|(previous, _)| previous == certificate)
-    }
-}
-
 /// The methods that both kinds of verifier share: the crypto provider verifies signatures.
 macro_rules! signatures_of_provider {
     () => {
@@ -102,8 +87,8 @@ pub(super) struct ClientVerifier {
     pub authorities: Option<Arc<dyn ClientCertVerifier>>,
     /// A client's certificate needs one of these names; `None` accepts any.
     pub allowed: Option<BTreeSet<String>>,
-    /// A client with this replica's own certificate and key is a peer.
-    pub own: OwnCertificates,
+    /// A client with this replica's own certificate and key is `verify`.
+    pub own: CertificateDer<'static>,
     pub provider: Arc<CryptoProvider>,
 }
 
@@ -122,7 +107,7 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if self.own.contain(certificate) {
+        if self.own == *certificate {
             return Ok(ClientCertVerified::assertion());
         }
         if let Some(authorities) = &self.authorities {
@@ -140,10 +125,10 @@ impl ClientCertVerifier for ClientVerifier {
     signatures_of_provider!();
 }
 
-/// Verifies the certificates of peers to which this replica connects.
+/// Verifies the certificates of replicas.
 #[derive(Debug)]
-pub(super) struct PeerVerifier {
-    pub own: OwnCertificates,
+pub(super) struct ReplicaVerifier {
+    pub own: CertificateDer<'static>,
     /// The names in this replica's certificate.
     pub names: Vec<ServerName<'static>>,
     /// Checks the issuer, if an authority is known.
@@ -151,7 +136,7 @@ pub(super) struct PeerVerifier {
     pub provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for PeerVerifier {
+impl ServerCertVerifier for ReplicaVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -160,7 +145,7 @@ impl ServerCertVerifier for PeerVerifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.own.contain(certificate) {
+        if self.own == *certificate {
             return Ok(ServerCertVerified::assertion());
         }
         let mut result = Err(CertificateError::UnknownIssuer.into());

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use http::header::HeaderValue;
 use http::{HeaderMap, HeaderName, StatusCode};
 use ring::digest::{SHA256, digest};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -37,8 +37,6 @@ pub(super) use rate_limit::RateLimiter;
 
 /// How often the files are read again.
 const RELOAD_PERIOD: Duration = Duration::from_secs(2);
-/// How long peers may use replaced certificates and users: a kubelet updates mounted files within about two minutes.
-const GRACE_PERIOD: Duration = Duration::from_secs(600);
 /// Maximum size of a file; no configuration or bundle of certificates is larger.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -60,8 +58,6 @@ struct LoadedConfig {
     tls: Option<TlsConfigs>,
     headers: Vec<(HeaderName, HeaderValue)>,
     users: Users,
-    /// The previous users, and the time until which peers that have not reloaded yet may use them.
-    previous_users: Option<(Users, Instant)>,
     limit: Option<Limit>,
 }
 
@@ -101,16 +97,12 @@ impl FileContents {
         }
         let tls = match tls.is_on() {
             false => None,
-            true => {
-                let own = previous.and_then(|previous| previous.tls.as_ref()).map(|tls| tls.own.clone());
-                let previous_own = own.map(|own| (own, Instant::now() + GRACE_PERIOD));
-                Some(TlsConfigs::new(file, &tls, &files, http2, previous_own)?)
-            }
+            true => Some(TlsConfigs::new(file, &tls, &files, http2)?),
         };
         if previous.is_some_and(|previous| previous.tls.is_some() != tls.is_some()) {
             return Err(file_error(file, Some("tls_server_config"), Problem::TlsToggled));
         }
-        Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), previous_users: None, limit })
+        Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), limit })
     }
 }
 
@@ -182,8 +174,7 @@ impl WebConfig {
         if read.digest == previous.digest {
             return Ok(false);
         }
-        let mut loaded = read.build(&self.file, self.auth_filter, Some(&previous))?;
-        loaded.previous_users = Some((Users::new(previous.users.hashes().clone()), Instant::now() + GRACE_PERIOD));
+        let loaded = read.build(&self.file, self.auth_filter, Some(&previous))?;
         self.loaded.store(Arc::new(loaded));
         Ok(true)
     }
@@ -193,13 +184,13 @@ impl WebConfig {
         self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.server))
     }
 
-    /// Returns the TLS configuration for connections to peers, which have the same web configuration; `None` without TLS.
-    pub fn peer_tls(&self) -> Option<Arc<ClientConfig>> {
+    /// Returns the TLS configuration for connections to replicas that have the same web configuration; `None` without TLS.
+    pub fn client_tls(&self) -> Option<Arc<ClientConfig>> {
         self.loaded.load().tls.as_ref().map(|tls| Arc::clone(&tls.client))
     }
 
-    /// Returns the value of `Authorization` for requests to peers; `None` if there are no users.
-    pub fn peer_proof(&self) -> Option<HeaderValue> {
+    /// Returns the value of `Authorization` for requests to replicas that have the same users; `None` if there are none.
+    pub fn proof(&self) -> Option<HeaderValue> {
         self.loaded.load().users.proof()
     }
 
@@ -216,11 +207,7 @@ impl WebConfig {
         {
             return Err(StatusCode::TOO_MANY_REQUESTS);
         }
-        if loaded.users.is_empty() || loaded.users.is_peer(headers) {
-            return Ok(());
-        }
-        let previous = loaded.previous_users.as_ref().filter(|(_, until)| Instant::now() < *until);
-        if previous.is_some_and(|(users, _)| users.is_peer(headers)) {
+        if loaded.users.is_empty() || loaded.users.is_proof(headers) {
             return Ok(());
         }
         self.passwords.check(&loaded.users, headers).await

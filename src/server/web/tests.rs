@@ -365,7 +365,7 @@ async fn new_certificates_apply_to_new_connections_and_broken_ones_are_ignored()
     assert_eq!(shown().await, second);
 }
 
-/// Whether a peer with the configuration `web` accepts a server with the certificate `pair`.
+/// Whether `verify` with the configuration `web` accepts a server with the certificate `pair`.
 async fn accepts(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authorities.pem().as_bytes()).expect("PEM")).expect("an authority");
@@ -379,7 +379,7 @@ async fn accepts(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool 
         )
         .expect("a pair");
     let (client, server) = tokio::io::duplex(1 << 16);
-    let connector = TlsConnector::from(web.peer_tls().expect("TLS"));
+    let connector = TlsConnector::from(web.client_tls().expect("TLS"));
     let address = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let (client, _) = tokio::join!(connector.connect(address, client), acceptor.accept(server));
@@ -387,7 +387,7 @@ async fn accepts(web: &WebConfig, pair: &Pair, authorities: &Authority) -> bool 
 }
 
 #[tokio::test]
-async fn a_peer_has_our_certificate_or_one_for_our_name_by_our_authority() {
+async fn a_replica_has_our_certificate_or_one_for_our_name_by_our_authority() {
     let (folder, other) = (Folder::new(), Authority::new());
     let own = folder.renew();
     let by_us = folder.authority.issue(&[dns("fleet.example")]);
@@ -403,16 +403,10 @@ async fn a_peer_has_our_certificate_or_one_for_our_name_by_our_authority() {
     for (pair, expected) in [(&own, true), (&by_us, true), (&named_otherwise, false), (&stranger, false)] {
         assert_eq!(accepts(&web, pair, &folder.authority).await, expected);
     }
-    // A peer that has not reloaded yet still has the old certificate.
-    std::fs::remove_file(folder.folder.path().join("ca.crt")).expect("it is there");
-    folder.renew();
-    assert_eq!(web.reload().await, Ok(true));
-    assert!(accepts(&web, &own, &folder.authority).await);
-    assert!(!accepts(&web, &by_us, &folder.authority).await);
 }
 
 #[tokio::test]
-async fn a_peer_is_accepted_where_clients_need_a_certificate() {
+async fn verify_is_accepted_where_clients_need_a_certificate() {
     let (folder, clients) = (Folder::new(), Authority::new());
     folder.write("clients.pem", &clients.pem());
     let keys =
@@ -421,7 +415,7 @@ async fn a_peer_is_accepted_where_clients_need_a_certificate() {
     let served = served(Arc::clone(&web));
     let stream = TcpStream::connect(served.address).await.expect("it listens");
     let name = ServerName::IpAddress(served.address.ip().into());
-    let stream = TlsConnector::from(web.peer_tls().expect("TLS")).connect(name, stream).await.expect("a peer");
+    let stream = TlsConnector::from(web.client_tls().expect("TLS")).connect(name, stream).await.expect("a replica");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
     tokio::spawn(connection);
     let request = http::Request::get("/metrics").header("host", "a").body(Empty::<bytes::Bytes>::new());
@@ -477,17 +471,13 @@ async fn users_headers_and_the_rate_limit_apply_to_each_port_separately() {
     assert!(answer.headers().get("x-frame-options").is_none());
     assert_eq!(asked(&one, "/healthz", Some(&right)).await.status(), StatusCode::OK);
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::OK);
-    // A peer has no password, but the same web configuration.
-    let proof = web.peer_proof().expect("there are users");
-    assert_eq!(asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(), StatusCode::OK);
+    // `verify` has no password, but the same web configuration.
+    let proof = web.proof().expect("there are users");
+    assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::OK);
     let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
     folder.write("web.yml", &later);
     assert_eq!(web.reload().await, Ok(true));
-    assert_eq!(
-        asked(&one, "/fleet/heartbeat", proof.to_str().ok()).await.status(),
-        StatusCode::OK,
-        "a peer may reload later"
-    );
+    assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
 }
 

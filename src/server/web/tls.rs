@@ -1,10 +1,9 @@
-//! Builds the configurations of rustls: as a server, and as a client of peers.
+//! Builds the configurations of rustls: as a server, and as a client of replicas that have the same file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -14,7 +13,7 @@ use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
-use super::certificates::{ClientAuth, ClientVerifier, OwnCertificates, PeerVerifier, subject_alt_names};
+use super::certificates::{ClientAuth, ClientVerifier, ReplicaVerifier, subject_alt_names};
 use super::config::{Text, TlsServerConfig, non_empty, resolve};
 use super::error::{Problem, ReadError};
 use super::go_names::{self, cipher_suite, curve, version};
@@ -30,10 +29,8 @@ const CA_FILE: &str = "ca.crt";
 #[derive(Debug)]
 pub(super) struct TlsConfigs {
     pub server: Arc<ServerConfig>,
-    /// For connections to peers.
+    /// For connections to replicas.
     pub client: Arc<ClientConfig>,
-    /// The certificate of this replica.
-    pub own: CertificateDer<'static>,
 }
 
 /// Returns the path of the file with the issuer of the certificate; that file may not exist.
@@ -50,21 +47,13 @@ struct Builder<'a> {
 }
 
 impl TlsConfigs {
-    /// Builds the configurations from `given`, a part of `file`. `previous` is the previous certificate, and the time until
-    /// which peers may still use it.
-    pub fn new(
-        file: &Path,
-        given: &TlsServerConfig,
-        files: &Files,
-        http2: bool,
-        previous: Option<(CertificateDer<'static>, Instant)>,
-    ) -> Result<Self, FileError> {
+    /// Builds the configurations from `given`, a part of `file`.
+    pub fn new(file: &Path, given: &TlsServerConfig, files: &Files, http2: bool) -> Result<Self, FileError> {
         let builder = Builder { file, given, files };
         let provider = Arc::new(builder.provider()?);
         let (pair, chain) = builder.pair(&provider)?;
         let own = chain.first().cloned().ok_or_else(|| builder.error("cert", None, Problem::NoCertificate))?;
-        let owned = OwnCertificates { current: own.clone(), previous };
-        let clients = builder.clients(&provider, owned.clone())?;
+        let clients = builder.clients(&provider, own.clone())?;
         let versions = builder.versions(&provider)?;
         let pair = Arc::new(SingleCertAndKey::from(pair));
         let error = |e: Error| builder.error("tls_server_config", None, e.into());
@@ -76,15 +65,15 @@ impl TlsConfigs {
         server.ignore_client_order = given.prefer_server_cipher_suites.unwrap_or(true);
         server.alpn_protocols =
             if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-        let peers = builder.peers(&provider, owned, &chain)?;
+        let replicas = builder.replicas(&provider, own, &chain)?;
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&versions)
             .map_err(error)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(peers))
+            .with_custom_certificate_verifier(Arc::new(replicas))
             .with_client_cert_resolver(pair);
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { server: Arc::new(server), client: Arc::new(client), own })
+        Ok(Self { server: Arc::new(server), client: Arc::new(client) })
     }
 }
 
@@ -185,7 +174,7 @@ impl Builder<'_> {
     fn clients(
         &self,
         provider: &Arc<CryptoProvider>,
-        own: OwnCertificates,
+        own: CertificateDer<'static>,
     ) -> Result<Arc<dyn ClientCertVerifier>, FileError> {
         let given = self.given;
         let at = given.client_auth_type.as_ref();
@@ -229,14 +218,14 @@ impl Builder<'_> {
         Ok(roots)
     }
 
-    /// Returns the verifier of peers. It accepts this replica's certificate, and certificates for one of its names from the
+    /// Returns the verifier of replicas. It accepts this replica's certificate, and certificates for one of its names from the
     /// issuer of its own or of clients' certificates.
-    fn peers(
+    fn replicas(
         &self,
         provider: &Arc<CryptoProvider>,
-        own: OwnCertificates,
+        own: CertificateDer<'static>,
         chain: &[CertificateDer<'static>],
-    ) -> Result<PeerVerifier, FileError> {
+    ) -> Result<ReplicaVerifier, FileError> {
         let given = self.given;
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(chain.iter().skip(1).cloned());
@@ -247,9 +236,9 @@ impl Builder<'_> {
         if let Some(bytes) = issuer {
             roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bytes).flatten());
         }
-        let names = subject_alt_names(&own.current).map_err(|e| self.error("cert", None, e.into()))?;
+        let names = subject_alt_names(&own).map_err(|e| self.error("cert", None, e.into()))?;
         // For a wildcard, any name that it matches.
-        let names = names.into_iter().filter_map(|name| ServerName::try_from(name.replacen('*', "peer", 1)).ok());
+        let names = names.into_iter().filter_map(|name| ServerName::try_from(name.replacen('*', "replica", 1)).ok());
         let authorities = match roots.is_empty() {
             true => None,
             false => Some(
@@ -258,7 +247,7 @@ impl Builder<'_> {
                     .map_err(|e| self.error("cert", None, e.into()))?,
             ),
         };
-        Ok(PeerVerifier { own, names: names.collect(), authorities, provider: Arc::clone(provider) })
+        Ok(ReplicaVerifier { own, names: names.collect(), authorities, provider: Arc::clone(provider) })
     }
 }
 

@@ -27,15 +27,15 @@ const MAX_WAITING: usize = 32;
 /// Maximum pause after a wrong password.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The authentication scheme by which a peer proves that it has the same configuration.
-const PEER_SCHEME: &str = "Fleet";
+/// The authentication scheme by which `verify` proves that it has the same configuration.
+const PROOF_SCHEME: &str = "Fleet";
 const PROOF_MESSAGE: &[u8] = b"a replica that has these users";
 
 /// The users of one configuration.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: BTreeMap<String, String>,
-    /// The key that signs [`PROOF_MESSAGE`]. It is derived from all hashes, so peers with the same file have the same key.
+    /// The key that signs [`PROOF_MESSAGE`]. It is derived from all hashes, so processes with the same file have the same key.
     key: hmac::Key,
 }
 
@@ -47,26 +47,22 @@ impl Users {
         Self { hashes, key }
     }
 
-    pub fn hashes(&self) -> &BTreeMap<String, String> {
-        &self.hashes
-    }
-
     pub fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// Returns the value of `Authorization` that a peer sends instead of a password; `None` if there are no users.
+    /// Returns the value of `Authorization` that `verify` sends instead of a password; `None` if there are no users.
     pub fn proof(&self) -> Option<HeaderValue> {
         let proof = STANDARD.encode(hmac::sign(&self.key, PROOF_MESSAGE));
-        let mut value = HeaderValue::from_str(&format!("{PEER_SCHEME} {proof}")).ok().filter(|_| !self.is_empty())?;
+        let mut value = HeaderValue::from_str(&format!("{PROOF_SCHEME} {proof}")).ok().filter(|_| !self.is_empty())?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// Whether a request carries the proof of a peer.
-    pub fn is_peer(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request carries the proof of the same users.
+    pub fn is_proof(&self, headers: &HeaderMap) -> bool {
         let shown =
-            headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix(PEER_SCHEME)?.strip_prefix(' '));
+            headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()?.strip_prefix(PROOF_SCHEME)?.strip_prefix(' '));
         let proof = shown.and_then(|shown| STANDARD.decode(shown).ok());
         !self.is_empty() && proof.is_some_and(|proof| hmac::verify(&self.key, PROOF_MESSAGE, &proof).is_ok())
     }
@@ -244,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_with_the_same_users_is_a_peer() {
+    fn a_process_with_the_same_users_proves_that() {
         let users = users();
         let shown: HeaderMap = users.proof().into_iter().map(|proof| (AUTHORIZATION, proof)).collect();
-        assert!(users.is_peer(&shown));
-        assert!(!self::users().is_peer(&shown), "hashes with other salts differ");
-        assert!(!users.is_peer(&HeaderMap::new()));
+        assert!(users.is_proof(&shown));
+        assert!(!self::users().is_proof(&shown), "hashes with other salts differ");
+        assert!(!users.is_proof(&HeaderMap::new()));
         let none = Users::new(BTreeMap::new());
-        assert!(none.proof().is_none() && !none.is_peer(&shown));
+        assert!(none.proof().is_none() && !none.is_proof(&shown));
     }
 }

@@ -24,6 +24,7 @@ pub fn settings(flags: Flags) -> Settings {
         port: flags.port.or(Some(0)),
         telemetry_host: local,
         telemetry_port: Some(0),
+        fleet_port: Some(0),
         ..flags
     };
     Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
