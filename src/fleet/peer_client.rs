@@ -188,7 +188,7 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// Escapes what is not visible: control characters, and those that change the direction of the text.
+/// Escapes invisible characters: control characters, and those that change the direction of the text.
 fn escape(character: char) -> impl Iterator<Item = char> {
     let visible = character == ' ' || (!character.is_control() && !character.is_whitespace() && !is_format(character));
     let escaped = (!visible).then(|| character.escape_unicode());
