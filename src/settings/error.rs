@@ -156,6 +156,21 @@ pub struct ConfigError {
     pub is_missing: bool,
 }
 
+/// How many unknown keys of a file are listed.
+const LISTED: usize = 20;
+
+impl Warning {
+    /// Adds the warnings about unknown keys of a file to `warnings`: the first ones in full, and the number of the others.
+    pub(super) fn add_unknown_keys(warnings: &mut Vec<Self>, origin: &str, unknown: impl IntoIterator<Item = Self>) {
+        let mut unknown = unknown.into_iter();
+        warnings.extend(unknown.by_ref().take(LISTED));
+        match unknown.count() {
+            0 => {}
+            count => warnings.push(Self::MoreUnknownKeys { origin: origin.to_owned(), count }),
+        }
+    }
+}
+
 impl ConfigError {
     pub(super) fn new(file: &Path, line: Option<u64>, key: Option<&str>, reason: String) -> Self {
         let place = FileError { file: file.to_owned(), line, key: key.map(str::to_owned), reason };
@@ -194,13 +209,19 @@ pub enum Warning {
     /// The config file is missing or not valid, and is ignored.
     #[error("--config: {0}; continuing with the flags alone")]
     WithoutConfig(ConfigError),
-    /// Unknown keys of the config file.
-    #[error("{}: ignored unknown keys: {}", file.display(), keys.join(", "))]
-    UnknownKeys {
-        /// The file.
-        file: PathBuf,
-        /// The keys, each with the key that may be meant.
-        keys: Vec<String>,
+    /// An unknown key of the config file.
+    #[error("{0}")]
+    UnknownKey(FileError),
+    /// An unknown key of a configuration of custom resources.
+    #[error("{0}")]
+    UnknownCustomKey(CustomConfigError),
+    /// Unknown keys that are not listed, because there are many.
+    #[error("{origin}: {count} more unknown keys, ignored")]
+    MoreUnknownKeys {
+        /// The file, or the flag that contains the configuration.
+        origin: String,
+        /// How many.
+        count: usize,
     },
     /// Resources that are not served because pods are selected by node.
     #[error("{flag} selects pods; excluded, because they have no node: {}", resources.join(", "))]

@@ -1,7 +1,8 @@
 //! The layers of the settings, kept so that they can be resolved again when a file changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::resolve;
 use super::values::{is_true, non_empty};
 use super::{ConfigError, ConfigFile, Environment, Flags, Settings, SettingsError, Warning};
 
@@ -38,6 +39,26 @@ impl Layers {
         is_true(self.flags.continue_without_config)
     }
 
+    /// Resolves the settings of the flags alone, without any file.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub fn without_files(&self) -> Result<Settings, SettingsError> {
+        let flags = without_custom_resources(self.flags.clone());
+        Ok(Settings::resolve(&flags, &self.environment, || self.host_name.clone())?.0)
+    }
+
+    /// The file of custom resources that the flags name, or the config file over them if it can be read.
+    pub fn custom_file(&self) -> Option<PathBuf> {
+        resolve::custom_file(&self.flags_with_config()).map(Path::to_owned)
+    }
+
+    /// The flags, with the config file over them if it can be read.
+    fn flags_with_config(&self) -> Flags {
+        let file = self.config().and_then(|file| ConfigFile::read(file).ok());
+        file.map_or_else(|| self.flags.clone(), |file| file.over(&self.flags))
+    }
+
     /// Resolves the settings without the config file.
     ///
     /// # Errors
@@ -58,10 +79,7 @@ impl Layers {
             }
             error => LayersError::Config(file.blame(&error.to_string())),
         })?;
-        let unknown: Vec<_> = file.unknown_keys().collect();
-        if !unknown.is_empty() {
-            warnings.push(Warning::UnknownKeys { file: file.file().to_owned(), keys: unknown });
-        }
+        file.add_warnings(&mut warnings);
         Ok((settings, warnings))
     }
 
@@ -73,21 +91,58 @@ impl Layers {
         self.with(&ConfigFile::read(file)?)
     }
 
+    /// Resolves the settings with the current content of all files. `custom_file` is the file of custom resources in effect, which is
+    /// checked if a broken config file no longer says which one to read.
+    ///
+    /// # Errors
+    /// All files that are not valid, not only the first one.
+    pub fn read_all(&self, custom_file: Option<&Path>) -> Result<(Settings, Vec<Warning>), Vec<LayersError>> {
+        let resolved = match self.config() {
+            Some(file) => self.read(file),
+            None => self.without_config().map_err(LayersError::from),
+        };
+        resolved.map_err(|first| {
+            let other = self.other_error(&first, custom_file);
+            std::iter::once(first).chain(other).collect()
+        })
+    }
+
+    /// The error of the other file, besides `first`.
+    fn other_error(&self, first: &LayersError, custom_file: Option<&Path>) -> Option<LayersError> {
+        match first {
+            LayersError::Settings(SettingsError::Custom(_)) => {
+                let file = ConfigFile::read(self.config()?).ok()?;
+                let flags = without_custom_resources(file.over(&self.flags));
+                let resolved = Settings::resolve(&flags, &self.environment, || self.host_name.clone());
+                resolved.err().map(|error| LayersError::Config(file.blame(&error.to_string())))
+            }
+            LayersError::Config(_) => {
+                let mut flags = self.flags_with_config();
+                let named = flags.custom_resource_state_config_file.take();
+                flags.custom_resource_state_config_file = named.or_else(|| custom_file.map(Path::to_owned));
+                resolve::custom_file(&flags)?;
+                resolve::custom_resources(&flags, &mut Vec::new()).err().map(LayersError::Settings)
+            }
+            LayersError::Settings(_) => None,
+        }
+    }
+
     /// As [`Layers::resolve`], without the flags and keys that make the process a shard or a member of a fleet.
     ///
     /// # Errors
     /// As there.
     pub fn resolve_unsharded(mut self) -> Result<(Settings, Vec<Warning>), LayersError> {
-        let file = self.config().map(ConfigFile::read).transpose();
-        let (flags, warning) = match file {
-            Ok(Some(file)) => (file.over(&self.flags), None),
-            Ok(None) => (self.flags.clone(), None),
-            Err(error) if self.continue_without_config() => (self.flags.clone(), Some(Warning::WithoutConfig(error))),
+        let (file, warning) = match self.config().map(ConfigFile::read).transpose() {
+            Ok(file) => (file, None),
+            Err(error) if self.continue_without_config() => (None, Some(Warning::WithoutConfig(error))),
             Err(error) => return Err(error.into()),
         };
-        self.flags = flags.unsharded();
+        self.flags = file.as_ref().map_or_else(|| self.flags.clone(), |file| file.over(&self.flags)).unsharded();
         let (settings, mut warnings) = self.without_config()?;
         warnings.extend(warning);
+        if let Some(file) = file {
+            file.add_warnings(&mut warnings);
+        }
         Ok((settings, warnings))
     }
 
@@ -107,4 +162,8 @@ impl Layers {
             resolved => resolved,
         }
     }
+}
+
+fn without_custom_resources(flags: Flags) -> Flags {
+    Flags { custom_resource_state_config: None, custom_resource_state_config_file: None, ..flags }
 }

@@ -178,11 +178,12 @@ fn custom_text(flags: &Flags) -> Option<&str> {
 }
 
 /// The file of custom resources, if it counts: an inline configuration overrides it.
-fn custom_file(flags: &Flags) -> Option<&Path> {
+pub(super) fn custom_file(flags: &Flags) -> Option<&Path> {
     non_empty(&flags.custom_resource_state_config_file).filter(|_| custom_text(flags).is_none())
 }
 
-fn custom_resources(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
+/// The custom resources of the inline configuration or of the file.
+pub(super) fn custom_resources(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
     let is_optional = is_true(flags.continue_without_custom_resource_state_config_file);
     let (origin, custom) = match (custom_text(flags), custom_file(flags)) {
         (Some(text), _) => (INLINE.to_owned(), CustomResources::parse(INLINE, text)?),
@@ -193,6 +194,8 @@ fn custom_resources(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<Custom
         (None, Some(file)) => (file.display().to_string(), CustomResources::read(file)?),
         (None, None) => Default::default(),
     };
+    let unknown = custom.unknown_keys().iter().cloned().map(Warning::UnknownCustomKey);
+    Warning::add_unknown_keys(warnings, &origin, unknown);
     warnings.extend(custom.hidden().map(|(line, later)| Warning::Hidden { origin: origin.clone(), line, later }));
     if custom.is_empty() && is_true(flags.custom_resource_state_only) {
         warnings.push(Warning::NothingCustom);

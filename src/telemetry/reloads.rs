@@ -60,6 +60,12 @@ impl Reloads {
         self.files().entry((kind, clean_path(file))).or_default().successful = false;
     }
 
+    /// Forgets all files of `kind` except `file`: no configuration names them any more.
+    pub fn keep_only(&self, kind: ConfigKind, file: Option<&Path>) {
+        let file = file.map(clean_path);
+        self.files().retain(|(of, name), _| *of != kind || Some(name) == file.as_ref());
+    }
+
     fn files(&self) -> MutexGuard<'_, BTreeMap<(ConfigKind, String), Reload>> {
         // A panic cannot leave a map half changed.
         lock(&self.0)

@@ -296,3 +296,109 @@ async fn without_a_config_file_the_flags_apply_until_it_exists_if_allowed() {
     exporter.write("resources: {pods: {}}\n");
     until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
 }
+
+const CUSTOM: &str = "spec:\n  resources:\n  - groupVersionKind: {group: example.com, version: v1, kind: Database}\n    metrics:\n    \
+                      - {name: size, each: {type: Gauge, gauge: {path: [spec, size]}}}\n";
+
+/// Returns the type and result of the last reload of each file.
+fn reloads(answer: &str) -> Vec<(String, String)> {
+    let lines = answer.lines().filter_map(|line| {
+        let rest = line.strip_prefix("kube_state_metrics_last_config_reload_successful{type=\"")?;
+        Some((rest.split('"').next()?.to_owned(), rest.rsplit(' ').next()?.to_owned()))
+    });
+    lines.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_files_that_break_at_once_both_count_as_failed_until_both_are_in_effect() {
+    let simulator = cluster("a").await;
+    let mut exporter = Exporter::start(|folder| {
+        let (file, custom) = (folder.join("config.yaml"), folder.join("custom.yaml"));
+        std::fs::write(&custom, CUSTOM.replace("gauge: {", "gauge: {nillIsZero: true, ")).expect("written");
+        let text = format!("resources: {{pods: {{}}}}\ncustom_resource_config_file: {}\n", custom.display());
+        std::fs::write(&file, text).expect("written");
+        let apiserver = format!("--apiserver={}", simulator.url());
+        vec![format!("--config={}", file.display()), apiserver, "--telemetry-port=0".to_owned()]
+    });
+    let line = exporter.says("nillIsZero").await;
+    assert_eq!(line["level"], "WARN");
+    assert!(line.to_string().contains("custom.yaml: line 5: "), "{line}");
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let custom = exporter.folder.path().join("custom.yaml");
+    let config = |resource: &str| {
+        format!("resources: {{{resource}: {{}}}}\ncustom_resource_config_file: {}\n", custom.display())
+    };
+    let are = |config: &str, custom: &str| {
+        let expected =
+            [("config", config), ("customresourceconfig", custom)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        move |answer: &str| reloads(answer) == expected
+    };
+    until("both", telemetry, "/metrics", are("1", "1")).await;
+
+    std::fs::write(&custom, "spec: [").expect("written");
+    exporter.write(&config("podz"));
+    // One may be noticed a moment before the other.
+    exporter.says("custom.yaml: line ").await;
+    let line = exporter.says("config.yaml:1: resources: unknown resource").await.to_string();
+    assert!(line.contains("keeping the old one"), "{line}");
+    until("neither", telemetry, "/metrics", are("0", "0")).await;
+    // The config file is valid again, but cannot be applied alone.
+    exporter.write(&config("nodes"));
+    let line = exporter.says("keeping the old one").await.to_string();
+    assert!(line.contains("custom.yaml: line "), "{line}");
+    until("neither", telemetry, "/metrics", are("0", "0")).await;
+    assert!(get(metrics, "/metrics").await.contains("kube_pod_info{"));
+    std::fs::write(&custom, CUSTOM.replace("each:", "eech: {}, each:")).expect("written");
+    exporter.says("did you mean each?").await;
+    until("both", telemetry, "/metrics", are("1", "1")).await;
+    until("nodes", metrics, "/metrics", |answer| answer.contains("kube_node_info{")).await;
+
+    // The file that a changed config names is watched before it is in effect.
+    let other = exporter.folder.path().join("other.yaml");
+    std::fs::write(&other, "spec: [").expect("written");
+    exporter.write(&config("pods").replace("custom.yaml", "other.yaml"));
+    until("neither", telemetry, "/metrics", |answer| {
+        reloads(answer).iter().filter(|(_, value)| value == "0").count() == 2
+    })
+    .await;
+    std::fs::write(&other, CUSTOM).expect("written");
+    until("both", telemetry, "/metrics", are("1", "1")).await;
+    until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_waits_for_both_files_at_the_start() {
+    let simulator = cluster("a").await;
+    let telemetry = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        free.local_addr().expect("it is bound")
+    };
+    let mut exporter = Exporter::start(|folder| {
+        let (file, custom) = (folder.join("config.yaml"), folder.join("custom.yaml"));
+        std::fs::write(&file, "resources: {podz: {}}\n").expect("written");
+        std::fs::write(&custom, "spec: [").expect("written");
+        let custom = format!("--custom-resource-state-config-file={}", custom.display());
+        let apiserver = format!("--apiserver={}", simulator.url());
+        vec![
+            format!("--config={}", file.display()),
+            custom,
+            apiserver,
+            format!("--telemetry-port={}", telemetry.port()),
+        ]
+    });
+    for _ in 0..2 {
+        exporter.says("serving nothing until it is fixed").await;
+    }
+    let neither = |answer: &str| {
+        reloads(answer) == [("config", "0"), ("customresourceconfig", "0")].map(|(k, v)| (k.to_owned(), v.to_owned()))
+    };
+    until("neither", telemetry, "/metrics", neither).await;
+    exporter.write("resources: {pods: {}}\n");
+    let line = exporter.says("serving nothing until it is fixed").await.to_string();
+    assert!(line.contains("custom.yaml"), "{line}");
+    assert!(neither(&get(telemetry, "/metrics").await));
+    std::fs::write(exporter.folder.path().join("custom.yaml"), CUSTOM).expect("written");
+    let [metrics, _] = exporter.addresses().await;
+    until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
+}

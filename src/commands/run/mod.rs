@@ -55,12 +55,16 @@ enum RunError {
 /// The settings are not valid.
 pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
     let first = match Reloader::start(layers.clone()) {
-        Err(LayersError::Config(error)) if !error.is_missing => None,
-        started => Some(started?),
+        Ok(started) => Some(started),
+        Err(error) => match layers.read_all(None) {
+            // Also if the file of custom resources, which is an error by itself, is not valid either.
+            Err(errors) if !layers.continue_without_config() && errors.iter().any(can_be_fixed) => None,
+            _ => return Err(error),
+        },
     };
     log_to_stderr(match &first {
         Some((reloader, _)) => reloader.settings().live.log,
-        None => layers.without_config()?.0.live.log,
+        None => layers.without_files()?.live.log,
     });
     let served = runtime().map_err(RunError::Threads).and_then(|runtime| {
         let served = runtime.block_on(start(layers, first));
@@ -72,6 +76,11 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
         eprintln!("kube-state-fleet: {error}");
         ExitCode::from(NOT_STARTED)
     }))
+}
+
+/// Whether the error may be fixed while the program runs: a config file that is not valid, but exists.
+const fn can_be_fixed(error: &LayersError) -> bool {
+    matches!(error, LayersError::Config(error) if !error.is_missing)
 }
 
 /// Creates the runtime.
@@ -121,16 +130,16 @@ impl Signals {
     }
 }
 
-/// Waits until the config file is valid.
+/// Waits until the config file is valid, and the file of custom resources with it.
 async fn wait_for_config(layers: &Layers) -> Result<(), RunError> {
-    let (settings, _) = layers.without_config()?;
+    let settings = layers.without_files()?;
     let reloads = Arc::new(Reloads::default());
     if let Some(file) = layers.config() {
         reloads.failed(ConfigKind::Config, file);
     }
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve_unconfigured(&settings, reloads, stop.clone()).await?);
-    reload::config_fixed(layers).await;
+    let server = tokio::spawn(serve_unconfigured(&settings, Arc::clone(&reloads), stop.clone()).await?);
+    reload::config_fixed(layers, &reloads).await;
     stop.cancel();
     // The next configuration may use the same port.
     let _ = server.await;

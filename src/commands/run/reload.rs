@@ -1,6 +1,7 @@
 //! Resolves the settings again when one of their files changes. The old settings stay in effect until the new ones are loaded,
 //! and also if the new ones are not valid.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub(super) struct Reloader {
     reloads: Arc<Reloads>,
     /// The settings in effect.
     settings: Settings,
+    /// The kinds of files whose latest content is not in effect, because one of them is not valid.
+    pending: BTreeSet<ConfigKind>,
 }
 
 impl Reloader {
@@ -30,7 +33,7 @@ impl Reloader {
         files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
         let (settings, warnings) = layers.resolve()?;
         let reloads = Arc::new(Reloads::default());
-        let mut reloader = Self { layers, files, reloads, settings };
+        let mut reloader = Self { layers, files, reloads, settings, pending: BTreeSet::new() };
         reloader.watch_custom_resources();
         reloader.record(ConfigKind::CustomResources, true);
         let is_without = warnings.iter().any(|warning| matches!(warning, Warning::WithoutConfig(_)));
@@ -55,17 +58,24 @@ impl Reloader {
         self.files.changed().await
     }
 
-    /// Applies the changed files to `replica`.
+    /// Applies the changed files to `replica`. A file that is valid, but cannot be applied because of another one, is applied with
+    /// it later; until then it counts as failed, because its content is not in effect.
     pub async fn reload(&mut self, changed: &[ConfigKind], replica: &mut Replica) {
-        let mut changed = changed.to_vec();
+        let mut changed: BTreeSet<_> =
+            std::mem::take(&mut self.pending).into_iter().chain(changed.iter().copied()).collect();
         let (settings, warnings) = if changed.iter().any(|kind| *kind != ConfigKind::Kubeconfig) {
+            self.watch_candidates();
             match self.read() {
                 Ok(read) => read,
-                Err(error) => {
-                    error!(%error, "reloading the configuration failed; keeping the old one");
-                    self.record(file_of(&error), false);
+                Err(errors) => {
+                    for error in &errors {
+                        error!(%error, "reloading the configuration failed; keeping the old one");
+                    }
                     // New credentials do not depend on the other files.
-                    changed.retain(|kind| *kind == ConfigKind::Kubeconfig);
+                    let has_credentials = changed.remove(&ConfigKind::Kubeconfig);
+                    changed.extend(errors.iter().map(file_of));
+                    self.postpone(&changed);
+                    changed = has_credentials.then_some(ConfigKind::Kubeconfig).into_iter().collect();
                     (self.settings.clone(), Vec::new())
                 }
             }
@@ -85,10 +95,8 @@ impl Reloader {
                 Ok(config) => Some(config),
                 Err(error) => {
                     error!(%error, "reloading the kubeconfig failed; keeping the old one");
-                    self.record(ConfigKind::Kubeconfig, false);
-                    self.settings = before;
-                    self.watch_custom_resources();
-                    return self.watch_kubeconfig();
+                    changed.insert(ConfigKind::Kubeconfig);
+                    return self.restore(before, &changed);
                 }
             }
         } else {
@@ -104,31 +112,51 @@ impl Reloader {
                 }
                 info!(files = ?self.names(&changed), "reloaded configuration");
                 changed.iter().for_each(|kind| self.record(*kind, true));
+                self.reloads.keep_only(ConfigKind::CustomResources, self.settings.live.custom_file.as_deref());
             }
             Err(error) => {
                 error!(%error, "applying the new configuration failed; keeping the old one");
-                changed.iter().for_each(|kind| self.record(*kind, false));
-                self.settings = before;
-                self.watch_custom_resources();
-                self.watch_kubeconfig();
+                self.restore(before, &changed);
             }
         }
     }
 
+    /// Returns to the settings `before`, because the files in `changed` could not be applied.
+    fn restore(&mut self, before: Settings, changed: &BTreeSet<ConfigKind>) {
+        self.settings = before;
+        self.postpone(changed);
+        self.watch_candidates();
+        self.watch_kubeconfig();
+    }
+
+    /// Records that the files in `changed` were not applied, so that the next reload tries them again.
+    fn postpone(&mut self, changed: &BTreeSet<ConfigKind>) {
+        self.pending.extend(changed);
+        changed.iter().for_each(|kind| self.record(*kind, false));
+    }
+
     /// NB: `--continue-without-config` applies only to the start. On a reload, keeping the old configuration is better.
-    fn read(&self) -> Result<(Settings, Vec<Warning>), LayersError> {
+    ///
+    /// # Errors
+    /// All files that are not valid.
+    fn read(&self) -> Result<(Settings, Vec<Warning>), Vec<LayersError>> {
         let mut layers = self.layers.clone();
         if !self.settings.live.custom.is_empty() {
             layers.flags.continue_without_custom_resource_state_config_file = None;
         }
-        match self.layers.config() {
-            Some(file) => layers.read(file),
-            None => Ok(layers.without_config()?),
-        }
+        layers.read_all(self.settings.live.custom_file.as_deref())
     }
 
     fn watch_custom_resources(&mut self) {
         self.files.set(ConfigKind::CustomResources, self.settings.live.custom_file.clone());
+    }
+
+    /// Watches also the file that a changed config file names, since it may be the one that is not valid. Before it is read, so
+    /// that no change is missed.
+    fn watch_candidates(&mut self) {
+        let known = self.settings.live.custom_file.clone();
+        let candidate = self.layers.custom_file().filter(|file| known.as_ref() != Some(file));
+        self.files.set(ConfigKind::CustomResources, known.into_iter().chain(candidate));
     }
 
     fn watch_kubeconfig(&mut self) {
@@ -138,12 +166,16 @@ impl Reloader {
     fn path(&self, kind: ConfigKind) -> Option<PathBuf> {
         match kind {
             ConfigKind::Config => self.layers.config().map(Path::to_owned),
+            // While it is not in effect, the settings may name another one.
+            ConfigKind::CustomResources if self.pending.contains(&kind) => {
+                self.layers.custom_file().or_else(|| self.settings.live.custom_file.clone())
+            }
             ConfigKind::CustomResources => self.settings.live.custom_file.clone(),
             ConfigKind::Kubeconfig => self.settings.live.kubeconfig.clone(),
         }
     }
 
-    fn names(&self, kinds: &[ConfigKind]) -> Vec<PathBuf> {
+    fn names(&self, kinds: &BTreeSet<ConfigKind>) -> Vec<PathBuf> {
         kinds.iter().filter_map(|kind| self.path(*kind)).collect()
     }
 
@@ -165,18 +197,23 @@ fn file_of(error: &LayersError) -> ConfigKind {
     }
 }
 
-/// Waits until the config file is valid.
-pub(super) async fn config_fixed(layers: &Layers) {
+/// Waits until the config file and the file of custom resources are valid. Records in `reloads` those that are not: they count as
+/// failed until both are in effect.
+pub(super) async fn config_fixed(layers: &Layers, reloads: &Reloads) {
     let mut files = Files::new();
-    files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
     loop {
-        // The file may have been fixed before polling began.
-        if let Some(file) = layers.config() {
-            match layers.read(file) {
-                Ok(_) => return,
-                Err(error) => {
-                    error!(%error, "the config file is not valid; serving nothing until it is fixed")
-                }
+        // Before the files are read, so that no change is missed.
+        let custom = layers.custom_file();
+        files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
+        files.set(ConfigKind::CustomResources, custom.clone());
+        let Err(errors) = layers.read_all(None) else { return };
+        for error in &errors {
+            error!(%error, "the configuration is not valid; serving nothing until it is fixed");
+        }
+        for kind in errors.iter().map(file_of) {
+            let file = if kind == ConfigKind::Config { layers.config() } else { custom.as_deref() };
+            if let Some(file) = file {
+                reloads.failed(kind, file);
             }
         }
         files.changed().await;

@@ -13,15 +13,19 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::flags::{FLAGS, Flag};
-use super::yaml::place;
-use super::{ConfigError, Flags};
+use super::yaml::{FileError, place};
+use super::{ConfigError, Flags, Warning};
+
+/// How many characters of an unknown key are shown.
+const SHOWN: usize = 64;
 
 /// A config file that was read.
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
     file: PathBuf,
     values: Vec<Entry>,
-    unknown: Vec<String>,
+    /// Unknown keys with their lines.
+    unknown: Vec<(String, u64)>,
 }
 
 /// A key with a value.
@@ -72,7 +76,7 @@ impl ConfigFile {
         let mut read = Self { file: file.to_owned(), values: Vec::new(), unknown: Vec::new() };
         for (name, line, value) in entries {
             let Some((key, flag)) = keys().find(|(key, _)| *key == name) else {
-                read.unknown.push(name);
+                read.unknown.push((name, line));
                 continue;
             };
             if value.is_null() {
@@ -105,9 +109,14 @@ impl ConfigFile {
         self.values.iter().map(|entry| entry.flag.name).collect()
     }
 
-    /// The unknown keys of the file, each with the key that may be meant.
-    pub fn unknown_keys(&self) -> impl Iterator<Item = String> {
-        self.unknown.iter().map(|name| with_hint(name))
+    /// Warnings about the unknown keys of the file, each with the key that may be meant.
+    pub(super) fn add_warnings(&self, warnings: &mut Vec<Warning>) {
+        let warning = |(name, line): &(String, u64)| {
+            let key = name.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+            let reason = format!("unknown key, ignored{}", hint(name));
+            Warning::UnknownKey(FileError { file: self.file.clone(), line: Some(*line), key: Some(key), reason })
+        };
+        Warning::add_unknown_keys(warnings, &self.file.display().to_string(), self.unknown.iter().map(warning));
     }
 
     /// Turns `error`, the text of an error about the flags with this file over them, into one about the file: at the first
@@ -129,16 +138,16 @@ impl ConfigFile {
     }
 }
 
-/// An unknown key, and the known key that it may be meant to be: flags have other names than their keys.
-fn with_hint(name: &str) -> String {
+/// The known key that the unknown key `name` may be meant to be, if there is one: flags have other names than their keys.
+fn hint(name: &str) -> String {
+    if name.len() > SHOWN {
+        return String::new();
+    }
     let as_flag = format!("--{}", name.replace('_', "-"));
     let likeness =
         |key: &str, flag: &Flag| strsim::jaro_winkler(name, key).max(strsim::jaro_winkler(&as_flag, flag.name));
     let best = keys().map(|(key, flag)| (likeness(key, flag), key)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match best.filter(|(likeness, _)| *likeness > 0.9) {
-        Some((_, key)) => format!("{name} (did you mean {key}?)"),
-        None => name.to_owned(),
-    }
+    best.filter(|(likeness, _)| *likeness > 0.9).map_or_else(String::new, |(_, key)| format!("; did you mean {key}?"))
 }
 
 /// Key, line and value of each entry.

@@ -132,16 +132,23 @@ fn errors_in_the_file_of_custom_resources_name_that_file_which_may_be_optional()
 }
 
 #[test]
-fn unknown_keys_are_reported_once() {
-    let (_, warnings) =
-        resolve("port: 1\nresource: {pods: {}}\nmetric_labels_allowlist: {}\nxyz: 1\n", &Flags::default())
-            .expect("they are ignored");
-    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+fn unknown_keys_are_reported_with_their_lines_and_the_keys_that_may_be_meant() {
+    let warnings = |text: &str| -> Vec<String> {
+        let (_, warnings) = resolve(text, &Flags::default()).expect("they are ignored");
+        warnings.iter().map(Warning::to_string).collect()
+    };
     assert_eq!(
-        warning.to_string(),
-        "/etc/config.yaml: ignored unknown keys: resource (did you mean resources?), \
-         metric_labels_allowlist (did you mean labels_allow_list?), xyz"
+        warnings("port: 1\nresource: {pods: {}}\nmetric_labels_allowlist: {}\n\"x\\ny\": 1\n"),
+        [
+            "/etc/config.yaml:2: resource: unknown key, ignored; did you mean resources?",
+            "/etc/config.yaml:3: metric_labels_allowlist: unknown key, ignored; did you mean labels_allow_list?",
+            "/etc/config.yaml:4: x\\ny: unknown key, ignored",
+        ]
     );
+    let many: String = (0..500).map(|number| format!("key{number}: 1\n")).collect();
+    let warnings = warnings(&many);
+    assert_eq!(warnings.len(), 21);
+    assert_eq!(warnings[20], "/etc/config.yaml: 480 more unknown keys, ignored");
 }
 
 #[test]

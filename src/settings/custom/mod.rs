@@ -7,6 +7,7 @@
 mod file;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use file::{Labels, Parts, Paths, Text};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomResources {
     entries: Vec<Entry>,
+    /// The keys of the text that mean nothing.
+    unknown: Vec<CustomConfigError>,
 }
 
 /// An item of `resources`.
@@ -50,7 +53,7 @@ impl Entry {
     }
 }
 
-/// Why a configuration cannot be used.
+/// Why a configuration, or one of its keys, cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomConfigError {
     /// The file, or the flag that contains the text.
@@ -88,11 +91,18 @@ impl CustomResources {
     /// The text is not YAML, not a configuration, or not valid.
     pub fn parse(origin: &str, text: &str) -> Result<Self, CustomConfigError> {
         let error = |(line, key, reason): Wrong| CustomConfigError { origin: origin.to_owned(), line, key, reason };
-        let file = read(text).map_err(error)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let document = first_document(text).ok_or_else(|| {
+            let reason = "no content; expected a CustomResourceStateMetrics configuration";
+            error((None, String::new(), reason.to_owned()))
+        })?;
+        let file = read(document).map_err(error)?;
         let entries = file.spec.resources.into_iter().enumerate().map(|(index, resource)| {
             entry(resource).map_err(|wrong: Wrong| error(within(&format!("spec.resources[{index}]"), wrong)))
         });
-        Ok(Self { entries: entries.collect::<Result<_, _>>()? })
+        let entries = entries.collect::<Result<_, _>>()?;
+        let unknown = unknown::keys(document).into_iter().map(|(line, key, reason)| error((Some(line), key, reason)));
+        Ok(Self { entries, unknown: unknown.collect() })
     }
 
     /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
@@ -126,6 +136,11 @@ impl CustomResources {
         })
     }
 
+    /// The keys that mean nothing, each with its place and the key that may be meant. kube-state-metrics ignores them.
+    pub fn unknown_keys(&self) -> &[CustomConfigError] {
+        &self.unknown
+    }
+
     /// All entries, in the order of the configuration.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -149,19 +164,19 @@ fn within(outer: &str, (line, key, reason): Wrong) -> Wrong {
     (line, format!("{outer}{dot}{key}"), reason)
 }
 
-/// Reads the first document with content. Others are ignored, as in kube-state-metrics.
-fn read(text: &str) -> Result<file::File, Wrong> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let document = first_document(text).ok_or_else(|| {
-        (None, String::new(), "no content; expected a CustomResourceStateMetrics configuration".to_owned())
-    })?;
-    let options = serde_saphyr::options! {
-        // The file comes from the user, so only aliases and the depth are limited, the latter to protect the stack.
+/// How the text is read. The file comes from the user, so only aliases and the depth are limited, the latter to protect the
+/// stack.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: 64 },
         with_snippet: false,
-    };
+    }
+}
+
+/// Reads a document.
+fn read(document: &str) -> Result<file::File, Wrong> {
     let key = RefCell::new(String::new());
-    let read = serde_saphyr::with_deserializer_from_str_with_options(document, options, |deserializer| {
+    let read = serde_saphyr::with_deserializer_from_str_with_options(document, options(), |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             *key.borrow_mut() = key_of(error.path());
             error.into_inner()
@@ -196,7 +211,8 @@ fn key_of(path: &serde_path_to_error::Path) -> String {
     key
 }
 
-/// Returns the text up to the end of the first document with content, so that lines keep their numbers.
+/// Returns the text up to the end of the first document with content, so that lines keep their numbers. Others are ignored, as in
+/// kube-state-metrics.
 fn first_document(text: &str) -> Option<&str> {
     let first = yaml::documents(text).into_iter().find(|(_, range)| yaml::blank_lines(&text[range.clone()]).is_some());
     first.map(|(_, range)| &text[..range.end])

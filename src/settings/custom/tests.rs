@@ -82,6 +82,119 @@ fn errors_name_file_line_and_key() {
     );
 }
 
+/// The unknown keys of a config, as they are reported.
+fn unknown(text: &str) -> Vec<String> {
+    let custom = CustomResources::parse("custom.yaml", text).unwrap();
+    custom.unknown_keys().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn unknown_keys_are_reported_with_the_nearest_valid_ones() {
+    for (from, to, line, key, advice) in [
+        (
+            "gauge: {",
+            "gauge: {labelFromPath: {a: [b]}, ",
+            7,
+            ".each.gauge.labelFromPath",
+            "did you mean labelsFromPath?",
+        ),
+        ("gauge: {", "gauge: {nillIsZero: true, ", 7, ".each.gauge.nillIsZero", "did you mean nilIsZero?"),
+        ("gauge: {", "gauge: {labelsfrompath: {}, ", 7, ".each.gauge.labelsfrompath", "did you mean labelsFromPath?"),
+        ("type: Gauge,", "type: Gauge, nilIsZero: true,", 7, ".each.nilIsZero", "it belongs in gauge"),
+        (
+            "type: Gauge,",
+            "type: Gauge, value_from: [a],",
+            7,
+            ".each.value_from",
+            "did you mean valueFrom, which belongs in gauge or stateSet?",
+        ),
+        ("type: Gauge,", "type: Gauge, path: [a],", 7, ".each.path", "it belongs in gauge, info or stateSet"),
+        ("gauge: {", "gauge: {labelName: a, ", 7, ".each.gauge.labelName", "it belongs in stateSet"),
+        (
+            "name: size",
+            "name: size\n          labels: {a: b}",
+            7,
+            ".labels",
+            "expected one of name, help, commonLabels, labelsFromPath, errorLogV, each",
+        ),
+        ("name: size", "name: size\n          helf: words", 7, ".helf", "did you mean help?"),
+    ] {
+        let key = format!("spec.resources[0].metrics[0]{key}");
+        let expected = format!("custom.yaml: line {line}: {key}: unknown key, ignored; {advice}");
+        assert_eq!(unknown(&changed(from, to)), [expected]);
+    }
+    for (from, to, expected) in [
+        (
+            "metrics:",
+            "metricPrefix: a\n      metrics:",
+            "line 5: spec.resources[0].metricPrefix: unknown key, ignored; did you mean metricNamePrefix?",
+        ),
+        (
+            "metrics:",
+            "kind: Database\n      metrics:",
+            "line 5: spec.resources[0].kind: unknown key, ignored; it belongs in groupVersionKind",
+        ),
+        (
+            "version: v1",
+            "versions: v1",
+            "line 4: spec.resources[0].groupVersionKind.versions: unknown key, ignored; did you mean version?",
+        ),
+        ("spec:\n", "resources: []\nspec:\n", "line 2: resources: unknown key, ignored; it belongs in spec"),
+        ("spec:\n", "Spec: {}\nspec:\n", "line 2: Spec: unknown key, ignored; did you mean spec?"),
+        (
+            "spec:\n",
+            "spec:\n  ? \"a\\nb\"\n  : 1\n",
+            "line 3: spec.a\\nb: unknown key, ignored; expected one of resources",
+        ),
+    ] {
+        assert_eq!(unknown(&changed(from, to)), [format!("custom.yaml: {expected}")]);
+    }
+}
+
+#[test]
+fn valid_keys_and_places_for_anchors_are_not_reported() {
+    for text in [
+        DATABASE,
+        "kind: CustomResourceStateMetrics\napiVersion: v1\nmetadata: {name: x, any: thing}\nspec: {}",
+        &changed(
+            "gauge: {",
+            "gauge: {labelsFromPath: {labelFromPath: [a], nillIsZero: [b]}, labelFromKey: k, valueFrom: [], nilIsZero: true, ",
+        ),
+        &changed(
+            "metrics:",
+            "commonLabels: {any: thing}\n      errorLogV: 1\n      resourcePlural: databases\n      metrics:",
+        ),
+        &changed("Gauge, gauge", "StateSet, stateSet")
+            .replace("size]", "size], labelName: a, list: [b], valueFrom: [c], labelsFromPath: {}"),
+        "x: {y: &path [spec, size]}\nspec:\n  resources:\n  - groupVersionKind: {group: a.b}\n    metrics:\n    - {name: a, each: {type: Gauge, gauge: {path: *path}}}",
+        "base: &base {errorLogV: 3}\nspec:\n  resources:\n  - {<<: *base, groupVersionKind: {group: a.b}}",
+        &format!("{DATABASE}---\nspec: {{unknown: 1}}"),
+    ] {
+        assert_eq!(unknown(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_mistake_that_aliases_repeat_is_reported_once() {
+    let text = "gauge: &gauge {path: [a], nillIsZero: true}\nspec:\n  resources:\n  - groupVersionKind: {group: a.b}\n    metrics:\n    \
+                - {name: a, each: {type: Gauge, gauge: *gauge}}\n    - {name: b, each: {type: Gauge, gauge: *gauge}}";
+    assert_eq!(
+        unknown(text),
+        [
+            "custom.yaml: line 1: spec.resources[0].metrics[0].each.gauge.nillIsZero: unknown key, ignored; did you mean nilIsZero?"
+        ]
+    );
+}
+
+#[test]
+fn a_mistake_in_merged_keys_is_reported_where_it_is() {
+    let text = "base: &base\n  errorLogg: 3\nspec:\n  resources:\n  - {<<: *base, groupVersionKind: {group: a.b}}";
+    assert_eq!(
+        unknown(text),
+        ["custom.yaml: line 2: spec.resources[0].errorLogg: unknown key, ignored; did you mean errorLogV?"]
+    );
+}
+
 #[test]
 fn everything_that_kube_state_metrics_accepts_is_accepted() {
     for text in [
