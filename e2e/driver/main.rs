@@ -16,6 +16,7 @@ mod fleet;
 mod http;
 mod kubelet;
 mod observer;
+mod old_server;
 mod process;
 mod prometheus;
 mod proxy;

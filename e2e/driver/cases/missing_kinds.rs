@@ -33,6 +33,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let mut expected: Vec<(&str, &str)> = MISSING.iter().map(|&(_, resource)| (resource, "404")).collect();
     expected.sort_unstable();
     ensure!(refused == expected, "kube_state_fleet_refused shows {refused:?}, expected {expected:?}");
+    for family in ["kube_state_metrics_list_total", "kube_state_metrics_watch_total"] {
+        let mut errors = series::of(&telemetry, family).filter(|line| series::label(line, "result") == Some("error"));
+        ensure!(errors.all(|line| series::value(line) == Some(0.0)), "a missing kind counts as an error in {family}");
+    }
     let log = replica.logged()?;
     for (_, resource) in MISSING {
         let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(resource)).count();

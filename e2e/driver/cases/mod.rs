@@ -11,6 +11,7 @@ mod freshness;
 mod handover;
 mod manifests;
 mod missing_kinds;
+mod old_server;
 mod page;
 mod rbac;
 mod reload;
@@ -58,6 +59,7 @@ pub const CASES: &[Case] = &[
     Case { name: "freshness", shares: true, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", shares: true, run: |stage| Box::pin(formats::run(stage)) },
     Case { name: "missing-kinds", shares: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
+    Case { name: "old-server", shares: true, run: |stage| Box::pin(old_server::run(stage)) },
     Case { name: "down-at-start", shares: false, run: |stage| Box::pin(down_at_start::run(stage)) },
     Case { name: "secret", shares: true, run: |stage| Box::pin(secret::run(stage)) },
     Case { name: "manifests", shares: true, run: |stage| Box::pin(manifests::run(stage)) },
