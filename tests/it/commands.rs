@@ -142,6 +142,129 @@ fn unknown_kinds_are_counted_and_do_not_fail() {
     assert!(err.contains("2 Widget (example.com/v1)") && err.contains("1 ConfigMap (v2)"), "{err}");
 }
 
+/// The lines that `render` prints to stderr for a custom-resource config and objects.
+fn remarks(config: &str, objects: &str) -> Vec<String> {
+    let (config, objects) = (file(config), file(objects));
+    let flag = format!("--custom-resource-state-config-file={}", path(&config));
+    let (code, _, err) = execute(&["render", &flag, path(&objects)]);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    err.lines().map(|line| line.replace(path(&config), "CONFIG").replacen("kube-state-fleet: ", "", 1)).collect()
+}
+
+/// Metrics of the kind `Database.v1.example.com`.
+fn databases(metrics: &str) -> String {
+    format!(
+        "spec:\n  resources:\n  - groupVersionKind: {{group: example.com, version: v1, kind: Database}}\n    metrics:\n{metrics}"
+    )
+}
+
+const DATABASES: &str = "\
+apiVersion: example.com/v1
+kind: Database
+metadata: {name: main, namespace: shop, labels: {a: b}}
+spec: {size: 3, ports: [80, 443]}
+status: {phase: Ready, conditions: [{type: Ready, status: 'True'}, {type: Synced, status: 'False'}]}
+---
+apiVersion: example.com/v1
+kind: Database
+metadata: {name: new, namespace: shop}
+";
+
+#[test]
+fn a_path_through_a_list_is_named() {
+    let lost = |list: &str, path: &str| {
+        format!(
+            "[{list}] is a list, so [{path}] leads nowhere; select an item by its index or as \"[key=value]\", or end the path of the \
+             metric at the list"
+        )
+    };
+    for (metric, expected) in [
+        (
+            "{name: a, each: {type: Info, info: {path: [status, conditions, type], labelsFromPath: {x: []}}}}",
+            lost("status, conditions", "status, conditions, type"),
+        ),
+        (
+            "{name: a, each: {type: StateSet, stateSet: {path: [status, conditions, type], labelName: x, list: [Ready]}}}",
+            lost("status, conditions", "status, conditions, type"),
+        ),
+        (
+            "{name: a, each: {type: Gauge, gauge: {path: [spec, size], nilIsZero: true}}, labelsFromPath: {x: [spec, ports, first]}}",
+            lost("spec, ports", "spec, ports, first").replace("[spec, ports] is", "label x: [spec, ports] is"),
+        ),
+        (
+            "{name: a, each: {type: Gauge, gauge: {path: [spec, size], nilIsZero: true}}, labelsFromPath: {x: [spec, ports]}}",
+            "label x: [spec, ports] is a list; a label shows it as Go prints it".to_owned(),
+        ),
+        (
+            "{name: a, each: {type: Info, info: {path: [status], labelsFromPath: {p: [phase], c: [conditions, type]}}}}",
+            format!("label c: {}", lost("conditions", "conditions, type")),
+        ),
+        (
+            "{name: a, each: {type: Info, info: {path: [metadata], labelsFromPath: {n: [name]}}}, labelsFromPath: {'x_*': [spec, ports]}}",
+            "[spec, ports] is a list; only a map can be copied to labels".to_owned(),
+        ),
+    ] {
+        assert_eq!(
+            remarks(&databases(&format!("    - {metric}\n")), DATABASES),
+            [format!("1 object: kube_customresource_a: {expected}")],
+            "{metric}"
+        );
+    }
+}
+
+#[test]
+fn an_info_without_labels_is_named() {
+    for info in ["{path: [metadata]}", "{}", "{path: [spec], labelsFromPath: {x: [sise]}}"] {
+        let config = databases(&format!("    - {{name: a, each: {{type: Info, info: {info}}}}}\n"));
+        assert_eq!(
+            remarks(&config, DATABASES),
+            ["kube_customresource_a: no series: an Info needs a label, from labelsFromPath or labelFromKey"],
+            "{info}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_whose_kind_is_not_in_the_input_is_named() {
+    let entry = |gvk: &str| format!("spec:\n  resources:\n  - groupVersionKind: {gvk}\n");
+    for (gvk, expected) in [
+        ("{group: example.org, version: v1, kind: Queue}", "the input has no object of Queue.v1.example.org"),
+        (
+            "{group: example.com, version: v2, kind: Database}",
+            "the input has no object of Database.v2.example.com, but of Database.v1.example.com",
+        ),
+        (
+            "{group: example.com, kind: database}",
+            "the input has no object of database.*.example.com, but of Database.v1.example.com",
+        ),
+        (
+            "{group: apps, version: v1, kind: Deployment}",
+            "Deployment.v1.apps is built in; only kinds with a CustomResourceDefinition are custom resources",
+        ),
+    ] {
+        let remarks = remarks(&entry(gvk), DATABASES);
+        assert!(remarks.contains(&format!("CONFIG: line 3: {expected}")), "{remarks:?}");
+    }
+}
+
+#[test]
+fn a_config_without_mistakes_causes_no_remarks() {
+    let config = databases(
+        "    - {name: a, each: {type: Gauge, gauge: {path: [spec, ports]}}}
+    - {name: b, each: {type: Gauge, gauge: {path: [status, conditions], labelsFromPath: {type: [type]}, valueFrom: [status], nilIsZero: true}}}
+    - {name: c, each: {type: Info, info: {path: [status, conditions], labelsFromPath: {type: [type]}}}}
+    - {name: d, each: {type: Info, info: {path: [status, '[type=Ready]'], labelsFromPath: {phase: [status]}}}}
+    - {name: e, each: {type: Info, info: {path: [spec, ports, '0'], labelsFromPath: {port: []}}}}
+    - {name: f, each: {type: StateSet, stateSet: {path: [status, phase], labelName: phase, list: [Ready]}}}
+    - {name: g, each: {type: Info, info: {labelsFromPath: {phase: [status, phase]}}}, labelsFromPath: {'x_*': [metadata, labels]}}
+",
+    );
+    // The second object has neither ports nor conditions, as a new one.
+    let all = remarks(&config, DATABASES);
+    let unexpected: Vec<_> = all.iter().filter(|remark| !remark.contains("no value")).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
+
 #[test]
 fn promoted_labels_are_on_every_series_of_their_object_exactly_once() {
     let dump = "\

@@ -100,6 +100,16 @@ impl LabelPaths {
         }
     }
 
+    /// Returns the labels with a name of their own, with their paths.
+    pub(super) fn named(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.named.iter().map(|(name, path)| (name.as_str(), path))
+    }
+
+    /// Returns the paths of the maps that are copied.
+    pub(super) fn copied(&self) -> impl Iterator<Item = &Path> {
+        self.copies.iter().map(|(_, path)| path)
+    }
+
     pub(super) fn need(&self, mask: &mut Mask, from: NodeId) {
         for (_, path) in self.copies.iter().chain(&self.named) {
             mask.add_whole(from, path);

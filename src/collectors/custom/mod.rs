@@ -5,6 +5,7 @@
 //! Must not depend on the syntax of a config or the source of an object.
 
 mod each;
+mod hints;
 mod labels;
 mod mask;
 mod number;
@@ -24,6 +25,7 @@ use serde::de::DeserializeSeed;
 use crate::exposition::{Block, BlockBuilder, Header};
 pub use each::{Each, Kind};
 use each::{Line, Out};
+pub use hints::Hints;
 use labels::Labels;
 pub use labels::{LabelPaths, label_name};
 use mask::{Mask, NodeIds, ROOT};

@@ -48,6 +48,11 @@ impl Path {
         self.0.iter().try_fold(from?.present()?, |value, step| step.get(value))
     }
 
+    /// Returns the path of the first `steps` steps.
+    pub(super) fn beginning(&self, steps: usize) -> Self {
+        Self(self.0.iter().take(steps).cloned().collect())
+    }
+
     /// Returns the name of the field if the path is only this field, and if the name cannot stand for a longer path.
     pub(super) fn only_field(&self) -> Option<String> {
         match self.0.as_slice() {
@@ -74,7 +79,13 @@ impl Step {
         })
     }
 
-    fn get<'v, 'a>(&self, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
+    /// Whether it can only be a field of a map.
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self, Self::Field { name, .. } if name.parse::<i64>().is_err())
+    }
+
+    /// Returns the value at the step.
+    pub(super) fn get<'v, 'a>(&self, value: &'v Value<'a>) -> Option<&'v Value<'a>> {
         match (self, value) {
             (Self::Field { name, equals }, Value::Map(_)) => {
                 let equal = equals.as_ref().and_then(|(key, text)| value.get(key).filter(|v| is_text(v, text)));

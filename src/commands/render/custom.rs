@@ -1,22 +1,33 @@
 //! Renders custom resources. Their kinds come from the objects, so no CustomResourceDefinition is needed.
+//!
+//! Whoever renders a config tries it, so the remarks also name entries without objects, and paths that lead nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::collectors::custom::{Collected, CustomCollector, GroupVersionKind, Problem};
 use crate::exposition::ResourceStore;
-use crate::settings::Settings;
+use crate::settings::custom::Entry;
 use crate::settings::selectors::of_custom;
+use crate::settings::{Settings, resources};
 
 use super::input::Object;
 use super::target::{Identity, ObjectError, Partitions, Render};
+
+/// How many kinds without an entry are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// How many kinds a remark names.
+const NAMED: usize = 3;
 
 /// The kinds of custom resources seen so far.
 pub(super) struct Custom<'s> {
     settings: &'s Settings,
     kinds: BTreeMap<GroupVersionKind, Rendered>,
+    /// Kinds without an entry.
+    others: BTreeSet<GroupVersionKind>,
 }
 
 struct Rendered {
@@ -26,11 +37,13 @@ struct Rendered {
     namespaced: Partitions,
     others: Partitions,
     problems: BTreeMap<Problem, u64>,
+    /// The Info metrics whose path exists, and whether any object has a series.
+    infos: BTreeMap<String, bool>,
 }
 
 impl<'s> Custom<'s> {
     pub fn new(settings: &'s Settings) -> Self {
-        Self { settings, kinds: BTreeMap::new() }
+        Self { settings, kinds: BTreeMap::new(), others: BTreeSet::new() }
     }
 
     /// Returns the renderer of `object`, if the configuration has one for its kind.
@@ -38,7 +51,12 @@ impl<'s> Custom<'s> {
         let (group, version) = object.api_version.split_once('/')?;
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };
         let settings = self.settings;
-        let entry = settings.live.custom.of(&of)?;
+        let Some(entry) = settings.live.custom.of(&of) else {
+            if self.others.len() < REMEMBERED {
+                self.others.insert(of);
+            }
+            return None;
+        };
         let rendered = self.kinds.entry(of).or_insert_with_key(|of| {
             let collector = settings.custom_collector(entry, of);
             let partitions = |namespaced| Partitions::new(settings, of_custom(settings, namespaced));
@@ -48,13 +66,43 @@ impl<'s> Custom<'s> {
                 namespaced: partitions(true),
                 others: partitions(false),
                 problems: BTreeMap::new(),
+                infos: BTreeMap::new(),
             }
         });
         Some(rendered)
     }
 
-    pub fn problems(&self) -> impl Iterator<Item = (&Problem, u64)> {
-        self.kinds.values().flat_map(|kind| &kind.problems).map(|(problem, count)| (problem, *count))
+    /// What the author of the configuration should know, one line each.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for (problem, objects) in self.kinds.values().flat_map(|kind| &kind.problems) {
+            let objects = if *objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
+            remarks.push(format!("{objects}: {problem}"));
+        }
+        for (metric, _) in self.kinds.values().flat_map(|kind| &kind.infos).filter(|(_, has_series)| !**has_series) {
+            remarks.push(format!("{metric}: no series: an Info needs a label, from labelsFromPath or labelFromKey"));
+        }
+        let custom = &self.settings.live.custom;
+        let hidden: BTreeSet<_> = custom.hidden().map(|(line, _)| line).collect();
+        // An entry for all kinds of a group has objects if one of them was not left to a later entry.
+        let used: BTreeSet<_> = self.kinds.keys().filter_map(|of| custom.of(of)).map(|entry| entry.line).collect();
+        for entry in custom.entries().iter().filter(|e| !used.contains(&e.line) && !hidden.contains(&e.line)) {
+            remarks.push(format!("{}: line {}: {}", custom.origin(), entry.line, self.without_objects(entry)));
+        }
+        remarks
+    }
+
+    /// Why `entry` has no objects.
+    fn without_objects(&self, entry: &Entry) -> String {
+        let [version, kind] = [&entry.version, &entry.kind].map(|part| part.as_deref().unwrap_or("*"));
+        let wanted = format!("{kind}.{version}.{}", entry.group);
+        if resources::all().iter().any(|known| known.group == entry.group && known.kind == kind) {
+            return format!("{wanted} is built in; only kinds with a CustomResourceDefinition are custom resources");
+        }
+        let similar = |of: &&GroupVersionKind| of.group == entry.group || of.kind.eq_ignore_ascii_case(kind);
+        let similar: Vec<_> = self.others.iter().filter(similar).take(NAMED).map(ToString::to_string).collect();
+        let instead = if similar.is_empty() { String::new() } else { format!(", but of {}", similar.join(", ")) };
+        format!("the input has no object of {wanted}{instead}")
     }
 
     pub fn into_stores(self) -> impl Iterator<Item = Arc<ResourceStore>> {
@@ -66,10 +114,14 @@ impl Render for Rendered {
     fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError> {
         let partitions = if identity.namespace.is_empty() { &mut self.others } else { &mut self.namespaced };
         let Some(partition) = partitions.take(identity) else { return Ok(()) };
-        let collected = self.collector.collect(&Value::Object(fields))?;
-        let Collected { block, problems, .. } = collected;
-        for problem in problems {
+        let object = Value::Object(fields);
+        let Collected { block, problems, .. } = self.collector.collect(&object)?;
+        let hints = self.collector.hints(&object)?;
+        for problem in problems.into_iter().chain(hints.problems) {
             *self.problems.entry(problem).or_default() += 1;
+        }
+        for (metric, has_series) in hints.infos {
+            *self.infos.entry(metric).or_default() |= has_series;
         }
         identity.put(&self.objects, partition, block);
         Ok(())

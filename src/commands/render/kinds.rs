@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::collectors::custom::Problem;
 use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{ResourceStore, Store};
 use crate::intake::{Form, decode_object};
@@ -84,9 +83,9 @@ impl<'s> Kinds<'s> {
         }
     }
 
-    /// Returns the problems of custom resources, each with the number of objects.
-    pub(super) fn problems(&self) -> impl Iterator<Item = (&Problem, u64)> {
-        self.custom.problems()
+    /// Returns remarks on the configuration of custom resources, one line each.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        self.custom.remarks()
     }
 
     /// Returns the filled store.

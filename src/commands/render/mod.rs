@@ -101,9 +101,8 @@ pub(super) fn filled(
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         print_line(err, &format!("skipped: no collector for {}", counts.join(", ")));
     }
-    for (problem, objects) in kinds.problems() {
-        let objects = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
-        print_line(err, &format!("{objects}: {problem}"));
+    for remark in kinds.remarks() {
+        print_line(err, &remark);
     }
     Ok((kinds.into_store(), all_read))
 }

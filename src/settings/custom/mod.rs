@@ -23,6 +23,8 @@ use file::{Labels, Parts, Paths, Text};
 /// A compiled configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CustomResources {
+    /// The file, or the flag that contains the text.
+    origin: String,
     entries: Vec<Entry>,
     /// The keys of the text that mean nothing.
     unknown: Vec<CustomConfigError>,
@@ -102,7 +104,7 @@ impl CustomResources {
         });
         let entries = entries.collect::<Result<_, _>>()?;
         let unknown = unknown::keys(document).into_iter().map(|(line, key, reason)| error((Some(line), key, reason)));
-        Ok(Self { entries, unknown: unknown.collect() })
+        Ok(Self { origin: origin.to_owned(), entries, unknown: unknown.collect() })
     }
 
     /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
@@ -134,6 +136,11 @@ impl CustomResources {
             })?;
             Some((entry.line, later.line))
         })
+    }
+
+    /// The file, or the flag that contains the configuration; empty if there is none.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// The keys that mean nothing, each with its place and the key that may be meant. kube-state-metrics ignores them.

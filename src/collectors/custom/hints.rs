@@ -1,0 +1,108 @@
+//! Why an object has fewer series than the author of a config may expect. For people who try a config: serving does not need it.
+//!
+//! kube-state-metrics leaves out what a path does not reach, without a word, because a missing field is no mistake. A path that goes
+//! through a list, and an Info without labels, are.
+
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+
+use super::each::{Kind, Out};
+use super::labels::LabelPaths;
+use super::path::Path;
+use super::read::Read;
+use super::value::Value;
+use super::{CustomCollector, Family, Problem};
+
+/// What an object shows about a config.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Paths that end early or late.
+    pub problems: Vec<Problem>,
+    /// The Info metrics whose path exists in the object, and whether they have a series.
+    pub infos: Vec<(String, bool)>,
+}
+
+impl CustomCollector {
+    /// Returns what the object in `json` shows about the config.
+    ///
+    /// # Errors
+    /// The input is not JSON.
+    pub fn hints<'de, D: Deserializer<'de>>(&self, json: D) -> Result<Hints, D::Error> {
+        let object = Read { mask: &self.mask, at: self.root.as_ref() }.deserialize(json)?;
+        let mut hints = Hints::default();
+        for family in &self.families {
+            let mut texts = Vec::new();
+            of_labels(&self.bases[family.base].paths, &object, &mut texts);
+            family.hints(&object, &mut texts, &mut hints.infos);
+            texts.sort();
+            texts.dedup();
+            let metric = &family.metric.name;
+            hints.problems.extend(texts.into_iter().map(|problem| Problem { metric: metric.clone(), problem }));
+        }
+        Ok(hints)
+    }
+}
+
+impl Family {
+    fn hints(&self, object: &Value<'_>, texts: &mut Vec<String>, infos: &mut Vec<(String, bool)>) {
+        let each = &self.metric.each;
+        texts.extend(each.path.lost_in_list(object));
+        let Some(value) = each.path.get(Some(object)) else { return };
+        if matches!(each.kind, Kind::Info { .. }) {
+            let mut out = Out { lines: Vec::new(), problems: None };
+            each.lines(object, &mut out);
+            infos.push((self.metric.name.clone(), !out.lines.is_empty()));
+        }
+        // The entries of a map may be lists that the metric does not mean.
+        let entries = match value {
+            Value::List(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for entry in entries {
+            of_labels(&each.labels, entry, texts);
+            match &each.kind {
+                Kind::Gauge { value_from, .. } if !matches!(entry, Value::Map(_)) || value_from.steps().len() > 1 => {
+                    texts.extend(value_from.lost_in_list(entry));
+                }
+                Kind::StateSet { value_from, .. } => texts.extend(value_from.lost_in_list(entry)),
+                Kind::Gauge { .. } | Kind::Info { .. } => {}
+            }
+        }
+    }
+}
+
+/// Adds the label paths that go through a list, or lead to a list or map.
+fn of_labels(labels: &LabelPaths, from: &Value<'_>, texts: &mut Vec<String>) {
+    for (name, path) in labels.named() {
+        texts.extend(path.lost_in_list(from).map(|text| format!("label {name}: {text}")));
+        if let Some(value @ (Value::List(_) | Value::Map(_))) = path.get(Some(from)) {
+            texts.push(format!("label {name}: {path} is {}; a label shows it as Go prints it", value.kind()));
+        }
+    }
+    for path in labels.copied() {
+        texts.extend(path.lost_in_list(from));
+        if let Some(value @ Value::List(_)) = path.get(Some(from)) {
+            texts.push(format!("{path} is {}; only a map can be copied to labels", value.kind()));
+        }
+    }
+}
+
+impl Path {
+    /// Why the path ends at a list, if it does before its last step.
+    fn lost_in_list(&self, from: &Value<'_>) -> Option<String> {
+        let mut value = from.present()?;
+        for (index, step) in self.steps().iter().enumerate() {
+            if let Value::List(_) = value
+                && step.is_name()
+            {
+                let list = self.beginning(index);
+                return Some(format!(
+                    "{list} is a list, so {self} leads nowhere; select an item by its index or as \"[key=value]\", or end the path of \
+                     the metric at the list"
+                ));
+            }
+            value = step.get(value)?;
+        }
+        None
+    }
+}
