@@ -21,6 +21,7 @@ mod served;
 mod store;
 mod text;
 mod uid;
+mod uids;
 mod view;
 
 pub use block::{Block, BlockBuilder, Samples};
@@ -32,3 +33,4 @@ pub use scrape::Scrape;
 pub use store::Store;
 pub use text::{Format, Selection};
 pub use uid::Uid;
+pub use uids::Uids;

@@ -131,11 +131,22 @@ impl Pages {
 
     /// Returns the first page with an object after `key`, settled, and the number of its objects up to `key`.
     pub fn page_after(&mut self, key: Option<&Key>) -> Option<(&Page, usize)> {
-        let number =
-            key.map_or(0, |key| self.pages.partition_point(|p| p.slots().last().is_some_and(|s| s.key <= *key)));
+        let number = self.number_after(key);
         let page = self.pages.get_mut(number)?;
         page.settle();
         let past = key.map_or(0, |key| page.slots().partition_point(|slot| slot.key <= *key));
         Some((page, past))
+    }
+
+    /// Returns the objects of the first page with an object after `key`, without those up to `key`.
+    pub fn slots_after(&self, key: Option<&Key>) -> Option<&[Slot]> {
+        let slots = self.pages.get(self.number_after(key))?.slots();
+        let past = key.map_or(0, |key| slots.partition_point(|slot| slot.key <= *key));
+        slots.get(past..)
+    }
+
+    /// Returns the number of the first page with an object after `key`.
+    fn number_after(&self, key: Option<&Key>) -> usize {
+        key.map_or(0, |key| self.pages.partition_point(|p| p.slots().last().is_some_and(|s| s.key <= *key)))
     }
 }

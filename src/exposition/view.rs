@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::column::Column;
 use super::page::{Labels, Slot};
-use crate::sharding::Slice;
+use crate::sharding::{Hashes, Slice};
 
 /// The objects of a resource that a scrape exposes: those in both slices.
 #[derive(Clone, Debug)]
@@ -45,13 +45,18 @@ impl Visible {
 }
 
 impl Exposure {
+    /// Returns whether it shows an object with these hashes.
+    pub fn contains(&self, hashes: Hashes) -> bool {
+        self.exposed.contains(hashes) && self.loaded.contains(hashes)
+    }
+
     /// Returns the exposed objects among `slots`, whose points lie from `first` to `last`. Skips the first `past` of them.
     /// `None` if there are none.
     pub fn of_page(&self, slots: &[Slot], past: usize, first: u64, last: u64) -> Option<Visible> {
         if past == 0 && [&self.exposed, &self.loaded].iter().all(|slice| slice.contains_span(first, last)) {
             return Some(Visible::All);
         }
-        let shown = |slot: &Slot| self.exposed.contains(slot.hashes) && self.loaded.contains(slot.hashes);
+        let shown = |slot: &Slot| self.contains(slot.hashes);
         let bits = slots.iter().enumerate().skip(past).filter(|(_, slot)| shown(slot));
         let (mask, count) = bits.fold((0_u128, 0), |(mask, count), (at, _)| (mask | 1 << at, count + 1));
         match count {

@@ -40,7 +40,7 @@ pub struct CoverageReport {
 }
 
 /// The objects of one resource that a replica exposes: the answer to `GET /fleet/objects`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Objects {
     /// The generation by which they are exposed; 0 outside a fleet.
@@ -48,6 +48,10 @@ pub struct Objects {
     pub generation: u64,
     /// Their UIDs, in no order.
     pub uids: Vec<String>,
+    /// The generation when the answer ended. If it differs from `generation`, objects may be missing. Older replicas do not
+    /// send it.
+    #[serde(default)]
+    pub final_generation: Option<u64>,
 }
 
 /// The resourceVersions as of which a replica knows the objects of a resource.
@@ -76,6 +80,13 @@ pub struct Exposure {
     pub settled: bool,
     /// The exposed objects, without those exposed only for `--handover-overlap`.
     pub counted: Slice,
+}
+
+impl Objects {
+    /// Returns the generation by which all of them are exposed; `None` if it changed while they were sent.
+    pub fn settled_generation(&self) -> Option<u64> {
+        self.final_generation.is_none_or(|last| last == self.generation).then_some(self.generation)
+    }
 }
 
 impl Exposure {

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::sync::{Arc, Mutex};
 
-use crate::exposition::ResourceStore;
+use crate::exposition::{ResourceStore, Uids};
 use crate::fleet::audit::{CoverageView, Peer, PeerDirectory};
 use crate::fleet::coverage::{
-    CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, Objects, SeenError,
+    CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, SeenError,
 };
 use crate::health::SharedWatchSet;
 use crate::intake::Status;
@@ -40,11 +40,14 @@ impl CoverageSources {
 }
 
 impl server::Inventory for Inventory {
-    fn objects(&self, resource: &str) -> Option<Objects> {
+    fn objects(&self, resource: &str) -> Option<Uids> {
         let watch_set = self.watch_set.load();
         let watched = watch_set.find(resource)?;
-        let Exposure { generation, counted, .. } = self.exposure.exposure();
-        Some(Objects { generation, uids: watched.objects.uids(&counted).iter().map(ToString::to_string).collect() })
+        Some(Uids::new(Arc::clone(&watched.objects), &Arc::new(self.exposure.exposure().counted)))
+    }
+
+    fn generation(&self) -> u64 {
+        self.exposure.exposure().generation
     }
 }
 

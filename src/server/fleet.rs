@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use warp::{Filter, Reply};
 
+use super::objects::{Inventory, ObjectsBody};
 use super::reply::{Routes, read_only, text};
-use crate::fleet::coverage::Objects;
 
-/// The objects that a replica exposes.
-pub trait Inventory: Send + Sync {
-    /// Returns the objects of `resource`, or `None` if the resource is not enabled.
-    fn objects(&self, resource: &str) -> Option<Objects>;
-}
+/// Characters of a client's text that an answer repeats.
+const MAX_SHOWN: usize = 100;
 
 /// Returns the routes for `verify`: `GET /fleet/objects?resource=X`.
 pub fn fleet_routes(inventory: Arc<dyn Inventory>) -> Routes {
@@ -26,10 +24,14 @@ pub fn fleet_routes(inventory: Arc<dyn Inventory>) -> Routes {
                     StatusCode::BAD_REQUEST,
                     "missing parameter \"resource\"; for example /fleet/objects?resource=pods\n",
                 ),
-                Some(resource) => match inventory.objects(resource) {
-                    Some(objects) => warp::reply::json(&objects).into_response(),
+                Some(resource) => match ObjectsBody::new(Arc::clone(&inventory), resource) {
+                    Some(objects) => {
+                        warp::reply::with_header(warp::reply::stream(objects), CONTENT_TYPE, "application/json")
+                            .into_response()
+                    }
                     None => {
-                        text(StatusCode::NOT_FOUND, format!("resource {resource:?} is not enabled on this replica\n"))
+                        let name: String = resource.chars().take(MAX_SHOWN).collect();
+                        text(StatusCode::NOT_FOUND, format!("resource {name:?} is not enabled on this replica\n"))
                     }
                 },
             })

@@ -15,9 +15,11 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use kube_state_fleet::exposition::{BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store};
+use kube_state_fleet::exposition::{
+    BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uids,
+};
 use kube_state_fleet::fleet::audit::Coverage;
-use kube_state_fleet::fleet::coverage::{Objects, Proof};
+use kube_state_fleet::fleet::coverage::Proof;
 use kube_state_fleet::fleet::overview::{Overview, ReplicaStatus};
 use kube_state_fleet::fleet::peer_client::Dialer;
 use kube_state_fleet::fleet::record::Endpoint;
@@ -61,12 +63,16 @@ impl ExposureGate for FakeGate {
 
 const FLEET: &str = "monitoring/fleet";
 
-/// Answers `verify` with fixed objects.
-struct FakeInventory;
+/// Answers `verify` with the pods of a store.
+struct FakeInventory(Arc<ResourceStore>);
 
 impl Inventory for FakeInventory {
-    fn objects(&self, resource: &str) -> Option<Objects> {
-        (resource == "pods").then(|| Objects { generation: 4, uids: vec!["u1".to_owned(), "u2".to_owned()] })
+    fn objects(&self, resource: &str) -> Option<Uids> {
+        (resource == "pods").then(|| Uids::new(Arc::clone(&self.0), &Arc::new(Slice::all())))
+    }
+
+    fn generation(&self) -> u64 {
+        4
     }
 }
 
@@ -195,8 +201,9 @@ impl TestReplica {
             telemetry: Arc::clone(&telemetry),
         });
         let metrics = start(both(metrics, overview));
+        let inventory = Arc::new(FakeInventory(Arc::clone(&pod_store)));
         let telemetry = both(telemetry_routes(telemetry, health), report_routes(Arc::clone(&reporter) as _));
-        let telemetry = start(both(telemetry, fleet_routes(Arc::new(FakeInventory))));
+        let telemetry = start(both(telemetry, fleet_routes(inventory)));
         Self {
             store,
             gate: exposure_gate,
@@ -457,7 +464,7 @@ async fn the_uids_of_a_resource_are_listed() {
     let replica = TestReplica::new(true, 1);
     let answer = replica.ask_telemetry("/fleet/objects?resource=pods").await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/json")));
-    assert_eq!(answer.text(), r#"{"generation":4,"uids":["u1","u2"]}"#);
+    assert_eq!(answer.text(), r#"{"generation":4,"uids":["pod-0"],"finalGeneration":4}"#);
     assert_eq!(replica.ask_telemetry("/fleet/objects?resource=nodes").await.status, StatusCode::NOT_FOUND);
     assert_eq!(replica.ask_telemetry("/fleet/objects").await.status, StatusCode::BAD_REQUEST);
 }

@@ -198,9 +198,10 @@ impl ReplicaFinder {
     pub async fn ask(&self, resource: &str, replicas: &[ReplicaTarget]) -> Result<Vec<Vec<String>>, AskError> {
         for tries in 1.. {
             let answers = try_join_all(replicas.iter().map(|replica| self.ask_one(resource, replica))).await?;
-            let mut generations = answers.iter().flatten().map(|objects| objects.generation);
-            let first = generations.next();
-            if tries == MAX_ATTEMPTS || generations.all(|generation| Some(generation) == first) {
+            let mut generations = answers.iter().flatten().map(Objects::settled_generation);
+            let first = generations.next().unwrap_or(Some(0));
+            let settled = first.is_some() && generations.all(|generation| generation == first);
+            if tries == MAX_ATTEMPTS || settled {
                 return Ok(answers.into_iter().map(|a| a.map(|objects| objects.uids).unwrap_or_default()).collect());
             }
             tokio::time::sleep(RETRY_DELAY).await;

@@ -285,13 +285,6 @@ impl ResourceStore {
         state.present().filter(|known| within(known.hashes)).count()
     }
 
-    /// Returns the objects that are exposed for the slice `exposed`, in no particular order.
-    pub fn uids(&self, exposed: &Slice) -> Vec<Uid> {
-        let state = self.state();
-        let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
-        state.present().filter(|known| within(known.hashes)).map(|known| known.key.uid.clone()).collect()
-    }
-
     /// Frees the objects outside `slice`.
     pub fn retain(&self, slice: &Slice) {
         let mut state = self.state();
@@ -339,6 +332,15 @@ impl ResourceStore {
         let mut state = self.state();
         state.linger.tick();
         state.end_overdue();
+    }
+
+    /// Returns the exposed objects of the first page behind `after`, possibly none; moves `after` to the end of it.
+    pub(super) fn uids_after(&self, exposure: &Exposure, after: &mut Option<Key>) -> Option<Vec<Uid>> {
+        let state = self.state();
+        let slots = state.pages.slots_after(after.as_ref())?;
+        *after = Some(slots.last()?.key.clone());
+        let shown = |slot: &&Slot| exposure.contains(slot.hashes) && !state.linger.is_gone(&slot.key.uid);
+        Some(slots.iter().filter(shown).map(|slot| slot.key.uid.clone()).collect())
     }
 
     pub(super) fn exposure(&self, exposed: &Arc<Slice>) -> Exposure {
