@@ -5,46 +5,42 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::auth_layer::AuthLayer;
 use super::body::GuardedBody;
 use super::client_ip::ClientIp;
+use super::connection::{Connection, RequestInProgress};
 use crate::settings::Timeouts;
+use crate::sync::lock;
 
 /// Maximum size in bytes of a request's head, and of the part of an answer that is buffered before the socket.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 32 << 10;
 
-/// Answers the requests of the client at `remote`. After `stop` it only completes the request in progress.
-pub(super) async fn serve_connection<S>(
-    stream: S,
-    remote: IpAddr,
-    layer: AuthLayer,
-    timeouts: Timeouts,
-    stop: CancellationToken,
-) where
+/// Answers the requests of a connection. After the port's `stop` it only completes the request in progress.
+pub(super) async fn serve_connection<S>(stream: S, connection: Connection)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let activity = Activity::default();
-    let io = TokioIo::new(TimedStream::new(stream, timeouts, activity.clone()));
+    let io = TokioIo::new(TimedStream::new(stream, connection.port.timeouts, activity.clone()));
+    let (remote, stop) = (connection.remote, connection.port.stop.clone());
     let service = hyper::service::service_fn(move |mut request: Request<_>| {
         request.extensions_mut().insert(ClientIp(remote));
-        answer(layer.clone(), activity.clone(), request)
+        answer(connection.port.layer.clone(), activity.clone(), connection.begin_request(), request)
     });
     let mut connection = pin!(http1::Builder::new().max_buf_size(BUFFER).serve_connection(io, service));
     let ended = tokio::select! {
@@ -60,8 +56,15 @@ pub(super) async fn serve_connection<S>(
 }
 
 /// The state of a connection, shared between its socket and its answers.
-#[derive(Clone, Debug, Default)]
-struct Activity(Arc<AtomicU32>);
+#[derive(Clone, Default)]
+struct Activity(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: AtomicU32,
+    /// The request whose answer is complete, but perhaps still buffered.
+    unsent: Mutex<Option<RequestInProgress>>,
+}
 
 /// Reads the head of a request. New connections start in this state.
 const READING: u32 = 0;
@@ -76,17 +79,17 @@ const STATE: u32 = 3;
 
 impl Activity {
     fn get(&self) -> u32 {
-        self.0.load(Relaxed)
+        self.0.state.load(Relaxed)
     }
 
     fn set(&self, state: u32) {
         // No race: a single task drives the connection.
-        self.0.store(self.get() & !STATE | state, Relaxed);
+        self.0.state.store(self.get() & !STATE | state, Relaxed);
     }
 
     /// The head of another request was read, which has a body or not.
     fn on_request(&self, body: bool) {
-        self.0.store(self.get().wrapping_add(STATE + 1), Relaxed);
+        self.0.state.store(self.get().wrapping_add(STATE + 1), Relaxed);
         self.set(if body { RECEIVING } else { ANSWERING });
     }
 
@@ -98,8 +101,14 @@ impl Activity {
     }
 
     /// The answer was handed over to hyper in full.
-    fn on_answered(&self) {
+    fn on_answered(&self, request: Option<RequestInProgress>) {
         self.set(IDLE);
+        *lock(&self.0.unsent) = request;
+    }
+
+    /// Everything that hyper has buffered is sent.
+    fn on_sent(&self) {
+        lock(&self.0.unsent).take();
     }
 }
 
@@ -107,6 +116,7 @@ impl Activity {
 async fn answer<B>(
     layer: AuthLayer,
     activity: Activity,
+    progress: RequestInProgress,
     request: Request<B>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible>
 where
@@ -114,20 +124,50 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     activity.on_request(!request.body().is_end_stream());
-    let received = OnDrop { activity: activity.clone(), event: Activity::on_received };
+    let received = OnReceived(activity.clone());
     let response = layer.answer(request.map(|body| GuardedBody { _guard: received, body })).await?;
-    Ok(response.map(|body| GuardedBody { _guard: OnDrop { activity, event: Activity::on_answered }, body }))
+    Ok(response.map(|body| AnswerBody { request: Some(progress), activity, body }))
 }
 
-/// Reports an event when it is dropped.
-struct OnDrop {
-    activity: Activity,
-    event: fn(&Activity),
-}
+/// Dropped together with the body of a request.
+struct OnReceived(Activity);
 
-impl Drop for OnDrop {
+impl Drop for OnReceived {
     fn drop(&mut self) {
-        (self.event)(&self.activity);
+        self.0.on_received();
+    }
+}
+
+/// The body of an answer.
+struct AnswerBody<B> {
+    request: Option<RequestInProgress>,
+    activity: Activity,
+    body: B,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(request) = &self.request {
+            request.touch();
+        }
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for AnswerBody<B> {
+    fn drop(&mut self) {
+        self.activity.on_answered(self.request.take());
     }
 }
 
@@ -244,6 +284,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.unsent &= flushed.is_pending();
+        if flushed.is_ready() {
+            self.activity.on_sent();
+        }
         // NB: sets the timer here, because hyper flushes after an answer but reads again only when it is woken.
         if flushed.is_ready()
             && let Poll::Ready(error) = self.poll_timeout(context)
@@ -265,9 +308,11 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
+    use tokio_util::sync::CancellationToken;
     use warp::{Filter, Reply};
 
     use super::*;
+    use crate::server::connection::Port;
     use crate::server::reply::Routes;
 
     /// A client whose pipe holds `room` bytes, and a server that answers each request with `length` bytes.
@@ -278,17 +323,12 @@ mod tests {
     /// A client whose pipe holds `room` bytes, and a server of `routes`.
     fn serve(room: usize, routes: Routes, timeouts: Timeouts) -> (DuplexStream, JoinHandle<()>) {
         let (client, stream) = tokio::io::duplex(room);
-        let layer = AuthLayer::new(routes, None, None);
-        (
-            client,
-            tokio::spawn(serve_connection(
-                stream,
-                Ipv4Addr::LOCALHOST.into(),
-                layer,
-                timeouts,
-                CancellationToken::new(),
-            )),
-        )
+        (client, tokio::spawn(serve_connection(stream, connection(routes, timeouts))))
+    }
+
+    fn connection(routes: Routes, timeouts: Timeouts) -> Connection {
+        let port = Port::new(AuthLayer::new(routes, None, None), timeouts, CancellationToken::new());
+        Connection::open(port, Ipv4Addr::LOCALHOST.into())
     }
 
     const HEAD: Duration = Duration::from_secs(5);
@@ -417,14 +457,37 @@ mod tests {
         let routes = warp::any().map(|| vec![b'x'; 3].into_response()).boxed();
         let (mut client, stream) = tokio::io::duplex(1 << 10);
         let none = Timeouts { read: None, read_header: None, write: None, idle: None };
-        let layer = AuthLayer::new(routes, None, None);
-        let server =
-            tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, none, CancellationToken::new()));
+        let server = tokio::spawn(serve_connection(stream, connection(routes, none)));
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         ask(&mut client).await;
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         ask(&mut client).await;
         drop(client);
         server.await.expect("no panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_in_progress_until_its_answer_is_sent() {
+        let routes = warp::any().map(|| vec![b'x'; 10 << 10].into_response()).boxed();
+        let connection = connection(routes, TIMEOUTS);
+        let requests = connection.port.requests.clone();
+        let (mut client, stream) = tokio::io::duplex(1 << 10);
+        let server = tokio::spawn(serve_connection(stream, connection));
+        for _ in 0..2 {
+            client.write_all(REQUEST).await.expect("it is read");
+            // hyper has the whole answer, and the pipe a part of it.
+            client.read_exact(&mut [0; 4 << 10]).await.expect("it is answered");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(requests.len(), 1);
+            let mut rest = Vec::new();
+            while !rest.ends_with(&[b'x'; 100]) || rest.len() < 6 << 10 {
+                client.read_buf(&mut rest).await.expect("it is answered");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert_eq!(requests.len(), 0);
+        }
+        drop(client);
+        server.await.expect("no panic");
+        assert_eq!(requests.len(), 0);
     }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
@@ -19,42 +18,44 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::auth_layer::AuthLayer;
 use super::body::GuardedBody;
 use super::client_ip::ClientIp;
+use super::connection::{Connection, Port, RequestInProgress};
 use crate::settings::Timeouts;
 use crate::sync::lock;
 
 /// Maximum number of concurrent requests.
 const MAX_STREAMS: u32 = 16;
 /// Maximum size in bytes of a request's head.
-const MAX_HEAD: u32 = 64 << 10;
+const MAX_HEAD: u32 = 32 << 10;
 /// Bytes of an answer that are buffered per stream.
-const BUFFER: usize = 64 << 10;
+const BUFFER: usize = 32 << 10;
+/// Bytes that a client may send before they are read: for one request, and for all of a connection. The minimum of the protocol.
+const WINDOW: u32 = 65_535;
+/// Maximum number of streams that were reset and are not yet forgotten. A client that exceeds it is cut off.
+const MAX_RESETS: usize = 32;
 /// A silent client gets a ping after this time, and has as long to answer it.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// Stands for "no deadline".
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Answers the requests of the client at `remote`. After `stop` it only completes the requests in progress.
-pub(super) async fn serve_connection<S>(
-    stream: S,
-    remote: IpAddr,
-    layer: AuthLayer,
-    timeouts: Timeouts,
-    stop: CancellationToken,
-) where
+/// Answers the requests of a connection. After the port's `stop` it only completes the requests in progress.
+pub(super) async fn serve_connection<S>(stream: S, connection: Connection)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Connection { remote, .. } = connection;
+    let Port { timeouts, stop, .. } = connection.port.clone();
     let active =
         ActiveRequests(Arc::new(Shared { timeouts, requests: Mutex::new(Requests::new()), changed: Notify::new() }));
     let requests = active.clone();
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ClientIp(remote));
-        answer(layer.clone(), requests.begin(), request)
+        let held = Held { active: requests.begin(), progress: connection.begin_request() };
+        answer(connection.port.layer.clone(), held, request)
     });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
@@ -62,6 +63,10 @@ pub(super) async fn serve_connection<S>(
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD)
         .max_send_buf_size(BUFFER)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -88,16 +93,16 @@ pub(super) async fn serve_connection<S>(
 
 async fn answer(
     layer: AuthLayer,
-    active: ActiveRequest,
+    held: Held,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = warp::Error>>, Infallible> {
     if request.body().is_end_stream() {
-        active.on_received();
+        held.active.on_received();
     }
-    let active = Arc::new(active);
-    let request = request.map(|body| GuardedBody { _guard: OnReceived(Arc::clone(&active)), body });
+    let held = Arc::new(held);
+    let request = request.map(|body| GuardedBody { _guard: OnReceived(Arc::clone(&held)), body });
     let response = layer.answer(request).await?;
-    Ok(response.map(|body| AnswerBody { body, rest: Bytes::new(), _active: active }))
+    Ok(response.map(|body| AnswerBody { body, held }))
 }
 
 /// The requests in progress on a connection.
@@ -193,23 +198,38 @@ impl Drop for ActiveRequest {
 }
 
 /// Dropped together with the body of a request, when that was received in full.
-struct OnReceived(Arc<ActiveRequest>);
+struct OnReceived(Arc<Held>);
 
 impl Drop for OnReceived {
     fn drop(&mut self) {
-        self.0.on_received();
+        self.0.active.on_received();
     }
 }
 
-/// The body of an answer. The request ends when it is dropped.
+/// A request in progress: its timeout, and its place.
+struct Held {
+    active: ActiveRequest,
+    progress: RequestInProgress,
+}
+
+/// The body of an answer. The request ends when this and all of its chunks are dropped.
 ///
-/// It hands over small pieces, because hyper drops a body together with the last piece. So the timeout covers all but the
-/// last two pieces. These are so small that the idle timeout is enough for them.
+/// hyper takes a chunk from a body before the client has room for it, and drops the body together with the last one.
 struct AnswerBody<B> {
     body: B,
-    /// The rest of a chunk that is larger than a piece.
-    rest: Bytes,
-    _active: Arc<ActiveRequest>,
+    held: Arc<Held>,
+}
+
+/// A chunk of an answer, until it is written to the socket.
+struct Chunk {
+    bytes: Bytes,
+    _held: Arc<Held>,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
@@ -217,25 +237,17 @@ impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) => self.rest = bytes,
-                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
-                },
-                other => return Poll::Ready(other),
-            }
-        }
-        let size = self.rest.len().min(BUFFER);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
+        self.held.progress.touch();
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let hold = |bytes| Bytes::from_owner(Chunk { bytes, _held: Arc::clone(&self.held) });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(hold))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        // hyper asks before it takes the first piece, so `rest` is still empty.
         self.body.size_hint()
     }
 }
@@ -243,11 +255,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use http_body_util::{BodyExt, Empty, StreamBody};
-    use hyper::client::conn::http2::{SendRequest, handshake};
+    use hyper::client::conn::http2::{Builder, SendRequest};
     use tokio::task::JoinHandle;
     use tokio::time::sleep;
+    use tokio_util::sync::CancellationToken;
     use warp::{Filter, Reply};
 
     use super::*;
@@ -267,14 +281,30 @@ mod tests {
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
         let routes = warp::body::bytes().map(move |_| vec![b'x'; length].into_response()).boxed();
-        let (client, stream) = tokio::io::duplex(1 << 16);
-        let layer = AuthLayer::new(routes, None, None);
-        let stop = CancellationToken::new();
-        let server = tokio::spawn(serve_connection(stream, Ipv4Addr::LOCALHOST.into(), layer, TIMEOUTS, stop));
-        let io = TokioIo::new(client);
-        let (sender, connection) = handshake(TokioExecutor::new(), io).await.expect("HTTP/2");
-        tokio::spawn(connection);
+        let port = Port::new(AuthLayer::new(routes, None, None), TIMEOUTS, CancellationToken::new());
+        let (sender, server, _) = connect_to(port, Builder::new(TokioExecutor::new())).await;
         (sender, server)
+    }
+
+    /// A client of `port`, with a token that closes the connection.
+    async fn connect_to<B>(
+        port: Port,
+        client: Builder<TokioExecutor>,
+    ) -> (Sender<B>, JoinHandle<()>, CancellationToken)
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let connection = Connection::open(port, Ipv4Addr::LOCALHOST.into());
+        let close = connection.close();
+        let server = {
+            let close = close.clone();
+            async move { close.run_until_cancelled(serve_connection(far, connection)).await.unwrap_or_default() }
+        };
+        let server = tokio::spawn(server);
+        let (sender, connection) = client.handshake(TokioIo::new(near)).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        (sender, server, close)
     }
 
     fn request() -> Request<Empty<Bytes>> {
@@ -322,5 +352,62 @@ mod tests {
         server.await.expect("no panic");
         assert!(began.elapsed().as_secs().abs_diff(50) <= 1, "{:?}", began.elapsed());
         assert!(answer.await.expect("no panic").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_without_flow_control_windows_hold_a_bounded_number_of_chunks() {
+        const PIECE: usize = 64 << 10;
+        // Each answer is endless, in chunks that count themselves.
+        static CHUNKS: AtomicUsize = AtomicUsize::new(0);
+        struct Counted(Vec<u8>);
+        impl AsRef<[u8]> for Counted {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                CHUNKS.fetch_sub(1, Relaxed);
+            }
+        }
+        let routes = warp::any()
+            .map(|| {
+                let chunks = futures::stream::repeat_with(|| {
+                    CHUNKS.fetch_add(1, Relaxed);
+                    Ok::<_, Infallible>(Bytes::from_owner(Counted(vec![b'x'; PIECE])))
+                });
+                warp::reply::stream(chunks).into_response()
+            })
+            .boxed();
+        for window in [0, 1, 1 << 20] {
+            let port = Port::new(AuthLayer::new(routes.clone(), None, None), TIMEOUTS, CancellationToken::new());
+            let mut clients = Vec::new();
+            for _ in 0..40 {
+                let mut client = Builder::new(TokioExecutor::new());
+                client.initial_stream_window_size(window).initial_connection_window_size(1 << 24);
+                let (mut sender, server, close) = connect_to(port.clone(), client).await;
+                // The client never reads the answers.
+                let mut answers = Vec::new();
+                for _ in 0..MAX_STREAMS {
+                    if let Ok(answer) = sender.send_request(request()).await {
+                        answers.push(answer);
+                    }
+                }
+                clients.push((sender, server, close, answers));
+                assert!(port.requests.len() <= 96, "the places of one address");
+                tokio::task::yield_now().await;
+            }
+            sleep(Duration::from_secs(1)).await;
+            let open = clients.iter().filter(|(.., close, _)| !close.is_cancelled()).count();
+            assert!((1..=7).contains(&open), "{open} connections with 16 requests");
+            // A request holds the chunk that waits, and those that fit into the client's window or the buffer.
+            let most = 96 * (2 + window as usize / PIECE);
+            assert!(CHUNKS.load(Relaxed) <= most, "{} chunks", CHUNKS.load(Relaxed));
+            // The newest client is served.
+            assert_eq!(clients.last().map(|(.., answers)| answers.len()), Some(MAX_STREAMS as usize));
+            drop(clients);
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!((CHUNKS.load(Relaxed), port.requests.len(), port.connections.len()), (0, 0, 0));
+        }
     }
 }

@@ -1,35 +1,37 @@
 //! Binds sockets, accepts connections, and drains them on shutdown.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::auth_layer::AuthLayer;
+use super::connection::{Connection, MAX_CONNECTIONS, Port};
 use super::web::WebConfig;
 use super::{http1, http2};
 use crate::settings::{Listen, Timeouts};
-use crate::sync::lock;
 
-/// Maximum number of open connections; further ones wait in the backlog. Prometheus keeps one or two per target.
-const MAX_CONNECTIONS: usize = 512;
-/// Maximum number of open connections per client address, so that no client can use them all. Further ones are closed at once.
-const MAX_PER_ADDRESS: usize = MAX_CONNECTIONS / 2;
 /// How long a TLS handshake may take, even if the limits for requests are longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers in progress may take after shutdown begins.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause after accepting fails, for example because the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that were closed to make room for others and have not ended yet. More have to wait.
+const MAX_CLOSING: usize = 64;
+/// How long a client may take no part of an answer, unless the write timeout is shorter. Prometheus waits for less.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often stalled answers are searched.
+const STALL_PERIOD: Duration = Duration::from_secs(5);
+/// Unsent bytes that the kernel buffers per connection, so that it does not hold megabytes for a client that does not read.
+const MAX_UNSENT: u32 = 64 << 10;
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
@@ -64,23 +66,25 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves `layer` until `stop`, then drains: answers in progress have a few seconds to complete.
 pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, stop: CancellationToken) {
+    let port = Port::new(layer, timeouts, stop.clone());
     // Dropping the set closes its connections.
     let mut connections = JoinSet::new();
-    let counts = ConnectionCounts::default();
+    let stall_timeout = timeouts.write.map(|limit| limit.min(STALL_TIMEOUT));
+    let mut stall_checks = interval(STALL_PERIOD);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            _ = stall_checks.tick() => {
+                if let Some(limit) = stall_timeout {
+                    port.requests.close_stalled(limit);
+                }
+            }
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS + MAX_CLOSING => match accepted {
                 Ok((stream, remote)) => {
-                    let Some(permit) = counts.admit(remote.ip()) else {
-                        debug!(%remote, "connection refused: too many from one address");
-                        continue;
-                    };
-                    // Answers are written in large chunks, so Nagle's algorithm would only delay the last one.
-                    let _ = stream.set_nodelay(true);
-                    let server = ConnectionServer { layer: layer.clone(), timeouts, stop: stop.clone() };
-                    connections.spawn(async move { server.serve(stream, &permit).await });
+                    let connection = Connection::open(port.clone(), remote.ip());
+                    let close = connection.close();
+                    connections.spawn(async move { close.run_until_cancelled(answer(stream, connection)).await });
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -97,68 +101,27 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
     }
 }
 
-/// Serves one connection.
-struct ConnectionServer {
-    layer: AuthLayer,
-    timeouts: Timeouts,
-    stop: CancellationToken,
-}
-
-impl ConnectionServer {
-    /// Performs the TLS handshake, if TLS is configured, and answers requests.
-    async fn serve(self, stream: TcpStream, permit: &ConnectionPermit) {
-        let Self { layer, timeouts, stop } = self;
-        let remote = permit.address;
-        let Some(config) = layer.web().and_then(WebConfig::tls) else {
-            return http1::serve_connection(stream, remote, layer, timeouts, stop).await;
-        };
-        let limit =
-            timeouts.read_header.or(timeouts.read).map_or(HANDSHAKE_TIMEOUT, |limit| limit.min(HANDSHAKE_TIMEOUT));
-        let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
-        match stop.run_until_cancelled(secured).await {
-            Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                http2::serve_connection(stream, remote, layer, timeouts, stop).await;
-            }
-            Some(Ok(Ok(stream))) => http1::serve_connection(stream, remote, layer, timeouts, stop).await,
-            Some(Ok(Err(error))) => debug!(%remote, %error, "TLS handshake failed"),
-            Some(Err(_)) => debug!(%remote, "TLS handshake timed out"),
-            None => {}
+/// Performs the TLS handshake, if TLS is configured, and answers requests.
+async fn answer(stream: TcpStream, connection: Connection) {
+    // Answers are written in large chunks, so Nagle's algorithm would only delay the last one.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT);
+    let Port { layer, timeouts, stop, .. } = &connection.port;
+    let Some(config) = layer.web().and_then(WebConfig::tls) else {
+        return http1::serve_connection(stream, connection).await;
+    };
+    let remote = connection.remote;
+    let limit = timeouts.read_header.or(timeouts.read).map_or(HANDSHAKE_TIMEOUT, |limit| limit.min(HANDSHAKE_TIMEOUT));
+    let secured = timeout(limit, TlsAcceptor::from(config).accept(stream));
+    match stop.run_until_cancelled(secured).await {
+        Some(Ok(Ok(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            http2::serve_connection(stream, connection).await;
         }
-    }
-}
-
-/// The number of open connections per client address.
-#[derive(Clone, Default)]
-struct ConnectionCounts(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-impl ConnectionCounts {
-    /// Counts a connection from `address`, unless the address has too many.
-    fn admit(&self, address: IpAddr) -> Option<ConnectionPermit> {
-        let mut counts = lock(&self.0);
-        let count = counts.entry(address).or_default();
-        if *count >= MAX_PER_ADDRESS {
-            return None;
-        }
-        *count += 1;
-        Some(ConnectionPermit { address, counts: self.clone() })
-    }
-}
-
-/// One counted connection, until it is dropped.
-struct ConnectionPermit {
-    address: IpAddr,
-    counts: ConnectionCounts,
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let mut counts = lock(&self.counts.0);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
+        Some(Ok(Ok(stream))) => http1::serve_connection(stream, connection).await,
+        Some(Ok(Err(error))) => debug!(%remote, %error, "TLS handshake failed"),
+        Some(Err(_)) => debug!(%remote, "TLS handshake timed out"),
+        None => {}
     }
 }
 

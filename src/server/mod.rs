@@ -8,6 +8,7 @@
 mod auth_layer;
 mod body;
 mod client_ip;
+mod connection;
 mod exposure_gate;
 mod fleet;
 mod http1;
@@ -19,6 +20,8 @@ mod negotiation;
 mod objects;
 mod overview;
 mod page;
+mod places;
+mod progress;
 mod reply;
 mod scrape_tracker;
 mod telemetry;
