@@ -46,9 +46,9 @@ impl VerdictCache {
         self.entries.get(token).map(|entry| (entry.verdict, entry.decided.elapsed()))
     }
 
-    /// Returns the verdict on a token if it was decided at `since` or later.
-    pub fn get_since(&self, token: &TokenHash, since: Instant) -> Option<Verdict> {
-        self.entries.get(token).filter(|entry| entry.decided >= since).map(|entry| entry.verdict)
+    #[cfg(test)]
+    pub fn remove(&mut self, token: &TokenHash) {
+        self.entries.remove(token);
     }
 
     /// Stores a verdict. If the cache is full, a new token evicts the oldest one, refused tokens first.

@@ -4,6 +4,9 @@
 //! user `get` the non-resource URL `/metrics`?). It caches the verdict for a while, by a keyed hash of the token; it never
 //! stores the token. Without an answer from the API server it refuses the request.
 //!
+//! Any client can cause reviews. So unknown tokens share a few [`Turns`], and tokens that were allowed before do not wait
+//! for them.
+//!
 //! This module must not know HTTP servers, nor the served series.
 
 mod api_server;
@@ -11,11 +14,13 @@ mod cache;
 mod filter;
 mod key;
 mod reviewer;
+mod turns;
 
 pub use api_server::ApiServerReviewer;
-pub use filter::AuthFilter;
+pub use filter::{AuthFilter, NoVerdict};
 pub use key::random_key;
 pub use reviewer::{NoReviewer, ReviewError, TokenReviewer, Verdict};
+pub use turns::{Busy, Turn, Turns};
 
 #[cfg(test)]
 mod tests;

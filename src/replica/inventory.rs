@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::exposition::{ResourceStore, Uids};
 use crate::fleet::audit::{CoverageView, Peer, PeerDirectory};
-use crate::fleet::coverage::{
-    CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, SeenError,
-};
+use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, SeenError};
 use crate::health::SharedWatchSet;
 use crate::intake::Status;
 use crate::server;

@@ -1,22 +1,27 @@
 //! The checks that a request passes before the routes: rate limit, password, auth filter.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body;
 use tower::Service;
 use tracing::debug;
 use warp::reply::Response;
 
+use super::client_ip::ClientIp;
 use super::reply::{Routes, text};
 use super::web::{RateLimiter, WebConfig};
-use crate::access::{AuthFilter, Verdict};
+use crate::access::{AuthFilter, NoVerdict, Verdict};
 
 /// Paths of probes, which have no rate limit and need no permission: kubelets send no token.
 const PROBES: &[&str] = &["/healthz", "/livez", "/readyz"];
+
+/// Stands for the address of a client that has none: only tests do not connect.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The routes of one port, behind its checks.
 #[derive(Clone)]
@@ -45,7 +50,8 @@ impl AuthLayer {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (path, headers) = (request.uri().path(), request.headers());
-        let mut answer = match self.refusal(path, headers).await {
+        let remote = request.extensions().get::<ClientIp>().map_or(UNKNOWN, |ClientIp(address)| *address);
+        let mut answer = match self.refusal(path, headers, remote).await {
             None => warp::service(self.routes.clone()).call(request).await?,
             // NB: without the configured headers, as in the exporter toolkit: a refusal must be as cheap as possible.
             Some(refusal) if refusal.status() == StatusCode::TOO_MANY_REQUESTS => return Ok(refusal),
@@ -57,34 +63,33 @@ impl AuthLayer {
         Ok(answer)
     }
 
-    async fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
+    async fn refusal(&self, path: &str, headers: &HeaderMap, remote: IpAddr) -> Option<Response> {
         if let Some(web) = &self.web
-            && let Err(status) = web.admit(&self.limiter, headers, !PROBES.contains(&path)).await
+            && let Err(status) = web.admit(&self.limiter, headers, remote, !PROBES.contains(&path)).await
         {
             return Some(match status {
                 StatusCode::UNAUTHORIZED => challenge("Basic", "unauthorized: send a valid user name and password\n"),
                 StatusCode::TOO_MANY_REQUESTS => text(status, "rate limit exceeded; try again later\n"),
-                _ => text(status, "too many password checks in progress; try again later\n"),
+                _ => busy("too many passwords wait to be checked; try again later\n"),
             });
         }
         let auth_filter = self.auth_filter.as_ref().filter(|_| !PROBES.contains(&path))?;
         let Some(token) = token(headers) else {
             return Some(challenge("Bearer", "unauthorized: send a bearer token\n"));
         };
-        let verdict = auth_filter.authorize(token).await;
-        if verdict != Some(Verdict::Allowed) {
+        let verdict = auth_filter.authorize(token, remote).await;
+        if verdict != Ok(Verdict::Allowed) {
             debug!(path, ?verdict, "request refused");
         }
         match verdict {
-            Some(Verdict::Allowed) => None,
-            Some(Verdict::Unauthenticated) => {
-                Some(challenge("Bearer", "unauthorized: the bearer token is not valid\n"))
-            }
-            Some(Verdict::Forbidden) => Some(text(
+            Ok(Verdict::Allowed) => None,
+            Ok(Verdict::Unauthenticated) => Some(challenge("Bearer", "unauthorized: the bearer token is not valid\n")),
+            Ok(Verdict::Forbidden) => Some(text(
                 StatusCode::FORBIDDEN,
                 "forbidden: missing permission \"get\" on the non-resource URL \"/metrics\"\n",
             )),
-            None => Some(text(
+            Err(NoVerdict::Busy) => Some(busy("too many unknown bearer tokens wait for a review; try again later\n")),
+            Err(NoVerdict::NoAnswer) => Some(text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "cannot check the bearer token with the API server; see the log of this replica\n",
             )),
@@ -96,6 +101,13 @@ impl AuthLayer {
 fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+/// Returns the answer while too many checks wait.
+fn busy(reason: &'static str) -> Response {
+    let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, reason);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
 }
 
 /// Returns a 401 answer that names the authentication scheme.

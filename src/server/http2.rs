@@ -287,10 +287,7 @@ mod tests {
     }
 
     /// A client of `port`, with a token that closes the connection.
-    async fn connect_to<B>(
-        port: Port,
-        client: Builder<TokioExecutor>,
-    ) -> (Sender<B>, JoinHandle<()>, CancellationToken)
+    async fn connect_to<B>(port: Port, client: Builder<TokioExecutor>) -> (Sender<B>, JoinHandle<()>, CancellationToken)
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {

@@ -109,9 +109,10 @@ impl Taken {
 
     /// Closes a place of `among`, or of the address with the most places, but not that of `newcomer`.
     fn close_one(&mut self, among: Option<IpAddr>, newcomer: u64, shared: &Shared) {
-        let candidates = self.places.iter().filter(|(number, entry)| {
-            **number != newcomer && among.is_none_or(|address| entry.address == address)
-        });
+        let candidates = self
+            .places
+            .iter()
+            .filter(|(number, entry)| **number != newcomer && among.is_none_or(|address| entry.address == address));
         let least = candidates.min_by_key(|(number, entry)| {
             let held = self.per_address.get(&entry.address).copied().unwrap_or_default();
             let (phase, at) = entry.progress.get();

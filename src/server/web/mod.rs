@@ -12,6 +12,7 @@ mod rate_limit;
 mod tls;
 mod users;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,6 +200,7 @@ impl WebConfig {
         &self,
         limiter: &RateLimiter,
         headers: &HeaderMap,
+        remote: IpAddr,
         limited: bool,
     ) -> Result<(), StatusCode> {
         let loaded = self.loaded.load_full();
@@ -210,7 +212,7 @@ impl WebConfig {
         if loaded.users.is_empty() || loaded.users.is_proof(headers) {
             return Ok(());
         }
-        self.passwords.check(&loaded.users, headers).await
+        self.passwords.check(&loaded.users, headers, remote).await
     }
 
     /// Adds the configured headers to an answer.

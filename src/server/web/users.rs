@@ -1,10 +1,11 @@
 //! Basic authentication with bcrypt hashes of passwords.
 //!
-//! A bcrypt hash is expensive, and any client can cause one. So verified credentials are remembered, and only one password is
-//! checked at a time. A wrong one is followed by a pause of the same length, and the number of waiting requests is limited. An
-//! unknown user costs as much time as a known one.
+//! A bcrypt hash is expensive, and any client can cause one. So verified credentials are remembered, and so are wrong ones for a
+//! while. Only one password is checked at a time. A wrong one is followed by a pause of the same length. Addresses take turns
+//! ([`Turns`]), so wrong passwords of some do not lock out others. An unknown user costs as much time as a known one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,17 +14,20 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use ring::hmac;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use crate::access::random_key;
+use crate::access::{Busy, Turns, random_key};
 use crate::sync::lock;
 
 /// Maximum number of remembered credentials: one per user, and those replaced lately.
 const MAX_REMEMBERED: usize = 128;
+/// Maximum number of wrong credentials that are remembered.
+const MAX_WRONG: usize = 1024;
 /// Maximum number of requests that wait for a password check.
-const MAX_WAITING: usize = 32;
+const MAX_WAITING: usize = 128;
+/// How long a request waits for its turn.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum pause after a wrong password.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
@@ -78,56 +82,73 @@ impl Users {
     }
 }
 
-/// Checks passwords, and remembers the right ones.
+/// Checks passwords, and remembers the results. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct PasswordChecker(Arc<Checker>);
+
 #[derive(Debug)]
-pub(super) struct PasswordChecker {
-    /// When each of the verified credentials was last used, by their keyed hash.
-    verified: Mutex<HashMap<Vec<u8>, Instant>>,
+struct Checker {
+    /// The right credentials, by their keyed hash.
+    right: Mutex<Remembered>,
+    /// Wrong credentials. A new password has another hash, so these stay wrong.
+    wrong: Mutex<Remembered>,
     key: hmac::Key,
-    turn: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Default for PasswordChecker {
     fn default() -> Self {
-        Self {
-            verified: Mutex::default(),
+        Self(Arc::new(Checker {
+            right: Mutex::new(Remembered::new(MAX_REMEMBERED)),
+            wrong: Mutex::new(Remembered::new(MAX_WRONG)),
             key: random_key(),
-            turn: Arc::new(Semaphore::new(1)),
-            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
-        }
+            turns: Turns::new(1, MAX_WAITING),
+        }))
     }
 }
 
 impl PasswordChecker {
-    /// Checks that a request carries the name and password of one of `users`. The error is the status of the refusal.
-    pub async fn check(&self, users: &Users, headers: &HeaderMap) -> Result<(), StatusCode> {
+    /// Checks that a request from `remote` carries the name and password of one of `users`. The error is the status of the
+    /// refusal.
+    pub async fn check(&self, users: &Users, headers: &HeaderMap, remote: IpAddr) -> Result<(), StatusCode> {
         let Some((user, password)) = credentials(headers) else { return Err(StatusCode::UNAUTHORIZED) };
-        let (hash, known) = users.hash(&user, &self.key);
+        let (hash, known) = users.hash(&user, &self.0.key);
         let hash = hash.ok_or(StatusCode::UNAUTHORIZED)?.to_owned();
-        let credentials = self.digest(&user, &password, &hash);
-        if known && self.remembers(&credentials) {
-            return Ok(());
+        let credentials = self.0.digest(&user, &password, &hash);
+        if let Some(result) = self.0.remembered(&credentials) {
+            return result;
         }
-        let _waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        // The semaphore is never closed.
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        if known && self.remembers(&credentials) {
-            return Ok(());
+        let turn = timeout(WAIT_TIMEOUT, self.0.turns.take(remote)).await;
+        let turn =
+            turn.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?.map_err(|Busy| StatusCode::SERVICE_UNAVAILABLE)?;
+        if let Some(result) = self.0.remembered(&credentials) {
+            return result;
         }
-        let began = Instant::now();
-        let checked = tokio::task::spawn_blocking(move || bcrypt::verify(password.as_bytes(), &hash).unwrap_or(false));
-        let right = checked.await.unwrap_or(false) && known;
-        if right {
-            self.remember(credentials);
-            return Ok(());
+        let checker = Arc::clone(&self.0);
+        // NB: a task of its own, so that the result is remembered even if the client does not wait for it.
+        let check = async move {
+            let began = Instant::now();
+            let verify = move || bcrypt::verify(password.as_bytes(), &hash).unwrap_or(false);
+            let right = tokio::task::spawn_blocking(verify).await.unwrap_or(false) && known;
+            if right {
+                lock(&checker.right).insert(credentials);
+                return Ok(());
+            }
+            lock(&checker.wrong).insert(credentials);
+            turn.fail(began.elapsed().min(MAX_PAUSE));
+            Err(StatusCode::UNAUTHORIZED)
+        };
+        tokio::spawn(check).await.unwrap_or(Err(StatusCode::UNAUTHORIZED))
+    }
+}
+
+impl Checker {
+    /// Returns the result for credentials that were checked before.
+    fn remembered(&self, credentials: &[u8]) -> Option<Result<(), StatusCode>> {
+        if lock(&self.right).contains(credentials) {
+            return Some(Ok(()));
         }
-        let pause = began.elapsed().min(MAX_PAUSE);
-        tokio::spawn(async move {
-            sleep(pause).await;
-            drop(turn);
-        });
-        Err(StatusCode::UNAUTHORIZED)
+        lock(&self.wrong).contains(credentials).then_some(Err(StatusCode::UNAUTHORIZED))
     }
 
     /// Returns a keyed hash of credentials, which stands for them in memory.
@@ -139,21 +160,31 @@ impl PasswordChecker {
         }
         context.sign().as_ref().to_vec()
     }
+}
 
-    fn remembers(&self, credentials: &[u8]) -> bool {
-        let mut verified = lock(&self.verified);
-        verified.get_mut(credentials).map(|last| *last = Instant::now()).is_some()
+/// A bounded set of keyed hashes. A new one replaces the one that was used least recently.
+#[derive(Debug)]
+struct Remembered {
+    used: HashMap<Vec<u8>, Instant>,
+    most: usize,
+}
+
+impl Remembered {
+    fn new(most: usize) -> Self {
+        Self { used: HashMap::new(), most }
     }
 
-    fn remember(&self, credentials: Vec<u8>) {
-        let mut verified = lock(&self.verified);
-        if verified.len() >= MAX_REMEMBERED
-            && let Some(oldest) =
-                verified.iter().min_by_key(|(_, last)| **last).map(|(credentials, _)| credentials.clone())
+    fn contains(&mut self, credentials: &[u8]) -> bool {
+        self.used.get_mut(credentials).map(|last| *last = Instant::now()).is_some()
+    }
+
+    fn insert(&mut self, credentials: Vec<u8>) {
+        if self.used.len() >= self.most
+            && let Some(oldest) = self.used.iter().min_by_key(|(_, last)| **last).map(|(hash, _)| hash.clone())
         {
-            verified.remove(&oldest);
+            self.used.remove(&oldest);
         }
-        verified.insert(credentials, Instant::now());
+        self.used.insert(credentials, Instant::now());
     }
 }
 
@@ -171,7 +202,16 @@ fn credentials(headers: &HeaderMap) -> Option<(String, Zeroizing<String>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
+
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
     fn users() -> Users {
         // The lowest cost that bcrypt allows.
@@ -188,55 +228,84 @@ mod tests {
     async fn only_a_user_with_the_right_password_is_accepted() {
         let (users, passwords) = (users(), PasswordChecker::default());
         for _ in 0..2 {
-            assert_eq!(passwords.check(&users, &basic("ann", "right")).await, Ok(()));
+            assert_eq!(passwords.check(&users, &basic("ann", "right"), HERE).await, Ok(()));
         }
-        assert_eq!(passwords.verified.lock().expect("no panic").len(), 1);
+        assert_eq!(lock(&passwords.0.right).used.len(), 1);
         for (user, password) in [("ann", "other"), ("bob", "right"), ("eve", "right"), ("", ""), ("ann", "right ")] {
-            assert_eq!(passwords.check(&users, &basic(user, password)).await, Err(StatusCode::UNAUTHORIZED), "{user}");
+            assert_eq!(
+                passwords.check(&users, &basic(user, password), HERE).await,
+                Err(StatusCode::UNAUTHORIZED),
+                "{user}"
+            );
         }
-        assert_eq!(passwords.check(&users, &HeaderMap::new()).await, Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(passwords.check(&users, &HeaderMap::new(), HERE).await, Err(StatusCode::UNAUTHORIZED));
         let odd: HeaderMap = [(AUTHORIZATION, HeaderValue::from_static("Basic ?"))].into_iter().collect();
-        assert_eq!(passwords.check(&users, &odd).await, Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(passwords.check(&users, &odd, HERE).await, Err(StatusCode::UNAUTHORIZED));
     }
 
     #[tokio::test]
     async fn a_replaced_password_is_no_longer_accepted() {
         let passwords = PasswordChecker::default();
-        assert_eq!(passwords.check(&users(), &basic("ann", "right")).await, Ok(()));
+        assert_eq!(passwords.check(&users(), &basic("ann", "right"), HERE).await, Ok(()));
         let later = Users::new([("ann".to_owned(), bcrypt::hash("new", 4).expect("a hash"))].into());
-        assert_eq!(passwords.check(&later, &basic("ann", "right")).await, Err(StatusCode::UNAUTHORIZED));
-        assert_eq!(passwords.check(&later, &basic("ann", "new")).await, Ok(()));
+        assert_eq!(passwords.check(&later, &basic("ann", "right"), HERE).await, Err(StatusCode::UNAUTHORIZED));
+        assert_eq!(passwords.check(&later, &basic("ann", "new"), HERE).await, Ok(()));
     }
 
     #[tokio::test]
-    async fn a_flood_of_wrong_passwords_is_bounded_and_does_not_delay_verified_users() {
+    async fn the_right_password_gets_through_a_flood_of_wrong_ones() {
+        let (users, passwords) = (Arc::new(users()), PasswordChecker::default());
+        let checks = Arc::new(AtomicUsize::new(0));
+        let flood: Vec<_> = (0..64)
+            .map(|client| {
+                let (users, passwords, checks) = (Arc::clone(&users), passwords.clone(), Arc::clone(&checks));
+                tokio::spawn(async move {
+                    for attempt in 0.. {
+                        let headers = basic("ann", &format!("{client} {attempt}"));
+                        let answer = passwords.check(&users, &headers, HERE).await;
+                        assert_eq!(answer, Err(StatusCode::UNAUTHORIZED), "nobody is turned away");
+                        checks.fetch_add(1, Relaxed);
+                    }
+                })
+            })
+            .collect();
+        while passwords.0.turns.waiting() < 63 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        for (remote, most) in [(THERE, 3), (HERE, 70)] {
+            // Not remembered: the salt differs.
+            let users = self::users();
+            let before = checks.load(Relaxed);
+            assert_eq!(passwords.check(&users, &basic("ann", "right"), remote).await, Ok(()));
+            let waited = checks.load(Relaxed) - before;
+            assert!(waited <= most, "{waited} checks of {remote}");
+            let before = checks.load(Relaxed);
+            assert_eq!(passwords.check(&users, &basic("ann", "right"), remote).await, Ok(()));
+            assert_eq!(checks.load(Relaxed), before, "it is remembered");
+        }
+        flood.iter().for_each(JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_checked_once() {
         let (users, passwords) = (users(), PasswordChecker::default());
-        assert_eq!(passwords.check(&users, &basic("ann", "right")).await, Ok(()));
-        let tries: Vec<_> = (0..3 * MAX_WAITING).map(|n| basic("ann", &n.to_string())).collect();
-        let flood = futures::future::join_all(tries.iter().map(|headers| passwords.check(&users, headers)));
-        // Nothing is checked until all have arrived, however slow the machine is.
-        let turn = Arc::clone(&passwords.turn).acquire_owned().await.expect("it is open");
-        let let_in = async {
-            for _ in 0..3 * MAX_WAITING {
-                tokio::task::yield_now().await;
-            }
-            let answer = passwords.check(&users, &basic("ann", "right")).await;
-            drop(turn);
-            answer
-        };
-        let (refused, let_in) = tokio::join!(flood, let_in);
-        assert_eq!(let_in, Ok(()));
-        let at_once = refused.iter().filter(|answer| **answer == Err(StatusCode::SERVICE_UNAVAILABLE)).count();
-        assert_eq!(at_once, 2 * MAX_WAITING);
+        let tries = (0..100).map(|_| async { passwords.check(&users, &basic("ann", "wrong"), HERE).await });
+        let answers = futures::future::join_all(tries).await;
+        assert_eq!(answers, [Err(StatusCode::UNAUTHORIZED); 100]);
+        assert_eq!(lock(&passwords.0.wrong).used.len(), 1);
+        for n in 0..MAX_WRONG {
+            lock(&passwords.0.wrong).insert(n.to_be_bytes().to_vec());
+        }
+        assert_eq!(lock(&passwords.0.wrong).used.len(), MAX_WRONG);
     }
 
     #[test]
     fn an_unknown_name_is_always_checked_against_the_same_hash() {
         let (users, passwords) = (users(), PasswordChecker::default());
-        let hashes: std::collections::BTreeSet<_> = (0..20).map(|_| users.hash("eve", &passwords.key)).collect();
+        let hashes: std::collections::BTreeSet<_> = (0..20).map(|_| users.hash("eve", &passwords.0.key)).collect();
         assert_eq!(hashes.len(), 1);
         assert!(hashes.iter().all(|(hash, known)| hash.is_some() && !known));
-        assert_eq!(Users::new(BTreeMap::new()).hash("eve", &passwords.key), (None, false));
+        assert_eq!(Users::new(BTreeMap::new()).hash("eve", &passwords.0.key), (None, false));
     }
 
     #[test]
