@@ -1,8 +1,9 @@
 //! The harnesses of the fuzz targets, which tests run on stable compilers too. None of them may panic on any input.
 
-use std::collections::BTreeMap;
-
-use crate::collectors::custom::{CustomCollector, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path};
+use crate::collectors::custom::{
+    CommonLabels, CustomCollector, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path,
+};
+use crate::collectors::label_names::LabelName;
 pub use crate::intake::fuzz::read as intake;
 use crate::settings::custom::CustomResources;
 
@@ -32,7 +33,8 @@ fn definition(parts: &[&str]) -> Option<Definition> {
     let (first, second) = parts.split_at(parts.len() / 2);
     let (path, value_from) = (Path::new(first).ok()?, Path::new(second).ok()?);
     let labels = LabelPaths::new([("*", &path), ("p_*", &value_from), ("a", &value_from), ("b", &path)]);
-    let key = Some("key".to_owned());
+    let name = |text| LabelName::new(text).ok();
+    let key = name("key");
     let kinds = [
         Kind::Gauge {
             label_from_key: key.clone(),
@@ -40,15 +42,15 @@ fn definition(parts: &[&str]) -> Option<Definition> {
             nil_is_zero: parts.len().is_multiple_of(2),
         },
         Kind::Info { label_from_key: key },
-        Kind::StateSet { label_name: "state".to_owned(), states: vec!["a".to_owned()], value_from },
+        Kind::StateSet { label_name: name("state")?, states: vec!["a".to_owned()], value_from },
     ];
     let metrics = kinds.map(|kind| Metric {
         name: "m".to_owned(),
         help: String::new(),
-        common_labels: BTreeMap::new(),
+        common_labels: CommonLabels::new(),
         labels: labels.clone(),
         error_log_v: 0,
         each: Each { path: path.clone(), labels: labels.clone(), kind },
     });
-    Some(Definition { common_labels: BTreeMap::new(), metrics: metrics.into() })
+    Some(Definition { common_labels: CommonLabels::new(), metrics: metrics.into() })
 }

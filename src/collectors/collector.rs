@@ -17,7 +17,9 @@ pub struct Collector<R: Resource> {
 impl<R: Resource> Collector<R> {
     /// Keeps the families that `enabled` selects.
     pub fn new(mut enabled: impl FnMut(&Family<R::Object>) -> bool, labels: KeyFilter, annotations: KeyFilter) -> Self {
-        let families = R::FAMILIES.iter().filter(|f| enabled(f)).collect();
+        let families: Vec<_> = R::FAMILIES.iter().filter(|f| enabled(f)).collect();
+        let all = families.iter().any(|family| matches!(family.series, Series::AllLabels));
+        let labels = if all { KeyFilter::All } else { labels };
         Self { families, labels, annotations, promoted: KeyFilter::None }
     }
 
@@ -37,12 +39,11 @@ impl<R: Resource> Collector<R> {
         let shown = labels::shown("label", of_object, &self.promoted, &self.labels);
         let mut shared: Vec<(&str, &str)> = R::identity(object);
         shared.extend(shown.promoted.iter().map(|(name, value)| (name.as_str(), *value)));
-        let promoted = shown.promoted.iter().map(|(name, _)| name.clone()).collect();
-        let mut block = BlockBuilder::new(&shared).promoting(promoted);
+        let mut block = BlockBuilder::new(&shared);
         for (index, family) in self.families.iter().enumerate() {
             block.family(index as u16, |samples| match family.series {
                 Series::Of(series) => series(object, samples),
-                Series::Labels => shown.emit(samples),
+                Series::Labels | Series::AllLabels => shown.emit(samples),
                 Series::Annotations => {
                     labels::emit("annotation", object.metadata().annotations.as_ref(), &self.annotations, samples);
                 }

@@ -3,13 +3,15 @@
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/horizontalpodautoscaler-metrics.md>
 
 use k8s_openapi::api::autoscaling::v2::{
-    HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerStatus,
-    MetricSpec, MetricStatus, MetricTarget, MetricValueStatus,
+    CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
+    HorizontalPodAutoscalerStatus, MetricIdentifier, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::common::{condition_states, integer_or_zero, name, namespace};
+use super::common::{condition_states, integer_or_zero, name, namespace, text};
 use super::quantity::{self, Amount};
+use super::selector;
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
@@ -43,6 +45,12 @@ impl Resource for HorizontalPodAutoscalers {
             spec_target_metric,
         ),
         Family::gauge(
+            "kube_state_fleet_horizontalpodautoscaler_spec_target_metric",
+            "Target value of a metric, with labels that tell apart metrics of one name.",
+            exact_spec_target_metric,
+        )
+        .opt_in(),
+        Family::gauge(
             "kube_horizontalpodautoscaler_spec_behavior_scale_down_tolerance",
             "Relative deviation from the target below which no Pods are removed.",
             spec_behavior_scale_down_tolerance,
@@ -58,6 +66,12 @@ impl Resource for HorizontalPodAutoscalers {
             status_target_metric,
         )
         .stable(),
+        Family::gauge(
+            "kube_state_fleet_horizontalpodautoscaler_status_target_metric",
+            "Current value of a metric, with labels that tell apart metrics of one name.",
+            exact_status_target_metric,
+        )
+        .opt_in(),
         Family::gauge(
             "kube_horizontalpodautoscaler_status_current_replicas",
             "Number of Pods that the target has.",
@@ -107,9 +121,11 @@ fn spec_min_replicas(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples
 }
 
 fn spec_target_metric(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
-    for metric in autoscaler.spec.metrics.iter().flatten().filter_map(target) {
-        metric.emit(samples);
-    }
+    targets(autoscaler).for_each(|metric| metric.emit(samples));
+}
+
+fn exact_spec_target_metric(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
+    targets(autoscaler).for_each(|metric| metric.emit_exact(samples));
 }
 
 fn spec_behavior_scale_down_tolerance(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
@@ -121,9 +137,11 @@ fn spec_behavior_scale_up_tolerance(autoscaler: &HorizontalPodAutoscaler, sample
 }
 
 fn status_target_metric(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
-    for metric in status(autoscaler, |s| s.current_metrics.as_deref()).unwrap_or_default().iter().filter_map(current) {
-        metric.emit(samples);
-    }
+    currents(autoscaler).for_each(|metric| metric.emit(samples));
+}
+
+fn exact_status_target_metric(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
+    currents(autoscaler).for_each(|metric| metric.emit_exact(samples));
 }
 
 fn status_current_replicas(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
@@ -162,75 +180,124 @@ fn tolerance(
 
 /// A metric with its current or target values.
 struct Metric<'a> {
+    /// The type of the source: `Object`, `Pods`, `External`, `Resource` or `ContainerResource`.
+    source: &'a str,
     name: &'a str,
+    selector: Option<&'a LabelSelector>,
     container: &'a str,
+    /// The object that the metric describes.
+    object: Option<&'a CrossVersionObjectReference>,
+    values: Values<'a>,
+}
+
+struct Values<'a> {
     value: Option<&'a Quantity>,
     utilization: Option<i32>,
     average: Option<&'a Quantity>,
 }
 
+impl<'a> From<&'a MetricTarget> for Values<'a> {
+    fn from(MetricTarget { value, average_utilization, average_value, .. }: &'a MetricTarget) -> Self {
+        Self { value: value.as_ref(), utilization: *average_utilization, average: average_value.as_ref() }
+    }
+}
+
+impl<'a> From<&'a MetricValueStatus> for Values<'a> {
+    fn from(MetricValueStatus { value, average_utilization, average_value }: &'a MetricValueStatus) -> Self {
+        Self { value: value.as_ref(), utilization: *average_utilization, average: average_value.as_ref() }
+    }
+}
+
 impl<'a> Metric<'a> {
-    fn target(name: &'a str, container: &'a str, target: &'a MetricTarget) -> Self {
-        let MetricTarget { value, average_utilization, average_value, .. } = target;
-        Self {
-            name,
-            container,
-            value: value.as_ref(),
-            utilization: *average_utilization,
-            average: average_value.as_ref(),
-        }
+    /// A metric of the resources of Pods.
+    fn resource(source: &'a str, name: &'a str, container: &'a str, values: impl Into<Values<'a>>) -> Self {
+        Self { source, name, selector: None, container, object: None, values: values.into() }
     }
 
-    fn current(name: &'a str, container: &'a str, current: &'a MetricValueStatus) -> Self {
-        let MetricValueStatus { value, average_utilization, average_value } = current;
-        Self {
-            name,
-            container,
-            value: value.as_ref(),
-            utilization: *average_utilization,
-            average: average_value.as_ref(),
-        }
+    /// A metric of a metrics API.
+    fn custom(source: &'a str, metric: &'a MetricIdentifier, values: impl Into<Values<'a>>) -> Self {
+        let MetricIdentifier { name, selector } = metric;
+        Self { source, name, selector: selector.as_ref(), container: "", object: None, values: values.into() }
+    }
+
+    fn of(self, object: &'a CrossVersionObjectReference) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// The values that are set, each with its kind.
+    fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let number = |quantity: Option<&Quantity>| quantity.and_then(|q| quantity::to_f64(&q.0));
+        let Values { value, utilization, average } = self.values;
+        [("value", number(value)), ("utilization", utilization.map(f64::from)), ("average", number(average))]
+            .into_iter()
+            .filter_map(|(kind, value)| Some((kind, value?)))
     }
 
     fn emit(&self, samples: &mut Samples) {
-        let number = |quantity: Option<&Quantity>| quantity.and_then(|q| quantity::to_f64(&q.0));
-        let values = [
-            ("value", number(self.value)),
-            ("utilization", self.utilization.map(f64::from)),
-            ("average", number(self.average)),
-        ];
-        for (kind, value) in values {
-            if let Some(value) = value {
-                let labels = [("metric_name", self.name), ("metric_target_type", kind), ("container", self.container)];
-                samples.sample(&labels, value);
-            }
+        for (kind, value) in self.values() {
+            let labels = [("metric_name", self.name), ("metric_target_type", kind), ("container", self.container)];
+            samples.sample(&labels, value);
+        }
+    }
+
+    /// As [`Metric::emit`], with labels that tell apart metrics of one name.
+    fn emit_exact(&self, samples: &mut Samples) {
+        let selector = selector::to_text(self.selector);
+        let (api_version, object_kind, object_name) =
+            self.object.map_or(("", "", ""), |object| (text(&object.api_version), &object.kind, &object.name));
+        for (kind, value) in self.values() {
+            let labels = [
+                ("metric_source_type", self.source),
+                ("metric_name", self.name),
+                ("metric_selector", &selector),
+                ("metric_target_type", kind),
+                ("container", self.container),
+                ("describedobject_api_version", api_version),
+                ("describedobject_kind", object_kind),
+                ("describedobject_name", object_name),
+            ];
+            samples.sample(&labels, value);
         }
     }
 }
 
-/// Returns the target of a metric in the spec. `None` if the type is unknown, or if its field is missing.
+/// Returns the metrics of the spec with their targets, without those of an unknown type or without the field of their type.
+fn targets(autoscaler: &HorizontalPodAutoscaler) -> impl Iterator<Item = Metric<'_>> {
+    autoscaler.spec.metrics.iter().flatten().filter_map(target)
+}
+
 fn target(metric: &MetricSpec) -> Option<Metric<'_>> {
-    match metric.type_.as_str() {
-        "Object" => metric.object.as_ref().map(|m| Metric::target(&m.metric.name, "", &m.target)),
-        "Pods" => metric.pods.as_ref().map(|m| Metric::target(&m.metric.name, "", &m.target)),
-        "External" => metric.external.as_ref().map(|m| Metric::target(&m.metric.name, "", &m.target)),
-        "Resource" => metric.resource.as_ref().map(|m| Metric::target(&m.name, "", &m.target)),
+    let source = metric.type_.as_str();
+    match source {
+        "Object" => {
+            metric.object.as_ref().map(|m| Metric::custom(source, &m.metric, &m.target).of(&m.described_object))
+        }
+        "Pods" => metric.pods.as_ref().map(|m| Metric::custom(source, &m.metric, &m.target)),
+        "External" => metric.external.as_ref().map(|m| Metric::custom(source, &m.metric, &m.target)),
+        "Resource" => metric.resource.as_ref().map(|m| Metric::resource(source, &m.name, "", &m.target)),
         "ContainerResource" => {
-            metric.container_resource.as_ref().map(|m| Metric::target(&m.name, &m.container, &m.target))
+            metric.container_resource.as_ref().map(|m| Metric::resource(source, &m.name, &m.container, &m.target))
         }
         _ => None,
     }
 }
 
-/// Returns the current state of a metric, in the same way.
+/// Returns the metrics of the status with their current values, in the same way.
+fn currents(autoscaler: &HorizontalPodAutoscaler) -> impl Iterator<Item = Metric<'_>> {
+    status(autoscaler, |s| s.current_metrics.as_deref()).unwrap_or_default().iter().filter_map(current)
+}
+
 fn current(metric: &MetricStatus) -> Option<Metric<'_>> {
-    match metric.type_.as_str() {
-        "Object" => metric.object.as_ref().map(|m| Metric::current(&m.metric.name, "", &m.current)),
-        "Pods" => metric.pods.as_ref().map(|m| Metric::current(&m.metric.name, "", &m.current)),
-        "External" => metric.external.as_ref().map(|m| Metric::current(&m.metric.name, "", &m.current)),
-        "Resource" => metric.resource.as_ref().map(|m| Metric::current(&m.name, "", &m.current)),
+    let source = metric.type_.as_str();
+    match source {
+        "Object" => {
+            metric.object.as_ref().map(|m| Metric::custom(source, &m.metric, &m.current).of(&m.described_object))
+        }
+        "Pods" => metric.pods.as_ref().map(|m| Metric::custom(source, &m.metric, &m.current)),
+        "External" => metric.external.as_ref().map(|m| Metric::custom(source, &m.metric, &m.current)),
+        "Resource" => metric.resource.as_ref().map(|m| Metric::resource(source, &m.name, "", &m.current)),
         "ContainerResource" => {
-            metric.container_resource.as_ref().map(|m| Metric::current(&m.name, &m.container, &m.current))
+            metric.container_resource.as_ref().map(|m| Metric::resource(source, &m.name, &m.container, &m.current))
         }
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::labels::sanitise;
+use super::label_names::sanitise;
 use super::quantity::Amount;
 
 /// Quantities by resource name, as in specs and statuses.

@@ -54,6 +54,8 @@ pub enum Series<T: 'static> {
     Of(fn(&T, &mut Samples)),
     /// The object's labels that `--metric-labels-allowlist` includes, as `label_*`. Without an entry in the list: no series.
     Labels,
+    /// All labels of the object, whatever `--metric-labels-allowlist` includes. Otherwise as [`Series::Labels`].
+    AllLabels,
     /// The object's annotations that `--metric-annotations-allowlist` includes, as `annotation_*`, in the same way.
     Annotations,
 }
@@ -80,6 +82,11 @@ impl<T> Family<T> {
     pub const fn labels(name: &'static str) -> Self {
         let help = "Kubernetes labels of the object that --metric-labels-allowlist includes.";
         Self { series: Series::Labels, ..Self::gauge(name, help, common::exists) }
+    }
+
+    /// The family of all labels of the object.
+    pub const fn all_labels(name: &'static str, help: &'static str) -> Self {
+        Self { series: Series::AllLabels, ..Self::gauge(name, help, common::exists) }
     }
 
     /// The family of the object's annotations.

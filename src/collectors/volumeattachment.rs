@@ -15,7 +15,7 @@ pub struct VolumeAttachments;
 impl Resource for VolumeAttachments {
     type Object = VolumeAttachment;
     const FAMILIES: &'static [Family<VolumeAttachment>] = &[
-        Family::gauge("kube_volumeattachment_labels", "All Kubernetes labels of the VolumeAttachment.", labels),
+        Family::all_labels("kube_volumeattachment_labels", "All Kubernetes labels of the VolumeAttachment."),
         Family::gauge("kube_volumeattachment_info", "Attacher and node of the VolumeAttachment, as labels.", info),
         Family::created("kube_volumeattachment_created"),
         Family::gauge(
@@ -34,10 +34,6 @@ impl Resource for VolumeAttachments {
     fn identity(attachment: &VolumeAttachment) -> Identity<'_> {
         vec![("volumeattachment", name(attachment))]
     }
-}
-
-fn labels(attachment: &VolumeAttachment, samples: &mut Samples) {
-    emit("label", attachment.metadata.labels.as_ref(), &KeyFilter::All, samples);
 }
 
 fn info(attachment: &VolumeAttachment, samples: &mut Samples) {

@@ -99,13 +99,7 @@ impl BlockBuilder {
         let length = bytes.len() - 4;
         set_u32(&mut bytes, 0, length);
         let labelled = !shared.is_empty();
-        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled, promoted: Vec::new() })
-    }
-
-    /// Names shared labels that series may also have as their own. A series then prints them once.
-    pub fn promoting(mut self, names: Vec<String>) -> Self {
-        self.0.promoted = names;
-        self
+        Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled })
     }
 
     /// Adds the series that `fill` emits to the family with this index in the table of the resource.
@@ -142,22 +136,12 @@ pub struct Samples {
     hashed: HashMap<u64, Vec<usize>>,
     /// Whether the object has shared labels.
     labelled: bool,
-    /// The names of shared labels that a series may also have.
-    promoted: Vec<String>,
 }
 
 impl Samples {
-    /// Emits one series with the shared labels of the object, `labels` and `value`.
+    /// Emits one series with the shared labels of the object, `labels` and `value`. All names of labels are valid, and no two are
+    /// equal. If one comes from an object, the collector makes sure of that.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) {
-        let is_promoted = |name: &str| self.promoted.iter().any(|promoted| promoted == name);
-        if !self.promoted.is_empty() && labels.iter().any(|(name, _)| is_promoted(name)) {
-            let others: Vec<_> = labels.iter().filter(|(name, _)| !is_promoted(name)).copied().collect();
-            return self.line(&others, value);
-        }
-        self.line(labels, value);
-    }
-
-    fn line(&mut self, labels: &[(&str, &str)], value: f64) {
         let start = self.bytes.len();
         if !labels.is_empty() {
             self.bytes.push(if self.labelled { b',' } else { b'{' });
@@ -255,17 +239,5 @@ mod tests {
         let quoted: Vec<_> = lines(sections.take(7)).collect();
         assert_eq!(quoted, [b",quoted=\"a\\\"b\\\\c\\nd\"} 0\n"]);
         assert_eq!(block.labels(), b"{object=\"a\"");
-    }
-
-    #[test]
-    fn promoted_labels_are_on_each_series_once() {
-        let mut block = BlockBuilder::new(&[("label_team", "a")]).promoting(vec!["label_team".to_owned()]);
-        block.family(0, |samples| {
-            samples.sample(&[("label_team", "a"), ("label_app", "b")], 1.0);
-            samples.sample(&[("label_team", "a")], 2.0);
-        });
-        let block = block.finish();
-        assert_eq!(block.labels(), b"{label_team=\"a\"");
-        assert_eq!(block.sections().take(0), b",label_app=\"b\"} 1\n} 2\n");
     }
 }

@@ -203,6 +203,9 @@ pub enum Warning {
         /// The line of the later one.
         later: u64,
     },
+    /// A label of a configuration that is left out.
+    #[error("{0}")]
+    ReservedLabel(CustomConfigError),
     /// Flags of Go's runtime.
     #[error("--auto-gomemlimit and --auto-gomemlimit-ratio have no effect: this program has no garbage collector")]
     GoMemory,

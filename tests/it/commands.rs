@@ -303,6 +303,211 @@ spec: {attacher: x, nodeName: n, source: {persistentVolumeName: p}}
     );
 }
 
+/// The names are those of kube-state-metrics v2.20.0.
+#[test]
+fn keys_with_the_same_label_name_are_numbered_until_all_names_differ() {
+    let dump = r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+  namespace: d
+  uid: u1
+  labels: &odd
+    tier-a: one
+    tier.a: two
+    tier_a_conflict1: three
+    x.y: four
+    x-y: five
+    x_y_conflict2: six
+  annotations: *odd
+spec: {nodeSelector: *odd}
+---
+apiVersion: storage.k8s.io/v1
+kind: VolumeAttachment
+metadata: {name: v, labels: *odd}
+spec: {attacher: x, nodeName: n, source: {persistentVolumeName: p}}
+status: {attached: true, attachmentMetadata: *odd}
+"#;
+    // Aliases end with their document.
+    let odd = "{tier-a: one, tier.a: two, tier_a_conflict1: three, x.y: four, x-y: five, x_y_conflict2: six}";
+    let (pod, volume) = dump.split_once("---").expect("two documents");
+    let dump = format!("{pod}---{}", volume.replace("*odd", odd));
+    let named = |prefix: &str| {
+        [
+            ("tier_a_conflict1_conflict1", "one"),
+            ("tier_a_conflict2", "two"),
+            ("tier_a_conflict1_conflict2", "three"),
+            ("x_y_conflict1", "five"),
+            ("x_y_conflict2_conflict1", "four"),
+            ("x_y_conflict2_conflict2", "six"),
+        ]
+        .map(|(name, value)| format!("{prefix}_{name}=\"{value}\""))
+        .join(",")
+    };
+    let allowed = [
+        "--metric-labels-allowlist=pods=[*]",
+        "--metric-annotations-allowlist=pods=[*]",
+        "--metric-opt-in-list=kube_pod_nodeselectors",
+    ];
+    for (family, identity, prefix) in [
+        ("kube_pod_labels", "namespace=\"d\",pod=\"p\",uid=\"u1\"", "label"),
+        ("kube_pod_annotations", "namespace=\"d\",pod=\"p\",uid=\"u1\"", "annotation"),
+        ("kube_pod_nodeselectors", "namespace=\"d\",pod=\"p\",uid=\"u1\"", "nodeselector"),
+        ("kube_volumeattachment_labels", "volumeattachment=\"v\"", "label"),
+        ("kube_volumeattachment_status_attachment_metadata", "volumeattachment=\"v\"", "metadata"),
+    ] {
+        assert_eq!(series(family, &allowed, &dump), [format!("{family}{{{identity},{}}} 1", named(prefix))]);
+    }
+    let promoted = series("kube_pod_labels", &["--promote-labels=pods=[tier*]", allowed[0]], &dump);
+    let created = series("kube_volumeattachment_info", &["--promote-labels=volumeattachments=[tier-a,x*]"], &dump);
+    assert!(promoted[0].contains("uid=\"u1\",label_tier_a_conflict1_conflict1=\"one\""), "{promoted:?}");
+    // kube_volumeattachment_labels has all labels, so the numbers count all keys.
+    assert_eq!(
+        created,
+        ["kube_volumeattachment_info{volumeattachment=\"v\",label_tier_a_conflict1_conflict1=\"one\",\
+          label_x_y_conflict1=\"five\",label_x_y_conflict2_conflict1=\"four\",label_x_y_conflict2_conflict2=\"six\",\
+          attacher=\"x\",node=\"n\"} 1"]
+    );
+}
+
+#[test]
+fn metrics_of_an_autoscaler_with_the_same_name_have_series_of_their_own() {
+    let dump = r#"
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: h, namespace: d, uid: u1}
+spec:
+  maxReplicas: 3
+  scaleTargetRef: {kind: Deployment, name: web}
+  metrics:
+  - {type: External, external: {metric: {name: depth, selector: {matchLabels: {queue: a}}}, target: {type: AverageValue, averageValue: "30"}}}
+  - {type: External, external: {metric: {name: depth, selector: {matchLabels: {queue: b}}}, target: {type: AverageValue, averageValue: "40"}}}
+  - {type: External, external: {metric: {name: depth}, target: {type: Value, value: 1500m}}}
+  - type: Pods
+    pods:
+      metric:
+        name: depth
+        selector: {matchLabels: {queue: a}, matchExpressions: [{key: path, operator: NotIn, values: [/b, /a]}]}
+      target: {type: AverageValue, averageValue: 1k}
+  - {type: Object, object: {metric: {name: hits}, describedObject: {apiVersion: networking.k8s.io/v1, kind: Ingress, name: one}, target: {type: Value, value: 2k}}}
+  - {type: Object, object: {metric: {name: hits}, describedObject: {kind: Service, name: two}, target: {type: Value, value: "5"}}}
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}
+  - {type: ContainerResource, containerResource: {name: cpu, container: app, target: {type: Utilization, averageUtilization: 60}}}
+status:
+  desiredReplicas: 2
+  currentMetrics:
+  - {type: External, external: {metric: {name: depth, selector: {matchLabels: {queue: a}}}, current: {averageValue: "7"}}}
+  - {type: External, external: {metric: {name: depth, selector: {matchLabels: {queue: b}}}, current: {averageValue: "9", value: "18"}}}
+  - {type: Object, object: {metric: {name: hits}, describedObject: {kind: Service, name: two}, current: {value: "4"}}}
+  - {type: Resource, resource: {name: cpu, current: {averageUtilization: 70, averageValue: 35m}}}
+  - {type: Pods}
+"#;
+    let of_upstream = |family: &str, of: &[&str]| {
+        let line = |rest| format!("{family}{{namespace=\"d\",horizontalpodautoscaler=\"h\",metric_name={rest}");
+        assert_eq!(series(family, &[], dump), of.iter().map(line).collect::<Vec<_>>());
+    };
+    of_upstream(
+        "kube_horizontalpodautoscaler_spec_target_metric",
+        &[
+            r#""cpu",metric_target_type="utilization",container=""} 80"#,
+            r#""cpu",metric_target_type="utilization",container="app"} 60"#,
+            r#""depth",metric_target_type="average",container=""} 30"#,
+            r#""depth",metric_target_type="value",container=""} 1.5"#,
+            r#""hits",metric_target_type="value",container=""} 2000"#,
+        ],
+    );
+    of_upstream(
+        "kube_horizontalpodautoscaler_status_target_metric",
+        &[
+            r#""cpu",metric_target_type="average",container=""} 0.035"#,
+            r#""cpu",metric_target_type="utilization",container=""} 70"#,
+            r#""depth",metric_target_type="average",container=""} 7"#,
+            r#""depth",metric_target_type="value",container=""} 18"#,
+            r#""hits",metric_target_type="value",container=""} 4"#,
+        ],
+    );
+    let of = |part: &str, expected: &[(&str, [&str; 7], &str)]| {
+        let family = format!("kube_state_fleet_horizontalpodautoscaler_{part}_target_metric");
+        assert_eq!(series(&family, &[], dump), [""; 0], "it is opt-in");
+        let line = |(source, [name, selector, target, container, version, kind, object], value): &(_, [_; 7], _)| {
+            format!(
+                "{family}{{namespace=\"d\",horizontalpodautoscaler=\"h\",metric_source_type=\"{source}\",\
+                 metric_name=\"{name}\",metric_selector=\"{selector}\",metric_target_type=\"{target}\",\
+                 container=\"{container}\",describedobject_api_version=\"{version}\",describedobject_kind=\"{kind}\",\
+                 describedobject_name=\"{object}\"}} {value}"
+            )
+        };
+        let opt_in = format!("--metric-opt-in-list=^{family}$");
+        assert_eq!(series(&family, &[&opt_in], dump), expected.iter().map(line).collect::<Vec<_>>());
+    };
+    of(
+        "spec",
+        &[
+            ("ContainerResource", ["cpu", "", "utilization", "app", "", "", ""], "60"),
+            ("External", ["depth", "", "value", "", "", "", ""], "1.5"),
+            ("External", ["depth", "queue=a", "average", "", "", "", ""], "30"),
+            ("External", ["depth", "queue=b", "average", "", "", "", ""], "40"),
+            ("Object", ["hits", "", "value", "", "", "Service", "two"], "5"),
+            ("Object", ["hits", "", "value", "", "networking.k8s.io/v1", "Ingress", "one"], "2000"),
+            ("Pods", ["depth", "path notin (/a,/b),queue=a", "average", "", "", "", ""], "1000"),
+            ("Resource", ["cpu", "", "utilization", "", "", "", ""], "80"),
+        ],
+    );
+    of(
+        "status",
+        &[
+            ("External", ["depth", "queue=a", "average", "", "", "", ""], "7"),
+            ("External", ["depth", "queue=b", "average", "", "", "", ""], "9"),
+            ("External", ["depth", "queue=b", "value", "", "", "", ""], "18"),
+            ("Object", ["hits", "", "value", "", "", "Service", "two"], "4"),
+            ("Resource", ["cpu", "", "average", "", "", "", ""], "0.035"),
+            ("Resource", ["cpu", "", "utilization", "", "", "", ""], "70"),
+        ],
+    );
+}
+
+/// A field of an object may have any name.
+#[test]
+fn a_custom_resource_gets_no_label_that_prometheus_reserves() {
+    let object = r#"{apiVersion: ex.io/v1, kind: A, metadata: {name: a}, spec: {n: 1,
+        map: {__name__: evil, --name--: evil, __type__: x, le: "1", "": e, "9": d, a b: x, ä: y, customresource_kind: z, name: shadow},
+        m2: {p: {__name__: q, k: r}}, list: [{x: ""}, {x: "", y: ""}, {x: ""}]}}"#;
+    let config = file(
+        r#"
+spec:
+  resources:
+  - groupVersionKind: {group: ex.io, version: v1, kind: A}
+    metricNamePrefix: x
+    labelsFromPath: {name: [metadata, name], "*": [spec, map], "__*": [spec, map], __name__: [metadata, name]}
+    commonLabels: {__name__: evil}
+    metrics:
+    - {name: n, each: {type: Gauge, gauge: {path: [spec, n]}}}
+    - {name: i, each: {type: Info, info: {path: [spec, m2], labelFromKey: k, labelsFromPath: {"*": []}}}}
+    - {name: l, each: {type: Info, info: {path: [spec, list], labelsFromPath: {"*": []}}}}
+"#,
+    );
+    let flag = format!("--custom-resource-state-config-file={}", path(&config));
+    let of = |family: &str| series(family, &["--custom-resource-state-only", &flag], object);
+    let copied = "_=\"y\",_9=\"d\",__=\"e\",__9=\"d\",___=\"y\",____name__=\"evil\",____type__=\"x\",__a_b=\"x\",\
+                  __customresource_kind=\"z\",__le=\"1\",__name=\"shadow\",a_b=\"x\",customresource_group=\"ex.io\",\
+                  customresource_kind=\"z\",customresource_version=\"v1\",le=\"1\",name=\"a\"";
+    assert_eq!(of("x_n"), [format!("x_n{{{copied}}} 1")]);
+    assert_eq!(
+        of("x_i"),
+        [format!("x_i{{{copied},k=\"r\"}} 1"), format!("x_i{{{copied},p=\"map[__name__:q k:r]\"}} 1")]
+    );
+    // A label with an empty value is no label: all items are one series.
+    assert_eq!(of("x_l"), [format!("x_l{{{copied},x=\"\"}} 1")]);
+    let (_, _, err) = execute(&["render", &flag, path(&file(object))]);
+    for (line, key) in [(6, "labelsFromPath"), (7, "commonLabels")] {
+        let warning = format!(
+            "line {line}: spec.resources[0].{key}.__name__: Prometheus reserves the label name __name__; the label is left out"
+        );
+        assert!(err.contains(&warning), "{warning} is not in {err}");
+    }
+}
+
 #[test]
 fn config_map_data_and_its_applied_copy_are_not_rendered() {
     let dump = "\

@@ -16,6 +16,7 @@ mod fleet;
 mod fuzz;
 mod generated;
 mod intake;
+mod label_sets;
 mod labels;
 mod modules;
 mod readme;

@@ -12,8 +12,20 @@ use kube_state_fleet::intake::{Form, decode_object};
 use serde_json::json;
 
 /// Files without a resource.
-const HELPERS: [&str; 10] =
-    ["collector", "common", "custom", "labels", "mod", "quantity", "resources", "schedule", "states", "table"];
+const HELPERS: [&str; 12] = [
+    "collector",
+    "common",
+    "custom",
+    "label_names",
+    "labels",
+    "mod",
+    "quantity",
+    "resources",
+    "schedule",
+    "selector",
+    "states",
+    "table",
+];
 
 /// A family in `families.tsv`: resource, API version, kind, name, type, stability, opt-in.
 type Row = [String; 7];

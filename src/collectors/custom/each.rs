@@ -9,6 +9,7 @@ use super::mask::{Mask, ROOT};
 use super::number;
 use super::path::Path;
 use super::value::Value;
+use crate::collectors::label_names::LabelName;
 use crate::exposition::MetricType;
 
 /// A metric: its path, and the series that it generates.
@@ -28,7 +29,7 @@ pub enum Kind {
     /// A number per entry of a map or list, or of a single value.
     Gauge {
         /// `labelFromKey`, if it is not empty.
-        label_from_key: Option<String>,
+        label_from_key: Option<LabelName<'static>>,
         /// `valueFrom`.
         value_from: Path,
         /// `nilIsZero`.
@@ -37,12 +38,12 @@ pub enum Kind {
     /// Always 1; the labels carry the information.
     Info {
         /// `labelFromKey`, if it is not empty.
-        label_from_key: Option<String>,
+        label_from_key: Option<LabelName<'static>>,
     },
     /// One series per state, 1 for the current one.
     StateSet {
         /// `labelName`.
-        label_name: String,
+        label_name: LabelName<'static>,
         /// `list`.
         states: Vec<String>,
         /// `valueFrom`.
@@ -85,15 +86,11 @@ impl Each {
         let value = self.path.get(Some(object));
         match &self.kind {
             Kind::Gauge { label_from_key, value_from, nil_is_zero } => {
-                let gauge = Gauge {
-                    of: self,
-                    label_from_key: label_from_key.as_deref(),
-                    value_from,
-                    nil_is_zero: *nil_is_zero,
-                };
+                let gauge =
+                    Gauge { of: self, label_from_key: label_from_key.as_ref(), value_from, nil_is_zero: *nil_is_zero };
                 gauge.lines(value, out);
             }
-            Kind::Info { label_from_key } => self.info(label_from_key.as_deref(), value, out),
+            Kind::Info { label_from_key } => self.info(label_from_key.as_ref(), value, out),
             Kind::StateSet { label_name, states, value_from } => match value {
                 Some(Value::List(items)) => {
                     for item in items {
@@ -105,7 +102,12 @@ impl Each {
         }
     }
 
-    fn info<'v>(&'v self, label_from_key: Option<&'v str>, value: Option<&'v Value<'_>>, out: &mut Out<'v, '_>) {
+    fn info<'v>(
+        &'v self,
+        label_from_key: Option<&'v LabelName<'static>>,
+        value: Option<&'v Value<'_>>,
+        out: &mut Out<'v, '_>,
+    ) {
         match value {
             Some(Value::List(items)) => {
                 items.iter().for_each(|item| self.labelled(item.present(), Labels::default(), out))
@@ -114,7 +116,7 @@ impl Each {
                 for (key, item) in fields {
                     let mut labels = Labels::default();
                     if let Some(name) = label_from_key.filter(|_| !key.is_empty()) {
-                        labels.set(Cow::Borrowed(name), Cow::Borrowed(key));
+                        labels.set(name.reborrow(), Cow::Borrowed(key));
                     }
                     self.labelled(item.present(), labels, out);
                 }
@@ -134,7 +136,7 @@ impl Each {
 
     fn states<'v>(
         &'v self,
-        label_name: &'v str,
+        label_name: &'v LabelName<'static>,
         states: &'v [String],
         value_from: &Path,
         from: Option<&'v Value<'_>>,
@@ -152,7 +154,8 @@ impl Each {
         };
         for state in states {
             let mut labels = Labels::default();
-            labels.set(Cow::Borrowed(label_name), Cow::Borrowed(state));
+            labels.set(label_name.reborrow(), Cow::Borrowed(state));
+            // NB: a label of the same name wins, as in kube-state-metrics. All states then are one series, the first one.
             self.labels.set(from, &mut labels);
             out.lines.push(Line { labels, value: f64::from(u8::from(state == current)) });
         }
@@ -174,7 +177,7 @@ impl Each {
 /// A metric of type gauge.
 struct Gauge<'v> {
     of: &'v Each,
-    label_from_key: Option<&'v str>,
+    label_from_key: Option<&'v LabelName<'static>>,
     value_from: &'v Path,
     nil_is_zero: bool,
 }
@@ -203,7 +206,7 @@ impl<'v> Gauge<'v> {
                     };
                     let mut labels = Labels::default();
                     if let Some(name) = self.label_from_key.filter(|_| !key.is_empty()) {
-                        labels.set(Cow::Borrowed(name), Cow::Borrowed(key));
+                        labels.set(name.reborrow(), Cow::Borrowed(key));
                     }
                     paths.set(item, &mut labels);
                     paths.set(value, &mut labels);

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use super::mask::{Mask, NodeId};
 use super::path::Path;
 use super::value::Value;
-use crate::collectors::labels::sanitise;
+use crate::collectors::label_names::LabelName;
 
 /// Labels with unique names, in the order of the names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(super) struct Labels<'a>(Vec<(LabelName<'a>, Cow<'a, str>)>);
 
 impl<'a> Labels<'a> {
-    /// Sets a label. The name must be valid.
-    pub fn set(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
-        match self.0.binary_search_by(|(known, _)| known.as_ref().cmp(&name)) {
+    /// Sets a label.
+    pub fn set(&mut self, name: LabelName<'a>, value: Cow<'a, str>) {
+        match self.0.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (name, value)),
         }
@@ -23,18 +23,18 @@ impl<'a> Labels<'a> {
 
     /// Returns the value of a label.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
+        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
         Some(&self.0[at].1)
     }
 
     /// Keeps the labels for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
-        self.0.retain(|(name, value)| keep(name, value));
+        self.0.retain(|(name, value)| keep(name.as_str(), value));
     }
 
     /// Returns all labels.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_ref()))
     }
 
     /// Returns whether there are no labels.
@@ -43,26 +43,17 @@ impl<'a> Labels<'a> {
     }
 }
 
-/// Returns a valid label name. `None` if `text` is empty. Equals the name in kube-state-metrics, except that it prefixes `_` to a
-/// digit, which would make the whole exposition invalid.
-pub fn label_name(text: &str) -> Option<Cow<'_, str>> {
-    let name = sanitise(text);
-    match name.as_bytes().first()? {
-        b'0'..=b'9' => Some(Cow::Owned(format!("_{name}"))),
-        _ => Some(name),
-    }
-}
-
 /// `labelsFromPath`: labels to set from an object, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelPaths {
     /// `*`, `prefix_*` or `*name`, with the prefix of each key of the copied map.
     copies: Vec<(String, Path)>,
-    named: Vec<(String, Path)>,
+    named: Vec<(LabelName<'static>, Path)>,
 }
 
 impl LabelPaths {
-    /// Takes the paths by the names of their labels. Names that begin or end with `*` are copies. Ignores empty names.
+    /// Takes the paths by the names of their labels. Names that begin or end with `*` are copies. Ignores empty and
+    /// reserved names.
     pub fn new<'p>(paths: impl IntoIterator<Item = (&'p str, &'p Path)>) -> Self {
         let sorted: BTreeMap<_, _> = paths.into_iter().collect();
         let mut all = Self::default();
@@ -71,31 +62,32 @@ impl LabelPaths {
                 all.copies.push((prefix.to_owned(), path.clone()));
             } else if name.starts_with('*') {
                 all.copies.push((String::new(), path.clone()));
-            } else if let Some(name) = label_name(name) {
+            } else if let Ok(name) = LabelName::new(name) {
                 all.named.push((name.into_owned(), path.clone()));
             }
         }
         all
     }
 
-    /// Sets the labels whose paths exist. Of several with the same name the last counts; named labels win over copied ones.
+    /// Sets the labels whose paths exist. Of several with the same name the last counts; named labels win over copied ones. A key
+    /// with a reserved name is not copied.
     pub(super) fn set<'v>(&'v self, from: Option<&'v Value<'_>>, labels: &mut Labels<'v>) {
         for (prefix, path) in &self.copies {
             let Some(Value::Map(fields)) = path.get(from) else { continue };
             for (key, value) in fields {
                 let name = if prefix.is_empty() {
-                    label_name(key)
+                    LabelName::new(key.as_ref())
                 } else {
-                    label_name(&format!("{prefix}{key}")).map(|name| Cow::Owned(name.into_owned()))
+                    LabelName::new(format!("{prefix}{key}"))
                 };
-                if let Some(name) = name {
+                if let Ok(name) = name {
                     labels.set(name, value.label());
                 }
             }
         }
         for (name, path) in &self.named {
             if let Some(value) = path.get(from) {
-                labels.set(Cow::Borrowed(name), value.label());
+                labels.set(name.reborrow(), value.label());
             }
         }
     }
@@ -111,7 +103,8 @@ impl LabelPaths {
     }
 
     pub(super) fn need(&self, mask: &mut Mask, from: NodeId) {
-        for (_, path) in self.copies.iter().chain(&self.named) {
+        let copied = self.copies.iter().map(|(_, path)| path);
+        for path in copied.chain(self.named.iter().map(|(_, path)| path)) {
             mask.add_whole(from, path);
         }
     }

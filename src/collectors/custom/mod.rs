@@ -16,18 +16,19 @@ mod tests;
 mod value;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 
+use super::label_names::LabelName;
 use crate::exposition::{Block, BlockBuilder, Header};
 pub use each::{Each, Kind};
 use each::{Line, Out};
 pub use hints::Hints;
+pub use labels::LabelPaths;
 use labels::Labels;
-pub use labels::{LabelPaths, label_name};
 use mask::{Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
 use read::Read;
@@ -51,11 +52,14 @@ impl fmt::Display for GroupVersionKind {
     }
 }
 
+/// Labels with fixed values.
+pub type CommonLabels = BTreeMap<LabelName<'static>, String>;
+
 /// The config of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Definition {
-    /// `commonLabels` of all metrics, with valid names.
-    pub common_labels: BTreeMap<String, String>,
+    /// `commonLabels` of all metrics.
+    pub common_labels: CommonLabels,
     /// The metrics, at most 65,536.
     pub metrics: Vec<Metric>,
 }
@@ -67,8 +71,8 @@ pub struct Metric {
     pub name: String,
     /// The HELP text.
     pub help: String,
-    /// `commonLabels` of the metric, with valid names. They win over those of the resource.
-    pub common_labels: BTreeMap<String, String>,
+    /// `commonLabels` of the metric. They win over those of the resource.
+    pub common_labels: CommonLabels,
     /// `labelsFromPath` of the resource and of the metric, which win. Relative to the object.
     pub labels: LabelPaths,
     /// `errorLogV`: the verbosity from which on its problems are logged.
@@ -80,7 +84,7 @@ pub struct Metric {
 /// Labels of an object that several families share.
 #[derive(PartialEq)]
 struct Base {
-    fixed: BTreeMap<String, String>,
+    fixed: CommonLabels,
     paths: LabelPaths,
 }
 
@@ -130,8 +134,9 @@ impl CustomCollector {
         verbosity: u8,
     ) -> Self {
         let mut common = definition.common_labels.clone();
-        let of_kind = [("group", &of.group), ("version", &of.version), ("kind", &of.kind)];
-        common.extend(of_kind.map(|(name, value)| (format!("customresource_{name}"), value.clone())));
+        for (part, value) in [("group", &of.group), ("version", &of.version), ("kind", &of.kind)] {
+            common.extend(LabelName::new(format!("customresource_{part}")).map(|name| (name, value.clone())));
+        }
         let (mut bases, mut mask) = (Vec::<Base>::new(), Mask::default());
         let mut families = Vec::new();
         for metric in definition.metrics.iter().filter(|metric| enabled(&metric.name)) {
@@ -178,6 +183,9 @@ impl CustomCollector {
         let mut block = BlockBuilder::new(&shown);
         let mut labels = Vec::new();
         for (index, (family, lines)) in self.families.iter().zip(&lines).enumerate() {
+            let mut known = HashSet::new();
+            let has_empty = |labels: &Labels<'_>| labels.iter().any(|(_, value)| value.is_empty());
+            let has_empty = has_empty(&bases[family.base]) || lines.iter().any(|line| has_empty(&line.labels));
             block.family(index as u16, |samples| {
                 for line in lines {
                     labels.clear();
@@ -185,7 +193,11 @@ impl CustomCollector {
                     labels.extend(base.filter(|(name, _)| line.labels.get(name).is_none()));
                     labels.extend(line.labels.iter());
                     labels.sort_unstable();
-                    samples.sample(&labels, line.value);
+                    // To Prometheus, a label with an empty value is no label. Without such labels `samples` finds equal series.
+                    let identity = || labels.iter().copied().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>();
+                    if !has_empty || known.insert(identity()) {
+                        samples.sample(&labels, line.value);
+                    }
                 }
             });
         }
@@ -220,7 +232,7 @@ impl Base {
     fn labels<'v>(&'v self, object: &'v Value<'_>) -> Labels<'v> {
         let mut labels = Labels::default();
         for (name, value) in &self.fixed {
-            labels.set(Cow::Borrowed(name), Cow::Borrowed(value));
+            labels.set(name.reborrow(), Cow::Borrowed(value));
         }
         self.paths.set(Some(object), &mut labels);
         labels

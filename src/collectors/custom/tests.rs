@@ -177,7 +177,7 @@ fn any_labels() -> impl Strategy<Value = LabelPaths> {
 }
 
 fn any_kind() -> impl Strategy<Value = Kind> {
-    let key = || prop::option::of("[a-c]");
+    let key = || prop::option::of("[a-c]".prop_map(|name| LabelName::new(name).unwrap()));
     prop_oneof![
         (key(), any_path(), any::<bool>()).prop_map(|(label_from_key, value_from, nil_is_zero)| Kind::Gauge {
             label_from_key,
@@ -186,7 +186,7 @@ fn any_kind() -> impl Strategy<Value = Kind> {
         }),
         key().prop_map(|label_from_key| Kind::Info { label_from_key }),
         any_path().prop_map(|value_from| Kind::StateSet {
-            label_name: "state".to_owned(),
+            label_name: LabelName::new("state").unwrap(),
             states: vec!["a".to_owned(), "b".to_owned()],
             value_from
         }),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::super::common::{bool_value, name, text};
-use super::super::labels::emit_pairs;
+use super::super::labels::{KeyFilter, emit};
 use super::super::quantity::Amount;
 use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
@@ -94,7 +94,7 @@ pub fn tolerations(pod: &Pod, samples: &mut Samples) {
 }
 
 pub fn nodeselectors(pod: &Pod, samples: &mut Samples) {
-    emit_pairs("nodeselector", spec_of(pod).node_selector.iter().flatten(), &[], samples);
+    emit("nodeselector", spec_of(pod).node_selector.as_ref(), &KeyFilter::All, samples);
 }
 
 pub fn service_account(pod: &Pod, samples: &mut Samples) {

@@ -15,8 +15,8 @@ pub fn page() -> String {
     let mut pages = Families { contents: String::new(), tables: String::new(), count: 0 };
     visit_all(&mut pages);
     format!(
-        "{GENERATED}\n# Metrics\n\nAll {} families, with the names, types, labels and values of kube-state-metrics v2.20.0. Types are those of \
-         OpenMetrics; text 0.0.4 prints info and stateset as gauge. STABLE families keep their names and labels. Families \
+        "{GENERATED}\n# Metrics\n\nAll {} families. Their names, types, labels and values are those of kube-state-metrics v2.20.0, except for \
+         `kube_state_fleet_*`, which only kube-state-fleet has. Types are those of OpenMetrics; text 0.0.4 prints info and stateset as gauge. STABLE families keep their names and labels. Families \
          marked *opt-in* are served only if `--metric-opt-in-list` names them.\n\nThe labels of a family follow the labels that all \
          series of the resource have. `label_*` stands for any number of labels whose names come from the object. A series \
          omits a label that does not apply to it.\n\n{}{}",

@@ -291,11 +291,46 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_TARGET: Table = Table {
     ],
 };
 
-static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC: Table =
-    Table { fields: &[Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One }] };
+static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR_MATCH_EXPRESSIONS: Table = Table {
+    fields: &[
+        Field { number: 1, name: "key", kind: Kind::String, shape: Shape::One },
+        Field { number: 2, name: "operator", kind: Kind::String, shape: Shape::One },
+        Field { number: 3, name: "values", kind: Kind::String, shape: Shape::Repeated },
+    ],
+};
+
+static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR: Table = Table {
+    fields: &[
+        Field { number: 1, name: "matchLabels", kind: Kind::String, shape: Shape::Map },
+        Field {
+            number: 2,
+            name: "matchExpressions",
+            kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR_MATCH_EXPRESSIONS),
+            shape: Shape::Repeated,
+        },
+    ],
+};
+
+static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC: Table = Table {
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field {
+            number: 2,
+            name: "selector",
+            kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR),
+            shape: Shape::One,
+        },
+    ],
+};
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT: Table = Table {
     fields: &[
+        Field {
+            number: 1,
+            name: "describedObject",
+            kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC_SCALE_TARGET_REF),
+            shape: Shape::One,
+        },
         Field {
             number: 2,
             name: "target",
@@ -471,6 +506,12 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT: Table = Table {
             number: 2,
             name: "current",
             kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT_CURRENT),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "describedObject",
+            kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC_SCALE_TARGET_REF),
             shape: Shape::One,
         },
     ],

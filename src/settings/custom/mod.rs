@@ -17,7 +17,8 @@ use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
 use super::yaml;
-use crate::collectors::custom::{Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, label_name};
+use crate::collectors::custom::{CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path};
+use crate::collectors::label_names::{LabelName, LabelNameError};
 use file::{Labels, Parts, Paths, Text};
 
 /// A compiled configuration.
@@ -28,6 +29,8 @@ pub struct CustomResources {
     entries: Vec<Entry>,
     /// The keys of the text that mean nothing.
     unknown: Vec<CustomConfigError>,
+    /// The labels that series cannot have.
+    reserved: Vec<CustomConfigError>,
 }
 
 /// An item of `resources`.
@@ -99,12 +102,13 @@ impl CustomResources {
             error((None, String::new(), reason.to_owned()))
         })?;
         let file = read(document).map_err(error)?;
+        let reserved = reserved_labels(&file).into_iter().map(error).collect();
         let entries = file.spec.resources.into_iter().enumerate().map(|(index, resource)| {
             entry(resource).map_err(|wrong: Wrong| error(within(&format!("spec.resources[{index}]"), wrong)))
         });
         let entries = entries.collect::<Result<_, _>>()?;
         let unknown = unknown::keys(document).into_iter().map(|(line, key, reason)| error((Some(line), key, reason)));
-        Ok(Self { origin: origin.to_owned(), entries, unknown: unknown.collect() })
+        Ok(Self { origin: origin.to_owned(), entries, unknown: unknown.collect(), reserved })
     }
 
     /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
@@ -146,6 +150,11 @@ impl CustomResources {
     /// The keys that mean nothing, each with its place and the key that may be meant. kube-state-metrics ignores them.
     pub fn unknown_keys(&self) -> &[CustomConfigError] {
         &self.unknown
+    }
+
+    /// Labels that series do not get, because Prometheus reserves their names.
+    pub fn reserved(&self) -> &[CustomConfigError] {
+        &self.reserved
     }
 
     /// All entries, in the order of the configuration.
@@ -308,8 +317,17 @@ fn each(each: &Spanned<file::Each>) -> Result<Each, Wrong> {
         "stateset" => {
             let file::StateSet { path, labels_from_path, label_name, list, value_from } =
                 state_set.as_ref().ok_or_else(|| missing("stateSet"))?;
-            let Some(label_name) = name_of_key(label_name) else {
-                return Err(wrong(line, "stateSet.labelName", "missing; expected the name of the label for the state"));
+            // Without this label, all states would be one series.
+            let label_name = match label_name.as_ref().map(|name| (name, LabelName::new(name.value.0.as_str()))) {
+                Some((_, Ok(name))) => name.into_owned(),
+                Some((name, Err(reserved @ LabelNameError::Reserved(_)))) => {
+                    let line = name.referenced.line();
+                    return Err(wrong(line, "stateSet.labelName", format!("{reserved}; choose another name")));
+                }
+                None | Some((_, Err(LabelNameError::Empty))) => {
+                    let reason = "missing; expected the name of the label for the state";
+                    return Err(wrong(line, "stateSet.labelName", reason));
+                }
             };
             let kind = Kind::StateSet {
                 label_name,
@@ -331,8 +349,8 @@ fn from_path(path: &Parts, labels: &Paths, kind: Kind) -> Result<Each, Wrong> {
     })
 }
 
-fn name_of_key(name: &Option<Spanned<Text>>) -> Option<String> {
-    label_name(&name.as_ref()?.value.0).map(std::borrow::Cow::into_owned)
+fn name_of_key(name: &Option<Spanned<Text>>) -> Option<LabelName<'static>> {
+    LabelName::new(name.as_ref()?.value.0.as_str()).ok().map(LabelName::into_owned)
 }
 
 fn path(key: &str, parts: &Parts) -> Result<Path, Wrong> {
@@ -355,13 +373,60 @@ fn paths(paths: &Paths) -> Result<BTreeMap<String, Path>, Wrong> {
     paths.iter().map(path).collect()
 }
 
-fn labels(labels: &Labels) -> Result<BTreeMap<String, String>, Wrong> {
-    let label = |(name, value): (&Text, &Spanned<Text>)| {
-        let valid =
-            label_name(&name.0).ok_or_else(|| wrong(value.referenced.line(), "commonLabels", "empty label name"))?;
-        Ok((valid.into_owned(), value.value.0.clone()))
+fn labels(labels: &Labels) -> Result<CommonLabels, Wrong> {
+    let label = |(name, value): (&Text, &Spanned<Text>)| match LabelName::new(name.0.as_str()) {
+        Ok(name) => Some(Ok((name.into_owned(), value.value.0.clone()))),
+        Err(empty @ LabelNameError::Empty) => {
+            Some(Err(wrong(value.referenced.line(), "commonLabels", empty.to_string())))
+        }
+        // NB: `reserved_labels` reports it.
+        Err(LabelNameError::Reserved(_)) => None,
     };
-    labels.iter().map(label).collect()
+    labels.iter().filter_map(label).collect()
+}
+
+/// Finds the labels with reserved names.
+fn reserved_labels(file: &file::File) -> Vec<Wrong> {
+    let mut found = Vec::new();
+    let mut check = |name: &str, line: u64, key: &dyn Fn() -> String| {
+        if let Err(reason @ LabelNameError::Reserved(_)) = LabelName::new(name) {
+            found.push(wrong(line, key(), format!("{reason}; the label is left out")));
+        }
+    };
+    let mut maps = |common: &Labels, paths: &Paths, from_key: &Option<Spanned<Text>>, line: u64, at: &str| {
+        for (name, value) in common {
+            check(&name.0, value.referenced.line(), &|| format!("{at}.commonLabels.{}", name.0));
+        }
+        for (name, path) in paths {
+            let line = path.iter().flatten().next().map_or(line, |part| part.referenced.line());
+            check(&name.0, line, &|| format!("{at}.labelsFromPath.{}", name.0));
+        }
+        if let Some(name) = from_key {
+            check(&name.value.0, name.referenced.line(), &|| format!("{at}.labelFromKey"));
+        }
+    };
+    for (index, resource) in file.spec.resources.iter().enumerate() {
+        let at = format!("spec.resources[{index}]");
+        let file::Resource { common_labels, labels_from_path, metrics, .. } = &resource.value;
+        maps(common_labels, labels_from_path, &None, resource.referenced.line(), &at);
+        for (index, metric) in metrics.iter().enumerate() {
+            let (line, at) = (metric.referenced.line(), format!("{at}.metrics[{index}]"));
+            let file::Metric { common_labels, labels_from_path, each, .. } = &metric.value;
+            maps(common_labels, labels_from_path, &None, line, &at);
+            let Some(each) = each else { continue };
+            let file::Each { gauge, info, state_set, .. } = &each.value;
+            if let Some(gauge) = gauge {
+                maps(&Labels::new(), &gauge.labels_from_path, &gauge.label_from_key, line, &format!("{at}.each.gauge"));
+            }
+            if let Some(info) = info {
+                maps(&Labels::new(), &info.labels_from_path, &info.label_from_key, line, &format!("{at}.each.info"));
+            }
+            if let Some(set) = state_set {
+                maps(&Labels::new(), &set.labels_from_path, &None, line, &format!("{at}.each.stateSet"));
+            }
+        }
+    }
+    found
 }
 
 fn is_metric_name(name: &str) -> bool {

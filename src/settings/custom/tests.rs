@@ -233,6 +233,52 @@ fn names_get_the_prefix_and_labels_are_sanitized() {
 }
 
 #[test]
+fn labels_with_reserved_names_are_left_out_and_reported() {
+    let text = "\
+spec:
+  resources:
+    - groupVersionKind: {group: a.b, version: v1, kind: Foo}
+      commonLabels: {__name__: x, le: x}
+      labelsFromPath:
+        --name--: [metadata, name]
+      metrics:
+        - name: a
+          commonLabels:
+            __type__: x
+          each: {type: Gauge, gauge: {labelFromKey: __unit__, labelsFromPath: {__name__: , __name: []}}}
+        - {name: b, each: {type: Info, info: {labelFromKey: __name__}}}
+";
+    let custom = CustomResources::parse("custom.yaml", text).unwrap();
+    let left_out = |label: &CustomConfigError| {
+        let text = label.to_string();
+        let place = text.strip_prefix("custom.yaml: line ").unwrap();
+        place.strip_suffix("; the label is left out").unwrap().to_owned()
+    };
+    let reserved: Vec<_> = custom.reserved().iter().map(left_out).collect();
+    let of_metric = "spec.resources[0].metrics[0]";
+    assert_eq!(
+        reserved,
+        [
+            "4: spec.resources[0].commonLabels.__name__: Prometheus reserves the label name __name__".to_owned(),
+            "6: spec.resources[0].labelsFromPath.--name--: Prometheus reserves the label name __name__".to_owned(),
+            format!("10: {of_metric}.commonLabels.__type__: Prometheus reserves the label name __type__"),
+            format!("8: {of_metric}.each.gauge.labelsFromPath.__name__: Prometheus reserves the label name __name__"),
+            format!("11: {of_metric}.each.gauge.labelFromKey: Prometheus reserves the label name __unit__"),
+            "12: spec.resources[0].metrics[1].each.info.labelFromKey: Prometheus reserves the label name __name__"
+                .to_owned(),
+        ]
+    );
+    let Definition { common_labels, metrics } = &custom.entries()[0].definition;
+    assert_eq!(common_labels.keys().map(LabelName::as_str).collect::<Vec<_>>(), ["le"]);
+    assert_eq!(metrics[1].each.kind, Kind::Info { label_from_key: None });
+    assert_eq!(
+        error(&changed("Gauge, gauge: {", "StateSet, stateSet: {labelName: --name--, ")),
+        "custom.yaml: line 7: spec.resources[0].metrics[0].each.stateSet.labelName: Prometheus reserves the label name \
+         __name__; choose another name"
+    );
+}
+
+#[test]
 fn the_last_entry_for_a_kind_counts() {
     let text = "\
 spec:

@@ -3,6 +3,7 @@
 pub mod corpus;
 pub mod saturate;
 pub mod series;
+pub mod strict;
 
 use std::net::SocketAddr;
 
