@@ -180,19 +180,10 @@ fn within(outer: &str, (line, key, reason): Wrong) -> Wrong {
     (line, format!("{outer}{dot}{key}"), reason)
 }
 
-/// How the text is read. The file comes from the user, so only aliases and the depth are limited, the latter to protect the
-/// stack.
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: 64 },
-        with_snippet: false,
-    }
-}
-
 /// Reads a document.
 fn read(document: &str) -> Result<file::File, Wrong> {
     let key = RefCell::new(String::new());
-    let read = serde_saphyr::with_deserializer_from_str_with_options(document, options(), |deserializer| {
+    let read = serde_saphyr::with_deserializer_from_str_with_options(document, file::options(), |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             *key.borrow_mut() = key_of(error.path());
             error.into_inner()

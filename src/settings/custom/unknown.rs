@@ -25,7 +25,7 @@ pub(super) type UnknownKeys = Vec<(u64, String, String)>;
 
 /// Returns the unknown keys of `document`, which is a valid configuration.
 pub(super) fn keys(document: &str) -> UnknownKeys {
-    let Ok(root) = serde_saphyr::from_str_with_options::<Spanned<Node>>(document, super::options()) else {
+    let Ok(root) = serde_saphyr::from_str_with_options::<Spanned<Node>>(document, file::options()) else {
         return Vec::new();
     };
     let mut search = Search { anchors: BTreeSet::new(), seen: BTreeSet::new(), found: Vec::new() };
