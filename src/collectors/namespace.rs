@@ -4,8 +4,8 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 
-use super::common::{name, text};
-use super::states::{conditions, one_of};
+use super::common::{bool_value, name, text};
+use super::states::conditions;
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
@@ -34,7 +34,11 @@ impl Resource for Namespaces {
 const PHASES: [&str; 2] = ["Active", "Terminating"];
 
 fn status_phase(namespace: &Namespace, samples: &mut Samples) {
-    one_of("phase", &PHASES, namespace.status.as_ref().map_or("", |s| text(&s.phase)), samples);
+    let current = namespace.status.as_ref().map_or("", |s| text(&s.phase));
+    // Without a phase, a namespace is in none of them.
+    for phase in PHASES {
+        samples.sample(&[("phase", phase)], bool_value(phase == current));
+    }
 }
 
 fn status_condition(namespace: &Namespace, samples: &mut Samples) {

@@ -68,7 +68,8 @@ fn status(node: &Node) -> &NodeStatus {
 fn info(node: &Node, samples: &mut Samples) {
     let (spec, status) = (spec(node), status(node));
     let system = status.node_info.as_ref().unwrap_or_else(|| &NO_SYSTEM);
-    let internal_ip = status.addresses.iter().flatten().find(|a| a.type_ == "InternalIP");
+    // NB: a node in two IP families has two; upstream shows the last.
+    let internal_ip = status.addresses.iter().flatten().rfind(|a| a.type_ == "InternalIP");
     let labels = [
         ("kernel_version", system.kernel_version.as_str()),
         ("os_image", &system.os_image),

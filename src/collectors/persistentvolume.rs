@@ -105,9 +105,9 @@ impl<'a> Source<'a> {
             Self { azure_disk_name: &disk.disk_name, ..Self::default() }
         } else if let Some(fc) = &spec.fc {
             Self {
-                fc_wwids: fc.wwids.as_deref().unwrap_or_default().join(","),
+                fc_wwids: joined(&fc.wwids),
                 fc_lun: fc.lun.map(|lun| lun.to_string()).unwrap_or_default(),
-                fc_target_wwns: fc.target_wwns.as_deref().unwrap_or_default().join(","),
+                fc_target_wwns: joined(&fc.target_wwns),
                 ..Self::default()
             }
         } else if let Some(iscsi) = &spec.iscsi {
@@ -130,6 +130,13 @@ impl<'a> Source<'a> {
             Self::default()
         }
     }
+}
+
+/// Joins texts with commas. NB: like upstream, ignore empty texts before the first other one.
+fn joined(texts: &Option<Vec<String>>) -> String {
+    let texts = texts.as_deref().unwrap_or_default();
+    let start = texts.iter().position(|text| !text.is_empty()).unwrap_or(texts.len());
+    texts[start..].join(",")
 }
 
 fn info(volume: &PersistentVolume, samples: &mut Samples) {

@@ -33,13 +33,14 @@ pub fn resourceclaim_info(pod: &Pod, samples: &mut Samples) {
         if own.is_none() && template.is_none() {
             continue;
         }
-        let made = || status_of(pod).resource_claim_statuses.iter().flatten().find(|made| made.name == claim.name);
+        // Of several statuses with the name, the last one with a claim counts.
+        let made = || {
+            let statuses = status_of(pod).resource_claim_statuses.as_deref().unwrap_or_default().iter();
+            statuses.rev().filter(|made| made.name == claim.name).find_map(|made| made.resource_claim_name.as_deref())
+        };
         let labels = [
             ("claim_name", claim.name.as_str()),
-            (
-                "resourceclaim_name",
-                own.as_deref().unwrap_or_else(|| made().map_or("", |m| text(&m.resource_claim_name))),
-            ),
+            ("resourceclaim_name", own.as_deref().or_else(made).unwrap_or_default()),
             ("resourceclaim_template_name", text(template)),
         ];
         samples.sample(&labels, 1.0);
