@@ -17,7 +17,7 @@ use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::Fields;
-use kube_state_fleet::intake::{Encoding, Form, Item};
+use kube_state_fleet::intake::{Encoding, Form, Item, Unreadable};
 use kube_state_fleet::sharding::{Hasher, Hashes};
 
 use common::{World, drain};
@@ -69,6 +69,7 @@ impl Visitor for Kinds {
                 form: Form::of::<R::Object>(),
                 table_type: None,
                 bytes: message,
+                unreadable: &Unreadable::default(),
             };
             item.decode::<R::Object>().expect("the corpus decodes")
         };

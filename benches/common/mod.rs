@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Pods};
 use kube_state_fleet::exposition::{Block, Format, ResourceStore, Scope, Scrape, Selection, Stamp, Store};
-use kube_state_fleet::intake::{Form, decode_object};
+use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
 
 /// A pod like those of the end-to-end loader: two containers, probes, volumes, labels, managedFields.
@@ -15,7 +15,7 @@ const POD: &str = include_str!("../data/pod.json");
 /// Returns the pod in the file.
 pub fn pod() -> Pod {
     let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
-    decode_object(&json, Form::Object).expect("the file holds a pod")
+    decode_object(&json, Form::Object, &Unreadable::default()).expect("the file holds a pod")
 }
 
 /// A store of pods, and the collector that fills it.

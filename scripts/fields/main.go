@@ -212,7 +212,9 @@ func scalar(t reflect.Type) string {
 		return "String"
 	case reflect.Bool:
 		return "Bool"
-	case reflect.Int32, reflect.Int64:
+	case reflect.Int32:
+		return "Int32"
+	case reflect.Int64:
 		return "Int"
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::jiff::Timestamp;
 
+use super::time::seconds;
 use crate::exposition::Samples;
 
 /// Go's zero time, in year 1. Upstream prints it for a missing time that it does not check for.
@@ -75,11 +76,6 @@ pub fn owners<T: Metadata<Ty = ObjectMeta>>(object: &T) -> impl Iterator<Item = 
 /// Returns `true` or `false`.
 pub fn boolean(value: bool) -> &'static str {
     if value { "true" } else { "false" }
-}
-
-/// Returns Unix seconds, rounded down.
-pub fn seconds(time: Timestamp) -> i64 {
-    time.as_second() - i64::from(time.subsec_nanosecond() < 0)
 }
 
 /// Returns Unix seconds, rounded down.

@@ -5,9 +5,10 @@
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::jiff::Timestamp;
 
-use super::common::{bool_value, integer_if_set, is_zero, name, namespace, seconds, text, time_if_set};
+use super::common::{bool_value, integer_if_set, is_zero, name, namespace, text, time_if_set};
 use super::schedule::Schedule;
 use super::table::{Family, Identity, Resource};
+use super::time::seconds;
 use crate::exposition::Samples;
 
 /// The resource `cronjobs`.

@@ -50,6 +50,7 @@ mod statefulset;
 mod states;
 mod storageclass;
 mod table;
+pub mod time;
 mod validatingadmissionpolicy;
 mod validatingadmissionpolicybinding;
 mod validatingwebhookconfiguration;

@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use super::encoding::Encoding;
 use super::form::Form;
 use super::redact::kept;
+use super::unreadable::Unreadable;
 use super::{discard, protobuf};
 use crate::sharding::Hashes;
 
@@ -28,6 +29,8 @@ pub struct Item<'a> {
     pub table_type: Option<&'a str>,
     /// The object; for [`Form::Table`] its `PartialObjectMetadata`.
     pub bytes: &'a [u8],
+    /// Where to note the fields that cannot be read.
+    pub unreadable: &'a Unreadable,
 }
 
 impl Item<'_> {
@@ -55,14 +58,14 @@ pub enum DecodeError {
 }
 
 impl Item<'_> {
-    /// Decodes the fields that the form holds and the collectors read.
+    /// Decodes the fields that the form holds and the collectors read. Notes those that cannot be read.
     ///
     /// # Errors
-    /// The bytes are not an object of type `T` in the item's encoding.
+    /// The bytes are no object in the item's encoding, or no collector reads `T`.
     pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form)?),
-            Encoding::Json => json(self.bytes, self.form, self.table_type),
+            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form, self.unreadable)?),
+            Encoding::Json => json(self.bytes, self.form, self.table_type, self.unreadable),
         }
     }
 
@@ -79,25 +82,26 @@ impl Item<'_> {
 }
 
 /// Decodes the fields that `form` would hold from JSON or a similar format (a `serde_json::Value`, a YAML document). The data of
-/// a whole Secret or ConfigMap, and the annotation with a copy of it, are skipped without becoming values.
+/// a whole Secret or ConfigMap, and the annotation with a copy of it, are skipped without becoming values. Notes the fields that
+/// cannot be read, and leaves them out.
 ///
 /// # Errors
-/// `object` is not a `T`.
-pub fn decode_object<'de, T, D>(object: D, form: Form) -> Result<T, DecodeError>
+/// `object` is no object, or no collector reads `T`.
+pub fn decode_object<'de, T, D>(object: D, form: Form, unreadable: &Unreadable) -> Result<T, DecodeError>
 where
     T: k8s_openapi::Resource + DeserializeOwned,
     D: Deserializer<'de>,
 {
-    let tree = kept(object, protobuf::table::<T>()?, form, None).map_err(serde_json::Error::custom)?;
+    let tree = kept(object, protobuf::table::<T>()?, form, None, unreadable).map_err(serde_json::Error::custom)?;
     protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
 
-fn json<T>(text: &[u8], form: Form, table_type: Option<&str>) -> Result<T, DecodeError>
+fn json<T>(text: &[u8], form: Form, table_type: Option<&str>, unreadable: &Unreadable) -> Result<T, DecodeError>
 where
     T: k8s_openapi::Resource + DeserializeOwned,
 {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let tree = kept(&mut reader, protobuf::table::<T>()?, form, table_type)?;
+    let tree = kept(&mut reader, protobuf::table::<T>()?, form, table_type, unreadable)?;
     reader.end()?;
     protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
@@ -115,8 +119,16 @@ mod tests {
 
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-    fn item(encoding: Encoding, form: Form, bytes: &[u8]) -> Item<'_> {
-        Item { uid: "u", hashes: Hashes::default(), version: 0, listed: false, encoding, form, table_type: None, bytes }
+    fn item<'a>(encoding: Encoding, form: Form, bytes: &'a [u8], unreadable: &'a Unreadable) -> Item<'a> {
+        let (hashes, table_type) = (Hashes::default(), None);
+        Item { uid: "u", hashes, version: 0, listed: false, encoding, form, table_type, bytes, unreadable }
+    }
+
+    fn decode<T>(encoding: Encoding, form: Form, bytes: &[u8]) -> Result<T, DecodeError>
+    where
+        T: k8s_openapi::Resource + DeserializeOwned,
+    {
+        item(encoding, form, bytes, &Unreadable::default()).decode()
     }
 
     fn whole(kind: &str) -> Value {
@@ -143,18 +155,18 @@ mod tests {
 
     #[test]
     fn a_whole_secret_is_read_for_metadata_and_type_alone() {
-        let secret: Secret = json(whole("Secret").to_string().as_bytes(), Form::Table, None).unwrap();
+        let secret: Secret = decode(Encoding::Json, Form::Table, whole("Secret").to_string().as_bytes()).unwrap();
         assert_eq!((secret.data.as_ref(), secret.string_data.as_ref(), secret.immutable), (None, None, None));
         assert_eq!(secret.type_.as_deref(), Some("Opaque"));
         assert_eq!(annotations(&secret), [("a", "b"), ("escaped \"key\"", "c")]);
         assert_eq!(secret.metadata.labels.as_ref().map(|labels| labels.len()), Some(1));
         assert_eq!(secret.metadata.managed_fields, None);
-        assert_eq!(decode_object::<Secret, _>(&whole("Secret"), Form::Table).unwrap(), secret);
+        assert_eq!(decode_object::<Secret, _>(&whole("Secret"), Form::Table, &Unreadable::default()).unwrap(), secret);
     }
 
     #[test]
     fn a_whole_config_map_is_read_for_metadata_alone() {
-        let map: ConfigMap = json(whole("ConfigMap").to_string().as_bytes(), Form::Metadata, None).unwrap();
+        let map: ConfigMap = decode(Encoding::Json, Form::Metadata, whole("ConfigMap").to_string().as_bytes()).unwrap();
         assert_eq!((map.data.as_ref(), map.binary_data.as_ref(), map.immutable), (None, None, None));
         assert_eq!(map.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&map), [("a", "b"), ("escaped \"key\"", "c")]);
@@ -168,7 +180,11 @@ mod tests {
             "metadata": {"name": "n", "annotations": {LAST_APPLIED: "hidden"}},
         })
         .to_string();
-        let item = Item { table_type: Some("helm.sh/release.v1"), ..item(Encoding::Json, Form::Table, row.as_bytes()) };
+        let unreadable = Unreadable::default();
+        let item = Item {
+            table_type: Some("helm.sh/release.v1"),
+            ..item(Encoding::Json, Form::Table, row.as_bytes(), &unreadable)
+        };
         let secret: Secret = item.decode().unwrap();
         assert_eq!(secret.type_.as_deref(), Some("helm.sh/release.v1"));
         assert_eq!(secret.metadata.name.as_deref(), Some("n"));
@@ -178,7 +194,9 @@ mod tests {
     #[test]
     fn a_printed_type_wins_over_an_own_one() {
         let secret = whole("Secret").to_string();
-        let item = Item { table_type: Some("printed"), ..item(Encoding::Json, Form::Table, secret.as_bytes()) };
+        let unreadable = Unreadable::default();
+        let item =
+            Item { table_type: Some("printed"), ..item(Encoding::Json, Form::Table, secret.as_bytes(), &unreadable) };
         assert_eq!(item.decode::<Secret>().unwrap().type_.as_deref(), Some("printed"));
     }
 
@@ -188,26 +206,27 @@ mod tests {
         let bytes = STANDARD
             .decode("CkkKAW5iPAowa3ViZWN0bC5rdWJlcm5ldGVzLmlvL2xhc3QtYXBwbGllZC1jb25maWd1cmF0aW9uEghoaWRkZW4hIWIGCgFhEgFiEgYKAWsSAXY=")
             .unwrap();
-        let map: ConfigMap = item(Encoding::Protobuf, Form::Metadata, &bytes).decode().unwrap();
+        let map: ConfigMap = decode(Encoding::Protobuf, Form::Metadata, &bytes).unwrap();
         assert_eq!((map.metadata.name.as_deref(), map.data.as_ref()), (Some("n"), None));
         assert_eq!(annotations(&map), [("a", "b")]);
         // Other resources show it, as kube-state-metrics does.
-        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes[..bytes.len() - 8]).decode().unwrap();
+        let pod: Pod = decode(Encoding::Protobuf, Form::Object, &bytes[..bytes.len() - 8]).unwrap();
         assert_eq!(annotations(&pod), [("a", "b"), (LAST_APPLIED, "hidden!!")]);
     }
 
     #[test]
     fn an_object_of_another_kind_or_with_more_behind_it_is_an_error() {
         let pod = object!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"}}).to_string();
-        assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Pod>().is_ok());
-        assert!(item(Encoding::Json, Form::Object, pod.as_bytes()).decode::<Secret>().is_err());
-        assert!(item(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).decode::<Pod>().is_err());
-        assert!(item(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).decode::<Pod>().is_err());
-        assert!(item(Encoding::Protobuf, Form::Object, pod.as_bytes()).decode::<Pod>().is_err());
+        assert!(decode::<Pod>(Encoding::Json, Form::Object, pod.as_bytes()).is_ok());
+        assert!(decode::<Secret>(Encoding::Json, Form::Object, pod.as_bytes()).is_err());
+        assert!(decode::<Pod>(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).is_err());
+        assert!(decode::<Pod>(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).is_err());
+        assert!(decode::<Pod>(Encoding::Protobuf, Form::Object, pod.as_bytes()).is_err());
     }
 
     #[test]
     fn null_is_a_zero_value() {
+        let unreadable = Unreadable::default();
         let pod: Pod = decode_object(
             object!({
                 "metadata": {"name": null, "labels": {"a": null, "b": "c"}, "creationTimestamp": null},
@@ -215,6 +234,7 @@ mod tests {
                 "status": {"conditions": null, "containerStatuses": [{"name": "a", "restartCount": null}]},
             }),
             Form::Object,
+            &unreadable,
         )
         .unwrap();
         let containers = pod.spec.unwrap().containers;
@@ -222,11 +242,59 @@ mod tests {
         let limits = containers[1].resources.as_ref().unwrap().limits.as_ref().unwrap();
         assert_eq!(
             limits.iter().map(|(name, limit)| (name.as_str(), limit.0.as_str())).collect::<Vec<_>>(),
-            [("cpu", "2")]
+            [("cpu", "2"), ("memory", "0")]
         );
         let status = pod.status.unwrap();
         assert_eq!((status.conditions, status.container_statuses.unwrap()[0].restart_count), (None, 0));
         assert_eq!((pod.metadata.name, pod.metadata.creation_timestamp), (None, None));
-        assert_eq!(pod.metadata.labels.unwrap().len(), 1);
+        let labels = pod.metadata.labels.unwrap();
+        assert_eq!(labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), [("a", ""), ("b", "c")]);
+        assert_eq!(unreadable.count(), 0);
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_field_costs_no_other_field() {
+        let object =
+            |status: Value| object!({"metadata": {"name": "n", "labels": {"a": 1, "b": "c"}}, "status": status});
+        let read = |status: Value| {
+            let unreadable = Unreadable::default();
+            let text = object(status).to_string();
+            let pod: Pod = item(Encoding::Json, Form::Object, text.as_bytes(), &unreadable).decode().unwrap();
+            assert_eq!(pod.metadata.labels.unwrap().len(), 1);
+            assert_eq!(unreadable.first(), "a");
+            (pod.status.unwrap_or_default(), unreadable.count() - 1)
+        };
+        for (status, count) in [
+            (object!({"phase": 7, "reason": "r"}), 1),
+            (object!({"phase": ["x"], "startTime": "yesterday", "reason": "r"}), 2),
+            (object!({"phase": {"a": {"b": []}}, "startTime": 5, "reason": "r"}), 2),
+            (object!({"conditions": {}, "podIPs": "x", "reason": "r"}), 2),
+            (object!({"conditions": ["x", {"type": false}], "podIPs": [1, {"ip": 1}], "reason": "r"}), 4),
+            (object!({"startTime": "9999-12-31T23:59:59Z", "reason": "r"}), 0),
+        ] {
+            let (read, noted) = read(status.clone());
+            assert_eq!((read.reason.as_deref(), noted), (Some("r"), count), "{status}");
+        }
+        assert_eq!(read(object!("x")), (Default::default(), 1));
+        for (count, expected, unfit) in [
+            (object!(2_147_483_648_u32), 0, 1),
+            (object!(-2_147_483_648_i32), i32::MIN, 0),
+            (object!(1e3), 1000, 0),
+            (object!(1.5), 0, 1),
+            (object!("7"), 0, 1),
+            (object!(99_999_999_999_999_999_999.0), 0, 1),
+            (object!(null), 0, 0),
+        ] {
+            let (read, noted) = read(object!({"containerStatuses": [{"name": "a", "restartCount": count}]}));
+            assert_eq!((read.container_statuses.unwrap()[0].restart_count, noted), (expected, unfit), "{count}");
+        }
+    }
+
+    #[test]
+    fn only_text_that_is_no_object_is_an_error() {
+        for text in ["[]", "1", "null", "{", "{\"a\":}", "", "{\"metadata\":7}"] {
+            assert!(decode::<Pod>(Encoding::Json, Form::Object, text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(decode::<Pod>(Encoding::Json, Form::Object, b"{\"metadata\":null,\"spec\":[]}").is_ok());
     }
 }

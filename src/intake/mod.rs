@@ -33,6 +33,7 @@ mod source;
 mod uid_observer;
 mod uid_tally;
 mod unpooled;
+mod unreadable;
 mod watch;
 pub mod wipe;
 
@@ -44,4 +45,5 @@ pub use shard_state::ShardState;
 pub use sink::Sink;
 pub use source::{Endpoint, Source, Status};
 pub use uid_tally::TallyError;
+pub use unreadable::Unreadable;
 pub use watch::run;

@@ -20,6 +20,7 @@ use super::protobuf::LAST_APPLIED;
 use super::sink::Sink;
 use super::source::{Source, Status};
 use super::uid_observer::UidObserver;
+use super::unreadable::Unreadable;
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
 
@@ -67,6 +68,8 @@ pub struct Objects {
     type_column: Option<usize>,
     /// The warning about a wrong form was logged.
     warned: bool,
+    /// The warning about an unreadable field was logged.
+    warned_of_field: bool,
     /// Secret data arrived, of any shard.
     tainted: bool,
 }
@@ -97,6 +100,7 @@ impl Objects {
             listed: 0,
             type_column: None,
             warned: false,
+            warned_of_field: false,
             tainted: false,
         }
     }
@@ -389,6 +393,7 @@ impl Objects {
             return;
         }
         let table_type = arrival.row.zip(self.type_column).and_then(|(row, column)| row.cell(column));
+        let unreadable = Unreadable::default();
         let item = Item {
             uid,
             hashes: Hashes::of(uid),
@@ -398,9 +403,13 @@ impl Objects {
             form: self.form,
             table_type: table_type.as_deref(),
             bytes: if arrival.encoding == Encoding::Json { exact(arrival.bytes) } else { arrival.bytes },
+            unreadable: &unreadable,
         };
         match self.sink.apply(&item) {
-            Ok(()) => count(&self.status.applied),
+            Ok(()) => {
+                count(&self.status.applied);
+                self.left_out(arrival, &unreadable);
+            }
             Err(error) => {
                 self.undecodable(arrival, &error);
                 self.sink.keep(uid);
@@ -446,6 +455,24 @@ impl Objects {
         count(&self.status.undecodable);
         let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
         tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "object does not decode, keeping its last known state");
+    }
+
+    /// Counts the fields that were left out. The log names one of them, once per source, because an object may change often.
+    fn left_out(&mut self, arrival: &Arrival<'_>, unreadable: &Unreadable) {
+        if unreadable.count() == 0 {
+            return;
+        }
+        self.status.unreadable_fields.fetch_add(unreadable.count(), Ordering::Relaxed);
+        if !std::mem::replace(&mut self.warned_of_field, true) {
+            let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
+            tracing::warn!(
+                object.namespace = namespace,
+                object.name = name,
+                uid = &*arrival.peek.uid,
+                field = unreadable.first(),
+                "field cannot be read, leaving it out; counting further ones silently"
+            );
+        }
     }
 
     fn unreadable(&mut self, error: &PeekError, listed: bool) {

@@ -4,16 +4,22 @@
 //! fields, which never become values of this process. The k8s-openapi types are then read from the tree, whatever the
 //! input format, because each type is compiled once per deserializer.
 //!
+//! A value that does not fit its field is left out and noted, because it must not cost the object its other series.
 //! Null becomes the zero value, as in Go. API servers do send nulls (for a list that was never set, for a zero time), but
 //! the types accept them only for optional fields.
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::form::Form;
 use super::protobuf::{Kind, LAST_APPLIED, Shape, Table};
+use super::unreadable::Unreadable;
+use crate::collectors::quantity::Amount;
+use crate::collectors::time;
 
 /// The part of the object that a seed reads.
 #[derive(Clone, Copy)]
@@ -61,15 +67,61 @@ impl Part {
         }
     }
 
-    /// The value for a null element.
+    /// The value for a null element or entry.
     fn zero(self) -> Value {
         match self {
             Self::Leaf(Kind::Bool) => false.into(),
-            Self::Leaf(Kind::Int) => 0.into(),
+            Self::Leaf(Kind::Int | Kind::Int32 | Kind::IntOrString) => 0.into(),
+            Self::Leaf(Kind::Quantity) => "0".into(),
             Self::Leaf(_) => "".into(),
             _ => Value::Object(Map::new()),
         }
     }
+
+    /// Returns a value that the types can hold. `None` if it is not one of this part.
+    fn fit(self, value: Value) -> Option<Value> {
+        match (self, value) {
+            (_, Value::Null) => Some(Value::Null),
+            (Self::Elements(_), value @ Value::Array(_)) => Some(value),
+            (Self::Elements(_), _) => None,
+            (Self::Leaf(kind), value) => leaf(kind, value),
+            (_, value @ Value::Object(_)) => Some(value),
+            (_, _) => None,
+        }
+    }
+}
+
+/// Returns a value without fields as the types hold it. `None` if it is not one of this kind.
+fn leaf(kind: Kind, value: Value) -> Option<Value> {
+    match (kind, value) {
+        (Kind::Bool, value @ Value::Bool(_)) | (Kind::String | Kind::IntOrString, value @ Value::String(_)) => {
+            Some(value)
+        }
+        (Kind::Int, Value::Number(number)) => integer(&number).map(Value::from),
+        (Kind::Int32 | Kind::IntOrString, Value::Number(number)) => {
+            integer(&number).and_then(|number| i32::try_from(number).ok()).map(Value::from)
+        }
+        (Kind::Bytes, Value::String(text)) => {
+            // Go's decoder ignores ends of lines.
+            let text = text.replace(['\r', '\n'], "");
+            STANDARD.decode(&text).is_ok().then_some(Value::String(text))
+        }
+        (Kind::Time | Kind::MicroTime, Value::String(text)) => time::parse(&text).map(|time| time.to_string().into()),
+        (Kind::Quantity, Value::String(text)) => Amount::parse(&text).map(|_| Value::String(text)),
+        // In YAML, and in JSON written by hand, a quantity may be a number.
+        (Kind::Quantity, Value::Number(number)) => leaf(kind, number.to_string().into()),
+        _ => None,
+    }
+}
+
+/// Returns a whole number, however it is written.
+fn integer(number: &Number) -> Option<i64> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    number.as_i64().or_else(|| {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && (-LIMIT..LIMIT).contains(float));
+        // A number above the range may round to its limit.
+        float.filter(|_| !number.is_u64()).map(|float| float as i64)
+    })
 }
 
 /// The field of a message with the JSON name `name`.
@@ -84,34 +136,40 @@ fn field(table: &'static Table, name: &str) -> Option<Part> {
 }
 
 /// Reads the tree of an object and keeps only the fields that `form` holds. `table_type` replaces the object's own
-/// `type`.
+/// `type`. Notes the fields that cannot be read, and leaves them out.
 pub(super) fn kept<'de, D: Deserializer<'de>>(
     object: D,
     table: &'static Table,
     form: Form,
     table_type: Option<&str>,
+    unreadable: &Unreadable,
 ) -> Result<Value, D::Error> {
-    let mut tree = Part::Object(table, form, table_type.is_none()).deserialize(object)?;
+    let part = Part::Object(table, form, table_type.is_none());
+    let tree = Reader { part, unreadable }.deserialize(object)?;
+    let mut tree = tree.filter(Value::is_object).ok_or_else(|| D::Error::custom("not an object"))?;
     if let (Some(printed), Form::Table, Value::Object(fields)) = (table_type, form, &mut tree) {
         fields.insert("type".to_owned(), printed.into());
     }
     Ok(tree)
 }
 
-impl<'de> DeserializeSeed<'de> for Part {
-    type Value = Value;
+/// Reads one part.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    part: Part,
+    unreadable: &'a Unreadable,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        let value = inner.deserialize_any(self)?;
-        Ok(match (self, value) {
-            // In YAML, and in JSON written by hand, a quantity may be a number.
-            (Self::Leaf(Kind::Quantity), Value::Number(number)) => number.to_string().into(),
-            (_, value) => value,
-        })
+/// The value is `None` if it cannot be read.
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Option<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<Option<Value>, D::Error> {
+        Ok(self.part.fit(inner.deserialize_any(self)?))
     }
 }
 
-impl<'de> Visitor<'de> for Part {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,17 +209,22 @@ impl<'de> Visitor<'de> for Part {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        self.deserialize(inner)
+        inner.deserialize_any(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let element = match self {
-            Self::Elements(kind) => Self::of(kind),
-            other => other,
-        };
         let mut elements = Vec::new();
-        while let Some(value) = list.next_element_seed(element)? {
-            elements.push(if value.is_null() { element.zero() } else { value });
+        let Part::Elements(kind) = self.part else {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Value::Array(elements));
+        };
+        let part = Part::of(kind);
+        while let Some(value) = list.next_element_seed(Reader { part, ..self })? {
+            match value {
+                Some(Value::Null) => elements.push(part.zero()),
+                Some(value) => elements.push(value),
+                None => self.unreadable.note("an element of a list"),
+            }
         }
         Ok(Value::Array(elements))
     }
@@ -169,13 +232,24 @@ impl<'de> Visitor<'de> for Part {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let Some(part) = self.under(&key) else {
+            let Some(part) = self.part.under(&key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let value = map.next_value_seed(part)?;
-            if !value.is_null() {
-                fields.insert(key, value);
+            match map.next_value_seed(Reader { part, ..self })? {
+                // In a map, null is a value, the zero value. A field that is null keeps its zero value, as if it were not there.
+                Some(Value::Null) if matches!(self.part, Part::Entries(_) | Part::PartialAnnotations) => {
+                    fields.insert(key, part.zero());
+                }
+                Some(Value::Null) => {}
+                Some(value) => {
+                    fields.insert(key, value);
+                }
+                // Without them, nothing tells whose series these are.
+                None if key == "metadata" && matches!(self.part, Part::Object(..)) => {
+                    return Err(A::Error::custom("metadata: not an object"));
+                }
+                None => self.unreadable.note(&key),
             }
         }
         Ok(Value::Object(fields))

@@ -80,6 +80,8 @@ pub struct Status {
     pub foreign: AtomicU64,
     /// Number of objects of the shard that did not decode.
     pub undecodable: AtomicU64,
+    /// Number of fields that could not be read, in objects that were applied without them.
+    pub unreadable_fields: AtomicU64,
     /// Number of lists and objects without the requested form, which were dropped undecoded.
     pub wrong_form: AtomicU64,
     /// Unix timestamp of the last event or bookmark; 0 before the first.

@@ -90,8 +90,8 @@ impl Sink for LingerSink {
 mod tests {
     use super::*;
     use crate::exposition::{BlockBuilder, Stamp};
-    use crate::intake::Encoding;
     use crate::intake::Form;
+    use crate::intake::{Encoding, Unreadable};
     use crate::sharding::Hashes;
 
     /// A pipeline for objects without series.
@@ -126,6 +126,7 @@ mod tests {
             form: Form::Object,
             table_type: None,
             bytes: json.as_bytes(),
+            unreadable: &Unreadable::default(),
         };
         sink.apply(&item).expect("it is applied");
     }

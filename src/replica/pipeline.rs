@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection, Store};
-    use crate::intake::{Encoding, Form};
+    use crate::intake::{Encoding, Form, Unreadable};
     use crate::sharding::Hashes;
 
     struct Things;
@@ -121,6 +121,7 @@ mod tests {
             form: Form::Object,
             table_type: None,
             bytes: json.as_bytes(),
+            unreadable: &Unreadable::default(),
         })
     }
 

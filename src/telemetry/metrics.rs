@@ -214,6 +214,12 @@ fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
         watched.iter().flat_map(|w| {
             OUTCOMES.map(|(outcome, count)| (vec![("resource", w.name.as_str()), ("outcome", outcome)], w.sum(count)))
         }),
+    )?;
+    counter(
+        out,
+        "kube_state_fleet_unreadable_fields",
+        "Number of fields that could not be read in list items and watch events. Their objects are served without them.",
+        by_resource(watched, |w| w.sum(|s| s.unreadable_fields.load(Relaxed))),
     )
 }
 

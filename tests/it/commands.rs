@@ -547,12 +547,23 @@ fn an_error_names_the_file_with_document_and_line() {
 
 #[test]
 fn an_invalid_object_is_named_and_the_others_are_rendered() {
-    let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: bad\n  namespace: a\n  labels: [x]\n";
+    let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata: [x]\n";
     let dump = file(&format!("{}{bad}", config_map("a", "good")));
     let (code, out, err) = execute(&["render", path(&dump)]);
     assert_eq!(code, ExitCode::from(1));
-    assert!(out.contains("configmap=\"good\"") && !out.contains("configmap=\"bad\""), "{out}");
-    assert!(err.contains("document 2 (line 8): ConfigMap/a/bad: "), "{err}");
+    assert!(out.contains("configmap=\"good\"") && !out.contains("configmap=\"\""), "{out}");
+    assert!(err.contains("document 2 (line 8): ConfigMap: "), "{err}");
+}
+
+#[test]
+fn a_field_that_cannot_be_read_is_named_and_the_rest_of_the_object_is_rendered() {
+    let part = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: part\n  namespace: a\n  labels: [x]\n  creationTimestamp: soon\n";
+    let dump = file(part);
+    let (code, out, err) = execute(&["render", path(&dump)]);
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(out.contains("configmap=\"part\"") && !out.contains("kube_configmap_created{"), "{out}");
+    let line = "document 1 (line 1): ConfigMap/a/part: fields that cannot be read: 2, the first is \"";
+    assert!(err.contains(line), "{err}");
 }
 
 fn binary() -> Command {

@@ -3,7 +3,7 @@
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
-use kube_state_fleet::intake::{Encoding, Form, Item, decode_object};
+use kube_state_fleet::intake::{Encoding, Form, Item, Unreadable, decode_object};
 use kube_state_fleet::sharding::Hashes;
 use serde_json::{Value as Json, json};
 
@@ -51,9 +51,10 @@ impl Visitor for Compare {
                 form: Form::of::<R::Object>(),
                 table_type,
                 bytes: &bytes,
+                unreadable: &Unreadable::default(),
             };
 
-            let from_json: R::Object = decode_object(object, Form::of::<R::Object>()).unwrap();
+            let from_json: R::Object = decode_object(object, Form::of::<R::Object>(), &Unreadable::default()).unwrap();
             let from_server: R::Object = item.decode().unwrap();
             assert!(
                 collector.collect(&from_server) == collector.collect(&from_json),

@@ -6,7 +6,7 @@ use std::iter;
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, visit_all};
-use kube_state_fleet::intake::{Form, decode_object};
+use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use serde_json::Value as Json;
 
 use crate::common::corpus::objects;
@@ -67,8 +67,11 @@ impl Visitor for FindUnread {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
         let kind = format!("{} {}", R::Object::API_VERSION, R::Object::KIND);
         let objects = objects::<R>();
-        let series =
-            |object: &Json| collector.collect(&decode_object::<R::Object, _>(object, Form::of::<R::Object>()).unwrap());
+        let series = |object: &Json| {
+            collector.collect(
+                &decode_object::<R::Object, _>(object, Form::of::<R::Object>(), &Unreadable::default()).unwrap(),
+            )
+        };
         let paths = listed(&kind);
         assert!(!paths.is_empty(), "fields.txt has no heading {kind}");
         for path in paths {
@@ -149,7 +152,8 @@ impl Visitor for FindLost {
         let mut compared = 0;
         for object in objects::<R>() {
             let Some(whole) = plain::<R>(&object) else { continue };
-            let listed = decode_object(&object, Form::of::<R::Object>()).expect("the object decodes");
+            let listed =
+                decode_object(&object, Form::of::<R::Object>(), &Unreadable::default()).expect("the object decodes");
             compared += 1;
             if all.collect(&whole) == all.collect(&listed) {
                 continue;

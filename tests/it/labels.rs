@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Stamp, Store, Uid};
-use kube_state_fleet::intake::{Form, decode_object};
+use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
 
 use crate::common::corpus::objects;
@@ -28,7 +28,8 @@ impl Visitor for Labels {
         let store = Store::new(vec![Arc::clone(&resource)]);
         let mut identity = Vec::new();
         for (number, object) in objects::<R>().iter().enumerate() {
-            let object = decode_object(object, Form::of::<R::Object>()).expect("the object decodes");
+            let object =
+                decode_object(object, Form::of::<R::Object>(), &Unreadable::default()).expect("the object decodes");
             identity = R::identity(&object).into_iter().map(|(label, _)| label).collect();
             let uid = number.to_string();
             let stamp = Stamp { version: 1, listed: false };

@@ -27,4 +27,5 @@ mod rooms;
 mod scenarios;
 mod server;
 mod simulator;
+mod values;
 mod verify;

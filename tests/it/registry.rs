@@ -8,7 +8,7 @@ use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Resource, Stability, Visitor, name, visit_all};
 use kube_state_fleet::exposition::MetricType;
-use kube_state_fleet::intake::{Form, decode_object};
+use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use serde_json::json;
 
 /// Files without a resource.
@@ -183,7 +183,7 @@ impl Visitor for Hollow {
                 "spec": spec,
                 "status": status,
             });
-            let object = decode_object::<R::Object, _>(&object, Form::of::<R::Object>())
+            let object = decode_object::<R::Object, _>(&object, Form::of::<R::Object>(), &Unreadable::default())
                 .expect("an object with nothing in it parses");
             collector.collect(&object);
         }

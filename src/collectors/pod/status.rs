@@ -4,8 +4,9 @@ use core::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 
-use super::super::common::{ZERO_TIME, boolean, condition_states, text, unix};
+use super::super::common::{ZERO_TIME, boolean, condition_states, integer_if_set, text, unix};
 use super::super::states::one_of;
+use super::super::time::seconds;
 use super::containers::{Containers, Main};
 use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
@@ -40,10 +41,8 @@ const OTHER: &str = "Other";
 
 pub fn completion_time(pod: &Pod, samples: &mut Samples) {
     let ends = Main::statuses(pod).iter().filter_map(|status| status.state.as_ref()?.terminated.as_ref());
-    let last = ends.filter_map(|end| Some(end.finished_at.as_ref()?.0)).max();
-    if let Some(last) = last.map(unix).filter(|last| *last > 0.0) {
-        samples.sample(&[], last);
-    }
+    let last = ends.filter_map(|end| Some(seconds(end.finished_at.as_ref()?.0))).max();
+    integer_if_set(last.filter(|last| *last > 0), samples);
 }
 
 pub fn info(pod: &Pod, samples: &mut Samples) {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::collectors::custom::{Collected, CustomCollector, GroupVersionKind, Problem};
 use crate::exposition::ResourceStore;
+use crate::intake::Unreadable;
 use crate::settings::custom::Entry;
 use crate::settings::selectors::of_custom;
 use crate::settings::{Settings, resources};
@@ -111,7 +112,7 @@ impl<'s> Custom<'s> {
 }
 
 impl Render for Rendered {
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError> {
+    fn take(&mut self, fields: Map<String, Value>, identity: &Identity, _: &Unreadable) -> Result<(), ObjectError> {
         let partitions = if identity.namespace.is_empty() { &mut self.others } else { &mut self.namespaced };
         let Some(partition) = partitions.take(identity) else { return Ok(()) };
         let object = Value::Object(fields);

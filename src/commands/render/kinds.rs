@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::collectors::{self, Collector, Resource, Visitor};
 use crate::exposition::{ResourceStore, Store};
-use crate::intake::{Form, decode_object};
+use crate::intake::{Form, Unreadable, decode_object};
 use crate::resource_version;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
@@ -21,6 +21,8 @@ use super::target::{Identity, ObjectError, Partitions, Render};
 pub(super) enum Outcome {
     /// The object is in the store, or the settings exclude it.
     Taken,
+    /// The object is in the store without some fields.
+    TakenInPart(String),
     /// There is no collector for its kind and version.
     NoCollector(String),
     /// It is not a valid object of its kind.
@@ -73,13 +75,21 @@ impl<'s> Kinds<'s> {
         if let Some(Value::Object(metadata)) = object.fields.get_mut("metadata") {
             metadata.insert("uid".to_owned(), Value::String(identity.uid.clone()));
         }
-        match kind.take(object.fields, &identity) {
-            Ok(()) => Outcome::Taken,
-            Err(reason) => {
-                let place = [object.kind.as_str(), &identity.namespace, &name];
-                let place: Vec<_> = place.into_iter().filter(|part| !part.is_empty()).collect();
-                Outcome::Unreadable(format!("{}: {reason}", place.join("/")))
+        let place = || {
+            let place = [object.kind.as_str(), &identity.namespace, &name];
+            place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+        };
+        let unreadable = Unreadable::default();
+        match kind.take(object.fields, &identity, &unreadable) {
+            Ok(()) if unreadable.count() > 0 => {
+                let (count, first) = (unreadable.count(), unreadable.first());
+                Outcome::TakenInPart(format!(
+                    "{}: fields that cannot be read: {count}, the first is {first:?}",
+                    place()
+                ))
             }
+            Ok(()) => Outcome::Taken,
+            Err(reason) => Outcome::Unreadable(format!("{}: {reason}", place())),
         }
     }
 
@@ -137,9 +147,14 @@ struct Rendered<R: Resource> {
 }
 
 impl<R: Resource> Render for Rendered<R> {
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError> {
+    fn take(
+        &mut self,
+        fields: Map<String, Value>,
+        identity: &Identity,
+        unreadable: &Unreadable,
+    ) -> Result<(), ObjectError> {
         let Some(partition) = self.partitions.take(identity) else { return Ok(()) };
-        let object: R::Object = decode_object(Value::Object(fields), Form::of::<R::Object>())?;
+        let object: R::Object = decode_object(Value::Object(fields), Form::of::<R::Object>(), unreadable)?;
         let block = self.collector.collect(&object);
         identity.put(&self.objects, partition, block);
         Ok(())

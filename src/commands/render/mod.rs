@@ -71,7 +71,7 @@ pub(super) fn render(
 }
 
 /// Returns a store with the objects in `files`, and whether each object of a kind with a collector could be read. Prints skipped
-/// objects to `err`.
+/// objects, and those without some fields, to `err`.
 pub(super) fn filled(
     settings: &Settings,
     files: &[PathBuf],
@@ -89,6 +89,7 @@ pub(super) fn filled(
             match kinds.take(object) {
                 Outcome::Taken => {}
                 Outcome::NoCollector(kind) => *skipped.entry(kind).or_default() += 1,
+                Outcome::TakenInPart(reason) => print_line(err, &format!("{}: {position}: {reason}", name(file))),
                 Outcome::Unreadable(reason) => {
                     all_read = false;
                     print_line(err, &format!("{}: {position}: {reason}", name(file)));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::exposition::{Block, ResourceStore, Stamp, Uid};
-use crate::intake::DecodeError;
+use crate::intake::{DecodeError, Unreadable};
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
 use crate::sharding::Hashes;
@@ -63,6 +63,11 @@ pub(super) enum ObjectError {
 
 /// Renders the objects of one kind, of a built-in or custom type.
 pub(super) trait Render {
-    /// Decodes an object and stores its series, unless the settings exclude it.
-    fn take(&mut self, fields: Map<String, Value>, identity: &Identity) -> Result<(), ObjectError>;
+    /// Decodes an object and stores its series, unless the settings exclude it. Notes the fields that cannot be read.
+    fn take(
+        &mut self,
+        fields: Map<String, Value>,
+        identity: &Identity,
+        unreadable: &Unreadable,
+    ) -> Result<(), ObjectError>;
 }

@@ -1,6 +1,9 @@
 //! The deserializers of values, of the fields of a message, of the elements of a repeated field, and of the entries of a map.
 //! They also read a tree of JSON: the code of the k8s-openapi types is most of the program, so it is compiled only once.
 //!
+//! A value that does not fit its field is left out and noted, as is the rest of a message within the object that is malformed.
+//! Only a malformed object itself is an error.
+//!
 //! A singular field that occurs twice is passed on twice, and the types of k8s-openapi keep the last value, as Go does for
 //! scalars. (Go would merge two messages, but no known encoder writes them.)
 
@@ -14,12 +17,18 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
+use super::super::unreadable::Unreadable;
 use super::error::Error;
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
+use crate::collectors::quantity::Amount;
+use crate::collectors::time;
 
 /// The annotation in which kubectl keeps a copy of every applied object, including the data of a Secret.
 pub(in crate::intake) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Nanoseconds in a second.
+const SECOND: i32 = 1_000_000_000;
 
 /// Length of the longest time that jiff prints.
 const LONGEST_TIME: usize = 64;
@@ -29,10 +38,10 @@ const LONGEST_TIME: usize = 64;
 /// There is one type for both, and one type [`Map`] for messages and maps, because every type of k8s-openapi is compiled once per
 /// deserializer.
 pub(super) enum Node<'de> {
-    One(Kind, Value<'de>),
+    One(Kind, Value<'de>, &'de Unreadable),
     Many(Many<'de>),
     /// An object in a reduced form or its metadata, of which some fields are skipped.
-    Partial(&'static Table, &'de [u8]),
+    Partial(&'static Table, &'de [u8], &'de Unreadable),
     /// The name of a field.
     Name(&'static str),
     /// A value of JSON.
@@ -45,12 +54,13 @@ impl<'de> Deserializer<'de> for Node<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let (kind, value) = match self {
-            Self::One(kind, value) => (kind, value),
+        let (kind, value, unreadable) = match self {
+            Self::One(kind, value, unreadable) => (kind, value, unreadable),
             Self::Many(many) if many.field.shape == Shape::Map => return visitor.visit_map(Map::Entries(many)),
             Self::Many(many) => return visitor.visit_seq(Elements::Repeated(many)),
-            Self::Partial(table, bytes) => {
-                return visitor.visit_map(Map::Message(Message { partial: true, ..Message::new(table, bytes) }));
+            Self::Partial(table, bytes, unreadable) => {
+                let message = Message { partial: true, ..Message::new(table, bytes, unreadable) };
+                return visitor.visit_map(Map::Message(message));
             }
             Self::Name(name) => return visitor.visit_borrowed_str(name),
             Self::Tree(serde_json::Value::Array(array)) => {
@@ -63,14 +73,14 @@ impl<'de> Deserializer<'de> for Node<'de> {
             Self::Key(key) => return visitor.visit_string(key),
         };
         if let (Kind::Message(table), Value::Bytes(bytes)) = (kind, value) {
-            return visitor.visit_map(Map::Message(Message::new(table, bytes)));
+            return visitor.visit_map(Map::Message(Message::new(table, bytes, unreadable)));
         }
         Scalar::read(kind, value)?.show(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
-            Self::One(Kind::Time | Kind::MicroTime, Value::Bytes([])) | Self::Tree(serde_json::Value::Null) => {
+            Self::One(Kind::Time | Kind::MicroTime, Value::Bytes([]), _) | Self::Tree(serde_json::Value::Null) => {
                 visitor.visit_none()
             }
             _ => visitor.visit_some(self),
@@ -108,8 +118,8 @@ impl<'de> MapAccess<'de> for Map<'de> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         let key = match self {
-            Self::Message(message) => message.next_name()?.map(Node::Name),
-            Self::Entries(many) => many.next_key()?.map(|key| Node::One(Kind::String, key)),
+            Self::Message(message) => message.next_name().map(Node::Name),
+            Self::Entries(many) => many.next_key().map(|key| Node::One(Kind::String, key, many.unreadable)),
             Self::Object { entries, key, value } => entries.next().map(|(name, found)| {
                 *value = Some(found);
                 key.clone_from(&name);
@@ -128,7 +138,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
             }
             Self::Entries(many) => {
                 let value = many.value.take().ok_or_else(early)?;
-                seed.deserialize(Node::One(many.field.kind, value))
+                seed.deserialize(Node::One(many.field.kind, value, many.unreadable))
             }
             Self::Object { key, value, .. } => {
                 let value = value.take().ok_or_else(early)?;
@@ -181,11 +191,15 @@ impl<'de> Scalar<'de> {
         Ok(match (kind, value) {
             (Kind::Bool, Value::Varint(value)) => Self::Bool(value != 0),
             (Kind::Int, Value::Varint(value)) => Self::Int(value.cast_signed()),
+            (Kind::Int32, Value::Varint(value)) => Self::Int((value as i32).into()),
             (Kind::String, Value::Bytes(bytes)) => Self::text(bytes),
             (Kind::Bytes, Value::Bytes(bytes)) => Self::Text(Cow::Owned(STANDARD.encode(bytes))),
             (Kind::Time | Kind::MicroTime, Value::Bytes([])) => Self::Unit,
-            (Kind::Time, Value::Bytes(bytes)) => Self::time(bytes, |_| 0)?,
-            (Kind::MicroTime, Value::Bytes(bytes)) => Self::time(bytes, |nanos| nanos / 1000 * 1000)?,
+            (Kind::Time, Value::Bytes(bytes)) => Self::time(bytes, |second, _| time::timestamp(second, 0))?,
+            (Kind::MicroTime, Value::Bytes(bytes)) => Self::time(bytes, |second, nano| {
+                let (carried, nano) = (nano.div_euclid(SECOND), nano.rem_euclid(SECOND));
+                time::timestamp(second.saturating_add(carried.into()), nano / 1000 * 1000)
+            })?,
             (Kind::Quantity, Value::Bytes(bytes)) => Self::quantity(bytes)?,
             (Kind::IntOrString, Value::Bytes(bytes)) => Self::int_or_string(bytes)?,
             (kind, _) => return Err(Error::custom(format_args!("the wire type does not fit a {kind:?}"))),
@@ -205,7 +219,7 @@ impl<'de> Scalar<'de> {
         })
     }
 
-    fn time(bytes: &[u8], nanos: fn(i32) -> i32) -> Result<Self, Error> {
+    fn time(bytes: &[u8], timestamp: fn(i64, i32) -> Timestamp) -> Result<Self, Error> {
         let (mut second, mut nano) = (0, 0);
         for field in Fields::new(bytes) {
             match field? {
@@ -215,7 +229,7 @@ impl<'de> Scalar<'de> {
                 _ => {}
             }
         }
-        TimeText::of(Timestamp::new(second, nanos(nano)).map_err(Error::custom)?).map(Self::Time)
+        TimeText::of(timestamp(second, nano)).map(Self::Time)
     }
 
     fn quantity(bytes: &'de [u8]) -> Result<Self, Error> {
@@ -233,7 +247,7 @@ impl<'de> Scalar<'de> {
         for field in Fields::new(bytes) {
             match field? {
                 (1, Value::Varint(value)) => is_string = value != 0,
-                (2, Value::Varint(value)) => int = value.cast_signed(),
+                (2, Value::Varint(value)) => int = (value as i32).into(),
                 (3, Value::Bytes(value)) => string = value,
                 _ => {}
             }
@@ -271,6 +285,7 @@ struct Message<'de> {
     partial: bool,
     /// The field whose name was passed on last.
     current: Option<(&'static Field, Value<'de>)>,
+    unreadable: &'de Unreadable,
 }
 
 struct Level<'de> {
@@ -309,45 +324,47 @@ impl<'de> Level<'de> {
 }
 
 impl<'de> Message<'de> {
-    fn new(table: &'static Table, bytes: &'de [u8]) -> Self {
-        Self { level: Level::new(table, bytes), outer: None, partial: false, current: None }
+    fn new(table: &'static Table, bytes: &'de [u8], unreadable: &'de Unreadable) -> Self {
+        Self { level: Level::new(table, bytes), outer: None, partial: false, current: None, unreadable }
     }
 
-    fn next_field(&mut self) -> Result<Option<(&'static Field, Value<'de>)>, Error> {
+    fn next_field(&mut self) -> Option<(&'static Field, Value<'de>)> {
         loop {
             let Some(field) = self.level.fields.next() else {
-                match self.outer.take() {
-                    Some(outer) => self.level = outer,
-                    None => return Ok(None),
-                }
+                self.level = self.outer.take()?;
                 continue;
             };
-            let (number, value) = field?;
+            // After an error there are no more fields.
+            let Ok((number, value)) = field else {
+                self.unreadable.note("the rest of a message");
+                continue;
+            };
             let Some((index, field)) = self.level.find(number) else { continue };
             let shown = match field.shape {
-                Shape::One => true,
-                Shape::UnlessEmpty => !matches!(value, Value::Varint(0) | Value::Bytes([])),
+                Shape::One => readable(field, value, self.unreadable),
+                Shape::UnlessEmpty => {
+                    !matches!(value, Value::Varint(0) | Value::Bytes([])) && readable(field, value, self.unreadable)
+                }
                 Shape::Repeated | Shape::Map => self.level.first(index),
                 Shape::Inline => {
-                    let (Kind::Message(table), Value::Bytes(bytes)) = (field.kind, value) else {
-                        return Err(Error::custom(format_args!("{}: not a message", field.name)));
-                    };
-                    self.outer = Some(std::mem::replace(&mut self.level, Level::new(table, bytes)));
+                    if let (Kind::Message(table), Value::Bytes(bytes)) = (field.kind, value) {
+                        self.outer = Some(std::mem::replace(&mut self.level, Level::new(table, bytes)));
+                    } else {
+                        self.unreadable.note(field.name);
+                    }
                     false
                 }
             };
             if shown {
-                return Ok(Some((field, value)));
+                return Some((field, value));
             }
         }
     }
-}
 
-impl<'de> Message<'de> {
     /// Moves on to the next field and returns its name.
-    fn next_name(&mut self) -> Result<Option<&'static str>, Error> {
-        self.current = self.next_field()?;
-        Ok(self.current.map(|(field, _)| field.name))
+    fn next_name(&mut self) -> Option<&'static str> {
+        self.current = self.next_field();
+        self.current.map(|(field, _)| field.name)
     }
 
     /// Returns the value of the field whose name was passed on last.
@@ -355,17 +372,36 @@ impl<'de> Message<'de> {
         let (field, value) = self.current.take()?;
         let node = match field.shape {
             Shape::One | Shape::UnlessEmpty if self.partial && field.name == "metadata" => match (field.kind, value) {
-                (Kind::Message(table), Value::Bytes(bytes)) => Node::Partial(table, bytes),
-                (kind, value) => Node::One(kind, value),
+                (Kind::Message(table), Value::Bytes(bytes)) => Node::Partial(table, bytes, self.unreadable),
+                (kind, value) => Node::One(kind, value, self.unreadable),
             },
-            Shape::One | Shape::UnlessEmpty | Shape::Inline => Node::One(field.kind, value),
+            Shape::One | Shape::UnlessEmpty | Shape::Inline => Node::One(field.kind, value, self.unreadable),
             Shape::Repeated | Shape::Map => {
                 let redacted = self.partial && field.name == "annotations";
-                Node::Many(Many { field, redacted, first: Some(value), rest: self.level.fields.clone(), value: None })
+                let rest = self.level.fields.clone();
+                Node::Many(Many { field, redacted, first: Some(value), rest, value: None, unreadable: self.unreadable })
             }
         };
         Some((field, node))
     }
+}
+
+/// Whether a value fits its field. Notes the field if not.
+fn readable(field: &Field, value: Value<'_>, unreadable: &Unreadable) -> bool {
+    let is_message = |bytes| Fields::new(bytes).all(|field| field.is_ok());
+    let fits = match (field.kind, value) {
+        (Kind::Bool | Kind::Int | Kind::Int32, Value::Varint(_))
+        | (Kind::String | Kind::Bytes | Kind::Message(_), Value::Bytes(_)) => true,
+        (Kind::Time | Kind::MicroTime | Kind::IntOrString, Value::Bytes(bytes)) => is_message(bytes),
+        (Kind::Quantity, Value::Bytes(bytes)) => {
+            matches!(Scalar::quantity(bytes), Ok(Scalar::Text(text)) if Amount::parse(&text).is_some())
+        }
+        _ => false,
+    };
+    if !fits {
+        unreadable.note(field.name);
+    }
+    fits
 }
 
 /// All elements of a repeated field, or all entries of a map, wherever they are in the message.
@@ -377,49 +413,70 @@ pub(super) struct Many<'de> {
     rest: Fields<'de>,
     /// The value of the entry whose key was passed on last.
     value: Option<Value<'de>>,
+    unreadable: &'de Unreadable,
 }
 
 impl<'de> Many<'de> {
-    fn next(&mut self) -> Result<Option<Value<'de>>, Error> {
+    fn next(&mut self) -> Option<Value<'de>> {
         if let Some(first) = self.first.take() {
-            return Ok(Some(first));
+            return Some(first);
         }
-        for field in &mut self.rest {
-            let (number, value) = field?;
-            if number == self.field.number {
-                return Ok(Some(value));
+        // The message notes an error when it comes to it.
+        let same = |field| match field {
+            Ok((number, value)) if number == self.field.number => Some(value),
+            _ => None,
+        };
+        self.rest.find_map(same)
+    }
+
+    /// Moves on to the next element that can be read.
+    fn next_element(&mut self) -> Option<Value<'de>> {
+        loop {
+            let value = self.next()?;
+            if readable(self.field, value, self.unreadable) {
+                return Some(value);
             }
         }
-        Ok(None)
     }
 
     /// The value of a map's entry without one.
     fn zero(&self) -> Value<'de> {
         match self.field.kind {
-            Kind::Bool | Kind::Int => Value::Varint(0),
+            Kind::Bool | Kind::Int | Kind::Int32 => Value::Varint(0),
             _ => Value::Bytes(&[]),
         }
     }
 
-    /// Moves on to the next entry of a map and returns its key.
-    fn next_key(&mut self) -> Result<Option<Value<'de>>, Error> {
-        while let Some(entry) = self.next()? {
-            let Value::Bytes(entry) = entry else { return Err(Error::custom("an entry of a map is not a message")) };
-            let (mut key, mut value) = (Value::Bytes(&[]), self.zero());
-            for field in Fields::new(entry) {
-                match field? {
-                    (1, found) => key = found,
-                    (2, found) => value = found,
-                    _ => {}
-                }
+    /// Splits an entry of a map. `None` if it is malformed.
+    fn entry(&self, entry: Value<'de>) -> Option<(Value<'de>, Value<'de>)> {
+        let Value::Bytes(entry) = entry else { return None };
+        let (mut key, mut value) = (Value::Bytes(&[]), self.zero());
+        for field in Fields::new(entry) {
+            match field.ok()? {
+                (1, found) => key = found,
+                (2, found) => value = found,
+                _ => {}
             }
+        }
+        matches!(key, Value::Bytes(_)).then_some((key, value))
+    }
+
+    /// Moves on to the next entry of a map that can be read, and returns its key.
+    fn next_key(&mut self) -> Option<Value<'de>> {
+        loop {
+            let entry = self.next()?;
+            let Some((key, value)) = self.entry(entry) else {
+                self.unreadable.note(self.field.name);
+                continue;
+            };
             if self.redacted && matches!(key, Value::Bytes(key) if key == LAST_APPLIED.as_bytes()) {
                 continue;
             }
-            self.value = Some(value);
-            return Ok(Some(key));
+            if readable(self.field, value, self.unreadable) {
+                self.value = Some(value);
+                return Some(key);
+            }
         }
-        Ok(None)
     }
 }
 
@@ -436,7 +493,8 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         let node = match self {
             Self::Repeated(many) => {
                 let kind = many.field.kind;
-                many.next()?.map(|value| Node::One(kind, value))
+                let unreadable = many.unreadable;
+                many.next_element().map(|value| Node::One(kind, value, unreadable))
             }
             Self::Array(values) => values.next().map(Node::Tree),
         };

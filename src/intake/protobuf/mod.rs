@@ -12,7 +12,7 @@ mod tables;
 pub mod wire;
 
 use serde::de::DeserializeOwned;
-use wire::Value;
+use wire::{Fields, Value};
 
 pub(super) use decoder::LAST_APPLIED;
 use decoder::Node;
@@ -20,17 +20,25 @@ pub use error::Error;
 pub(super) use table::{Kind, Shape, Table};
 
 use super::form::Form;
+use super::unreadable::Unreadable;
 
 /// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In reduced forms kubectl's last-applied annotation is
-/// skipped.
+/// skipped. Notes the fields that cannot be read, and leaves them out.
 ///
 /// # Errors
-/// No collector reads the kind, so it has no table; or the bytes are not its message.
-pub fn read<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8], form: Form) -> Result<T, Error> {
+/// No collector reads the kind, so it has no table; or the bytes are no message.
+pub fn read<T>(bytes: &[u8], form: Form, unreadable: &Unreadable) -> Result<T, Error>
+where
+    T: k8s_openapi::Resource + DeserializeOwned,
+{
     let table = table::<T>()?;
+    // The rest of a message that breaks off would look like an object without a status.
+    if let Some(Err(error)) = Fields::new(bytes).find(Result::is_err) {
+        return Err(error.into());
+    }
     T::deserialize(match form {
-        Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes)),
-        Form::Metadata | Form::Table => Node::Partial(table, bytes),
+        Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes), unreadable),
+        Form::Metadata | Form::Table => Node::Partial(table, bytes, unreadable),
     })
 }
 

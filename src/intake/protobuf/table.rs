@@ -25,8 +25,10 @@ pub(in crate::intake) struct Field {
 pub(in crate::intake) enum Kind {
     /// A varint, 0 or 1.
     Bool,
-    /// An int32 or int64: a varint, two's complement.
+    /// An int64: a varint, two's complement.
     Int,
+    /// An int32: the same, of which Go keeps the low half.
+    Int32,
     /// Text.
     String,
     /// Bytes, which JSON writes in base64.

@@ -23,8 +23,8 @@ static CRON_JOB_SPEC: Table = Table {
         Field { number: 2, name: "startingDeadlineSeconds", kind: Kind::Int, shape: Shape::One },
         Field { number: 3, name: "concurrencyPolicy", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 4, name: "suspend", kind: Kind::Bool, shape: Shape::One },
-        Field { number: 6, name: "successfulJobsHistoryLimit", kind: Kind::Int, shape: Shape::One },
-        Field { number: 7, name: "failedJobsHistoryLimit", kind: Kind::Int, shape: Shape::One },
+        Field { number: 6, name: "successfulJobsHistoryLimit", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 7, name: "failedJobsHistoryLimit", kind: Kind::Int32, shape: Shape::One },
         Field { number: 8, name: "timeZone", kind: Kind::String, shape: Shape::One },
     ],
 };
@@ -61,14 +61,14 @@ static DAEMON_SET_METADATA: Table = Table {
 
 static DAEMON_SET_STATUS: Table = Table {
     fields: &[
-        Field { number: 1, name: "currentNumberScheduled", kind: Kind::Int, shape: Shape::One },
-        Field { number: 2, name: "numberMisscheduled", kind: Kind::Int, shape: Shape::One },
-        Field { number: 3, name: "desiredNumberScheduled", kind: Kind::Int, shape: Shape::One },
-        Field { number: 4, name: "numberReady", kind: Kind::Int, shape: Shape::One },
+        Field { number: 1, name: "currentNumberScheduled", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 2, name: "numberMisscheduled", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 3, name: "desiredNumberScheduled", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 4, name: "numberReady", kind: Kind::Int32, shape: Shape::One },
         Field { number: 5, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 6, name: "updatedNumberScheduled", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 7, name: "numberAvailable", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 8, name: "numberUnavailable", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 6, name: "updatedNumberScheduled", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 7, name: "numberAvailable", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 8, name: "numberUnavailable", kind: Kind::Int32, shape: Shape::UnlessEmpty },
     ],
 };
 
@@ -122,7 +122,7 @@ static DEPLOYMENT_SPEC_STRATEGY: Table = Table {
 
 static DEPLOYMENT_SPEC: Table = Table {
     fields: &[
-        Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field { number: 4, name: "strategy", kind: Kind::Message(&DEPLOYMENT_SPEC_STRATEGY), shape: Shape::One },
         Field { number: 7, name: "paused", kind: Kind::Bool, shape: Shape::UnlessEmpty },
     ],
@@ -139,18 +139,18 @@ static DEPLOYMENT_STATUS_CONDITIONS: Table = Table {
 static DEPLOYMENT_STATUS: Table = Table {
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 2, name: "replicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 3, name: "updatedReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 4, name: "availableReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 5, name: "unavailableReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 2, name: "replicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 3, name: "updatedReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 4, name: "availableReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "unavailableReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
         Field {
             number: 6,
             name: "conditions",
             kind: Kind::Message(&DEPLOYMENT_STATUS_CONDITIONS),
             shape: Shape::Repeated,
         },
-        Field { number: 7, name: "readyReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 9, name: "terminatingReplicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 7, name: "readyReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 9, name: "terminatingReplicas", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -178,7 +178,7 @@ static ENDPOINTS_SUBSETS_ADDRESSES: Table =
 static ENDPOINTS_SUBSETS_PORTS: Table = Table {
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
-        Field { number: 2, name: "port", kind: Kind::Int, shape: Shape::One },
+        Field { number: 2, name: "port", kind: Kind::Int32, shape: Shape::One },
         Field { number: 3, name: "protocol", kind: Kind::String, shape: Shape::UnlessEmpty },
     ],
 };
@@ -262,7 +262,7 @@ static ENDPOINT_SLICE_PORTS: Table = Table {
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "protocol", kind: Kind::String, shape: Shape::One },
-        Field { number: 3, name: "port", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "port", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -287,7 +287,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_TARGET: Table = Table {
     fields: &[
         Field { number: 2, name: "value", kind: Kind::Quantity, shape: Shape::One },
         Field { number: 3, name: "averageValue", kind: Kind::Quantity, shape: Shape::One },
-        Field { number: 4, name: "averageUtilization", kind: Kind::Int, shape: Shape::One },
+        Field { number: 4, name: "averageUtilization", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -469,8 +469,8 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC: Table = Table {
             kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC_SCALE_TARGET_REF),
             shape: Shape::One,
         },
-        Field { number: 2, name: "minReplicas", kind: Kind::Int, shape: Shape::One },
-        Field { number: 3, name: "maxReplicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 2, name: "minReplicas", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 3, name: "maxReplicas", kind: Kind::Int32, shape: Shape::One },
         Field {
             number: 4,
             name: "metrics",
@@ -490,7 +490,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT_CURRENT: Table = 
     fields: &[
         Field { number: 1, name: "value", kind: Kind::Quantity, shape: Shape::One },
         Field { number: 2, name: "averageValue", kind: Kind::Quantity, shape: Shape::One },
-        Field { number: 3, name: "averageUtilization", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "averageUtilization", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -621,8 +621,8 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CONDITIONS: Table = Table {
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS: Table = Table {
     fields: &[
-        Field { number: 3, name: "currentReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 4, name: "desiredReplicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "currentReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 4, name: "desiredReplicas", kind: Kind::Int32, shape: Shape::One },
         Field {
             number: 5,
             name: "currentMetrics",
@@ -662,7 +662,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_RESOURCE: Table 
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE_PORT: Table =
-    Table { fields: &[Field { number: 2, name: "number", kind: Kind::Int, shape: Shape::UnlessEmpty }] };
+    Table { fields: &[Field { number: 2, name: "number", kind: Kind::Int32, shape: Shape::UnlessEmpty }] };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE: Table = Table {
     fields: &[
@@ -796,8 +796,8 @@ static JOB_METADATA: Table = Table {
 
 static JOB_SPEC: Table = Table {
     fields: &[
-        Field { number: 1, name: "parallelism", kind: Kind::Int, shape: Shape::One },
-        Field { number: 2, name: "completions", kind: Kind::Int, shape: Shape::One },
+        Field { number: 1, name: "parallelism", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 2, name: "completions", kind: Kind::Int32, shape: Shape::One },
         Field { number: 3, name: "activeDeadlineSeconds", kind: Kind::Int, shape: Shape::One },
     ],
 };
@@ -815,10 +815,10 @@ static JOB_STATUS: Table = Table {
         Field { number: 1, name: "conditions", kind: Kind::Message(&JOB_STATUS_CONDITIONS), shape: Shape::Repeated },
         Field { number: 2, name: "startTime", kind: Kind::Time, shape: Shape::One },
         Field { number: 3, name: "completionTime", kind: Kind::Time, shape: Shape::One },
-        Field { number: 4, name: "active", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 5, name: "succeeded", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 6, name: "failed", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 9, name: "ready", kind: Kind::Int, shape: Shape::One },
+        Field { number: 4, name: "active", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "succeeded", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 6, name: "failed", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 9, name: "ready", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -1143,7 +1143,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_ISCSI: Table = Table {
     fields: &[
         Field { number: 1, name: "targetPortal", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "iqn", kind: Kind::String, shape: Shape::One },
-        Field { number: 3, name: "lun", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "lun", kind: Kind::Int32, shape: Shape::One },
         Field { number: 12, name: "initiatorName", kind: Kind::String, shape: Shape::One },
     ],
 };
@@ -1151,7 +1151,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_ISCSI: Table = Table {
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_FC: Table = Table {
     fields: &[
         Field { number: 1, name: "targetWWNs", kind: Kind::String, shape: Shape::Repeated },
-        Field { number: 2, name: "lun", kind: Kind::Int, shape: Shape::One },
+        Field { number: 2, name: "lun", kind: Kind::Int32, shape: Shape::One },
         Field { number: 5, name: "wwids", kind: Kind::String, shape: Shape::Repeated },
     ],
 };
@@ -1509,7 +1509,7 @@ static POD_STATUS_CONTAINER_STATUSES_STATE: Table = Table {
 
 static POD_STATUS_CONTAINER_STATUSES_LAST_STATE_TERMINATED: Table = Table {
     fields: &[
-        Field { number: 1, name: "exitCode", kind: Kind::Int, shape: Shape::One },
+        Field { number: 1, name: "exitCode", kind: Kind::Int32, shape: Shape::One },
         Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 6, name: "finishedAt", kind: Kind::Time, shape: Shape::One },
     ],
@@ -1540,7 +1540,7 @@ static POD_STATUS_CONTAINER_STATUSES: Table = Table {
             shape: Shape::One,
         },
         Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
-        Field { number: 5, name: "restartCount", kind: Kind::Int, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int32, shape: Shape::One },
         Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
         Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
         Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1593,7 +1593,7 @@ static POD_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
             shape: Shape::One,
         },
         Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
-        Field { number: 5, name: "restartCount", kind: Kind::Int, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int32, shape: Shape::One },
         Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
         Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
         Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1652,10 +1652,10 @@ static POD: Table = Table {
 static POD_DISRUPTION_BUDGET_STATUS: Table = Table {
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 3, name: "disruptionsAllowed", kind: Kind::Int, shape: Shape::One },
-        Field { number: 4, name: "currentHealthy", kind: Kind::Int, shape: Shape::One },
-        Field { number: 5, name: "desiredHealthy", kind: Kind::Int, shape: Shape::One },
-        Field { number: 6, name: "expectedPods", kind: Kind::Int, shape: Shape::One },
+        Field { number: 3, name: "disruptionsAllowed", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 4, name: "currentHealthy", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 5, name: "desiredHealthy", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 6, name: "expectedPods", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -1689,15 +1689,15 @@ static REPLICA_SET_METADATA: Table = Table {
 };
 
 static REPLICA_SET_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One }] };
+    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
 
 static REPLICA_SET_STATUS: Table = Table {
     fields: &[
-        Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One },
-        Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 4, name: "readyReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 7, name: "terminatingReplicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 4, name: "readyReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 7, name: "terminatingReplicas", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 
@@ -1725,15 +1725,15 @@ static REPLICATION_CONTROLLER_METADATA: Table = Table {
 };
 
 static REPLICATION_CONTROLLER_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One }] };
+    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
 
 static REPLICATION_CONTROLLER_STATUS: Table = Table {
     fields: &[
-        Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One },
-        Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 4, name: "readyReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 5, name: "availableReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 4, name: "readyReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "availableReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
     ],
 };
 
@@ -1906,11 +1906,11 @@ static STATEFUL_SET_SPEC_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: Table = Table
 };
 
 static STATEFUL_SET_SPEC_ORDINALS: Table =
-    Table { fields: &[Field { number: 1, name: "start", kind: Kind::Int, shape: Shape::One }] };
+    Table { fields: &[Field { number: 1, name: "start", kind: Kind::Int32, shape: Shape::One }] };
 
 static STATEFUL_SET_SPEC: Table = Table {
     fields: &[
-        Field { number: 1, name: "replicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field {
             number: 10,
             name: "persistentVolumeClaimRetentionPolicy",
@@ -1924,13 +1924,13 @@ static STATEFUL_SET_SPEC: Table = Table {
 static STATEFUL_SET_STATUS: Table = Table {
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 2, name: "replicas", kind: Kind::Int, shape: Shape::One },
-        Field { number: 3, name: "readyReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 4, name: "currentReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
-        Field { number: 5, name: "updatedReplicas", kind: Kind::Int, shape: Shape::UnlessEmpty },
+        Field { number: 2, name: "replicas", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 3, name: "readyReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 4, name: "currentReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "updatedReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
         Field { number: 6, name: "currentRevision", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 7, name: "updateRevision", kind: Kind::String, shape: Shape::UnlessEmpty },
-        Field { number: 11, name: "availableReplicas", kind: Kind::Int, shape: Shape::One },
+        Field { number: 11, name: "availableReplicas", kind: Kind::Int32, shape: Shape::One },
     ],
 };
 

@@ -27,6 +27,7 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Field, Kind, Shape, Table};
 use super::{Error, read, tables};
+use crate::intake::unreadable::Unreadable;
 
 /// The objects of the corpus file `plural`, as JSON and as protobuf.
 fn corpus(plural: &str) -> Vec<(Json, Vec<u8>)> {
@@ -42,7 +43,7 @@ fn corpus(plural: &str) -> Vec<(Json, Vec<u8>)> {
 }
 
 fn decode<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    read::<T>(bytes, crate::intake::form::Form::Object)
+    read::<T>(bytes, crate::intake::form::Form::Object, &Unreadable::default())
 }
 
 /// Removes the fields of `json` that `table` does not have, and empty arrays and maps, which protobuf does not have.
@@ -215,7 +216,10 @@ fn times_are_null_when_empty_and_as_precise_as_in_json() {
     assert_eq!(time(wire()).unwrap(), None);
     assert_eq!(time(wire().varint(1, 0).varint(2, 0)).unwrap().unwrap(), "1970-01-01T00:00:00Z");
     assert_eq!(time(wire().varint(1, -1).varint(2, 999)).unwrap().unwrap(), "1969-12-31T23:59:59Z");
-    assert!(time(wire().varint(1, i64::MAX)).is_err());
+    for second in [i64::MIN, -62_167_219_201, 253_402_300_799, 253_402_300_800, i64::MAX] {
+        let pod: Pod = decode(wire().bytes(1, wire().bytes(8, wire().varint(1, second))).as_ref()).unwrap();
+        assert_eq!(crate::collectors::time::seconds(pod.metadata.creation_timestamp.unwrap().0), second);
+    }
 
     let renewed = wire().varint(1, 1_700_000_000).varint(2, 123_456_789);
     let lease: Lease = decode(wire().bytes(2, wire().bytes(4, renewed)).as_ref()).unwrap();
@@ -229,11 +233,46 @@ fn text_that_is_not_utf8_reads_as_the_api_server_writes_it_in_json() {
 }
 
 #[test]
-fn an_error_names_its_field() {
-    let error = decode::<Pod>(wire().bytes(3, wire().bytes(6, "no address").varint(5, 1)).as_ref()).unwrap_err();
-    assert_eq!(error.to_string(), "status: hostIP: the wire type does not fit a String");
-    let error = decode::<Pod>(wire().bytes(2, [0x08]).as_ref()).unwrap_err();
-    assert_eq!(error.to_string(), "spec: the message is cut off within a field");
+fn a_value_that_does_not_fit_its_field_costs_no_other_field() {
+    let decode = |bytes: Wire| {
+        let unreadable = Unreadable::default();
+        let pod: Pod = read(bytes.as_ref(), crate::intake::form::Form::Object, &unreadable).unwrap();
+        (pod, unreadable.count(), unreadable.first())
+    };
+    let (pod, count, first) = decode(wire().bytes(3, wire().varint(5, 1).bytes(6, "address").varint(99, 1)));
+    assert_eq!(pod.status.unwrap().pod_ip.as_deref(), Some("address"));
+    assert_eq!((count, first.as_str()), (1, "hostIP"));
+    // Malformed messages within the object: what precedes the fault is read.
+    let (pod, count, first) =
+        decode(wire().bytes(2, wire().bytes(10, "node").bytes(20, [0x08])).bytes(3, wire().bytes(1, "Running")));
+    let spec = pod.spec.unwrap();
+    assert_eq!((spec.node_name.as_deref(), spec.init_containers.map(|c| c.len())), (Some("node"), Some(1)));
+    assert_eq!(pod.status.unwrap().phase.as_deref(), Some("Running"));
+    assert_eq!((count, first.as_str()), (1, "the rest of a message"));
+    // A quantity, an entry and an element that are none.
+    let limit = |name: &str, value: &str| wire().bytes(1, name).bytes(2, wire().bytes(1, value));
+    let limits = wire()
+        .bytes(1, limit("cpu", "many"))
+        .bytes(1, limit("memory", "1Gi"))
+        .varint(1, 5)
+        .bytes(1, [0x08])
+        .bytes(1, wire().bytes(1, "pods"));
+    let spec = wire().bytes(2, wire().bytes(1, "a").bytes(8, limits)).varint(2, 1);
+    let (pod, count, _) = decode(wire().bytes(2, spec));
+    let containers = pod.spec.unwrap().containers;
+    let limits = containers[0].resources.as_ref().unwrap().limits.as_ref().unwrap();
+    let limits: Vec<_> = limits.iter().map(|(name, limit)| (name.as_str(), limit.0.as_str())).collect();
+    assert_eq!((containers.len(), limits, count), (1, vec![("memory", "1Gi"), ("pods", "0")], 4));
+    // An int32 with more bits, which Go cuts.
+    let status = wire().bytes(1, "a").varint(5, (1 << 32) + 7);
+    let (pod, count, _) = decode(wire().bytes(3, wire().bytes(8, status)));
+    assert_eq!((pod.status.unwrap().container_statuses.unwrap()[0].restart_count, count), (7, 0));
+}
+
+#[test]
+fn an_object_that_breaks_off_and_a_kind_without_a_table_are_errors() {
+    let error = decode::<Pod>(wire().bytes(2, "").bytes(3, "").as_ref().split_last().unwrap().1).unwrap_err();
+    assert_eq!(error.to_string(), "the message is cut off within a field");
     let error = decode::<Event>(&[]).unwrap_err();
     assert_eq!(error.to_string(), "no collector reads Event of v1");
 }

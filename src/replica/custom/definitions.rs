@@ -198,8 +198,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::intake::Encoding;
     use crate::intake::Form;
+    use crate::intake::{Encoding, Unreadable};
     use crate::sharding::Hashes;
 
     fn definition(kind: &str, established: &str) -> Value {
@@ -232,6 +232,7 @@ mod tests {
             form,
             table_type: None,
             bytes: bytes.as_bytes(),
+            unreadable: &Unreadable::default(),
         })
     }
 

@@ -239,3 +239,13 @@ async fn objects_that_do_not_decode_are_counted_and_kept() {
     stream.send(pod("DELETED", "bad-1", 10));
     run.expect_calls(&["delete bad-1 10"]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn fields_that_cannot_be_read_are_counted_and_their_objects_applied() {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "odd-1", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat());
+    run.expect_calls(&["init", "apply odd-1 7", "apply b 8", "done 9"]).await;
+    assert_eq!((value(&run.status.unreadable_fields), value(&run.status.applied)), (2, 2));
+    assert_eq!(value(&run.status.undecodable), 0);
+}

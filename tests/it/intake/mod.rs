@@ -22,7 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Records the calls of a source, prefixed with its own name. Objects whose UID starts with `bad` do not decode.
+/// Records the calls of a source, prefixed with its own name. Objects whose UID starts with `bad` do not decode, and those with `odd` have two
+/// fields that cannot be read.
 struct Recorder {
     name: &'static str,
     calls: mpsc::UnboundedSender<String>,
@@ -42,6 +43,10 @@ impl Sink for Recorder {
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         if item.uid.starts_with("bad") {
             return Err(DecodeError::CustomProtobuf);
+        }
+        if item.uid.starts_with("odd") {
+            item.unreadable.note("a");
+            item.unreadable.note("b");
         }
         assert_eq!(item.hashes, Hashes::of(item.uid));
         if item.encoding == Encoding::Json {
