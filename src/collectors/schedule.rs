@@ -63,21 +63,19 @@ pub fn set_time_zones(zones: TimeZoneDatabase) {
 }
 
 impl Schedule {
-    /// Parses a schedule. `None` if it is invalid or if a time zone is unknown.
+    /// Parses a schedule. `None` if it is invalid, if a time zone is unknown, or if both `time_zone` and `text` set one.
     ///
-    /// As for the controller, a schedule that contains `TZ` ignores `time_zone`, which must exist nevertheless.
+    /// API servers reject two zones, as kube-state-metrics does. The controller would use that of the schedule.
     pub fn parse(text: &str, time_zone: Option<&str>) -> Option<Self> {
         Self::parse_with(ZONES.get_or_init(TimeZoneDatabase::bundled), text, time_zone)
     }
 
     fn parse_with(zones: &TimeZoneDatabase, text: &str, time_zone: Option<&str>) -> Option<Self> {
-        let Some(name) = time_zone else { return Self::parse_standard(zones, text) };
-        let zone = zone(zones, name)?;
-        if text.contains("TZ") {
-            return Self::parse_standard(zones, text);
+        match time_zone {
+            // NB: the controller writes the zone before the text, and the library removes the blanks after a zone.
+            Some(name) => Self::parse_fields(text.trim(), zone(zones, name)?),
+            None => Self::parse_standard(zones, text),
         }
-        // NB: the controller writes the zone before the text, and the library removes the blanks after a zone.
-        Self::parse_fields(text.trim(), zone)
     }
 
     /// `ParseStandard`.
@@ -512,11 +510,11 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_in_the_schedule_wins_over_the_field_which_must_exist() {
+    fn a_zone_comes_from_the_schedule_or_from_the_field_and_must_exist() {
         let start = "2026-10-02T00:00:00Z";
         assert_eq!(next("0 9 * * *", Some("Asia/Tokyo"), start).as_deref(), Some("2026-10-03T00:00:00Z"));
-        assert_eq!(next("TZ=UTC 0 9 * * *", Some("Asia/Tokyo"), start).as_deref(), Some("2026-10-02T09:00:00Z"));
-        assert_eq!(Schedule::parse("TZ=UTC 0 9 * * *", Some("Nowhere")), None);
+        assert_eq!(next("TZ=Asia/Tokyo 0 9 * * *", None, start).as_deref(), Some("2026-10-03T00:00:00Z"));
+        assert_eq!(Schedule::parse("TZ=UTC 0 9 * * *", Some("UTC")), None);
         assert_eq!(Schedule::parse("0 9 * * * TZ", Some("UTC")), None);
         assert_eq!(Schedule::parse("* * * * *", Some("Nowhere")), None);
         assert_eq!(Schedule::parse("* * * * *", Some("UTC ")), None);

@@ -12,7 +12,7 @@ use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use serde_json::json;
 
 /// Files without a resource.
-const HELPERS: [&str; 12] = [
+const HELPERS: [&str; 13] = [
     "collector",
     "common",
     "custom",
@@ -25,6 +25,7 @@ const HELPERS: [&str; 12] = [
     "selector",
     "states",
     "table",
+    "time",
 ];
 
 /// A family in `families.tsv`: resource, API version, kind, name, type, stability, opt-in.

@@ -166,7 +166,7 @@ metadata: {name: nowhere, namespace: d, creationTimestamp: "2026-10-02T10:10:10Z
 spec: {schedule: "0 0 * * *", timeZone: Nowhere/City}
 "#,
         &[
-            r#"kube_cronjob_next_schedule_time{namespace="d",cronjob="either-day"} 1.7915040e+09"#,
+            r#"kube_cronjob_next_schedule_time{namespace="d",cronjob="either-day"} 1.791504e+09"#,
             r#"kube_cronjob_schedule_invalid{namespace="d",cronjob="nowhere"} 1"#,
         ],
     );
