@@ -172,7 +172,13 @@ impl Visitor for Rounds {
             // Not every text is a time.
             for object in [object, replaced] {
                 self.total += 1;
-                let Ok(decoded) = decode_object::<R::Object, _>(&object, Form::of::<R::Object>()) else { continue };
+                let Ok(decoded) = decode_object::<R::Object, _>(
+                    &object,
+                    Form::of::<R::Object>(),
+                    &kube_state_fleet::intake::Unreadable::default(),
+                ) else {
+                    continue;
+                };
                 self.read += 1;
                 let context = format!("{} {round}: {object}", name::<R>());
                 let families = series(collector.headers(), collector.collect(&decoded), &context);
