@@ -1,4 +1,4 @@
-//! Prometheus' own parsers accept both text formats, and read the same samples from them.
+//! Prometheus' own parsers accept both text formats, and read the same samples from them, also of objects with colliding keys.
 
 use std::fs::File;
 use std::process::Command;
@@ -19,6 +19,16 @@ use crate::wait::until;
 const PROTOCOLS: [(&str, &str, &str); 2] = [
     ("openmetrics", "OpenMetricsText1.0.0", "application/openmetrics-text"),
     ("text", "PrometheusText0.0.4", "text/plain"),
+];
+
+/// Series that need names of their own for colliding keys, up to the label `job`, and their number.
+const ODD: [(&str, f64); 6] = [
+    ("kube_pod_labels{label_tier_a_conflict1_conflict1=\"one\",", 1.0),
+    ("kube_pod_annotations{annotation_tier_a_conflict1_conflict1=~\"(?s).*EOF\",", 1.0),
+    ("kube_pod_nodeselectors{nodeselector_tier_a_conflict1_conflict2=\"three\",", 1.0),
+    ("kube_volumeattachment_labels{label_tier_a_conflict2=\"two\",", 1.0),
+    ("kube_volumeattachment_status_attachment_metadata{metadata___name__=\"four\",", 1.0),
+    ("kube_state_fleet_horizontalpodautoscaler_spec_target_metric{metric_name=\"depth\",", 2.0),
 ];
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -111,6 +121,13 @@ async fn scrape(stage: &Stage, at: &Endpoints) -> Result<f64> {
         for (job, _, _) in PROTOCOLS {
             let pods = prometheus.query(&format!("count(kube_pod_info{{job=\"{job}\"}})")).await?;
             pods.first().with_context(|| format!("no pods by {job}"))?;
+            for (series, count) in ODD {
+                let found = prometheus.query(&format!("count({}job=\"{job}\"}})", series)).await?;
+                ensure!(
+                    found.first().is_some_and(|found| found.value == count),
+                    "not {count} of {series}...}} by {job}"
+                );
+            }
         }
         Ok(first.value)
     })
