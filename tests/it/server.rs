@@ -34,7 +34,7 @@ use kube_state_fleet::server::{
 use kube_state_fleet::settings::{Listen, Shard, Timeouts};
 use kube_state_fleet::sharding::{Digest, Hashes, Slice};
 use kube_state_fleet::telemetry::{MetricSources, Telemetry};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -108,15 +108,15 @@ fn dialer() -> Dialer {
 }
 
 /// A replica without watches: a store with pods and nodes, and both ports.
-struct TestReplica {
+pub struct TestReplica {
     store: Arc<Store>,
     gate: Arc<FakeGate>,
     coverage: Arc<Coverage>,
     reporter: Arc<FakeReporter>,
     pods: Arc<ResourceStore>,
-    status: Arc<Status>,
-    metrics: SocketAddr,
-    telemetry: SocketAddr,
+    pub status: Arc<Status>,
+    pub metrics: SocketAddr,
+    pub telemetry: SocketAddr,
     stop: CancellationToken,
     servers: Vec<JoinHandle<()>>,
 }
@@ -127,6 +127,11 @@ fn header(name: &str, kind: MetricType) -> Header {
 
 impl TestReplica {
     fn new(gzip: bool, pods: usize) -> Self {
+        Self::behind(gzip, pods, |routes| AuthLayer::new(routes, None, None))
+    }
+
+    /// A replica whose ports are behind `layer`.
+    pub fn behind(gzip: bool, pods: usize, layer: impl Fn(Routes) -> AuthLayer) -> Self {
         let pod_store = ResourceStore::new(
             "pods",
             vec![header("kube_pod_info", MetricType::Info), header("kube_pod_restarts_total", MetricType::Counter)],
@@ -181,12 +186,7 @@ impl TestReplica {
         let mut start = |routes: Routes| {
             let listener = bind(Listen { host: Ipv4Addr::LOCALHOST.into(), port: 0 }).expect("a free port");
             let address = listener.local_addr().expect("it is bound");
-            servers.push(tokio::spawn(serve(
-                listener,
-                AuthLayer::new(routes, None, None),
-                Timeouts::default(),
-                stop.clone(),
-            )));
+            servers.push(tokio::spawn(serve(listener, layer(routes), Timeouts::default(), stop.clone())));
             address
         };
         let exposure_gate = Arc::new(FakeGate::default());
@@ -233,8 +233,8 @@ impl TestReplica {
     }
 }
 
-struct Answer {
-    status: StatusCode,
+pub struct Answer {
+    pub status: StatusCode,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
@@ -244,7 +244,7 @@ impl Answer {
         self.headers.get(name).map(String::as_str)
     }
 
-    fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }
 
@@ -256,11 +256,15 @@ impl Answer {
 }
 
 /// One connection.
-struct Client(SendRequest<Empty<Bytes>>);
+pub struct Client(SendRequest<Empty<Bytes>>);
 
 impl Client {
     async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
+        Self::over(TcpStream::connect(address).await.expect("the server listens")).await
+    }
+
+    /// A client that uses an open connection.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         tokio::spawn(connection);
         Self(sender)
@@ -276,7 +280,7 @@ impl Client {
         tokio::time::timeout(TIMEOUT, self.0.send_request(request)).await.expect("in time").expect("an answer")
     }
 
-    async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         let response = self.begin(method, path, headers).await;
         let (parts, body) = response.into_parts();
         let headers = parts

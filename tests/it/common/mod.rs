@@ -4,6 +4,7 @@ pub mod corpus;
 pub mod saturate;
 pub mod series;
 pub mod strict;
+pub mod tls;
 
 use std::net::SocketAddr;
 
