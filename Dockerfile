@@ -4,10 +4,14 @@
 #
 # scripts/image-rootfs --check runs the program in its root file system without a container engine. It was last tried on amd64 with
 # fat LTO (24.4 MB with certificates). The profile dist, the image itself and arm64 have not been tried.
-ARG RUST_VERSION=1.95.0
-FROM rust:${RUST_VERSION}-slim-bookworm AS build
+#
+# The digest is that of the index, for all platforms. It was taken from other public projects that pin this tag, and not read from
+# the registry: docs/releasing.md says how to check and renew it.
+FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 # jemalloc needs make. The certificates become those of the image.
 RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates make && rm -rf /var/lib/apt/lists/*
+# Writes the list of dependencies into the program.
+RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable
 WORKDIR /src
 COPY rust-toolchain.toml Cargo.toml Cargo.lock ./
 COPY src ./src

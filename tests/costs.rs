@@ -7,7 +7,17 @@
 #[path = "../benches/common/mod.rs"]
 mod common;
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
 use allocation_counter::{AllocationInfo, measure};
+use kube_state_fleet::exposition::{BlockBuilder, ResourceStore, Stamp, Uids};
+use kube_state_fleet::server::{AuthLayer, Inventory, bind, fleet_routes, serve};
+use kube_state_fleet::settings::{Listen, Timeouts};
+use kube_state_fleet::sharding::{Hashes, Slice};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use common::{World, drain};
 
@@ -88,4 +98,47 @@ fn deleted_objects_are_freed() {
         world = Some(filled);
     });
     assert!(info.bytes_current < 65_000, "{} bytes are left", info.bytes_current);
+}
+
+/// The UIDs of a store.
+struct Objects(Arc<ResourceStore>);
+
+impl Inventory for Objects {
+    fn objects(&self, resource: &str) -> Option<Uids> {
+        (resource == "pods").then(|| Uids::new(Arc::clone(&self.0), &Arc::new(Slice::all())))
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+}
+
+/// Requests the UIDs 250 times, and reads the first byte of each answer.
+async fn request_without_reading(pods: Arc<ResourceStore>) {
+    let listener = bind(Listen { host: Ipv4Addr::LOCALHOST.into(), port: 0 }).expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let layer = AuthLayer::new(fleet_routes(Arc::new(Objects(pods))), None, None);
+    let server = tokio::spawn(serve(listener, layer, Timeouts::default(), CancellationToken::new()));
+    let mut clients = Vec::new();
+    for _ in 0..250 {
+        let mut client = TcpStream::connect(address).await.expect("it is accepted");
+        client.write_all(b"GET /fleet/objects?resource=pods HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is read");
+        client.read_exact(&mut [0]).await.expect("an answer begins");
+        clients.push(client);
+    }
+    server.abort();
+}
+
+#[test]
+fn clients_that_do_not_read_the_uids_of_a_resource() {
+    let pods = ResourceStore::without_history("pods", Vec::new());
+    for number in 0..50_000_u32 {
+        let uid = format!("00000000-0000-0000-0000-{number:012x}");
+        let stamp = Stamp { version: 1, listed: false };
+        pods.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, BlockBuilder::new(&[]).finish());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let info = measure(|| runtime.block_on(request_without_reading(pods)));
+    // The answers have 2 MB each. 96 requests of one address are in progress at a time.
+    assert!(info.bytes_max < 9_800_000, "{} bytes at once", info.bytes_max);
 }

@@ -51,7 +51,7 @@ impl Required {
     }
 }
 
-/// A path of a port, and what it requires by column.
+/// A path of a port, and its requirement by column.
 #[derive(Debug)]
 struct Row {
     port: u16,
@@ -92,7 +92,7 @@ impl TokenReviewer for FakeReviewer {
     }
 }
 
-/// The credentials of a client, and what they prove.
+/// The credentials of clients, the proof in each, and the status if that is not enough.
 fn credentials() -> Vec<(Option<String>, Option<Required>, StatusCode)> {
     let basic = |text: &str| Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text)));
     let bearer = |token: &str| Some(format!("Bearer {token}"));
