@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::audit::{Peer, PeerDirectory};
 use super::clock;
 use super::coverage::{Exposure, ExposureSource};
+use super::escape::escaped;
 use super::handover::{Event, Plan, Status};
-use super::message::Message;
+use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat};
+use super::refusals::{Reason, Refusals};
 use super::report::{FleetReport, HandoverReport};
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -74,7 +76,8 @@ pub enum Refusal {
 /// The handle of a fleet member: reads its state, and sends events to its task.
 #[derive(Debug)]
 pub struct FleetHandle {
-    events: mpsc::UnboundedSender<Message>,
+    outbox: Outbox,
+    refusals: Arc<Refusals>,
     snapshot: ArcSwap<Snapshot>,
     /// The heartbeat for peers, and when it was published (boot time).
     heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
@@ -86,16 +89,17 @@ pub struct FleetHandle {
 
 impl FleetHandle {
     /// Returns the handle of a new member, and the receiver of its messages.
-    pub(super) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Message>) {
-        let (events, messages) = mpsc::unbounded_channel();
+    pub(super) fn new(refusals: Arc<Refusals>) -> (Arc<Self>, Inbox) {
+        let (outbox, inbox) = queue(Arc::clone(&refusals));
         let fleet = Self {
-            events,
+            outbox,
+            refusals,
             snapshot: ArcSwap::default(),
             heartbeat: ArcSwapOption::empty(),
             notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
         };
-        (Arc::new(fleet), messages)
+        (Arc::new(fleet), inbox)
     }
 
     /// Returns the state after the latest decision.
@@ -117,8 +121,27 @@ impl FleetHandle {
         if heartbeat.fleet != answer.fleet {
             return Err(Refusal::OtherFleet { theirs: heartbeat.fleet, ours: answer.fleet });
         }
-        self.send(Event::HeartbeatReceived(heartbeat));
+        self.note_unreadable(&heartbeat);
+        self.outbox.send_from_peer(Event::HeartbeatReceived(heartbeat));
         Ok(answer)
+    }
+
+    /// Accepts the answer of a peer to a heartbeat that was sent at this moment (boot time).
+    pub(super) fn on_answer(&self, answer: Heartbeat, sent_at: Duration) {
+        self.note_unreadable(&answer);
+        self.outbox.send_from_peer(Event::HeartbeatAnswered(answer, sent_at));
+    }
+
+    fn note_unreadable(&self, heartbeat: &Heartbeat) {
+        if let Some(error) = &heartbeat.unreadable {
+            let ordinal = heartbeat.member.id.ordinal;
+            self.refusals.note(Reason::UnknownFormat, format_args!("record of member {ordinal}: {error}"));
+        }
+    }
+
+    /// Returns what this member refused.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Returns why the replica is not ready, in one line; `None` if it is ready.
@@ -130,6 +153,13 @@ impl FleetHandle {
         let status = &snapshot.status;
         Some(match snapshot.ordinal {
             None => "fleet: finding the StatefulSet of this pod".to_owned(),
+            Some(ordinal) if status.superseded => {
+                format!("fleet: another process holds the Lease of member {ordinal}")
+            }
+            Some(_) if status.unreadable_record.is_some() => {
+                let reason = status.unreadable_record.as_deref().unwrap_or_default();
+                format!("fleet: cannot read the record of the fleet: {}", escaped(reason))
+            }
             Some(_) if !snapshot.coordinated && status.total == 0 => {
                 "fleet: reading the replica count of the StatefulSet".to_owned()
             }
@@ -189,7 +219,7 @@ impl FleetHandle {
 
     /// Makes the member stop exposing objects and write to its Lease that it has left.
     pub fn mark_left(&self) {
-        let _ = self.events.send(Message::MarkLeft);
+        self.outbox.send(Message::MarkLeft);
     }
 
     /// Notifies whenever [`Self::snapshot`] changes.
@@ -197,13 +227,12 @@ impl FleetHandle {
         self.changed.subscribe()
     }
 
-    pub(super) fn sender(&self) -> mpsc::UnboundedSender<Message> {
-        self.events.clone()
+    pub(super) fn outbox(&self) -> Outbox {
+        self.outbox.clone()
     }
 
     pub(super) fn send(&self, event: Event) {
-        // The receiver is gone once the replica shuts down.
-        let _ = self.events.send(Message::Event(event));
+        self.outbox.send(Message::Event(event));
     }
 
     pub(super) fn set_snapshot(&self, snapshot: Snapshot) {

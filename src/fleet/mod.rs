@@ -1,6 +1,6 @@
 //! The fleet: its members, the shards that each member owns, and handovers between them.
 //!
-//! `record` defines the data that members exchange, and `handover` is the pure state machine. `run` is the task around that
+//! `record` defines the data that members exchange, `wire` reads it, and `handover` is the pure state machine. `run` is the task around that
 //! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
 //! a [`FleetHandle`]. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
 //! that check. `report` and `overview` describe the fleet for the status page.
@@ -12,6 +12,8 @@ mod api;
 pub mod audit;
 mod clock;
 pub mod coverage;
+pub mod escape;
+mod format_error;
 mod handle;
 pub mod handover;
 mod headroom;
@@ -21,12 +23,15 @@ pub mod overview;
 pub mod peer_client;
 mod peers;
 pub mod record;
+pub mod refusals;
 pub mod report;
 pub mod roster;
 mod run;
 pub mod tls;
+mod wire;
 
 pub use api::{FleetError, MissingPermission, is_ready};
+pub use format_error::FormatError;
 pub use handle::{FleetHandle, Refusal, Snapshot};
 pub use headroom::resident;
 pub use run::{ShardLoader, Start, run};

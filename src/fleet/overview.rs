@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::peer_client::{self, Dialer, PeerError, escaped};
+use super::escape::escaped;
+use super::peer_client::{self, Dialer, PeerError};
 use super::record::Endpoint;
 use super::report::{CoverageVerdict, Feature, FleetReport, HandoverReport, ReplicaReport, ResourceCoverage};
 use crate::sharding::MOST_SHARDS;

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::escape::shown;
 use super::record::Endpoint;
 use super::tls::ProcessKey;
 
@@ -31,9 +32,6 @@ pub const REPLICA_PATH: &str = "/fleet/replica";
 
 /// Maximum length of a heartbeat in bytes. One of a fleet with the most members, all of them absent, takes half of it.
 pub const MAX_HEARTBEAT_BYTES: usize = 64 << 10;
-
-/// Maximum number of characters of another process' text in a message.
-const MAX_SHOWN: usize = 200;
 
 /// A connection to a replica.
 pub trait PeerStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -171,47 +169,4 @@ pub async fn request_json<T: DeserializeOwned>(
         return Err(PeerError::Status { status, text: shown(&body) });
     }
     Ok(serde_json::from_slice(&body)?)
-}
-
-/// Returns a text of another process for a message: on one line, escaped, and at most 200 characters long.
-pub fn shown(text: &[u8]) -> String {
-    escaped(&String::from_utf8_lossy(&text[..text.len().min(4 * MAX_SHOWN)]))
-}
-
-/// As [`shown`], of a string.
-pub fn escaped(text: &str) -> String {
-    let text = text.trim();
-    let mut shown: String = text.chars().flat_map(escape).take(MAX_SHOWN).collect();
-    if text.chars().flat_map(escape).nth(MAX_SHOWN).is_some() {
-        shown.extend(std::iter::repeat_n('.', 3));
-    }
-    shown
-}
-
-/// Escapes invisible characters: control characters, and those that change the direction of the text.
-fn escape(character: char) -> impl Iterator<Item = char> {
-    let visible = character == ' ' || (!character.is_control() && !character.is_whitespace() && !is_format(character));
-    let escaped = (!visible).then(|| character.escape_unicode());
-    visible.then_some(character).into_iter().chain(escaped.into_iter().flatten())
-}
-
-/// Whether a character is invisible and changes how the text around it looks (Unicode's bidirectional controls and joiners).
-const fn is_format(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_of_a_peer_is_shown_escaped_and_short() {
-        assert_eq!(shown(b" not found\n"), "not found");
-        assert_eq!(shown(b"a\nb\x1b[31m\xff"), "a\\u{a}b\\u{1b}[31m\u{fffd}");
-        assert_eq!(escaped("\u{202e}x"), "\\u{202e}x");
-        let long = escaped(&"x".repeat(1 << 20));
-        assert_eq!(long.len(), MAX_SHOWN + 3);
-        assert!(long.ends_with("x..."));
-        assert_eq!(escaped(&"x".repeat(MAX_SHOWN)).len(), MAX_SHOWN);
-    }
 }

@@ -19,9 +19,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use super::clock;
+use super::escape::{escaped, shown};
 use super::handle::FleetHandle;
 use super::handover::Event;
-use super::peer_client::{self, Dialer, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream, escaped, shown};
+use super::peer_client::{self, Dialer, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
 use super::record::{Endpoint, Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
 
@@ -168,7 +169,7 @@ impl PeerConnection {
             }
             *answers += 1;
             self.answered = true;
-            self.fleet.send(Event::HeartbeatAnswered(answer, sent));
+            self.fleet.on_answer(answer, sent);
             tokio::select! {
                 () = sleep(PERIOD) => {}
                 _ = notified.changed() => {}
@@ -210,7 +211,7 @@ async fn exchange(
             _ => ExchangeError::Refused { status, text },
         });
     }
-    serde_json::from_slice(&body).map_err(|error| ExchangeError::Invalid(escaped(&error.to_string())))
+    Heartbeat::decode(&body).map_err(|error| ExchangeError::Invalid(escaped(&error.to_string())))
 }
 
 #[cfg(test)]
@@ -222,13 +223,12 @@ mod tests {
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpListener;
-    use tokio::sync::mpsc::UnboundedReceiver;
     use tokio::task::JoinHandle;
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
     use crate::fleet::handover::{Config, Machine};
-    use crate::fleet::message::Message;
+    use crate::fleet::message::{Inbox, Message};
     use crate::fleet::roster::Roster;
     use crate::fleet::tls::ProcessKey;
     use crate::sharding::Hasher;
@@ -246,7 +246,7 @@ mod tests {
     fn heartbeat(id: &Incarnation, key: &ProcessKey, fleet: &str) -> Heartbeat {
         let config = Config {
             id: id.clone(),
-            address: String::new(),
+            address: "127.0.0.1:1".to_owned(),
             key: Some(key.digest()),
             fleet: fleet.to_owned(),
             hash: Hasher::default(),
@@ -302,8 +302,8 @@ mod tests {
             id: Incarnation,
             address: SocketAddr,
             peer: &ProcessKey,
-        ) -> (AbortOnDropHandle<Infallible>, UnboundedReceiver<Message>) {
-            let (fleet, messages) = FleetHandle::new();
+        ) -> (AbortOnDropHandle<Infallible>, Inbox) {
+            let (fleet, messages) = FleetHandle::new(Arc::default());
             fleet.publish(self.heartbeat.clone());
             let endpoint = Endpoint { address: address.to_string(), key: peer.digest() };
             let peer = PeerConnection::new(fleet, Dialer(Arc::clone(&self.key)), id, endpoint);
@@ -311,7 +311,7 @@ mod tests {
         }
     }
 
-    async fn next(messages: &mut UnboundedReceiver<Message>) -> Event {
+    async fn next(messages: &mut Inbox) -> Event {
         match timeout(LONG, messages.recv()).await.expect("in time").expect("it runs") {
             Message::Event(event) => event,
             other => panic!("{other:?}"),
@@ -347,7 +347,7 @@ mod tests {
         let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
         sleep(Duration::from_millis(300)).await;
         stranger.abort();
-        assert!(messages.try_recv().is_err());
+        assert!(messages.try_recv().is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -360,8 +360,8 @@ mod tests {
         drop(refusing);
         let (_other, mut other_messages) = member.connect_to(id(1, 7), at, &peer_key);
         sleep(4 * PEER_TIMEOUT).await;
-        assert!(messages.try_recv().is_err());
-        assert!(other_messages.try_recv().is_err());
+        assert!(messages.try_recv().is_none());
+        assert!(other_messages.try_recv().is_none());
     }
 
     #[tokio::test]
@@ -373,13 +373,13 @@ mod tests {
             let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
             sleep(Duration::from_millis(300)).await;
             peer.abort();
-            assert!(messages.try_recv().is_err());
+            assert!(messages.try_recv().is_none());
         }
     }
 
     #[tokio::test]
     async fn a_changed_heartbeat_is_sent_at_once() {
-        let (fleet, _messages) = FleetHandle::new();
+        let (fleet, _messages) = FleetHandle::new(Arc::default());
         let own = TestMember::new().heartbeat;
         fleet.publish(own.clone());
         let mut notified = fleet.notified();

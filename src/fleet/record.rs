@@ -1,14 +1,23 @@
 //! The data that the members of a fleet exchange: the record that all of them follow, and the state of each member.
 //!
 //! Both are JSON. The record is in an annotation of the fleet's Lease, a member in an annotation of its own Lease, and both are
-//! in heartbeats. Unknown fields are ignored and missing fields have defaults, so that members of different versions work
-//! together.
+//! in heartbeats. `wire` reads them.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::format_error::FormatError;
 use crate::sharding::{Hasher, MOST_SHARDS};
+
+/// The version of this program.
+pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the record's format.
+pub const RECORD_VERSION: u32 = 1;
+
+/// The highest revision of a record. No fleet writes so many.
+const MAX_REVISION: u64 = 1 << 53;
 
 /// The version of the rules that divide the hash space. A member with another version must not own ranges.
 pub const LAYOUT: u32 = 1;
@@ -17,6 +26,12 @@ pub const LAYOUT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
+    /// The version of the format; see [`RECORD_VERSION`].
+    #[serde(default = "first_version")]
+    pub version: u32,
+    /// The version of the program that wrote it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
     /// Number of writes so far: of two records, the one with the higher revision is newer.
     pub revision: u64,
     /// The member that wrote the record. It also writes the next one, unless it fails.
@@ -132,6 +147,9 @@ pub enum Phase {
 pub struct Member {
     /// The member.
     pub id: Incarnation,
+    /// The version of its program.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub program: String,
     /// The address of its fleet port, as `ip:port`.
     pub address: String,
     /// The key that proves its identity in connections; `None` for a program that has no fleet port.
@@ -188,6 +206,9 @@ pub struct Heartbeat {
     /// The newest record that the sender knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
+    /// Why the record of the sender cannot be read.
+    #[serde(skip)]
+    pub unreadable: Option<FormatError>,
     /// Milliseconds since the API server last confirmed the state that the sender knows, to the sender or to one of its peers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_age: Option<u64>,
@@ -198,11 +219,14 @@ pub struct Heartbeat {
     pub ahead: Option<i64>,
 }
 
+/// The version of records that do not say theirs.
+const fn first_version() -> u32 {
+    1
+}
+
 impl Record {
-    /// Whether a coordinator can have written this record after one with revision `known`.
-    ///
-    /// Any client that reaches a telemetry port can send a record, and a member forwards the record that it follows.
-    pub fn is_sane(&self, known: u64) -> bool {
+    /// Whether the values of the record agree with each other.
+    pub fn is_sane(&self) -> bool {
         let sane = |assignment: &Assignment| {
             let absent: BTreeSet<u32> = assignment.absent.iter().copied().collect();
             (1..=MOST_SHARDS).contains(&assignment.total)
@@ -211,9 +235,7 @@ impl Record {
                 && absent.iter().all(|ordinal| *ordinal < assignment.total)
                 && assignment.untaken.is_subset(&absent)
         };
-        self.revision <= known.saturating_add(1 << 32)
-            && sane(&self.current)
-            && self.next.as_ref().is_none_or(|next| sane(&next.view))
+        self.revision <= MAX_REVISION && sane(&self.current) && self.next.as_ref().is_none_or(|next| sane(&next.view))
     }
 
     /// Whether the time of a switch is set. Until that time, no other record may be written.

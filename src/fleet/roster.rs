@@ -1,11 +1,12 @@
 //! The keys of the members, as their Leases publish them. Only the right to write a Lease of the fleet makes a process a member.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use super::record::{Incarnation, KeyDigest, Member};
+use super::refusals::{Reason, Refusals};
 use crate::sharding::MOST_SHARDS;
 use crate::sync::lock;
 
@@ -15,6 +16,8 @@ pub struct Roster {
     entries: Mutex<BTreeMap<u32, Entry>>,
     /// Notifies that a stranger showed an unknown key.
     unknown: Notify,
+    /// What this member refused.
+    pub refusals: Arc<Refusals>,
 }
 
 /// The Lease of one ordinal.
@@ -57,7 +60,8 @@ impl Roster {
     }
 
     /// Notes that a stranger showed an unknown key: its Lease may be newer than the known ones.
-    pub(super) fn note_unknown(&self) {
+    pub(super) fn note_unknown(&self, key: &KeyDigest) {
+        self.refusals.note(Reason::UnknownKey, format_args!("key {key} on the fleet port"));
         self.unknown.notify_one();
     }
 

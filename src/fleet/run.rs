@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::Uri;
 use kube::Client;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
@@ -20,7 +20,7 @@ use super::api::{
 };
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
-use super::message::Message;
+use super::message::{Inbox, Message};
 use super::peer_client::Dialer;
 use super::record::{Incarnation, Member, Phase};
 use super::roster::Roster;
@@ -68,8 +68,8 @@ pub struct Start {
 
 /// Returns the handle of a new member, and its task. The task ends only with an error that no retry can fix.
 pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = FleetError> + Send + 'static) {
-    let (fleet, messages) = FleetHandle::new();
-    let task = run_member(Arc::clone(&fleet), messages, start);
+    let (fleet, inbox) = FleetHandle::new(Arc::clone(&start.roster.refusals));
+    let task = run_member(Arc::clone(&fleet), inbox, start);
     (fleet, task)
 }
 
@@ -90,7 +90,7 @@ impl Drop for ReleaseOnDrop {
     }
 }
 
-async fn run_member(fleet: Arc<FleetHandle>, messages: mpsc::UnboundedReceiver<Message>, start: Start) -> FleetError {
+async fn run_member(fleet: Arc<FleetHandle>, inbox: Inbox, start: Start) -> FleetError {
     let _release = ReleaseOnDrop(Arc::clone(&fleet));
     let identity = match discover(&start.client, &start.settings).await {
         Ok(identity) => identity,
@@ -105,7 +105,7 @@ async fn run_member(fleet: Arc<FleetHandle>, messages: mpsc::UnboundedReceiver<M
     fleet.set_snapshot(Snapshot { ordinal: Some(names.ordinal), grace: identity.grace, ..Snapshot::default() });
     let missing = match &identity.missing_permission {
         Some(permission) => permission.clone(),
-        None => match coordinate(&fleet, messages, &start, &identity, address).await {
+        None => match coordinate(&fleet, inbox, &start, &identity, address).await {
             CoordinationError::Forbidden(permission) => permission,
             CoordinationError::Fleet(error) => return error,
         },
@@ -127,24 +127,27 @@ struct Outputs {
     write: watch::Sender<Option<Write>>,
     contacts: watch::Sender<Vec<Member>>,
     pods: watch::Sender<Vec<u32>>,
+    deletions: watch::Sender<Vec<u32>>,
 }
 
 async fn coordinate(
     fleet: &Arc<FleetHandle>,
-    messages: mpsc::UnboundedReceiver<Message>,
+    inbox: Inbox,
     start: &Start,
     identity: &Identity,
     address: SocketAddr,
 ) -> CoordinationError {
     let names = &identity.names;
     let id = Incarnation { ordinal: names.ordinal, pod: identity.pod.clone(), nonce: fastrand::u64(..) };
-    let leases = Leases::new(&start.client, names, id.clone(), fleet.sender(), Arc::clone(&start.roster));
+    let leases = Leases::new(&start.client, names, id.clone(), fleet.outbox(), Arc::clone(&start.roster));
     let outputs = Outputs {
         member: watch::Sender::new(None),
         write: watch::Sender::new(None),
         contacts: watch::Sender::default(),
         pods: watch::Sender::default(),
+        deletions: watch::Sender::default(),
     };
+    let deletions = outputs.deletions.subscribe();
     let (member, write) = (outputs.member.subscribe(), outputs.write.subscribe());
     let (contacts, pods) = (outputs.contacts.subscribe(), outputs.pods.subscribe());
     let config = Config {
@@ -171,8 +174,9 @@ async fn coordinate(
         |set: Option<StatefulSetState>| fleet.send(Event::StatefulSet(set.map(|set| (set.uid, set.replicas))));
     let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
-        never = actor.run(messages) => match never {},
+        never = actor.run(inbox) => match never {},
         never = connect_to_peers(fleet, &start.dialer, leases.written(), contacts) => match never {},
+        never = leases.delete(deletions) => match never {},
         never = leases.answer_unknown_keys() => match never {},
         never = measure_headroom(fleet, &start.loader) => match never {},
         missing = leases.follow() => CoordinationError::Forbidden(missing),
@@ -242,18 +246,18 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, mut messages: mpsc::UnboundedReceiver<Message>) -> Infallible {
+    async fn run(mut self, mut inbox: Inbox) -> Infallible {
         let mut changed = self.loader.changed();
         loop {
             let wake = self.act();
             tokio::select! {
-                message = messages.recv() => {
+                message = inbox.recv() => {
                     // `self.fleet` holds a sender, so the channel stays open.
                     let Some(message) = message else { continue };
                     self.receive(message);
                     // One decision covers all queued messages.
                     for _ in 0..MAX_BATCH {
-                        let Ok(message) = messages.try_recv() else { break };
+                        let Some(message) = inbox.try_recv() else { break };
                         self.receive(message);
                     }
                 }
@@ -282,7 +286,11 @@ impl Actor {
                     return;
                 }
                 self.stored = version;
-                record.map_or(Event::NoRecord, Event::Record)
+                match record {
+                    None => Event::NoRecord,
+                    Some(Ok(record)) => Event::Record(record),
+                    Some(Err(error)) => Event::UnreadableRecord(error),
+                }
             }
         };
         self.machine.handle(event, clock::now());
@@ -313,6 +321,7 @@ impl Actor {
         set_if_new(&self.outputs.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
         set_if_new(&self.outputs.contacts, status.contacts.clone());
         set_if_new(&self.outputs.pods, decision.pods_to_check);
+        set_if_new(&self.outputs.deletions, decision.leases_to_delete);
         self.fleet.publish(heartbeat);
         self.fleet.set_snapshot(Snapshot {
             plan: decision.plan,
@@ -359,7 +368,7 @@ async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, ident
                     start.loader.set_desired(&owned);
                     desired = Some(owned.clone());
                 }
-                let ready = start.loader.ready().covers(&owned) && ordinal < total;
+                let ready = start.loader.ready().covers(&owned) && !owned.is_empty();
                 let status = Status {
                     total,
                     owned: owned.clone(),
@@ -367,9 +376,9 @@ async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, ident
                     hash: start.hash,
                     ..Status::default()
                 };
-                let plan = Plan { steps: vec![(Duration::ZERO, owned)], until: None };
                 let before = fleet.snapshot();
-                let ready = ready || (before.ready && before.status.total == total);
+                let ready = ready || (before.ready && before.status.total == total && !owned.is_empty());
+                let plan = Plan { steps: vec![(Duration::ZERO, owned)], until: None };
                 let known = Snapshot { ordinal: Some(ordinal), grace: identity.grace, ..Snapshot::default() };
                 fleet.set_snapshot(Snapshot { plan, status, ready, released: true, left: true, ..known });
             }

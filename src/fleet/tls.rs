@@ -130,7 +130,7 @@ impl Verifier {
             Known::Roster(roster) => {
                 let known = roster.identify(&key).is_some();
                 if !known {
-                    roster.note_unknown();
+                    roster.note_unknown(&key);
                 }
                 known
             }

@@ -34,8 +34,9 @@ use crate::fleet::audit::{CoverageView, PeerDirectory};
 use crate::fleet::coverage::CoverageRequest;
 use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, REPLICA_PATH};
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest};
+use crate::fleet::refusals::Reason;
 use crate::fleet::roster::Roster;
-use crate::fleet::{FleetHandle, Refusal, tls};
+use crate::fleet::{FleetHandle, FormatError, Refusal, tls};
 use crate::sync::lock;
 
 /// Maximum number of handshakes at a time, and of those with one address.
@@ -208,11 +209,19 @@ impl Members {
     }
 
     fn heartbeat(&self, sender: &Incarnation, body: &[u8]) -> Response<Full<Bytes>> {
-        let heartbeat: Heartbeat = match serde_json::from_slice(body) {
+        let refusals = self.fleet.refusals();
+        let heartbeat = match Heartbeat::decode(body) {
             Ok(heartbeat) => heartbeat,
-            Err(error) => return text(StatusCode::BAD_REQUEST, format!("not a heartbeat: {error}\n")),
+            Err(error) => {
+                let unknown = matches!(error, FormatError::Unknown { .. });
+                let reason = if unknown { Reason::UnknownFormat } else { Reason::Invalid };
+                refusals.note(reason, format_args!("heartbeat of member {}: {error}", sender.ordinal));
+                return text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+            }
         };
         if heartbeat.member.id != *sender {
+            let claimed = heartbeat.member.id.ordinal;
+            refusals.note(Reason::WrongMember, format_args!("member {} speaks for member {claimed}", sender.ordinal));
             return text(StatusCode::FORBIDDEN, "the key of this connection is that of another member\n");
         }
         match self.fleet.on_heartbeat(heartbeat) {

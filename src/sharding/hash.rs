@@ -14,6 +14,17 @@ pub enum Hasher {
 }
 
 impl Hasher {
+    /// All hashes.
+    pub const ALL: [Self; 2] = [Self::XxHash64, Self::Fnv1a64];
+
+    /// Returns its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::XxHash64 => "xxhash64",
+            Self::Fnv1a64 => "fnv1a64",
+        }
+    }
+
     /// Returns the point of `uid`, from the bytes of its text.
     pub fn hash(self, uid: &str) -> u64 {
         match self {

@@ -6,13 +6,20 @@ use std::time::Duration;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::encode::{Labels, gauge};
-use crate::fleet::Snapshot;
+use super::encode::{Labels, counter, gauge};
+use crate::fleet::FleetHandle;
 use crate::fleet::handover::{HandoverState, Status};
 
-/// Writes the metrics of one snapshot.
-pub(super) fn encode(out: &mut DescriptorEncoder, snapshot: &Snapshot) -> Result<(), Error> {
+/// Writes the metrics of a member.
+pub(super) fn encode(out: &mut DescriptorEncoder, fleet: &FleetHandle) -> Result<(), Error> {
+    let snapshot = fleet.snapshot();
     let status = &snapshot.status;
+    counter(
+        out,
+        "kube_state_fleet_messages_refused",
+        "Number of connections and messages on the fleet port, and of Leases, that this replica refused, by reason: a key that is in          no Lease (unknown_key), a message about another member (wrong_member), a malformed or too large one (invalid), an unknown          version, layout or hash (unknown_format), or too many at a time (queue_full).",
+        fleet.refusals().counts().map(|(reason, count)| (vec![("reason", reason)], count)),
+    )?;
     one(
         out,
         "kube_state_fleet_coordination",

@@ -53,7 +53,7 @@ impl Collector for ReplicaCollector {
         self.server_side(out, watched)?;
         self.0.reloads.encode(out)?;
         match &self.0.health.fleet {
-            Some(fleet) => super::fleet::encode(out, &fleet.snapshot()),
+            Some(fleet) => super::fleet::encode(out, fleet),
             None => Ok(()),
         }
     }

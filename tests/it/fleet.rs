@@ -359,3 +359,100 @@ async fn the_fleet_port_takes_no_plain_http_and_is_not_on_the_other_ports() {
         assert!(!post(zero.fleet_address().expect("a fleet port"), path).await.contains("HTTP/1.1"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_an_unknown_format_is_neither_followed_nor_overwritten_and_nobody_is_ready() {
+    let world = World::new(2).await;
+    let (zero, one) = (world.start(0).await, world.start(1).await);
+    world.settled(&[&zero, &one]).await;
+    let lease = || world.0.get("leases", "ops", "kube-state-fleet.fleet").expect("a Lease");
+    let readable = lease();
+    let text = readable["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str().expect("a record");
+    let record: Value = serde_json::from_str(text).expect("JSON");
+    let write = |record: &str| {
+        let mut changed = lease();
+        changed["metadata"]["annotations"]["kube-state-fleet.io/record"] = record.into();
+        world.0.update(&changed).expect("a valid Lease");
+    };
+    let changed = |at: &str, to: Value| {
+        let mut record = record.clone();
+        record["revision"] = json!(record["revision"].as_u64().expect("a number") + 1);
+        *record.pointer_mut(at).expect("a field") = to;
+        record.to_string()
+    };
+    for (unknown, named) in [
+        (changed("/version", json!(2)), "unknown record version 2"),
+        (changed("/current/layout", json!(2)), "unknown layout 2"),
+        (changed("/current/hash", json!("sha256")), "unknown hash \"sha256\""),
+        ("{}".to_owned(), "not a valid record"),
+        ("\u{1b}[2J".to_owned(), "not a valid record"),
+    ] {
+        write(&unknown);
+        let began = Instant::now();
+        for replica in [&zero, &one] {
+            loop {
+                let ready = get(replica.telemetry_address(), "/readyz").await;
+                if ready.starts_with("HTTP/1.1 503 ") && ready.contains(named) {
+                    break;
+                }
+                assert!(began.elapsed() < LONG, "{named}: {ready}");
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+        // Both a lost record and a new replica count would make the coordinator write.
+        world.scale(3);
+        sleep(Duration::from_millis(700)).await;
+        assert_eq!(lease()["metadata"]["annotations"]["kube-state-fleet.io/record"], unknown);
+        let metrics = [&zero, &one].map(|replica| get(replica.metrics_address(), "/metrics"));
+        let served: usize = futures::future::join_all(metrics).await.iter().map(|scrape| uids(scrape).len()).sum();
+        assert_eq!(served, world.0.count("pods"), "they serve what they served");
+        let refused = get(zero.telemetry_address(), "/metrics").await;
+        assert!(refused.contains("kube_state_fleet_messages_refused_total{reason=\"unknown_format\"} "), "{refused}");
+        world.scale(2);
+    }
+    write(text);
+    world.settled(&[&zero, &one]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_strangers_does_not_keep_members_out() {
+    let world = World::new(2).await;
+    let zero = world.start(0).await;
+    let address = zero.fleet_address().expect("a fleet port");
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(TcpStream::connect(address).await.expect("it listens"));
+    }
+    let one = world.start(1).await;
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(address).await.expect("it listens");
+        let _ = stream.write_all(&[0xff; 4096]).await;
+        idle.push(stream);
+    }
+    world.settled(&[&zero, &one]).await;
+    let began = Instant::now();
+    for replica in [&zero, &one] {
+        while !get(replica.telemetry_address(), "/metrics").await.contains("kube_state_fleet_peers_answering 1\n") {
+            assert!(began.elapsed() < LONG);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    // The page shows both, as they answer each other.
+    let overview = get(one.metrics_address(), "/fleet").await;
+    assert_eq!(overview.matches("\"standing\":\"serving\"").count(), 2, "{overview}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lease_of_a_member_that_left_for_good_is_deleted() {
+    let world = World::new(2).await;
+    let (zero, one) = (world.start(0).await, world.start(1).await);
+    world.settled(&[&zero, &one]).await;
+    world.scale(1);
+    one.leave().await;
+    let began = Instant::now();
+    while world.0.get("leases", "ops", "kube-state-fleet.fleet.1").is_ok() {
+        assert!(began.elapsed() < LONG);
+        sleep(Duration::from_millis(200)).await;
+    }
+    world.settled(&[&zero]).await;
+}

@@ -13,8 +13,8 @@ use kube::core::Selector;
 use super::connection::{ConnectError, Connection};
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
+use crate::fleet::escape::shown;
 use crate::fleet::is_ready;
-use crate::fleet::peer_client::shown;
 use crate::settings::Settings;
 
 /// The name of the container port that serves the UIDs.

@@ -8,21 +8,22 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client};
-use serde::de::DeserializeOwned;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::permission::MissingPermission;
 use super::request::{RequestError, Retries, with_timeout};
+use crate::fleet::FormatError;
 use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
-use crate::fleet::message::Message;
+use crate::fleet::message::{Message, Outbox};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
+use crate::fleet::refusals::Reason;
 use crate::fleet::roster::Roster;
 use crate::resource_version::number;
 use crate::sync::lock;
@@ -42,6 +43,9 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between reads of the Leases for unknown keys, so that strangers cannot cause many.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 
+/// Pause before another attempt to delete Leases.
+const DELETE_PAUSE: Duration = Duration::from_secs(10);
+
 /// A record to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
@@ -56,7 +60,7 @@ pub struct Leases {
     api: Api<Lease>,
     names: Names,
     id: Incarnation,
-    events: mpsc::UnboundedSender<Message>,
+    outbox: Outbox,
     /// The keys in the Leases.
     roster: Arc<Roster>,
     /// Notifies that the own Lease was deleted.
@@ -129,20 +133,14 @@ impl Confirmations {
 }
 
 impl Leases {
-    /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `events`, and their keys to
+    /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `outbox`, and their keys to
     /// `roster`.
-    pub fn new(
-        client: &Client,
-        names: &Names,
-        id: Incarnation,
-        events: mpsc::UnboundedSender<Message>,
-        roster: Arc<Roster>,
-    ) -> Self {
+    pub fn new(client: &Client, names: &Names, id: Incarnation, outbox: Outbox, roster: Arc<Roster>) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &names.namespace),
             names: names.clone(),
             id,
-            events,
+            outbox,
             roster,
             lost: Notify::new(),
             known_leases: Mutex::default(),
@@ -223,34 +221,46 @@ impl Leases {
     fn put(&self, lease: Lease, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
-        if let Some((ordinal, version, member)) = self.key_of(&lease) {
-            self.roster.learn(ordinal, version, member.as_ref());
+        let key = self.key_of(&lease);
+        if let Some((ordinal, version, member)) = &key {
+            self.roster.learn(*ordinal, *version, member.as_ref());
         }
         if self.known_leases().versions.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
             return;
         }
         if name == self.names.record() {
-            let record = read(&lease, RECORD);
+            let record = annotation(&lease, RECORD).map(|text| Record::decode(text.as_bytes()));
+            if let Some(Err(error)) = &record {
+                self.roster.refusals.note(reason(error), format_args!("Lease {name}: {error}"));
+            }
             return self.send(Message::Stored { record, version: Some(version), reset: listed });
         }
         if name == self.names.member(self.id.ordinal) {
             self.known_leases().own = Some(own(&lease));
         }
-        if let Some(mut member) = read::<Member>(&lease, MEMBER) {
+        if let Some((_, _, Some(mut member))) = key {
             // A list delivers it late, so its time says nothing about clock differences.
             member.renewed = renewed(&lease).filter(|_| !listed);
-            if self.names.member(member.id.ordinal) == name {
-                self.send(Message::Event(Event::Lease(member)));
-            } else {
-                debug!(lease = name, "ignoring a Lease whose member does not match its name");
-            }
+            self.send(Message::Event(Event::Lease(member)));
         }
     }
 
     /// Returns the ordinal, the version and the content of a member's Lease; no content if it is not valid.
     fn key_of(&self, lease: &Lease) -> Option<(u32, u64, Option<Member>)> {
-        let ordinal = self.names.ordinal(lease.metadata.name.as_deref()?)?;
-        let member = read::<Member>(lease, MEMBER).filter(|member| member.id.ordinal == ordinal);
+        let name = lease.metadata.name.as_deref()?;
+        let ordinal = self.names.ordinal(name)?;
+        let member = annotation(lease, MEMBER).and_then(|text| match Member::decode(text.as_bytes()) {
+            Ok(member) if member.id.ordinal == ordinal => Some(member),
+            Ok(member) => {
+                let detail = format_args!("Lease {name}: it names member {}", member.id.ordinal);
+                self.roster.refusals.note(Reason::WrongMember, detail);
+                None
+            }
+            Err(error) => {
+                self.roster.refusals.note(reason(&error), format_args!("Lease {name}: {error}"));
+                None
+            }
+        });
         Some((ordinal, number(&version_of(lease)), member))
     }
 
@@ -281,6 +291,7 @@ impl Leases {
         drop(known_leases);
         if let Some(ordinal) = self.names.ordinal(name) {
             self.roster.learn(ordinal, version, None);
+            self.send(Message::Event(Event::LeaseGone(ordinal)));
         }
         if name == self.names.record() {
             self.send(Message::Stored { record: None, version: None, reset: true });
@@ -392,7 +403,7 @@ impl Leases {
                 (Ok(lease), _) => {
                     retries.succeeded();
                     let version = Some(version_of(&lease));
-                    self.send(Message::Stored { record: Some(record), version, reset: false });
+                    self.send(Message::Stored { record: Some(Ok(record)), version, reset: false });
                     CONFLICT_PAUSE
                 }
                 // Another process was faster; the watch delivers its write.
@@ -406,6 +417,35 @@ impl Leases {
             };
             // The wanted record changes as soon as this one, or another one, was written.
             let _ = timeout(pause, wanted.changed()).await;
+        }
+    }
+
+    /// Deletes the Leases of the `wanted` ordinals, as far as they are as they were read. Without the permission it leaves them.
+    pub async fn delete(&self, mut wanted: watch::Receiver<Vec<u32>>) -> Infallible {
+        loop {
+            let ordinals = wanted.borrow_and_update().clone();
+            for ordinal in ordinals {
+                let name = self.names.member(ordinal);
+                let version = self.known_leases().versions.get(&name).cloned();
+                let Some(version) = version else { continue };
+                let preconditions = Some(Preconditions { resource_version: Some(version), uid: None });
+                let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
+                match with_timeout(self.api.delete(&name, &parameters)).await {
+                    Ok(_) => info!(lease = name, "deleted the Lease of a member that the StatefulSet no longer has"),
+                    // It was renewed, or is gone.
+                    Err(RequestError::Conflict | RequestError::NotFound) => {}
+                    Err(error @ RequestError::Forbidden(_)) => {
+                        warn!(%error, "cannot delete Leases of former members; add manifests/base/role.yaml");
+                        return std::future::pending().await;
+                    }
+                    Err(error) => debug!(lease = name, %error, "cannot delete a Lease"),
+                }
+            }
+            // A failed attempt is repeated.
+            match timeout(DELETE_PAUSE, wanted.changed()).await {
+                Ok(Err(_)) => return std::future::pending().await,
+                Ok(Ok(())) | Err(_) => {}
+            }
         }
     }
 
@@ -454,8 +494,7 @@ impl Leases {
     }
 
     fn send(&self, message: Message) {
-        // Fails only during shutdown, when the task of the member has ended.
-        let _ = self.events.send(message);
+        self.outbox.send(message);
     }
 
     fn known_leases(&self) -> MutexGuard<'_, KnownLeases> {
@@ -483,12 +522,15 @@ fn version_of(lease: &Lease) -> String {
     lease.metadata.resource_version.clone().unwrap_or_default()
 }
 
-/// Parses an annotation of a Lease.
-fn read<T: DeserializeOwned>(lease: &Lease, annotation: &str) -> Option<T> {
-    let text = lease.metadata.annotations.as_ref()?.get(annotation)?;
-    let read = serde_json::from_str(text);
-    let name = lease.metadata.name.as_deref().unwrap_or_default();
-    read.inspect_err(|error| warn!(lease = name, %error, "ignoring a Lease with an invalid annotation")).ok()
+fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
+    lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+const fn reason(error: &FormatError) -> Reason {
+    match error {
+        FormatError::Unknown { .. } => Reason::UnknownFormat,
+        _ => Reason::Invalid,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
 use serde_json::json;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -14,8 +14,10 @@ use super::request::{REFUSALS, RequestError, Retries};
 use super::*;
 use crate::fleet::clock;
 use crate::fleet::handover::{Config, Event, Machine};
-use crate::fleet::message::Message;
-use crate::fleet::record::{Assignment, ColdStart, Incarnation, KeyDigest, LAYOUT, Member, Phase, Record};
+use crate::fleet::message::{Inbox, Message, queue};
+use crate::fleet::record::{
+    Assignment, ColdStart, Incarnation, KeyDigest, LAYOUT, Member, Phase, RECORD_VERSION, Record,
+};
 use crate::fleet::roster::Roster;
 use crate::settings::FleetSettings;
 use crate::sharding::Hasher;
@@ -137,7 +139,7 @@ async fn the_statefulset_is_followed_through_its_deletion() {
 struct LeaseTest {
     leases: Leases,
     roster: Arc<Roster>,
-    messages: UnboundedReceiver<Message>,
+    messages: Inbox,
     member: watch::Sender<Option<Member>>,
     write: watch::Sender<Option<Write>>,
 }
@@ -172,14 +174,22 @@ fn record(revision: u64) -> Record {
         layout: LAYOUT,
         fresh: ColdStart { generation: 1, below: 1 },
     };
-    Record { revision, coordinator: id(1), statefulset: "u".to_owned(), current, next: None }
+    Record {
+        version: RECORD_VERSION,
+        program: String::new(),
+        revision,
+        coordinator: id(1),
+        statefulset: "u".to_owned(),
+        current,
+        next: None,
+    }
 }
 
 impl LeaseTest {
     fn new(client: &Client, nonce: u64) -> Self {
-        let (events, messages) = unbounded_channel();
+        let (outbox, messages) = queue(Arc::default());
         let roster = Arc::new(Roster::default());
-        let leases = Leases::new(client, &names(), id(nonce), events, Arc::clone(&roster));
+        let leases = Leases::new(client, &names(), id(nonce), outbox, Arc::clone(&roster));
         Self {
             leases,
             roster,
@@ -202,7 +212,7 @@ impl LeaseTest {
     }
 }
 
-struct Messages<'a>(&'a mut UnboundedReceiver<Message>);
+struct Messages<'a>(&'a mut Inbox);
 
 impl Messages<'_> {
     async fn next(&mut self) -> Message {
@@ -294,7 +304,7 @@ async fn a_record_replaces_only_the_version_it_is_based_on() {
         sender.send_replace(Some(Write { record: record(1), over: None }));
         let version = messages
             .until(|message| match message {
-                Message::Stored { record: Some(record), version: Some(version), .. } if record.revision == 1 => {
+                Message::Stored { record: Some(Ok(record)), version: Some(version), .. } if record.revision == 1 => {
                     Some(version)
                 }
                 _ => None,
@@ -308,7 +318,7 @@ async fn a_record_replaces_only_the_version_it_is_based_on() {
         sender.send_replace(Some(Write { record: Record { revision: 3, ..record(9) }, over: Some(version) }));
         let newest = messages
             .until(|message| match message {
-                Message::Stored { record: Some(record), .. } if record.revision > 1 => Some(record.revision),
+                Message::Stored { record: Some(Ok(record)), .. } if record.revision > 1 => Some(record.revision),
                 _ => None,
             })
             .await;
@@ -348,8 +358,8 @@ async fn a_member_does_not_take_back_a_lease_that_another_process_holds() {
 async fn an_error_names_the_missing_permission() {
     let (simulator, client) = simulator().await;
     simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("a served resource");
-    let (events, _told) = unbounded_channel();
-    let leases = Leases::new(&client, &names(), id(1), events, Arc::default());
+    let (outbox, _told) = queue(Arc::default());
+    let leases = Leases::new(&client, &names(), id(1), outbox, Arc::default());
     let missing = timeout(LONG, leases.follow()).await.expect("in time");
     assert_eq!(
         missing.to_string(),
@@ -408,7 +418,7 @@ async fn the_roster_follows_the_leases_and_reads_them_for_an_unknown_key() {
         other["metadata"]["resourceVersion"] = serde_json::Value::Null;
         simulator.create(&other).expect("a new object");
         assert_eq!(roster.identify(&key(7)), None);
-        roster.note_unknown();
+        roster.note_unknown(&key(7));
         let known = async {
             while roster.identify(&key(7)).is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
+use crate::fleet::FormatError;
 use crate::fleet::record::{Assignment, Member, Next, Phase, Record};
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -26,10 +27,14 @@ pub(super) struct Facts {
     pub peers: Peers,
     /// The StatefulSet as last seen.
     pub statefulset: Option<StatefulSet>,
+    /// Whether it still exists.
+    pub statefulset_exists: bool,
     /// Whether the first list of Leases is complete, so that every predecessor is known.
     pub leases_listed: bool,
     /// The newest record; `None` while this member discovers its fleet.
     pub record: Option<FollowedRecord>,
+    /// A newer record that this program cannot read. Until it can, it neither writes a record nor is it ready.
+    pub unreadable_record: Option<UnreadableRecord>,
     /// Whether the API server has no record. It may have lost the one that the members follow.
     pub record_is_missing: bool,
     /// When the API server last confirmed these facts to this member: the time of the newest own Lease write that came back.
@@ -63,6 +68,14 @@ pub(super) struct FollowedRecord {
     pub next_since: Option<Duration>,
 }
 
+/// A record that this program cannot read.
+#[derive(Clone, Debug)]
+pub(super) struct UnreadableRecord {
+    pub error: FormatError,
+    /// Until when it counts (boot time), if a peer sent it; `None` if it is in the Lease.
+    pub until: Option<Duration>,
+}
+
 /// An earlier process of this ordinal.
 #[derive(Clone, Debug)]
 pub(super) struct Predecessor {
@@ -78,8 +91,10 @@ impl Facts {
             own,
             peers: Peers::default(),
             statefulset: None,
+            statefulset_exists: false,
             leases_listed: false,
             record: None,
+            unreadable_record: None,
             record_is_missing: false,
             confirmed_at: None,
             predecessor: None,
@@ -197,6 +212,26 @@ impl Facts {
         }
         let peer = self.peers.get(ordinal)?;
         (self.liveness(peer, now) == Liveness::Live).then_some(&peer.member)
+    }
+
+    /// Returns the recipients of heartbeats: every member that has neither left nor been silent, in its Lease and towards this
+    /// member, for longer than a Lease lasts.
+    pub fn contacts(&self, now: Now) -> impl Iterator<Item = &Member> {
+        let is_contact = move |peer: &&Peer| {
+            let is_silent = peer.lease_has_expired(self.confirmed_at) && !peer.was_heard(LEASE_DURATION, now);
+            peer.member.phase != Phase::Left && !is_silent
+        };
+        self.peers.iter().filter(is_contact).map(|peer| &peer.member)
+    }
+
+    /// Forgets a member whose Lease was deleted, unless it may be serving or an assignment counts on it.
+    pub fn forget_if_over(&mut self, ordinal: u32, now: Now) {
+        let counts = |assignment: &Assignment| ordinal < assignment.total;
+        let needed = self.current().is_some_and(counts) || self.next().is_some_and(|next| counts(&next.view));
+        let is_dead = self.peers.get(ordinal).is_some_and(|peer| self.liveness(peer, now) == Liveness::Dead);
+        if is_dead && !needed {
+            self.peers.remove(ordinal);
+        }
     }
 
     /// Returns the other live members.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fleet::FormatError;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
 use crate::sharding::{Hasher, Slice};
 
@@ -40,6 +41,10 @@ pub enum Event {
     Record(Record),
     /// The API server has no record of the fleet.
     NoRecord,
+    /// The API server has a record that this program cannot read.
+    UnreadableRecord(FormatError),
+    /// The Lease of an ordinal was deleted.
+    LeaseGone(u32),
     /// The member's Lease, written at this moment (boot time) or later, came back through the watch. The member has
     /// therefore seen every earlier write.
     LeaseConfirmed(Duration),
@@ -97,6 +102,8 @@ pub struct Decision {
     pub released: bool,
     /// When (boot time) the caller asks for the next decision if no event occurs before.
     pub wake_at: Duration,
+    /// The ordinals whose Leases the caller deletes: the StatefulSet no longer has them, and they have expired.
+    pub leases_to_delete: Vec<u32>,
     /// The ordinals whose Pods decide how to continue; the caller answers with [`Event::Pods`].
     pub pods_to_check: Vec<u32>,
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
-use super::facts::{Facts, StatefulSet};
+use super::facts::{Facts, StatefulSet, UnreadableRecord};
 use super::interface::{Config, Decision, Event, Notice, Plan};
 use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
@@ -13,8 +13,8 @@ use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD, SWITCH_LEAD};
-use crate::fleet::record::{Assignment, Heartbeat, Member, Phase, Record};
-use crate::sharding::Slice;
+use crate::fleet::record::{Assignment, Heartbeat, Member, PROGRAM, Phase, RECORD_VERSION, Record};
+use crate::sharding::{MOST_SHARDS, Slice};
 
 /// The longest time between two decisions.
 const TICK: Duration = Duration::from_millis(250);
@@ -36,8 +36,6 @@ pub struct Machine {
     proposal: Proposal,
     /// Since when the coordinator role is vacant (boot time).
     vacant_since: Option<Duration>,
-    /// Whether the last record was rejected. Only the first of several invalid records is reported.
-    rejected_record: bool,
     history: History,
     notices: Vec<Notice>,
 }
@@ -68,7 +66,6 @@ impl Machine {
             coordinator: CoordinatorMemory::default(),
             proposal: Proposal::default(),
             vacant_since: None,
-            rejected_record: false,
             history: History::default(),
             notices: Vec::new(),
         }
@@ -84,9 +81,18 @@ impl Machine {
             Event::Lease(member) => self.on_statement(member, Evidence::Lease, now),
             Event::Record(record) => {
                 self.facts.record_is_missing = false;
+                self.facts.unreadable_record = None;
                 self.on_record(record, now);
             }
-            Event::NoRecord => self.facts.record_is_missing = true,
+            Event::NoRecord => {
+                self.facts.record_is_missing = true;
+                self.facts.unreadable_record = None;
+            }
+            Event::UnreadableRecord(error) => {
+                self.facts.record_is_missing = false;
+                self.facts.unreadable_record = Some(UnreadableRecord { error, until: None });
+            }
+            Event::LeaseGone(ordinal) => self.facts.forget_if_over(ordinal, now),
             Event::LeaseConfirmed(written_at) => {
                 let before = self.facts.confirmed_at;
                 if before.is_some_and(|before| written_at.saturating_sub(before) > LEASE_DURATION) {
@@ -131,7 +137,8 @@ impl Machine {
             plan: Plan { steps: self.plan(now), until: self.facts.valid_until(now) },
             member: self.facts.own.clone(),
             write: self.record_to_write(now),
-            ready: self.participation.is_ready(),
+            ready: self.is_ready(),
+            leases_to_delete: self.leases_to_delete(now),
             released: self.is_released(now),
             wake_at: self.facts.scheduled_switch().map_or(tick, |(due, _)| tick.min(due.max(now.boot))),
             pods_to_check: self.proposal.pods_to_check.clone(),
@@ -145,6 +152,7 @@ impl Machine {
             fleet: self.config.fleet.clone(),
             member: self.facts.own.clone(),
             record: record.cloned(),
+            unreadable: None,
             confirmed_age: self.facts.last_confirmed().map(|at| now.since(at).as_millis() as u64),
             now: now.unix,
             ahead: record.and_then(|record| self.facts.clock_offset(record.coordinator.ordinal)),
@@ -161,7 +169,6 @@ impl Machine {
             None if self.history.pending_since.is_some() => HandoverState::Waiting,
             None => HandoverState::Idle,
         };
-        let has_not_left = |member: &&Member| member.phase != Phase::Left;
         Status {
             generation: assignment.map_or(0, |assignment| assignment.generation),
             total: assignment.map_or(0, |assignment| assignment.total),
@@ -176,13 +183,15 @@ impl Machine {
             pending: self.history.pending_since.map(|since| now.since(since)),
             waiting_for: self.proposal.waiting_for.clone(),
             peers: facts.live_peers(now).map(|peer| peer.member.clone()).collect(),
-            contacts: facts.peers.iter().map(|peer| &peer.member).filter(has_not_left).cloned().collect(),
+            contacts: facts.contacts(now).cloned().collect(),
             answering: facts.live_peers(now).filter(|peer| peer.is_answering(now)).count() as u32,
             confirmed_age: facts.last_confirmed().map(|at| now.since(at)),
             isolated: facts.valid_until(now).is_some_and(|until| now.boot >= until),
             handovers: self.history.handovers,
             since_handover: self.history.last_handover_at.map(|at| now.since(at)),
             leaving: self.participation.is_leaving(),
+            superseded: self.participation.is_superseded(),
+            unreadable_record: facts.unreadable_record.as_ref().map(|unreadable| unreadable.error.to_string()),
             last_handover: self.history.last_planned,
         }
     }
@@ -207,7 +216,14 @@ impl Machine {
 /// Events.
 impl Machine {
     fn on_statefulset(&mut self, set: Option<(String, u32)>) {
-        let set = set.map(|(uid, replicas)| StatefulSet { uid, replicas });
+        let set = set.map(|(uid, replicas)| {
+            if replicas > MOST_SHARDS {
+                let text =
+                    format!("StatefulSet has {replicas} replicas, but a fleet has at most {MOST_SHARDS} members");
+                self.notify(true, text);
+            }
+            StatefulSet { uid, replicas: replicas.min(MOST_SHARDS) }
+        });
         match (&self.facts.statefulset, &set) {
             (Some(before), Some(after)) if before.uid != after.uid => {
                 self.notify(true, "StatefulSet was recreated; its Pods continue as the same fleet");
@@ -219,6 +235,7 @@ impl Machine {
             (Some(_), None) => self.notify(true, "StatefulSet was deleted; the fleet keeps its size"),
             _ => {}
         }
+        self.facts.statefulset_exists = set.is_some();
         // Pods whose StatefulSet was deleted without them are still a fleet.
         if set.is_some() {
             self.facts.statefulset = set;
@@ -252,9 +269,20 @@ impl Machine {
         }
     }
 
+    /// Follows the record of a peer. The peer must be a member by its Lease.
     fn on_heartbeat_record(&mut self, heartbeat: Heartbeat, now: Now) {
+        let sender = &heartbeat.member.id;
+        if self.facts.peers.get(sender.ordinal).is_none_or(|peer| peer.member.id != *sender) {
+            return;
+        }
         if let Some(record) = heartbeat.record {
             self.on_record(record, now);
+        }
+        // What the Lease says outlasts what a peer says.
+        let by_lease = self.facts.unreadable_record.as_ref().is_some_and(|unreadable| unreadable.until.is_none());
+        if let Some(error) = heartbeat.unreadable.filter(|_| !by_lease) {
+            let until = Some(now.boot + LEASE_DURATION);
+            self.facts.unreadable_record = Some(UnreadableRecord { error, until });
         }
     }
 
@@ -262,14 +290,6 @@ impl Machine {
     fn on_record(&mut self, record: Record, now: Now) {
         let known = self.facts.record().map_or(0, |known| known.revision);
         if record.revision <= known {
-            return;
-        }
-        let is_valid = record.is_sane(known);
-        if !is_valid && !self.rejected_record {
-            self.notify(true, format!("rejected an invalid record: revision {}", record.revision));
-        }
-        self.rejected_record = !is_valid;
-        if !is_valid {
             return;
         }
         let exposed = self.participation.exposed(&self.facts);
@@ -324,6 +344,7 @@ impl Machine {
     /// Draws all conclusions from the facts.
     fn advance(&mut self, now: Now) {
         self.switch_if_due(now);
+        self.facts.unreadable_record.take_if(|unreadable| unreadable.until.is_some_and(|until| until <= now.boot));
         self.participation.start_if_allowed(&self.facts, now);
         self.update_desired(now);
         self.update_statement(now);
@@ -412,7 +433,9 @@ impl Machine {
     fn record_to_write(&self, now: Now) -> Option<Record> {
         let facts = &self.facts;
         let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
-        if !facts.leases_listed || self.participation.is_superseded() || !is_confirmed {
+        // A record that cannot be read is not a missing one: a newer version wrote it, which must not be undone.
+        let is_readable = facts.unreadable_record.is_none();
+        if !facts.leases_listed || self.participation.is_superseded() || !is_confirmed || !is_readable {
             return None;
         }
         let change = self.proposal.change.as_ref();
@@ -423,7 +446,7 @@ impl Machine {
         if record.is_switching() {
             return None;
         }
-        let unchanged = || Record { revision: record.revision + 1, ..record.clone() };
+        let unchanged = || Record { program: PROGRAM.to_owned(), revision: record.revision + 1, ..record.clone() };
         let changed = change.map(|change| self.changed_record(record.revision, change));
         if facts.is_coordinator() {
             return changed.or_else(|| facts.record_is_missing.then(unchanged));
@@ -437,12 +460,48 @@ impl Machine {
 
     fn changed_record(&self, revision: u64, change: &RecordChange) -> Record {
         Record {
+            version: RECORD_VERSION,
+            program: PROGRAM.to_owned(),
             revision: revision.saturating_add(change.revisions),
             coordinator: self.config.id.clone(),
             statefulset: self.facts.statefulset.as_ref().map(|set| set.uid.clone()).unwrap_or_default(),
             current: change.current.clone(),
             next: change.next.clone(),
         }
+    }
+
+    /// Whether this member serves its share of the current generation completely, and knows that the record says so.
+    ///
+    /// A member that owns nothing, although the StatefulSet has its ordinal, is not ready, whatever the reason.
+    fn is_ready(&self) -> bool {
+        let facts = &self.facts;
+        let wanted = facts.wanted_replicas().is_some_and(|wanted| facts.ordinal() < wanted);
+        let owns_nothing = facts.current().is_none_or(|assignment| facts.owned(assignment).is_empty());
+        self.participation.is_ready()
+            && !self.participation.is_superseded()
+            && facts.unreadable_record.is_none()
+            && !(wanted && owns_nothing)
+    }
+
+    /// Returns the ordinals whose Leases are of no use any more: the StatefulSet does not have them, no assignment counts on them,
+    /// and their holders are gone. Only the coordinator deletes, and only while it knows the StatefulSet.
+    fn leases_to_delete(&self, now: Now) -> Vec<u32> {
+        let facts = &self.facts;
+        let Some(record) = facts.record().filter(|record| record.next.is_none()) else { return Vec::new() };
+        let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
+        let may_delete = facts.is_coordinator()
+            && is_confirmed
+            && facts.statefulset_exists
+            && facts.unreadable_record.is_none()
+            && !self.participation.is_superseded();
+        let Some(wanted) = facts.wanted_replicas().filter(|_| may_delete) else { return Vec::new() };
+        let first = wanted.max(record.current.total);
+        let is_over = |peer: &&Peer| {
+            peer.member.id.ordinal >= first
+                && peer.lease_has_expired(facts.confirmed_at)
+                && facts.liveness(peer, now) == Liveness::Dead
+        };
+        facts.peers.iter().filter(is_over).map(|peer| peer.member.id.ordinal).collect()
     }
 
     /// Whether this process was asked to terminate, and no other member depends on it.

@@ -181,7 +181,7 @@ mod tests {
     use super::super::statement::first_statement;
     use super::super::timing::LEASE_DURATION;
     use super::*;
-    use crate::fleet::record::{ColdStart, Incarnation, Member, Record};
+    use crate::fleet::record::{ColdStart, Incarnation, Member, RECORD_VERSION, Record};
     use crate::sharding::Hasher;
 
     const NOW: Now = Now { boot: Duration::from_secs(100), unix: 1_700_000_000_000 };
@@ -194,7 +194,15 @@ mod tests {
         let mut facts = Facts::new(own);
         facts.leases_listed = true;
         facts.follow(
-            Record { revision: generation, coordinator: id, statefulset: String::new(), current, next: None },
+            Record {
+                version: RECORD_VERSION,
+                program: String::new(),
+                revision: generation,
+                coordinator: id,
+                statefulset: String::new(),
+                current,
+                next: None,
+            },
             NOW,
         );
         facts

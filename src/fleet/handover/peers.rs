@@ -44,7 +44,7 @@ pub(super) enum Evidence {
     Lease,
     /// In the answer to a heartbeat that was sent at this moment (boot time).
     Answer(Duration),
-    /// In a heartbeat that it sent. Any client can send one, so it proves nothing.
+    /// In a heartbeat that it sent. It may have been on its way for long, so it proves nothing.
     Heartbeat,
 }
 
@@ -61,6 +61,8 @@ pub(super) struct Peer {
     lease_changed_at: Option<Duration>,
     /// When the newest heartbeat that it answered was sent.
     answered_at: Option<Duration>,
+    /// When its newest heartbeat arrived.
+    heard_at: Option<Duration>,
     /// When its address began to refuse connections.
     refused_at: Option<Duration>,
     /// Until when its predecessor, an earlier process of the ordinal in another Pod, may still be running.
@@ -83,6 +85,7 @@ impl Peer {
             first_seen_at: now.boot,
             lease_changed_at: None,
             answered_at: None,
+            heard_at: None,
             refused_at: None,
             predecessor_until: None,
             past_nonces: Vec::new(),
@@ -123,6 +126,11 @@ impl Peer {
         self.answered_at
     }
 
+    /// Whether it answered a heartbeat or sent one within `period`.
+    pub fn was_heard(&self, period: Duration, now: Now) -> bool {
+        is_recent(self.answered_at, period, now) || is_recent(self.heard_at, period, now)
+    }
+
     /// Whether it follows `revision` or a newer one, and was running a moment ago.
     pub fn follows_now(&self, revision: u64, now: Now) -> bool {
         self.member.follows >= revision
@@ -159,7 +167,7 @@ impl Peer {
                     self.refused_at = None;
                 }
             }
-            Evidence::Heartbeat => {}
+            Evidence::Heartbeat => self.heard_at = Some(now.boot),
         }
     }
 
@@ -171,17 +179,13 @@ impl Peer {
     }
 
     /// Whether `other`, a statement of another process of the ordinal, is from a newer process.
-    ///
-    /// Leases and heartbeats overtake each other: a process that has just started answers before it has read the Lease of
-    /// its predecessor.
-    fn is_replaced_by(&self, other: &Member, evidence: Evidence, now: Now) -> bool {
-        let proven = evidence != Evidence::Heartbeat || self.has_ended();
+    fn is_replaced_by(&self, other: &Member, now: Now) -> bool {
         let is_past = self.past_nonces.contains(&other.id.nonce);
         match other.life.cmp(&self.member.life) {
-            Ordering::Greater => proven,
-            Ordering::Equal => proven && !is_past,
+            Ordering::Greater => true,
+            Ordering::Equal => !is_past,
             // A process that found no Lease of its predecessor starts to count from 1.
-            Ordering::Less => proven && !is_past && (self.has_ended() || !self.gave_recent_sign_of_life(now)),
+            Ordering::Less => !is_past && (self.has_ended() || !self.gave_recent_sign_of_life(now)),
         }
     }
 
@@ -222,14 +226,24 @@ impl Peers {
         self.0.values()
     }
 
-    /// Notes a statement of a member.
+    /// Forgets a member.
+    pub fn remove(&mut self, ordinal: u32) {
+        self.0.remove(&ordinal);
+    }
+
+    /// Notes a statement of a member. Members, their processes, addresses and keys come from Leases alone: other evidence counts only
+    /// for the process that the Lease names.
     pub fn observe(&mut self, mut member: Member, evidence: Evidence, now: Now) {
         let ordinal = member.id.ordinal;
         let lease_offset = member.renewed.take().map(|at| (at as i64).wrapping_sub(now.unix as i64));
         if ordinal >= MOST_SHARDS {
             return;
         }
+        let by_lease = evidence == Evidence::Lease;
         let Some(peer) = self.0.get_mut(&ordinal) else {
+            if !by_lease {
+                return;
+            }
             let mut peer = Peer::new(member, now);
             peer.note_sign_of_life(evidence, now);
             self.0.insert(ordinal, peer);
@@ -237,11 +251,12 @@ impl Peers {
         };
         if peer.member.id == member.id {
             if evidence != Evidence::Heartbeat && member.sequence >= peer.member.sequence {
-                peer.member = member;
+                let (address, key) = (peer.member.address.clone(), peer.member.key);
+                peer.member = if by_lease { member } else { Member { address, key, ..member } };
             }
             peer.note_sign_of_life(evidence, now);
             peer.note_lease_offset(lease_offset);
-        } else if peer.is_replaced_by(&member, evidence, now) {
+        } else if by_lease && peer.is_replaced_by(&member, now) {
             peer.replace(member, now);
             peer.note_sign_of_life(evidence, now);
         }
@@ -330,7 +345,10 @@ mod tests {
 
     #[test]
     fn a_received_heartbeat_is_no_sign_of_life() {
-        assert_eq!(liveness(&peers(Evidence::Heartbeat), 100, None), Some(Liveness::Suspected));
+        let mut peers = peers(Evidence::Lease);
+        peers.observe(member(1, 1), Evidence::Heartbeat, at(109));
+        assert_eq!(liveness(&peers, 109, None), Some(Liveness::Suspected));
+        assert_eq!(liveness(&self::peers(Evidence::Heartbeat), 100, None), None, "it has no Lease");
     }
 
     #[test]

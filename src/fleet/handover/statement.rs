@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::participation::Participation;
 use super::timing::Now;
 use crate::backoff::doubled;
-use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, Phase};
+use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, PROGRAM, Phase};
 use crate::sharding::Hasher;
 
 /// How long a member waits after its first crash before it may own ranges again. Doubles with each further crash.
@@ -16,9 +16,10 @@ const CRASH_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_CRASH_BACKOFF: Duration = Duration::from_secs(600);
 
 /// Returns the statement of a process that has observed nothing.
-pub(super) const fn first_statement(id: Incarnation, address: String, hash: Hasher) -> Member {
+pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) -> Member {
     Member {
         id,
+        program: PROGRAM.to_owned(),
         address,
         key: None,
         renewed: None,

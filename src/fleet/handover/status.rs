@@ -54,7 +54,7 @@ pub struct Status {
     pub waiting_for: Vec<u32>,
     /// The other live members, including absent ones.
     pub peers: Vec<Member>,
-    /// The recipients of heartbeats: every known member that has not left. A silent member may only be unreachable from here.
+    /// The recipients of heartbeats: every known member that has not left and whose Lease or messages are recent.
     pub contacts: Vec<Member>,
     /// How many live members answered a recent heartbeat.
     pub answering: u32,
@@ -68,6 +68,10 @@ pub struct Status {
     pub since_handover: Option<Duration>,
     /// Whether this process was asked to terminate.
     pub leaving: bool,
+    /// Whether another process holds the Lease of this member.
+    pub superseded: bool,
+    /// Why the newest record of the fleet cannot be read.
+    pub unreadable_record: Option<String>,
     /// How long the last planned change took, from its proposal to its switch.
     pub last_handover: Option<Duration>,
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase};
+use crate::fleet::FormatError;
+use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Phase};
 use crate::sharding::{Assignment, Hasher, Slice};
 
 fn at(seconds: u64) -> Now {
@@ -143,22 +144,6 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
     assert_eq!(confirmed(&mut alone, 1041), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
 }
 
-#[test]
-fn a_member_known_by_heartbeats_alone_is_not_lost() {
-    let now = at(1000);
-    let mut first = started(None, 2, now);
-    let record = first.decide(now).write.expect("the first record");
-    first.handle(Event::Record(record.clone()), now);
-    let mut second = machine(1, 1);
-    for event in [Event::StatefulSet(Some(("set".to_owned(), 2))), Event::Record(record), Event::Listed] {
-        second.handle(event, now);
-    }
-    let joined = second.decide(now).member;
-    assert_eq!(joined.joined, Some(1));
-    first.handle(Event::HeartbeatReceived(second.heartbeat(now)), now);
-    assert_eq!(first.decide(now).write, None, "its heartbeat arrived before its Lease");
-}
-
 /// The ranges that each of two members takes over from a third one, in units of headroom.
 const SIXTH: u32 = u32::MAX / 6 + 1;
 
@@ -183,35 +168,175 @@ fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
 }
 
 #[test]
-fn the_lease_of_a_predecessor_does_not_replace_the_process_that_answers() {
+fn the_late_lease_of_a_predecessor_does_not_replace_its_successor() {
     let now = at(1000);
-    for lease_first in [false, true] {
-        let mut machine = started(None, 2, now);
-        let record = machine.decide(now).write.expect("the first record");
-        machine.handle(Event::Record(record), now);
-        let hold = machine.decide(now).desired;
-        machine.handle(Event::Loaded(hold), now);
-        let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
-        // It answers before it has read the Lease.
-        let fresh = Member { id: incarnation(1, 2), ..self::machine(1, 2).decide(now).member };
-        let read = Member { life: 7, id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 2, now) };
-        let answered = |member: Member| {
-            let heartbeat = Heartbeat { member, ..self::machine(1, 2).heartbeat(now) };
-            Event::HeartbeatAnswered(heartbeat, now.boot)
-        };
-        let mut events = vec![answered(fresh), Event::Lease(before.clone())];
-        if lease_first {
-            events.reverse();
-        }
-        for event in events.into_iter().chain([answered(read), Event::Lease(before)]) {
-            machine.handle(event, now);
-        }
-        assert_eq!(machine.decide(now).write, None);
-        assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
-        machine.handle(Event::ConnectionRefused(incarnation(1, 2)), now);
-        let record = machine.decide(now).write.expect("one member is lost");
-        assert_eq!(*record.current.absent, [1]);
+    let mut machine = started(None, 2, now);
+    let record = machine.decide(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    let hold = machine.decide(now).desired;
+    machine.handle(Event::Loaded(hold), now);
+    let before = Member { life: 6, ..serving(1, Phase::Fit, None, 9, now) };
+    let after = Member { life: 7, id: incarnation(1, 2), ..serving(1, Phase::Fit, None, 2, now) };
+    for lease in [before.clone(), after, before] {
+        machine.handle(Event::Lease(lease), now);
     }
+    assert_eq!(machine.decide(now).write, None);
+    assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
+    machine.handle(Event::ConnectionRefused(incarnation(1, 2)), now);
+    let record = machine.decide(now).write.expect("one member is lost");
+    assert_eq!(*record.current.absent, [1]);
+}
+
+#[test]
+fn members_addresses_and_keys_come_from_leases_alone() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let known = machine.status(now).contacts;
+    let key = Some(KeyDigest([9; 32]));
+    let elsewhere = |member: Member| Member { address: "203.0.113.1:1".to_owned(), key, sequence: 99, ..member };
+    let senders = [
+        elsewhere(known[0].clone()),
+        elsewhere(Member { id: incarnation(1, 99), ..known[0].clone() }),
+        elsewhere(Member { id: incarnation(7, 1), ..known[0].clone() }),
+    ];
+    for member in senders {
+        let heartbeat = Heartbeat { member, ..self::machine(1, 1).heartbeat(now) };
+        machine.handle(Event::HeartbeatReceived(heartbeat.clone()), now);
+        machine.handle(Event::HeartbeatAnswered(heartbeat, now.boot), now);
+    }
+    let place = |members: &[Member]| -> Vec<_> {
+        members.iter().map(|member| (member.id.clone(), member.address.clone(), member.key)).collect()
+    };
+    assert_eq!(place(&machine.status(now).contacts), place(&known));
+}
+
+#[test]
+fn a_record_comes_from_its_lease_or_from_a_member() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let heartbeat = machine.heartbeat(now);
+    let mut newer = heartbeat.record.clone().expect("a record");
+    newer.revision += 1;
+    let sent_by = |id| {
+        let member = Member { id, ..serving(1, Phase::Fit, None, 1, now) };
+        Event::HeartbeatReceived(Heartbeat { member, record: Some(newer.clone()), ..heartbeat.clone() })
+    };
+    for stranger in [incarnation(1, 99), incarnation(5, 1)] {
+        machine.handle(sent_by(stranger), now);
+        assert_eq!(machine.known_record().map(|record| record.revision), Some(newer.revision - 1));
+    }
+    machine.handle(sent_by(incarnation(1, 1)), now);
+    assert_eq!(machine.known_record(), Some(&newer));
+}
+
+fn unknown() -> FormatError {
+    FormatError::Unknown { what: "layout", found: "2".to_owned(), known: "1".to_owned(), writer: "9.9.9".to_owned() }
+}
+
+#[test]
+fn an_unreadable_record_is_not_a_missing_one_and_not_an_empty_one() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let before = machine.decide(now);
+    assert!(before.ready);
+    machine.handle(Event::UnreadableRecord(unknown()), now);
+    // Without the unknown record, the coordinator would react to a lost member and to a new replica count.
+    machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
+    let decision = machine.decide(now);
+    assert!(!decision.ready);
+    assert_eq!(decision.write, None, "the record of a newer version is not overwritten");
+    assert_eq!(decision.plan.at(now.boot), before.plan.at(now.boot), "it serves what it served");
+    assert!(machine.status(now).unreadable_record.is_some_and(|reason| reason.contains("unknown layout 2")));
+    let record = machine.known_record().cloned().expect("a record");
+    machine.handle(Event::Record(record), now);
+    let decision = machine.decide(now);
+    assert!(decision.ready && decision.write.is_some());
+
+    // A member that never saw a readable record has no share, is not ready, and writes none.
+    let mut fresh = start(self::machine(1, 1), None, 3, now);
+    fresh.handle(Event::UnreadableRecord(unknown()), now);
+    let decision = fresh.decide(now);
+    assert!(!decision.ready && decision.write.is_none());
+}
+
+#[test]
+fn a_record_that_a_peer_follows_and_this_member_cannot_read_makes_it_unready_for_a_while() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let peer = serving(1, Phase::Fit, None, 1, now);
+    let heartbeat = Heartbeat { member: peer, unreadable: Some(unknown()), record: None, ..machine.heartbeat(now) };
+    let stranger = Member { id: incarnation(1, 99), ..heartbeat.member.clone() };
+    machine.handle(Event::HeartbeatReceived(Heartbeat { member: stranger, ..heartbeat.clone() }), now);
+    assert!(machine.decide(now).ready);
+    machine.handle(Event::HeartbeatReceived(heartbeat), now);
+    assert!(!machine.decide(now).ready);
+    assert!(!machine.decide(at(1014)).ready);
+    assert!(machine.decide(at(1015)).ready);
+}
+
+#[test]
+fn a_superseded_member_and_one_that_owns_nothing_are_not_ready() {
+    let now = at(1000);
+    let mut superseded = three(None, None, now);
+    assert!(superseded.decide(now).ready);
+    superseded.handle(Event::Lease(Member { id: incarnation(0, 99), ..last_statement(Phase::Fit, vec![], now) }), now);
+    assert!(!superseded.decide(now).ready);
+    assert!(superseded.status(now).superseded);
+
+    // An assignment gives the member nothing, although the StatefulSet has its ordinal.
+    let mut machine = three(None, None, now);
+    let mut record = machine.known_record().cloned().expect("a record");
+    (record.revision, record.current.generation, record.current.layout) = (9, 9, 2);
+    machine.handle(Event::Record(record), now);
+    assert!(!machine.decide(now).ready);
+}
+
+#[test]
+fn only_leases_that_nothing_needs_are_deleted() {
+    let start = at(1000);
+    let mut machine = three(None, None, start);
+    for member in [serving(3, Phase::Left, None, 1, start), serving(4, Phase::Fit, None, 1, start)] {
+        machine.handle(Event::Lease(member), start);
+    }
+    let deleted = |machine: &mut Machine, seconds: u64| {
+        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+        for ordinal in [1, 2] {
+            machine.handle(Event::Lease(serving(ordinal, Phase::Fit, None, seconds, start)), at(seconds));
+        }
+        machine.decide(at(seconds)).leases_to_delete
+    };
+    assert!(deleted(&mut machine, 1014).is_empty(), "they have not expired");
+    assert_eq!(deleted(&mut machine, 1016), [3, 4]);
+    machine.handle(Event::StatefulSet(None), at(1016));
+    assert!(deleted(&mut machine, 1016).is_empty(), "the StatefulSet is gone, and may come back with more replicas");
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 4))), at(1016));
+    assert_eq!(deleted(&mut machine, 1016), [4], "the StatefulSet has an ordinal 3");
+    machine.handle(Event::LeaseGone(4), at(1016));
+    assert!(deleted(&mut machine, 1017).is_empty());
+    // Silence of the API server proves nothing.
+    assert!(machine.decide(at(1040)).leases_to_delete.is_empty());
+    let mut other = self::machine(1, 1);
+    other.handle(Event::StatefulSet(Some(("set".to_owned(), 3))), start);
+    other.handle(Event::Record(machine.known_record().cloned().expect("a record")), start);
+    other.handle(Event::Lease(serving(4, Phase::Left, None, 1, start)), start);
+    assert!(deleted(&mut other, 1016).is_empty(), "only the coordinator deletes");
+}
+
+#[test]
+fn a_member_that_is_silent_for_longer_than_its_lease_is_no_contact() {
+    let mut machine = three(None, None, at(1000));
+    let contacts =
+        |machine: &Machine, now| machine.status(now).contacts.iter().map(|m| m.id.ordinal).collect::<Vec<_>>();
+    machine.handle(Event::Lease(serving(2, Phase::Fit, None, 2, at(1000))), at(1010));
+    for seconds in [1008, 1016] {
+        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+    }
+    assert_eq!(contacts(&machine, at(1016)), [2]);
+    let member = serving(1, Phase::Fit, None, 1, at(1000));
+    let heartbeat = Heartbeat { member, ..self::machine(1, 1).heartbeat(at(1016)) };
+    machine.handle(Event::HeartbeatReceived(heartbeat), at(1016));
+    assert_eq!(contacts(&machine, at(1016)), [1, 2], "it reaches this member, but not the API server");
 }
 
 #[test]
