@@ -70,10 +70,8 @@ impl AuthFilter {
         let inner = &self.0;
         let hash = inner.cache().hash(token);
         let cached = inner.cache().get(&hash);
-        if let Some((verdict, age)) = cached {
-            if age < ttl(verdict) {
-                return Ok(verdict);
-            }
+        if let Some((verdict, _)) = cached.filter(|(verdict, age)| *age < ttl(*verdict)) {
+            return Ok(verdict);
         }
         let was_allowed = cached.is_some_and(|(verdict, _)| verdict == Verdict::Allowed);
         self.review(hash, token, address, was_allowed).await

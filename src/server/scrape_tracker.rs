@@ -17,7 +17,8 @@ use crate::sync::lock;
 const FORGET_AFTER: Duration = Duration::from_secs(300);
 /// A client is late after this many times its scrape interval.
 const LATE_FACTOR: f64 = 1.3;
-/// Clients that are tracked. Further ones are not waited for.
+/// Clients that are tracked. A further one replaces the one that scraped the longest ago, first of those that scraped once: many
+/// addresses that scrape once do not hide a regular client.
 const MAX_CLIENTS: usize = 64;
 
 /// The clients that scraped in the last minutes.
@@ -43,7 +44,11 @@ impl ScrapeTracker {
         seen.retain(|_, times| now.duration_since(times.last) <= FORGET_AFTER);
         if let Some(times) = seen.get_mut(&ip) {
             *times = ScrapeTimes { last: now, interval: Some(now.duration_since(times.last)) };
-        } else if seen.len() < MAX_CLIENTS {
+        } else {
+            let least = seen.iter().min_by_key(|(_, times)| (times.interval.is_some(), times.last)).map(|(ip, _)| *ip);
+            if let Some(least) = least.filter(|_| seen.len() >= MAX_CLIENTS) {
+                seen.remove(&least);
+            }
             seen.insert(ip, ScrapeTimes { last: now, interval: None });
         }
         drop(seen);
@@ -134,5 +139,19 @@ mod tests {
         scrape_tracker.record(ip(2));
         assert_eq!(waiting.await.expect("no panic"), 3);
         assert_eq!(began.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_regular_client_is_known_among_many_that_scrape_once() {
+        let scrape_tracker = ScrapeTracker::default();
+        for scrape in 0..4 {
+            for other in (0..100).filter(|_| scrape > 1) {
+                scrape_tracker.record([10, 0, scrape, other].into());
+            }
+            scrape_tracker.record(ip(1));
+            sleep(Duration::from_secs(30)).await;
+        }
+        assert_eq!(scrape_tracker.seen().len(), MAX_CLIENTS);
+        assert_eq!(waited(&scrape_tracker).await, 9);
     }
 }
