@@ -244,8 +244,8 @@ impl FleetHandle {
     pub(super) fn publish(&self, heartbeat: Heartbeat) {
         let is_new = self.heartbeat.load().as_ref().is_none_or(|before| {
             let (before, _) = &**before;
-            (&before.member, &before.record, before.confirmed_age.is_some())
-                != (&heartbeat.member, &heartbeat.record, heartbeat.confirmed_age.is_some())
+            (&before.member, &before.record, before.confirmed_age.is_some(), &before.unheard)
+                != (&heartbeat.member, &heartbeat.record, heartbeat.confirmed_age.is_some(), &heartbeat.unheard)
         });
         self.heartbeat.store(Some(Arc::new((heartbeat, clock::boot()))));
         if is_new {

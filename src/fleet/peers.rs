@@ -1,11 +1,10 @@
 //! Connections to the other members: one per process, kept open, with a heartbeat every second.
 //!
-//! A connection shows two facts that the API server cannot: what a member knows now, and that its process has ended. The
-//! latter shows as soon as the kernel closes the connection and refuses a new one.
+//! A connection shows two facts that the API server cannot: what a member knows now, and that its process may have ended. The
+//! latter shows as soon as the connection closes and a new one is refused, reset, closed at once, or not answered.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +29,8 @@ use crate::backoff::jittered;
 const PERIOD: Duration = Duration::from_secs(1);
 /// How long connecting, or an answer, may take.
 const PEER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the first attempt after a broken connection may take, before the process may have ended.
+const RECONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// Pauses between attempts to reach an address; the last one repeats.
 const RETRY_PAUSES: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1)];
@@ -88,6 +89,13 @@ enum ExchangeError {
     Invalid(String),
 }
 
+impl ExchangeError {
+    /// Whether the other side closed the connection.
+    const fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed | Self::Peer(PeerError::Connection(_) | PeerError::Body(_)))
+    }
+}
+
 impl PeerConnection {
     const fn new(fleet: Arc<FleetHandle>, dialer: Dialer, id: Incarnation, endpoint: Endpoint) -> Self {
         Self { fleet, dialer, id, endpoint, answered: false }
@@ -95,37 +103,36 @@ impl PeerConnection {
 
     async fn run(mut self) -> Infallible {
         let mut failures = 0;
+        // Whether the last connection broke just now: if the process has ended, other members need to know.
+        let mut broke = false;
         loop {
-            let pause = match timeout(PEER_TIMEOUT, self.dialer.open(&self.endpoint)).await {
+            let limit = if broke { RECONNECT_TIMEOUT } else { PEER_TIMEOUT };
+            let (pause, lost) = match timeout(limit, self.dialer.open(&self.endpoint)).await {
                 Ok(Ok(stream)) => {
                     let (answers, error) = self.exchange_heartbeats(stream).await;
-                    if matches!(error, ExchangeError::Refused { .. } | ExchangeError::Invalid(_)) {
-                        self.log_failure(LOGGED_FAILURE, &error);
-                    } else {
-                        self.log_failure(failures, &error);
+                    let is_refused = matches!(error, ExchangeError::Refused { .. } | ExchangeError::Invalid(_));
+                    self.log_failure(if is_refused { LOGGED_FAILURE } else { failures }, &error);
+                    broke = error.is_closed() && answers > 0;
+                    if answers > 1 {
+                        failures = 0;
+                        continue;
                     }
-                    match error {
-                        ExchangeError::Refused { .. } | ExchangeError::Invalid(_) => REFUSED_PAUSE,
-                        // The process may have ended, which other members need to know: reconnect at once to find out.
-                        _ if answers > 0 => {
-                            failures = 0;
-                            continue;
-                        }
-                        _ => retry_pause(&mut failures),
-                    }
+                    let pause = if is_refused { REFUSED_PAUSE } else { retry_pause(&mut failures) };
+                    // Something else may have accepted the connection in place of the process: a proxy.
+                    (pause, error.is_closed() && answers == 0)
                 }
                 Ok(Err(error)) => {
-                    // A refused connection proves that the process has ended only if it answered before: a firewall
-                    // refuses connections, too.
-                    if error.kind() == io::ErrorKind::ConnectionRefused && self.answered {
-                        self.fleet.send(Event::ConnectionRefused(self.id.clone()));
-                    } else {
-                        self.log_failure(failures, &error);
-                    }
-                    retry_pause(&mut failures)
+                    broke = false;
+                    self.log_failure(failures, &error);
+                    (retry_pause(&mut failures), true)
                 }
-                Err(_) => retry_pause(&mut failures),
+                // The address of a Pod that is gone is silent. A process that is only suspended keeps its connection.
+                Err(_) => (retry_pause(&mut failures), std::mem::take(&mut broke)),
             };
+            // Says something about the process only if it answered before: it may not listen yet, or be behind a firewall.
+            if lost && self.answered {
+                self.fleet.send(Event::ConnectionLost(self.id.clone()));
+            }
             sleep(pause).await;
         }
     }
@@ -332,7 +339,7 @@ mod tests {
         let gone = loop {
             match next(&mut messages).await {
                 Event::HeartbeatAnswered(..) => {}
-                Event::ConnectionRefused(id) => break id,
+                Event::ConnectionLost(id) => break id,
                 other => panic!("{other:?}"),
             }
         };

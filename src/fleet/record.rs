@@ -22,6 +22,9 @@ const MAX_REVISION: u64 = 1 << 53;
 /// The version of the rules that divide the hash space. A member with another version must not own ranges.
 pub const LAYOUT: u32 = 1;
 
+/// The most processes that a heartbeat names as unheard, and the most that a member suspects.
+pub const MOST_UNHEARD: usize = 32;
+
 /// The shared state of the fleet. The coordinator writes it by compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +196,23 @@ pub struct Member {
     /// The times of its crashes within the last hour, in Unix seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<u64>,
+    /// The members that it suspects to have ended, and may dismiss. A suspected member that lives answers at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspects: Vec<Suspicion>,
+    /// The number of the newest suspicion that it has answered.
+    #[serde(default)]
+    pub refuted: u64,
+}
+
+/// A member's suspicion that a process has ended, as in SWIM (Das, Gupta and Motivala, 2002): the process refutes it with its
+/// number, unless it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspicion {
+    /// The suspected process.
+    pub id: Incarnation,
+    /// One more than the number of the last suspicion that the process refuted.
+    pub number: u64,
 }
 
 /// The message that peers exchange, both as request and as response.
@@ -217,6 +237,9 @@ pub struct Heartbeat {
     /// The clock of the record's coordinator minus the sender's clock, in milliseconds, if the sender has an estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<i64>,
+    /// The processes that do not answer the sender, at most [`MOST_UNHEARD`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unheard: Vec<Incarnation>,
 }
 
 /// The version of records that do not say theirs.

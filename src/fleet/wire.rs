@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::format_error::FormatError;
-use super::record::{Assignment, Heartbeat, LAYOUT, Member, RECORD_VERSION, Record};
+use super::record::{Assignment, Heartbeat, LAYOUT, MOST_UNHEARD, Member, RECORD_VERSION, Record};
 use crate::sharding::{Hasher, MOST_SHARDS};
 
 /// Maximum length of a text in bytes.
@@ -69,6 +69,8 @@ impl Member {
         text("program", &self.program)?;
         at_most("id.ordinal", self.id.ordinal as usize, MOST_SHARDS as usize - 1)?;
         at_most("crashes", self.crashes.len(), MAX_CRASHES)?;
+        at_most("suspects", self.suspects.len(), MOST_UNHEARD)?;
+        self.suspects.iter().try_for_each(|suspicion| text("suspects.id.pod", &suspicion.id.pod))?;
         text("address", &self.address)?;
         match self.address.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
@@ -91,6 +93,8 @@ impl Heartbeat {
         let mut heartbeat: Self = typed("heartbeat", value)?;
         self::text("fleet", &heartbeat.fleet)?;
         heartbeat.member.check()?;
+        at_most("unheard", heartbeat.unheard.len(), MOST_UNHEARD)?;
+        heartbeat.unheard.iter().try_for_each(|id| self::text("unheard.pod", &id.pod))?;
         match record.filter(|record| !record.is_null()).map(Record::from_value).transpose() {
             Ok(record) => heartbeat.record = record,
             Err(error) => heartbeat.unreadable = Some(error),
@@ -152,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fleet::record::{ColdStart, Incarnation, KeyDigest, Next, Phase, SwitchTime};
+    use crate::fleet::record::{ColdStart, Incarnation, KeyDigest, Next, Phase, Suspicion, SwitchTime};
 
     /// Reads a file of tests/data/fleet.
     fn golden(name: &str) -> String {
@@ -209,6 +213,8 @@ mod tests {
             layout: LAYOUT,
             headroom: Some(4_294_967),
             crashes: vec![1_700_000_000],
+            suspects: vec![Suspicion { id: id(2), number: 3 }],
+            refuted: 2,
         }
     }
 
@@ -221,6 +227,7 @@ mod tests {
             confirmed_age: Some(350),
             now: 1_700_000_000_123,
             ahead: Some(-12),
+            unheard: vec![id(2)],
         }
     }
 

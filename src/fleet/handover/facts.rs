@@ -10,13 +10,15 @@ use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
-use crate::fleet::record::{Assignment, Member, Next, Phase, Record};
+use crate::fleet::record::{Assignment, Member, Next, Phase, Record, Suspicion};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Crashes that are older than this, in seconds, no longer count.
 const CRASH_MEMORY: u64 = 3600;
 /// The most crashes that are remembered. The backoff does not grow with more.
 const MAX_CRASHES: usize = 8;
+/// How many members prepare to take the place of a coordinator that may have ended.
+const CANDIDATES: u32 = 3;
 
 /// The observations of one member.
 #[derive(Clone, Debug)]
@@ -202,7 +204,7 @@ impl Facts {
 /// The members.
 impl Facts {
     pub fn liveness(&self, peer: &Peer, now: Now) -> Liveness {
-        peer.liveness(now, self.confirmed_at)
+        self.peers.liveness(peer, now, self.confirmed_at)
     }
 
     /// Returns the newest statement of a live member, which may be this one.
@@ -265,6 +267,27 @@ impl Facts {
         self.live_peers(now).filter(precedes).count() as u32
     }
 
+    /// Returns the suspicions that this member stores in its Lease: those of the coordinator, and of the members that would
+    /// take its place. All others report whom they do not hear to their peers alone, or a large fleet would write a Lease per
+    /// member for each crash.
+    pub fn suspicions_to_store(&self, now: Now) -> Vec<Suspicion> {
+        let suspicions: Vec<_> = self.peers.suspicions().collect();
+        let coordinator = self.record().map(|record| &record.coordinator);
+        let vacant = || suspicions.iter().any(|it| Some(&it.id) == coordinator) || !self.has_coordinator(now);
+        let may_decide =
+            suspicions.is_empty() || self.is_coordinator() || (vacant() && self.election_rank(now) < CANDIDATES);
+        if may_decide { suspicions } else { Vec::new() }
+    }
+
+    /// Answers suspicions that this process has ended.
+    pub fn refute(&mut self, suspicions: &[Suspicion]) {
+        let of_us = suspicions.iter().any(|it| it.id == self.own.id && it.number == self.own.refuted.saturating_add(1));
+        if of_us {
+            self.own.refuted += 1;
+            self.own.sequence += 1;
+        }
+    }
+
     /// Notes that the own Lease described `other`, an earlier process of this ordinal. Returns whether that process crashed
     /// in the same Pod.
     pub fn observe_predecessor(&mut self, other: Member, now: Now) -> bool {
@@ -301,7 +324,7 @@ impl Facts {
     /// record.
     pub fn valid_until(&self, now: Now) -> Option<Duration> {
         let record = self.record()?;
-        if record.current.total == 1 && self.peers.iter().all(|peer| has_ended(peer, now)) {
+        if record.current.total == 1 && self.peers.iter().all(|peer| self.has_ended(peer, now)) {
             // A member may start while this process is paused, and serve in its place.
             return Some(now.boot + LEASE_DURATION);
         }
@@ -323,18 +346,19 @@ impl Facts {
         let mut until = now.boot + LEASE_DURATION;
         for ordinal in members.filter(|ordinal| *ordinal != self.ordinal()) {
             let peer = self.peers.get(ordinal);
-            if peer.is_some_and(|peer| has_ended(peer, now)) {
+            if peer.is_some_and(|peer| self.has_ended(peer, now)) {
                 continue;
             }
             until = until.min(peer?.answered_at()? + LEASE_DURATION);
         }
         Some(until)
     }
-}
 
-/// Whether a peer has ended for certain: an expired Lease proves nothing while the API server is out of reach.
-fn has_ended(peer: &Peer, now: Now) -> bool {
-    peer.liveness(now, None) == Liveness::Dead
+    /// Whether a peer has ended, as far as peers can tell: an expired Lease proves nothing while the API server is out of
+    /// reach, and a suspicion cannot be stored.
+    fn has_ended(&self, peer: &Peer, now: Now) -> bool {
+        self.peers.is_lost_to_all(peer, now) || self.peers.liveness(peer, now, None) == Liveness::Dead
+    }
 }
 
 /// Ranges.

@@ -52,8 +52,8 @@ pub enum Event {
     HeartbeatAnswered(Heartbeat, Duration),
     /// A peer sent a heartbeat.
     HeartbeatReceived(Heartbeat),
-    /// The connection to this peer closed, and its address refuses a new one.
-    ConnectionRefused(Incarnation),
+    /// The connection to this peer closed, and a new one cannot be opened: the process may have ended.
+    ConnectionLost(Incarnation),
     /// Whether the Pods of the ordinals in [`Decision::pods_to_check`] are Ready.
     Pods(BTreeMap<u32, bool>),
     /// The slice that is synced and kept up to date, for all resources.

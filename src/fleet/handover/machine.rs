@@ -103,14 +103,16 @@ impl Machine {
             Event::HeartbeatAnswered(heartbeat, sent_at) => {
                 self.on_statement(heartbeat.member.clone(), Evidence::Answer(sent_at), now);
                 self.facts.peers.observe_answer(&heartbeat, sent_at, now);
+                self.facts.peers.observe_unheard(&heartbeat);
                 self.facts.update_switch_time(now);
                 self.on_heartbeat_record(heartbeat, now);
             }
             Event::HeartbeatReceived(heartbeat) => {
                 self.on_statement(heartbeat.member.clone(), Evidence::Heartbeat, now);
+                self.facts.peers.observe_unheard(&heartbeat);
                 self.on_heartbeat_record(heartbeat, now);
             }
-            Event::ConnectionRefused(id) => self.facts.peers.observe_refusal(&id, now),
+            Event::ConnectionLost(id) => self.facts.peers.suspect(&id, now),
             Event::Pods(pods) => self.facts.ready_pods.extend(pods),
             Event::Loaded(slice) => self.facts.loaded = slice,
             Event::Headroom(headroom) => self.facts.own.headroom = headroom,
@@ -131,7 +133,9 @@ impl Machine {
     /// Returns what to do now.
     pub fn decide(&mut self, now: Now) -> Decision {
         self.advance(now);
-        let tick = now.boot + TICK;
+        let switch = self.facts.scheduled_switch().map(|(due, _)| due.max(now.boot));
+        let answer = self.facts.peers.next_answer_due(now);
+        let wake_at = [switch, answer].into_iter().flatten().fold(now.boot + TICK, Duration::min);
         Decision {
             desired: self.desired.slice().clone(),
             plan: Plan { steps: self.plan(now), until: self.facts.valid_until(now) },
@@ -140,7 +144,7 @@ impl Machine {
             ready: self.is_ready(),
             leases_to_delete: self.leases_to_delete(now),
             released: self.is_released(now),
-            wake_at: self.facts.scheduled_switch().map_or(tick, |(due, _)| tick.min(due.max(now.boot))),
+            wake_at,
             pods_to_check: self.proposal.pods_to_check.clone(),
         }
     }
@@ -156,6 +160,7 @@ impl Machine {
             confirmed_age: self.facts.last_confirmed().map(|at| now.since(at).as_millis() as u64),
             now: now.unix,
             ahead: record.and_then(|record| self.facts.clock_offset(record.coordinator.ordinal)),
+            unheard: self.facts.peers.unheard(now).cloned().collect(),
         }
     }
 
@@ -243,10 +248,14 @@ impl Machine {
     }
 
     fn on_statement(&mut self, member: Member, evidence: Evidence, now: Now) {
+        self.facts.refute(&member.suspects);
         if member.id.ordinal != self.facts.ordinal() {
             self.facts.peers.observe(member, evidence, now);
-        } else if member.id != self.config.id && evidence == Evidence::Lease {
-            self.on_other_holder(member, now);
+        } else if evidence == Evidence::Lease {
+            match member.id == self.config.id {
+                true => self.facts.peers.observe_stored(&member.suspects, now),
+                false => self.on_other_holder(member, now),
+            }
         }
     }
 
@@ -389,6 +398,11 @@ impl Machine {
             self.full_share_since.get_or_insert(now.boot);
         } else if !self.participation.is_serving() {
             self.full_share_since = None;
+        }
+        let suspects = self.facts.suspicions_to_store(now);
+        if suspects != self.facts.own.suspects {
+            self.facts.own.suspects = suspects;
+            self.facts.own.sequence += 1;
         }
         self.facts.own = statement(&self.facts, &self.participation, self.full_share_since, now);
     }

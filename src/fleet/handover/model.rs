@@ -36,6 +36,12 @@ enum Action {
     Pause(u32, u64),
     CutApi(u32, u64),
     CutPeers(u32, u32, u64),
+    /// Connections from one process to another are refused, although both run.
+    Refuse(u32, u32, u64),
+    /// All connections between processes are refused.
+    RefuseAll(u64),
+    /// A process writes to the API server, but its watches deliver nothing.
+    Deafen(u32, u64),
     ApiDown(u64),
 }
 
@@ -48,6 +54,9 @@ fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
         2 => (ordinal(), 500_u64..40_000).prop_map(|(o, d)| Action::Pause(o, d)),
         1 => (ordinal(), 1_000_u64..60_000).prop_map(|(o, d)| Action::CutApi(o, d)),
         1 => (ordinal(), ordinal(), 1_000_u64..60_000).prop_map(|(a, b, d)| Action::CutPeers(a, b, d)),
+        2 => (ordinal(), ordinal(), 1_000_u64..60_000).prop_map(|(a, b, d)| Action::Refuse(a, b, d)),
+        1 => (1_000_u64..60_000).prop_map(Action::RefuseAll),
+        1 => (ordinal(), 1_000_u64..20_000).prop_map(|(o, d)| Action::Deafen(o, d)),
         1 => (1_000_u64..40_000).prop_map(Action::ApiDown),
     ];
     proptest::collection::vec((0_u64..30_000, action), 1..7)
@@ -117,6 +126,10 @@ struct World {
     api_down_until: u64,
     api_cut: BTreeMap<u32, u64>,
     peers_cut: BTreeMap<(u32, u32), u64>,
+    /// Until when connections from one ordinal to another are refused.
+    refused: BTreeMap<(u32, u32), u64>,
+    /// Until when the watches of an ordinal deliver nothing.
+    deaf: BTreeMap<u32, u64>,
     processes: Vec<Process>,
     pods: BTreeMap<u32, Pod>,
     replicas: u32,
@@ -152,6 +165,8 @@ impl World {
             api_down_until: 0,
             api_cut: BTreeMap::new(),
             peers_cut: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            deaf: BTreeMap::new(),
             processes: Vec::new(),
             pods: BTreeMap::new(),
             replicas,
@@ -187,6 +202,10 @@ impl World {
 
     fn connected(&self, a: u32, b: u32) -> bool {
         self.peers_cut.get(&(a.min(b), a.max(b))).is_none_or(|until| self.now >= *until)
+    }
+
+    fn refuses(&self, from: u32, to: u32) -> bool {
+        self.refused.get(&(from, to)).is_some_and(|until| self.now < *until)
     }
 
     fn runs(&self, p: usize) -> bool {
@@ -237,7 +256,7 @@ impl World {
         for other in 0..self.processes.len() {
             if other != p && self.processes[other].alive && self.connected(ordinal, self.processes[other].ordinal) {
                 let at = self.now + self.delay();
-                self.processes[other].inbox.push((at, Message::Event(Event::ConnectionRefused(id.clone()))));
+                self.processes[other].inbox.push((at, Message::Event(Event::ConnectionLost(id.clone()))));
             }
         }
     }
@@ -273,6 +292,20 @@ impl World {
                 self.peers_cut.insert((a.min(b), a.max(b)), now + time);
                 self.excuse_for_isolation(time);
             }
+            // No excuse: a false refusal costs nothing.
+            Action::Refuse(a, b, time) => {
+                self.refused.insert((a, b), now + time);
+                self.excuse_for_isolation(time);
+            }
+            Action::RefuseAll(time) => {
+                let pairs = (0..4).flat_map(|a| (0..4).map(move |b| (a, b)));
+                self.refused.extend(pairs.map(|pair| (pair, now + time)));
+                self.excuse_for_isolation(time);
+            }
+            Action::Deafen(o, time) => {
+                self.deaf.insert(o, now + time);
+                self.excuse_for_isolation(time);
+            }
             Action::ApiDown(time) => {
                 self.api_down_until = now + time;
                 self.gaps_excused_until = self.gaps_excused_until.max(self.gaps_excused_until.max(now) + time);
@@ -283,20 +316,24 @@ impl World {
 
     /// Returns when every process reaches the API server again.
     fn api_reachable_at(&self) -> u64 {
-        self.api_cut.values().max().copied().unwrap_or(0).max(self.api_down_until).max(self.now)
+        let until = |cuts: &BTreeMap<u32, u64>| cuts.values().max().copied().unwrap_or(0);
+        until(&self.api_cut).max(until(&self.deaf)).max(self.api_down_until).max(self.now)
     }
 
     /// Returns by when the others serve the ranges of a process that crashes now.
     fn recovered_at(&self, ordinal: u32) -> u64 {
-        let cut = self.peers_cut.iter().any(|((a, b), until)| [*a, *b].contains(&ordinal) && self.now < *until);
+        let cut = |cuts: &BTreeMap<(u32, u32), u64>| {
+            cuts.iter().any(|((a, b), until)| [*a, *b].contains(&ordinal) && self.now < *until)
+        };
+        let cut = cut(&self.peers_cut) || cut(&self.refused);
         self.api_reachable_at() + RECOVERY + if cut { LEASE_EXPIRY } else { 0 }
     }
 
     /// A fully isolated process may expose its ranges for one more Lease duration, or nothing while the isolation lasts.
     fn excuse_for_isolation(&mut self, time: u64) {
         let cut = |until: &u64| self.now < *until;
-        let from_api = self.api_cut.values().any(cut) || self.now < self.api_down_until;
-        if from_api && self.peers_cut.values().any(cut) {
+        let from_api = self.api_cut.values().chain(self.deaf.values()).any(cut) || self.now < self.api_down_until;
+        if from_api && self.peers_cut.values().chain(self.refused.values()).any(cut) {
             self.duplicates_excused_until = self.duplicates_excused_until.max(self.now + time.max(60_000) + 16_000);
             self.gaps_excused_until = self.gaps_excused_until.max(self.now + time.max(60_000) + 40_000);
         }
@@ -394,7 +431,8 @@ impl World {
     /// Delivers what a process reads from the API server.
     fn read_api(&mut self, p: usize) {
         let ordinal = self.processes[p].ordinal;
-        if !self.reaches_api(ordinal) || self.now < self.processes[p].reads_from {
+        let deaf = self.deaf.get(&ordinal).is_some_and(|until| self.now < *until);
+        if deaf || !self.reaches_api(ordinal) || self.now < self.processes[p].reads_from {
             return;
         }
         let clock = self.clock(p);
@@ -467,7 +505,7 @@ impl World {
                     self.processes[p].machine.handle(Event::HeartbeatReceived(heartbeat), clock);
                     let answer = self.processes[p].machine.heartbeat(clock);
                     let (a, b) = (self.processes[p].ordinal, self.processes[from].ordinal);
-                    if self.connected(a, b) {
+                    if self.connected(a, b) && !self.refuses(b, a) {
                         let at = self.now + self.delay();
                         self.processes[from].inbox.push((at, Message::Event(Event::HeartbeatAnswered(answer, sent))));
                     }
@@ -540,7 +578,7 @@ impl World {
             // No member sends its heartbeat to the hostile peer, so it answers none: such an answer is one of another connection.
             Event::HeartbeatAnswered(forged.clone(), sent),
             Event::HeartbeatAnswered(Heartbeat { member: stranger, ..forged.clone() }, clock.boot),
-            Event::ConnectionRefused(forged.member.id),
+            Event::ConnectionLost(forged.member.id),
         ] {
             machine.handle(event, clock);
         }
@@ -612,6 +650,10 @@ impl World {
                 continue;
             }
             let at = self.now + self.delay();
+            if self.refuses(from, peer.id.ordinal) {
+                self.processes[p].inbox.push((at, Message::Event(Event::ConnectionLost(peer.id.clone()))));
+                continue;
+            }
             let to = self
                 .processes
                 .iter()
@@ -620,7 +662,7 @@ impl World {
                 // Another process has the address: it lacks the key that the Lease names.
                 Some(to) if self.processes[to].machine.own_member().id != peer.id => {}
                 Some(to) => self.processes[to].inbox.push((at, Message::Heartbeat(p, heartbeat.clone(), clock.boot))),
-                None => self.processes[p].inbox.push((at, Message::Event(Event::ConnectionRefused(peer.id.clone())))),
+                None => self.processes[p].inbox.push((at, Message::Event(Event::ConnectionLost(peer.id.clone())))),
             }
         }
     }
@@ -814,6 +856,46 @@ fn a_fleet_recovers_from_a_crash_within_seconds() {
         world.act(&Action::Crash(0, 10_000));
         world.gaps_excused_until = world.now + 3_000;
         world.settle(120_000).unwrap();
+    }
+}
+
+/// Returns how often a member was dismissed.
+fn dismissals(world: &World) -> usize {
+    world
+        .log
+        .iter()
+        .filter(|(_, entry)| matches!(entry, Entry::Record(record) if !record.current.absent.is_empty()))
+        .count()
+}
+
+#[test]
+fn refused_connections_between_live_members_change_nothing() {
+    let scripts = [
+        vec![(1_000, Action::RefuseAll(60_000))],
+        vec![(1_000, Action::Refuse(0, 1, 60_000)), (0, Action::Refuse(0, 2, 60_000))],
+        vec![(1_000, Action::Refuse(1, 0, 60_000)), (0, Action::Refuse(2, 0, 60_000))],
+        vec![(1_000, Action::Refuse(1, 2, 60_000))],
+    ];
+    for (seed, script) in scripts.iter().enumerate() {
+        for replicas in [2, 3] {
+            let mut world = run_script(seed as u64, replicas, script).unwrap();
+            let (writes, leases) = (world.record_writes, world.log.len());
+            world.run_for(60_000).unwrap();
+            assert_eq!((world.record_writes - writes, dismissals(&world)), (0, 0), "{}", world.history.join("\n"));
+            let leases = world.log.len() - leases;
+            assert!(leases <= 120, "{leases} writes of Leases in a minute");
+        }
+    }
+}
+
+#[test]
+fn a_deaf_member_with_refused_connections_dismisses_nobody() {
+    for seed in 0..4 {
+        let script =
+            [(1_000, Action::Deafen(0, 8_000)), (0, Action::Refuse(0, 1, 8_000)), (0, Action::Refuse(0, 2, 8_000))];
+        let mut world = run_script(seed, 3, &script).unwrap();
+        world.run_for(30_000).unwrap();
+        assert_eq!(dismissals(&world), 0, "{}", world.history.join("\n"));
     }
 }
 

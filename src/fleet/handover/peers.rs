@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD};
-use crate::fleet::record::{Heartbeat, Incarnation, Member, Phase};
+use crate::fleet::record::{Heartbeat, Incarnation, MOST_UNHEARD, Member, Phase, Suspicion};
 use crate::sharding::MOST_SHARDS;
 
 /// A peer is connected if it answered a heartbeat that was sent this recently.
@@ -16,6 +16,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(3500);
 const RENEWAL_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long after its holder's death a Lease event may still arrive.
 const LEASE_DELIVERY_LIMIT: Duration = Duration::from_secs(3);
+/// How long after the API server has a suspicion its subject may take to answer. A live member does within about 100 ms.
+pub(super) const ANSWER_TO_SUSPICION: Duration = Duration::from_millis(500);
+/// How long a process that refuted a suspicion is not suspected again for the same broken path.
+const REFUTED_FOR: Duration = Duration::from_secs(10);
 /// The longest round trip from which the offset of a peer's clock is measured.
 const MAX_CLOCK_ROUND_TRIP: Duration = Duration::from_millis(500);
 /// A peer that answered a heartbeat this recently is known to be running at a switch.
@@ -33,7 +37,7 @@ pub(super) enum Liveness {
     /// It is silent, and may still expose its ranges. It becomes live with its next sign of life, or dead when its Lease
     /// has expired.
     Suspected,
-    /// It exposes nothing, and will not expose anything again.
+    /// It has ended, and will not expose anything again.
     Dead,
 }
 
@@ -63,8 +67,12 @@ pub(super) struct Peer {
     answered_at: Option<Duration>,
     /// When its newest heartbeat arrived.
     heard_at: Option<Duration>,
-    /// When its address began to refuse connections.
-    refused_at: Option<Duration>,
+    /// The suspicion that it has ended, until that is refuted.
+    suspicion: Option<Suspected>,
+    /// When it last refuted one (boot time), unless it has answered since.
+    refuted_at: Option<Duration>,
+    /// The processes that do not answer it.
+    unheard: Vec<Incarnation>,
     /// Until when its predecessor, an earlier process of the ordinal in another Pod, may still be running.
     predecessor_until: Option<Duration>,
     /// The nonces of earlier processes of the ordinal, oldest first.
@@ -86,7 +94,9 @@ impl Peer {
             lease_changed_at: None,
             answered_at: None,
             heard_at: None,
-            refused_at: None,
+            suspicion: None,
+            refuted_at: None,
+            unheard: Vec::new(),
             predecessor_until: None,
             past_nonces: Vec::new(),
             clock_offset: None,
@@ -95,11 +105,11 @@ impl Peer {
         }
     }
 
-    /// Returns its liveness. This member has seen everything that was written before `confirmed_at`.
-    pub fn liveness(&self, now: Now, confirmed_at: Option<Duration>) -> Liveness {
-        if self.has_ended() {
+    /// Returns its liveness by its own messages; see [`Peers::liveness`].
+    fn liveness(&self, now: Now, confirmed_at: Option<Duration>) -> Liveness {
+        if self.member.phase == Phase::Left {
             Liveness::Dead
-        } else if self.gave_recent_sign_of_life(now) {
+        } else if self.suspicion.is_none() && self.gave_recent_sign_of_life(now) {
             Liveness::Live
         } else if self.lease_has_expired(confirmed_at)
             && self.answered_at.is_none_or(|at| now.since(at) > LEASE_DURATION)
@@ -118,7 +128,7 @@ impl Peer {
 
     /// Whether it answers heartbeats.
     pub fn is_answering(&self, now: Now) -> bool {
-        self.refused_at.is_none() && is_recent(self.answered_at, ANSWER_TIMEOUT, now)
+        self.suspicion.is_none() && is_recent(self.answered_at, ANSWER_TIMEOUT, now)
     }
 
     /// Returns when the newest heartbeat that it answered was sent.
@@ -143,28 +153,48 @@ impl Peer {
         self.predecessor_until.is_some_and(|until| now.boot < until)
     }
 
-    /// Whether the process is known to have ended.
-    fn has_ended(&self) -> bool {
-        self.refused_at.is_some() || self.member.phase == Phase::Left
+    /// Whether the process has left, or may have ended. That it was replaced proves the rest.
+    fn may_have_ended(&self) -> bool {
+        self.suspicion.is_some() || self.member.phase == Phase::Left
     }
 
     fn gave_recent_sign_of_life(&self, now: Now) -> bool {
         self.is_answering(now) || is_recent(self.lease_changed_at, RENEWAL_TIMEOUT, now)
     }
 
-    /// Notes a sign of life. One that is newer than a refused connection refutes the refusal.
+    /// Whether it can be suspected: a broken path that it has refuted before proves nothing new.
+    fn may_be_suspected(&self, now: Now) -> bool {
+        !is_recent(self.refuted_at, REFUTED_FOR, now)
+    }
+
+    /// Notes that the suspicion was wrong.
+    fn refute(&mut self, now: Now) {
+        if self.suspicion.take().is_some() {
+            self.refuted_at = Some(now.boot);
+        }
+    }
+
+    /// Notes which suspicion its newest message answers, however the message arrived.
+    fn note_refuted(&mut self, number: u64, now: Now) {
+        self.member.refuted = self.member.refuted.max(number);
+        if self.suspicion.as_ref().is_some_and(|suspicion| suspicion.number <= self.member.refuted) {
+            self.refute(now);
+        }
+    }
+
+    /// Notes a sign of life. One that is newer than a broken connection refutes the suspicion.
     fn note_sign_of_life(&mut self, evidence: Evidence, now: Now) {
         match evidence {
             Evidence::Lease => {
                 self.lease_changed_at = Some(now.boot);
-                if self.refused_at.is_some_and(|at| now.since(at) > LEASE_DELIVERY_LIMIT) {
-                    self.refused_at = None;
+                if self.suspicion.as_ref().is_some_and(|it| now.since(it.since) > LEASE_DELIVERY_LIMIT) {
+                    self.refute(now);
                 }
             }
             Evidence::Answer(sent_at) => {
                 self.answered_at = self.answered_at.max(Some(sent_at));
-                if self.refused_at.is_some_and(|at| sent_at > at) {
-                    self.refused_at = None;
+                if self.suspicion.as_ref().is_none_or(|it| sent_at > it.since) {
+                    (self.suspicion, self.refuted_at) = (None, None);
                 }
             }
             Evidence::Heartbeat => self.heard_at = Some(now.boot),
@@ -185,14 +215,14 @@ impl Peer {
             Ordering::Greater => true,
             Ordering::Equal => !is_past,
             // A process that found no Lease of its predecessor starts to count from 1.
-            Ordering::Less => !is_past && (self.has_ended() || !self.gave_recent_sign_of_life(now)),
+            Ordering::Less => !is_past && (self.may_have_ended() || !self.gave_recent_sign_of_life(now)),
         }
     }
 
     /// Starts to track `member`, a newer process of the ordinal.
     fn replace(&mut self, member: Member, now: Now) {
         let old = std::mem::replace(self, Self::new(member, now));
-        self.predecessor_until = match old.has_ended() || runs_in_place_of(&self.member, &old.member) {
+        self.predecessor_until = match old.may_have_ended() || runs_in_place_of(&self.member, &old.member) {
             true => old.predecessor_until.filter(|until| now.boot < *until),
             false => Some(old.lease_changed_at.unwrap_or(now.boot) + LEASE_DURATION),
         };
@@ -211,6 +241,16 @@ pub(super) fn runs_in_place_of(new: &Member, old: &Member) -> bool {
 
 fn is_recent(at: Option<Duration>, timeout: Duration, now: Now) -> bool {
     at.is_some_and(|at| now.since(at) <= timeout)
+}
+
+/// The suspicion that a process has ended.
+#[derive(Clone, Copy, Debug)]
+struct Suspected {
+    /// Since when (boot time).
+    since: Duration,
+    number: u64,
+    /// When the API server had it, so that the process could read it (boot time).
+    stored_at: Option<Duration>,
 }
 
 /// The other members, by ordinal.
@@ -250,6 +290,7 @@ impl Peers {
             return;
         };
         if peer.member.id == member.id {
+            peer.note_refuted(member.refuted, now);
             if evidence != Evidence::Heartbeat && member.sequence >= peer.member.sequence {
                 let (address, key) = (peer.member.address.clone(), peer.member.key);
                 peer.member = if by_lease { member } else { Member { address, key, ..member } };
@@ -276,11 +317,74 @@ impl Peers {
         peer.reported_offset = answer.record.as_ref().map(|record| record.coordinator.ordinal).zip(answer.ahead);
     }
 
-    /// Notes that the address of a process refuses connections.
-    pub fn observe_refusal(&mut self, id: &Incarnation, now: Now) {
-        if let Some(peer) = self.incarnation_mut(id) {
-            peer.refused_at.get_or_insert(now.boot);
+    /// Notes that the connection to a process broke and cannot be opened again: the process may have ended.
+    pub fn suspect(&mut self, id: &Incarnation, now: Now) {
+        if let Some(peer) = self.incarnation_mut(id).filter(|peer| peer.may_be_suspected(now)) {
+            let number = peer.member.refuted.saturating_add(1);
+            peer.suspicion.get_or_insert(Suspected { since: now.boot, number, stored_at: None });
         }
+    }
+
+    /// Notes which processes do not answer a peer, as it says itself.
+    pub fn observe_unheard(&mut self, heartbeat: &Heartbeat) {
+        if let Some(peer) = self.incarnation_mut(&heartbeat.member.id) {
+            peer.unheard = heartbeat.unheard.iter().take(MOST_UNHEARD).cloned().collect();
+        }
+    }
+
+    /// Notes that the API server has these suspicions of this member, so that their subjects can read them.
+    pub fn observe_stored(&mut self, suspicions: &[Suspicion], now: Now) {
+        for Suspicion { id, number } in suspicions {
+            let suspected = self.incarnation_mut(id).and_then(|peer| peer.suspicion.as_mut());
+            if let Some(suspected) = suspected.filter(|suspected| suspected.number == *number) {
+                suspected.stored_at.get_or_insert(now.boot);
+            }
+        }
+    }
+
+    /// Returns the suspicions that are not refuted.
+    pub fn suspicions(&self) -> impl Iterator<Item = Suspicion> {
+        let suspicion = |peer: &Peer| {
+            peer.suspicion.map(|suspected| Suspicion { id: peer.member.id.clone(), number: suspected.number })
+        };
+        self.iter().filter(|peer| peer.member.phase != Phase::Left).filter_map(suspicion).take(MOST_UNHEARD)
+    }
+
+    /// Returns the processes that have not left and do not answer; the suspected ones first.
+    pub fn unheard(&self, now: Now) -> impl Iterator<Item = &Incarnation> {
+        let silent = move |peer: &&Peer| peer.suspicion.is_none() && !peer.is_answering(now);
+        let suspected = self.iter().filter(|peer| peer.suspicion.is_some());
+        let unheard = suspected.chain(self.iter().filter(silent)).filter(|peer| peer.member.phase != Phase::Left);
+        unheard.map(|peer| &peer.member.id).take(MOST_UNHEARD)
+    }
+
+    /// Returns when the next suspicion becomes certain if nothing answers it.
+    pub fn next_answer_due(&self, now: Now) -> Option<Duration> {
+        let due = |peer: &Peer| Some(peer.suspicion?.stored_at? + ANSWER_TO_SUSPICION);
+        self.iter().filter_map(due).filter(|due| *due > now.boot).min()
+    }
+
+    /// Returns the liveness of a peer. This member has seen everything that was written before `confirmed_at`.
+    ///
+    /// A suspected peer is dead when it has not answered the suspicion in time, and no other member hears it.
+    pub fn liveness(&self, peer: &Peer, now: Now, confirmed_at: Option<Duration>) -> Liveness {
+        let stored_at = peer.suspicion.and_then(|suspected| suspected.stored_at);
+        let is_unanswered = stored_at.is_some_and(|at| now.since(at) >= ANSWER_TO_SUSPICION);
+        match is_unanswered && self.is_unheard_by_others(peer, now) {
+            true => Liveness::Dead,
+            false => peer.liveness(now, confirmed_at),
+        }
+    }
+
+    /// Whether a peer is suspected, and no other member hears it.
+    pub fn is_lost_to_all(&self, peer: &Peer, now: Now) -> bool {
+        peer.suspicion.is_some() && self.is_unheard_by_others(peer, now)
+    }
+
+    /// Whether a second member does not hear `peer`, or there is none to ask.
+    fn is_unheard_by_others(&self, peer: &Peer, now: Now) -> bool {
+        let mut others = self.iter().filter(|other| other.is_answering(now)).peekable();
+        others.peek().is_none() || others.any(|other| other.unheard.contains(&peer.member.id))
     }
 
     /// Counts every Lease as renewed now. The API server was unreachable for longer than a Lease lasts, so a Lease that was
@@ -330,7 +434,7 @@ mod tests {
     }
 
     fn liveness(peers: &Peers, now: u64, confirmed_at: Option<u64>) -> Option<Liveness> {
-        peers.get(1).map(|peer| peer.liveness(at(now), confirmed_at.map(Duration::from_secs)))
+        peers.get(1).map(|peer| peers.liveness(peer, at(now), confirmed_at.map(Duration::from_secs)))
     }
 
     #[test]
@@ -351,24 +455,91 @@ mod tests {
         assert_eq!(liveness(&self::peers(Evidence::Heartbeat), 100, None), None, "it has no Lease");
     }
 
+    /// The suspicion of the peer is stored at `seconds`.
+    fn store_suspicion(peers: &mut Peers, seconds: u64) {
+        let suspicions: Vec<_> = peers.suspicions().collect();
+        peers.observe_stored(&suspicions, at(seconds));
+    }
+
     #[test]
-    fn a_later_answer_refutes_a_refused_connection() {
+    fn a_suspected_peer_is_dead_when_it_has_not_answered_the_stored_suspicion() {
         let mut peers = peers(Evidence::Lease);
-        peers.observe_refusal(&member(1, 1).id, at(101));
-        assert_eq!(liveness(&peers, 101, None), Some(Liveness::Dead));
+        peers.suspect(&member(1, 1).id, at(101));
+        assert_eq!(
+            liveness(&peers, 107, None),
+            Some(Liveness::Suspected),
+            "the API server does not have the suspicion"
+        );
+        store_suspicion(&mut peers, 107);
+        assert_eq!(liveness(&peers, 107, None), Some(Liveness::Suspected), "it has time to answer");
+        assert_eq!(liveness(&peers, 108, None), Some(Liveness::Dead));
+        let suspicions: Vec<_> = peers.suspicions().collect();
+        let answer = Member { refuted: suspicions[0].number, ..member(1, 1) };
+        peers.observe(answer, Evidence::Heartbeat, at(108));
+        assert_eq!(liveness(&peers, 108, None), Some(Liveness::Live), "any message with the answer refutes it");
+        assert_eq!(peers.suspicions().count(), 0);
+    }
+
+    #[test]
+    fn a_broken_path_that_was_refuted_is_no_news_for_a_while() {
+        let mut peers = peers(Evidence::Lease);
+        let refute = |peers: &mut Peers, seconds| {
+            let number = peers.suspicions().next().expect("a suspicion").number;
+            peers.observe(Member { refuted: number, ..member(1, 1) }, Evidence::Lease, at(seconds));
+            number
+        };
+        peers.suspect(&member(1, 1).id, at(101));
+        assert_eq!(refute(&mut peers, 102), 1);
+        peers.suspect(&member(1, 1).id, at(111));
+        assert_eq!(peers.suspicions().count(), 0);
+        peers.suspect(&member(1, 1).id, at(113));
+        assert_eq!(refute(&mut peers, 113), 2, "an answer to an earlier suspicion is no answer to this one");
+        peers.observe(member(1, 1), Evidence::Answer(Duration::from_secs(114)), at(114));
+        peers.suspect(&member(1, 1).id, at(115));
+        assert_eq!(peers.suspicions().count(), 1, "the path worked again, and broke again");
+    }
+
+    #[test]
+    fn a_peer_that_another_member_hears_is_not_dead() {
+        let mut peers = peers(Evidence::Lease);
+        let other = Incarnation { ordinal: 2, pod: "pod-other".to_owned(), nonce: 9 };
+        let other = first_statement(other, "10.0.0.9:8082".to_owned(), Hasher::XxHash64);
+        peers.suspect(&member(1, 1).id, at(101));
+        store_suspicion(&mut peers, 101);
+        peers.observe(other.clone(), Evidence::Lease, at(102));
+        peers.observe(other.clone(), Evidence::Answer(Duration::from_secs(102)), at(102));
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Suspected));
+        let heartbeat = Heartbeat {
+            fleet: String::new(),
+            member: other,
+            record: None,
+            confirmed_age: None,
+            now: 0,
+            ahead: None,
+            unreadable: None,
+            unheard: vec![member(1, 1).id],
+        };
+        peers.observe_unheard(&heartbeat);
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "two members do not hear it");
+    }
+
+    #[test]
+    fn a_later_answer_refutes_a_suspicion() {
+        let mut peers = peers(Evidence::Lease);
+        peers.suspect(&member(1, 1).id, at(101));
         let answer = |sent_at| Evidence::Answer(Duration::from_secs(sent_at));
         peers.observe(member(1, 1), answer(100), at(102));
-        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "it answered before it was refused");
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Suspected), "it answered before the connection broke");
         peers.observe(member(1, 1), answer(102), at(102));
         assert_eq!(liveness(&peers, 102, None), Some(Liveness::Live));
     }
 
     #[test]
-    fn a_lease_refutes_a_refused_connection_only_after_its_delivery_time() {
+    fn a_lease_refutes_a_suspicion_only_after_its_delivery_time() {
         let mut peers = peers(Evidence::Lease);
-        peers.observe_refusal(&member(1, 1).id, at(101));
+        peers.suspect(&member(1, 1).id, at(101));
         peers.observe(member(1, 1), Evidence::Lease, at(104));
-        assert_eq!(liveness(&peers, 104, None), Some(Liveness::Dead), "it may have been written before the crash");
+        assert_eq!(liveness(&peers, 104, None), Some(Liveness::Suspected), "it may have been written before the crash");
         peers.observe(member(1, 1), Evidence::Lease, at(105));
         assert_eq!(liveness(&peers, 105, None), Some(Liveness::Live));
     }

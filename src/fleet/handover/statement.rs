@@ -34,6 +34,8 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         layout: LAYOUT,
         headroom: None,
         crashes: Vec::new(),
+        suspects: Vec::new(),
+        refuted: 0,
     }
 }
 

@@ -153,6 +153,15 @@ fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now
     Member { phase, headroom, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
 }
 
+/// Lets the connection to a process break for good, without an answer to the suspicion. Returns when the process is lost.
+fn lose(machine: &mut Machine, id: Incarnation, now: Now) -> Now {
+    machine.handle(Event::ConnectionLost(id), now);
+    let decision = machine.decide(now);
+    assert_eq!(decision.write, None, "one observer of a broken connection proves nothing");
+    machine.handle(Event::Lease(decision.member), now);
+    Now { boot: now.boot + Duration::from_secs(1), unix: now.unix + 1000 }
+}
+
 /// Returns the coordinator of a fleet of three that all serve, with the headroom of itself and of the last member.
 fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
     let mut machine = started(None, 3, now);
@@ -182,7 +191,7 @@ fn the_late_lease_of_a_predecessor_does_not_replace_its_successor() {
     }
     assert_eq!(machine.decide(now).write, None);
     assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
-    machine.handle(Event::ConnectionRefused(incarnation(1, 2)), now);
+    let now = lose(&mut machine, incarnation(1, 2), now);
     let record = machine.decide(now).write.expect("one member is lost");
     assert_eq!(*record.current.absent, [1]);
 }
@@ -241,7 +250,7 @@ fn an_unreadable_record_is_not_a_missing_one_and_not_an_empty_one() {
     assert!(before.ready);
     machine.handle(Event::UnreadableRecord(unknown()), now);
     // Without the unknown record, the coordinator would react to a lost member and to a new replica count.
-    machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+    machine.handle(Event::ConnectionLost(incarnation(1, 1)), now);
     machine.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
     let decision = machine.decide(now);
     assert!(!decision.ready);
@@ -360,7 +369,7 @@ fn members_take_over_only_within_their_headroom() {
     let now = at(1000);
     let untaken = |own, last| {
         let mut machine = three(own, last, now);
-        machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+        let now = lose(&mut machine, incarnation(1, 1), now);
         let record = machine.decide(now).write.expect("one member is lost");
         assert_eq!((&*record.current.absent, record.next), (&[1][..], None));
         !record.current.untaken.is_empty()
@@ -375,7 +384,7 @@ fn members_take_over_only_within_their_headroom() {
 fn untaken_ranges_are_taken_over_once_there_is_headroom() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
-    machine.handle(Event::ConnectionRefused(incarnation(1, 1)), now);
+    let now = lose(&mut machine, incarnation(1, 1), now);
     let record = machine.decide(now).write.expect("one member is lost");
     assert_eq!(record.current.untaken, [1].into());
     machine.handle(Event::Record(record), now);
@@ -396,4 +405,43 @@ fn a_leaving_member_serves_until_another_has_headroom() {
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
     let next = machine.decide(now).write.and_then(|record| record.next).expect("there is headroom");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
+}
+
+#[test]
+fn a_suspected_process_answers_and_is_not_dismissed() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    machine.handle(Event::ConnectionLost(incarnation(1, 1)), now);
+    let suspecting = machine.decide(now).member;
+    assert_eq!(suspecting.suspects.iter().map(|it| it.id.ordinal).collect::<Vec<_>>(), [1]);
+    machine.handle(Event::Lease(suspecting.clone()), now);
+    let mut suspected = self::machine(1, 1);
+    let before = suspected.decide(now).member;
+    suspected.handle(Event::Lease(suspecting.clone()), now);
+    let after = suspected.decide(now).member;
+    assert!(after.sequence > before.sequence && after.refuted == 1, "it writes its Lease at once");
+    suspected.handle(Event::Lease(suspecting), now);
+    assert_eq!(suspected.decide(now).member, after, "once");
+    machine.handle(Event::Lease(Member { refuted: 1, ..serving(1, Phase::Fit, None, after.sequence, now) }), now);
+    let decision = machine.decide(at(1002));
+    assert_eq!((decision.write, decision.member.suspects), (None, Vec::new()));
+}
+
+#[test]
+fn only_the_coordinator_and_its_candidates_store_suspicions() {
+    let now = at(1000);
+    let record = three(None, None, now).known_record().cloned().expect("a record");
+    let suspects = |ordinal: u32, suspected: u32| {
+        let mut machine = start(machine(ordinal, 1), None, 3, now);
+        machine.handle(Event::Record(record.clone()), now);
+        let coordinator = Member { id: record.coordinator.clone(), ..serving(0, Phase::Fit, None, 1, now) };
+        for member in [coordinator.clone(), serving(3 - ordinal, Phase::Fit, None, 1, now)] {
+            machine.handle(Event::Lease(member), now);
+        }
+        let id = if suspected == 0 { coordinator.id } else { incarnation(suspected, 1) };
+        machine.handle(Event::ConnectionLost(id.clone()), now);
+        assert_eq!(machine.heartbeat(now).unheard.contains(&id), true);
+        machine.decide(now).member.suspects.len()
+    };
+    assert_eq!((suspects(1, 2), suspects(1, 0), suspects(2, 0)), (0, 1, 1));
 }
