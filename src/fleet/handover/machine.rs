@@ -12,7 +12,7 @@ use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
-use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD, SWITCH_LEAD};
+use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, SWITCH_LEAD};
 use crate::fleet::record::{Assignment, Heartbeat, Member, PROGRAM, Phase, RECORD_VERSION, Record};
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -36,6 +36,10 @@ pub struct Machine {
     proposal: Proposal,
     /// Since when the coordinator role is vacant (boot time).
     vacant_since: Option<Duration>,
+    /// The recent changes of the coordinator.
+    takeovers: Pace,
+    /// The recent dismissals of members, by any coordinator.
+    dismissals: Pace,
     history: History,
     notices: Vec<Notice>,
 }
@@ -66,6 +70,8 @@ impl Machine {
             coordinator: CoordinatorMemory::default(),
             proposal: Proposal::default(),
             vacant_since: None,
+            takeovers: Pace::default(),
+            dismissals: Pace::default(),
             history: History::default(),
             notices: Vec::new(),
         }
@@ -312,6 +318,14 @@ impl Machine {
                 },
             );
         }
+        if let Some(before) = self.facts.record() {
+            if before.coordinator != record.coordinator {
+                self.takeovers.note(now);
+            }
+            if dismisses(&before.current, &record.current) {
+                self.dismissals.note(now);
+            }
+        }
         if self.facts.follow(record, now) {
             self.enter(&exposed, now);
         }
@@ -452,7 +466,10 @@ impl Machine {
         if !facts.leases_listed || self.participation.is_superseded() || !is_confirmed || !is_readable {
             return None;
         }
-        let change = self.proposal.change.as_ref();
+        let may_make = |change: &&RecordChange| {
+            self.dismissals.allows(now) || facts.current().is_none_or(|current| !dismisses(current, &change.current))
+        };
+        let change = self.proposal.change.as_ref().filter(may_make);
         let Some(record) = facts.record() else {
             // The first record of the fleet.
             return change.filter(|_| facts.record_is_missing).map(|change| self.changed_record(0, change));
@@ -466,7 +483,7 @@ impl Machine {
             return changed.or_else(|| facts.record_is_missing.then(unchanged));
         }
         let vacant_for = now.since(self.vacant_since?);
-        if vacant_for < ELECTION_STAGGER * facts.election_rank(now) {
+        if !self.takeovers.allows(now) || vacant_for < ELECTION_STAGGER * facts.election_rank(now) {
             return None;
         }
         changed.or_else(|| Some(Record { coordinator: self.config.id.clone(), ..unchanged() }))
@@ -533,6 +550,11 @@ impl Machine {
         let serves = self.participation.is_serving() || facts.is_about_to_serve();
         !serves || !facts.peers.iter().any(stays)
     }
+}
+
+/// Whether `after`, the next current assignment, takes the ranges of a member away at once.
+fn dismisses(before: &Assignment, after: &Assignment) -> bool {
+    before.total == after.total && before.absent.len() < after.absent.len() && after.absent.starts_with(&before.absent)
 }
 
 /// Keeps since when (boot time) a condition holds.

@@ -445,3 +445,25 @@ fn only_the_coordinator_and_its_candidates_store_suspicions() {
     };
     assert_eq!((suspects(1, 2), suspects(1, 0), suspects(2, 0)), (0, 1, 1));
 }
+
+#[test]
+fn members_are_dismissed_and_coordinators_replaced_only_so_often() {
+    let mut machine = three(None, None, at(1000));
+    let mut record = machine.known_record().cloned().expect("a record");
+    for seconds in 0..8 {
+        record.revision += 2;
+        record.current.generation = record.revision;
+        record.current.absent = if seconds % 2 == 0 { vec![] } else { vec![2] };
+        record.coordinator = incarnation(seconds % 2, 1);
+        machine.handle(Event::Record(record.clone()), at(1000 + u64::from(seconds)));
+    }
+    // The coordinator, member 1, has left.
+    machine.handle(Event::Lease(serving(1, Phase::Left, None, 99, at(1010))), at(1010));
+    let mut takes_over = |seconds| {
+        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+        let _ = machine.decide(at(seconds));
+        machine.decide(Now { boot: Duration::from_secs(seconds + 3), ..at(seconds) }).write.is_some()
+    };
+    assert!(!takes_over(1012), "the office changed hands eight times within a minute");
+    assert!(takes_over(1061));
+}

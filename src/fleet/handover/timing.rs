@@ -2,6 +2,7 @@
 //!
 //! May not know the state machine.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long a Lease is valid after its last renewal, and how long a plan is valid after its last confirmation.
@@ -12,6 +13,30 @@ pub const RENEW_PERIOD: Duration = Duration::from_secs(5);
 pub const SWITCH_LEAD: Duration = Duration::from_secs(3);
 /// How long the coordinator waits for a member that has never prepared a generation.
 pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Events of which only so many may occur per time. Whatever misleads the members, it cannot make them change the record in a
+/// loop.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pace(VecDeque<Duration>);
+
+impl Pace {
+    /// The most events per [`Self::PERIOD`].
+    pub const MOST: usize = 8;
+    pub const PERIOD: Duration = Duration::from_secs(60);
+
+    /// Notes an event.
+    pub fn note(&mut self, now: Now) {
+        self.0.push_back(now.boot);
+        if self.0.len() > Self::MOST {
+            self.0.pop_front();
+        }
+    }
+
+    /// Whether another event is due.
+    pub fn allows(&self, now: Now) -> bool {
+        self.0.len() < Self::MOST || self.0.front().is_none_or(|at| now.since(*at) > Self::PERIOD)
+    }
+}
 
 /// The readings of both clocks at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
