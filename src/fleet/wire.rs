@@ -255,13 +255,13 @@ mod tests {
         assert_eq!(Heartbeat::decode(files[2].1.as_bytes()), Ok(heartbeat()));
     }
 
-    /// The version before had no record version, no program and no key.
+    /// The version before had no record version, no program, no key and no suspicions.
     #[test]
     fn the_formats_of_the_version_before_are_read() {
         let old = Record::decode(golden("previous/record.json").as_bytes()).expect("it is read");
         assert_eq!(old, Record { program: String::new(), ..record() });
         let old = Member::decode(golden("previous/member.json").as_bytes()).expect("it is read");
-        let expected = Member { program: String::new(), key: None, ..member() };
+        let expected = Member { program: String::new(), key: None, suspects: Vec::new(), refuted: 0, ..member() };
         assert_eq!(old, Member { address: "10.0.0.2:8081".to_owned(), ..expected });
     }
 
