@@ -152,9 +152,7 @@ impl Backfiller {
             frames.feed(&chunk, |part| objects.list_part(&backfill.slice, answer.encoding, part, &mut page))?;
         }
         frames.finish()?;
-        if page.version.is_empty() {
-            return Err(Failure::WrongForm("a list without resourceVersion".to_owned()));
-        }
+        page.check()?;
         Ok(Some(page.version))
     }
 

@@ -9,6 +9,7 @@ use super::redact::kept;
 use super::unreadable::Unreadable;
 use super::{discard, protobuf};
 use crate::sharding::Hashes;
+use crate::shown::without_values;
 
 /// One object of the shard, still encoded.
 #[derive(Clone, Copy, Debug)]
@@ -40,20 +41,20 @@ impl Item<'_> {
     }
 }
 
-/// Why an object did not decode.
+/// Why an object did not decode. The messages name the field, and never show a value, which may be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// The protobuf message is malformed, or no collector reads its kind.
-    #[error("malformed protobuf: {0}")]
+    #[error("malformed protobuf: {}", without_values(.0))]
     Protobuf(#[from] protobuf::Error),
     /// A custom resource came as protobuf, which custom resources do not have.
     #[error("a custom resource has no protobuf message")]
     CustomProtobuf,
     /// The JSON text is malformed.
-    #[error("malformed JSON: {0}")]
+    #[error("malformed JSON: {}", without_values(.0))]
     Json(#[from] serde_json::Error),
     /// A value does not fit the object's type.
-    #[error("does not fit its kind: {0}")]
+    #[error("does not fit its kind: {}", without_values(.0))]
     Shape(#[source] protobuf::Error),
 }
 

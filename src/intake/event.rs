@@ -46,6 +46,8 @@ pub struct Event<'a> {
     pub object: &'a [u8],
     /// The object's kind, if the encoding has it outside the object (protobuf).
     pub object_kind: Option<Cow<'a, str>>,
+    /// The text of the type.
+    pub type_text: Cow<'a, str>,
 }
 
 impl<'a> Event<'a> {
@@ -62,10 +64,10 @@ impl<'a> Event<'a> {
 
     /// WatchEvent{type=1, object=2 RawExtension{raw=1}}
     fn read_protobuf(frame: &'a [u8]) -> Result<Self, PeekError> {
-        let (mut kind, mut raw) = (EventKind::Unknown, None);
+        let (mut type_text, mut raw) = (Cow::Borrowed(""), None);
         for field in Fields::new(frame) {
             match field? {
-                (1, Value::Bytes(text)) => kind = EventKind::of(text),
+                (1, Value::Bytes(text)) => type_text = String::from_utf8_lossy(text),
                 (2, Value::Bytes(extension)) => {
                     for field in Fields::new(extension) {
                         if let (1, Value::Bytes(bytes)) = field? {
@@ -77,23 +79,25 @@ impl<'a> Event<'a> {
             }
         }
         let (object_kind, object) = open_envelope(raw.unwrap_or_default())?;
-        Ok(Self { kind, object, object_kind: Some(object_kind.into()) })
+        let kind = EventKind::of(type_text.as_bytes());
+        Ok(Self { kind, object, object_kind: Some(object_kind.into()), type_text })
     }
 
     fn read_json(frame: &'a [u8]) -> Result<Self, PeekError> {
-        let (mut kind, mut object) = (None, None);
+        let (mut type_text, mut object) = (None, None);
         let mut members = Members::of(frame)?;
         while let Some(key) = members.next_key()? {
             match &*key {
-                "type" => kind = Some(EventKind::of(members.text()?.as_bytes())),
+                "type" => type_text = Some(members.text()?),
                 "object" => object = Some(members.ahead()),
                 _ => continue,
             }
-            if kind.is_some() && object.is_some() {
+            if type_text.is_some() && object.is_some() {
                 break;
             }
         }
         let object = object.ok_or(PeekError::Envelope)?;
-        Ok(Self { kind: kind.unwrap_or(EventKind::Unknown), object, object_kind: None })
+        let type_text = type_text.unwrap_or_default();
+        Ok(Self { kind: EventKind::of(type_text.as_bytes()), object, object_kind: None, type_text })
     }
 }

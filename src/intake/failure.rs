@@ -8,10 +8,14 @@ use super::discard;
 use super::encoding::Encoding;
 use super::frames::FrameError;
 use super::protobuf::wire::{Fields, Value};
+use crate::shown;
 
 /// How the API server's message begins when a request names a resourceVersion that it has not reached. The status is that of any
 /// timeout. Source: `NewTooLargeResourceVersionError` in `k8s.io/apiserver/pkg/storage/errors.go`.
 const TOO_LARGE: &str = "Too large resource version";
+
+/// The maximum length of a server's message. Those of API servers are shorter.
+const MESSAGE_BYTES: usize = 500;
 
 /// The error with its causes, which kube's own message omits.
 fn chain(error: &kube::Error) -> String {
@@ -24,7 +28,7 @@ fn chain(error: &kube::Error) -> String {
         }
         source = error.source();
     }
-    text
+    shown::line(&text)
 }
 
 /// Why a list or a watch failed. The source retries after each; the variants say how.
@@ -83,6 +87,12 @@ pub enum Failure {
     /// The response cannot be split into frames. Backed off.
     #[error(transparent)]
     Frames(#[from] FrameError),
+    /// The pages of a list do not end. Backed off.
+    #[error("the list does not end: {0}")]
+    Pages(&'static str),
+    /// A watch failed, and its `Status` cannot be read. Backed off.
+    #[error("the watch failed with a status that cannot be read")]
+    UnreadableStatus,
     /// The connection broke. Backed off.
     #[error("the response broke off: {}", chain(.0))]
     Broken(#[source] kube::Error),
@@ -114,7 +124,7 @@ impl Failure {
     /// Whether a watch from the same resourceVersion will likely fail again. False when the server is busy or unreachable.
     pub fn is_likely_to_repeat(&self) -> bool {
         match self {
-            Self::Frames(_) | Self::WrongForm(_) | Self::Silent(_) => true,
+            Self::Frames(_) | Self::WrongForm(_) | Self::Silent(_) | Self::UnreadableStatus => true,
             Self::Status { code, .. } => !matches!(code, 401 | 429 | 502..=504),
             _ => false,
         }
@@ -126,11 +136,13 @@ impl Failure {
     }
 
     /// The failure for an HTTP status or the status of an `ERROR` event.
-    pub fn of_status(code: u16, message: String, retry_after: Option<Duration>) -> Self {
+    pub fn of_status(code: u16, message: &str, retry_after: Option<Duration>) -> Self {
+        let is_rewound = message.contains(TOO_LARGE);
+        let message = shown::within(message, MESSAGE_BYTES);
         match code {
             403..=405 => Self::Refused { code, message },
             410 => Self::Expired(message),
-            504 if message.contains(TOO_LARGE) => Self::Rewound(message),
+            504 if is_rewound => Self::Rewound(message),
             _ => Self::Status { code, message, retry_after },
         }
     }
@@ -141,9 +153,10 @@ impl Failure {
             Encoding::Protobuf => Status::from_protobuf(object),
             Encoding::Json => serde_json::from_slice(object).ok(),
         };
-        let status = status.unwrap_or_default();
-        let retry_after = status.retry_after();
-        Self::of_status(status.code, status.message, retry_after)
+        match status.filter(|status: &Status| status.code != 0) {
+            Some(status) => Self::of_status(status.code, &status.message, status.retry_after()),
+            None => Self::UnreadableStatus,
+        }
     }
 
     /// The failure for a response other than 200, given its first bytes.
@@ -158,7 +171,7 @@ impl Failure {
             text.trim().chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
         });
         let retry_after = retry_after.or(status.and_then(|s| s.retry_after()));
-        Self::of_status(code.as_u16(), message, retry_after)
+        Self::of_status(code.as_u16(), &message, retry_after)
     }
 }
 
@@ -203,5 +216,29 @@ impl Status {
 
     fn retry_after(&self) -> Option<Duration> {
         self.details.as_ref().map(|d| Duration::from_secs(d.retry_after_seconds)).filter(|d| !d.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_error_event_is_named() {
+        for object in ["", "{}", "null", "[]", "\"x\"", "{\"code\":\"x\"}", "{\"message\":\"m\"}", "{\"code\":70000}"] {
+            let failure = Failure::of_event(Encoding::Json, object.as_bytes());
+            assert!(matches!(failure, Failure::UnreadableStatus), "{object}: {failure}");
+            assert!(failure.is_likely_to_repeat());
+        }
+        assert!(matches!(Failure::of_event(Encoding::Protobuf, b"\xff"), Failure::UnreadableStatus));
+        let failure = Failure::of_event(Encoding::Json, b"{\"code\":410,\"message\":\"a\\nb\\u001b[31m\"}");
+        assert!(matches!(failure, Failure::Expired(ref message) if message == "a\\nb\\u{1b}[31m"), "{failure}");
+    }
+
+    #[test]
+    fn messages_of_the_server_are_one_line_of_limited_length() {
+        let body = format!("{{\"code\":500,\"message\":\"{}\"}}", "x\\n".repeat(9999));
+        let failure = Failure::of_response(StatusCode::INTERNAL_SERVER_ERROR, None, body.as_bytes()).to_string();
+        assert!(failure.len() < 600 && !failure.contains('\n'), "{failure}");
     }
 }

@@ -23,6 +23,7 @@ use super::uid_observer::UidObserver;
 use super::unreadable::Unreadable;
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
+use crate::shown;
 
 /// The kind of every item in a Metadata or Table response.
 const PARTIAL: &str = "PartialObjectMetadata";
@@ -49,12 +50,29 @@ pub struct Page {
     approved: bool,
 }
 
+impl Page {
+    /// Checks a page that was read to its end.
+    ///
+    /// # Errors
+    /// It has no kind, or no resourceVersion.
+    pub fn check(&self) -> Result<(), Failure> {
+        let missing = match (self.approved, self.version.is_empty()) {
+            (false, _) => "kind",
+            (true, true) => "resourceVersion",
+            (true, false) => return Ok(()),
+        };
+        Err(Failure::WrongForm(format!("a list without {missing}")))
+    }
+}
+
 /// Passes the objects of a source to its sink.
 pub struct Objects {
     sink: Box<dyn Sink>,
     status: Arc<Status>,
     form: Form,
     kind: String,
+    /// Whether the API server knows the type of the objects, so that it is no custom resource.
+    is_typed: bool,
     /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
     synced: Option<Slice>,
     observer: UidObserver,
@@ -92,6 +110,7 @@ impl Objects {
             sink,
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
+            is_typed: source.endpoint.protobuf,
             synced: None,
             observer: UidObserver::new(Arc::clone(&status), source.audited),
             status,
@@ -220,14 +239,15 @@ impl Objects {
     fn check_list_kind(&self, encoding: Encoding, kind: &str) -> Result<(), Failure> {
         let right = match (self.form, encoding) {
             (Form::Object, Encoding::Protobuf) => kind.strip_suffix("List") == Some(&self.kind),
-            // A custom resource may choose any name for its list.
+            (Form::Object, Encoding::Json) if self.is_typed => kind.strip_suffix("List") == Some(&self.kind),
+            // A custom resource may choose any name for its list. Its items have a kind.
             (Form::Object, Encoding::Json) => {
                 !matches!(kind, "Table" | "Status" | PARTIAL | "PartialObjectMetadataList")
             }
             (Form::Metadata, _) => kind == "PartialObjectMetadataList",
             (Form::Table, _) => kind == "Table",
         };
-        right.then_some(()).ok_or_else(|| Failure::WrongForm(format!("a {kind}")))
+        right.then_some(()).ok_or_else(|| Failure::WrongForm(format!("a list of kind {}", shown::value(kind))))
     }
 
     fn list_item(&mut self, slice: &Slice, encoding: Encoding, bytes: &[u8]) {
@@ -236,9 +256,13 @@ impl Objects {
             table::row(bytes).and_then(|row| self.arrival_of_row(row))
         } else {
             // The items of a typed list have no kind, so do not search whole objects for it.
-            let reduced = self.form != Form::Object;
-            discard::peek(encoding, bytes, reduced).map(|peek| {
-                let right_form = !reduced || peek.kind.as_ref().is_none_or(|kind| kind == PARTIAL);
+            let wanted = match self.form {
+                Form::Object if self.is_typed => None,
+                Form::Object => Some(self.kind.as_str()),
+                Form::Metadata | Form::Table => Some(PARTIAL),
+            };
+            discard::peek(encoding, bytes, wanted.is_some()).map(|peek| {
+                let right_form = wanted.zip(peek.kind.as_ref()).is_none_or(|(wanted, kind)| kind == wanted);
                 Arrival { encoding, bytes, peek, row: None, right_form }
             })
         };
@@ -288,6 +312,13 @@ impl Objects {
         if event.kind == EventKind::Error {
             let status = if encoding == Encoding::Json { exact(event.object) } else { event.object };
             return Err(Failure::of_event(encoding, status));
+        }
+        if event.kind == EventKind::Unknown {
+            // What happened to the object is not known, so it stays as it is.
+            self.observer.missed(initial);
+            count(&self.status.undecodable);
+            let kind = shown::value(&event.type_text);
+            tracing::warn!(kind, "event of an unknown type, keeping the object as it was");
         }
         match self.arrival_of_event(encoding, &event) {
             Ok(Some(arrival)) => Ok(self.arrived(slice, event.kind, &arrival, initial, version)),
@@ -454,7 +485,8 @@ impl Objects {
     fn undecodable(&self, arrival: &Arrival<'_>, error: &dyn std::fmt::Display) {
         count(&self.status.undecodable);
         let (namespace, name) = discard::names(arrival.encoding, arrival.bytes);
-        tracing::warn!(object.namespace = namespace, object.name = name, uid = &*arrival.peek.uid, %error, "object does not decode, keeping its last known state");
+        let [namespace, name, uid] = [&*namespace, &*name, &*arrival.peek.uid].map(shown::value);
+        tracing::warn!(object.namespace = namespace, object.name = name, uid, %error, "object does not decode, keeping its last known state");
     }
 
     /// Counts the fields that were left out. The log names one of them, once per source, because an object may change often.

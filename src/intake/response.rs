@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::form::Form;
 use super::socket::BatchDelay;
 use super::source::Source;
+use crate::shown;
 
 /// How much of an error response is read for its message.
 const ERROR_BYTES: usize = 16 << 10;
@@ -123,6 +124,6 @@ fn encoding(source: &Source, headers: &HeaderMap) -> Result<Encoding, Failure> {
         "application/vnd.kubernetes.protobuf" if protobuf || source.endpoint.form == Form::Metadata => {
             Ok(Encoding::Protobuf)
         }
-        _ => Err(Failure::WrongForm(format!("of content type {media:?}"))),
+        _ => Err(Failure::WrongForm(format!("content type {:?}", shown::value(media)))),
     }
 }

@@ -3,6 +3,7 @@
 //! A source is in one of two states. Either it knows nothing and makes a list, or it knows all objects as of a resourceVersion
 //! and watches from there. Every failure leads back to one of them; only its token ends a source.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::retry::Retry;
 use super::shard_state::ShardState;
 use super::sink::Sink;
 use super::source::{Source, Status};
-use crate::sharding::Slice;
+use crate::sharding::{Hasher, Slice};
 
 /// A watch that ends without an error and without an event within this time is reopened only after a delay.
 const BRIEF: Duration = Duration::from_secs(1);
@@ -36,6 +37,9 @@ const SCRUB: Duration = Duration::from_secs(5);
 /// Relist after this many watches in a row that failed at one resourceVersion. Otherwise an event that the server cannot send
 /// or this program cannot read would repeat forever, and a server restored from a backup may send nothing at all.
 const STUCK: u32 = 2;
+
+/// Maximum number of pages without objects in a row. A server may filter pages, but a list has to end.
+const MAX_EMPTY_PAGES: u32 = 1000;
 
 /// The status of a missing permission, which does not say whether the objects exist.
 const FORBIDDEN: u16 = 403;
@@ -168,12 +172,14 @@ impl Worker {
         };
         let mut page = Page::default();
         let mut begun = false;
+        let (mut tokens, mut empty) = (HashSet::new(), 0);
         let slice = self.shard().begin_list();
         loop {
             let kind = RequestKind::Page { limit: page_size, from: &page.next, at_least: 0 };
             let Opened { mut answer, selected } = self.api.open(kind, &slice).await?;
             self.objects.begin_response(selected);
             page = Page::default();
+            let before = self.objects.listed();
             let mut frames = ListFrames::new(answer.encoding);
             while let Some(chunk) = answer.chunk().await? {
                 self.api.arrived();
@@ -186,11 +192,20 @@ impl Worker {
                 frames.feed(&chunk, |part| objects.list_part(&watched, answer.encoding, part, &mut page))?;
             }
             frames.finish()?;
-            if page.version.is_empty() {
-                return Err(Failure::WrongForm("a list without resourceVersion".to_owned()));
-            }
+            page.check()?;
             if page.next.is_empty() || limit != 0 {
                 break;
+            }
+            if !tokens.insert(Hasher::XxHash64.hash(&page.next)) {
+                return Err(Failure::Pages("the server repeats a continue token"));
+            }
+            if self.objects.listed() > before {
+                empty = 0;
+            } else {
+                empty += 1;
+            }
+            if empty > MAX_EMPTY_PAGES {
+                return Err(Failure::Pages("the server sends page after page without objects"));
             }
         }
         // The connections ended with the pages.

@@ -9,6 +9,7 @@ use super::compare::Objects;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
 use crate::settings::selectors::{Selector, selectors};
+use crate::settings::yaml::or_default;
 
 /// Accepts only metadata, so that the data of objects is never requested.
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
@@ -32,6 +33,8 @@ pub(in crate::commands) enum ClusterError {
     Expired(&'static str),
     #[error("listing {resource} failed: {source}")]
     Request { resource: &'static str, source: kube::Error },
+    #[error("listing {0} failed: the API server repeats a continue token")]
+    Endless(&'static str),
     #[error("listing {0} failed: no answer from the API server within {seconds} s", seconds = TIMEOUT.as_secs())]
     Silent(&'static str),
 }
@@ -46,7 +49,8 @@ pub(super) struct Cluster {
 struct Page {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(default)]
+    /// API servers send it always, as null if there are none.
+    #[serde(deserialize_with = "or_default")]
     items: Vec<Item>,
 }
 
@@ -113,9 +117,12 @@ impl Cluster {
             for Item { metadata: ItemMetadata { uid, name, namespace } } in page.items {
                 objects.insert(uid, if namespace.is_empty() { name } else { format!("{namespace}/{name}") });
             }
-            next = page.metadata.next;
+            let previous = std::mem::replace(&mut next, page.metadata.next);
             if next.is_empty() {
                 return Ok(Listed::Complete);
+            }
+            if next == previous {
+                return Err(ClusterError::Endless(kind.plural));
             }
         }
     }

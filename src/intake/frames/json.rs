@@ -46,12 +46,19 @@ enum Member {
 pub struct List {
     at: At,
     member: Member,
+    /// `items` or `rows` began.
+    has_items: bool,
     carry: Carry,
 }
 
 impl List {
     pub(super) const fn is_whole(&self) -> bool {
         matches!(self.at, At::End)
+    }
+
+    /// Whether `items` or `rows` occurred. API servers always send them.
+    pub(super) const fn has_items(&self) -> bool {
+        self.has_items
     }
 
     pub(super) fn feed<E: From<FrameError>>(
@@ -89,6 +96,8 @@ impl List {
             (At::Key, b'}') => (At::End, true),
             (At::Colon, b':') => (At::Value, true),
             (At::Value, b'[') if self.member == Member::Items => (At::Element, true),
+            // Go writes null for an empty list.
+            (At::Value, byte) if self.member == Member::Items && byte != b'n' => return Err(FrameError::Items),
             (At::Value, _) => (At::InValue(Scan::default()), false),
             (At::Element, b',') => (At::Element, true),
             (At::Element, b']') => (At::Key, true),
@@ -132,7 +141,10 @@ impl List {
                     "kind" => Member::Kind,
                     "metadata" => Member::Metadata,
                     "columnDefinitions" => Member::Columns,
-                    "items" | "rows" => Member::Items,
+                    "items" | "rows" => {
+                        self.has_items = true;
+                        Member::Items
+                    }
                     _ => Member::Other,
                 };
                 self.at = At::Colon;

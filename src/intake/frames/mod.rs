@@ -50,13 +50,19 @@ impl ListFrames {
     /// The response ended.
     ///
     /// # Errors
-    /// The list is not complete.
+    /// The list is not complete, or has no items.
     pub fn finish(&self) -> Result<(), FrameError> {
         let whole = match self {
             Self::Protobuf(list) => list.is_whole(),
             Self::Json(list) => list.is_whole(),
         };
-        whole.then_some(()).ok_or(FrameError::Truncated)
+        if !whole {
+            return Err(FrameError::Truncated);
+        }
+        match self {
+            Self::Json(list) if !list.has_items() => Err(FrameError::NoItems),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -15,6 +15,12 @@ pub enum FrameError {
     /// A JSON response is malformed.
     #[error("malformed JSON around the objects")]
     Json,
+    /// `items` or `rows` is neither a list nor null.
+    #[error("the items of the list are not a list")]
+    Items,
+    /// The list has no `items` or `rows`.
+    #[error("the list has no items")]
+    NoItems,
     /// A frame is larger than [`MAX_FRAME`].
     #[error("a frame is too large: {0} bytes")]
     TooLarge(u64),

@@ -249,3 +249,52 @@ async fn fields_that_cannot_be_read_are_counted_and_their_objects_applied() {
     assert_eq!((value(&run.status.unreadable_fields), value(&run.status.applied)), (2, 2));
     assert_eq!(value(&run.status.undecodable), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_a_list_of_pods_is_an_error_and_not_an_empty_list() {
+    let with = |kind: &str, items: &str| format!(r#"{{"kind":"{kind}","metadata":{{"resourceVersion":"9"}}{items}}}"#);
+    for body in [
+        with("PodList", r#","items":"x""#),
+        with("PodList", r#","items":{}"#),
+        with("PodList", r#","items":1"#),
+        with("PodList", r#","items":true"#),
+        with("PodList", ""),
+        with("ServiceList", r#","items":[]"#),
+        with("Pod", r#","items":[]"#),
+        with("", r#","items":[]"#),
+        r#"{"metadata":{"resourceVersion":"9"},"items":[]}"#.to_owned(),
+        r#"{"kind":"PodList","items":[]}"#.to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        "\"x\"".to_owned(),
+    ] {
+        let mut run = start(pods());
+        run.server.streaming_list().await.refuse(422);
+        run.server.page(None).await.json().send(body.clone());
+        run.server.page(None).await.json().send(with("PodList", r#","items":null"#));
+        run.expect_calls(&["init", "init", "done 9"]).await;
+        assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_do_not_end_are_an_error() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    run.server.page(None).await.protobuf().send(list("PodList", 20, "one", &[]));
+    run.server.page(Some("one")).await.protobuf().send(list("PodList", 20, "two", &[]));
+    run.server.page(Some("two")).await.protobuf().send(list("PodList", 20, "one", &[]));
+    run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
+    run.expect_calls(&["init", "init", "apply a 7", "done 20"]).await;
+    assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_an_unknown_type_is_counted_and_changes_nothing() {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send(pod("ADDED", "a", 7)).send(bookmark(9, true)).send(pod("MOVED", "a", 10)).send(pod("", "a", 11));
+    stream.send(pod("MODIFIED", "a", 12));
+    run.expect_calls(&["init", "apply a 7", "done 9", "apply a 12"]).await;
+    assert_eq!((value(&run.status.undecodable), value(&run.status.watch_errors)), (2, 0));
+}
