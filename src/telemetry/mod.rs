@@ -7,6 +7,7 @@ mod definitions;
 mod encode;
 mod exporter;
 mod fleet;
+mod lines;
 mod logs;
 mod metrics;
 mod process;
