@@ -12,6 +12,7 @@ mod backoff;
 pub mod collectors;
 pub mod commands;
 pub mod exposition;
+mod file;
 pub mod fleet;
 #[doc(hidden)]
 pub mod fuzz;
@@ -23,6 +24,7 @@ mod resource_version;
 pub mod server;
 pub mod settings;
 pub mod sharding;
+mod shown;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod sync;

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::docs::page::Page;
 use crate::collectors::quantity;
-use crate::settings::Flags;
+use crate::settings::{Flags, names};
 
 /// The output of `version`, with the version of kube-state-metrics whose metrics and flags these are.
 pub(super) const VERSION_LINE: &str =
@@ -155,10 +155,10 @@ fn bytes(text: &str) -> Result<u64, String> {
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// StatefulSet of the replicas.
-    #[arg(long, value_name = "NAME", default_value = "kube-state-fleet")]
+    #[arg(long, value_name = "NAME", default_value = "kube-state-fleet", value_parser = names::object)]
     pub statefulset: String,
     /// Namespace of the StatefulSet. Default: that of the kubeconfig, or of the pod that this program runs in.
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = names::namespace)]
     pub fleet_namespace: Option<String>,
     /// How to reach the replicas: at their pod IPs, or through the API server's pod proxy. Default: direct in a pod, else proxy.
     #[arg(long, value_name = "ROUTE")]

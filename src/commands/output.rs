@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-/// Prints one line to `err`.
+use crate::shown;
+
+/// Prints one line to `err`. Control characters are escaped, and a long line is cut.
 pub(super) fn print_line(err: &mut dyn Write, line: &str) {
     // Ignores errors: if stderr is closed, there is nowhere to report them.
-    let _ = writeln!(err, "kube-state-fleet: {line}");
+    let _ = writeln!(err, "kube-state-fleet: {}", shown::line(line));
 }

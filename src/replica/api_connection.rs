@@ -4,6 +4,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::error::StartError;
+use super::url::without_password;
 use crate::intake::{self, SwappableClient};
 
 /// The connection to the API server, which a reload may replace.
@@ -37,7 +38,7 @@ impl ApiConnection {
         };
         if !is_same_cluster {
             self.cluster += 1;
-            info!(server = %config.cluster_url, "API server changed: reloading all resources");
+            info!(server = without_password(&config.cluster_url), "API server changed: reloading all resources");
         }
         self.client.set(client);
         self.config.send_replace(config);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::url::without_password;
 use crate::fleet::tls::KeyError;
 use crate::settings::yaml::FileError;
 use crate::sharding::AssignmentError;
@@ -20,7 +21,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// Certificates or credentials are unusable.
-    #[error("cannot set up a client for {server}: {source}")]
+    #[error("cannot set up a client for {}: {source}", without_password(server))]
     Client {
         /// The API server.
         server: Box<http::Uri>,

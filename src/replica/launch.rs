@@ -189,14 +189,15 @@ impl Launch<'_> {
         });
         let dialer = members.as_ref().map(|security| security.dialer.clone());
         let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), dialer));
-        let layer = AuthLayer::new(routes, web.clone(), access.clone());
+        let hosts = &settings.fixed.allowed_hosts;
+        let layer = AuthLayer::new(routes, web.clone(), access.clone()).with_hosts(hosts);
         let server = server::serve(metrics.listener, layer, settings.fixed.timeouts, spawner.stop_token());
         spawner.spawn("metrics-server".to_owned(), server);
 
         let routes = server::telemetry_routes(self_metrics, Arc::clone(&health));
         let routes = server::both(routes, server::fleet_routes(Arc::clone(&inventory) as _));
         let routes = server::both(routes, server::report_routes(Arc::clone(&reporter)));
-        let layer = AuthLayer::new(routes, web, access);
+        let layer = AuthLayer::new(routes, web, access).with_hosts(hosts);
         let timeouts = settings.fixed.timeouts;
         let server = server::serve(telemetry.listener, layer, timeouts, spawner.stop_token());
         spawner.spawn("telemetry-server".to_owned(), server);

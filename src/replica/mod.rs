@@ -9,11 +9,13 @@ mod coverage_watch;
 mod custom;
 mod error;
 mod inventory;
+mod kubeconfig;
 mod launch;
 mod leave;
 mod linger;
 mod live_settings;
 mod pipeline;
+mod plugin;
 mod ports;
 mod private;
 mod report;
@@ -21,6 +23,7 @@ mod resources;
 mod security;
 mod tasks;
 mod unconfigured;
+mod url;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -44,8 +47,9 @@ use ports::Ports;
 use resources::{Group, Resources, Rollout};
 use security::Security;
 use tasks::Tasks;
+use url::without_password;
 
-pub use client::{ClientError, client_config, client_files};
+pub use client::{ClientConfig, ClientError, client_config, client_files};
 pub use error::StartError;
 pub use tasks::StopReason;
 pub use unconfigured::serve_unconfigured;
@@ -93,7 +97,8 @@ impl Replica {
         let security = Security::of(&settings, &client).await?;
         let replica = Self::launch(settings, client, Some(connection), reloads, security)?;
         if let Some(server) = unverified {
-            warn!(%server, "the kubeconfig disables verification of the API server's certificate");
+            let server = without_password(&server);
+            warn!(server, "the kubeconfig disables verification of the API server's certificate");
         }
         Ok(replica)
     }

@@ -36,6 +36,7 @@ pub async fn serve_unconfigured(
     let web = WebConfig::of(settings).await?;
     // The API server's address is not known yet.
     let access = settings.fixed.auth_filter.then(|| AuthFilter::new(NoReviewer));
-    let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry), health), web, access);
+    let layer = AuthLayer::new(server::telemetry_routes(Arc::new(telemetry), health), web, access)
+        .with_hosts(&settings.fixed.allowed_hosts);
     Ok(server::serve(port.listener, layer, settings.fixed.timeouts, stop))
 }

@@ -5,7 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::Body;
 use tower::Service;
@@ -13,6 +16,7 @@ use tracing::debug;
 use warp::reply::Response;
 
 use super::client_ip::ClientIp;
+use super::hosts::Hosts;
 use super::reply::{Routes, text};
 use super::web::{RateLimiter, WebConfig};
 use crate::access::{AuthFilter, NoVerdict, Verdict};
@@ -30,12 +34,18 @@ pub struct AuthLayer {
     web: Option<Arc<WebConfig>>,
     limiter: Arc<RateLimiter>,
     auth_filter: Option<AuthFilter>,
+    hosts: Hosts,
 }
 
 impl AuthLayer {
     /// Serves `routes` to requests that pass the checks of `web` and `auth_filter`; without either, to all requests.
     pub fn new(routes: Routes, web: Option<Arc<WebConfig>>, auth_filter: Option<AuthFilter>) -> Self {
-        Self { routes, web, limiter: Arc::default(), auth_filter }
+        Self { routes, web, limiter: Arc::default(), auth_filter, hosts: Hosts::default() }
+    }
+
+    /// Also answers requests for pages under the names `allowed`.
+    pub fn with_hosts(self, allowed: &[String]) -> Self {
+        Self { hosts: Hosts::new(allowed), ..self }
     }
 
     /// Returns the web configuration, which also says how to secure connections.
@@ -51,16 +61,31 @@ impl AuthLayer {
     {
         let (path, headers) = (request.uri().path(), request.headers());
         let remote = request.extensions().get::<ClientIp>().map_or(UNKNOWN, |ClientIp(address)| *address);
-        let mut answer = match self.refusal(path, headers, remote).await {
+        let refusal = match self.refusal(path, headers, remote).await {
+            None if !self.hosts.allow(&request) && self.is_open_page(path) => Some(text(
+                StatusCode::MISDIRECTED_REQUEST,
+                "this page does not answer to this host name; use its IP address, or add the name to --allowed-hosts\n",
+            )),
+            refusal => refusal,
+        };
+        let mut answer = match refusal {
             None => warp::service(self.routes.clone()).call(request).await?,
             // NB: without the configured headers, as in the exporter toolkit: a refusal must be as cheap as possible.
             Some(refusal) if refusal.status() == StatusCode::TOO_MANY_REQUESTS => return Ok(refusal),
             Some(refusal) => refusal,
         };
+        harden(answer.headers_mut());
         if let Some(web) = &self.web {
             web.add_headers(answer.headers_mut());
         }
         Ok(answer)
+    }
+
+    /// Whether a browser of somebody without credentials could read `path`. TLS protects, too: the certificate of a replica has
+    /// no name of a foreign web site.
+    fn is_open_page(&self, path: &str) -> bool {
+        let is_protected = self.auth_filter.is_some() || self.web.as_ref().is_some_and(|web| web.is_protected());
+        !is_protected && path != "/metrics" && !PROBES.contains(&path)
     }
 
     async fn refusal(&self, path: &str, headers: &HeaderMap, remote: IpAddr) -> Option<Response> {
@@ -94,6 +119,16 @@ impl AuthLayer {
                 "cannot check the bearer token with the API server; see the log of this replica\n",
             )),
         }
+    }
+}
+
+/// Forbids browsers to show an answer in a frame, to guess its type, and to store it: it describes one moment.
+fn harden(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in
+        [(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"), (CACHE_CONTROL, "no-store")]
+    {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 

@@ -11,6 +11,7 @@ mod client_ip;
 mod connection;
 mod exposure_gate;
 mod fleet;
+mod hosts;
 mod http1;
 mod http2;
 mod listener;

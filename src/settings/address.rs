@@ -33,6 +33,9 @@ pub(super) fn apiserver(_: &'static str, given: &Option<String>) -> Result<Optio
     let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let parsed: http::Uri = url.parse().map_err(|e: http::uri::InvalidUri| error(e.to_string()))?;
     match parsed.scheme_str() {
+        _ if parsed.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
+            Err(SettingsError::ApiserverCredentials)
+        }
         Some("http" | "https") => Ok(Some(url)),
         _ => Err(error("the scheme must be http or https".to_owned())),
     }

@@ -72,6 +72,19 @@ pub enum SettingsError {
         /// The reason.
         reason: String,
     },
+    /// A value that cannot be the name of an object.
+    #[error("{flag}: {value:?} is not {expected}")]
+    Name {
+        /// The flag or variable.
+        flag: &'static str,
+        /// The value.
+        value: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// Credentials in the URL of the API server. The message does not show them.
+    #[error("--apiserver: the URL contains a user name or password; give credentials in a kubeconfig")]
+    ApiserverCredentials,
     /// A variable that is not a number.
     #[error("environment variable {variable}: {value:?} is not a whole number from 0 to 4294967295")]
     NotANumber {

@@ -1,13 +1,16 @@
 //! The filter of families.
 
 use super::SettingsError;
+use super::pattern::{Pattern, last_line};
+use crate::collectors::{Family, Resource, Visitor, visit_all};
+use crate::shown;
 
 /// The filter of families: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
 #[derive(Clone, Debug, Default)]
 pub struct FamilyFilter {
     /// Each with its text.
-    allowed: Vec<(String, regress::Regex)>,
-    denied: Vec<regress::Regex>,
+    allowed: Vec<(String, Pattern)>,
+    denied: Vec<Pattern>,
     opted_in: Vec<regex::Regex>,
 }
 
@@ -21,24 +24,30 @@ pub(super) struct Counts {
 impl FamilyFilter {
     /// Patterns match anywhere in a name. NB: the first two lists are ECMAScript patterns and the third is RE2, as in
     /// kube-state-metrics.
-    pub(super) fn new(allowed: &[String], denied: &[String], opted_in: &[String]) -> Result<Self, SettingsError> {
+    ///
+    /// `custom` are the names of families besides the built-in ones. Each pattern is tried on all names, so later no name takes
+    /// too long.
+    pub(super) fn new(
+        allowed: &[String],
+        denied: &[String],
+        opted_in: &[String],
+        custom: &[&str],
+    ) -> Result<Self, SettingsError> {
         if !allowed.is_empty() && !denied.is_empty() {
             return Err(SettingsError::AllowAndDeny);
         }
         Ok(Self {
-            allowed: allowed
-                .iter()
-                .cloned()
-                .zip(compile("--metric-allowlist", allowed, regress::Regex::new)?)
-                .collect(),
-            denied: compile("--metric-denylist", denied, regress::Regex::new)?,
-            opted_in: compile("--metric-opt-in-list", opted_in, regex::Regex::new)?,
+            allowed: allowed.iter().cloned().zip(ecmascript("--metric-allowlist", allowed, custom)?).collect(),
+            denied: ecmascript("--metric-denylist", denied, custom)?,
+            opted_in: compile("--metric-opt-in-list", opted_in, |text| {
+                regex::Regex::new(text).map_err(|error| last_line(&error))
+            })?,
         })
     }
 
     /// Whether a family is served.
     pub fn is_enabled(&self, name: &str, opt_in: bool) -> bool {
-        let matches = |pattern: &regress::Regex| pattern.find(name).is_some();
+        let matches = |pattern: &Pattern| matches(pattern, name);
         let listed = if self.allowed.is_empty() {
             !self.denied.iter().any(matches)
         } else {
@@ -54,24 +63,43 @@ impl FamilyFilter {
 
     /// The patterns of `--metric-allowlist`, each with a predicate over family names.
     pub fn allowed(&self) -> impl Iterator<Item = (&str, impl Fn(&str) -> bool)> {
-        self.allowed.iter().map(|(text, pattern)| (text.as_str(), |name: &str| pattern.find(name).is_some()))
+        self.allowed.iter().map(|(text, pattern)| (text.as_str(), |name: &str| matches(pattern, name)))
     }
 }
 
-fn compile<T, E: ToString>(
+/// NB: `ecmascript` has tried all names, so the limit of steps is not reached here.
+fn matches(pattern: &Pattern, name: &str) -> bool {
+    pattern.matches(name).unwrap_or(false)
+}
+
+/// Compiles ECMAScript patterns, and checks that no name takes too many steps.
+fn ecmascript(flag: &'static str, patterns: &[String], custom: &[&str]) -> Result<Vec<Pattern>, SettingsError> {
+    struct Names(Vec<&'static str>);
+    impl Visitor for Names {
+        fn visit<R: Resource>(&mut self) {
+            self.0.extend(R::FAMILIES.iter().map(|family: &Family<R::Object>| family.name));
+        }
+    }
+    let mut names = Names(Vec::new());
+    if !patterns.is_empty() {
+        visit_all(&mut names);
+    }
+    compile(flag, patterns, |text| {
+        let pattern = Pattern::new(text)?;
+        match names.0.iter().chain(custom).find(|name| pattern.matches(name).is_err()) {
+            Some(name) => Err(format!("takes too many steps for {name}; simplify its repetitions")),
+            None => Ok(pattern),
+        }
+    })
+}
+
+fn compile<T>(
     flag: &'static str,
     patterns: &[String],
-    compile: impl Fn(&str) -> Result<T, E>,
+    compile: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, SettingsError> {
-    patterns
-        .iter()
-        .map(|pattern| {
-            compile(pattern).map_err(|e| SettingsError::Pattern {
-                flag,
-                pattern: pattern.clone(),
-                // The regex crate draws the pattern over several lines; the last line is the reason.
-                reason: e.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-            })
-        })
-        .collect()
+    let compiled = patterns.iter().map(|pattern| {
+        compile(pattern).map_err(|reason| SettingsError::Pattern { flag, pattern: shown::value(pattern), reason })
+    });
+    compiled.collect()
 }

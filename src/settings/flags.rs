@@ -19,7 +19,7 @@ use super::custom::CustomResources;
 use super::declare::declare_flags;
 use super::features::{self, Feature};
 use super::log::{Log, LogFormat};
-use super::values::{Given, GoBool, GoDuration, KeyLists, duration, path, switch, value_or};
+use super::values::{Given, GoBool, GoDuration, KeyLists, duration, items, path, switch, value_or};
 use super::{FamilyFilter, FleetSettings, Klog, SettingsError, Shard, Timeouts};
 use crate::collectors::labels::KeyFilter;
 
@@ -415,6 +415,13 @@ declare_flags! {
             fixed: bool = switch(false);
             feature: |settings| features::on(settings.fixed.auth_filter);
             differs: "responds to an invalid token with 401; see [security.md](security.md)";
+        }
+
+        /// Host names under which browsers may open the pages without TLS and authentication, for example that of an Ingress;
+        /// .example.com for all names below, * for any. IP addresses, localhost and names of Services are always allowed.
+        "--allowed-hosts" allowed_hosts: Vec<String> = "LIST" {
+            key: "allowed_hosts";
+            fixed: Vec<String> = |_: &'static str, given: &Vec<String>| -> Result<Vec<String>, SettingsError> { Ok(items(given)) };
         }
 
         /// Specific to Go; no effect.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Environment, SettingsError};
+use super::{Environment, SettingsError, names};
 
 /// The identity of a member of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) fn fleet(
         (Some(pod), namespace) => {
             let namespace = namespace.or_else(|| environment.pod_namespace().map(str::to_owned));
             let namespace = namespace.ok_or(SettingsError::PodAlone)?;
+            names::objects("--pod", [&pod])?;
+            names::namespaces("--pod-namespace", [&namespace])?;
             Ok(Some(FleetSettings { pod, namespace, ip: environment.pod_ip()? }))
         }
     }

@@ -28,6 +28,16 @@ pub enum LayersError {
     Config(#[from] ConfigError),
 }
 
+/// Returns an error about the flags with `file` over them as one about the file, if a value of the file causes it.
+fn blamed(file: &ConfigFile, error: SettingsError) -> LayersError {
+    match &error {
+        SettingsError::Custom(_) if !file.overrides().contains("--custom-resource-state-config") => {
+            LayersError::Settings(error)
+        }
+        error => LayersError::Config(file.blame(&error.to_string())),
+    }
+}
+
 impl Layers {
     /// The file of `--config`.
     pub fn config(&self) -> Option<&Path> {
@@ -73,12 +83,7 @@ impl Layers {
     /// As [`Settings::resolve`]. An error names the place in the config file, or in the file of custom resources.
     pub fn with(&self, file: &ConfigFile) -> Result<(Settings, Vec<Warning>), LayersError> {
         let resolved = Settings::resolve(&file.over(&self.flags), &self.environment, || self.host_name.clone());
-        let (settings, mut warnings) = resolved.map_err(|error| match &error {
-            SettingsError::Custom(_) if !file.overrides().contains("--custom-resource-state-config") => {
-                LayersError::Settings(error)
-            }
-            error => LayersError::Config(file.blame(&error.to_string())),
-        })?;
+        let (settings, mut warnings) = resolved.map_err(|error| blamed(file, error))?;
         file.add_warnings(&mut warnings);
         Ok((settings, warnings))
     }
@@ -138,7 +143,10 @@ impl Layers {
             Err(error) => return Err(error.into()),
         };
         self.flags = file.as_ref().map_or_else(|| self.flags.clone(), |file| file.over(&self.flags)).unsharded();
-        let (settings, mut warnings) = self.without_config()?;
+        let (settings, mut warnings) = self.without_config().map_err(|error| match &file {
+            Some(file) => blamed(file, error),
+            None => error.into(),
+        })?;
         warnings.extend(warning);
         if let Some(file) = file {
             file.add_warnings(&mut warnings);

@@ -21,6 +21,8 @@ mod keys;
 mod klog;
 mod layers;
 mod log;
+pub mod names;
+mod pattern;
 mod reference;
 mod resolve;
 pub mod resources;

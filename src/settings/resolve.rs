@@ -9,7 +9,7 @@ use super::flags::Combined;
 use super::log::{Log, LogFormat};
 use super::values::{self, is_true, items, non_empty};
 use super::{Environment, FamilyFilter, Flags, Settings, SettingsError, Shard, Timeouts, Warning};
-use super::{fleet, keys, resources, shard};
+use super::{fleet, keys, names, resources, shard};
 use crate::collectors::labels::KeyFilter;
 
 /// The default of `--port`.
@@ -63,6 +63,8 @@ impl Settings {
         if let Some(flag) = by_node.filter(|_| !custom.is_empty()) {
             warnings.push(Warning::Excluded { flag, resources: vec!["all custom resources".to_owned()] });
         }
+        names::namespaces("--namespaces", &items(&flags.namespaces))?;
+        names::namespaces("--namespaces-denylist", &items(&flags.namespaces_denylist))?;
         let (namespaces, denied_namespaces) = namespaces(items(&flags.namespaces), items(&flags.namespaces_denylist));
         let keys = |flag, given: &Option<values::KeyLists>| -> Result<BTreeMap<String, KeyFilter>, SettingsError> {
             keys::by_resource(flag, given.as_ref().map_or("", |lists| &lists.0), &resources)
@@ -81,6 +83,7 @@ impl Settings {
                 &items(&flags.metric_allowlist),
                 &items(&flags.metric_denylist),
                 &items(&flags.metric_opt_in_list),
+                &custom.metric_names().collect::<Vec<_>>(),
             )?,
             labels: keys("--metric-labels-allowlist", &flags.metric_labels_allowlist)?,
             annotations: keys("--metric-annotations-allowlist", &flags.metric_annotations_allowlist)?,

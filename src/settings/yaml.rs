@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+
+use crate::shown;
 
 /// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,20 +31,207 @@ impl fmt::Display for FileError {
             write!(f, ":{line}")?;
         }
         if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
+            write!(f, ": {}", shown::value(key))?;
         }
-        write!(f, ": {}", self.reason)
+        write!(f, ": {}", shown::line(&self.reason))
     }
 }
 
-/// Returns the line and the reason of an error, but never the text of the line, which may contain a secret.
-pub fn place(error: &serde_saphyr::Error) -> (Option<u64>, String) {
+/// What is wrong with a text, and where. Never contains the text of the line, which may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: Option<u64>,
+    /// The key on that line, if the line has one.
+    pub key: Option<String>,
+    /// What is wrong, and what is expected.
+    pub reason: String,
+}
+
+impl Problem {
+    /// The problem as an error in `file`.
+    pub fn in_file(self, file: &Path) -> FileError {
+        FileError { file: file.to_owned(), line: self.line, key: self.key, reason: self.reason }
+    }
+}
+
+/// The maximum depth of values, which protects the stack.
+const MAX_DEPTH: usize = 64;
+
+/// Returns the options with which all settings are read. Their files come from the user and have a maximum size
+/// ([`crate::file`]), so only aliases and the depth have limits.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_events: usize::MAX, max_nodes: usize::MAX },
+        with_snippet: false,
+    }
+}
+
+/// Reads one YAML document.
+///
+/// # Errors
+/// The text is not one YAML document, or not a `T`.
+pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Problem> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| problem(&error, text))
+}
+
+/// Reads all YAML documents.
+///
+/// # Errors
+/// The text is not YAML, or a document is not a `T`.
+pub fn from_multiple<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Problem> {
+    serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| problem(&error, text))
+}
+
+/// Reads one YAML document with `read`.
+///
+/// # Errors
+/// The text is not YAML, or `read` fails.
+pub fn read_with<T>(
+    text: &str,
+    read: impl for<'de> FnOnce(serde_saphyr::Deserializer<'de, '_>) -> Result<T, serde_saphyr::Error>,
+) -> Result<T, Problem> {
+    serde_saphyr::with_deserializer_from_str_with_options(text, options(), read).map_err(|error| problem(&error, text))
+}
+
+/// Explains an error of the parser in one sentence.
+fn problem(error: &serde_saphyr::Error, text: &str) -> Problem {
     let line = error.location().map(|at| at.line()).filter(|line| *line > 0);
-    let text = error.without_snippet().to_string();
-    let reason = text.lines().next().unwrap_or_default();
-    // The line is returned separately.
-    let reason = reason.split_once(" at line ").map_or(reason, |(reason, _)| reason);
-    (line, reason.to_owned())
+    let error = match error.without_snippet() {
+        serde_saphyr::Error::AliasError { error, .. } => error,
+        error => error,
+    };
+    let key = match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => Some(shown::value(key)),
+        _ => line.and_then(|line| key_on(text, line)),
+    };
+    Problem { line, key, reason: reason(error) }
+}
+
+/// Returns the key at the start of a line, also in an item of a list or in a map in braces.
+fn key_on(text: &str, line: u64) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let (key, _) = line.split_once(':')?;
+    let key = key.trim_matches(|c: char| c.is_whitespace() || "-{[\"'".contains(c));
+    let is_key =
+        !key.is_empty() && key.len() <= 100 && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_key.then(|| key.to_owned())
+}
+
+fn reason(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error as E;
+    match error {
+        E::Message { msg, .. } | E::SerdeVariantId { msg, .. } => message(msg),
+        E::Eof { .. } => "the content ends too early; expected a value".to_owned(),
+        E::MultipleDocuments { .. } => "more than one YAML document; expected one".to_owned(),
+        E::Unexpected { expected, .. } => format!("expected {}", type_name(expected)),
+        E::InvalidScalar { ty, .. } => format!("expected {}", type_name(ty)),
+        E::SerdeInvalidType { unexpected, expected, .. } => {
+            format!("expected {}, found {}", type_name(expected), found(unexpected))
+        }
+        E::SerdeInvalidValue { expected, .. } => format!("expected {}", type_name(expected)),
+        E::SerdeInvalidLength { len, expected, .. } => format!("expected {expected}, found {len} items"),
+        E::InvalidBooleanStrict { .. } => "expected true or false".to_owned(),
+        E::NullIntoString { .. } | E::InvalidCharNull { .. } => "expected text, found no value".to_owned(),
+        E::TaggedScalarCannotDeserializeIntoString { .. } => "expected text without a YAML tag".to_owned(),
+        E::UnexpectedSequenceEnd { .. }
+        | E::UnexpectedMappingEnd { .. }
+        | E::UnexpectedContainerEndWhileSkippingNode { .. }
+        | E::UnexpectedContainerEndWhileReadingKeyNode { .. }
+        | E::ContainerEndMismatch { .. } => "a bracket or brace closes nothing".to_owned(),
+        E::UnexpectedValueForUnit { .. } => "expected no value".to_owned(),
+        E::SerdeUnknownField { expected, .. } => {
+            format!("unknown key; expected one of: {}", expected.join(", "))
+        }
+        E::SerdeUnknownVariant { expected, .. } => format!("expected one of: {}", expected.join(", ")),
+        E::SerdeMissingField { field, .. } => format!("missing key {field}"),
+        E::DuplicateMappingKey { .. } => "the key is given twice; remove one of them".to_owned(),
+        E::UnknownAnchor { .. } => "the alias has no anchor before it".to_owned(),
+        E::RecursiveReferencesRequireWeakTypes { .. } => "the alias is part of its own anchor".to_owned(),
+        E::AliasReplayCounterOverflow { .. }
+        | E::AliasReplayLimitExceeded { .. }
+        | E::AliasExpansionLimitExceeded { .. }
+        | E::AliasReplayStackDepthExceeded { .. } => {
+            "the aliases expand to too many values; write the values out".to_owned()
+        }
+        E::Budget { breach: serde_saphyr::budget::BudgetBreach::Depth { .. }, .. } => {
+            format!("values are nested deeper than {MAX_DEPTH} levels")
+        }
+        E::Budget { .. } => "too many values, aliases or anchors for a configuration".to_owned(),
+        E::InvalidUtf8Input | E::BinaryNotUtf8 { .. } => "not UTF-8".to_owned(),
+        E::InvalidBinaryBase64 { .. } => "expected base64 after !!binary".to_owned(),
+        E::MergeValueNotMapOrSeqOfMaps { .. } => "expected a map, or a list of maps, after <<".to_owned(),
+        E::MergeKeyNotAllowed { .. } => "the merge key << is not supported".to_owned(),
+        E::FoldedBlockScalarMustIndentContent { .. } | E::IndentationError { .. } => {
+            "the indentation is not valid; indent by spaces, and items of one level alike".to_owned()
+        }
+        E::UnsupportedTag { .. } | E::TaggedEnumMismatch { .. } | E::TaggedStructFieldName { .. } => {
+            "the YAML tag is not supported; remove it".to_owned()
+        }
+        _ => "not valid YAML".to_owned(),
+    }
+}
+
+/// Returns a message of a parser or of a type. The texts of the parser are talk about its inside, so a few are replaced, and
+/// quoted values are left out of all.
+fn message(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.split_once(" at line ").map_or(text, |(text, _)| text);
+    if let Some((_, expected)) = text.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
+        return format!("expected {}", type_name(expected));
+    }
+    if let Some((_, expected)) = text.strip_prefix("invalid value: ").and_then(|rest| rest.split_once(", expected ")) {
+        return format!("expected {}", type_name(expected));
+    }
+    for (part, meaning) in [
+        ("tab", "a tab; indent by spaces"),
+        ("did not find expected key", "expected a key with a colon, indented like its neighbours"),
+        ("block mapping", "expected a key with a colon, indented like its neighbours"),
+        ("simple key", "expected a key with a colon"),
+        ("mapping values are not allowed", "a second colon on the line; quote the value"),
+        ("block sequence", "expected an item of the list, indented like its neighbours"),
+        ("flow sequence", "the list in brackets is not valid; expected commas and a closing bracket"),
+        ("flow mapping", "the map in braces is not valid; expected commas and a closing brace"),
+        ("quoted scalar", "the quoted text is not valid; expected a closing quote and valid escapes"),
+        ("document", "not one YAML document"),
+        ("anchor", "the anchor or alias is not valid"),
+        ("directive", "the YAML directive is not supported; remove it"),
+        ("did not match any variant", "the value has none of the expected forms"),
+    ] {
+        if text.contains(part) {
+            return meaning.to_owned();
+        }
+    }
+    "not valid YAML".to_owned()
+}
+
+/// Returns the name of a type in the words of users.
+fn type_name(of: &str) -> &str {
+    match of {
+        "mapping start" | "mapping" | "a map" | "map" | "a mapping" => "a map of keys and values",
+        "sequence start" | "sequence" | "a sequence" | "sequence item" => "a list",
+        "string" | "a string" | "string scalar" | "scalar" | "a scalar" | "str" => "text",
+        "bool" | "a boolean" | "boolean" => "true or false",
+        "f32" | "f64" | "float" => "a number",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "integer" => "a whole number",
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number from 0",
+        // Types of serde's derived code begin with this.
+        _ if of.starts_with("struct ") || of.contains("Spanned") => "a map of keys and values",
+        other => other,
+    }
+}
+
+/// Returns the type of a value that serde describes, without the value.
+fn found(unexpected: &str) -> &'static str {
+    match unexpected.split([' ', '`', '(']).next().unwrap_or_default() {
+        "map" => "a map",
+        "sequence" => "a list",
+        "string" | "character" | "str" => "text",
+        "boolean" | "bool" => "true or false",
+        "integer" | "floating" => "a number",
+        "null" | "unit" | "Option" => "no value",
+        _ => "another value",
+    }
 }
 
 /// Deserializes `null` as the default.

@@ -402,3 +402,43 @@ async fn the_program_waits_for_both_files_at_the_start() {
     let [metrics, _] = exporter.addresses().await;
     until("pods", metrics, "/metrics", |answer| answer.contains("kube_pod_info{")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kubeconfig_ends_the_process_or_keeps_it_from_stopping() {
+    let simulator = cluster("a").await;
+    let kubeconfig = |user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{}'}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n",
+            simulator.url()
+        )
+    };
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, kubeconfig("token: good")).expect("written");
+        let file = format!("--kubeconfig={}", file.display());
+        vec![file, "--resources=pods".to_owned(), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    for (user, says) in [
+        ("token: \"secret\\nb\"", "not a token"),
+        ("as: \"secret\\n\"", "users.u.as"),
+        ("exec: {command: cat, args: [/dev/zero]}", "wrote more than"),
+        ("tokenFile: /dev/zero", "is a device"),
+    ] {
+        exporter.write(&kubeconfig(user));
+        let line = exporter.says("reloading the kubeconfig failed").await.to_string();
+        assert!(line.contains(says) && !line.contains("secret"), "{line}");
+        assert!(get(metrics, "/metrics").await.contains("kube_pod_info{"));
+    }
+    exporter.write(&kubeconfig("token: better"));
+    exporter.says("reloaded configuration").await;
+    // A plugin that sleeps does not delay the end.
+    exporter.write(&kubeconfig("exec: {command: sleep, args: ['1000']}"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", exporter.child.id())]).status();
+    assert!(kill.expect("there is a shell").success());
+    exporter.says("\"stopping\"").await;
+    assert_eq!(exporter.child.wait().expect("it ends").code(), Some(0));
+}

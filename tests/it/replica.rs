@@ -84,7 +84,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 #[test]
 fn a_failed_start_logs_one_line_and_exits_with_2() {
     for (arguments, wanted) in [
-        (vec!["--kubeconfig", "/does/not/exist"], "--kubeconfig: /does/not/exist: No such file"),
+        (vec!["--kubeconfig", "/does/not/exist"], "--kubeconfig: /does/not/exist: cannot be read: No such file"),
         (vec![], "not running in a Pod"),
     ] {
         let (code, log) = end(run(&arguments));
@@ -109,4 +109,67 @@ async fn sigterm_and_sigint_exit_with_0() {
         assert!(kill.expect("there is a shell").success());
         assert_eq!(child.wait().expect("it runs").code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn no_input_at_the_start_hangs_or_ends_with_a_signal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let fifo = folder.path().join("fifo").display().to_string();
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("it is installed").success());
+    let kubeconfig = |name: &str, user: &str| {
+        file(
+            name,
+            &format!(
+                "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+                 clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:9'}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+            ),
+        )
+    };
+    let token = kubeconfig("token", "token: \"secret\\nb\"");
+    let sleeping = kubeconfig("sleeping", "exec: {command: sleep, args: ['1000']}");
+    let endless = kubeconfig("endless", "exec: {command: yes, args: [secret]}");
+    let certificate = file("web.yml", &format!("tls_server_config: {{cert_file: {fifo}, key_file: /dev/zero}}\n"));
+    let server = "--apiserver=http://127.0.0.1:9";
+    for (arguments, says) in [
+        (vec!["--kubeconfig", &token], "users.u.token: not a token"),
+        (vec!["--kubeconfig", &sleeping], "exec: sleep did not end within 8 s"),
+        (vec!["--kubeconfig", &endless], "exec: yes wrote more than 1048576 bytes"),
+        (vec!["--kubeconfig", &fifo], "is a pipe, not a regular file"),
+        (vec!["--kubeconfig", "/dev/zero"], "is a device, not a regular file"),
+        (vec![server, "--tls-config", &fifo], "is a pipe, not a regular file"),
+        (vec![server, "--tls-config", "/dev/zero"], "is a device, not a regular file"),
+        (vec![server, "--tls-config", &certificate], "is a pipe, not a regular file"),
+        (vec![server, "--custom-resource-state-config-file", &fifo], "is a pipe, not a regular file"),
+        (vec![server, "--namespaces", "../x"], "--namespaces: \"../x\" is not a namespace"),
+        (vec![server, "--namespaces-denylist", "a?limit=1"], "--namespaces-denylist: \"a?limit=1\" is not a namespace"),
+        (vec![server, "--pod", "a/b-0", "--pod-namespace", "n"], "--pod: \"a/b-0\" is not a name"),
+        (vec![server, "--pod", "a-0", "--pod-namespace", ".."], "--pod-namespace: \"..\" is not a namespace"),
+        (vec!["--apiserver", "http://ann:secret@127.0.0.1:9"], "--apiserver: the URL contains a user name or password"),
+    ] {
+        let (code, log) = end(run(&[&arguments[..], &["--port", "0"]].concat()));
+        assert_eq!(code, Some(2), "{arguments:?}: {log}");
+        assert!(log.contains(says) && !log.replace(&arguments[1], "").contains("secret"), "{arguments:?}: {log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_pattern_that_backtracks_is_no_reason_to_hang() {
+    let (_server, url) = silence().await;
+    let arguments = ["--apiserver", &url, "--port", "0", "--resources", "pods", "--metric-denylist=(.*)*!"];
+    let mut child = run(&arguments);
+    let mut log = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    while !line.contains("serving") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut log, &mut line).expect("UTF-8"), 0, "it ended by itself");
+    }
+    let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status();
+    assert!(kill.expect("there is a shell").success());
+    assert_eq!(child.wait().expect("it runs").code(), Some(0));
 }

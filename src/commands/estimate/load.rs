@@ -66,7 +66,7 @@ pub(super) fn with_cluster<T>(
 }
 
 async fn start(settings: &Settings) -> Result<Replica, LoadError> {
-    let config = client_config(settings).await?;
+    let config = client_config(settings).await?.config;
     let client = intake::shared_client(config.clone()).map_err(|error| LoadError::ClientSetup(Box::new(error)))?;
     let no_answer = |reason: String| LoadError::NoAnswer { server: Box::new(config.cluster_url.clone()), reason };
     match timeout(VERSION_TIMEOUT, client.apiserver_version()).await {

@@ -13,6 +13,7 @@ use clap::Arg;
 use super::cli::{self, Migrate};
 use super::render::{self, input::InputError};
 use super::upstream::{self, UpstreamFlag};
+use crate::file::ReadError;
 use crate::settings::{ConfigFile, Environment, Flags, Layers, LayersError, Warning};
 use manifest::{Deployed, Manifest};
 
@@ -20,12 +21,12 @@ use manifest::{Deployed, Manifest};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MigrateError {
     /// The manifest cannot be read.
-    #[error("{}: cannot be read: {reason}", file.display())]
+    #[error("{}: {reason}", file.display())]
     File {
         /// The file.
         file: PathBuf,
         /// The reason.
-        reason: io::Error,
+        reason: ReadError,
     },
     /// The manifest contains no Kubernetes objects.
     #[error("{}: {reason}", file.display())]
@@ -220,13 +221,27 @@ fn differs(flag: UpstreamFlag, value: Option<&str>) -> Option<&'static str> {
     }
 }
 
+/// Replaces references to variables that only the kubelet knows, such as `$(POD_NAME)`, by names that are valid.
+fn with_names(mut flags: Flags) -> Flags {
+    let is_reference = |name: &String| name.contains("$(");
+    for (name, stand_in) in [(&mut flags.pod, "pod-0"), (&mut flags.pod_namespace, "namespace")] {
+        if name.as_ref().is_some_and(is_reference) {
+            *name = Some(stand_in.to_owned());
+        }
+    }
+    for list in [&mut flags.namespaces, &mut flags.namespaces_denylist] {
+        list.iter_mut().filter(|names| is_reference(names)).for_each(|names| *names = "namespace".to_owned());
+    }
+    flags
+}
+
 /// Reports changes that only the resolved settings show: contradictions, the config file, the environment.
 fn settings(deployed: &Deployed, flags: Flags, files: &BTreeMap<String, String>) -> Vec<Change> {
     let mut changes = Vec::new();
     let variables = deployed.environment.iter().map(|(name, value)| (name.clone(), value.clone()));
     let environment = Environment::from_variables(variables);
     let is_gzip_given = flags.enable_gzip_encoding.is_some();
-    let layers = Layers { flags, environment, host_name: Some("host-0".to_owned()) };
+    let layers = Layers { flags: with_names(flags), environment, host_name: Some("host-0".to_owned()) };
     let file = layers.config().and_then(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // The manifest's file is the mounted one. A local file is only used if the manifest has none.

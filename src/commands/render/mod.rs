@@ -9,12 +9,13 @@ mod kinds;
 mod target;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::output::print_line;
 use super::progress::Progress;
 use crate::exposition::{Format, Selection, Store};
+use crate::file::{self, DUMP_BYTES, ReadError};
 use crate::settings::Settings;
 use crate::sharding::Slice;
 
@@ -25,12 +26,12 @@ use kinds::{Kinds, Outcome};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RenderError {
     /// The file could not be read.
-    #[error("{}: cannot be read: {reason}", name(file))]
+    #[error("{}: {reason}", name(file))]
     File {
         /// The file.
         file: PathBuf,
         /// Why.
-        reason: io::Error,
+        reason: ReadError,
     },
     /// The content is not valid.
     #[error("{}: {reason}", name(file))]
@@ -108,12 +109,10 @@ pub(super) fn filled(
     Ok((kinds.into_store(), all_read))
 }
 
-/// Reads a file, or standard input for `-`.
-pub(super) fn read(file: &Path) -> io::Result<String> {
+/// Reads a file or a pipe, or standard input for `-`.
+pub(super) fn read(file: &Path) -> Result<String, ReadError> {
     if is_standard_input(file) {
-        let mut text = String::new();
-        io::stdin().lock().read_to_string(&mut text)?;
-        return Ok(text);
+        return file::read_stream(io::stdin().lock(), DUMP_BYTES);
     }
-    std::fs::read_to_string(file)
+    file::read_text_or_pipe(file, DUMP_BYTES)
 }

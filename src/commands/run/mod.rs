@@ -5,14 +5,17 @@ mod reload;
 
 use std::io;
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::output::print_line;
 use crate::fleet::FleetError;
 use crate::replica::{ClientError, Replica, StartError, StopReason, client_config, serve_unconfigured};
 use crate::settings::{Layers, LayersError, SettingsError, Warning};
@@ -73,7 +76,7 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
         served
     });
     Ok(served.unwrap_or_else(|error| {
-        eprintln!("kube-state-fleet: {error}");
+        print_line(&mut io::stderr(), &error.to_string());
         ExitCode::from(NOT_STARTED)
     }))
 }
@@ -148,8 +151,16 @@ async fn wait_for_config(layers: &Layers) -> Result<(), RunError> {
 
 async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode, RunError> {
     let settings = reloader.settings().clone();
-    let config = client_config(&settings).await?;
-    let mut replica = Replica::connect(settings, config, reloader.reloads()).await?;
+    let started = async {
+        let client = client_config(&settings).await?;
+        reloader.renew_in(client.renew_in);
+        Ok::<_, RunError>(Replica::connect(settings, client.config, reloader.reloads()).await?)
+    };
+    let mut replica = tokio::select! {
+        started = started => started?,
+        // A plugin of the kubeconfig may take a while.
+        () = signals.received() => return Ok(ExitCode::SUCCESS),
+    };
     let code = loop {
         let changed = tokio::select! {
             () = signals.received() => break ExitCode::SUCCESS,
@@ -166,7 +177,15 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
                 }
             },
         };
-        reloader.reload(&changed, &mut replica).await;
+        tokio::select! {
+            // Whatever is in the files, the replica keeps running.
+            reloaded = AssertUnwindSafe(reloader.reload(&changed, &mut replica)).catch_unwind() => {
+                if reloaded.is_err() {
+                    error!("reloading the configuration failed by a defect of this program; please report it");
+                }
+            }
+            () = signals.received() => break ExitCode::SUCCESS,
+        }
     };
     info!("stopping");
     tokio::select! {

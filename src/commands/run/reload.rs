@@ -4,10 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::pending;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
 use super::files::Files;
+use crate::file::{self, CONFIG_BYTES};
 use crate::replica::{Replica, client_config, client_files};
 use crate::settings::{Layers, LayersError, Settings, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads};
@@ -21,7 +25,12 @@ pub(super) struct Reloader {
     settings: Settings,
     /// The kinds of files whose latest content is not in effect, because one of them is not valid.
     pending: BTreeSet<ConfigKind>,
+    /// When the credentials of an exec plugin have to be renewed.
+    renew_at: Option<Instant>,
 }
+
+/// How long to wait after a plugin failed to renew credentials.
+const RENEWAL_RETRY: Duration = Duration::from_secs(30);
 
 impl Reloader {
     /// Loads the settings for the first time.
@@ -33,7 +42,7 @@ impl Reloader {
         files.set(ConfigKind::Config, layers.config().map(Path::to_owned));
         let (settings, warnings) = layers.resolve()?;
         let reloads = Arc::new(Reloads::default());
-        let mut reloader = Self { layers, files, reloads, settings, pending: BTreeSet::new() };
+        let mut reloader = Self { layers, files, reloads, settings, pending: BTreeSet::new(), renew_at: None };
         reloader.watch_custom_resources();
         reloader.record(ConfigKind::CustomResources, true);
         let is_without = warnings.iter().any(|warning| matches!(warning, Warning::WithoutConfig(_)));
@@ -53,9 +62,23 @@ impl Reloader {
         Arc::clone(&self.reloads)
     }
 
-    /// Waits until files have changed. Cancel-safe.
+    /// Sets when the credentials have to be renewed.
+    pub fn renew_in(&mut self, delay: Option<Duration>) {
+        self.renew_at = delay.map(|delay| Instant::now() + delay);
+    }
+
+    /// Waits until files have changed, or credentials have to be renewed. Cancel-safe.
     pub async fn changed(&mut self) -> Vec<ConfigKind> {
-        self.files.changed().await
+        let renewal = async {
+            match self.renew_at {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            changed = self.files.changed() => changed,
+            () = renewal => vec![ConfigKind::Kubeconfig],
+        }
     }
 
     /// Applies the changed files to `replica`. A file that is valid, but cannot be applied because of another one, is applied with
@@ -65,7 +88,7 @@ impl Reloader {
             std::mem::take(&mut self.pending).into_iter().chain(changed.iter().copied()).collect();
         let (settings, warnings) = if changed.iter().any(|kind| *kind != ConfigKind::Kubeconfig) {
             self.watch_candidates();
-            match self.read() {
+            match self.read().await {
                 Ok(read) => read,
                 Err(errors) => {
                     for error in &errors {
@@ -92,9 +115,15 @@ impl Reloader {
             != (&self.settings.live.kubeconfig, &self.settings.live.apiserver);
         let config = if elsewhere || changed.contains(&ConfigKind::Kubeconfig) {
             match client_config(&self.settings).await {
-                Ok(config) => Some(config),
+                Ok(client) => {
+                    self.renew_in(client.renew_in);
+                    Some(client.config)
+                }
                 Err(error) => {
                     error!(%error, "reloading the kubeconfig failed; keeping the old one");
+                    if self.renew_at.is_some() {
+                        self.renew_in(Some(RENEWAL_RETRY));
+                    }
                     changed.insert(ConfigKind::Kubeconfig);
                     return self.restore(before, &changed);
                 }
@@ -137,14 +166,21 @@ impl Reloader {
 
     /// NB: `--continue-without-config` applies only to the start. On a reload, keeping the old configuration is better.
     ///
+    /// Reads on another thread: a file system may be slow, and many patterns take a moment.
+    ///
     /// # Errors
     /// All files that are not valid.
-    fn read(&self) -> Result<(Settings, Vec<Warning>), Vec<LayersError>> {
+    async fn read(&self) -> Result<(Settings, Vec<Warning>), Vec<LayersError>> {
         let mut layers = self.layers.clone();
         if !self.settings.live.custom.is_empty() {
             layers.flags.continue_without_custom_resource_state_config_file = None;
         }
-        layers.read_all(self.settings.live.custom_file.as_deref())
+        let custom_file = self.settings.live.custom_file.clone();
+        match tokio::task::spawn_blocking(move || layers.read_all(custom_file.as_deref())).await {
+            Ok(read) => read,
+            // The caller reports a panic.
+            Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        }
     }
 
     fn watch_custom_resources(&mut self) {
@@ -182,7 +218,7 @@ impl Reloader {
     /// Records the result of a reload, for the self-metrics.
     fn record(&self, kind: ConfigKind, successful: bool) {
         let Some(path) = self.path(kind) else { return };
-        match std::fs::read(&path) {
+        match file::read(&path, CONFIG_BYTES) {
             Ok(content) if successful => self.reloads.succeeded(kind, &path, &content),
             _ => self.reloads.failed(kind, &path),
         }

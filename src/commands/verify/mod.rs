@@ -74,7 +74,7 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
     refuse_unstable_selection(settings)?;
     let runtime = runtime().map_err(VerifyError::Start)?;
     runtime.block_on(async {
-        let config = client_config(settings).await?;
+        let config = client_config(settings).await?.config;
         let namespace = config.default_namespace.clone();
         let web = WebConfig::of(settings).await?;
         let filtered = settings.fixed.auth_filter.then_some(&config);

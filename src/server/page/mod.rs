@@ -33,7 +33,7 @@ impl Page {
         let html = include_str!("fleet.html").replacen("/*style*/", STYLE, 1).replacen("/*script*/", SCRIPT, 1);
         let policy = format!(
             "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; \
-             form-action 'none'",
+             form-action 'none'; frame-ancestors 'none'",
             source(STYLE),
             source(SCRIPT)
         );
@@ -71,12 +71,17 @@ fn page(subtitle: &str, links: &[Link]) -> Response {
         @media(prefers-color-scheme:dark){a{color:#7aa2ff}}";
     let links: String =
         links.iter().map(|(path, text)| format!("<li><a href=\"{path}\">{path}</a><span>{text}</span></li>")).collect();
-    warp::reply::html(format!(
+    let mut answer = warp::reply::html(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>kube-state-fleet</title>\
          <style>{STYLE}</style></head><body><h1>kube-state-fleet <small>{version}</small></h1>\
          <p>{subtitle}</p><ul>{links}</ul></body></html>\n",
         version = env!("CARGO_PKG_VERSION"),
     ))
-    .into_response()
+    .into_response();
+    let policy = format!("default-src 'none'; style-src '{}'; frame-ancestors 'none'", source(STYLE));
+    // NB: always valid, as above.
+    let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    answer
 }

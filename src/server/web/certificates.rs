@@ -41,6 +41,15 @@ impl ClientAuth {
         })
     }
 
+    /// How much it keeps out: 0 nobody, 1 clients without a certificate, 2 also those with one from an unknown issuer.
+    pub fn strictness(self) -> u8 {
+        match self {
+            Self::None | Self::Request | Self::VerifyIfGiven => 0,
+            Self::RequireAny => 1,
+            Self::RequireAndVerify => 2,
+        }
+    }
+
     pub fn is_mandatory(self) -> bool {
         matches!(self, Self::RequireAny | Self::RequireAndVerify)
     }

@@ -1,19 +1,11 @@
 //! The problems of a web configuration.
 
-use std::io;
 use std::path::PathBuf;
 
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem;
 
-/// Why a file cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
-    #[error("larger than the maximum of {0} bytes")]
-    TooLarge(u64),
-}
+use crate::file::ReadError;
 
 /// A name of Go's `crypto/tls` that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +47,10 @@ pub(super) enum Problem {
     UsersAndAuthFilter,
     #[error("TLS cannot be turned on or off by a reload; restart the replica")]
     TlsToggled,
+    #[error("the users cannot be removed by a reload; restart the replica")]
+    UsersLost,
+    #[error("the check of client certificates cannot be relaxed by a reload; restart the replica")]
+    ClientAuthLost,
     #[error("no TLS version is left that has a cipher suite; change min_version, max_version or cipher_suites")]
     NoVersion,
     #[error("not PEM: {0}")]

@@ -1,8 +1,9 @@
 //! The web configuration of `--tls-config`, for both ports: TLS, headers, users with passwords, and a rate limit.
 //!
 //! `config` is the format of the file. `tls` builds the configurations of rustls from it, with Go's names from `go_names` and the
-//! verifiers of `certificates`. `users` and `rate_limit` check requests. The files are read again every 2 s, and changes apply
-//! to new connections and requests. If new files are not valid, the old configuration stays, and the log says why.
+//! verifiers of `certificates`. `users` and `rate_limit` check requests. The files are read again every 2 s. Changes that
+//! stayed the same for two reads apply to new connections and requests. If new files are not valid, or would drop authentication
+//! or TLS, the old configuration stays, and the log says why.
 
 mod certificates;
 mod config;
@@ -12,9 +13,10 @@ mod rate_limit;
 mod tls;
 mod users;
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -27,10 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use zeroize::Zeroizing;
 
+use crate::file::{self, CONFIG_BYTES, ReadError};
 use crate::settings::Settings;
 use crate::settings::yaml::FileError;
+use crate::sync::lock;
 use config::{Limit, ParsedConfig};
-use error::{Problem, ReadError};
+use error::Problem;
 use tls::{Files, TlsConfigs};
 use users::{PasswordChecker, Users};
 
@@ -38,8 +42,6 @@ pub(super) use rate_limit::RateLimiter;
 
 /// How often the files are read again.
 const RELOAD_PERIOD: Duration = Duration::from_secs(2);
-/// Maximum size of a file; no configuration or bundle of certificates is larger.
-const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The web configuration, which changes when its files change.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct WebConfig {
     /// Whether `--auth-filter` is set, which excludes users with passwords.
     auth_filter: bool,
     loaded: ArcSwap<LoadedConfig>,
+    /// The digest of changed files that were seen once.
+    seen: Mutex<Option<Vec<u8>>>,
     passwords: PasswordChecker,
 }
 
@@ -103,6 +107,16 @@ impl FileContents {
         if previous.is_some_and(|previous| previous.tls.is_some() != tls.is_some()) {
             return Err(file_error(file, Some("tls_server_config"), Problem::TlsToggled));
         }
+        if let Some(previous) = previous {
+            // A file that is cut off must not open the ports.
+            if users.is_empty() && !previous.users.is_empty() {
+                return Err(file_error(file, Some("basic_auth_users"), Problem::UsersLost));
+            }
+            let strength = |tls: &Option<TlsConfigs>| tls.as_ref().map(|tls| tls.client_check);
+            if strength(&tls) < strength(&previous.tls) {
+                return Err(file_error(file, Some("client_auth_type"), Problem::ClientAuthLost));
+            }
+        }
         Ok(LoadedConfig { digest, tls, headers, users: Users::new(users), limit })
     }
 }
@@ -111,11 +125,12 @@ fn file_error(file: &Path, key: Option<&str>, problem: Problem) -> FileError {
     FileError { file: file.to_owned(), line: None, key: key.map(str::to_owned), reason: problem.to_string() }
 }
 
-async fn read(file: &Path) -> Result<Vec<u8>, ReadError> {
-    if tokio::fs::metadata(file).await?.len() > MAX_FILE_BYTES {
-        return Err(ReadError::TooLarge(MAX_FILE_BYTES));
-    }
-    Ok(tokio::fs::read(file).await?)
+/// NB: on another thread, since a file system may be slow.
+async fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || file::read(&path, CONFIG_BYTES)).await;
+    // It does not panic, and ends before the runtime.
+    read.unwrap_or_else(|ended| Err(io::Error::other(ended).into()))
 }
 
 impl WebConfig {
@@ -137,7 +152,8 @@ impl WebConfig {
     pub async fn load(file: &Path, auth_filter: bool) -> Result<Arc<Self>, FileError> {
         let loaded = FileContents::read(file).await?.build(file, auth_filter, None)?;
         let loaded = ArcSwap::from_pointee(loaded);
-        Ok(Arc::new(Self { file: file.to_owned(), auth_filter, loaded, passwords: PasswordChecker::default() }))
+        let (seen, passwords) = (Mutex::default(), PasswordChecker::default());
+        Ok(Arc::new(Self { file: file.to_owned(), auth_filter, loaded, seen, passwords }))
     }
 
     /// Reloads the files periodically, until `stop`.
@@ -168,16 +184,24 @@ impl WebConfig {
         stop.run_until_cancelled(forever).await;
     }
 
-    /// Reloads the files; returns whether something changed.
+    /// Reloads the files; returns whether something changed. A change counts once it has stayed the same for two calls, since
+    /// the files may be read while they are written.
     async fn reload(&self) -> Result<bool, FileError> {
         let previous = self.loaded.load_full();
         let read = FileContents::read(&self.file).await?;
-        if read.digest == previous.digest {
+        let seen = lock(&self.seen).replace(read.digest.clone());
+        if read.digest == previous.digest || seen.as_ref() != Some(&read.digest) {
             return Ok(false);
         }
         let loaded = read.build(&self.file, self.auth_filter, Some(&previous))?;
         self.loaded.store(Arc::new(loaded));
         Ok(true)
+    }
+
+    /// Whether only clients with credentials, or that know the certificate, get answers.
+    pub(super) fn is_protected(&self) -> bool {
+        let loaded = self.loaded.load();
+        loaded.tls.is_some() || !loaded.users.is_empty()
     }
 
     /// Returns the TLS configuration for the next connection; `None` without TLS.

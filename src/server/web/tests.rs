@@ -351,16 +351,16 @@ async fn new_certificates_apply_to_new_connections_and_broken_ones_are_ignored()
     let first = shown().await;
     assert_eq!(web.reload().await, Ok(false));
     folder.renew();
-    assert_eq!(web.reload().await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(true));
     let second = shown().await;
     assert_ne!(first, second);
     let key = std::fs::read_to_string(folder.folder.path().join("tls.key")).expect("a key");
     folder.write("tls.key", "not a key");
-    assert!(web.reload().await.is_err());
+    assert!(reloaded(&web).await.is_err());
     assert_eq!(shown().await, second);
     folder.write("tls.key", &key);
     folder.write("web.yml", "{}");
-    let error = web.reload().await.expect_err("TLS would be off").to_string();
+    let error = reloaded(&web).await.expect_err("TLS would be off").to_string();
     assert!(error.contains("TLS cannot be turned on or off by a reload"), "{error}");
     assert_eq!(shown().await, second);
 }
@@ -399,7 +399,7 @@ async fn a_replica_has_our_certificate_or_one_for_our_name_by_our_authority() {
     assert!(!accepts(&web, &by_us, &folder.authority).await);
     // The issuer is next to our certificate.
     folder.write("ca.crt", &folder.authority.pem());
-    assert_eq!(web.reload().await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(true));
     for (pair, expected) in [(&own, true), (&by_us, true), (&named_otherwise, false), (&stranger, false)] {
         assert_eq!(accepts(&web, pair, &folder.authority).await, expected);
     }
@@ -424,6 +424,86 @@ async fn verify_is_accepted_where_clients_need_a_certificate() {
     let stranger = folder.authority.issue(&[dns("a")]);
     assert!(!Client::with(&folder.authority, &stranger).is_served(&served).await);
     assert!(Client::with(&folder.authority, &clients.issue(&[dns("a")])).is_served(&served).await);
+}
+
+/// Reloads changed files, which takes two looks. The first one must not apply anything.
+async fn reloaded(web: &WebConfig) -> Result<bool, FileError> {
+    let first = web.reload().await;
+    assert!(first != Ok(true), "it has just changed");
+    web.reload().await
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_off_or_empty_never_opens_the_ports() {
+    let folder = Folder::new();
+    let hash = bcrypt::hash("right", 4).expect("a hash");
+    let users = format!("basic_auth_users:\n  ann: \"{hash}\"\n  bob: \"{hash}\"\n");
+    let web = folder.load_text(&users).await.expect("valid");
+    for text in ["", "# soon\n", "basic_auth_users:\n", "rate_limit: {interval: 1s, burst: 1}\n", "{}"] {
+        folder.write("web.yml", text);
+        let error = reloaded(&web).await.expect_err("the users would be gone").to_string();
+        assert!(error.contains("basic_auth_users: the users cannot be removed by a reload"), "{error}");
+        assert_eq!(asked(&layer(Arc::clone(&web)), "/metrics", None).await.status(), StatusCode::UNAUTHORIZED);
+    }
+    // For a moment only: nothing is even logged.
+    folder.write("web.yml", "");
+    assert_eq!(web.reload().await, Ok(false));
+    folder.write("web.yml", &users);
+    assert_eq!(reloaded(&web).await, Ok(false), "it is as before");
+    folder.write("web.yml", &users.replace("  bob", "  eve"));
+    assert_eq!(reloaded(&web).await, Ok(true), "users may change");
+}
+
+#[tokio::test]
+async fn the_check_of_client_certificates_is_never_relaxed_by_a_reload() {
+    let folder = Folder::new();
+    let text = |rest: &str| format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{rest}");
+    let strict =
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  client_allowed_sans: [a]\n";
+    let web = folder.load_text(&text(strict)).await.expect("valid");
+    for (rest, refused) in [
+        ("", true),
+        ("  client_auth_type: RequireAnyClientCert\n", true),
+        ("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n", true),
+        ("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n", true),
+        (&strict.replace("[a]", "[a, b]"), false),
+    ] {
+        folder.write("web.yml", &text(rest));
+        match reloaded(&web).await {
+            Err(error) => assert!(refused && error.to_string().contains("client_auth_type: the check"), "{error}"),
+            Ok(changed) => assert!(!refused && changed, "{rest}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_are_hardened_and_open_pages_answer_only_to_known_names() {
+    let folder = Folder::new();
+    let routes = || warp::any().map(|| "answered\n".into_response()).boxed();
+    let open = AuthLayer::new(routes(), None, None).with_hosts(&["status.example.com".to_owned()]);
+    let of = async |layer: &AuthLayer, path: &str, host: &str| {
+        let request = http::Request::get(path).header(http::header::HOST, host);
+        let request = request.body(http_body_util::Full::<bytes::Bytes>::default()).expect("a request");
+        layer.answer(request).await.expect("never")
+    };
+    let answer = of(&open, "/", "127.0.0.1:8080").await;
+    let header = |name: &str| answer.headers()[name].to_str().expect("ASCII").to_owned();
+    assert_eq!(header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'");
+    assert_eq!((header("x-content-type-options"), header("cache-control")), ("nosniff".into(), "no-store".into()));
+    for (path, host, status) in [
+        ("/", "attacker.example", 421),
+        ("/fleet", "attacker.example", 421),
+        ("/fleet/objects", "attacker.example:8081", 421),
+        ("/", "status.example.com", 200),
+        ("/fleet", "kube-state-fleet.monitoring.svc", 200),
+        ("/metrics", "prometheus-uses-any.example", 200),
+        ("/readyz", "attacker.example", 200),
+    ] {
+        assert_eq!(of(&open, path, host).await.status().as_u16(), status, "{path} of {host}");
+    }
+    let hash = bcrypt::hash("right", 4).expect("a hash");
+    let web = folder.load_text(&format!("basic_auth_users: {{ann: \"{hash}\"}}\n")).await.expect("valid");
+    assert_eq!(of(&layer(web), "/", "attacker.example").await.status(), StatusCode::UNAUTHORIZED);
 }
 
 /// Sends a request to a port, without sockets.
@@ -476,7 +556,7 @@ async fn users_headers_and_the_rate_limit_apply_to_each_port_separately() {
     assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::OK);
     let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
     folder.write("web.yml", &later);
-    assert_eq!(web.reload().await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(true));
     assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
 }

@@ -15,8 +15,9 @@ use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig, Sup
 
 use super::certificates::{ClientAuth, ClientVerifier, ReplicaVerifier, subject_alt_names};
 use super::config::{Text, TlsServerConfig, non_empty, resolve};
-use super::error::{Problem, ReadError};
+use super::error::Problem;
 use super::go_names::{self, cipher_suite, curve, version};
+use crate::file::ReadError;
 use crate::settings::yaml::FileError;
 
 /// The contents of the files that the configuration names.
@@ -31,6 +32,8 @@ pub(super) struct TlsConfigs {
     pub server: Arc<ServerConfig>,
     /// For connections to replicas.
     pub client: Arc<ClientConfig>,
+    /// How strictly certificates of clients are checked: which certificate a client needs, and whether it needs certain names.
+    pub client_check: (u8, bool),
 }
 
 /// Returns the path of the file with the issuer of the certificate; that file may not exist.
@@ -73,7 +76,9 @@ impl TlsConfigs {
             .with_custom_certificate_verifier(Arc::new(replicas))
             .with_client_cert_resolver(pair);
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { server: Arc::new(server), client: Arc::new(client) })
+        let strictness = ClientAuth::named(given.client_auth_type.as_ref().map_or("", |name| &name.value));
+        let client_check = (strictness.map_or(0, ClientAuth::strictness), given.client_allowed_sans.is_some());
+        Ok(Self { server: Arc::new(server), client: Arc::new(client), client_check })
     }
 }
 

@@ -13,8 +13,9 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::flags::{FLAGS, Flag};
-use super::yaml::{FileError, place};
+use super::yaml::{self, FileError, Problem};
 use super::{ConfigError, Flags, Warning};
+use crate::file;
 
 /// How many characters of an unknown key are shown.
 const SHOWN: usize = 64;
@@ -49,16 +50,16 @@ fn keys() -> impl Iterator<Item = (&'static str, &'static Flag)> {
 }
 
 impl ConfigFile {
-    /// Reads `file`.
+    /// Reads the file at `path`.
     ///
     /// # Errors
     /// The file cannot be read, is not YAML, or a value has the wrong type.
-    pub fn read(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
-            is_missing: error.kind() == std::io::ErrorKind::NotFound,
-            ..ConfigError::new(file, None, None, format!("cannot be read: {error}"))
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = file::read_text(path, file::CONFIG_BYTES).map_err(|error| ConfigError {
+            is_missing: error.is_missing(),
+            ..ConfigError::new(path, None, None, error.to_string())
         })?;
-        Self::parse(file, &text)
+        Self::parse(path, &text)
     }
 
     /// Parses `text` as the content of `file`.
@@ -66,12 +67,8 @@ impl ConfigFile {
     /// # Errors
     /// The text is not YAML, or a value has the wrong type.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let options = serde_saphyr::options! { with_snippet: false };
-        let Entries(entries) = serde_saphyr::from_str_with_options::<Option<Entries>>(text, options)
-            .map_err(|error| {
-                let (line, reason) = place(&error);
-                ConfigError::new(file, line, None, reason)
-            })?
+        let Entries(entries) = yaml::from_str::<Option<Entries>>(text)
+            .map_err(|Problem { line, key, reason }| ConfigError::new(file, line, key.as_deref(), reason))?
             .unwrap_or_default();
         let mut read = Self { file: file.to_owned(), values: Vec::new(), unknown: Vec::new() };
         for (name, line, value) in entries {

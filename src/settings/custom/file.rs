@@ -9,15 +9,6 @@ use serde_saphyr::Spanned;
 
 use crate::settings::yaml::or_default;
 
-/// How the text is read. The file comes from the user, so only aliases and the depth are limited, the latter to protect the
-/// stack.
-pub(super) fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: 64 },
-        with_snippet: false,
-    }
-}
-
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

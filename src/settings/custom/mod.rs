@@ -19,6 +19,7 @@ use serde_saphyr::Spanned;
 use super::yaml;
 use crate::collectors::custom::{CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path};
 use crate::collectors::label_names::{LabelName, LabelNameError};
+use crate::shown;
 use file::{Labels, Parts, Paths, Text};
 
 /// A compiled configuration.
@@ -80,9 +81,9 @@ impl fmt::Display for CustomConfigError {
             write!(f, ": line {line}")?;
         }
         if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
+            write!(f, ": {}", shown::value(&self.key))?;
         }
-        write!(f, ": {}", self.reason)
+        write!(f, ": {}", shown::line(&self.reason))
     }
 }
 
@@ -116,11 +117,11 @@ impl CustomResources {
     /// # Errors
     /// The file cannot be read, or as [`CustomResources::parse`].
     pub fn read(file: &std::path::Path) -> Result<Self, CustomConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|error| CustomConfigError {
+        let text = crate::file::read_text(file, crate::file::CONFIG_BYTES).map_err(|error| CustomConfigError {
             origin: format!("--custom-resource-state-config-file: {}", file.display()),
             line: None,
             key: String::new(),
-            reason: format!("cannot be read: {error}"),
+            reason: error.to_string(),
         })?;
         Self::parse(&file.display().to_string(), &text)
     }
@@ -162,6 +163,11 @@ impl CustomResources {
         &self.entries
     }
 
+    /// The names of all metrics.
+    pub fn metric_names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().flat_map(|entry| &entry.definition.metrics).map(|metric| metric.name.as_str())
+    }
+
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -183,15 +189,16 @@ fn within(outer: &str, (line, key, reason): Wrong) -> Wrong {
 /// Reads a document.
 fn read(document: &str) -> Result<file::File, Wrong> {
     let key = RefCell::new(String::new());
-    let read = serde_saphyr::with_deserializer_from_str_with_options(document, file::options(), |deserializer| {
+    let read = yaml::read_with(document, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             *key.borrow_mut() = key_of(error.path());
             error.into_inner()
         })
     });
-    read.map_err(|error| {
-        let (line, reason) = yaml::place(&error);
-        (line, key.into_inner(), reason)
+    // The path is more precise than the key on the line.
+    read.map_err(|problem| {
+        let key = Some(key.into_inner()).filter(|key| !key.is_empty()).or(problem.key);
+        (problem.line, key.unwrap_or_default(), problem.reason)
     })
 }
 

@@ -37,7 +37,7 @@ fn errors_name_file_line_and_key() {
         ("spec:\n  resources: 3\n", "custom.yaml: line 2: spec.resources: "),
         (
             &changed("[spec, size]", "spec"),
-            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.path: expected sequence start",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.path: expected a list",
         ),
         (
             &changed("[spec, size]", "[spec, '[size]']"),
@@ -70,7 +70,7 @@ fn errors_name_file_line_and_key() {
         ),
         (
             &changed("metrics:", "errorLogV: loud\n      metrics:"),
-            "custom.yaml: line 5: spec.resources[0].errorLogV: invalid i32",
+            "custom.yaml: line 5: spec.resources[0].errorLogV: expected a whole number",
         ),
     ] {
         assert!(error(text).starts_with(expected), "{}\nis not\n{expected}", error(text));

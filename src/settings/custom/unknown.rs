@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 use serde_saphyr::{Location, Spanned};
 
 use super::file::{self, Text};
+use crate::settings::yaml;
 
 /// How many characters of a key are shown.
 const SHOWN: usize = 64;
@@ -25,9 +26,7 @@ pub(super) type UnknownKeys = Vec<(u64, String, String)>;
 
 /// Returns the unknown keys of `document`, which is a valid configuration.
 pub(super) fn keys(document: &str) -> UnknownKeys {
-    let Ok(root) = serde_saphyr::from_str_with_options::<Spanned<Node>>(document, file::options()) else {
-        return Vec::new();
-    };
+    let Ok(root) = yaml::from_str::<Spanned<Node>>(document) else { return Vec::new() };
     let mut search = Search { anchors: BTreeSet::new(), seen: BTreeSet::new(), found: Vec::new() };
     search.aliases(&root);
     search.level(&root.value, Level::File, "");
