@@ -253,7 +253,7 @@ fn missing(ordinal: u32, part: &FleetReport, error: &PeerError) -> ReplicaSummar
     } else if part.absent.contains(&ordinal) {
         (ReplicaStatus::Absent, "other replicas expose its objects".to_owned())
     } else {
-        (ReplicaStatus::Silent, error.to_string())
+        (ReplicaStatus::Silent, escaped(&error.to_string()))
     };
     ReplicaSummary { ordinal, standing, notes: vec![note], ..ReplicaSummary::default() }
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::escape::shown;
+use super::escape::{escaped, shown};
 use super::record::Endpoint;
 use super::tls::ProcessKey;
 
@@ -95,7 +95,7 @@ pub enum PeerError {
         text: String,
     },
     /// The question or the answer cannot be converted from or to JSON.
-    #[error("unexpected JSON: {0}")]
+    #[error("unexpected JSON: {}", escaped(&.0.to_string()))]
     Json(#[from] serde_json::Error),
 }
 

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::escape::escaped;
 use super::format_error::FormatError;
 use super::record::{Assignment, Heartbeat, LAYOUT, MOST_UNHEARD, Member, RECORD_VERSION, Record};
 use crate::sharding::{Hasher, MOST_SHARDS};
@@ -41,7 +42,7 @@ impl Record {
         let record: Self = typed("record", value)?;
         text("statefulset", &record.statefulset)?;
         text("program", &record.program)?;
-        text("coordinator.pod", &record.coordinator.pod)?;
+        pod(&record.coordinator.pod)?;
         let next = record.next.as_ref().map(|next| &next.view);
         for Assignment { absent, untaken, .. } in [&record.current].into_iter().chain(next) {
             at_most("absent", absent.len(), MOST_SHARDS as usize)?;
@@ -65,7 +66,7 @@ impl Member {
     }
 
     fn check(&self) -> Result<(), FormatError> {
-        text("id.pod", &self.id.pod)?;
+        pod(&self.id.pod)?;
         text("program", &self.program)?;
         at_most("id.ordinal", self.id.ordinal as usize, MOST_SHARDS as usize - 1)?;
         at_most("crashes", self.crashes.len(), MAX_CRASHES)?;
@@ -104,19 +105,19 @@ impl Heartbeat {
 }
 
 fn parse(what: &'static str, text: &[u8]) -> Result<Value, FormatError> {
-    let malformed = |reason: String| FormatError::Malformed { what, reason };
+    let malformed = |reason: String| FormatError::Malformed { what, reason: escaped(&reason) };
     let value: Value = serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
     if value.is_object() { Ok(value) } else { Err(malformed("not an object".to_owned())) }
 }
 
 fn typed<T: DeserializeOwned>(what: &'static str, value: Value) -> Result<T, FormatError> {
-    serde_json::from_value(value).map_err(|error| FormatError::Malformed { what, reason: error.to_string() })
+    serde_json::from_value(value).map_err(|error| FormatError::Malformed { what, reason: escaped(&error.to_string()) })
 }
 
 /// Returns the version of the program that wrote a record or a statement.
 fn writer(value: &Value) -> String {
-    let program = value.get("program").and_then(Value::as_str).unwrap_or("an early");
-    program.chars().take(32).collect()
+    let program = value.get("program").and_then(Value::as_str).unwrap_or("unknown");
+    escaped(&program.chars().take(32).collect::<String>())
 }
 
 /// Checks the layout and the hash of an assignment or a statement. Missing ones are left to the parser.
@@ -135,12 +136,24 @@ fn known(what: &'static str, found: &Value, all: &[Value], writer: &str) -> Resu
         return Ok(());
     }
     let listed: Vec<_> = all.iter().map(ToString::to_string).collect();
-    let found: String = found.to_string().chars().take(32).collect();
+    let found = escaped(&found.to_string().chars().take(32).collect::<String>());
     Err(FormatError::Unknown { what, found, known: listed.join(", "), writer: writer.to_owned() })
 }
 
 fn text(field: &'static str, text: &str) -> Result<(), FormatError> {
     at_most(field, text.len(), MAX_TEXT)
+}
+
+/// Checks the UID or the name of a pod, which logs show.
+fn pod(pod: &str) -> Result<(), FormatError> {
+    text("pod", pod)?;
+    let valid = pod.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if valid {
+        Ok(())
+    } else {
+        let reason = "neither the UID nor the name of a pod".to_owned();
+        Err(FormatError::Malformed { what: "pod", reason })
+    }
 }
 
 const fn at_most(field: &'static str, size: usize, limit: usize) -> Result<(), FormatError> {
@@ -356,9 +369,13 @@ mod tests {
             let at = format!("/member{at}");
             Heartbeat::decode(&changed("heartbeat.json", &at, to.clone())).expect_err(&at);
         }
-        for (at, to) in
-            [("/address", json!("host:80")), ("/key", json!("ab")), ("/key", long.clone()), ("/id", json!(1))]
-        {
+        for (at, to) in [
+            ("/id/pod", json!("pod\n1")),
+            ("/address", json!("host:80")),
+            ("/key", json!("ab")),
+            ("/key", long.clone()),
+            ("/id", json!(1)),
+        ] {
             let error = Member::decode(&changed("member.json", at, to)).expect_err(at);
             assert!(matches!(error, FormatError::Malformed { .. }), "{at}: {error}");
         }

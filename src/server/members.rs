@@ -200,7 +200,7 @@ impl Members {
                 Err(refusal) => refusal,
             },
             (&Method::POST, COVERAGE_PATH) => match body(request, MAX_COVERAGE_REQUEST).await {
-                Ok(body) => self.coverage(&body),
+                Ok(body) => self.coverage(&sender, &body),
                 Err(refusal) => refusal,
             },
             (&Method::GET, REPLICA_PATH) => json(&self.reporter.report()),
@@ -231,10 +231,14 @@ impl Members {
         }
     }
 
-    fn coverage(&self, body: &[u8]) -> Response<Full<Bytes>> {
+    fn coverage(&self, sender: &Incarnation, body: &[u8]) -> Response<Full<Bytes>> {
         let request: CoverageRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
-            Err(error) => return text(StatusCode::BAD_REQUEST, format!("not a coverage request: {error}\n")),
+            Err(error) => {
+                let detail = format_args!("coverage request of member {}: {error}", sender.ordinal);
+                self.fleet.refusals().note(Reason::Invalid, detail);
+                return text(StatusCode::BAD_REQUEST, "not a coverage request\n");
+            }
         };
         let fleet = self.fleet.fleet();
         if fleet != request.fleet {

@@ -2,6 +2,7 @@
 //! lack permissions.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use kube_state_fleet::fleet::peer_client::{self, Dialer, PeerError};
 use kube_state_fleet::fleet::record::{Endpoint, KeyDigest};
 use kube_state_fleet::fleet::tls::ProcessKey;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::Flags;
+use kube_state_fleet::settings::{Flags, GoBool};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
+use tokio_rustls::rustls::ClientConfig;
 
+use crate::common::tls::{Authority, handshake};
 use crate::common::{client, get, settings};
 
 /// How long a test waits before it fails.
@@ -53,6 +56,11 @@ impl World {
 
     /// Creates the pod of an ordinal, as the StatefulSet controller would, and starts its replica.
     async fn start(&self, ordinal: u32) -> Replica {
+        self.start_secured(ordinal, Flags::default()).await
+    }
+
+    /// As [`Self::start`], with additional flags.
+    async fn start_secured(&self, ordinal: u32, flags: Flags) -> Replica {
         let name = format!("fleet-{ordinal}");
         self.0
             .apply(&pod(
@@ -62,15 +70,19 @@ impl World {
                 }]),
             ))
             .expect("the pod is valid");
-        self.start_in(&name).await
+        self.start_with(&name, flags).await
     }
 
     async fn start_in(&self, pod: &str) -> Replica {
+        self.start_with(pod, Flags::default()).await
+    }
+
+    async fn start_with(&self, pod: &str, flags: Flags) -> Replica {
         let flags = Flags {
             resources: vec!["pods".to_owned()],
             pod: Some(pod.to_owned()),
             pod_namespace: Some("ops".to_owned()),
-            ..Flags::default()
+            ..flags
         };
         Replica::start(settings(flags), client(&self.0.url())).await.expect("the replica starts")
     }
@@ -455,4 +467,125 @@ async fn the_lease_of_a_member_that_left_for_good_is_deleted() {
         sleep(Duration::from_millis(200)).await;
     }
     world.settled(&[&zero]).await;
+}
+
+/// Sends a `POST` to a port of scrapes, over TLS if it speaks TLS, and returns the head of the answer.
+async fn post(address: SocketAddr, tls: Option<&Arc<ClientConfig>>, path: &str, body: &str) -> String {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: replica\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let mut answer = Vec::new();
+    match tls {
+        None => {
+            let mut stream = stream;
+            let _ = stream.write_all(request.as_bytes()).await;
+            let _ = stream.read_to_end(&mut answer).await;
+        }
+        Some(config) => {
+            if let Ok(mut stream) = handshake(Arc::clone(config), stream).await {
+                let _ = stream.write_all(request.as_bytes()).await;
+                let _ = stream.read_to_end(&mut answer).await;
+            }
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_heartbeats_change_nothing_in_any_security_mode() {
+    let authority = Authority::new();
+    let tls = "tls_server_config: {cert_file: tls.crt, key_file: tls.key";
+    let hash = bcrypt::hash("right", 4).expect("a hash");
+    let web = |name: &str, text: String| Flags { tls_config: Some(authority.write(name, &text)), ..Flags::default() };
+    let filter = || Flags { auth_filter: Some(GoBool(true)), ..Flags::default() };
+    let modes = [
+        ("open", false, Flags::default()),
+        ("filter", false, filter()),
+        ("TLS", true, web("tls.yml", format!("{tls}}}\n"))),
+        ("TLS and filter", true, Flags { auth_filter: filter().auth_filter, ..web("both.yml", format!("{tls}}}\n")) }),
+        (
+            "mTLS",
+            true,
+            web("mtls.yml", format!("{tls}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem}}\n")),
+        ),
+        ("users", false, web("users.yml", format!("basic_auth_users: {{ann: \"{hash}\"}}\n"))),
+    ];
+    for (mode, is_tls, flags) in modes {
+        let world = World::new(2).await;
+        let (zero, one) = (world.start_secured(0, flags.clone()).await, world.start_secured(1, flags.clone()).await);
+        let lease = |ordinal: u32| {
+            let name = format!("kube-state-fleet.fleet.{ordinal}");
+            let lease = world.0.get("leases", "ops", &name).ok()?;
+            let text = lease["metadata"]["annotations"]["kube-state-fleet.io/member"].as_str()?.to_owned();
+            serde_json::from_str::<Value>(&text).ok()
+        };
+        // Both serve, and follow the same record: the fleet needs no more than its Leases and the fleet port.
+        let settled = || {
+            let record = world.0.get("leases", "ops", "kube-state-fleet.fleet").ok()?;
+            let text = record["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str()?.to_owned();
+            let record: Value = serde_json::from_str(&text).ok()?;
+            let members = [lease(0)?, lease(1)?];
+            let joined = members.iter().all(|member| member["joined"] == record["current"]["generation"]);
+            (joined && record["current"]["total"] == 2 && record["current"]["absent"].is_null()).then_some(text)
+        };
+        let began = Instant::now();
+        let record = loop {
+            if let Some(record) = settled() {
+                break record;
+            }
+            assert!(began.elapsed() < LONG, "{mode}");
+            sleep(Duration::from_millis(50)).await;
+        };
+        let own = lease(0).expect("a Lease");
+        // The inputs that blinded a fleet: a far revision with an unknown layout, a huge total, a switch that never comes.
+        let forged = |change: fn(&mut Value)| {
+            let mut next: Value = serde_json::from_str(&record).expect("JSON");
+            next["revision"] = json!(next["revision"].as_u64().expect("a number") + 1000);
+            change(&mut next);
+            json!({ "fleet": "ops/fleet", "now": 0, "confirmedAge": 0, "member": lease(1), "record": next }).to_string()
+        };
+        let mut far = own.clone();
+        far["id"] = json!({"ordinal": 7, "pod": "x", "nonce": 1});
+        far["address"] = "x".repeat(900 << 10).into();
+        let bodies = [
+            forged(|record| record["current"]["layout"] = json!(2)),
+            forged(|record| record["current"]["total"] = json!(64)),
+            forged(|record| {
+                record["next"] = json!({ "view": record["current"], "switch": { "at": 1_u64 << 50, "by": 0 } });
+            }),
+            json!({ "fleet": "ops/fleet", "now": 0, "member": far }).to_string(),
+            "[".repeat(1 << 16),
+        ];
+        let client = is_tls.then(|| authority.client(true));
+        let stranger = Process::new(1, &own);
+        for body in &bodies {
+            for replica in [&zero, &one] {
+                for address in [replica.metrics_address(), replica.telemetry_address()] {
+                    for path in ["/fleet/heartbeat", "/fleet/beat", "/fleet/coverage"] {
+                        let answer = post(address, client.as_ref(), path, body).await;
+                        assert!(!answer.starts_with("HTTP/1.1 2"), "{mode}: {path}: {answer}");
+                    }
+                }
+                let fleet = replica.fleet_address().expect("a fleet port");
+                for tls in [None, client.as_ref()] {
+                    assert!(!post(fleet, tls, "/fleet/heartbeat", body).await.contains("HTTP/1.1"), "{mode}");
+                }
+                let key = if std::ptr::eq(replica, &zero) {
+                    own["key"].clone()
+                } else {
+                    lease(1).expect("it")["key"].clone()
+                };
+                let sent = serde_json::from_str(body).unwrap_or(Value::from(1));
+                assert_eq!(status(stranger.send(replica, &key, "/fleet/heartbeat", &sent).await), 0, "{mode}");
+            }
+        }
+        sleep(Duration::from_millis(500)).await;
+        assert_eq!(settled().as_ref(), Some(&record), "{mode}");
+        assert!(world.0.get("leases", "ops", "kube-state-fleet.fleet.7").is_err(), "{mode}");
+        zero.stop().await;
+        one.stop().await;
+    }
 }

@@ -40,7 +40,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let renewed = certificates(stage, &cluster).await.context("certificates")?;
     let proven = both(stage, &cluster, &tokens, &role).await.context("a fleet with both")?;
     Ok(format!(
-        "401, 403 and 200 on both ports; a renewed certificate after {renewed:.1} s; two peers by TLS and token, \
+        "401, 403 and 200 on both ports; a renewed certificate after {renewed:.1} s; two peers that prove their keys, \
          their cover proven after {proven:.0} s"
     ))
 }
