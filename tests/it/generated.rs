@@ -131,7 +131,11 @@ fn versions_and_the_user_of_the_image_are_the_same_everywhere() {
     let toolchain = checked_in("rust-toolchain.toml");
     let channel = toolchain.split_once("channel = \"").and_then(|(_, rest)| Some(rest.split_once('"')?.0));
     let channel = channel.expect("a channel");
-    assert!(checked_in("Dockerfile").contains(&format!("ARG RUST_VERSION={channel}\n")), "Dockerfile: {channel}");
+    // The digest belongs to the version, so both are in one place.
+    let image = format!("FROM rust:{channel}-slim-bookworm@sha256:");
+    assert!(checked_in("Dockerfile").contains(&image), "Dockerfile: {image}");
+    let tag = format!("rust:{channel}-slim-bookworm ");
+    assert!(checked_in("docs/releasing.md").contains(&tag), "docs/releasing.md: {tag}");
     for (path, line) in [
         ("Dockerfile", "USER 65532:65532"),
         ("scripts/image-rootfs", "USER_ID=65532"),
