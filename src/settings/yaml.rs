@@ -121,7 +121,7 @@ fn key_on(text: &str, line: u64) -> Option<String> {
 fn reason(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error as E;
     match error {
-        E::Message { msg, .. } | E::SerdeVariantId { msg, .. } => message(msg),
+        E::Message { msg, .. } | E::ExternalMessage { msg, .. } | E::SerdeVariantId { msg, .. } => message(msg),
         E::Eof { .. } => "the content ends too early; expected a value".to_owned(),
         E::MultipleDocuments { .. } => "more than one YAML document; expected one".to_owned(),
         E::Unexpected { expected, .. } => format!("expected {}", type_name(expected)),
@@ -184,18 +184,36 @@ fn message(text: &str) -> String {
         return format!("expected {}", type_name(expected));
     }
     for (part, meaning) in [
-        ("tab", "a tab; indent by spaces"),
-        ("did not find expected key", "expected a key with a colon, indented like its neighbours"),
-        ("block mapping", "expected a key with a colon, indented like its neighbours"),
-        ("simple key", "expected a key with a colon"),
-        ("mapping values are not allowed", "a second colon on the line; quote the value"),
-        ("block sequence", "expected an item of the list, indented like its neighbours"),
+        ("recursion limit", "values are nested too deeply"),
+        ("flow nesting", "values are nested too deeply"),
+        ("unclosed bracket", "a bracket or brace is not closed"),
+        ("bracket", "a bracket or brace closes nothing, or another one"),
+        ("unclosed quote", "a quotation mark is not closed"),
+        (
+            "quoted",
+            "the quoted text is not valid; expected valid escapes, and nothing behind the closing quotation mark",
+        ),
+        ("tab", "a tab in the indentation; indent by spaces"),
         ("flow sequence", "the list in brackets is not valid; expected commas and a closing bracket"),
         ("flow mapping", "the map in braces is not valid; expected commas and a closing brace"),
-        ("quoted scalar", "the quoted text is not valid; expected a closing quote and valid escapes"),
-        ("document", "not one YAML document"),
-        ("anchor", "the anchor or alias is not valid"),
-        ("directive", "the YAML directive is not supported; remove it"),
+        ("block mapping", "expected a key with a colon, indented like its neighbours"),
+        ("block sequence", "expected an item of the list, indented like its neighbours"),
+        ("block collection", "expected an item of the list, indented like its neighbours"),
+        ("simple key", "expected a key with a colon"),
+        ("mapping keys are not allowed", "expected a key with a colon, indented like its neighbours"),
+        ("mapping values are not allowed", "a second colon on the line; quote the value"),
+        ("':' indicator", "a colon in an unexpected place; quote the value"),
+        ("invalid indentation", "the indentation is not valid; indent items of one level alike"),
+        ("node content", "expected a value"),
+        ("plain scalar", "the value is not valid; quote it"),
+        ("unexpected character", "a character that YAML reserves; quote the value"),
+        ("anchor", "the anchor or alias is not valid; quote the value if it begins with & or *"),
+        ("alias", "the anchor or alias is not valid; quote the value if it begins with & or *"),
+        ("directive", "the line that begins with % is not valid; remove it"),
+        ("tag", "the YAML tag is not valid; quote the value if it begins with an exclamation mark"),
+        ("document", "more than one YAML document, or a marker in an unexpected place"),
+        ("block scalar", "the text after | or > is not valid; indent it"),
+        ("comments must be", "expected a blank before #"),
         ("did not match any variant", "the value has none of the expected forms"),
     ] {
         if text.contains(part) {

@@ -6,6 +6,7 @@
 
 mod commands;
 mod common;
+mod configurations;
 mod conformance;
 mod custom;
 mod demo;
