@@ -182,6 +182,9 @@ pub struct Member {
     /// The newest generation in which it exposes its ranges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<u64>,
+    /// Whether it has joined, and never loaded its ranges completely: it serves nothing yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loading: bool,
     /// The revision of the record that it follows; 0 for none.
     #[serde(default)]
     pub follows: u64,

@@ -221,6 +221,7 @@ mod tests {
             awaits: false,
             prepared: Some(9),
             joined: Some(7),
+            loading: false,
             follows: 9,
             hash: Hasher::XxHash64,
             layout: LAYOUT,

@@ -166,7 +166,8 @@ impl CoordinatorMemory {
         };
         match liveness {
             _ if may_have_predecessor => MemberStatus::MaybeServing,
-            Liveness::Live if member.joined.is_some() => MemberStatus::Serving,
+            Liveness::Live if member.joined.is_some() && !member.loading => MemberStatus::Serving,
+            // It may be serving, or begin to.
             Liveness::Live if member.follows < record.revision => MemberStatus::MaybeServing,
             Liveness::Live if member.awaits => MemberStatus::Lost,
             Liveness::Suspected => MemberStatus::MaybeServing,
@@ -351,15 +352,17 @@ fn statement_of(facts: &Facts, ordinal: u32) -> Option<&Member> {
 /// Returns the members that block the switch to `next`: first those that have not prepared it, then those that serve in
 /// either assignment and may not know the record.
 fn blocking_switch(facts: &Facts, record: &Record, next: &Assignment, now: Now) -> Vec<u32> {
-    let unprepared = unprepared(facts, next, now);
+    let unprepared = unprepared(facts, &record.current, next, now);
     if unprepared.is_empty() { unconfirmed(facts, record, next, now) } else { unprepared }
 }
 
-/// Returns the members of `next` that have not prepared it.
-fn unprepared(facts: &Facts, next: &Assignment, now: Now) -> Vec<u32> {
+/// Returns the members that gain ranges in `next` and have not prepared it. One that gains nothing may lack what it owns already,
+/// which is no reason to keep others from theirs.
+fn unprepared(facts: &Facts, current: &Assignment, next: &Assignment, now: Now) -> Vec<u32> {
     let has_prepared =
         |ordinal: &u32| facts.live_member(*ordinal, now).is_some_and(|member| member.prepared == Some(next.generation));
-    next.present().filter(|ordinal| !has_prepared(ordinal)).collect()
+    let gains = |ordinal: &u32| !facts.gained(current, next, *ordinal).is_empty();
+    next.present().filter(|ordinal| !has_prepared(ordinal) && gains(ordinal)).collect()
 }
 
 /// Returns the members of the current and the next assignment that may be serving and have not confirmed the record within

@@ -17,6 +17,8 @@ use crate::sharding::{MOST_SHARDS, Slice};
 const CRASH_MEMORY: u64 = 3600;
 /// The most crashes that are remembered. The backoff does not grow with more.
 const MAX_CRASHES: usize = 8;
+/// How far the word of the peers extends the confirmation by the API server before that ends.
+const BRIDGE: Duration = Duration::from_secs(1);
 /// How many members prepare to take the place of a coordinator that may have ended.
 const CANDIDATES: u32 = 3;
 
@@ -329,8 +331,10 @@ impl Facts {
             return Some(now.boot + LEASE_DURATION);
         }
         let by_server = self.last_confirmed().map(|at| at + LEASE_DURATION);
-        if by_server.is_some_and(|until| now.boot < until) {
-            return by_server;
+        if let Some(until) = by_server.filter(|until| now.boot < *until) {
+            // Bridges the time until the next decision, which may come late.
+            let by_peers = self.valid_until_by_peers(record, now).unwrap_or_default();
+            return Some(by_peers.min(until + BRIDGE).max(until));
         }
         Some(match self.valid_until_by_peers(record, now) {
             Some(by_peers) => by_server.map_or(by_peers, |by_server| by_peers.max(by_server)),
@@ -377,6 +381,11 @@ impl Facts {
         let hash = self.current().map_or(self.own.hash, |assignment| assignment.hash);
         let total = total.max(self.ordinal().saturating_add(1)).min(MOST_SHARDS);
         self.ranges.slice_if_all_present(total, hash, self.ordinal())
+    }
+
+    /// Returns what a member owns in `after` and not in `before`.
+    pub fn gained(&self, before: &Assignment, after: &Assignment, ordinal: u32) -> Slice {
+        self.ranges.slice(after, ordinal).minus(&self.ranges.slice(before, ordinal))
     }
 
     /// Returns how many points of the hash space a member owns in an assignment.

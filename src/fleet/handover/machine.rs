@@ -40,6 +40,8 @@ pub struct Machine {
     takeovers: Pace,
     /// The recent dismissals of members, by any coordinator.
     dismissals: Pace,
+    /// The last decision: what this member exposes until the next one, and when it was made (boot time).
+    published: Option<(Plan, Duration)>,
     history: History,
     notices: Vec<Notice>,
 }
@@ -72,6 +74,7 @@ impl Machine {
             vacant_since: None,
             takeovers: Pace::default(),
             dismissals: Pace::default(),
+            published: None,
             history: History::default(),
             notices: Vec::new(),
         }
@@ -142,9 +145,11 @@ impl Machine {
         let switch = self.facts.scheduled_switch().map(|(due, _)| due.max(now.boot));
         let answer = self.facts.peers.next_answer_due(now);
         let wake_at = [switch, answer].into_iter().flatten().fold(now.boot + TICK, Duration::min);
+        let plan = Plan { steps: self.plan(now), until: self.facts.valid_until(now) };
+        self.published = Some((plan.clone(), now.boot));
         Decision {
             desired: self.desired.slice().clone(),
-            plan: Plan { steps: self.plan(now), until: self.facts.valid_until(now) },
+            plan,
             member: self.facts.own.clone(),
             write: self.record_to_write(now),
             ready: self.is_ready(),
@@ -340,10 +345,20 @@ impl Machine {
         }
     }
 
+    /// Returns the part of `exposed` that this process has exposed up to now. After a pause that is nothing: what it would have
+    /// exposed meanwhile, others may expose by now.
+    fn still_exposed(&self, exposed: &Slice, now: Now) -> Slice {
+        let recent = self.published.as_ref().filter(|(_, at)| now.since(*at) < SWITCH_LEAD);
+        match recent.and_then(|(plan, _)| plan.at(now.boot)) {
+            Some(_) => exposed.clone(),
+            None => Slice::none(),
+        }
+    }
+
     /// Takes part in an assignment that has just become the current one. Until now, this member exposed `exposed`.
     fn enter(&mut self, exposed: &Slice, now: Now) {
         let Some(assignment) = self.facts.current().cloned() else { return };
-        let lost = exposed.minus(&self.facts.owned(&assignment));
+        let lost = self.still_exposed(exposed, now).minus(&self.facts.owned(&assignment));
         if !lost.is_empty() && self.config.overlap > Duration::ZERO {
             self.overlap = Some(Overlap { slice: lost, until: now.boot + self.config.overlap });
         }

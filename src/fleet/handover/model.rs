@@ -910,6 +910,27 @@ fn a_fleet_restarts_after_all_members_crashed() {
 }
 
 #[test]
+fn a_fleet_serves_after_a_loss_of_power_although_one_member_stays_away() {
+    for seed in 0..4 {
+        let mut world = run_script(seed, 4, &[]).unwrap();
+        for ordinal in 0..4 {
+            world.act(&Action::Crash(ordinal, if ordinal == 3 { 60_000 } else { 1_000 }));
+        }
+        world.gaps_excused_until = world.now + 60_000;
+        world.run_for(5_000).unwrap();
+        let (now, served) = (world.now, |world: &World| {
+            world
+                .points
+                .iter()
+                .filter(|p| (0..world.processes.len()).any(|process| world.exposes(process, **p)))
+                .count()
+        });
+        assert!(served(&world) * 8 > world.points.len() * 5, "at {now}: {}", world.history.join("\n"));
+        world.settle(200_000).unwrap();
+    }
+}
+
+#[test]
 fn no_switch_is_scheduled_before_every_serving_member_knows_the_record() {
     for seed in 0..8 {
         let pause = (5_000, Action::Pause(2, 6_000 + seed * 1_000));

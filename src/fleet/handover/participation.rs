@@ -110,7 +110,8 @@ impl Participation {
             && assignment.has(facts.ordinal())
             && (self.is_serving()
                 || self.prepared.contains(&assignment.generation)
-                || (self.may_start(assignment, facts) && !facts.may_have_predecessor(now)))
+                || ((self.may_start(assignment, facts) || self.may_resume(assignment, facts))
+                    && !facts.may_have_predecessor(now)))
     }
 
     /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
@@ -124,6 +125,21 @@ impl Participation {
             && !in_this_fleet(self.served_generation().or(self.last_served))
             && !in_this_fleet(predecessor.and_then(|member| member.joined))
             && !in_this_fleet(predecessor.and_then(|member| member.prepared))
+    }
+
+    /// Whether it may serve what its predecessor served: the record still names its ordinal, so nobody can have taken the ranges.
+    ///
+    /// The Pod crashed once within the hour. If it crashes repeatedly, the others take over, and it waits.
+    pub fn may_resume(&self, assignment: &Assignment, facts: &Facts) -> bool {
+        let is_current = facts.current().is_some_and(|current| current.generation == assignment.generation);
+        let crashed_in_place = facts.predecessor.as_ref().is_some_and(|it| it.member.id.pod == facts.own.id.pod);
+        facts.leases_listed
+            && facts.confirmed_at.is_some()
+            && is_current
+            && self.last_served.is_none()
+            && crashed_in_place
+            && facts.own.crashes.len() <= 1
+            && assignment.has(facts.ordinal())
     }
 
     /// Another assignment has become the current one.

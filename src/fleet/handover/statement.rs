@@ -29,6 +29,7 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         awaits: false,
         prepared: None,
         joined: None,
+        loading: false,
         follows: 0,
         hash,
         layout: LAYOUT,
@@ -68,6 +69,9 @@ pub(super) fn statement(
             && !participation.is_serving()
             && record.current.has(facts.ordinal())
             && !participation.may_start(&record.current, facts)
+            // Until its first write is confirmed, it does not know whether the record is recent.
+            && facts.confirmed_at.is_some()
+            && !participation.may_resume(&record.current, facts)
     });
     let mut statement = Member {
         phase: match (participation.is_leaving(), may_own) {
@@ -79,6 +83,7 @@ pub(super) fn statement(
         awaits,
         prepared: prepared_generation(facts, participation),
         joined: participation.served_generation(),
+        loading: participation.is_serving() && !participation.is_ready(),
         follows: record.map_or(own.follows, |record| record.revision),
         ..own.clone()
     };

@@ -135,6 +135,7 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
     second.revision += 1;
     second.current.generation += 1;
     second.current.total = 2;
+    let _ = alone.decide(at(1009));
     alone.handle(Event::Record(second.clone()), at(1010));
     let confirmed = |machine: &mut Machine, seconds: u64| {
         machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
@@ -466,4 +467,113 @@ fn members_are_dismissed_and_coordinators_replaced_only_so_often() {
     };
     assert!(!takes_over(1012), "the office changed hands eight times within a minute");
     assert!(takes_over(1061));
+}
+
+/// Returns the coordinator of a new fleet of three in which member 2 joined and never loads.
+fn with_a_member_that_never_loads(now: Now) -> Machine {
+    let mut machine = three(None, None, now);
+    let never = Member { prepared: None, loading: true, ..serving(2, Phase::Fit, None, 2, now) };
+    machine.handle(Event::Lease(never), now);
+    machine
+}
+
+/// Keeps the fleet of [`with_a_member_that_never_loads`] alive until `seconds`, and returns the first record that is wanted.
+fn first_write(machine: &mut Machine, seconds: std::ops::Range<u64>) -> Option<crate::fleet::record::Record> {
+    seconds.into_iter().find_map(|second| {
+        let now = at(second);
+        machine.handle(Event::LeaseConfirmed(now.boot), now);
+        machine.handle(Event::Lease(serving(1, Phase::Fit, None, second, now)), now);
+        let never = Member { prepared: None, loading: true, ..serving(2, Phase::Fit, None, second, now) };
+        machine.handle(Event::Lease(never), now);
+        machine.decide(now).write
+    })
+}
+
+#[test]
+fn a_member_that_never_loads_is_replaced_after_two_minutes() {
+    let mut machine = with_a_member_that_never_loads(at(1000));
+    assert_eq!(first_write(&mut machine, 1000..1119), None);
+    let next = first_write(&mut machine, 1119..1125).and_then(|record| record.next).expect("it is replaced");
+    assert_eq!(*next.view.absent, [2]);
+}
+
+#[test]
+fn a_member_that_gains_nothing_blocks_no_handover() {
+    let now = at(1000);
+    let mut machine = with_a_member_that_never_loads(now);
+    machine.handle(Event::Lease(serving(1, Phase::Leaving, None, 2, now)), now);
+    let _ = machine.decide(now);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 4))), now);
+    let fourth = Member { joined: None, prepared: None, ..serving(3, Phase::Fit, None, 1, now) };
+    machine.handle(Event::Lease(fourth.clone()), now);
+    machine.handle(Event::Lease(serving(1, Phase::Fit, None, 3, now)), now);
+    let record = machine.decide(now).write.expect("the fleet grows");
+    machine.handle(Event::Record(record.clone()), now);
+    assert_eq!(machine.decide(now).write, None);
+    let generation = record.next.expect("a next assignment").view.generation;
+    let follows = record.revision;
+    machine.handle(Event::Lease(Member { prepared: Some(generation), follows, sequence: 2, ..fourth }), now);
+    for ordinal in [1, 2] {
+        let loading = ordinal == 2;
+        machine.handle(Event::Lease(Member { follows, loading, ..serving(ordinal, Phase::Fit, None, 9, now) }), now);
+    }
+    let switch = machine.decide(now).write.and_then(|record| record.next).and_then(|next| next.switch);
+    assert!(switch.is_some(), "{:?}", machine.status(now).waiting_for);
+}
+
+#[test]
+fn a_member_that_was_paused_over_the_switch_overlaps_nothing() {
+    let now = at(1000);
+    let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);
+    let first = alone.decide(now).write.expect("the first record");
+    alone.handle(Event::Record(first.clone()), now);
+    alone.handle(Event::Loaded(Slice::all()), now);
+    let _ = alone.decide(now);
+    let mut second = first;
+    (second.revision, second.current.generation, second.current.total) = (9, 9, 2);
+    alone.handle(Event::Record(second), at(1020));
+    alone.handle(Event::LeaseConfirmed(Duration::from_secs(1020)), at(1020));
+    let exposed = alone.decide(at(1020)).plan.at(Duration::from_secs(1020)).cloned();
+    assert_eq!(exposed, Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
+}
+
+#[test]
+fn the_word_of_the_peers_follows_that_of_the_api_server_without_a_pause() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let answer = |machine: &mut Machine, seconds| {
+        for ordinal in [1, 2] {
+            let member = serving(ordinal, Phase::Fit, None, 1, now);
+            let heartbeat = Heartbeat { member, confirmed_age: None, ..self::machine(1, 1).heartbeat(now) };
+            machine.handle(Event::HeartbeatAnswered(heartbeat, Duration::from_secs(seconds)), at(seconds));
+        }
+    };
+    answer(&mut machine, 1014);
+    // The confirmation of 1000 ends at 1015, and the next decision may come 250 ms later.
+    let decision = machine.decide(Now { boot: Duration::from_millis(1_014_900), ..at(1014) });
+    assert!(decision.plan.at(decision.wake_at).is_some());
+}
+
+#[test]
+fn a_member_keeps_its_ranges_over_a_restart_while_the_record_names_it() {
+    let now = at(1000);
+    let record = three(None, None, now).known_record().cloned().expect("a record");
+    let serves = |crashes: usize| {
+        let before = Member {
+            joined: Some(1),
+            prepared: Some(1),
+            ..last_statement(Phase::Fit, vec![now.unix / 1000; crashes], now)
+        };
+        let mut machine = machine(0, 8);
+        machine.handle(Event::StatefulSet(Some(("set".to_owned(), 3))), now);
+        machine.handle(Event::Lease(before), now);
+        machine.handle(Event::Record(record.clone()), now);
+        machine.handle(Event::Listed, now);
+        assert_eq!(machine.decide(now).member.joined, None, "the record may be old");
+        machine.handle(Event::LeaseConfirmed(now.boot), now);
+        let member = machine.decide(now).member;
+        (member.joined, member.awaits)
+    };
+    assert_eq!(serves(0), (Some(1), false));
+    assert_eq!(serves(1), (None, true), "it crashed before: the others take over");
 }
