@@ -441,7 +441,7 @@ fn only_the_coordinator_and_its_candidates_store_suspicions() {
         }
         let id = if suspected == 0 { coordinator.id } else { incarnation(suspected, 1) };
         machine.handle(Event::ConnectionLost(id.clone()), now);
-        assert_eq!(machine.heartbeat(now).unheard.contains(&id), true);
+        assert!(machine.heartbeat(now).unheard.contains(&id));
         machine.decide(now).member.suspects.len()
     };
     assert_eq!((suspects(1, 2), suspects(1, 0), suspects(2, 0)), (0, 1, 1));
