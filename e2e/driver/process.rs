@@ -104,8 +104,17 @@ pub fn signal(id: u32, signal: Signal) -> Result<()> {
 
 /// The peak memory of a process, in bytes.
 pub fn peak_memory(id: u32) -> Result<u64> {
+    memory(id, "VmHWM:")
+}
+
+/// The memory that a process has now, in bytes.
+pub fn resident_memory(id: u32) -> Result<u64> {
+    memory(id, "VmRSS:")
+}
+
+fn memory(id: u32, of: &'static str) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(of)).context(of)?;
     let kibibytes: u64 = line.trim().trim_end_matches("kB").trim_end().parse()?;
     Ok(kibibytes * 1024)
 }

@@ -95,7 +95,7 @@ impl Heartbeat {
         self::text("fleet", &heartbeat.fleet)?;
         heartbeat.member.check()?;
         at_most("unheard", heartbeat.unheard.len(), MOST_UNHEARD)?;
-        heartbeat.unheard.iter().try_for_each(|id| self::text("unheard.pod", &id.pod))?;
+        heartbeat.unheard.iter().try_for_each(|id| pod(&id.pod))?;
         match record.filter(|record| !record.is_null()).map(Record::from_value).transpose() {
             Ok(record) => heartbeat.record = record,
             Err(error) => heartbeat.unreadable = Some(error),

@@ -9,6 +9,7 @@ mod faults_api;
 mod formats;
 mod freshness;
 mod handover;
+mod hostile;
 mod manifests;
 mod missing_kinds;
 mod old_server;
@@ -53,6 +54,7 @@ pub const CASES: &[Case] = &[
     Case { name: "rights", shares: true, run: |stage| Box::pin(rights::run(stage)) },
     Case { name: "dashboards", shares: true, run: |stage| Box::pin(dashboards::run(stage)) },
     Case { name: "secured", shares: true, run: |stage| Box::pin(secured::run(stage)) },
+    Case { name: "hostile", shares: true, run: |stage| Box::pin(hostile::run(stage)) },
     Case { name: "custom-resources", shares: true, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },
     Case { name: "union", shares: false, run: |stage| Box::pin(union::run(stage)) },

@@ -442,9 +442,8 @@ impl Leases {
                 }
             }
             // A failed attempt is repeated.
-            match timeout(DELETE_PAUSE, wanted.changed()).await {
-                Ok(Err(_)) => return std::future::pending().await,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = timeout(DELETE_PAUSE, wanted.changed()).await {
+                return std::future::pending().await;
             }
         }
     }
