@@ -153,7 +153,7 @@ async fn no_input_at_the_start_hangs_or_ends_with_a_signal() {
     ] {
         let (code, log) = end(run(&[&arguments[..], &["--port", "0"]].concat()));
         assert_eq!(code, Some(2), "{arguments:?}: {log}");
-        assert!(log.contains(says) && !log.replace(&arguments[1], "").contains("secret"), "{arguments:?}: {log}");
+        assert!(log.contains(says) && !log.replace(arguments[1], "").contains("secret"), "{arguments:?}: {log}");
         assert_eq!(log.lines().count(), 1, "{log}");
     }
 }
