@@ -1,4 +1,4 @@
-//! Why what another process wrote cannot be read.
+//! Why a text of another process cannot be read.
 
 /// Why a message or an annotation is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum FormatError {
     /// It is no JSON of the expected form.
     #[error("not a valid {what}: {reason}")]
     Malformed {
-        /// What was expected.
+        /// The expected text.
         what: &'static str,
         /// The parser's message.
         reason: String,

@@ -59,7 +59,7 @@ struct Logged {
 }
 
 impl Refusals {
-    /// Counts a refusal. `detail` says what was refused and why, and is escaped.
+    /// Counts a refusal. `detail` names the refused message and the reason, and is escaped.
     pub fn note(&self, reason: Reason, detail: impl Display) {
         let count = self.counts[reason as usize].fetch_add(1, Relaxed) + 1;
         let mut logged = lock(&self.logged);

@@ -62,7 +62,7 @@ pub enum PluginError {
     Output {
         /// The command.
         command: String,
-        /// What is wrong, without the value.
+        /// The fault, without the value.
         reason: String,
     },
 }

@@ -79,7 +79,7 @@ pub enum SettingsError {
         flag: &'static str,
         /// The value.
         value: String,
-        /// What is expected.
+        /// The expected form.
         expected: &'static str,
     },
     /// Credentials in the URL of the API server. The message does not show them.

@@ -11,7 +11,7 @@ const OBJECT: &str = "a name: 253 lower-case letters, digits, hyphens and dots a
 /// Returns the name of a namespace.
 ///
 /// # Errors
-/// `name` is none. Returns what is expected.
+/// `name` is none. Returns the expected form.
 pub fn namespace(name: &str) -> Result<String, String> {
     if is_namespace(name) { Ok(name.to_owned()) } else { Err(format!("not {NAMESPACE}")) }
 }
@@ -19,7 +19,7 @@ pub fn namespace(name: &str) -> Result<String, String> {
 /// Returns the name of an object such as a pod.
 ///
 /// # Errors
-/// `name` is none. Returns what is expected.
+/// `name` is none. Returns the expected form.
 pub fn object(name: &str) -> Result<String, String> {
     if is_object(name) { Ok(name.to_owned()) } else { Err(format!("not {OBJECT}")) }
 }

@@ -37,14 +37,14 @@ impl fmt::Display for FileError {
     }
 }
 
-/// What is wrong with a text, and where. Never contains the text of the line, which may be a secret.
+/// A fault in a text, and its place. Never contains the text of the line, which may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The line, from 1.
     pub line: Option<u64>,
     /// The key on that line, if the line has one.
     pub key: Option<String>,
-    /// What is wrong, and what is expected.
+    /// The fault, and the expected form.
     pub reason: String,
 }
 

@@ -417,7 +417,7 @@ async fn a_record_of_an_unknown_format_is_neither_followed_nor_overwritten_and_n
         assert_eq!(lease()["metadata"]["annotations"]["kube-state-fleet.io/record"], unknown);
         let metrics = [&zero, &one].map(|replica| get(replica.metrics_address(), "/metrics"));
         let served: usize = futures::future::join_all(metrics).await.iter().map(|scrape| uids(scrape).len()).sum();
-        assert_eq!(served, world.0.count("pods"), "they serve what they served");
+        assert_eq!(served, world.0.count("pods"), "they keep their ranges");
         let refused = get(zero.telemetry_address(), "/metrics").await;
         assert!(refused.contains("kube_state_fleet_messages_refused_total{reason=\"unknown_format\"} "), "{refused}");
         world.scale(2);

@@ -105,7 +105,7 @@ fn heartbeat(address: &str, layout: u32) -> String {
     json!({ "fleet": "default/kube-state-fleet", "member": member, "record": record, "now": 0 }).to_string()
 }
 
-/// Sends a `POST` without TLS. Returns what comes back; nothing if the connection breaks.
+/// Sends a `POST` without TLS. Returns the answer; `None` if the connection breaks.
 async fn post(at: Endpoints, port: u16, path: &str, body: &str) -> Option<String> {
     let exchange = async {
         let mut stream = TcpStream::connect((at.address, port)).await.ok()?;

@@ -356,8 +356,8 @@ fn blocking_switch(facts: &Facts, record: &Record, next: &Assignment, now: Now) 
     if unprepared.is_empty() { unconfirmed(facts, record, next, now) } else { unprepared }
 }
 
-/// Returns the members that gain ranges in `next` and have not prepared it. One that gains nothing may lack what it owns already,
-/// which is no reason to keep others from theirs.
+/// Returns the members that gain ranges in `next` and have not prepared it. One that gains nothing may lack its own ranges:
+/// that does not block the others.
 fn unprepared(facts: &Facts, current: &Assignment, next: &Assignment, now: Now) -> Vec<u32> {
     let has_prepared =
         |ordinal: &u32| facts.live_member(*ordinal, now).is_some_and(|member| member.prepared == Some(next.generation));

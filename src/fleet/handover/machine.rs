@@ -345,8 +345,8 @@ impl Machine {
         }
     }
 
-    /// Returns the part of `exposed` that this process has exposed up to now. After a pause that is nothing: what it would have
-    /// exposed meanwhile, others may expose by now.
+    /// Returns the part of `exposed` that this process has exposed up to now. After a pause that is nothing: others may expose
+    /// those ranges by now.
     fn still_exposed(&self, exposed: &Slice, now: Now) -> Slice {
         let recent = self.published.as_ref().filter(|(_, at)| now.since(*at) < SWITCH_LEAD);
         match recent.and_then(|(plan, _)| plan.at(now.boot)) {

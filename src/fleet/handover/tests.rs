@@ -256,7 +256,7 @@ fn an_unreadable_record_is_not_a_missing_one_and_not_an_empty_one() {
     let decision = machine.decide(now);
     assert!(!decision.ready);
     assert_eq!(decision.write, None, "the record of a newer version is not overwritten");
-    assert_eq!(decision.plan.at(now.boot), before.plan.at(now.boot), "it serves what it served");
+    assert_eq!(decision.plan.at(now.boot), before.plan.at(now.boot), "it keeps its ranges");
     assert!(machine.status(now).unreadable_record.is_some_and(|reason| reason.contains("unknown layout 2")));
     let record = machine.known_record().cloned().expect("a record");
     machine.handle(Event::Record(record), now);
