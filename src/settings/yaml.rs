@@ -57,12 +57,16 @@ impl Problem {
 
 /// The maximum depth of values, which protects the stack.
 const MAX_DEPTH: usize = 64;
+/// The maximum number of parser events that aliases may repeat. The largest known configurations need a few thousand; nested
+/// aliases multiply without a limit.
+const MAX_REPEATED_EVENTS: usize = 50_000;
 
 /// Returns the options with which all settings are read. Their files come from the user and have a maximum size
 /// ([`crate::file`]), so only aliases and the depth have limits.
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, max_events: usize::MAX, max_nodes: usize::MAX },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED_EVENTS },
         with_snippet: false,
     }
 }
