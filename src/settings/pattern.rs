@@ -43,9 +43,14 @@ impl Pattern {
         }
         let groups = Groups::of(pattern)?;
         regress::Regex::new(pattern).map_err(|error| error.to_string())?;
-        let mut translation = Translation { rest: pattern.chars().peekable(), out: String::new(), backtracks: false };
+        let mut translation = Translation::of(pattern);
         translation.run(&groups)?;
-        let Translation { out, backtracks, .. } = translation;
+        let Translation { out, backtracks, refers, hides_groups, .. } = translation;
+        if refers && hides_groups {
+            return Err(
+                "references beside look-behind, negative look-ahead or repeated groups are not supported".to_owned()
+            );
+        }
         if backtracks {
             let compiled = fancy_regex::RegexBuilder::new(&out).backtrack_limit(MAX_STEPS).build();
             compiled.map(|pattern| Self::Backtracking(Box::new(pattern))).map_err(|error| last_line(&error))
@@ -135,13 +140,27 @@ struct Translation<'a> {
     rest: Peekable<Chars<'a>>,
     out: String,
     backtracks: bool,
+    /// Whether it has a reference to a group.
+    refers: bool,
+    /// Whether it has a construct after which the engines remember different texts of groups: ECMAScript reads a look-behind
+    /// from its end, and forgets the groups inside a repetition with each turn and inside a negative look-ahead.
+    hides_groups: bool,
 }
 
-impl Translation<'_> {
+impl<'a> Translation<'a> {
+    fn of(pattern: &'a str) -> Self {
+        let rest = pattern.chars().peekable();
+        Self { rest, out: String::new(), backtracks: false, refers: false, hides_groups: false }
+    }
+
     fn run(&mut self, groups: &Groups) -> Result<(), String> {
         while let Some(c) = self.rest.next() {
             match c {
-                '|' | ')' | '*' | '+' | '?' => self.out.push(c),
+                ')' => {
+                    self.hides_groups |= self.rest.peek().is_some_and(|next| matches!(next, '*' | '+' | '?' | '{'));
+                    self.out.push(c);
+                }
+                '|' | '*' | '+' | '?' => self.out.push(c),
                 '^' => self.out.push_str(r"(?:\A)"),
                 '$' => self.out.push_str(r"(?:\z)"),
                 '.' => self.set(LINE_ENDS, true),
@@ -191,11 +210,13 @@ impl Translation<'_> {
             Some(':') => self.out.push_str("(?:"),
             Some(kind @ ('=' | '!')) => {
                 self.backtracks = true;
+                self.hides_groups |= kind == '!';
                 self.out.extend(['(', '?', kind]);
             }
             Some('<') => match self.rest.next_if(|c| matches!(c, '=' | '!')) {
                 Some(kind) => {
                     self.backtracks = true;
+                    self.hides_groups = true;
                     self.out.extend(['(', '?', '<', kind]);
                 }
                 None => {
@@ -298,6 +319,7 @@ impl Translation<'_> {
         };
         let group = group.ok_or("octal escapes and references to missing groups are not supported")?;
         self.backtracks = true;
+        self.refers = true;
         // A reference to a group that did not take part matches the empty text.
         // Writing to a string cannot fail.
         let _ = write!(self.out, "(?:(?({group})\\{group}|))");
@@ -415,12 +437,20 @@ mod tests {
     }
 
     #[test]
+    fn references_that_the_engines_would_read_differently_are_refused() {
+        for pattern in ["(?<=(.)\\1)", "(?:(a)|(b)\\1){2}", "(?!(a)b)\\1", "((a)|b)*\\2"] {
+            let error = Pattern::new(pattern).expect_err(pattern);
+            assert!(error.starts_with("references beside"), "{pattern}: {error}");
+        }
+    }
+
+    #[test]
     fn no_pattern_takes_long() {
         let name = "kube_pod_status_initialized_time_kube_pod_status_initialized_time";
         for pattern in ["(.*)*!", "(a*)*!", "(.*)*(.*)*(.*)*!", "^(([a-z_])+.)+[A-Z]([a-z])+$", "(.+)+$!"] {
             assert!(!matches(pattern, name), "{pattern}");
         }
-        for pattern in ["(?=(.*)*!)a", "(.*)*\\1!"] {
+        for pattern in ["(?=(.*)*!)a", "(.*)(.*)(.*)(.*)(.*)\\1!"] {
             let compiled = Pattern::new(pattern).expect("it is valid");
             // Either engine may find the answer early.
             assert_ne!(compiled.matches(name), Ok(true), "{pattern}");
