@@ -83,12 +83,19 @@ pub fn unix(time: Timestamp) -> f64 {
     seconds(time) as f64
 }
 
-/// Returns whether this is Go's zero time, which upstream treats as missing.
+/// Returns whether this is Go's zero time, which upstream treats as missing in metadata and Leases.
 pub fn is_zero(time: Timestamp) -> bool {
     time.as_second() == ZERO_TIME && time.subsec_nanosecond() == 0
 }
 
-/// Emits a time, if it is set.
+/// Emits a time that upstream compares with nil only, so that the zero time is printed.
+pub fn time_if_present(time: Option<Timestamp>, samples: &mut Samples) {
+    if let Some(time) = time {
+        samples.sample(&[], unix(time));
+    }
+}
+
+/// Emits a time, unless it is missing or the zero time.
 pub fn time_if_set(time: Option<Timestamp>, samples: &mut Samples) {
     if let Some(time) = time.filter(|time| !is_zero(*time)) {
         samples.sample(&[], unix(time));

@@ -5,7 +5,7 @@
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::jiff::Timestamp;
 
-use super::common::{bool_value, integer_if_set, is_zero, name, namespace, text, time_if_set};
+use super::common::{bool_value, integer_if_set, is_zero, name, namespace, text, time_if_present};
 use super::schedule::Schedule;
 use super::table::{Family, Identity, Resource};
 use super::time::seconds;
@@ -90,12 +90,12 @@ fn status_active(job: &CronJob, samples: &mut Samples) {
 }
 
 fn status_last_schedule_time(job: &CronJob, samples: &mut Samples) {
-    time_if_set(last_schedule_time(job), samples);
+    time_if_present(last_schedule_time(job), samples);
 }
 
 fn status_last_successful_time(job: &CronJob, samples: &mut Samples) {
     let time = job.status.as_ref().and_then(|s| s.last_successful_time.as_ref());
-    time_if_set(time.map(|t| t.0), samples);
+    time_if_present(time.map(|t| t.0), samples);
 }
 
 fn spec_suspend(job: &CronJob, samples: &mut Samples) {

@@ -5,7 +5,7 @@
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 
 use super::common::{
-    bool_value, condition_states, exists, integer_if_set, integer_or_zero, name, namespace, text, time_if_set,
+    bool_value, condition_states, exists, integer_if_set, integer_or_zero, name, namespace, text, time_if_present,
 };
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
@@ -126,11 +126,11 @@ fn failed(job: &Job, samples: &mut Samples) {
 }
 
 fn status_start_time(job: &Job, samples: &mut Samples) {
-    time_if_set(status(job, |s| s.start_time.as_ref().map(|t| t.0)), samples);
+    time_if_present(status(job, |s| s.start_time.as_ref().map(|t| t.0)), samples);
 }
 
 fn status_completion_time(job: &Job, samples: &mut Samples) {
-    time_if_set(status(job, |s| s.completion_time.as_ref().map(|t| t.0)), samples);
+    time_if_present(status(job, |s| s.completion_time.as_ref().map(|t| t.0)), samples);
 }
 
 fn status_suspended(job: &Job, samples: &mut Samples) {

@@ -171,3 +171,37 @@ spec: {schedule: "0 0 * * *", timeZone: Nowhere/City}
         ],
     );
 }
+
+#[test]
+fn the_zero_time_counts_as_set_except_in_metadata() {
+    expect(
+        "kube_cronjob_(created|status_last_.*time)|kube_job_(created|status_.*_time)|kube_lease_renew_time",
+        r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {name: j, namespace: d, creationTimestamp: "0001-01-01T00:00:00Z"}
+status: {startTime: "0001-01-01T00:00:00Z", completionTime: "0001-01-01T00:00:00Z"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: none, namespace: d}
+status: {startTime: null}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: c, namespace: d}
+status: {lastScheduleTime: "0001-01-01T00:00:00Z", lastSuccessfulTime: "0001-01-01T00:00:00Z"}
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: l, namespace: d}
+spec: {renewTime: "0001-01-01T00:00:00.000000Z"}
+"#,
+        &[
+            r#"kube_job_status_start_time{namespace="d",job_name="j"} -6.21355968e+10"#,
+            r#"kube_job_status_completion_time{namespace="d",job_name="j"} -6.21355968e+10"#,
+            r#"kube_cronjob_status_last_schedule_time{namespace="d",cronjob="c"} -6.21355968e+10"#,
+            r#"kube_cronjob_status_last_successful_time{namespace="d",cronjob="c"} -6.21355968e+10"#,
+        ],
+    );
+}
