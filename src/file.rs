@@ -68,28 +68,28 @@ pub fn read_text(path: &Path, maximum: u64) -> Result<String, ReadError> {
     text(read(path, maximum)?)
 }
 
-/// Reads a regular file or a pipe of at most `maximum` bytes as text, for input that a shell may redirect.
+/// Reads a regular file or a pipe of at most `maximum` bytes, for input that a shell may redirect.
 ///
 /// # Errors
-/// Those of [`read_text`], or nothing writes to the pipe.
-pub fn read_text_or_pipe(path: &Path, maximum: u64) -> Result<String, ReadError> {
+/// Those of [`read`], or nothing writes to the pipe.
+pub fn read_or_pipe(path: &Path, maximum: u64) -> Result<Vec<u8>, ReadError> {
     let file = open(path)?;
     match kind(&file)? {
-        Kind::Regular => text(content(file, maximum)?),
+        Kind::Regular => content(file, maximum),
         Kind::Pipe => {
             await_writer(&file)?;
-            text(content(file, maximum)?)
+            content(file, maximum)
         }
         Kind::Other(name) => Err(ReadError::NotRegular(name)),
     }
 }
 
-/// Reads at most `maximum` bytes of `input` as text.
+/// Reads at most `maximum` bytes of `input`.
 ///
 /// # Errors
-/// The input cannot be read, is longer, or is not UTF-8.
-pub fn read_stream(input: impl Read, maximum: u64) -> Result<String, ReadError> {
-    text(content(input, maximum)?)
+/// The input cannot be read, or is longer.
+pub fn read_stream(input: impl Read, maximum: u64) -> Result<Vec<u8>, ReadError> {
+    content(input, maximum)
 }
 
 /// The kinds of files that matter here.
@@ -192,9 +192,9 @@ mod tests {
                 }
             }
         });
-        assert_eq!(read_text_or_pipe(&path, 300_000).expect("it fits").len(), 300_000);
+        assert_eq!(read_or_pipe(&path, 300_000).expect("it fits").len(), 300_000);
         writer.join().expect("written");
-        assert!(matches!(read_text_or_pipe(Path::new("/dev/zero"), 9), Err(ReadError::NotRegular("a device"))));
+        assert!(matches!(read_or_pipe(Path::new("/dev/zero"), 9), Err(ReadError::NotRegular("a device"))));
         assert!(matches!(read_stream(io::repeat(0), 9), Err(ReadError::TooLarge(9))));
     }
 }

@@ -50,8 +50,8 @@ pub enum DecodeError {
     /// A custom resource came as protobuf, which custom resources do not have.
     #[error("a custom resource has no protobuf message")]
     CustomProtobuf,
-    /// The JSON text is malformed.
-    #[error("malformed JSON: {}", without_values(.0))]
+    /// The JSON text is malformed, or its metadata cannot be read.
+    #[error("{}: {}", if .0.is_data() { "does not fit its kind" } else { "malformed JSON" }, without_values(.0))]
     Json(#[from] serde_json::Error),
     /// A value does not fit the object's type.
     #[error("does not fit its kind: {}", without_values(.0))]
@@ -116,6 +116,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     use serde_json::{Value, json as object};
 
+    use super::super::unreadable::NOT_UNICODE;
     use super::*;
 
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -289,6 +290,30 @@ mod tests {
             let (read, noted) = read(object!({"containerStatuses": [{"name": "a", "restartCount": count}]}));
             assert_eq!((read.container_statuses.unwrap()[0].restart_count, noted), (expected, unfit), "{count}");
         }
+    }
+
+    #[test]
+    fn text_in_protobuf_that_is_not_utf_8_is_noted() {
+        // {metadata = {name = "n", labels = {"a": "\xff"}}}
+        let bytes = [b"\x0a\x0b\x0a\x01n\x5a\x06\x0a\x01a\x12\x01\xff".as_slice()].concat();
+        let unreadable = Unreadable::default();
+        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes, &unreadable).decode().unwrap();
+        assert_eq!(pod.metadata.labels.unwrap()["a"], "\u{fffd}");
+        assert_eq!((unreadable.count(), unreadable.first().as_str()), (1, NOT_UNICODE));
+    }
+
+    #[test]
+    fn an_object_whose_name_is_no_text_is_an_error() {
+        for (form, name) in [(Form::Object, "name"), (Form::Metadata, "namespace")] {
+            let text = object!({"metadata": {name: 7}}).to_string();
+            let error =
+                item(Encoding::Json, form, text.as_bytes(), &Unreadable::default()).decode::<Pod>().unwrap_err();
+            let expected = format!("does not fit its kind: metadata.{name}: not a text");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        // Names elsewhere are fields like others.
+        let text = object!({"metadata": {"name": null, "ownerReferences": [{"name": 7}]}}).to_string();
+        assert!(decode::<Pod>(Encoding::Json, Form::Object, text.as_bytes()).is_ok());
     }
 
     #[test]

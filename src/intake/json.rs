@@ -1,9 +1,11 @@
 //! Slices JSON text without parsing it: finds the end of a value, and the members of an object in turn.
 //!
 //! It respects strings and nesting. It does not validate the rest; the decoder of a value does.
-//! Allocates only for a string with escapes. No input makes it panic. Knows nothing of Kubernetes.
+//! Allocates only for a string with escapes or without UTF-8. No input makes it panic. Knows nothing of Kubernetes.
 
 use std::borrow::Cow;
+
+use super::mend::{lossy, mended};
 
 /// The text is not JSON, as far as slicing can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,16 +96,18 @@ pub fn split_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     }
 }
 
-/// Returns the string whose JSON text, with its quotes, is `raw`.
+/// Returns the string whose JSON text, with its quotes, is `raw`. Replaces what is not Unicode, as Go does.
 ///
 /// # Errors
 /// `raw` is not a string.
 pub fn string(raw: &[u8]) -> Result<Cow<'_, str>, Malformed> {
     let text = raw.strip_prefix(b"\"").and_then(|r| r.strip_suffix(b"\"")).ok_or(Malformed)?;
     if memchr::memchr(b'\\', text).is_none() {
-        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| Malformed);
+        return Ok(lossy(text));
     }
-    serde_json::from_slice(raw).map(Cow::Owned).map_err(|_| Malformed)
+    let read = serde_json::from_slice(raw).ok();
+    let read = read.or_else(|| serde_json::from_slice(&mended(raw)?.text).ok());
+    read.map(Cow::Owned).ok_or(Malformed)
 }
 
 /// The members of an object, in the order of the text. A value is skipped only when the next key is requested, so a
@@ -290,5 +294,7 @@ pub(super) mod tests {
         assert!(matches!(string(br#""ab""#), Ok(Cow::Borrowed("ab"))));
         assert_eq!(string(json!(1).to_string().as_bytes()), Err(Malformed));
         assert_eq!(string(b"\""), Err(Malformed));
+        assert_eq!(string(b"\"\xff\"").unwrap(), "\u{fffd}");
+        assert_eq!(string(br#""\n\ud800""#).unwrap(), "\n\u{fffd}");
     }
 }

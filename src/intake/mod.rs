@@ -19,6 +19,7 @@ mod frames;
 #[doc(hidden)]
 pub mod fuzz;
 mod json;
+pub mod mend;
 mod objects;
 pub mod protobuf;
 mod redact;

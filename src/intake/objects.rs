@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api::count;
-use super::decode::Item;
+use super::decode::{DecodeError, Item};
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
 use super::encoding::Encoding;
@@ -16,11 +16,12 @@ use super::failure::Failure;
 use super::form::Form;
 use super::frames::ListPart;
 use super::json::{self, Elements};
+use super::mend::mended;
 use super::protobuf::LAST_APPLIED;
 use super::sink::Sink;
 use super::source::{Source, Status};
 use super::uid_observer::UidObserver;
-use super::unreadable::Unreadable;
+use super::unreadable::{NOT_UNICODE, Unreadable};
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Hashes, Slice};
 use crate::shown;
@@ -436,7 +437,16 @@ impl Objects {
             bytes: if arrival.encoding == Encoding::Json { exact(arrival.bytes) } else { arrival.bytes },
             unreadable: &unreadable,
         };
-        match self.sink.apply(&item) {
+        let applied = match self.sink.apply(&item) {
+            Err(DecodeError::Json(_)) if let Some(mended) = mended(item.bytes) => {
+                // What was noted before the error is noted again.
+                unreadable.reset();
+                (0..mended.replaced).for_each(|_| unreadable.note(NOT_UNICODE));
+                self.sink.apply(&Item { bytes: &mended.text, ..item })
+            }
+            applied => applied,
+        };
+        match applied {
             Ok(()) => {
                 count(&self.status.applied);
                 self.left_out(arrival, &unreadable);
@@ -502,7 +512,7 @@ impl Objects {
                 object.name = name,
                 uid = &*arrival.peek.uid,
                 field = unreadable.first(),
-                "field cannot be read, leaving it out; counting further ones silently"
+                "field cannot be read, serving the object without it; counting further ones silently"
             );
         }
     }

@@ -26,6 +26,8 @@ use crate::collectors::time;
 enum Part {
     /// The whole object; the flag says whether to keep its own `type`.
     Object(&'static Table, Form, bool),
+    /// The metadata of a whole object.
+    Metadata(&'static Table),
     /// A message of which all known fields are kept.
     Message(&'static Table),
     /// The metadata of an object in a reduced form.
@@ -45,7 +47,11 @@ impl Part {
     fn under(self, key: &str) -> Option<Self> {
         match self {
             Self::Object(_, Form::Object, _) if matches!(key, "apiVersion" | "kind") => Some(Self::Leaf(Kind::String)),
-            Self::Object(table, Form::Object, _) | Self::Message(table) => field(table, key),
+            Self::Object(table, Form::Object, _) if key == "metadata" => match field(table, key) {
+                Some(Self::Message(table)) => Some(Self::Metadata(table)),
+                other => other,
+            },
+            Self::Object(table, Form::Object, _) | Self::Metadata(table) | Self::Message(table) => field(table, key),
             Self::Object(table, _, _) if key == "metadata" => match field(table, key) {
                 Some(Self::Message(table)) => Some(Self::PartialMetadata(table)),
                 other => other,
@@ -248,6 +254,13 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 // Without them, nothing tells whose series these are.
                 None if key == "metadata" && matches!(self.part, Part::Object(..)) => {
                     return Err(A::Error::custom("metadata: not an object"));
+                }
+                None if matches!(
+                    (self.part, &*key),
+                    (Part::Metadata(_) | Part::PartialMetadata(_), "name" | "namespace")
+                ) =>
+                {
+                    return Err(A::Error::custom(format_args!("metadata.{key}: not a text")));
                 }
                 None => self.unreadable.note(&key),
             }

@@ -1,11 +1,14 @@
 //! Counts the fields of an object that cannot be read, for example a number where a text belongs.
 //!
-//! Such a field is left out and costs the object only the series that need it. Knows nothing of encodings.
+//! Such a field is left out and costs the object only the series that need it. A text that is not Unicode is served with U+FFFD. Knows nothing of encodings.
 
 use std::cell::{Cell, RefCell};
 
 /// Maximum length of a noted name in bytes. Names of map entries come from the object.
 const LONGEST_NAME: usize = 100;
+
+/// The name that a text is noted by in which U+FFFD replaces what is not Unicode.
+pub const NOT_UNICODE: &str = "a text that is not Unicode";
 
 /// The unreadable fields of one object, or of several.
 #[derive(Debug, Default)]
@@ -20,6 +23,12 @@ impl Unreadable {
         if self.count.replace(self.count.get() + 1) == 0 {
             name[..name.floor_char_boundary(LONGEST_NAME)].clone_into(&mut self.first.borrow_mut());
         }
+    }
+
+    /// Forgets the noted fields.
+    pub fn reset(&self) {
+        self.count.set(0);
+        self.first.borrow_mut().clear();
     }
 
     /// Returns the number of noted fields.

@@ -218,7 +218,8 @@ fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
     counter(
         out,
         "kube_state_fleet_unreadable_fields",
-        "Number of fields that could not be read in list items and watch events. Their objects are served without them.",
+        "Number of fields that could not be read in list items and watch events. Their objects are served without them, and \
+         text that is not Unicode is served with U+FFFD.",
         by_resource(watched, |w| w.sum(|s| s.unreadable_fields.load(Relaxed))),
     )
 }

@@ -566,6 +566,23 @@ fn a_field_that_cannot_be_read_is_named_and_the_rest_of_the_object_is_rendered()
     assert!(err.contains(line), "{err}");
 }
 
+#[test]
+fn text_that_is_not_unicode_and_numbers_out_of_range_cost_only_themselves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dump = folder.path().join("dump.json");
+    let text = b"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"x\\ud800y\",\"b\":\"\xff\xfe\"}},\
+        \"spec\":{\"terminationGracePeriodSeconds\":1e999,\"nodeName\":\"n\"}}";
+    std::fs::write(&dump, text).expect("written");
+    let name = dump.to_str().expect("UTF-8");
+    let (code, out, err) = execute(&["render", "--metric-labels-allowlist=pods=[*]", name]);
+    assert_eq!(code, ExitCode::SUCCESS, "{err}");
+    assert!(out.contains("label_a=\"x\u{fffd}y\",label_b=\"\u{fffd}\u{fffd}\"") && out.contains("node=\"n\""), "{out}");
+    assert!(err.contains("characters that are not Unicode, replaced by U+FFFD: 3\n"), "{err}");
+    // Another encoding of the whole file is an error.
+    std::fs::write(&dump, b"\xff\xfe{\0}\0").expect("written");
+    assert!(execute(&["render", name]).2.contains("not UTF-8"));
+}
+
 fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
 }

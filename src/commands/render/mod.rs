@@ -16,6 +16,7 @@ use super::output::print_line;
 use super::progress::Progress;
 use crate::exposition::{Format, Selection, Store};
 use crate::file::{self, DUMP_BYTES, ReadError};
+use crate::intake::mend::lossy;
 use crate::settings::Settings;
 use crate::sharding::Slice;
 
@@ -83,8 +84,9 @@ pub(super) fn filled(
     let mut all_read = true;
     let (mut progress, mut count) = (Progress::new(), 0_u64);
     for file in files {
-        let text = read(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
-        input::objects(&text, |position, object| {
+        let (text, not_utf8) =
+            read_counting(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
+        let halves = input::objects(&text, |position, object| {
             count += 1;
             progress.report(|| format!("{}: {count} objects read", name(file)));
             match kinds.take(object) {
@@ -98,6 +100,12 @@ pub(super) fn filled(
             }
         })
         .map_err(|reason| RenderError::Input { file: file.clone(), reason })?;
+        if not_utf8 + halves > 0 {
+            print_line(
+                err,
+                &format!("{}: characters that are not Unicode, replaced by U+FFFD: {}", name(file), not_utf8 + halves),
+            );
+        }
     }
     if !skipped.is_empty() {
         let counts: Vec<_> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
@@ -111,8 +119,26 @@ pub(super) fn filled(
 
 /// Reads a file or a pipe, or standard input for `-`.
 pub(super) fn read(file: &Path) -> Result<String, ReadError> {
+    read_counting(file).map(|(text, _)| text)
+}
+
+/// Reads a file as [`read`] does. Returns also the number of bytes that were not UTF-8.
+fn read_counting(file: &Path) -> Result<(String, u64), ReadError> {
     if is_standard_input(file) {
-        return file::read_stream(io::stdin().lock(), DUMP_BYTES);
+        return text(file::read_stream(io::stdin().lock(), DUMP_BYTES)?);
     }
-    file::read_text_or_pipe(file, DUMP_BYTES)
+    text(file::read_or_pipe(file, DUMP_BYTES)?)
+}
+
+/// Replaces single bytes that are not UTF-8, as Go does. A file with NUL has another encoding, or is compressed.
+fn text(bytes: Vec<u8>) -> Result<(String, u64), ReadError> {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return Ok((text, 0)),
+        Err(error) => error.into_bytes(),
+    };
+    if bytes.contains(&0) {
+        return Err(ReadError::NotUtf8);
+    }
+    let replaced: usize = bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    Ok((lossy(&bytes).into_owned(), replaced as u64))
 }

@@ -17,7 +17,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::super::unreadable::Unreadable;
+use super::super::mend::lossy;
+use super::super::unreadable::{NOT_UNICODE, Unreadable};
 use super::error::Error;
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
@@ -75,7 +76,11 @@ impl<'de> Deserializer<'de> for Node<'de> {
         if let (Kind::Message(table), Value::Bytes(bytes)) = (kind, value) {
             return visitor.visit_map(Map::Message(Message::new(table, bytes, unreadable)));
         }
-        Scalar::read(kind, value)?.show(visitor)
+        let scalar = Scalar::read(kind, value)?;
+        if matches!((kind, &scalar), (Kind::String | Kind::IntOrString, Scalar::Text(Cow::Owned(_)))) {
+            unreadable.note(NOT_UNICODE);
+        }
+        scalar.show(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -206,17 +211,9 @@ impl<'de> Scalar<'de> {
         })
     }
 
-    /// Text, with U+FFFD for each byte that is not UTF-8. The API server does the same in JSON, and an error would cost the object
-    /// all its series.
+    /// Text, whatever the bytes: an error would cost the object all its series.
     fn text(bytes: &'de [u8]) -> Self {
-        Self::Text(match str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(bytes.utf8_chunks().fold(String::new(), |mut text, chunk| {
-                text.push_str(chunk.valid());
-                text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-                text
-            })),
-        })
+        Self::Text(lossy(bytes))
     }
 
     fn time(bytes: &[u8], timestamp: fn(i64, i32) -> Timestamp) -> Result<Self, Error> {

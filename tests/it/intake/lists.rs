@@ -298,3 +298,16 @@ async fn an_event_of_an_unknown_type_is_counted_and_changes_nothing() {
     run.expect_calls(&["init", "apply a 7", "done 9", "apply a 12"]).await;
     assert_eq!((value(&run.status.undecodable), value(&run.status.watch_errors)), (2, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn json_that_only_go_reads_is_repaired_and_counted() {
+    let mut run = start(pods());
+    let items = r#"{"metadata":{"uid":"a","resourceVersion":"7","labels":{"x":"\ud800","\udc00":""}},"spec":{"priority":1e999}},
+        {"metadata":{"uid":"b","resourceVersion":"8"}}"#;
+    let list =
+        format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{"resourceVersion":"9"}},"items":[{items}]}}"#);
+    run.server.streaming_list().await.refuse(422);
+    run.server.page(None).await.json().send(list);
+    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+    assert_eq!((value(&run.status.unreadable_fields), value(&run.status.undecodable)), (2, 0));
+}

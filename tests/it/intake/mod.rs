@@ -50,7 +50,7 @@ impl Sink for Recorder {
         }
         assert_eq!(item.hashes, Hashes::of(item.uid));
         if item.encoding == Encoding::Json {
-            serde_json::from_slice::<serde_json::Value>(item.bytes).expect("the object alone");
+            serde_json::from_slice::<serde_json::Value>(item.bytes)?;
         }
         let table_type = item.table_type.map(|t| format!(" {t}")).unwrap_or_default();
         self.record(&format!("apply {} {}{table_type}", item.uid, item.version));

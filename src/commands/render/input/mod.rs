@@ -10,6 +10,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::intake::mend::{lossy, mended};
 use crate::settings::yaml::{blank_lines, documents};
 
 /// An object of some kind.
@@ -56,8 +57,10 @@ pub(in crate::commands) enum InvalidDocument {
     MissingField { item: String, field: &'static str },
 }
 
-/// Passes each object in `text` to `take`, in order, with the position of its document.
-pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Object)) -> Result<(), InputError> {
+/// Passes each object in `text` to `take`, in order, with the position of its document. Returns the number of characters in JSON
+/// that U+FFFD replaces because they are half of a surrogate pair.
+pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Object)) -> Result<u64, InputError> {
+    let mut replaced = 0;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut number = 0;
     for (line, range) in documents(text) {
@@ -66,6 +69,11 @@ pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Ob
         let lines_before = line + blank;
         let document = skip_lines(document, blank);
         if document.trim_start().starts_with(['{', '[']) {
+            let mended = mended(document.as_bytes()).map(|mended| {
+                replaced += mended.replaced;
+                lossy(&mended.text).into_owned()
+            });
+            let document = mended.as_deref().unwrap_or(document);
             match json(document, &mut number, lines_before, &mut take) {
                 Err(error) if looks_like_json(document) => return Err(error),
                 // A flow mapping of YAML may begin like JSON too.
@@ -77,7 +85,7 @@ pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Ob
             yaml(document, Position { document: number, line: lines_before + 1 }, &mut take)?;
         }
     }
-    Ok(())
+    Ok(replaced)
 }
 
 fn skip_lines(text: &str, lines: u64) -> &str {
