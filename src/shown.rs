@@ -64,11 +64,11 @@ pub fn without_values(message: &impl ToString) -> String {
     line(&text)
 }
 
-/// Whether a character does not appear as itself: control characters, line separators, and marks that reverse the direction
-/// of the text around them (<https://trojansource.codes>).
-fn is_hidden(c: char) -> bool {
+/// Whether a character does not appear as itself: control characters, line separators, and invisible marks that change how the
+/// text around them looks (<https://trojansource.codes>).
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

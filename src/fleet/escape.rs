@@ -1,5 +1,7 @@
 //! Texts of other processes, for messages, logs and pages.
 
+use crate::shown::is_hidden;
+
 /// Maximum number of characters of another process' text.
 const MAX_SHOWN: usize = 200;
 
@@ -18,16 +20,11 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// Escapes invisible characters: control characters, and those that change the direction of the text.
+/// Escapes invisible characters, and blanks other than a space.
 fn escape(character: char) -> impl Iterator<Item = char> {
-    let visible = character == ' ' || (!character.is_control() && !character.is_whitespace() && !is_format(character));
+    let visible = character == ' ' || (!character.is_whitespace() && !is_hidden(character));
     let escaped = (!visible).then(|| character.escape_unicode());
     visible.then_some(character).into_iter().chain(escaped.into_iter().flatten())
-}
-
-/// Whether a character is invisible and changes how the text around it looks (Unicode's bidirectional controls and joiners).
-const fn is_format(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
