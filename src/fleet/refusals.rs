@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::escape::escaped;
+use super::format_error::FormatError;
 use crate::sync::lock;
 
 /// The minimum time between two log lines about the same reason.
@@ -40,6 +41,15 @@ impl Reason {
             Self::Invalid => "invalid",
             Self::UnknownFormat => "unknown_format",
             Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+impl From<&FormatError> for Reason {
+    fn from(error: &FormatError) -> Self {
+        match error {
+            FormatError::Unknown { .. } => Self::UnknownFormat,
+            _ => Self::Invalid,
         }
     }
 }

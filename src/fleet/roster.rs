@@ -10,6 +10,9 @@ use super::refusals::{Reason, Refusals};
 use crate::sharding::MOST_SHARDS;
 use crate::sync::lock;
 
+/// The ordinal, the resourceVersion and the content of a member's Lease; no content if it is not valid.
+pub(super) type ReadLease = (u32, u64, Option<Member>);
+
 /// The keys of all members. While the API server is away, the known keys hold.
 #[derive(Debug, Default)]
 pub struct Roster {
@@ -53,10 +56,10 @@ impl Roster {
     }
 
     /// Replaces all entries by those of a complete list.
-    pub(super) fn reset(&self, leases: impl Iterator<Item = (u32, u64, Option<Member>)>) {
+    pub(super) fn reset<'a>(&self, leases: impl Iterator<Item = &'a ReadLease>) {
         let listed = leases.filter(|(ordinal, ..)| *ordinal < MOST_SHARDS);
-        let listed = listed.map(|(ordinal, version, member)| (ordinal, Entry::new(version, member.as_ref()))).collect();
-        *self.entries() = listed;
+        *self.entries() =
+            listed.map(|(ordinal, version, member)| (*ordinal, Entry::new(*version, member.as_ref()))).collect();
     }
 
     /// Notes that a stranger showed an unknown key: its Lease may be newer than the known ones.

@@ -80,18 +80,12 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
                     port.requests.close_stalled(limit);
                 }
             }
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS + MAX_CLOSING => match accepted {
-                Ok((stream, remote)) => {
-                    let connection = Connection::open(port.clone(), remote.ip());
-                    let close = connection.close();
-                    connections.spawn(async move { close.run_until_cancelled(answer(stream, connection)).await });
-                }
-                Err(error) if concerns_one_connection(&error) => {}
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS + MAX_CLOSING => {
+                let Some((stream, remote)) = accepted_or_pause(accepted).await else { continue };
+                let connection = Connection::open(port.clone(), remote.ip());
+                let close = connection.close();
+                connections.spawn(async move { close.run_until_cancelled(answer(stream, connection)).await });
+            }
         }
     }
     drop(listener);
@@ -99,6 +93,21 @@ pub async fn serve(listener: TcpListener, layer: AuthLayer, timeouts: Timeouts, 
     if tokio::time::timeout(DRAIN_TIMEOUT, all).await.is_err() {
         warn!(seconds = DRAIN_TIMEOUT.as_secs(), "drain timed out; answers in progress were cut off");
     }
+}
+
+/// Returns an accepted connection. After an error that concerns more than one client, warns and pauses.
+pub(super) async fn accepted_or_pause(
+    accepted: io::Result<(TcpStream, SocketAddr)>,
+) -> Option<(TcpStream, SocketAddr)> {
+    match accepted {
+        Ok(accepted) => return Some(accepted),
+        Err(error) if concerns_one_connection(&error) => {}
+        Err(error) => {
+            warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+    None
 }
 
 /// Performs the TLS handshake, if TLS is configured, and answers requests.

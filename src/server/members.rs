@@ -22,13 +22,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use super::listener::accepted_or_pause;
 use super::overview::Reporter;
 use crate::fleet::audit::{CoverageView, PeerDirectory};
 use crate::fleet::coverage::CoverageRequest;
@@ -36,7 +37,7 @@ use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, MAX_HEARTBEAT_BYT
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest};
 use crate::fleet::refusals::Reason;
 use crate::fleet::roster::Roster;
-use crate::fleet::{FleetHandle, FormatError, Refusal, tls};
+use crate::fleet::{FleetHandle, Refusal, tls};
 use crate::sync::lock;
 
 /// Maximum number of handshakes at a time, and of those with one address.
@@ -54,8 +55,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_COVERAGE_REQUEST: usize = 64 << 10;
 /// Maximum size of the head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
-/// Pause after accepting fails, for example because the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers the other members.
 #[derive(Clone)]
@@ -86,21 +85,16 @@ pub async fn serve_members(
         tokio::select! {
             () = stop.cancelled() => return,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, remote)) => {
-                    let connection = Connection {
-                        acceptor: acceptor.clone(),
-                        members: members.clone(),
-                        sessions: Arc::clone(&sessions),
-                        handshakes: Arc::clone(&handshakes),
-                    };
-                    handshakes.take(remote.ip(), || connections.spawn(connection.serve(stream, remote.ip())));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection on the fleet port");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            accepted = listener.accept() => {
+                let Some((stream, remote)) = accepted_or_pause(accepted).await else { continue };
+                let connection = Connection {
+                    acceptor: acceptor.clone(),
+                    members: members.clone(),
+                    sessions: Arc::clone(&sessions),
+                    handshakes: Arc::clone(&handshakes),
+                };
+                handshakes.take(remote.ip(), || connections.spawn(connection.serve(stream, remote.ip())));
+            }
         }
     }
 }
@@ -213,9 +207,7 @@ impl Members {
         let heartbeat = match Heartbeat::decode(body) {
             Ok(heartbeat) => heartbeat,
             Err(error) => {
-                let unknown = matches!(error, FormatError::Unknown { .. });
-                let reason = if unknown { Reason::UnknownFormat } else { Reason::Invalid };
-                refusals.note(reason, format_args!("heartbeat of member {}: {error}", sender.ordinal));
+                refusals.note((&error).into(), format_args!("heartbeat of member {}: {error}", sender.ordinal));
                 return text(StatusCode::BAD_REQUEST, format!("{error}\n"));
             }
         };

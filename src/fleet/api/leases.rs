@@ -18,13 +18,12 @@ use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::permission::MissingPermission;
 use super::request::{RequestError, Retries, with_timeout};
-use crate::fleet::FormatError;
 use crate::fleet::clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::message::{Message, Outbox};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::refusals::Reason;
-use crate::fleet::roster::Roster;
+use crate::fleet::roster::{ReadLease, Roster};
 use crate::resource_version::number;
 use crate::sync::lock;
 
@@ -176,7 +175,11 @@ impl Leases {
             ObjectEvent::Listed(leases, version) => return self.take_list(leases, &version),
             ObjectEvent::Put(lease) => {
                 let version = version_of(&lease);
-                self.put(lease, false);
+                let key = self.key_of(&lease);
+                if let Some((ordinal, version, member)) = &key {
+                    self.roster.learn(*ordinal, *version, member.as_ref());
+                }
+                self.put(lease, key, false);
                 version
             }
             ObjectEvent::Deleted(lease) => {
@@ -199,15 +202,16 @@ impl Leases {
         for name in gone {
             self.deleted(&name, number(version));
         }
+        let leases: Vec<_> = leases.into_iter().map(|lease| (self.key_of(&lease), lease)).collect();
         // After the API server was restored, its versions may be lower than the known ones.
-        self.roster.reset(leases.iter().filter_map(|lease| self.key_of(lease)));
+        self.roster.reset(leases.iter().filter_map(|(key, _)| key.as_ref()));
         let record = self.names.record();
         let first = !*self.listed.borrow();
         if first && !names.contains(&record) {
             self.send(Message::Stored { record: None, version: None, reset: true });
         }
-        for lease in leases {
-            self.put(lease, true);
+        for (key, lease) in leases {
+            self.put(lease, key, true);
         }
         let confirmed = self.known_leases().confirmations.listed(number(version));
         self.confirm(confirmed);
@@ -217,21 +221,17 @@ impl Leases {
         }
     }
 
-    /// Handles a Lease that exists. `listed`: it comes from a list.
-    fn put(&self, lease: Lease, listed: bool) {
+    /// Handles a Lease that exists, with its [`Self::key_of`]. `listed`: it comes from a list.
+    fn put(&self, lease: Lease, key: Option<ReadLease>, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
-        let key = self.key_of(&lease);
-        if let Some((ordinal, version, member)) = &key {
-            self.roster.learn(*ordinal, *version, member.as_ref());
-        }
         if self.known_leases().versions.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
             return;
         }
         if name == self.names.record() {
             let record = annotation(&lease, RECORD).map(|text| Record::decode(text.as_bytes()));
             if let Some(Err(error)) = &record {
-                self.roster.refusals.note(reason(error), format_args!("Lease {name}: {error}"));
+                self.roster.refusals.note(error.into(), format_args!("Lease {name}: {error}"));
             }
             return self.send(Message::Stored { record, version: Some(version), reset: listed });
         }
@@ -245,8 +245,8 @@ impl Leases {
         }
     }
 
-    /// Returns the ordinal, the version and the content of a member's Lease; no content if it is not valid.
-    fn key_of(&self, lease: &Lease) -> Option<(u32, u64, Option<Member>)> {
+    /// Reads a member's Lease. Notes one that is not valid.
+    fn key_of(&self, lease: &Lease) -> Option<ReadLease> {
         let name = lease.metadata.name.as_deref()?;
         let ordinal = self.names.ordinal(name)?;
         let member = annotation(lease, MEMBER).and_then(|text| match Member::decode(text.as_bytes()) {
@@ -257,7 +257,7 @@ impl Leases {
                 None
             }
             Err(error) => {
-                self.roster.refusals.note(reason(&error), format_args!("Lease {name}: {error}"));
+                self.roster.refusals.note((&error).into(), format_args!("Lease {name}: {error}"));
                 None
             }
         });
@@ -523,13 +523,6 @@ fn version_of(lease: &Lease) -> String {
 
 fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
     lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
-}
-
-const fn reason(error: &FormatError) -> Reason {
-    match error {
-        FormatError::Unknown { .. } => Reason::UnknownFormat,
-        _ => Reason::Invalid,
-    }
 }
 
 #[cfg(test)]

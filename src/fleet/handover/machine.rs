@@ -472,13 +472,19 @@ impl Machine {
         steps
     }
 
+    /// Whether this member may change Leases of the fleet, because it knows their state.
+    ///
+    /// A record that cannot be read is not a missing one: a newer version wrote it, which must not be undone.
+    fn may_write(&self, now: Now) -> bool {
+        let facts = &self.facts;
+        let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
+        is_confirmed && !self.participation.is_superseded() && facts.unreadable_record.is_none()
+    }
+
     /// Returns the record that this member writes now, as coordinator or to become it.
     fn record_to_write(&self, now: Now) -> Option<Record> {
         let facts = &self.facts;
-        let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
-        // A record that cannot be read is not a missing one: a newer version wrote it, which must not be undone.
-        let is_readable = facts.unreadable_record.is_none();
-        if !facts.leases_listed || self.participation.is_superseded() || !is_confirmed || !is_readable {
+        if !facts.leases_listed || !self.may_write(now) {
             return None;
         }
         let may_make = |change: &&RecordChange| {
@@ -534,12 +540,7 @@ impl Machine {
     fn leases_to_delete(&self, now: Now) -> Vec<u32> {
         let facts = &self.facts;
         let Some(record) = facts.record().filter(|record| record.next.is_none()) else { return Vec::new() };
-        let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
-        let may_delete = facts.is_coordinator()
-            && is_confirmed
-            && facts.statefulset_exists
-            && facts.unreadable_record.is_none()
-            && !self.participation.is_superseded();
+        let may_delete = facts.is_coordinator() && facts.statefulset_exists && self.may_write(now);
         let Some(wanted) = facts.wanted_replicas().filter(|_| may_delete) else { return Vec::new() };
         let first = wanted.max(record.current.total);
         let is_over = |peer: &&Peer| {
