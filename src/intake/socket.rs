@@ -16,7 +16,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::coop::has_budget_remaining;
+use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much is read at once.
@@ -90,11 +90,8 @@ impl Socket {
 
     /// Fills the buffer; an empty buffer is the end.
     fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !has_budget_remaining() {
-            // Yield to other tasks, even if the peer sends without end.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        // Yields to other tasks, even if the peer sends without end. The runtime does not count the reads of a detached stream.
+        let budget = ready!(poll_proceed(cx));
         self.buffer.clear();
         self.start = 0;
         loop {
@@ -123,6 +120,7 @@ impl Socket {
                 }
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(length) => {
+                    budget.made_progress();
                     self.is_drained = length != 0 && self.buffer.len() < self.buffer.capacity();
                     self.first_read.get_or_insert_with(Instant::now);
                     return Poll::Ready(Ok(()));
@@ -322,6 +320,24 @@ mod tests {
         }
         drop(peer);
         assert_eq!(read(&mut socket).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_always_has_data_does_not_hold_the_task() {
+        let (mut socket, batch_delay, mut peer) = connected().await;
+        batch_delay.set(DELAY);
+        peer.write_all(b"first").unwrap();
+        assert_eq!(read(&mut socket).await, 5);
+        assert!(is_waiting(&mut socket).await);
+        assert!(matches!(socket.stream, Stream::Detached(_)));
+        // The end can be read again and again, like data that never ends.
+        drop(peer);
+        advance(DELAY).await;
+        let mut reads = 0;
+        while !is_waiting(&mut socket).await {
+            reads += 1;
+            assert!(reads < 1000, "the task never yields");
+        }
     }
 
     #[tokio::test(start_paused = true)]
