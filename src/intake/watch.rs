@@ -40,6 +40,10 @@ const STUCK: u32 = 2;
 
 /// Maximum number of pages without objects in a row. A server may filter pages, but a list has to end.
 const MAX_EMPTY_PAGES: u32 = 1000;
+/// Maximum number of pages of a list: 5 million objects.
+const MAX_PAGES: usize = 10_000;
+/// How long a page may take. By default, an API server ends a list after a minute.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The status of a missing permission, which does not say whether the objects exist.
 const FORBIDDEN: u16 = 403;
@@ -181,8 +185,13 @@ impl Worker {
             page = Page::default();
             let before = self.objects.listed();
             let mut frames = ListFrames::new(answer.encoding);
+            let deadline = Instant::now() + PAGE_TIMEOUT;
             while let Some(chunk) = answer.chunk().await? {
                 self.api.arrived();
+                // NB: no timeout around the read, which is never reached while data is always there.
+                if Instant::now() > deadline {
+                    return Err(Failure::Pages("a page takes too long"));
+                }
                 if !begun {
                     begun = true;
                     self.objects.begin(&slice);
@@ -198,6 +207,9 @@ impl Worker {
             }
             if !tokens.insert(Hasher::XxHash64.hash(&page.next)) {
                 return Err(Failure::Pages("the server repeats a continue token"));
+            }
+            if tokens.len() >= MAX_PAGES {
+                return Err(Failure::Pages("it has too many pages"));
             }
             if self.objects.listed() > before {
                 empty = 0;

@@ -163,10 +163,8 @@ impl ParsedConfig {
         }
         let mut users = BTreeMap::new();
         for (user, hash) in basic_auth_users {
-            if !is_bcrypt(&hash.value) {
-                let key = format!("basic_auth_users.{user}");
-                return Err(error(hash.referenced.line(), &key, Problem::NotBcrypt));
-            }
+            check_bcrypt(&hash.value)
+                .map_err(|problem| error(hash.referenced.line(), &format!("basic_auth_users.{user}"), problem))?;
             users.insert(user, hash.value);
         }
         Ok(Self {
@@ -179,8 +177,15 @@ impl ParsedConfig {
     }
 }
 
-fn is_bcrypt(hash: &str) -> bool {
-    hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| (4..=31).contains(&parts.get_cost()))
+/// The highest cost of a password hash. A check takes seconds with it, and twice as long with each more.
+const MAX_BCRYPT_COST: u32 = 16;
+
+fn check_bcrypt(hash: &str) -> Result<(), Problem> {
+    match hash.parse::<bcrypt::HashParts>().map(|parts| parts.get_cost()) {
+        Ok(4..=MAX_BCRYPT_COST) => Ok(()),
+        Ok(cost @ 4..=31) => Err(Problem::BcryptCost(cost, MAX_BCRYPT_COST)),
+        _ => Err(Problem::NotBcrypt),
+    }
 }
 
 fn limit(
@@ -273,6 +278,10 @@ mod tests {
             ),
             ("basic_auth_users:\n  ann: secret\n", "/etc/web.yml:2: basic_auth_users.ann: not a bcrypt hash"),
             ("basic_auth_users:\n  ann: $2y$99$secret\n", "/etc/web.yml:2: basic_auth_users.ann: not a bcrypt hash"),
+            (
+                "basic_auth_users:\n  ann: $2y$31$WcBuwrXwDmoM2AjiRCbq9.5P9XXh0h1lm4QGC1tzJ7y3Vh4v3N3fe\n",
+                "/etc/web.yml:2: basic_auth_users.ann: the hash has cost 31",
+            ),
             ("basic_auth_users:\n  - secret\n", "/etc/web.yml:2: "),
             ("rate_limit:\n  interval: secret\n", "/etc/web.yml:2: rate_limit.interval: not a duration"),
             ("rate_limit:\n  interval: -1s\n", "/etc/web.yml:2: rate_limit.interval: "),

@@ -37,6 +37,8 @@ pub(super) enum Problem {
     HeaderBytes,
     #[error("not a bcrypt hash; create one with `htpasswd -nBC 10 \"\"`")]
     NotBcrypt,
+    #[error("the hash has cost {0}, and each check would take minutes; use at most {1}")]
+    BcryptCost(u32, u32),
     #[error("{0} is out of range; use 0 to 4294967295")]
     Burst(i64),
     #[error("not a duration; write it as 500ms or 1s")]

@@ -278,6 +278,37 @@ async fn a_list_without_a_list_of_pods_is_an_error_and_not_an_empty_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn new_pages_without_end_are_an_error() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    let mut token = None;
+    // Each page has another token, and the same object.
+    for page in 0..10_000 {
+        let next = page.to_string();
+        run.server.page(token.as_deref()).await.protobuf().send(list("PodList", 20, &next, &[object("a", 7)]));
+        token = Some(next);
+    }
+    run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
+    run.server.watch("20").await;
+    assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_without_end_is_an_error() {
+    let mut run = start(pods());
+    run.server.streaming_list().await.refuse(422);
+    let page = run.server.page(None).await.json();
+    page.send(r#"{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":[]"#.to_owned());
+    for _ in 0..61 {
+        sleep(Duration::from_secs(5)).await;
+        page.send(" ".to_owned());
+    }
+    run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
+    run.expect_calls(&["init", "init", "apply a 7", "done 20"]).await;
+    assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_that_do_not_end_are_an_error() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
