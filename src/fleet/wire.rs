@@ -1,4 +1,4 @@
-//! Decodes what other processes wrote: records, statements of members, heartbeats. Every field is bounded.
+//! Decodes texts of other processes: records, statements of members, heartbeats. Every field is bounded.
 //!
 //! A format that this program does not know is an error of its own ([`FormatError::Unknown`]). It never passes for an empty value:
 //! a record that cannot be read is not a missing record, and an unknown layout does not mean that a member owns nothing.

@@ -96,7 +96,7 @@ pub fn split_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     }
 }
 
-/// Returns the string whose JSON text, with its quotes, is `raw`. Replaces what is not Unicode, as Go does.
+/// Returns the string whose JSON text, with its quotes, is `raw`. Replaces everything that is not Unicode, as Go does.
 ///
 /// # Errors
 /// `raw` is not a string.

@@ -439,7 +439,7 @@ impl Objects {
         };
         let applied = match self.sink.apply(&item) {
             Err(DecodeError::Json(_)) if let Some(mended) = mended(item.bytes) => {
-                // What was noted before the error is noted again.
+                // The second attempt notes the same fields again.
                 unreadable.reset();
                 (0..mended.replaced).for_each(|_| unreadable.note(NOT_UNICODE));
                 self.sink.apply(&Item { bytes: &mended.text, ..item })

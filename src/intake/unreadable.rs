@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 /// Maximum length of a noted name in bytes. Names of map entries come from the object.
 const LONGEST_NAME: usize = 100;
 
-/// The name that a text is noted by in which U+FFFD replaces what is not Unicode.
+/// The note for a text with bytes that are not Unicode, which are served as U+FFFD.
 pub const NOT_UNICODE: &str = "a text that is not Unicode";
 
 /// The unreadable fields of one object, or of several.
