@@ -50,8 +50,8 @@ pub struct WebConfig {
     /// Whether `--auth-filter` is set, which excludes users with passwords.
     auth_filter: bool,
     loaded: ArcSwap<LoadedConfig>,
-    /// The digest of changed files that were seen once.
-    seen: Mutex<Option<Vec<u8>>>,
+    /// What the files were at the last look: their digest, or why they cannot be read.
+    seen: Mutex<Option<Result<Vec<u8>, FileError>>>,
     passwords: PasswordChecker,
 }
 
@@ -64,6 +64,17 @@ struct LoadedConfig {
     headers: Vec<(HeaderName, HeaderValue)>,
     users: Users,
     limit: Option<Limit>,
+}
+
+/// What a look at the files found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reload {
+    /// What is loaded.
+    Unchanged,
+    /// A change that was seen once.
+    Unsettled,
+    /// A change, now loaded.
+    Changed,
 }
 
 /// The content of the files, before it is checked.
@@ -112,8 +123,9 @@ impl FileContents {
             if users.is_empty() && !previous.users.is_empty() {
                 return Err(file_error(file, Some("basic_auth_users"), Problem::UsersLost));
             }
-            let strength = |tls: &Option<TlsConfigs>| tls.as_ref().map(|tls| tls.client_check);
-            if strength(&tls) < strength(&previous.tls) {
+            let check = |tls: &Option<TlsConfigs>| tls.as_ref().map_or((0, false), |tls| tls.client_check);
+            let ((strictness, names), before) = (check(&tls), check(&previous.tls));
+            if strictness < before.0 || names < before.1 {
                 return Err(file_error(file, Some("client_auth_type"), Problem::ClientAuthLost));
             }
         }
@@ -159,43 +171,45 @@ impl WebConfig {
     /// Reloads the files periodically, until `stop`.
     pub async fn reload_periodically(self: Arc<Self>, stop: CancellationToken) {
         let forever = async {
-            // The last error, and whether it was logged. It is logged only when it occurs twice in a row, since a file may have
-            // been read while it was written.
-            let mut last: Option<(FileError, bool)> = None;
+            let mut last: Option<FileError> = None;
             loop {
                 sleep(RELOAD_PERIOD).await;
-                match (self.reload().await, &mut last) {
-                    (Ok(changed), _) => {
-                        if changed || last.take().is_some_and(|(_, logged)| logged) {
+                match self.reload().await {
+                    Ok(Reload::Unsettled) => {}
+                    Ok(outcome) => {
+                        if last.take().is_some() || outcome == Reload::Changed {
                             info!(file = %self.file.display(), "reloaded web configuration and certificates");
                         }
-                        last = None;
                     }
-                    (Err(error), Some((previous, logged))) if *previous == error => {
-                        if !*logged {
+                    Err(error) => {
+                        if last.as_ref() != Some(&error) {
                             error!(%error, "reloading the web configuration failed; keeping the old one");
-                            *logged = true;
                         }
+                        last = Some(error);
                     }
-                    (Err(error), _) => last = Some((error, false)),
                 }
             }
         };
         stop.run_until_cancelled(forever).await;
     }
 
-    /// Reloads the files; returns whether something changed. A change counts once it has stayed the same for two calls, since
-    /// the files may be read while they are written.
-    async fn reload(&self) -> Result<bool, FileError> {
+    /// Reloads the files. Changes and errors count once they have stayed the same for two
+    /// calls, since the files may be read while they are written.
+    async fn reload(&self) -> Result<Reload, FileError> {
         let previous = self.loaded.load_full();
-        let read = FileContents::read(&self.file).await?;
-        let seen = lock(&self.seen).replace(read.digest.clone());
-        if read.digest == previous.digest || seen.as_ref() != Some(&read.digest) {
-            return Ok(false);
+        let read = FileContents::read(&self.file).await;
+        let outcome = read.as_ref().map(|read| read.digest.clone()).map_err(FileError::clone);
+        let settled = lock(&self.seen).replace(outcome.clone()).is_some_and(|seen| seen == outcome);
+        if outcome.is_ok_and(|digest| digest == previous.digest) {
+            return Ok(Reload::Unchanged);
         }
+        if !settled {
+            return Ok(Reload::Unsettled);
+        }
+        let read = read?;
         let loaded = read.build(&self.file, self.auth_filter, Some(&previous))?;
         self.loaded.store(Arc::new(loaded));
-        Ok(true)
+        Ok(Reload::Changed)
     }
 
     /// Whether only clients with credentials, or that know the certificate, get answers.

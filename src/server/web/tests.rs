@@ -349,9 +349,9 @@ async fn new_certificates_apply_to_new_connections_and_broken_ones_are_ignored()
     let client = Client::of(&folder.authority);
     let shown = async || client.get(&served).await.expect("it is answered").2;
     let first = shown().await;
-    assert_eq!(web.reload().await, Ok(false));
+    assert_eq!(web.reload().await, Ok(Reload::Unchanged));
     folder.renew();
-    assert_eq!(reloaded(&web).await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(Reload::Changed));
     let second = shown().await;
     assert_ne!(first, second);
     let key = std::fs::read_to_string(folder.folder.path().join("tls.key")).expect("a key");
@@ -399,7 +399,7 @@ async fn a_replica_has_our_certificate_or_one_for_our_name_by_our_authority() {
     assert!(!accepts(&web, &by_us, &folder.authority).await);
     // The issuer is next to our certificate.
     folder.write("ca.crt", &folder.authority.pem());
-    assert_eq!(reloaded(&web).await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(Reload::Changed));
     for (pair, expected) in [(&own, true), (&by_us, true), (&named_otherwise, false), (&stranger, false)] {
         assert_eq!(accepts(&web, pair, &folder.authority).await, expected);
     }
@@ -427,9 +427,10 @@ async fn verify_is_accepted_where_clients_need_a_certificate() {
 }
 
 /// Reloads changed files, which takes two looks. The first one must not apply anything.
-async fn reloaded(web: &WebConfig) -> Result<bool, FileError> {
+async fn reloaded(web: &WebConfig) -> Result<Reload, FileError> {
     let first = web.reload().await;
-    assert!(first != Ok(true), "it has just changed");
+    assert_ne!(first, Ok(Reload::Changed), "it has just changed");
+    assert!(first.is_ok(), "an error counts when it stays");
     web.reload().await
 }
 
@@ -447,11 +448,13 @@ async fn a_file_that_is_cut_off_or_empty_never_opens_the_ports() {
     }
     // For a moment only: nothing is even logged.
     folder.write("web.yml", "");
-    assert_eq!(web.reload().await, Ok(false));
+    assert_eq!(web.reload().await, Ok(Reload::Unsettled));
+    folder.write("web.yml", ": not YAML");
+    assert_eq!(web.reload().await, Ok(Reload::Unsettled));
     folder.write("web.yml", &users);
-    assert_eq!(reloaded(&web).await, Ok(false), "it is as before");
+    assert_eq!(reloaded(&web).await, Ok(Reload::Unchanged), "it is as before");
     folder.write("web.yml", &users.replace("  bob", "  eve"));
-    assert_eq!(reloaded(&web).await, Ok(true), "users may change");
+    assert_eq!(reloaded(&web).await, Ok(Reload::Changed), "users may change");
 }
 
 #[tokio::test]
@@ -471,9 +474,20 @@ async fn the_check_of_client_certificates_is_never_relaxed_by_a_reload() {
         folder.write("web.yml", &text(rest));
         match reloaded(&web).await {
             Err(error) => assert!(refused && error.to_string().contains("client_auth_type: the check"), "{error}"),
-            Ok(changed) => assert!(!refused && changed, "{rest}"),
+            Ok(outcome) => assert!(!refused && outcome == Reload::Changed, "{rest}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_stricter_check_does_not_make_up_for_a_lost_list_of_names() {
+    let folder = Folder::new();
+    let text = |rest: &str| format!("tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.key\n{rest}");
+    let named = "  client_auth_type: RequireAnyClientCert\n  client_allowed_sans: [a]\n";
+    let web = folder.load_text(&text(named)).await.expect("valid");
+    folder.write("web.yml", &text("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"));
+    let error = reloaded(&web).await.expect_err("any client of the authority would be let in").to_string();
+    assert!(error.contains("client_auth_type: the check"), "{error}");
 }
 
 #[tokio::test]
@@ -556,7 +570,7 @@ async fn users_headers_and_the_rate_limit_apply_to_each_port_separately() {
     assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::OK);
     let later = text.replace(&hash, &bcrypt::hash("new", 4).expect("a hash"));
     folder.write("web.yml", &later);
-    assert_eq!(reloaded(&web).await, Ok(true));
+    assert_eq!(reloaded(&web).await, Ok(Reload::Changed));
     assert_eq!(asked(&one, "/healthz", proof.to_str().ok()).await.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(asked(&two, "/metrics", Some(&right)).await.status(), StatusCode::UNAUTHORIZED);
 }
