@@ -1,0 +1,95 @@
+//! What may happen to the cluster.
+
+use proptest::prelude::*;
+
+use super::World;
+
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    Scale(u32),
+    Roll,
+    /// A process crashes, and restarts after this many milliseconds.
+    Crash(u32, u64),
+    Pause(u32, u64),
+    CutApi(u32, u64),
+    CutPeers(u32, u32, u64),
+    /// Connections from one process to another are refused, although both run.
+    Refuse(u32, u32, u64),
+    /// All connections between processes are refused.
+    RefuseAll(u64),
+    /// A process writes to the API server, but its watches deliver nothing.
+    Deafen(u32, u64),
+    ApiDown(u64),
+}
+
+pub(super) fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
+    let ordinal = || 0_u32..4;
+    let action = prop_oneof![
+        3 => (1_u32..5).prop_map(Action::Scale),
+        2 => Just(Action::Roll),
+        2 => (ordinal(), 100_u64..12_000).prop_map(|(o, d)| Action::Crash(o, d)),
+        2 => (ordinal(), 500_u64..40_000).prop_map(|(o, d)| Action::Pause(o, d)),
+        1 => (ordinal(), 1_000_u64..60_000).prop_map(|(o, d)| Action::CutApi(o, d)),
+        1 => (ordinal(), ordinal(), 1_000_u64..60_000).prop_map(|(a, b, d)| Action::CutPeers(a, b, d)),
+        2 => (ordinal(), ordinal(), 1_000_u64..60_000).prop_map(|(a, b, d)| Action::Refuse(a, b, d)),
+        1 => (1_000_u64..60_000).prop_map(Action::RefuseAll),
+        1 => (ordinal(), 1_000_u64..20_000).prop_map(|(o, d)| Action::Deafen(o, d)),
+        1 => (1_000_u64..40_000).prop_map(Action::ApiDown),
+    ];
+    proptest::collection::vec((0_u64..30_000, action), 1..7)
+}
+
+impl World {
+    pub(super) fn act(&mut self, action: &Action) {
+        self.history.push(format!("{:>6} {action:?}", self.now));
+        let process = |world: &Self, o: u32| world.pods.get(&o).and_then(|pod| pod.process);
+        let now = self.now;
+        match *action {
+            Action::Scale(replicas) => self.replicas = replicas,
+            Action::Roll => self.revision += 1,
+            Action::Crash(o, after) => {
+                if let Some(p) = process(self, o) {
+                    self.kill(p);
+                    let pod = self.pods.get_mut(&o).unwrap();
+                    pod.process = None;
+                    pod.start = now + after;
+                    self.gaps_excused_until = self.gaps_excused_until.max(self.recovered_at(o));
+                }
+            }
+            Action::Pause(o, time) => {
+                if let Some(p) = process(self, o) {
+                    self.processes[p].paused_until = now + time;
+                    self.gaps_excused_until =
+                        self.gaps_excused_until.max(self.api_reachable_at().max(now + time) + 20_000);
+                }
+            }
+            Action::CutApi(o, time) => {
+                self.api_cut.insert(o, now + time);
+                self.excuse_for_isolation(time);
+            }
+            Action::CutPeers(a, b, time) => {
+                self.peers_cut.insert((a.min(b), a.max(b)), now + time);
+                self.excuse_for_isolation(time);
+            }
+            // No excuse: a false refusal costs nothing.
+            Action::Refuse(a, b, time) => {
+                self.refused.insert((a, b), now + time);
+                self.excuse_for_isolation(time);
+            }
+            Action::RefuseAll(time) => {
+                let pairs = (0..4).flat_map(|a| (0..4).map(move |b| (a, b)));
+                self.refused.extend(pairs.map(|pair| (pair, now + time)));
+                self.excuse_for_isolation(time);
+            }
+            Action::Deafen(o, time) => {
+                self.deaf.insert(o, now + time);
+                self.excuse_for_isolation(time);
+            }
+            Action::ApiDown(time) => {
+                self.api_down_until = now + time;
+                self.gaps_excused_until = self.gaps_excused_until.max(self.gaps_excused_until.max(now) + time);
+                self.excuse_for_isolation(time);
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A model of a cluster for whole fleets of machines: an API server, a network, a StatefulSet controller, and clocks that
+//! differ. It runs random scripts of crashes, pauses and partitions, and checks every step: no range is exposed twice, and a
+//! live and connected fleet leaves no range out.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `actions` | what may happen to the cluster, random scripts of it |
+//! | `invariants` | what must hold at each step, and for how long each fault excuses a violation |
+//! | `process` | the life of a process: its inputs, its loads, its end |
+//! | `api` | the API server, the StatefulSet controller and the kubelet |
+//! | `network` | heartbeats, who reaches whom |
+//! | `hostile` | a peer that sends forged, garbled and repeated messages |
+//! | `tests` | scripts |
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
+
+mod actions;
+mod api;
+mod hostile;
+mod invariants;
+mod network;
+mod process;
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Decision, Event, Machine, Now};
+use crate::fleet::record::{Heartbeat, Incarnation, Member, Record};
+use crate::sharding::{Hasher, Hashes, Slice};
+use actions::Action;
+
+/// An input on its way to a process.
+#[derive(Clone, Debug)]
+enum Message {
+    Event(Event),
+    /// A heartbeat of the process with this index, sent at this moment (boot time of the sender).
+    Heartbeat(usize, Heartbeat, Duration),
+}
+
+struct Process {
+    machine: Machine,
+    ordinal: u32,
+    /// Its boot clock at time 0 of the model, and the error of its wall clock in milliseconds.
+    boot: Duration,
+    skew: i64,
+    alive: bool,
+    paused_until: u64,
+    decision: Option<Decision>,
+    loaded: Slice,
+    loading: Option<(u64, Slice)>,
+    inbox: Vec<(u64, Message)>,
+    /// The position in the API server's log up to which it has read, and when its first read is possible.
+    cursor: usize,
+    reads_from: u64,
+    /// The own Lease: the last write, when the next one is due, and the positions of writes in the log with their boot times.
+    written: Option<Member>,
+    renew: u64,
+    own_writes: Vec<(usize, Duration)>,
+    next_heartbeat: u64,
+    announced: Option<(Member, u64)>,
+    /// How many writes of the record it has read.
+    seen_record: u64,
+    /// The keys that it has read from Leases: the process that each ordinal's Lease names.
+    keys: BTreeMap<u32, Incarnation>,
+}
+
+enum Entry {
+    Lease(Member),
+    LeaseGone(u32),
+    Record(Record),
+}
+
+struct Pod {
+    uid: String,
+    revision: u32,
+    /// The index of its process, while that runs.
+    process: Option<usize>,
+    start: u64,
+    /// When SIGKILL follows SIGTERM.
+    deleting: Option<u64>,
+    released: Option<u64>,
+}
+
+struct World {
+    now: u64,
+    /// Milliseconds between two steps.
+    step: u64,
+    random: fastrand::Rng,
+    log: Vec<(u64, Entry)>,
+    leases: BTreeMap<u32, Member>,
+    record: Option<Record>,
+    record_writes: u64,
+    api_down_until: u64,
+    api_cut: BTreeMap<u32, u64>,
+    peers_cut: BTreeMap<(u32, u32), u64>,
+    /// Until when connections from one ordinal to another are refused.
+    refused: BTreeMap<(u32, u32), u64>,
+    /// Until when the watches of an ordinal deliver nothing.
+    deaf: BTreeMap<u32, u64>,
+    processes: Vec<Process>,
+    pods: BTreeMap<u32, Pod>,
+    replicas: u32,
+    revision: u32,
+    start_delay: u64,
+    hash: Hasher,
+    /// The headroom that each process reports.
+    headroom: Option<u32>,
+    points: Vec<Hashes>,
+    missing: BTreeMap<usize, u64>,
+    duplicated: BTreeMap<usize, u64>,
+    gaps_excused_until: u64,
+    duplicates_excused_until: u64,
+    complete: bool,
+    last_switch: u64,
+    /// What the hostile peer has overheard; `None` without one.
+    overheard: Option<Vec<(Heartbeat, Duration)>>,
+    history: Vec<String>,
+}
+
+impl World {
+    fn new(seed: u64, replicas: u32) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let points = (0..96).map(|_| Hashes { xxhash64: random.u64(..), fnv1a64: random.u64(..) }).collect();
+        Self {
+            now: 0,
+            step: 50,
+            random,
+            log: Vec::new(),
+            leases: BTreeMap::new(),
+            record: None,
+            record_writes: 0,
+            api_down_until: 0,
+            api_cut: BTreeMap::new(),
+            peers_cut: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            deaf: BTreeMap::new(),
+            processes: Vec::new(),
+            pods: BTreeMap::new(),
+            replicas,
+            revision: 0,
+            start_delay: 3_000,
+            hash: Hasher::XxHash64,
+            headroom: None,
+            points,
+            missing: BTreeMap::new(),
+            duplicated: BTreeMap::new(),
+            gaps_excused_until: 20_000,
+            duplicates_excused_until: 0,
+            complete: false,
+            last_switch: 0,
+            overheard: None,
+            history: Vec::new(),
+        }
+    }
+
+    fn clock(&self, p: usize) -> Now {
+        let process = &self.processes[p];
+        let unix = 1_700_000_000_000_i64 + self.now as i64 + process.skew;
+        Now { boot: process.boot + Duration::from_millis(self.now), unix: unix as u64 }
+    }
+
+    fn delay(&mut self) -> u64 {
+        self.random.u64(2..40)
+    }
+
+    fn runs(&self, p: usize) -> bool {
+        self.processes[p].alive && self.now >= self.processes[p].paused_until
+    }
+
+    fn step(&mut self) -> Result<(), TestCaseError> {
+        self.now += self.step;
+        self.check_resumed()?;
+        self.control();
+        for p in 0..self.processes.len() {
+            if self.runs(p) {
+                self.run(p);
+            }
+        }
+        self.check()
+    }
+
+    fn run_for(&mut self, time: u64) -> Result<(), TestCaseError> {
+        let end = self.now + time;
+        while self.now < end {
+            self.step()?;
+        }
+        Ok(())
+    }
+}
+
+fn run_script(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
+    run_in(World::new(seed, replicas), script)
+}
+
+/// Runs a script in a world with a hostile peer.
+fn run_attacked(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
+    run_in(World { overheard: Some(Vec::new()), ..World::new(seed, replicas) }, script)
+}
+
+fn run_in(mut world: World, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
+    world.settle(60_000)?;
+    world.gaps_excused_until = 0;
+    for (after, action) in script {
+        world.run_for(*after)?;
+        world.act(action);
+    }
+    world.settle(900_000)?;
+    Ok(world)
+}

@@ -1,0 +1,120 @@
+//! The life of a process: its inputs, its loads, its end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::{Config, Decision, Event, Machine};
+use super::{Message, Process, World};
+use crate::fleet::record::Incarnation;
+use crate::sharding::Slice;
+
+impl World {
+    pub(super) fn start(&mut self, ordinal: u32) {
+        let pod = &self.pods[&ordinal];
+        let id = Incarnation { ordinal, pod: pod.uid.clone(), nonce: self.random.u64(..) };
+        let config = Config {
+            id,
+            address: pod.uid.clone(),
+            key: None,
+            fleet: "default/fleet".to_owned(),
+            hash: self.hash,
+            overlap: Duration::ZERO,
+        };
+        let boot = Duration::from_secs(self.random.u64(1000..100_000));
+        let skew = self.random.i64(-1000..1000);
+        let index = self.processes.len();
+        self.processes.push(Process {
+            machine: Machine::new(config),
+            ordinal,
+            boot,
+            skew,
+            alive: true,
+            paused_until: 0,
+            decision: None,
+            loaded: Slice::none(),
+            loading: None,
+            inbox: Vec::new(),
+            cursor: usize::MAX,
+            reads_from: self.now + 100,
+            written: None,
+            renew: 0,
+            own_writes: Vec::new(),
+            next_heartbeat: 0,
+            announced: None,
+            seen_record: 0,
+            keys: BTreeMap::new(),
+        });
+        self.pods.get_mut(&ordinal).unwrap().process = Some(index);
+    }
+
+    pub(super) fn kill(&mut self, p: usize) {
+        self.processes[p].alive = false;
+        let (ordinal, id) = (self.processes[p].ordinal, self.processes[p].machine.own_member().id.clone());
+        for other in 0..self.processes.len() {
+            if other != p && self.processes[other].alive && self.connected(ordinal, self.processes[other].ordinal) {
+                let at = self.now + self.delay();
+                self.processes[other].inbox.push((at, Message::Event(Event::ConnectionLost(id.clone()))));
+            }
+        }
+    }
+
+    /// Delivers the inputs of one process and carries its decision out.
+    pub(super) fn run(&mut self, p: usize) {
+        self.read_api(p);
+        let clock = self.clock(p);
+        self.processes[p].machine.handle(Event::Headroom(self.headroom), clock);
+        let mut due: Vec<_> = self.processes[p].inbox.extract_if(.., |(at, _)| *at <= self.now).collect();
+        due.sort_by_key(|(at, _)| *at);
+        for (_, message) in due {
+            match message {
+                Message::Event(event) => self.processes[p].machine.handle(event, clock),
+                Message::Heartbeat(from, heartbeat, sent) => {
+                    if !self.admits(p, from) {
+                        continue;
+                    }
+                    self.overhear(&heartbeat, sent);
+                    self.processes[p].machine.handle(Event::HeartbeatReceived(heartbeat), clock);
+                    let answer = self.processes[p].machine.heartbeat(clock);
+                    let (a, b) = (self.processes[p].ordinal, self.processes[from].ordinal);
+                    if self.connected(a, b) && !self.refuses(b, a) {
+                        let at = self.now + self.delay();
+                        self.processes[from].inbox.push((at, Message::Event(Event::HeartbeatAnswered(answer, sent))));
+                    }
+                }
+            }
+        }
+        self.attack(p);
+        if let Some((_, slice)) = self.processes[p].loading.take_if(|(at, _)| *at <= self.now) {
+            self.processes[p].loaded = slice.clone();
+            self.processes[p].machine.handle(Event::Loaded(slice), clock);
+        }
+        let decision = self.processes[p].machine.decide(clock);
+        let ordinal = self.processes[p].ordinal;
+        let notices = self.processes[p].machine.notices();
+        if notices.iter().any(|notice| notice.text.contains("is current")) {
+            self.last_switch = self.now;
+        }
+        self.history.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
+        self.load(p, &decision);
+        self.write(p, &decision);
+        self.heartbeat(p);
+        self.processes[p].decision = Some(decision);
+    }
+
+    pub(super) fn load(&mut self, p: usize, decision: &Decision) {
+        let reaches = self.reaches_api(self.processes[p].ordinal);
+        let time = self.random.u64(200..2_000);
+        let now = self.now;
+        let process = &mut self.processes[p];
+        if process.loaded.covers(&decision.desired) {
+            process.loading = None;
+            if process.loaded != decision.desired {
+                process.loading = Some((now, decision.desired.clone()));
+            }
+        } else if reaches && process.loading.as_ref().is_none_or(|(_, slice)| *slice != decision.desired) {
+            process.loading = Some((now + time, decision.desired.clone()));
+        } else if !reaches {
+            process.loading = None;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Scripts of what may happen to a fleet.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::actions::{Action, actions};
+use super::{Entry, World, run_attacked, run_script};
+use crate::sharding::{Assignment, Hasher, Slice};
+
+#[test]
+fn planned_changes_leave_no_gap_and_no_duplicate() {
+    for seed in 0..4 {
+        let script = [
+            (5_000, Action::Scale(3)),
+            (60_000, Action::Scale(2)),
+            (60_000, Action::Roll),
+            (10_000, Action::Scale(4)),
+            (150_000, Action::Scale(1)),
+        ];
+        run_script(seed, 2, &script).unwrap();
+    }
+}
+
+#[test]
+fn a_hostile_peer_moves_nothing_and_delays_nothing() {
+    for seed in 0..4 {
+        let script = [
+            (60_000, Action::Scale(3)),
+            (60_000, Action::Scale(2)),
+            (60_000, Action::Roll),
+            (150_000, Action::Crash(1, 5_000)),
+            (60_000, Action::Scale(4)),
+        ];
+        let world = run_attacked(seed, 2, &script).unwrap();
+        let alive = world.processes.iter().filter(|process| process.alive);
+        assert!(
+            alive.clone().all(|process| process.machine.known_record().is_some_and(|record| record.current.total == 4))
+        );
+        assert!(alive.clone().all(|process| process.machine.status(world.clock(0)).contacts.len() == 3));
+    }
+}
+
+#[test]
+fn the_leases_of_former_members_are_deleted() {
+    let script = [(30_000, Action::Scale(4)), (60_000, Action::Scale(2))];
+    let mut world = run_script(5, 2, &script).unwrap();
+    world.run_for(60_000).unwrap();
+    assert_eq!(world.leases.keys().copied().collect::<Vec<_>>(), [0, 1]);
+    for process in world.processes.iter().filter(|process| process.alive) {
+        assert_eq!(process.machine.status(world.clock(0)).contacts.len(), 1);
+    }
+    // The ordinals may come back.
+    world.act(&Action::Scale(3));
+    world.settle(120_000).unwrap();
+}
+
+#[test]
+fn a_fleet_recovers_from_a_crash_within_seconds() {
+    for seed in 0..4 {
+        let mut world = run_script(seed, 2, &[]).unwrap();
+        world.act(&Action::Crash(0, 10_000));
+        world.gaps_excused_until = world.now + 3_000;
+        world.settle(120_000).unwrap();
+    }
+}
+
+/// Returns how often a member was dismissed.
+fn dismissals(world: &World) -> usize {
+    world
+        .log
+        .iter()
+        .filter(|(_, entry)| matches!(entry, Entry::Record(record) if !record.current.absent.is_empty()))
+        .count()
+}
+
+#[test]
+fn refused_connections_between_live_members_change_nothing() {
+    let scripts = [
+        vec![(1_000, Action::RefuseAll(60_000))],
+        vec![(1_000, Action::Refuse(0, 1, 60_000)), (0, Action::Refuse(0, 2, 60_000))],
+        vec![(1_000, Action::Refuse(1, 0, 60_000)), (0, Action::Refuse(2, 0, 60_000))],
+        vec![(1_000, Action::Refuse(1, 2, 60_000))],
+    ];
+    for (seed, script) in scripts.iter().enumerate() {
+        for replicas in [2, 3] {
+            let mut world = run_script(seed as u64, replicas, script).unwrap();
+            let (writes, leases) = (world.record_writes, world.log.len());
+            world.run_for(60_000).unwrap();
+            assert_eq!((world.record_writes - writes, dismissals(&world)), (0, 0), "{}", world.history.join("\n"));
+            let leases = world.log.len() - leases;
+            assert!(leases <= 120, "{leases} writes of Leases in a minute");
+        }
+    }
+}
+
+#[test]
+fn a_deaf_member_with_refused_connections_dismisses_nobody() {
+    for seed in 0..4 {
+        let script =
+            [(1_000, Action::Deafen(0, 8_000)), (0, Action::Refuse(0, 1, 8_000)), (0, Action::Refuse(0, 2, 8_000))];
+        let mut world = run_script(seed, 3, &script).unwrap();
+        world.run_for(30_000).unwrap();
+        assert_eq!(dismissals(&world), 0, "{}", world.history.join("\n"));
+    }
+}
+
+#[test]
+fn a_fleet_restarts_after_all_members_crashed() {
+    let mut world = run_script(7, 3, &[]).unwrap();
+    for ordinal in 0..3 {
+        world.act(&Action::Crash(ordinal, 1_000));
+    }
+    world.gaps_excused_until = world.now + 15_000;
+    world.settle(60_000).unwrap();
+}
+
+#[test]
+fn a_fleet_serves_after_a_loss_of_power_although_one_member_stays_away() {
+    for seed in 0..4 {
+        let mut world = run_script(seed, 4, &[]).unwrap();
+        for ordinal in 0..4 {
+            world.act(&Action::Crash(ordinal, if ordinal == 3 { 60_000 } else { 1_000 }));
+        }
+        world.gaps_excused_until = world.now + 60_000;
+        world.run_for(5_000).unwrap();
+        let (now, served) = (world.now, |world: &World| {
+            world
+                .points
+                .iter()
+                .filter(|p| (0..world.processes.len()).any(|process| world.exposes(process, **p)))
+                .count()
+        });
+        assert!(served(&world) * 8 > world.points.len() * 5, "at {now}: {}", world.history.join("\n"));
+        world.settle(200_000).unwrap();
+    }
+}
+
+#[test]
+fn no_switch_is_scheduled_before_every_serving_member_knows_the_record() {
+    for seed in 0..8 {
+        let pause = (5_000, Action::Pause(2, 6_000 + seed * 1_000));
+        run_script(seed, 3, &[pause, (2_000, Action::Scale(2))]).unwrap();
+    }
+}
+
+#[test]
+fn a_changed_hash_is_handed_over() {
+    let mut world = run_script(3, 3, &[]).unwrap();
+    world.hash = Hasher::Fnv1a64;
+    world.act(&Action::Roll);
+    world.settle(200_000).unwrap();
+    assert_eq!(world.record.unwrap().current.hash, Hasher::Fnv1a64);
+}
+
+#[test]
+fn a_member_without_headroom_serves_its_own_share_alone() {
+    let mut world = run_script(11, 3, &[]).unwrap();
+    let own = |world: &World| -> Vec<Slice> {
+        world.processes.iter().filter(|each| each.alive).map(|each| each.machine.status(world.clock(0)).owned).collect()
+    };
+    let before = own(&world);
+    world.headroom = Some(0);
+    world.run_for(10_000).unwrap();
+    world.act(&Action::Crash(1, 60_000));
+    world.run_for(30_000).unwrap();
+    assert_eq!(world.processes[0].machine.status(world.clock(0)).untaken, [1]);
+    assert_eq!(own(&world), [before[0].clone(), before[2].clone()]);
+    // With headroom again, the others take over before the crashed member is back.
+    world.headroom = Some(u32::MAX);
+    world.run_for(20_000).unwrap();
+    let status = world.processes[0].machine.status(world.clock(0));
+    assert_eq!((&*status.absent, &*status.untaken), (&[1][..], &[][..]));
+    assert!(world.complete);
+    world.settle(120_000).unwrap();
+}
+
+/// Returns the length of the longest `shardSelector` in bytes and the most ranges in one, in a fleet of `total` members.
+fn selectors(total: u32, absent: &[u32]) -> (usize, usize) {
+    let assignment = Assignment::with_absent(total, absent, &BTreeSet::new()).unwrap();
+    let lengths = (0..total).map(|ordinal| {
+        let ranges = assignment.ranges(ordinal);
+        let text: usize = ranges
+            .parts()
+            .iter()
+            .map(|(start, end)| format!("shardRange(object.metadata.uid,'{start:#018x}','{end:#018x}') || ").len())
+            .sum();
+        (text, ranges.parts().len())
+    });
+    lengths.max().unwrap()
+}
+
+#[test]
+fn sixty_four_members_hand_over() {
+    let (bytes, ranges) = selectors(64, &[]);
+    assert!(ranges <= 110 && bytes <= 110 * 80, "{ranges} ranges in {bytes} bytes");
+    let (bytes, ranges) = selectors(64, &[5, 17, 18, 63]);
+    assert!(ranges <= 220 && bytes <= 220 * 80, "{ranges} ranges in {bytes} bytes");
+
+    let mut world = World::new(64, 63);
+    world.step = 250;
+    world.start_delay = 500;
+    world.settle(60_000).unwrap();
+    world.gaps_excused_until = 0;
+    world.act(&Action::Scale(64));
+    world.settle(60_000).unwrap();
+    world.act(&Action::Crash(5, 1_000));
+    world.settle(120_000).unwrap();
+    world.act(&Action::Roll);
+    // The first few replacements are enough: all are alike.
+    world.run_for(40_000).unwrap();
+    let rolled = world.pods.values().filter(|pod| pod.revision == world.revision).count();
+    assert!(rolled >= 3, "{rolled} members were replaced");
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn sixty_four_members_roll_scale_down_and_scale_up() {
+    let mut world = World::new(65, 64);
+    world.step = 250;
+    world.start_delay = 500;
+    world.settle(60_000).unwrap();
+    world.gaps_excused_until = 0;
+    world.act(&Action::Roll);
+    world.settle(3_600_000).unwrap();
+    for replicas in [32, 64] {
+        world.act(&Action::Scale(replicas));
+        world.settle(120_000).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_scripts_leave_no_gap_and_no_duplicate(seed: u64, replicas in 1_u32..5, script in actions()) {
+        run_script(seed, replicas, &script)?;
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_scripts_under_attack_leave_no_gap_and_no_duplicate(seed: u64, replicas in 1_u32..5, script in actions()) {
+        run_attacked(seed, replicas, &script)?;
+    }
+}
