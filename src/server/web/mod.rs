@@ -125,7 +125,7 @@ impl FileContents {
             }
             let check = |tls: &Option<TlsConfigs>| tls.as_ref().map_or((0, false), |tls| tls.client_check);
             let ((strictness, names), before) = (check(&tls), check(&previous.tls));
-            if strictness < before.0 || names < before.1 {
+            if strictness < before.0 || (before.1 && !names) {
                 return Err(file_error(file, Some("client_auth_type"), Problem::ClientAuthLost));
             }
         }
