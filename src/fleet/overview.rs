@@ -124,6 +124,8 @@ pub struct ResourceSummary {
     pub loaded: bool,
     /// The HTTP status by which the API server refuses it.
     pub refused: Option<u16>,
+    /// The last error of each answering replica, by ordinal, on which it fails for so long that nothing waits for it.
+    pub degraded: BTreeMap<u32, String>,
     /// Seconds since the API server last sent anything about it, on the replica where that is longest ago.
     pub silent: Option<u64>,
 }
@@ -165,7 +167,10 @@ fn displayable(mut report: ReplicaReport) -> ReplicaReport {
     report.enabled.truncate(MAX_LINES);
     report.enabled.iter_mut().flat_map(|feature| [&mut feature.name, &mut feature.value]).for_each(show);
     report.resources.truncate(MAX_LINES);
-    report.resources.iter_mut().for_each(|resource| show(&mut resource.resource));
+    for resource in &mut report.resources {
+        show(&mut resource.resource);
+        resource.degraded.iter_mut().for_each(show);
+    }
     if let Some(part) = &mut report.part {
         show(&mut part.fleet);
         let shards = MOST_SHARDS as usize;
@@ -279,6 +284,7 @@ impl Resources {
             summary.seen = summary.seen.max(resource.seen);
             summary.loaded &= resource.loaded;
             summary.refused = summary.refused.or(resource.refused);
+            summary.degraded.extend(resource.degraded.clone().map(|error| (ordinal, error)));
             summary.silent = summary.silent.max(resource.silent);
         }
         let part = report.part.iter().filter(|part| part.coordinator);

@@ -61,6 +61,8 @@ pub struct ResourceReport {
     pub loaded: bool,
     /// The HTTP status by which the API server refuses it.
     pub refused: Option<u16>,
+    /// The last error, if it fails for so long that nothing waits for it.
+    pub degraded: Option<String>,
     /// Seconds since the API server last sent anything about it.
     pub silent: Option<u64>,
 }

@@ -7,4 +7,4 @@ mod readiness;
 mod watched;
 
 pub use readiness::Health;
-pub use watched::{SharedWatchSet, WatchSet, WatchedResource};
+pub use watched::{Degraded, SharedWatchSet, WatchSet, WatchedResource};

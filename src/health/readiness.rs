@@ -38,10 +38,10 @@ impl Health {
         absent.copied().chain([own]).collect()
     }
 
-    /// Returns the resources that must be loaded before the replica is ready, and are not.
+    /// Returns the resources that must be loaded before the replica is ready, and are not. It does not wait for degraded ones.
     pub fn not_loaded(&self) -> Vec<String> {
         let watch_set = self.watch_set.load();
-        let loading = watch_set.resources.iter().filter(|resource| !resource.is_loaded());
+        let loading = watch_set.resources.iter().filter(|resource| resource.is_awaited());
         let undecided = watch_set.undecided.iter().map(|&group| group.to_owned());
         loading.map(|resource| resource.name.clone()).chain(undecided).collect()
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::exposition::ResourceStore;
-use crate::intake::Status;
+use crate::intake::{Status, Trouble};
 
 /// A resource, its store and its sources.
 #[derive(Clone, Debug)]
@@ -22,6 +22,17 @@ pub struct WatchedResource {
     pub objects: Arc<ResourceStore>,
     /// The status of each source.
     pub sources: Vec<Arc<Status>>,
+    /// Why the resource is degraded, if it is.
+    pub degraded: Arc<ArcSwapOption<Degraded>>,
+}
+
+/// A resource for which nothing waits: a source of it has failed for long, while others succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degraded {
+    /// The last failure of the first such source.
+    pub trouble: Arc<Trouble>,
+    /// Number of such sources: one, or one per namespace.
+    pub sources: usize,
 }
 
 /// The resources that a replica watches and serves.
@@ -47,6 +58,16 @@ impl WatchedResource {
     /// Whether every source has completed a list, or is refused by the API server.
     pub fn is_loaded(&self) -> bool {
         self.sources.iter().all(|source| source.settled.load(Relaxed))
+    }
+
+    /// Whether readiness waits for it: a source has not settled, and is not degraded.
+    pub fn is_awaited(&self) -> bool {
+        self.sources.iter().any(|source| !source.settled.load(Relaxed) && !source.degraded.load(Relaxed))
+    }
+
+    /// Returns why the resource is degraded, if it is.
+    pub fn degraded(&self) -> Option<Arc<Degraded>> {
+        self.degraded.load_full()
     }
 
     /// Returns the HTTP status with which the API server refuses a source of the resource.

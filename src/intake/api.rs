@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::condition::PATIENCE;
 use super::failure::Failure;
 use super::request::{self, RequestKind};
 use super::response::ApiResponse;
@@ -69,15 +73,44 @@ impl Api {
 
     async fn send(&self, kind: RequestKind<'_>, selector: Option<&str>) -> Result<ApiResponse, Failure> {
         let request = request::request(&self.source, kind, selector)?;
-        let answer = ApiResponse::receive(&self.client, &self.source, request, SILENCE).await?;
+        let answer = self.attended(ApiResponse::receive(&self.client, &self.source, request, SILENCE)).await?;
+        self.source.shard.heard();
         if self.status.refused.swap(0, Ordering::Relaxed) != 0 {
             tracing::info!("the server accepts the resource again");
         }
         Ok(answer)
     }
 
+    /// Returns the next bytes of a list, or else of a watch, which may be quiet.
+    ///
+    /// # Errors
+    /// As [`ApiResponse::chunk`].
+    pub async fn chunk(&self, answer: &mut ApiResponse, list: bool) -> Result<Option<Bytes>, Failure> {
+        if !list {
+            return answer.chunk().await;
+        }
+        let chunk = self.attended(answer.chunk()).await?;
+        if chunk.is_some() {
+            self.source.shard.progressed();
+        }
+        Ok(chunk)
+    }
+
+    /// Waits for an answer, and records each time that it is late.
+    async fn attended<T>(&self, answer: impl Future<Output = T>) -> T {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer,
+                () = sleep(PATIENCE) => self.source.shard.stalled(),
+            }
+        }
+    }
+
     /// Records that data arrived now.
     pub fn arrived(&self) {
+        self.source.shard.heard();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.status.last_event.store(now.as_secs(), Ordering::Relaxed);
     }

@@ -108,7 +108,7 @@ impl Backfiller {
         let mut version = String::new();
         let mut whole = false;
         loop {
-            let chunk = match answer.chunk().await {
+            let chunk = match api.chunk(&mut answer, true).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Err(Failure::no_end(Failure::ENDED)),
                 Err(Failure::Silent(_)) => return Err(Failure::no_end(Failure::SILENT)),
@@ -144,7 +144,7 @@ impl Backfiller {
             api.open(RequestKind::Page { limit, from: "", at_least }, &backfill.slice).await?;
         let mut page = Page::default();
         let mut frames = ListFrames::new(answer.encoding);
-        while let Some(chunk) = answer.chunk().await? {
+        while let Some(chunk) = api.chunk(&mut answer, true).await? {
             if !api.source.shard.is_current(backfill) {
                 return Ok(None);
             }
@@ -172,6 +172,7 @@ impl Backfiller {
             }
             _ => {}
         }
+        self.api.source.shard.failed(failure);
         let status = &self.api.status;
         count(if failure.is_not_served() { &status.not_served } else { &status.list_errors });
         let delay = match failure {

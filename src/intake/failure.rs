@@ -130,6 +130,18 @@ impl Failure {
         }
     }
 
+    /// The kind of the failure, as a label value.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Request(_) | Self::Broken(_) | Self::Brief => "connection",
+            Self::Silent(_) => "timeout",
+            Self::Refused { .. } | Self::Status { .. } => "status",
+            Self::Expired(_) | Self::Rewound(_) | Self::Stale { .. } => "version",
+            Self::NoStreaming { .. } | Self::Pages(_) => "endless",
+            Self::Write(_) | Self::WrongForm(_) | Self::Frames(_) | Self::UnreadableStatus => "format",
+        }
+    }
+
     /// Whether the server does not serve the resource, so that there is nothing to read: 404 or 405.
     pub const fn is_not_served(&self) -> bool {
         matches!(self, Self::Refused { code: 404 | 405, .. })

@@ -9,6 +9,7 @@
 mod api;
 mod backfill;
 mod client;
+mod condition;
 mod decode;
 mod discard;
 mod encoding;
@@ -39,6 +40,7 @@ mod watch;
 pub mod wipe;
 
 pub use client::{SwappableClient, private_client, shared_client};
+pub use condition::{Condition, Trouble, Vitals};
 pub use decode::{DecodeError, Item, decode_object};
 pub use encoding::Encoding;
 pub use form::Form;

@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::condition::{Condition, PATIENCE, Vitals};
+use super::failure::Failure;
 use crate::sharding::Slice;
 use crate::sync::lock;
 
@@ -29,7 +31,7 @@ pub struct ShardState {
     watched: ArcSwap<Slice>,
     /// Ticks when the source has work to do.
     wakeups: watch::Sender<()>,
-    /// Ticks when [`ShardState::visible`] or [`ShardState::is_live`] changes.
+    /// See [`ShardState::changed`].
     changed: watch::Sender<()>,
 }
 
@@ -59,6 +61,9 @@ struct Inner {
     lost: Option<Instant>,
     /// The server refuses the resource, so there are no objects to hold.
     refused: bool,
+    /// The owner waits for this source no longer; see [`ShardState::set_degraded`].
+    degraded: bool,
+    vitals: Vitals,
     visible: Arc<Slice>,
 }
 
@@ -78,6 +83,8 @@ impl ShardState {
                 live: false,
                 lost: None,
                 refused: false,
+                degraded: false,
+                vitals: Vitals::default(),
                 visible: Arc::default(),
             }),
             wakeups: watch::Sender::new(()),
@@ -132,13 +139,14 @@ impl ShardState {
     }
 
     /// Returns the slice that may be exposed: it was synced once, and every change received since is applied. While the API
-    /// server refuses the resource, the desired slice, because there is nothing to expose.
+    /// server refuses the resource, the desired slice, because there is nothing to expose. While a degraded source fails, also the
+    /// desired slice: the objects that it holds are better than none.
     pub fn visible(&self) -> Arc<Slice> {
         Arc::clone(&self.state().visible)
     }
 
-    /// Whether the source is up to date: its watch is open or is being resumed within seconds, or the API server refuses the
-    /// resource.
+    /// Whether the source is up to date: its watch is open or is being resumed within seconds. Also whether nothing waits for it:
+    /// the API server refuses the resource, or the source is degraded and fails.
     pub fn is_live(&self) -> bool {
         self.state().is_live()
     }
@@ -148,13 +156,25 @@ impl ShardState {
         self.state().refused
     }
 
+    /// Sets whether the source is degraded: it has failed for so long that nothing waits for it until it succeeds. From its first
+    /// success on, it is waited for as any other. It stays degraded for a while, and is exempt again at its next failure.
+    pub fn set_degraded(&self, degraded: bool) {
+        self.note(|state| state.degraded = degraded);
+    }
+
+    /// Returns whether the requests of the source succeed.
+    pub fn vitals(&self) -> Vitals {
+        self.state().vitals.clone()
+    }
+
     /// Returns the slice that may be promised to other replicas: the visible slice while the source is live, otherwise none.
     pub fn ready(&self) -> Arc<Slice> {
         let state = self.state();
         if state.is_live() { Arc::clone(&state.visible) } else { Arc::default() }
     }
 
-    /// Ticks whenever [`ShardState::visible`] or [`ShardState::is_live`] changes.
+    /// Ticks whenever [`ShardState::visible`], [`ShardState::is_live`] or the condition of [`ShardState::vitals`] changes, and at
+    /// each failure.
     pub fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -230,6 +250,29 @@ impl ShardState {
         self.update(|state| state.refused = true);
     }
 
+    /// A list, a backfill or a watch failed.
+    pub(super) fn failed(&self, failure: &Failure) {
+        self.note(|state| state.vitals.failed(failure));
+    }
+
+    /// An answer has not arrived for [`PATIENCE`].
+    pub(super) fn stalled(&self) {
+        self.failed(&Failure::Silent(PATIENCE));
+    }
+
+    /// Data arrived.
+    pub(super) fn heard(&self) {
+        self.state().vitals.heard = Some(Instant::now());
+    }
+
+    /// Data of a list arrived.
+    pub(super) fn progressed(&self) {
+        self.heard();
+        if self.state().vitals.condition == Condition::Failing {
+            self.note(|state| state.vitals.progressed());
+        }
+    }
+
     /// Returns the slice that was listed and is kept up to date by the watch.
     pub(super) fn synced(&self) -> Slice {
         self.state().synced.clone()
@@ -294,19 +337,28 @@ impl ShardState {
         lock(&self.state)
     }
 
-    /// Changes the state and notifies the source, and the owner if the visible slice or liveness changed.
+    /// Changes the state and notifies the source, and the owner if something changed that it can see.
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = self.note(change);
+        self.wakeups.send_replace(());
+        result
+    }
+
+    /// Like [`ShardState::update`], for a change that gives the source no work.
+    fn note<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut state = self.state();
-        let live = state.is_live();
+        let before = (state.is_live(), state.vitals.condition, state.vitals.failures);
         let result = change(&mut state);
-        let visible = if state.refused { &state.desired } else { &state.synced };
-        let mut notify = live != state.is_live();
+        if state.is_whole() {
+            state.vitals.condition = Condition::Fine;
+        }
+        let visible = if state.is_exempt() { &state.desired } else { &state.synced };
+        let mut notify = before != (state.is_live(), state.vitals.condition, state.vitals.failures);
         if *state.visible != *visible {
             state.visible = Arc::new(visible.clone());
             notify = true;
         }
         drop(state);
-        self.wakeups.send_replace(());
         if notify {
             self.changed.send_replace(());
         }
@@ -316,7 +368,17 @@ impl ShardState {
 
 impl Inner {
     const fn is_live(&self) -> bool {
-        self.live || self.refused
+        self.live || self.is_exempt()
+    }
+
+    /// Whether nothing waits for the source.
+    const fn is_exempt(&self) -> bool {
+        self.refused || (self.degraded && !matches!(self.vitals.condition, Condition::Fine))
+    }
+
+    /// Whether the source holds its desired slice up to date, or has nothing to hold.
+    fn is_whole(&self) -> bool {
+        self.refused || (self.live && self.lost.is_none() && self.synced.covers(&self.desired))
     }
 
     /// The known objects are no longer kept up to date.

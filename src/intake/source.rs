@@ -29,6 +29,14 @@ pub struct Endpoint {
     pub protobuf: bool,
 }
 
+impl Endpoint {
+    /// Returns the plural with the API group, as kubectl takes it: `deployments.apps`.
+    pub fn plural_and_group(&self) -> String {
+        let Self { group, plural, .. } = self;
+        if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") }
+    }
+}
+
 /// One list and watch.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -57,6 +65,8 @@ pub struct Source {
 pub struct Status {
     /// Whether a list completed once, or the server responded 403, 404 or 405 once. Readiness waits for this.
     pub settled: AtomicBool,
+    /// Whether the owner has declared the source degraded, so that readiness waits for it no longer.
+    pub degraded: AtomicBool,
     /// HTTP status while the server refuses the resource (403, 404, 405), otherwise 0.
     pub refused: AtomicU64,
     /// Number of completed lists.

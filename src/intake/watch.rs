@@ -186,7 +186,7 @@ impl Worker {
             let before = self.objects.listed();
             let mut frames = ListFrames::new(answer.encoding);
             let deadline = Instant::now() + PAGE_TIMEOUT;
-            while let Some(chunk) = answer.chunk().await? {
+            while let Some(chunk) = self.api.chunk(&mut answer, true).await? {
                 self.api.arrived();
                 // NB: no timeout around the read, which is never reached while data is always there.
                 if Instant::now() > deadline {
@@ -313,7 +313,7 @@ impl Worker {
                     adapted = false;
                     continue;
                 }
-                chunk = answer.chunk() => match chunk? {
+                chunk = self.api.chunk(answer, watching.initial) => match chunk? {
                     Some(chunk) => chunk,
                     None => return Ok(End::Over),
                 },
@@ -362,6 +362,12 @@ impl Worker {
             ref failure if failure.is_not_served() => count(&self.api.status.not_served),
             _ if step == Step::Pages => count(&self.api.status.list_errors),
             _ => count(&self.api.status.watch_errors),
+        }
+        match failure {
+            // The next request tells.
+            Failure::NoStreaming { .. } | Failure::Refused { .. } => {}
+            Failure::Silent(_) if step == Step::Watch => {}
+            ref failure => self.shard().failed(failure),
         }
         if self.position.is_none() {
             self.objects.give_up();

@@ -112,6 +112,10 @@ fn position(sources: &[Arc<Status>]) -> Position {
     if sources.iter().any(|s| s.refused.load(Relaxed) != 0) {
         return Position::Refused;
     }
+    // What a degraded source exposes is as of different versions.
+    if sources.iter().any(|s| s.degraded.load(Relaxed)) {
+        return Position::None;
+    }
     // A source publishes its position after it has handed over the events, so the store contains them.
     match sources.iter().map(|s| s.position.load(Acquire)).min() {
         None | Some(0) => Position::None,
@@ -189,6 +193,7 @@ mod tests {
             object_limit: 0,
             objects,
             sources: sources.to_vec(),
+            degraded: Arc::default(),
         };
         let watch_set = WatchSet { resources: vec![watched], undecided: Vec::new() };
         let watch_set = Arc::new(ArcSwap::from_pointee(watch_set));
@@ -208,6 +213,9 @@ mod tests {
         assert!(inventory.report(&asked(4)).digests.is_empty(), "nothing is known as of before the list");
         inventory.watch_set.load().resources[0].sources[1].position.store(0, Relaxed);
         assert_eq!(inventory.report(&asked(6)).known_versions[PODS], KnownVersions::None);
+        inventory.watch_set.load().resources[0].sources[1].position.store(7, Relaxed);
+        inventory.watch_set.load().resources[0].sources[1].degraded.store(true, Relaxed);
+        assert_eq!(inventory.report(&asked(6)).known_versions[PODS], KnownVersions::None, "nothing is exact");
         inventory.watch_set.load().resources[0].sources[1].refused.store(403, Relaxed);
         assert_eq!(inventory.report(&asked(6)).known_versions[PODS], KnownVersions::Refused);
     }

@@ -85,6 +85,7 @@ impl ReplicaReporter {
             seen,
             loaded: watched.is_loaded(),
             refused: watched.refused_status(),
+            degraded: watched.degraded().map(|degraded| degraded.trouble.error.clone()),
             silent: watched.last_event_age().map(|age| age.as_secs()),
         }
     }

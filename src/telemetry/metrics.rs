@@ -246,6 +246,17 @@ fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
         "Number of sources of the resource that the API server refuses, by HTTP status: 403 forbidden, 404 or 405 not served.",
         refused.iter().map(|(w, code, count)| (vec![("resource", w.name.as_str()), ("code", code)], *count)),
     )?;
+    let degraded: Vec<_> = watched.iter().filter_map(|w| Some((w, w.degraded()?))).collect();
+    gauge(
+        out,
+        "kube_state_fleet_degraded",
+        "Number of sources of the resource, one or one per namespace, that fail for so long that readiness and handovers do not \
+         wait for them, by the kind of the last failure. Absent for other resources.",
+        degraded.iter().map(|(w, degraded)| {
+            let labels = vec![("resource", w.name.as_str()), ("reason", degraded.trouble.reason)];
+            (labels, degraded.sources as u64)
+        }),
+    )?;
     gauge(
         out,
         "kube_state_fleet_last_event_age_seconds",

@@ -156,6 +156,7 @@ impl TestReplica {
             object_limit: 1000,
             objects: Arc::clone(objects),
             sources,
+            degraded: Arc::default(),
         };
         let settled = || {
             let status = Arc::new(Status::default());

@@ -91,6 +91,12 @@ impl ResourceGroups {
         self.groups.values().flat_map(GroupState::all)
     }
 
+    /// Decides which resources are degraded. Returns when to decide again if nothing changes before.
+    pub fn degrade(&self, now: Instant) -> Option<Instant> {
+        let api_works = self.all().any(|resource| resource.is_proof(now));
+        self.all().filter_map(|resource| resource.degrade(now, api_works)).min()
+    }
+
     /// Limits what each store exposes to the slice that is visible in all sources of the resource.
     pub fn update_visible(&self) {
         for resource in self.all() {
@@ -134,7 +140,7 @@ impl GroupState {
         let served = &self.served;
         let replaced_by = |new: &Arc<RunningResource>| served.iter().find(|old| old.name() == new.name());
         let mut next_check = pending.reminder;
-        let mut loading = Vec::new();
+        let (mut loading, mut degraded) = (Vec::new(), Vec::new());
         for resource in pending.resources.iter().filter(|resource| !contains(served, resource)) {
             let grace_end = match resource.is_refused() {
                 true => Some(*pending.refused_since.entry(resource.name().to_owned()).or_insert(now) + REFUSAL_GRACE),
@@ -145,19 +151,24 @@ impl GroupState {
             };
             let in_grace = grace_end.filter(|end| *end > now && replaced_by(resource).is_some());
             next_check = next_check.into_iter().chain(in_grace).min();
-            if !resource.is_ready() || in_grace.is_some() {
+            // Objects of another cluster do not stay beside those of this one.
+            let same_cluster =
+                |old: &&Arc<RunningResource>| old.shape.options.cluster == resource.shape.options.cluster;
+            if resource.is_degraded() && replaced_by(resource).is_some_and(|old| same_cluster(&old)) {
+                degraded.push(Arc::clone(resource));
+            } else if !resource.is_ready() || in_grace.is_some() {
                 loading.push(Arc::clone(resource));
             }
         }
-        let old_or_new = |new: &Arc<RunningResource>| match contains(&loading, new) {
+        let old_or_new = |new: &Arc<RunningResource>| match contains(&loading, new) || contains(&degraded, new) {
             true => replaced_by(new).cloned(),
             false => Some(Arc::clone(new)),
         };
         let before = self.served.clone();
         let now_served = match pending.rollout {
             Rollout::Atomic if !loading.is_empty() => self.served.clone(),
-            Rollout::Atomic => pending.resources.clone(),
-            Rollout::Individual => pending.resources.iter().filter_map(old_or_new).collect(),
+            // The others do not wait for the degraded ones.
+            Rollout::Atomic | Rollout::Individual => pending.resources.iter().filter_map(old_or_new).collect(),
         };
         if pending.reminder.is_some_and(|reminder| reminder <= now) && !loading.is_empty() {
             let resources: Vec<_> = loading.iter().map(|resource| resource.name()).collect();
@@ -166,6 +177,7 @@ impl GroupState {
         }
         self.served = now_served;
         if loading.is_empty()
+            && degraded.is_empty()
             && let Some(pending) = self.pending.take()
         {
             let refused: Vec<_> = pending.refused_since.keys().collect();

@@ -10,11 +10,14 @@
 //!   promises to the fleet hold before and after.
 //! - A resource that the API server refuses has nothing to load and counts as ready. Before it replaces another one it must
 //!   stay refused for [`groups::REFUSAL_GRACE`], as a refusal may be temporary.
+//! - A resource whose source has failed for long while others succeed is *degraded* ([`degradation`]). Neither readiness nor the
+//!   fleet waits for it until it succeeds. It does not replace a served one before it is loaded, and delays only itself.
 //! - The first set of a group that exists from the start is served immediately, as there is nothing to serve before it. Until
 //!   then the replica is not ready and promises nothing to the fleet.
 //! - A set supersedes the previous one, even while that one is still loading.
 
 mod context;
+mod degradation;
 mod groups;
 mod running;
 mod shard_loader;
@@ -175,11 +178,12 @@ impl Resources {
     fn reconcile(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut groups = self.groups();
+        let mut next_check = groups.degrade(now);
         if self.context.held.is_none() {
             groups.update_visible();
         }
         let before: Vec<_> = groups.served().cloned().collect();
-        let (mut removed, mut next_check) = (Vec::new(), None);
+        let mut removed = Vec::new();
         for group in groups.groups.values_mut() {
             let (left, check) = group.advance(now);
             removed.extend(left);

@@ -1,17 +1,22 @@
 //! A resource while it is watched.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::context::WatchContext;
+use super::degradation::{Degradation, LIMIT};
 use super::spec::{Partition, ReadOptions, ResourceShape, ResourceSpec};
 use crate::exposition::ResourceStore;
-use crate::health::WatchedResource;
-use crate::intake::{ShardState, Sink, Source, Status};
+use crate::health::{Degraded, WatchedResource};
+use crate::intake::{Condition, ShardState, Sink, Source, Status, Vitals};
 use crate::replica::linger::{self, LingerSink};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
+use crate::sync::lock;
 
 /// A resource with its sources and its store.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(in crate::replica) struct RunningResource {
     pub watched: WatchedResource,
     /// One per partition.
     pub sources: Vec<Source>,
+    /// How long each source has failed.
+    degradations: Mutex<Vec<Degradation>>,
     /// Stops its watches.
     pub stop: CancellationToken,
 }
@@ -68,9 +75,12 @@ impl RunningResource {
             spawner.spawn_until(stop.clone(), task.clone(), run);
         }
         guard.disarm();
-        let watched =
-            WatchedResource { name, kind, object_limit: shape.options.object_limit, objects, sources: statuses };
-        Ok(Arc::new(Self { shape, watched, sources, stop }))
+        let object_limit = shape.options.object_limit;
+        let degraded = Arc::default();
+        let watched = WatchedResource { name, kind, object_limit, objects, sources: statuses, degraded };
+        let now = Instant::now();
+        let degradations = Mutex::new(sources.iter().map(|_| Degradation::new(now)).collect());
+        Ok(Arc::new(Self { shape, watched, sources, degradations, stop }))
     }
 
     pub fn name(&self) -> &str {
@@ -84,6 +94,63 @@ impl RunningResource {
     /// Whether the API server refuses one of its sources.
     pub fn is_refused(&self) -> bool {
         self.shard_states().any(ShardState::is_refused)
+    }
+
+    /// Whether a source proves that the API server works.
+    pub fn is_proof(&self, now: Instant) -> bool {
+        self.shard_states().any(|shard| shard.vitals().is_proof(now))
+    }
+
+    /// Whether it is degraded, and does not work again yet.
+    pub fn is_degraded(&self) -> bool {
+        self.watched.degraded().is_some()
+            && self.shard_states().any(|shard| shard.vitals().condition != Condition::Fine)
+    }
+
+    /// Decides which sources are degraded. `api_works`: a source of any resource proves that the API server works. Returns when
+    /// to decide again if nothing changes before.
+    pub fn degrade(&self, now: Instant, api_works: bool) -> Option<Instant> {
+        let mut next_check = None;
+        let mut degraded: Option<Degraded> = None;
+        let mut degradations = lock(&self.degradations);
+        for ((source, status), degradation) in self.sources.iter().zip(&self.watched.sources).zip(&mut *degradations) {
+            let vitals = source.shard.vitals();
+            let check = degradation.observe(now, &vitals, api_works);
+            next_check = next_check.into_iter().chain(check).min();
+            let is_degraded = degradation.is_degraded();
+            if status.degraded.swap(is_degraded, Relaxed) != is_degraded {
+                source.shard.set_degraded(is_degraded);
+                self.log(source, &vitals, is_degraded);
+            }
+            if let Some(trouble) = vitals.trouble.filter(|_| is_degraded) {
+                let sources = degraded.as_ref().map_or(0, |degraded| degraded.sources) + 1;
+                let trouble = degraded.map_or(trouble, |degraded| degraded.trouble);
+                degraded = Some(Degraded { trouble, sources });
+            }
+        }
+        drop(degradations);
+        if self.watched.degraded().as_deref() != degraded.as_ref() {
+            self.watched.degraded.store(degraded.map(Arc::new));
+        }
+        next_check
+    }
+
+    fn log(&self, source: &Source, vitals: &Vitals, is_degraded: bool) {
+        let (resource, namespace) = (self.name(), source.namespace.as_deref());
+        let seconds = LIMIT.as_secs();
+        if !is_degraded {
+            return info!(resource, namespace, "no longer degraded: its requests have succeeded for {seconds} s");
+        }
+        let (reason, error) = vitals.trouble.as_ref().map(|trouble| (trouble.reason, &trouble.error)).unzip();
+        warn!(
+            resource,
+            namespace,
+            reason,
+            error,
+            "degraded: its requests have failed for {seconds} s, those of other resources succeed. Readiness and handovers do \
+             not wait for it, and its objects may be missing. Check what \"kubectl get {}\" answers",
+            source.endpoint.plural_and_group(),
+        );
     }
 
     /// Whether it can be served: the desired slice is loaded and up to date, or the API server refuses the resource.

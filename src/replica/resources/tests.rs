@@ -32,6 +32,7 @@ enum Answer {
 
 const ONE: Answer = Answer::Has(&["1"]);
 const REFUSES: Answer = Answer::Refuses(403);
+const FAILS: Answer = Answer::Refuses(500);
 
 type Piece = Result<Frame<Bytes>, std::io::Error>;
 /// An open watch, with its resource.
@@ -64,9 +65,27 @@ impl Cluster {
         watches.iter().filter(|(of, _)| of == plural).count()
     }
 
+    /// Breaks the connections of all watches of a resource.
+    fn breaks(&self, plural: &str) {
+        let broken = |(of, watch): &(String, mpsc::UnboundedSender<Piece>)| {
+            if of == plural {
+                let _ = watch.unbounded_send(Err(std::io::ErrorKind::ConnectionReset.into()));
+            }
+            of != plural
+        };
+        self.watches.lock().expect("no panic").retain(broken);
+    }
+
     async fn answer(self, request: Request<Body>) -> Response<StreamBody<mpsc::UnboundedReceiver<Piece>>> {
-        let plural = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
-        let kind = if plural == "nodes" { "Node" } else { "Namespace" };
+        let path = request.uri().path();
+        let plural = path.rsplit('/').next().unwrap_or_default();
+        // `plural`, or `namespace/plural`.
+        let plural = path.split_once("/namespaces/").map_or(plural, |(_, within)| within).to_owned();
+        let kind = match plural.rsplit('/').next() {
+            Some("nodes") => "Node",
+            Some("serviceaccounts") => "ServiceAccount",
+            _ => "Namespace",
+        };
         let query = request.uri().query().unwrap_or_default();
         let (watch, initial) = (query.contains("watch=1"), query.contains("sendInitialEvents=true"));
         let mut says = self.says.subscribe();
@@ -171,6 +190,23 @@ impl World {
         self.of(&Slice::all()).contains(family)
     }
 
+    fn awaited(&self) -> Vec<String> {
+        let watch_set = self.resources.watch_set().load_full();
+        watch_set.resources.iter().filter(|watched| watched.is_awaited()).map(|watched| watched.name.clone()).collect()
+    }
+
+    /// Returns the degraded resources with their reasons.
+    fn degraded(&self) -> Vec<(String, &'static str)> {
+        let watch_set = self.resources.watch_set().load_full();
+        let reason =
+            |watched: &crate::health::WatchedResource| Some((watched.name.clone(), watched.degraded()?.trouble.reason));
+        watch_set.resources.iter().filter_map(reason).collect()
+    }
+
+    fn covers(&self, slice: &Slice) -> bool {
+        self.resources.ready().covers(slice)
+    }
+
     fn watched(&self) -> Vec<String> {
         let watch_set = self.resources.watch_set().load_full();
         watch_set.resources.iter().map(|watched| watched.name.clone()).collect()
@@ -180,6 +216,10 @@ impl World {
 /// Waits until nothing more happens.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+async fn seconds(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
 const PHASE: &str = "kube_namespace_status_phase";
@@ -337,4 +377,137 @@ async fn a_group_that_is_added_later_is_loaded_aside() {
     world.cluster.says("nodes", ONE);
     assert_eq!(set.await, Outcome::Served);
     assert_eq!(world.watched(), ["namespaces", "nodes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_fails_from_the_start_is_degraded_after_30_seconds_and_delays_nothing() {
+    let world = World::new(None);
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("nodes", FAILS);
+    drop(world.set(specs("namespaces,nodes", ""), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    seconds(29).await;
+    assert_eq!((world.awaited(), world.degraded()), (vec!["nodes".to_owned()], vec![]));
+    assert_eq!(world.resources.ready(), Slice::none());
+    seconds(3).await;
+    assert_eq!((world.awaited(), world.degraded()), (vec![], vec![("nodes".to_owned(), "status")]));
+    assert!(world.covers(&Slice::all()) && world.serves(PHASE));
+    // It recovers: its objects are shown as soon as they are loaded.
+    world.cluster.says("nodes", ONE);
+    seconds(61).await;
+    assert!(world.serves(NODE) && world.covers(&Slice::all()));
+    seconds(31).await;
+    assert_eq!((world.awaited(), world.degraded()), (vec![], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_degraded_resource_gains_ranges_without_delaying_them_and_keeps_its_objects() {
+    let [with, _] = halves("1");
+    let world = World::serving(None, "namespaces,nodes").await;
+    world.resources.set_desired(&with);
+    settle().await;
+    assert!(world.covers(&with) && world.serves(NODE));
+    world.cluster.says("nodes", FAILS);
+    world.cluster.breaks("nodes");
+    seconds(20).await;
+    assert_eq!(world.resources.ready(), Slice::none(), "it may recover");
+    world.resources.set_desired(&Slice::all());
+    seconds(20).await;
+    assert_eq!(world.degraded(), [("nodes".to_owned(), "status")]);
+    assert!(world.covers(&Slice::all()));
+    assert!(world.of(&Slice::all()).contains(NODE), "known objects are served");
+    // Once it works, a gain waits for it again, although it is still named.
+    world.cluster.says("nodes", ONE);
+    let mut changed = world.resources.changed();
+    while world.cluster.watches("nodes") == 0 {
+        changed.changed().await.expect("it runs");
+    }
+    seconds(1).await;
+    assert!(!world.degraded().is_empty() && world.covers(&Slice::all()));
+    world.resources.set_desired(&with);
+    world.resources.set_desired(&Slice::all());
+    assert!(!world.covers(&Slice::all()), "it is being loaded");
+    settle().await;
+    assert!(world.covers(&Slice::all()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_whole_api_server_degrades_nothing() {
+    let world = World::serving(None, "namespaces,nodes").await;
+    world.resources.set_desired(&Slice::all());
+    settle().await;
+    for resource in ["namespaces", "nodes"] {
+        world.cluster.says(resource, FAILS);
+        world.cluster.breaks(resource);
+    }
+    seconds(600).await;
+    assert_eq!((world.degraded(), world.resources.ready()), (vec![], Slice::none()));
+    assert!(world.serves(NODE) && world.serves(PHASE), "everything is served as before");
+    // One comes back first. The other has not tried since.
+    world.cluster.says("namespaces", ONE);
+    while world.cluster.watches("namespaces") == 0 {
+        seconds(1).await;
+    }
+    world.cluster.says("nodes", ONE);
+    seconds(90).await;
+    assert_eq!(world.degraded(), []);
+    assert!(world.covers(&Slice::all()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_resource_is_never_degraded() {
+    let world = World::new(None);
+    world.cluster.says("nodes", FAILS);
+    drop(world.set(specs("nodes", ""), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    seconds(600).await;
+    assert_eq!((world.degraded(), world.resources.ready()), (vec![], Slice::none()));
+    assert_eq!(world.awaited(), ["nodes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_is_a_failure() {
+    let world = World::new(None);
+    world.cluster.says("namespaces", ONE);
+    drop(world.set(specs("namespaces,nodes", ""), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    seconds(45).await;
+    assert_eq!(world.degraded(), [("nodes".to_owned(), "timeout")]);
+    assert!(world.covers(&Slice::all()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_wait_for_a_degraded_resource_and_keeps_its_predecessor() {
+    let world = World::serving(Some(Slice::all()), "namespaces,nodes").await;
+    world.cluster.says("nodes", FAILS);
+    let change = tokio::spawn(world.set(specs("namespaces,nodes", "namespaces=[*],nodes=[*]"), Rollout::Atomic));
+    seconds(25).await;
+    assert!(!world.serves(LABELS));
+    seconds(10).await;
+    assert!(world.serves(LABELS) && world.serves(NODE) && !world.serves("kube_node_labels"));
+    world.cluster.says("nodes", ONE);
+    assert_eq!(change.await.expect("no panic"), Outcome::Served);
+    assert!(world.serves("kube_node_labels"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_fails_hides_no_objects_of_the_others() {
+    let world = World::new(None);
+    let flags =
+        Flags { resources: vec!["serviceaccounts".to_owned()], namespaces: vec!["a,b".to_owned()], ..Flags::default() };
+    let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+    world.cluster.says("a/serviceaccounts", ONE);
+    world.cluster.says("b/serviceaccounts", FAILS);
+    drop(world.set(builtin::specs(&settings, 0), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    seconds(25).await;
+    assert!(!world.serves("kube_serviceaccount_info"), "it may recover");
+    seconds(10).await;
+    assert_eq!((world.awaited(), world.degraded()), (vec![], vec![("serviceaccounts".to_owned(), "status")]));
+    assert!(world.covers(&Slice::all()) && world.serves("kube_serviceaccount_info"));
+    world.cluster.says("a/serviceaccounts", FAILS);
+    world.cluster.breaks("a/serviceaccounts");
+    seconds(60).await;
+    assert_eq!(world.resources.ready(), Slice::none(), "nothing is left that works");
+    assert!(world.serves("kube_serviceaccount_info"));
 }

@@ -69,6 +69,8 @@ function verdict(fleet) {
   if (busy) return busy;
   if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the other replicas serve its objects"];
   if (state === "waiting") return ["odd", "The fleet cannot complete a change", waiting];
+  const degraded = fleet.resources.filter(isDegraded);
+  if (degraded.length) return ["odd", "A resource is degraded", "requests for " + names(degraded) + " fail; nothing waits for it, and its objects may be missing"];
   const unproven = fleet.resources.filter(of => of.cover === "unproven");
   if (unproven.length) return ["odd", "All replicas serve", "no recent proof that each object is served exactly once: " + names(unproven)];
   const provable = fleet.resources.filter(of => of.owned && of.refused === null);
@@ -120,7 +122,11 @@ function row(resource) {
   const link = element("a", { href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource });
   const cover = VERDICTS[resource.cover] ? badge(VERDICTS[resource.cover]) : "";
   if (cover && resource.coverAge !== null) cover.title = time(resource.coverAge) + " ago";
-  const lastEvent = resource.refused !== null ? badge(["refused: " + resource.refused, "odd"])
+  const degraded = Object.entries(resource.degraded).map(([ordinal, error]) => "replica " + ordinal + ": " + error);
+  const sick = badge(["degraded", "odd"]);
+  sick.title = degraded.join("\n");
+  const lastEvent = degraded.length ? sick
+    : resource.refused !== null ? badge(["refused: " + resource.refused, "odd"])
     : !resource.loaded ? badge(["loading", "busy"])
     : resource.silent !== null ? time(resource.silent) : "";
   const made = element("tr", {},
@@ -134,8 +140,10 @@ function row(resource) {
   return made;
 }
 
+const isDegraded = of => Object.keys(of.degraded).length > 0;
+
 /// Whether a resource has neither objects nor problems. Such resources are listed below the table.
-const isQuiet = of => !of.owned && of.loaded && of.refused === null && ![...WRONG, "unproven"].includes(of.cover);
+const isQuiet = of => !of.owned && of.loaded && of.refused === null && !isDegraded(of) && ![...WRONG, "unproven"].includes(of.cover);
 
 function draw(fleet) {
   const [kind, headline, detail] = verdict(fleet);
