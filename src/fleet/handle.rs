@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::audit::{Peer, PeerDirectory};
 use super::clock;
@@ -20,6 +21,8 @@ use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
 const MAX_HEARTBEAT_AGE: u64 = 3_000;
+/// How long a scrape waits for the news after a pause: less than the scrape timeout of Prometheus, 10 s.
+const NEWS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of a member after its latest decision.
 #[derive(Clone, Debug)]
@@ -110,6 +113,19 @@ impl FleetHandle {
     /// Returns the slice to expose now; `None` if it was confirmed too long ago.
     pub fn exposed(&self) -> Option<Arc<Slice>> {
         self.snapshot.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
+    }
+
+    /// Waits, for a few seconds at most, while this member cannot tell what to expose because it was paused and has not read the
+    /// news yet.
+    pub async fn read_news(&self) {
+        let mut changed = self.changed();
+        let lacks_news = || {
+            let (snapshot, now) = (self.snapshot.load(), clock::boot());
+            snapshot.plan.at(now).is_none() && (snapshot.status.awaits_news || snapshot.plan.is_old(now))
+        };
+        let wait = async { while lacks_news() && changed.changed().await.is_ok() {} };
+        // The answer is 503 if there is no news in time.
+        let _ = timeout(NEWS_TIMEOUT, wait).await;
     }
 
     /// Accepts the heartbeat of a peer and returns the heartbeat of this member.

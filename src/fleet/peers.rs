@@ -258,6 +258,7 @@ mod tests {
             fleet: fleet.to_owned(),
             hash: Hasher::default(),
             overlap: Duration::ZERO,
+            on_lost_quorum: Default::default(),
         };
         Machine::new(config).heartbeat(clock::now())
     }

@@ -87,8 +87,15 @@ mod tests {
         let id = Incarnation { ordinal, pod: "pod".to_owned(), nonce };
         let (address, fleet) = (String::new(), String::new());
         let key = Some(KeyDigest([nonce as u8; 32]));
-        let config =
-            Config { id, address, key, fleet, hash: crate::sharding::Hasher::default(), overlap: Default::default() };
+        let config = Config {
+            id,
+            address,
+            key,
+            fleet,
+            hash: crate::sharding::Hasher::default(),
+            overlap: Default::default(),
+            on_lost_quorum: Default::default(),
+        };
         Machine::new(config).heartbeat(super::super::clock::now()).member
     }
 

@@ -26,7 +26,7 @@ use super::record::{Incarnation, Member, Phase};
 use super::roster::Roster;
 use super::{clock, headroom, peers};
 use crate::resource_version;
-use crate::settings::FleetSettings;
+use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};
 
 /// Maximum number of messages handled before the next decision, so that a flood of messages does not delay decisions.
@@ -58,6 +58,8 @@ pub struct Start {
     pub hash: Hasher,
     /// The value of `--handover-overlap`.
     pub overlap: Duration,
+    /// The value of `--on-lost-quorum`.
+    pub on_lost_quorum: OnLostQuorum,
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
     /// Connects to the other members.
@@ -157,6 +159,7 @@ async fn coordinate(
         fleet: names.fleet(),
         hash: start.hash,
         overlap: start.overlap,
+        on_lost_quorum: start.on_lost_quorum,
     };
     let actor = Actor {
         fleet: Arc::clone(fleet),

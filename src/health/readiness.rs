@@ -33,7 +33,7 @@ impl Health {
         let Some(fleet) = &self.fleet else { return BTreeSet::from([own]) };
         let snapshot = fleet.snapshot();
         let status = &snapshot.status;
-        let stands_in = snapshot.coordinated && snapshot.ready && !status.isolated;
+        let stands_in = snapshot.coordinated && snapshot.ready && !status.refuses;
         let absent = status.absent.iter().filter(|ordinal| stands_in && !status.untaken.contains(ordinal));
         absent.copied().chain([own]).collect()
     }

@@ -90,6 +90,7 @@ impl Launch<'_> {
                 server: self.config.as_ref().map(|config| config.borrow().cluster_url.clone()),
                 hash: self.settings.hasher(),
                 overlap: self.settings.fixed.handover_overlap,
+                on_lost_quorum: self.settings.fixed.on_lost_quorum,
                 loader: Arc::clone(resources) as _,
                 dialer,
                 roster,

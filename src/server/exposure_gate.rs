@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use crate::fleet::FleetHandle;
 use crate::sharding::Slice;
 
@@ -11,6 +13,11 @@ pub trait ExposureGate: Send + Sync {
     ///
     /// `None` means that the assignment was last confirmed too long ago, so other replicas may already serve these objects.
     fn exposed_slice(&self) -> Option<Arc<Slice>>;
+
+    /// Waits while a replica that was paused asks whether it may still expose its objects: that takes an instant.
+    fn news(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The gate of a replica without a fleet: always the same slice.
@@ -27,6 +34,10 @@ impl FixedExposure {
 impl ExposureGate for FleetHandle {
     fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.exposed()
+    }
+
+    fn news(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.read_news())
     }
 }
 

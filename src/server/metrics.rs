@@ -40,17 +40,22 @@ serve its objects; it serves them again once it has confirmed that they do not\n
 
 /// Returns the routes of the metrics port.
 pub fn metrics_routes(metrics: Metrics) -> Routes {
+    let metrics = Arc::new(metrics);
     let scrapes = warp::path!("metrics")
         .and(warp::method())
         .and(warp::header::headers_cloned())
         .and(warp::query::<Vec<(String, String)>>())
         .and(warp::ext::optional::<ClientIp>())
-        .map(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<ClientIp>| {
-            // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
-            if let Some(ClientIp(ip)) = remote.filter(|_| method == Method::GET) {
-                metrics.scrape_tracker.record(ip);
+        .then(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<ClientIp>| {
+            let metrics = Arc::clone(&metrics);
+            async move {
+                metrics.exposure_gate.news().await;
+                // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
+                if let Some(ClientIp(ip)) = remote.filter(|_| method == Method::GET) {
+                    metrics.scrape_tracker.record(ip);
+                }
+                read_only(&method, || metrics.scrape(&method, &headers, &query))
             }
-            read_only(&method, || metrics.scrape(&method, &headers, &query))
         });
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
     let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::fleet));

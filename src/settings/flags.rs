@@ -18,6 +18,7 @@ use super::address::{Listen, apiserver};
 use super::custom::CustomResources;
 use super::declare::declare_flags;
 use super::features::{self, Feature};
+use super::fleet::OnLostQuorum;
 use super::log::{Log, LogFormat};
 use super::values::{Given, GoBool, GoDuration, KeyLists, duration, items, path, switch, value_or};
 use super::{FamilyFilter, FleetSettings, Klog, SettingsError, Shard, Timeouts};
@@ -320,6 +321,14 @@ declare_flags! {
             key: "handover_overlap";
             fixed: Duration = duration(Duration::ZERO, MAX_OVERLAP);
             feature: |settings| features::seconds(settings.fixed.handover_overlap);
+        }
+
+        /// What a replica of a fleet does when for 15 seconds neither the API server nor all other replicas confirmed its view: it
+        /// serves its objects, which another replica may serve too (serve), or it answers 503 (refuse). Default: serve.
+        "--on-lost-quorum" on_lost_quorum: Option<OnLostQuorum> = "CHOICE" {
+            key: "on_lost_quorum";
+            fixed: OnLostQuorum = value_or(OnLostQuorum::Serve);
+            feature: |settings| settings.fixed.on_lost_quorum.feature();
         }
 
         /// Watch the metadata of all objects on one replica, to prove that the fleet serves each object once even if the API

@@ -2,7 +2,26 @@
 
 use std::net::IpAddr;
 
+use clap::ValueEnum;
+
 use super::{Environment, SettingsError, names};
+
+/// What a member does when neither the API server nor all of its peers have confirmed the assignment for 15 s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OnLostQuorum {
+    /// It serves its own objects, which other members may serve too.
+    #[default]
+    Serve,
+    /// It serves nothing.
+    Refuse,
+}
+
+impl OnLostQuorum {
+    /// Returns the value of the flag, unless it is the default.
+    pub(super) fn feature(self) -> Option<String> {
+        (self == Self::Refuse).then(|| "refuse".to_owned())
+    }
+}
 
 /// The identity of a member of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]

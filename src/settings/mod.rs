@@ -39,7 +39,7 @@ pub use error::{ConfigError, SettingsError, Warning};
 pub use families::FamilyFilter;
 pub use features::Feature;
 pub use flags::{Fixed, Flags, Live, Settings};
-pub use fleet::FleetSettings;
+pub use fleet::{FleetSettings, OnLostQuorum};
 pub use klog::{Klog, ignored as ignored_flags};
 pub use layers::{Layers, LayersError};
 pub use log::{Log, LogFormat};

@@ -472,6 +472,14 @@ fn an_overlap_is_a_duration_as_go_writes_it() {
 }
 
 #[test]
+fn a_lost_quorum_is_served_unless_refused() {
+    assert_eq!(resolve(&[]).fixed.on_lost_quorum, OnLostQuorum::Serve);
+    assert_eq!(resolve(&["--on-lost-quorum=serve"]).fixed.on_lost_quorum, OnLostQuorum::Serve);
+    assert_eq!(resolve(&["--on-lost-quorum=refuse"]).fixed.on_lost_quorum, OnLostQuorum::Refuse);
+    assert!(flags(&["--on-lost-quorum=wait"]).is_err());
+}
+
+#[test]
 fn events_are_batched_by_default() {
     assert_eq!(resolve(&[]).live.event_batch_delay, Duration::from_millis(100));
     for (value, millis) in [("0", 0), ("20ms", 20), ("1.5s", 1500)] {

@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::SettingsError;
+use super::fleet::OnLostQuorum;
 use super::log::LogFormat;
 use crate::go::parse_bool;
 
@@ -199,6 +200,17 @@ impl Scalar for LogFormat {
     fn from_config(value: &Value) -> Result<Self, String> {
         let format = value.as_str().and_then(|text| <Self as clap::ValueEnum>::from_str(text, false).ok());
         format.ok_or_else(|| "text or json".to_owned())
+    }
+}
+
+impl Scalar for OnLostQuorum {
+    fn arg(arg: Arg) -> Arg {
+        arg.value_parser(EnumValueParser::<Self>::new())
+    }
+
+    fn from_config(value: &Value) -> Result<Self, String> {
+        let choice = value.as_str().and_then(|text| <Self as clap::ValueEnum>::from_str(text, false).ok());
+        choice.ok_or_else(|| "serve or refuse".to_owned())
     }
 }
 

@@ -63,7 +63,7 @@ fn members(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
         let help = "Seconds since the API server last confirmed the current assignment to this replica or to a peer.";
         seconds(out, "kube_state_fleet_confirmed_age_seconds", help, age)?;
     }
-    let help = "Whether the last confirmation is too old, so that this replica serves nothing.";
+    let help = "Whether the last confirmation is so old that other replicas may serve the objects of this one (--on-lost-quorum).";
     one(out, "kube_state_fleet_isolated", help, u64::from(status.isolated))
 }
 

@@ -160,6 +160,7 @@ fn member(nonce: u64) -> Member {
         fleet: "ops/fleet".to_owned(),
         hash: Hasher::default(),
         overlap: Duration::ZERO,
+        on_lost_quorum: Default::default(),
     };
     Machine::new(config).heartbeat(clock::now()).member
 }

@@ -326,7 +326,7 @@ impl Facts {
     /// record.
     pub fn valid_until(&self, now: Now) -> Option<Duration> {
         let record = self.record()?;
-        if record.current.total == 1 && self.peers.iter().all(|peer| self.has_ended(peer, now)) {
+        if self.is_alone(now) {
             // A member may start while this process is paused, and serve in its place.
             return Some(now.boot + LEASE_DURATION);
         }
@@ -340,6 +340,21 @@ impl Facts {
             Some(by_peers) => by_server.map_or(by_peers, |by_server| by_peers.max(by_server)),
             None => by_server.unwrap_or_default(),
         })
+    }
+
+    /// Whether this member serves everything, and no other one is known that may have news.
+    pub fn is_alone(&self, now: Now) -> bool {
+        self.current().is_some_and(|current| current.total == 1)
+            && self.peers.iter().all(|peer| self.has_ended(peer, now))
+    }
+
+    /// Whether this member has read all news of the time before `since` (boot time): its own Lease came back through the watch after
+    /// a later write, or every member that may have written the record has answered a later heartbeat.
+    pub fn is_confirmed_since(&self, since: Duration, now: Now) -> bool {
+        let has_news = |peer: &&Peer| !self.has_ended(peer, now);
+        let answered = |peer: &Peer| peer.answered_at().is_some_and(|at| at >= since);
+        let mut with_news = self.peers.iter().filter(has_news).peekable();
+        self.confirmed_at.is_some_and(|at| at >= since) || (with_news.peek().is_some() && with_news.all(answered))
     }
 
     /// Returns until when the assignment is valid if no known member reaches the API server. If every member that serves

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::confirmation::PAUSE;
 use crate::fleet::FormatError;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
+use crate::settings::OnLostQuorum;
 use crate::sharding::{Hasher, Slice};
 
 /// The fixed properties of a member.
@@ -24,6 +26,8 @@ pub struct Config {
     pub hash: Hasher,
     /// The value of `--handover-overlap`.
     pub overlap: Duration,
+    /// The value of `--on-lost-quorum`.
+    pub on_lost_quorum: OnLostQuorum,
 }
 
 /// An observation of a member.
@@ -76,6 +80,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the member was paused since it made the plan: otherwise there is a newer one.
+    pub fn is_old(&self, boot: Duration) -> bool {
+        self.steps.first().is_some_and(|(made, _)| boot.saturating_sub(*made) >= PAUSE)
+    }
+
     /// Returns the slice to expose at `boot`, or `None` if the plan was confirmed too long ago.
     pub fn at(&self, boot: Duration) -> Option<&Slice> {
         if self.until.is_some_and(|until| boot >= until) {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::confirmation::Wakefulness;
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
 use super::interface::{Config, Decision, Event, Notice, Plan};
@@ -12,8 +13,9 @@ use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
-use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, SWITCH_LEAD};
+use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD};
 use crate::fleet::record::{Assignment, Heartbeat, Member, PROGRAM, Phase, RECORD_VERSION, Record};
+use crate::settings::OnLostQuorum;
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// The longest time between two decisions.
@@ -27,6 +29,7 @@ pub struct Machine {
     config: Config,
     facts: Facts,
     participation: Participation,
+    wakefulness: Wakefulness,
     desired: DesiredSlice,
     overlap: Option<Overlap>,
     /// Since when the full share of this member is loaded (boot time). It stays set while the member serves.
@@ -40,8 +43,8 @@ pub struct Machine {
     takeovers: Pace,
     /// The recent dismissals of members, by any coordinator.
     dismissals: Pace,
-    /// The last decision: what this member exposes until the next one, and when it was made (boot time).
-    published: Option<(Plan, Duration)>,
+    /// What this member exposes until its next decision.
+    published: Option<Plan>,
     history: History,
     notices: Vec<Notice>,
 }
@@ -53,6 +56,8 @@ struct History {
     pending_since: Option<Duration>,
     handovers: u64,
     last_handover_at: Option<Duration>,
+    /// Whether the last confirmation was too old at the last decision.
+    isolated: bool,
     /// How long the last planned change took.
     last_planned: Option<Duration>,
 }
@@ -66,6 +71,7 @@ impl Machine {
             config,
             facts: Facts::new(own),
             participation: Participation::new(),
+            wakefulness: Wakefulness::default(),
             desired: DesiredSlice::new(Slice::none()),
             overlap: None,
             full_share_since: None,
@@ -82,6 +88,7 @@ impl Machine {
 
     /// Notes an event.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.note_clock(now);
         self.switch_if_due(now);
         match event {
             Event::Tick => {}
@@ -145,8 +152,9 @@ impl Machine {
         let switch = self.facts.scheduled_switch().map(|(due, _)| due.max(now.boot));
         let answer = self.facts.peers.next_answer_due(now);
         let wake_at = [switch, answer].into_iter().flatten().fold(now.boot + TICK, Duration::min);
-        let plan = Plan { steps: self.plan(now), until: self.facts.valid_until(now) };
-        self.published = Some((plan.clone(), now.boot));
+        let until = self.wakefulness.valid_until(&self.facts, self.config.on_lost_quorum, now);
+        let plan = Plan { steps: self.plan(now), until };
+        self.published = Some(plan.clone());
         Decision {
             desired: self.desired.slice().clone(),
             plan,
@@ -202,7 +210,9 @@ impl Machine {
             contacts: facts.contacts(now).cloned().collect(),
             answering: facts.live_peers(now).filter(|peer| peer.is_answering(now)).count() as u32,
             confirmed_age: facts.last_confirmed().map(|at| now.since(at)),
-            isolated: facts.valid_until(now).is_some_and(|until| now.boot >= until),
+            isolated: self.is_isolated(now),
+            refuses: self.is_isolated(now) && self.config.on_lost_quorum == OnLostQuorum::Refuse,
+            awaits_news: self.wakefulness.awaits_news(now),
             handovers: self.history.handovers,
             since_handover: self.history.last_handover_at.map(|at| now.since(at)),
             leaving: self.participation.is_leaving(),
@@ -216,6 +226,12 @@ impl Machine {
     #[cfg(test)]
     pub(super) const fn own_member(&self) -> &Member {
         &self.facts.own
+    }
+
+    /// Sets `--on-lost-quorum`.
+    #[cfg(test)]
+    pub(super) const fn choose(&mut self, on_lost_quorum: OnLostQuorum) {
+        self.config.on_lost_quorum = on_lost_quorum;
     }
 
     /// Returns the record that this member follows.
@@ -348,8 +364,7 @@ impl Machine {
     /// Returns the part of `exposed` that this process has exposed up to now. After a pause that is nothing: others may expose
     /// those ranges by now.
     fn still_exposed(&self, exposed: &Slice, now: Now) -> Slice {
-        let recent = self.published.as_ref().filter(|(_, at)| now.since(*at) < SWITCH_LEAD);
-        match recent.and_then(|(plan, _)| plan.at(now.boot)) {
+        match self.published.as_ref().and_then(|plan| plan.at(now.boot)) {
             Some(_) => exposed.clone(),
             None => Slice::none(),
         }
@@ -379,9 +394,45 @@ impl Machine {
 
 /// Conclusions.
 impl Machine {
+    /// Notes that the process reads its clock. One that was paused asks the API server and its peers for news at once: a new
+    /// statement goes to both.
+    fn note_clock(&mut self, now: Now) {
+        if self.wakefulness.note(now) {
+            self.facts.own.sequence += 1;
+        }
+    }
+
+    /// Notes whether the last confirmation is too old.
+    fn note_isolation(&mut self, now: Now) {
+        let is_isolated = self.is_isolated(now) && self.participation.is_serving();
+        if is_isolated == self.history.isolated {
+            return;
+        }
+        self.history.isolated = is_isolated;
+        let text = match (is_isolated, self.config.on_lost_quorum) {
+            (false, _) => "the assignment is confirmed again",
+            (true, OnLostQuorum::Serve) => {
+                "neither the API server nor all members have confirmed the assignment for 15 s: serving the own objects, which \
+                 others may serve too (--on-lost-quorum=serve)"
+            }
+            (true, OnLostQuorum::Refuse) => {
+                "neither the API server nor all members have confirmed the assignment for 15 s: serving nothing \
+                 (--on-lost-quorum=refuse)"
+            }
+        };
+        self.notify(is_isolated, text);
+    }
+
+    fn is_isolated(&self, now: Now) -> bool {
+        self.facts.valid_until(now).is_some_and(|until| now.boot >= until)
+    }
+
     /// Draws all conclusions from the facts.
     fn advance(&mut self, now: Now) {
+        self.note_clock(now);
         self.switch_if_due(now);
+        self.wakefulness.confirm(&self.facts, now);
+        self.note_isolation(now);
         self.facts.unreadable_record.take_if(|unreadable| unreadable.until.is_some_and(|until| until <= now.boot));
         self.participation.start_if_allowed(&self.facts, now);
         self.update_desired(now);
@@ -463,11 +514,6 @@ impl Machine {
             } else {
                 steps.push((due, then));
             }
-        } else if let Some(next) = self.facts.next() {
-            // A process that makes no further decision until then was paused, and may have missed the switch.
-            let missed = now.boot + SWITCH_LEAD;
-            steps.retain(|(from, _)| *from < missed);
-            steps.push((missed, exposed.intersection(&self.facts.owned(&next.view))));
         }
         steps
     }

@@ -9,6 +9,7 @@
 //! | `participation` | the phase of this member: preparing, serving, leaving or superseded |
 //! | `coordinator` | the change of the record that this member would make as coordinator |
 //! | `facts` | all observations of this member, and pure functions of them |
+//! | `confirmation` | how long this member may rely on what it knows |
 //! | `peers` | the statement, the liveness and the clock of each other member |
 //! | `statement` | its own statement, which its Lease and its heartbeats carry |
 //! | `load` | the slice to load, which shrinks after a delay |
@@ -17,6 +18,7 @@
 //!
 //! May not know any task that runs, nor where events come from.
 
+mod confirmation;
 mod coordinator;
 mod facts;
 mod interface;

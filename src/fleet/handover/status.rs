@@ -60,8 +60,12 @@ pub struct Status {
     pub answering: u32,
     /// The time since the API server last confirmed this member's facts.
     pub confirmed_age: Option<Duration>,
-    /// Whether that is too long ago to expose anything.
+    /// Whether that is so long ago that other members may serve the objects of this one.
     pub isolated: bool,
+    /// Whether this member exposes nothing for that reason (`--on-lost-quorum=refuse`).
+    pub refuses: bool,
+    /// Whether this process was paused, and exposes nothing until it has read the news.
+    pub awaits_news: bool,
     /// How often the current generation changed since this process started.
     pub handovers: u64,
     /// The time since its last change.

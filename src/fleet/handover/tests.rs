@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::fleet::FormatError;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Phase};
+use crate::settings::OnLostQuorum;
 use crate::sharding::{Assignment, Hasher, Slice};
 
 fn at(seconds: u64) -> Now {
@@ -30,7 +31,18 @@ fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
         fleet: "default/fleet".to_owned(),
         hash: Hasher::XxHash64,
         overlap,
+        on_lost_quorum: OnLostQuorum::Refuse,
     })
+}
+
+/// Lets a member that is not paused decide from one moment to another, as its task does.
+fn tick(machine: &mut Machine, from: Now, to: Now) -> Decision {
+    let step = 250;
+    for millis in (0..to.since(from.boot).as_millis() as u64).step_by(step) {
+        let now = Now { boot: from.boot + Duration::from_millis(millis), unix: from.unix + millis };
+        machine.handle(Event::Tick, now);
+    }
+    machine.decide(to)
 }
 
 /// Returns a member that starts in a fleet of `replicas` without a record. `previous` is the Lease of its predecessor.
@@ -109,7 +121,7 @@ fn a_fleet_of_one_keeps_serving_without_an_api_server() {
     let hold = machine.decide(now).desired;
     assert!(hold.is_all());
     machine.handle(Event::Loaded(hold), now);
-    let decision = machine.decide(at(5000));
+    let decision = tick(&mut machine, now, at(5000));
     assert!(decision.ready);
     assert_eq!(decision.plan.at(Duration::from_secs(5000)), Some(&Slice::all()));
 }
@@ -135,7 +147,7 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
     second.revision += 1;
     second.current.generation += 1;
     second.current.total = 2;
-    let _ = alone.decide(at(1009));
+    let _ = tick(&mut alone, now, at(1010));
     alone.handle(Event::Record(second.clone()), at(1010));
     let confirmed = |machine: &mut Machine, seconds: u64| {
         machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
@@ -550,7 +562,7 @@ fn the_word_of_the_peers_follows_that_of_the_api_server_without_a_pause() {
     };
     answer(&mut machine, 1014);
     // The confirmation of 1000 ends at 1015, and the next decision may come 250 ms later.
-    let decision = machine.decide(Now { boot: Duration::from_millis(1_014_900), ..at(1014) });
+    let decision = tick(&mut machine, at(1014), Now { boot: Duration::from_millis(1_014_900), ..at(1014) });
     assert!(decision.plan.at(decision.wake_at).is_some());
 }
 
@@ -576,4 +588,73 @@ fn a_member_keeps_its_ranges_over_a_restart_while_the_record_names_it() {
     };
     assert_eq!(serves(0), (Some(1), false));
     assert_eq!(serves(1), (None, true), "it crashed before: the others take over");
+}
+
+/// Returns a member of a fleet of three that runs without a pause for `seconds` without the API server, while `answering` answer.
+fn cut_off(on_lost_quorum: OnLostQuorum, answering: &[u32], seconds: u64) -> (Machine, Now) {
+    let mut machine = three(None, None, at(1000));
+    machine.choose(on_lost_quorum);
+    for second in 1000..1000 + seconds {
+        for ordinal in answering {
+            machine.handle(answer(*ordinal, at(second)), at(second));
+        }
+        let _ = tick(&mut machine, at(second), at(second + 1));
+    }
+    (machine, at(1000 + seconds))
+}
+
+/// Returns the answer of a member that does not reach the API server, to a heartbeat that was sent now.
+fn answer(ordinal: u32, now: Now) -> Event {
+    let member = serving(ordinal, Phase::Fit, None, 1, at(1000));
+    Event::HeartbeatAnswered(Heartbeat { member, confirmed_age: None, ..machine(1, 1).heartbeat(now) }, now.boot)
+}
+
+/// Whether it exposes anything.
+fn exposes(machine: &mut Machine, now: Now) -> bool {
+    machine.decide(now).plan.at(now.boot).is_some_and(|slice| !slice.is_empty())
+}
+
+#[test]
+fn a_silent_member_during_an_outage_costs_what_the_choice_says() {
+    for (choice, serves) in [(OnLostQuorum::Serve, true), (OnLostQuorum::Refuse, false)] {
+        let (mut machine, now) = cut_off(choice, &[1], 60);
+        assert_eq!(exposes(&mut machine, now), serves, "{choice:?}");
+        let status = machine.status(now);
+        assert_eq!((status.isolated, status.refuses), (true, !serves));
+        let warned = machine.notices().iter().filter(|it| it.warning && it.text.contains("--on-lost-quorum")).count();
+        assert_eq!(warned, 1);
+    }
+    for choice in [OnLostQuorum::Serve, OnLostQuorum::Refuse] {
+        let (mut machine, now) = cut_off(choice, &[1, 2], 60);
+        assert!(exposes(&mut machine, now) && !machine.status(now).isolated, "{choice:?}");
+    }
+}
+
+#[test]
+fn a_paused_process_waits_for_the_news() {
+    for choice in [OnLostQuorum::Serve, OnLostQuorum::Refuse] {
+        let (mut machine, now) = cut_off(choice, &[1, 2], 2);
+        let plan = machine.decide(now).plan;
+        let later = |millis| Now { boot: now.boot + Duration::from_millis(millis), unix: now.unix + millis };
+        // A scrape may come before its next decision.
+        assert!(plan.at(later(400).boot).is_some() && plan.at(later(600).boot).is_none());
+        let before = machine.decide(now).member.sequence;
+        assert!(!exposes(&mut machine, later(600)), "{choice:?}");
+        assert!(machine.decide(later(600)).member.sequence > before, "it asks for news at once");
+        let mut by_server = machine.clone();
+        by_server.handle(Event::LeaseConfirmed(later(400).boot), later(650));
+        assert!(!exposes(&mut by_server, later(650)), "this was written before the pause ended");
+        by_server.handle(Event::LeaseConfirmed(later(610).boot), later(700));
+        assert!(exposes(&mut by_server, later(700)), "{choice:?}");
+        let mut by_peers = machine.clone();
+        by_peers.handle(answer(1, later(700)), later(700));
+        assert!(!exposes(&mut by_peers, later(700)), "the other one may have news");
+        by_peers.handle(answer(2, later(700)), later(700));
+        assert!(exposes(&mut by_peers, later(700)), "{choice:?}");
+        // Neither answers.
+        let _ = tick(&mut machine, later(600), later(3_500));
+        assert!(!exposes(&mut machine, later(3_500)));
+        let _ = tick(&mut machine, later(3_500), later(3_700));
+        assert_eq!(exposes(&mut machine, later(3_700)), choice == OnLostQuorum::Serve);
+    }
 }

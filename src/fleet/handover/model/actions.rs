@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::World;
+use super::invariants::TAKEOVER;
 
 #[derive(Clone, Debug)]
 pub(super) enum Action {
@@ -60,35 +61,28 @@ impl World {
                 if let Some(p) = process(self, o) {
                     self.processes[p].paused_until = now + time;
                     self.gaps_excused_until =
-                        self.gaps_excused_until.max(self.api_reachable_at().max(now + time) + 20_000);
+                        self.gaps_excused_until.max(self.api_reachable_at().max(now + time) + TAKEOVER);
                 }
             }
             Action::CutApi(o, time) => {
                 self.api_cut.insert(o, now + time);
-                self.excuse_for_isolation(time);
             }
             Action::CutPeers(a, b, time) => {
                 self.peers_cut.insert((a.min(b), a.max(b)), now + time);
-                self.excuse_for_isolation(time);
             }
-            // No excuse: a false refusal costs nothing.
+            // A false refusal costs nothing.
             Action::Refuse(a, b, time) => {
                 self.refused.insert((a, b), now + time);
-                self.excuse_for_isolation(time);
             }
             Action::RefuseAll(time) => {
                 let pairs = (0..4).flat_map(|a| (0..4).map(move |b| (a, b)));
                 self.refused.extend(pairs.map(|pair| (pair, now + time)));
-                self.excuse_for_isolation(time);
             }
             Action::Deafen(o, time) => {
                 self.deaf.insert(o, now + time);
-                self.excuse_for_isolation(time);
             }
             Action::ApiDown(time) => {
                 self.api_down_until = now + time;
-                self.gaps_excused_until = self.gaps_excused_until.max(self.gaps_excused_until.max(now) + time);
-                self.excuse_for_isolation(time);
             }
         }
     }

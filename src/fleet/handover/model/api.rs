@@ -91,8 +91,7 @@ impl World {
     /// Delivers what a process reads from the API server.
     pub(super) fn read_api(&mut self, p: usize) {
         let ordinal = self.processes[p].ordinal;
-        let deaf = self.deaf.get(&ordinal).is_some_and(|until| self.now < *until);
-        if deaf || !self.reaches_api(ordinal) || self.now < self.processes[p].reads_from {
+        if !self.reads_api(p) || self.now < self.processes[p].reads_from {
             return;
         }
         let clock = self.clock(p);

@@ -29,6 +29,7 @@ use proptest::prelude::*;
 
 use super::{Decision, Event, Machine, Now};
 use crate::fleet::record::{Heartbeat, Incarnation, Member, Record};
+use crate::settings::OnLostQuorum;
 use crate::sharding::{Hasher, Hashes, Slice};
 use actions::Action;
 
@@ -48,6 +49,9 @@ struct Process {
     skew: i64,
     alive: bool,
     paused_until: u64,
+    /// Since when, and when last, it has heard no news.
+    deaf_since: Option<u64>,
+    deaf_last: u64,
     decision: Option<Decision>,
     loaded: Slice,
     loading: Option<(u64, Slice)>,
@@ -106,13 +110,13 @@ struct World {
     revision: u32,
     start_delay: u64,
     hash: Hasher,
+    on_lost_quorum: OnLostQuorum,
     /// The headroom that each process reports.
     headroom: Option<u32>,
     points: Vec<Hashes>,
     missing: BTreeMap<usize, u64>,
     duplicated: BTreeMap<usize, u64>,
     gaps_excused_until: u64,
-    duplicates_excused_until: u64,
     complete: bool,
     last_switch: u64,
     /// What the hostile peer has overheard; `None` without one.
@@ -143,12 +147,12 @@ impl World {
             revision: 0,
             start_delay: 3_000,
             hash: Hasher::XxHash64,
+            on_lost_quorum: if seed % 2 == 0 { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
             headroom: None,
             points,
             missing: BTreeMap::new(),
             duplicated: BTreeMap::new(),
             gaps_excused_until: 20_000,
-            duplicates_excused_until: 0,
             complete: false,
             last_switch: 0,
             overheard: None,

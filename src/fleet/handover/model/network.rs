@@ -18,6 +18,18 @@ impl World {
         self.refused.get(&(from, to)).is_some_and(|until| self.now < *until)
     }
 
+    /// Whether a process reads from the API server.
+    pub(super) fn reads_api(&self, p: usize) -> bool {
+        let ordinal = self.processes[p].ordinal;
+        self.reaches_api(ordinal) && self.deaf.get(&ordinal).is_none_or(|until| self.now >= *until)
+    }
+
+    /// Whether the heartbeats of two processes, and the answers, arrive.
+    pub(super) fn linked(&self, p: usize, q: usize) -> bool {
+        let (a, b) = (self.processes[p].ordinal, self.processes[q].ordinal);
+        self.connected(a, b) && !self.refuses(a, b) && !self.refuses(b, a)
+    }
+
     /// Whether the process `to` accepts the key of the process `from`. An unknown key makes it read the Leases, for the next
     /// attempt.
     pub(super) fn admits(&mut self, to: usize, from: usize) -> bool {

@@ -19,6 +19,7 @@ impl World {
             fleet: "default/fleet".to_owned(),
             hash: self.hash,
             overlap: Duration::ZERO,
+            on_lost_quorum: self.on_lost_quorum,
         };
         let boot = Duration::from_secs(self.random.u64(1000..100_000));
         let skew = self.random.i64(-1000..1000);
@@ -30,6 +31,8 @@ impl World {
             skew,
             alive: true,
             paused_until: 0,
+            deaf_since: None,
+            deaf_last: 0,
             decision: None,
             loaded: Slice::none(),
             loading: None,
