@@ -32,10 +32,6 @@ const RESOURCE: &str = "leases.coordination.k8s.io";
 /// Pause in which further changes are collected into one write.
 const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
-/// A write appears in the watch within milliseconds. If it does not for this long, the watch is dead. The limit leaves time for
-/// another watch before the Lease expires.
-const STALE_AFTER: Duration = Duration::from_secs(7);
-
 /// Pause after a conflict. The watch normally delivers the conflicting write earlier; otherwise another attempt shows why.
 const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -91,16 +87,24 @@ struct OwnLease {
 /// Matches the own writes with the events of the watch.
 #[derive(Debug, Default)]
 struct Confirmations {
-    /// The newest resourceVersion that the watch has reached.
+    /// The newest resourceVersion that the watch, or a list, has reached.
     reached: u64,
     /// Per write: its resourceVersion, when the request was sent (boot time), and when it was accepted.
     open: VecDeque<(u64, Duration, Instant)>,
+    /// The API server went back to earlier versions, so the watch cannot deliver the writes.
+    rewound: bool,
 }
 
 impl Confirmations {
-    /// Records an accepted write. Returns its send time if the watch has already passed it.
-    fn wrote(&mut self, version: u64, sent: Duration) -> Option<Duration> {
-        if version <= self.reached {
+    /// Records an accepted write. `before` is what was reached when its request was sent. Returns its send time if the watch has
+    /// already passed it.
+    fn wrote(&mut self, version: u64, before: u64, sent: Duration) -> Option<Duration> {
+        // Versions only grow, so a write has a higher one than everything that was read before it.
+        if version <= before {
+            self.rewound = true;
+            // Earlier writes may be lost.
+            self.open.clear();
+        } else if version <= self.reached {
             return Some(sent);
         }
         self.open.push_back((version, sent, Instant::now()));
@@ -109,7 +113,25 @@ impl Confirmations {
 
     /// Records that the watch reached `version`. Returns the send time of the newest write that this confirms.
     fn reached(&mut self, version: u64) -> Option<Duration> {
+        if self.rewound {
+            return None;
+        }
         self.reached = self.reached.max(version);
+        self.confirmed()
+    }
+
+    /// Records a list, which is consistent: it shows all writes that were accepted before it. A restored API server may have lower
+    /// versions than before.
+    fn listed(&mut self, version: u64) -> Option<Duration> {
+        if version < self.reached && !self.rewound {
+            self.open.clear();
+        }
+        self.rewound = false;
+        self.reached = version;
+        self.confirmed()
+    }
+
+    fn confirmed(&mut self) -> Option<Duration> {
         let mut confirmed = None;
         while let Some((_, sent, _)) = self.open.pop_front_if(|(version, ..)| *version <= self.reached) {
             confirmed = Some(sent);
@@ -117,17 +139,12 @@ impl Confirmations {
         confirmed
     }
 
-    /// Records a list. A restored API server may have lower versions than before.
-    fn listed(&mut self, version: u64) -> Option<Duration> {
-        if version < self.reached {
-            self.open.clear();
-            self.reached = 0;
+    /// Returns how long the watch has owed a write; `Duration::MAX` if it cannot deliver it.
+    fn overdue(&self) -> Option<Duration> {
+        if self.rewound {
+            return Some(Duration::MAX);
         }
-        self.reached(version)
-    }
-
-    fn is_stale(&self) -> bool {
-        self.open.front().is_some_and(|(_, _, at)| at.elapsed() >= STALE_AFTER)
+        self.open.front().map(|(_, _, at)| at.elapsed())
     }
 }
 
@@ -161,13 +178,8 @@ impl Leases {
             namespace: self.names.namespace.clone(),
             ..Selection::default()
         };
-        list_and_watch(
-            &self.api,
-            &selected,
-            |change| self.take(change),
-            || self.known_leases().confirmations.is_stale(),
-        )
-        .await
+        list_and_watch(&self.api, &selected, |change| self.take(change), || self.known_leases().confirmations.overdue())
+            .await
     }
 
     fn take(&self, change: ObjectEvent<Lease>) {
@@ -364,12 +376,13 @@ impl Leases {
         if let Some(spec) = &mut lease.spec {
             spec.lease_transitions = Some(transitions);
         }
+        let before = self.known_leases().confirmations.reached;
         let sent = clock::boot();
         let (lease, verb) = self.store(&name, &lease, version.is_some()).await;
         let lease = lease.map_err(|error| (error, verb))?;
         let mut known_leases = self.known_leases();
         known_leases.own = Some(own(&lease));
-        let confirmed = known_leases.confirmations.wrote(number(&version_of(&lease)), sent);
+        let confirmed = known_leases.confirmations.wrote(number(&version_of(&lease)), before, sent);
         drop(known_leases);
         self.confirm(confirmed);
         Ok(())
@@ -534,20 +547,35 @@ mod tests {
         let second = Duration::from_secs;
         let mut confirmations = Confirmations::default();
         assert_eq!(confirmations.listed(10), None);
-        assert_eq!(confirmations.wrote(12, second(1)), None);
-        assert_eq!(confirmations.wrote(15, second(2)), None);
+        assert_eq!(confirmations.wrote(12, 10, second(1)), None);
+        assert_eq!(confirmations.wrote(15, 10, second(2)), None);
         assert_eq!(confirmations.reached(11), None);
         assert_eq!(confirmations.reached(12), Some(second(1)));
-        assert!(!confirmations.is_stale());
-        tokio::time::advance(STALE_AFTER).await;
-        assert!(confirmations.is_stale(), "the watch never delivered the second write");
+        tokio::time::advance(second(7)).await;
+        assert_eq!(confirmations.overdue(), Some(second(7)), "the watch never delivered the second write");
         assert_eq!(confirmations.reached(20), Some(second(2)));
-        assert!(!confirmations.is_stale());
-        assert_eq!(confirmations.wrote(19, second(3)), Some(second(3)), "the watch was faster");
+        assert_eq!(confirmations.overdue(), None);
+        assert_eq!(confirmations.wrote(19, 18, second(3)), Some(second(3)), "the watch was faster");
+        assert_eq!(confirmations.wrote(25, 20, second(4)), None);
+        assert_eq!(confirmations.listed(26), Some(second(4)), "a list shows it, too");
         // A restored API server continues from an earlier version.
-        assert_eq!(confirmations.wrote(25, second(4)), None);
+        assert_eq!(confirmations.wrote(28, 26, second(5)), None);
         assert_eq!(confirmations.listed(5), None);
-        assert_eq!(confirmations.wrote(6, second(5)), None);
-        assert_eq!(confirmations.reached(6), Some(second(5)));
+        assert_eq!(confirmations.wrote(6, 5, second(6)), None);
+        assert_eq!(confirmations.reached(6), Some(second(6)));
+    }
+
+    #[test]
+    fn a_write_with_an_earlier_version_shows_that_the_api_server_went_back() {
+        let second = Duration::from_secs;
+        let mut confirmations = Confirmations::default();
+        assert_eq!(confirmations.listed(1200), None);
+        assert_eq!(confirmations.wrote(1201, 1200, second(1)), None);
+        assert_eq!(confirmations.wrote(1001, 1200, second(2)), None, "the watch has not delivered it");
+        assert_eq!(confirmations.overdue(), Some(Duration::MAX), "and it cannot");
+        assert_eq!(confirmations.reached(1202), None, "events of the old watch prove nothing");
+        assert_eq!(confirmations.wrote(1003, 1200, second(3)), None);
+        assert_eq!(confirmations.listed(1004), Some(second(3)));
+        assert_eq!(confirmations.overdue(), None);
     }
 }

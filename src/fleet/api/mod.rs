@@ -21,4 +21,6 @@ pub(super) use pods::watch_pod_readiness;
 pub(super) use statefulset::{StatefulSetState, follow_statefulset};
 
 #[cfg(test)]
+mod deaf;
+#[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ pub async fn follow_statefulset(
         fields: Some(format!("metadata.name={}", names.statefulset)),
         resource: "statefulsets.apps",
         namespace: names.namespace.clone(),
+        relist: true,
         ..Selection::default()
     };
     let mut last = None;
@@ -47,7 +48,7 @@ pub async fn follow_statefulset(
         ObjectEvent::Deleted(set) if is_ours(&set) => report(None),
         ObjectEvent::Put(_) | ObjectEvent::Deleted(_) | ObjectEvent::Bookmark(_) => {}
     };
-    list_and_watch(&api, &selected, changed, || false).await
+    list_and_watch(&api, &selected, changed, || None).await
 }
 
 fn state(set: &StatefulSet) -> StatefulSetState {

@@ -54,7 +54,7 @@ fn pod(name: &str, owner: &str) -> serde_json::Value {
     })
 }
 
-fn names() -> Names {
+pub(super) fn names() -> Names {
     Names { namespace: "ops".to_owned(), statefulset: "fleet".to_owned(), ordinal: 2, start: 5 }
 }
 
@@ -144,7 +144,7 @@ struct LeaseTest {
     write: watch::Sender<Option<Write>>,
 }
 
-fn id(nonce: u64) -> Incarnation {
+pub(super) fn id(nonce: u64) -> Incarnation {
     Incarnation { ordinal: 2, pod: format!("pod-{nonce}"), nonce }
 }
 
@@ -152,7 +152,7 @@ fn key(nonce: u64) -> KeyDigest {
     KeyDigest([nonce as u8; 32])
 }
 
-fn member(nonce: u64) -> Member {
+pub(super) fn member(nonce: u64) -> Member {
     let config = Config {
         id: id(nonce),
         address: "127.0.0.1:1".to_owned(),
