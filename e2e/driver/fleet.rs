@@ -12,6 +12,7 @@ use crate::api::{self, Api};
 use crate::cluster::Cluster;
 use crate::kubelet::{Board, Kubelet, Running, replace_flags};
 use crate::process::{Signal, signal};
+use crate::proxy::Proxy;
 use crate::replica::Endpoints;
 use crate::series;
 use crate::stage::{Size, Stage};
@@ -19,6 +20,8 @@ use crate::wait::until;
 
 /// The last byte of the first replica's address.
 const FIRST_HOST: u8 = 10;
+/// The last byte of the address of the proxy before the first replica.
+const FIRST_PROXY: u8 = 110;
 /// How long the replicas may take to become ready.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// Makes audits frequent; in production the coordinator makes one a minute.
@@ -35,12 +38,21 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// Whether the replicas have the permissions to coordinate. Otherwise each is a static shard.
     pub coordinated: bool,
+    /// Whether each replica is reached by the others through a proxy.
+    pub proxied: bool,
     pub board: Board,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { replicas: 2, flags: Vec::new(), kubeconfig: None, coordinated: true, board: Board::default() }
+        Self {
+            replicas: 2,
+            flags: Vec::new(),
+            kubeconfig: None,
+            coordinated: true,
+            proxied: false,
+            board: Board::default(),
+        }
     }
 }
 
@@ -58,6 +70,8 @@ pub struct Fleet {
     pub replicas: Vec<Endpoints>,
     /// Key and value of the label that selects its pods.
     pub label: (String, String),
+    /// The proxies before the replicas with which it started, by ordinal, if it has any.
+    pub proxies: Vec<Proxy>,
     /// Shared with the kubelet.
     pub board: Board,
     api: Api,
@@ -87,6 +101,12 @@ impl Fleet {
         let label = "app.kubernetes.io/name";
         let value = statefulset["spec"]["selector"]["matchLabels"][label].as_str();
         let value = value.with_context(|| format!("the StatefulSet does not select by {label}"))?.to_owned();
+        let mut proxies = Vec::new();
+        for ordinal in (0..count).filter(|_| options.proxied) {
+            let (proxy, replica) = (stage.address(FIRST_PROXY + ordinal), stage.address(FIRST_HOST + ordinal));
+            proxies.push(Proxy::forward((proxy, fleet_port).into(), (replica, fleet_port).into()).await?);
+            options.board.lock().proxied.insert(ordinal, proxy);
+        }
         let kubelet = Kubelet {
             api: cluster.api.clone(),
             collection: cluster.api.core("pods"),
@@ -108,6 +128,7 @@ impl Fleet {
         let name = statefulset["metadata"]["name"].as_str().context("a StatefulSet without a name")?.to_owned();
         let fleet = Self {
             replicas,
+            proxies,
             label: (label.to_owned(), value),
             board: options.board,
             api: cluster.api.clone(),
@@ -167,6 +188,11 @@ impl Fleet {
     async fn pods(&self) -> Result<Vec<Value>> {
         let (key, value) = &self.label;
         self.api.list(&format!("{}?labelSelector={key}%3D{value}", self.api.core("pods"))).await
+    }
+
+    /// Deletes the pod of a replica, so that the StatefulSet makes a new one.
+    pub async fn delete_pod(&self, ordinal: u8) -> Result<()> {
+        self.api.delete(&format!("{}/{}-{ordinal}", self.api.core("pods"), self.name)).await.map(drop)
     }
 
     /// Replaces the pods by new ones, with these flags and those that the fleet started with.

@@ -44,6 +44,8 @@ pub struct Orders {
     pub crashing: BTreeMap<u8, Duration>,
     /// Kubeconfigs that the next containers of these ordinals use.
     pub kubeconfigs: BTreeMap<u8, PathBuf>,
+    /// The addresses that the next containers of these ordinals have by their environment: those of proxies before them.
+    pub proxied: BTreeMap<u8, Ipv4Addr>,
     /// The running processes, by ordinal; the kubelet writes them.
     pub running: BTreeMap<u8, Running>,
     /// Pods that were killed after their grace period; the kubelet writes them.
@@ -238,8 +240,9 @@ impl Kubelet {
     /// Starts the process of the pod's first container.
     fn start(&self, object: &Value, pod: &mut Pod) -> Result<()> {
         let container = &object["spec"]["containers"][0];
-        let environment = environment(object, container, pod.at)?;
         let mut board = self.board.lock();
+        let address = board.proxied.get(&pod.ordinal).copied().unwrap_or(pod.at.address);
+        let environment = environment(object, container, address)?;
         let mut forced = pod.at.flags();
         let kubeconfig = board.kubeconfigs.get(&pod.ordinal).unwrap_or(&self.kubeconfig);
         forced.push(format!("--kubeconfig={}", kubeconfig.display()));
@@ -312,12 +315,12 @@ pub fn replace_flags(arguments: impl Iterator<Item = String>, forced: &[String])
 }
 
 /// The container's environment, downward API included.
-fn environment(object: &Value, container: &Value, at: Endpoints) -> Result<Vec<(String, String)>> {
+fn environment(object: &Value, container: &Value, address: Ipv4Addr) -> Result<Vec<(String, String)>> {
     let mut environment: Vec<(String, String)> = Vec::new();
     for variable in container["env"].as_array().into_iter().flatten() {
         let name = variable["name"].as_str().context("a variable without a name")?;
         let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
-            Some(path) => field(object, path, at)?,
+            Some(path) => field(object, path, address)?,
             None => expand(variable["value"].as_str().unwrap_or_default(), &environment),
         };
         environment.push((name.to_owned(), value));
@@ -326,9 +329,9 @@ fn environment(object: &Value, container: &Value, at: Endpoints) -> Result<Vec<(
 }
 
 /// A field of the downward API.
-fn field(object: &Value, path: &str, at: Endpoints) -> Result<String> {
+fn field(object: &Value, path: &str, address: Ipv4Addr) -> Result<String> {
     let value = match path {
-        "status.podIP" => return Ok(at.address.to_string()),
+        "status.podIP" => return Ok(address.to_string()),
         "metadata.name" | "metadata.namespace" | "metadata.uid" | "spec.nodeName" | "spec.serviceAccountName" => {
             object.pointer(&format!("/{}", path.replace('.', "/")))
         }

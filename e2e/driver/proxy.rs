@@ -1,7 +1,8 @@
-//! A proxy to the API server that can be interrupted.
+//! Proxies that can be interrupted: to the API server, and from replica to replica.
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -13,6 +14,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::cluster::{Cluster, write_kubeconfig};
 use crate::stage::Stage;
 
+/// The pause before another attempt to listen again.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// What the proxy does with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -22,39 +26,51 @@ pub enum Mode {
     Silent,
     /// Closes all connections and each new one.
     Closed,
+    /// Resets all connections and each new one.
+    Reset,
+    /// Resets all connections and does not listen, so that the system refuses new ones.
+    Refused,
 }
 
-/// Forwards connections to the API server; ends when dropped.
+/// Forwards connections; ends when dropped.
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    /// The mode of new connections, unless it is [`Mode::Open`].
+    new: watch::Sender<Mode>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// Listens on the stage's address `host`.
+    /// Forwards to the API server from the stage's address `host`.
     pub async fn start(stage: &Stage, host: u8, cluster: &Cluster) -> Result<Self> {
-        let listener = TcpListener::bind((stage.address(host), 0)).await?;
-        let address = listener.local_addr()?;
-        let (mode, watched) = watch::channel(Mode::Open);
         let server = cluster
             .server
             .trim_start_matches("https://")
             .parse()
             .context("the address of the API server is not IP:PORT")?;
-        let task = tokio::spawn(async move {
-            // Dropped with this task, which closes the connections.
-            let mut connections = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                connections.spawn(carry(client, server, watched.clone()));
-                while connections.try_join_next().is_some() {}
-            }
-        });
-        Ok(Self { address, mode, task })
+        Self::forward((stage.address(host), 0).into(), server).await
     }
 
+    /// Forwards from `address` to `server`.
+    pub async fn forward(address: SocketAddr, server: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (mode, watched) = watch::channel(Mode::Open);
+        let (new, watched_new) = watch::channel(Mode::Open);
+        let task = tokio::spawn(listen(listener, address, server, watched, watched_new));
+        Ok(Self { address, mode, new, task })
+    }
+
+    /// Sets what happens to all connections.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+        self.new.send_replace(Mode::Open);
+    }
+
+    /// Sets what happens to connections that are opened from now on. Others continue until an end closes them.
+    pub fn set_for_new(&self, mode: Mode) {
+        self.new.send_replace(mode);
     }
 
     /// Writes a kubeconfig whose server is this proxy.
@@ -75,13 +91,64 @@ impl Drop for Proxy {
     }
 }
 
+/// Accepts connections while the modes permit it.
+async fn listen(
+    listener: TcpListener,
+    address: SocketAddr,
+    server: SocketAddr,
+    mut mode: watch::Receiver<Mode>,
+    mut new: watch::Receiver<Mode>,
+) {
+    let mut listener = Some(listener);
+    // Dropped with this task, which closes the connections.
+    let mut connections = JoinSet::new();
+    loop {
+        let (now, of_new) = (*mode.borrow_and_update(), *new.borrow_and_update());
+        let refused = now == Mode::Refused || of_new == Mode::Refused;
+        match &listener {
+            Some(_) if refused => listener = None,
+            Some(open) => {
+                tokio::select! {
+                    Ok((client, _)) = open.accept() => {
+                        let mode = if of_new == Mode::Open { &mode } else { &new };
+                        connections.spawn(carry(client, server, mode.clone()));
+                        while connections.try_join_next().is_some() {}
+                    }
+                    Ok(()) = mode.changed() => {}
+                    Ok(()) = new.changed() => {}
+                    else => return,
+                }
+            }
+            None if refused => {
+                tokio::select! {
+                    Ok(()) = mode.changed() => {}
+                    Ok(()) = new.changed() => {}
+                    else => return,
+                }
+            }
+            None => match TcpListener::bind(address).await {
+                Ok(open) => listener = Some(open),
+                Err(_) => tokio::time::sleep(RETRY).await,
+            },
+        }
+    }
+}
+
 /// Forwards one connection while the mode permits it.
 async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
-    let mut upstream = None;
+    let mut upstream: Option<TcpStream> = None;
     loop {
         let now = *mode.borrow_and_update();
         match (now, &mut upstream) {
             (Mode::Closed, _) => return,
+            (Mode::Reset | Mode::Refused, upstream) => {
+                // With data discarded at once, a close is a reset.
+                let _ = client.set_zero_linger();
+                if let Some(connected) = upstream {
+                    let _ = connected.set_zero_linger();
+                }
+                return;
+            }
             (Mode::Open, None) => match TcpStream::connect(server).await {
                 Ok(connected) => upstream = Some(connected),
                 Err(_) => return,

@@ -6,6 +6,7 @@ mod dashboards;
 mod down_at_start;
 mod faults;
 mod faults_api;
+mod faults_network;
 mod formats;
 mod freshness;
 mod handover;
@@ -46,6 +47,7 @@ pub const CASES: &[Case] = &[
     Case { name: "handover-server-side", shares: false, run: |stage| Box::pin(handover::run_server_side(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
     Case { name: "faults-crashes", shares: true, run: |stage| Box::pin(faults::run_crashes(stage)) },
+    Case { name: "faults-network", shares: true, run: |stage| Box::pin(faults_network::run(stage)) },
     Case { name: "page", shares: true, run: |stage| Box::pin(page::run(stage)) },
     Case { name: "faults", shares: true, run: |stage| Box::pin(faults::run(stage)) },
     Case { name: "handover", shares: true, run: |stage| Box::pin(handover::run(stage)) },
