@@ -192,7 +192,10 @@ pub struct Member {
     pub hash: Hasher,
     /// The layout that it supports; see [`LAYOUT`].
     pub layout: u32,
-    /// How much it can load in addition to the ranges that it owns, in units of 2^32 points of the hash space; `None` without
+    /// How much it can hold, in units of 2^32 points of the hash space; `None` without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
+    /// For readers that do not know `capacity`: how much it can load in addition to the ranges that it owns, in units of 2^32 points of the hash space; `None` without
     /// a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headroom: Option<u32>,

@@ -24,15 +24,17 @@ use super::message::{Inbox, Message};
 use super::peer_client::Dialer;
 use super::record::{Incarnation, Member, Phase};
 use super::roster::Roster;
-use super::{clock, headroom, peers};
+use super::{clock, memory, peers};
 use crate::resource_version;
 use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};
 
 /// Maximum number of messages handled before the next decision, so that a flood of messages does not delay decisions.
 const MAX_BATCH: usize = 256;
-/// Time between measurements of the headroom.
-const HEADROOM_INTERVAL: Duration = Duration::from_secs(10);
+/// Time between measurements of memory.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(10);
+/// Time from a change of the loaded slice to a measurement of memory.
+const MEMORY_DELAY: Duration = Duration::from_millis(100);
 
 /// Loads the objects of a slice for the fleet, and keeps them up to date.
 pub trait ShardLoader: Send + Sync {
@@ -181,7 +183,7 @@ async fn coordinate(
         never = connect_to_peers(fleet, &start.dialer, leases.written(), contacts) => match never {},
         never = leases.delete(deletions) => match never {},
         never = leases.answer_unknown_keys() => match never {},
-        never = measure_headroom(fleet, &start.loader) => match never {},
+        never = measure_memory(fleet, &start.loader) => match never {},
         missing = leases.follow() => CoordinationError::Forbidden(missing),
         missing = leases.renew(member) => CoordinationError::Forbidden(missing),
         missing = leases.record(write) => CoordinationError::Forbidden(missing),
@@ -220,14 +222,16 @@ async fn statefulset(client: &Client, names: &Names, on_change: impl Fn(Option<S
     }
 }
 
-async fn measure_headroom(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
-    let mut period = interval(HEADROOM_INTERVAL);
+/// Measures memory periodically, and when objects were loaded or dropped.
+async fn measure_memory(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
+    let mut period = interval(MEMORY_INTERVAL);
+    let mut changed = loader.changed();
     loop {
-        period.tick().await;
-        let loaded = loader.ready();
-        if !loaded.is_empty() {
-            fleet.send(Event::Headroom(headroom::headroom(&loaded, &fleet.snapshot().status.owned)));
+        tokio::select! {
+            _ = period.tick() => {}
+            _ = changed.changed() => sleep(MEMORY_DELAY).await,
         }
+        fleet.send(Event::Memory(memory::memory()));
     }
 }
 

@@ -225,6 +225,7 @@ mod tests {
             follows: 9,
             hash: Hasher::XxHash64,
             layout: LAYOUT,
+            capacity: Some(8_589_934),
             headroom: Some(4_294_967),
             crashes: vec![1_700_000_000],
             suspects: vec![Suspicion { id: id(2), number: 3 }],
@@ -269,13 +270,14 @@ mod tests {
         assert_eq!(Heartbeat::decode(files[2].1.as_bytes()), Ok(heartbeat()));
     }
 
-    /// The version before had no record version, no program, no key and no suspicions.
+    /// The version before had no record version, no program, no key, no capacity and no suspicions.
     #[test]
     fn the_formats_of_the_version_before_are_read() {
         let old = Record::decode(golden("previous/record.json").as_bytes()).expect("it is read");
         assert_eq!(old, Record { program: String::new(), ..record() });
         let old = Member::decode(golden("previous/member.json").as_bytes()).expect("it is read");
-        let expected = Member { program: String::new(), key: None, suspects: Vec::new(), refuted: 0, ..member() };
+        let expected =
+            Member { program: String::new(), key: None, capacity: None, suspects: Vec::new(), refuted: 0, ..member() };
         assert_eq!(old, Member { address: "10.0.0.2:8081".to_owned(), ..expected });
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Proposal {
     pub settled: bool,
     /// The ordinals that block a change.
     pub waiting_for: Vec<u32>,
+    /// The ordinals that are to go, and whose ranges no member has room for.
+    pub no_room: Vec<u32>,
     /// The ordinals that never had a Lease. Only the state of their Pods shows whether they may be serving.
     pub pods_to_check: Vec<u32>,
 }
@@ -62,8 +64,9 @@ enum MemberStatus {
 #[derive(Clone, Debug, Default)]
 pub(super) struct CoordinatorMemory {
     starts: StartWaits,
-    /// The number of replicas that the StatefulSet wants beyond the current total, and since when (boot time).
-    growth: Option<(u32, Duration)>,
+    /// Since when the StatefulSet wants more replicas than the current total (boot time). How many more does not matter, or each
+    /// step of an autoscaler would restart the wait.
+    growing_since: Option<Duration>,
 }
 
 /// Since when the coordinator waits for members to start, in one fleet that started from nothing.
@@ -123,10 +126,11 @@ impl CoordinatorMemory {
         let change = |next| Some(RecordChange { current: current.clone(), next, revisions: 1 });
         match &record.next {
             None if desired.is_like(current) => {
-                let waiting_for = missing(facts, current);
+                let no_room = without_room(facts, current, now);
+                let waiting_for: Vec<_> = missing(facts, current).into_iter().chain(no_room.iter().copied()).collect();
                 let starting = ordinals(statuses, |status| matches!(status, MemberStatus::Starting { .. }));
                 let settled = waiting_for.is_empty() && starting.is_empty();
-                Proposal { settled, waiting_for, ..Proposal::default() }
+                Proposal { settled, waiting_for, no_room, ..Proposal::default() }
             }
             Some(_) if desired.is_like(current) => Proposal { change: change(None), ..Proposal::default() },
             Some(next) if next.view.is_like(&desired) => {
@@ -186,9 +190,8 @@ impl CoordinatorMemory {
         statuses: &BTreeMap<u32, MemberStatus>,
         now: Now,
     ) -> Assignment {
-        let total = self.total(facts, current, now);
-        let mut desired = Assignment { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
-        keep_absent(&mut desired, facts, current, now);
+        let wanted = self.total(facts, current, now);
+        let mut desired = with_room(wanted, facts, current, now);
         drain(&mut desired, facts, current, statuses, now);
         if let Some(hash) = common_hash(facts, &desired, now) {
             desired.hash = hash;
@@ -203,14 +206,10 @@ impl CoordinatorMemory {
     fn total(&mut self, facts: &Facts, current: &Assignment, now: Now) -> u32 {
         let Some(wanted) = facts.wanted_replicas().filter(|wanted| *wanted > 0) else { return current.total };
         if wanted <= current.total {
-            self.growth = None;
+            self.growing_since = None;
             return wanted;
         }
-        let since = match self.growth {
-            Some((before, since)) if before == wanted => since,
-            _ => now.boot,
-        };
-        self.growth = Some((wanted, since));
+        let since = *self.growing_since.get_or_insert(now.boot);
         let mut added = current.total..wanted;
         if added.clone().all(|ordinal| is_fit(facts, ordinal, now)) {
             return wanted;
@@ -245,6 +244,30 @@ fn ordinals(statuses: &BTreeMap<u32, MemberStatus>, wanted: impl Fn(MemberStatus
 fn is_fit(facts: &Facts, ordinal: u32, now: Now) -> bool {
     facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Fit && member.layout == LAYOUT)
         && facts.peers.get(ordinal).is_none_or(|peer| !peer.may_have_predecessor(now))
+}
+
+/// Returns the assignment with `wanted` shards, if its members have room for their ranges. Otherwise the fleet shrinks as far as
+/// there is room, or does not grow.
+fn with_room(wanted: u32, facts: &Facts, current: &Assignment, now: Now) -> Assignment {
+    let of = |total: u32| {
+        let mut desired = Assignment { total, absent: Vec::new(), untaken: BTreeSet::new(), ..current.clone() };
+        keep_absent(&mut desired, facts, current, now);
+        desired
+    };
+    let fits = |total: u32| has_room(facts, &of(total), current);
+    if wanted == current.total || fits(wanted) {
+        return of(wanted);
+    }
+    // Fewer shards need more room each. `least` is the lowest total that is known to fit.
+    let (mut too_few, mut least) = (wanted.min(current.total), current.total);
+    while least - too_few > 1 {
+        let total = too_few.midpoint(least);
+        match fits(total) {
+            true => least = total,
+            false => too_few = total,
+        }
+    }
+    of(least)
 }
 
 /// Makes the members absent in `desired` that cannot serve: those that were absent, in the same order so that no range moves
@@ -291,10 +314,23 @@ fn common_hash(facts: &Facts, assignment: &Assignment, now: Now) -> Option<Hashe
     hashes.all(|hash| hash == Some(first)).then_some(first)
 }
 
-/// Returns the ordinals that the StatefulSet wants and that do not serve their own share.
+/// Returns the ordinals that the StatefulSet wants and that do not serve their own share, and those whose ranges nobody serves.
 fn missing(facts: &Facts, current: &Assignment) -> Vec<u32> {
     let wanted = facts.wanted_replicas().unwrap_or(current.total);
-    (0..wanted).filter(|ordinal| !current.has(*ordinal)).collect()
+    let lacks = |ordinal: &u32| !current.has(*ordinal) && (*ordinal < wanted || current.untaken.contains(ordinal));
+    (0..wanted.max(current.total)).filter(lacks).collect()
+}
+
+/// Returns the members that serve, and that leave or that the StatefulSet no longer wants. If an assignment without them is not
+/// proposed, no member has room for their ranges.
+fn without_room(facts: &Facts, current: &Assignment, now: Now) -> Vec<u32> {
+    let wanted = facts.wanted_replicas().filter(|wanted| *wanted > 0).unwrap_or(current.total);
+    let is_to_go = |ordinal: &u32| {
+        *ordinal >= wanted || facts.live_member(*ordinal, now).is_some_and(|member| member.phase == Phase::Leaving)
+    };
+    let stays = |ordinal: u32| !is_to_go(&ordinal);
+    // If all of them are to go, there is nobody who could have room.
+    if current.present().any(stays) { current.present().filter(is_to_go).collect() } else { Vec::new() }
 }
 
 /// Returns a change in which every member starts to serve without preparation; `None` for zero members.
@@ -308,9 +344,8 @@ fn start_from_nothing(generation: u64, total: u32, facts: &Facts) -> Option<Reco
 fn without_lost(facts: &Facts, current: &Assignment, lost: &[u32], generation: u64) -> Assignment {
     let mut after = Assignment { generation, ..current.clone() };
     for ordinal in lost {
-        let before = after.clone();
         after.absent.push(*ordinal);
-        if !has_room(facts, &after, &before) {
+        if !has_room(facts, &after, current) {
             after.untaken.insert(*ordinal);
         }
     }
@@ -328,17 +363,25 @@ fn schedule(next: &Next, own_ordinal: u32, now: Now) -> Next {
     Next { view: next.view.clone(), switch: Some(SwitchTime { at, by: own_ordinal }) }
 }
 
-/// Whether each member may own what `after` gives it: at most twice its share with all members present, and no more new
-/// ranges than it has headroom for.
+/// Whether each member that gains ranges may own what `after` gives it: at most twice its share with all members present, and no
+/// more than it can hold.
 fn has_room(facts: &Facts, after: &Assignment, before: &Assignment) -> bool {
     after.present().all(|ordinal| {
-        let points = facts.points(after, ordinal);
-        let added = points.saturating_sub(facts.points(before, ordinal));
-        points <= facts.points_if_all_present(after, ordinal) * 2 + TOLERANCE
-            && statement_of(facts, ordinal)
-                .and_then(|member| member.headroom)
-                .is_none_or(|headroom| added <= (u128::from(headroom) << 32) + TOLERANCE)
+        let (points, owned) = (facts.points(after, ordinal), facts.points(before, ordinal));
+        points <= owned + TOLERANCE
+            || (points <= facts.points_if_all_present(after, ordinal) * 2 + TOLERANCE
+                && statement_of(facts, ordinal).is_none_or(|member| fits(member, points, owned)))
     })
+}
+
+/// Whether a member that owns `owned` points can hold `points`.
+fn fits(member: &Member, points: u128, owned: u128) -> bool {
+    let limit = |units: u32| (u128::from(units) << 32) + TOLERANCE;
+    match (member.capacity, member.headroom) {
+        (Some(capacity), _) => points <= limit(capacity),
+        (None, Some(headroom)) => points <= owned + limit(headroom),
+        (None, None) => true,
+    }
 }
 
 /// Returns the newest statement of a member, live or not.

@@ -398,6 +398,12 @@ impl Facts {
         self.ranges.slice_if_all_present(total, hash, self.ordinal())
     }
 
+    /// Whether the full share of this member is loaded.
+    pub fn has_full_share(&self) -> bool {
+        let full_share = self.full_share();
+        !full_share.is_empty() && self.loaded.covers(&full_share)
+    }
+
     /// Returns what a member owns in `after` and not in `before`.
     pub fn gained(&self, before: &Assignment, after: &Assignment, ordinal: u32) -> Slice {
         self.ranges.slice(after, ordinal).minus(&self.ranges.slice(before, ordinal))

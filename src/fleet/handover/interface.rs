@@ -30,6 +30,15 @@ pub struct Config {
     pub on_lost_quorum: OnLostQuorum,
 }
 
+/// The memory of a process, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The limit of its control group.
+    pub limit: u64,
+    /// What it takes now.
+    pub used: u64,
+}
+
 /// An observation of a member.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -62,8 +71,8 @@ pub enum Event {
     Pods(BTreeMap<u32, bool>),
     /// The slice that is synced and kept up to date, for all resources.
     Loaded(Slice),
-    /// How much more the member can load, in units of 2^32 points of the hash space; `None` without a limit.
-    Headroom(Option<u32>),
+    /// The memory of the process; `None` without a limit.
+    Memory(Option<Memory>),
     /// The process received a request to terminate.
     Leave,
 }

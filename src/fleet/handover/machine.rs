@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::capacity::Capacity;
 use super::confirmation::Wakefulness;
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
@@ -31,8 +32,9 @@ pub struct Machine {
     participation: Participation,
     wakefulness: Wakefulness,
     desired: DesiredSlice,
+    capacity: Capacity,
     overlap: Option<Overlap>,
-    /// Since when the full share of this member is loaded (boot time). It stays set while the member serves.
+    /// When this member first had its full share loaded (boot time). Changes of the share do not restart the crash backoff.
     full_share_since: Option<Duration>,
     coordinator: CoordinatorMemory,
     /// What this member would do as coordinator.
@@ -73,6 +75,7 @@ impl Machine {
             participation: Participation::new(),
             wakefulness: Wakefulness::default(),
             desired: DesiredSlice::new(Slice::none()),
+            capacity: Capacity::default(),
             overlap: None,
             full_share_since: None,
             coordinator: CoordinatorMemory::default(),
@@ -131,7 +134,7 @@ impl Machine {
             Event::ConnectionLost(id) => self.facts.peers.suspect(&id, now),
             Event::Pods(pods) => self.facts.ready_pods.extend(pods),
             Event::Loaded(slice) => self.facts.loaded = slice,
-            Event::Headroom(headroom) => self.facts.own.headroom = headroom,
+            Event::Memory(memory) => self.capacity.note(memory, &self.facts.loaded, self.desired.slice()),
             Event::Leave => {
                 if !self.participation.is_leaving() {
                     self.notify(false, "terminating: serving until the other members take over");
@@ -473,23 +476,30 @@ impl Machine {
         if let Some(generation) = prepared_generation(&self.facts, &self.participation) {
             self.participation.note_prepared(generation);
         }
-        let full_share = self.facts.full_share();
-        if !full_share.is_empty() && self.facts.loaded.covers(&full_share) {
+        if self.facts.has_full_share() {
             self.full_share_since.get_or_insert(now.boot);
-        } else if !self.participation.is_serving() {
-            self.full_share_since = None;
         }
         let suspects = self.facts.suspicions_to_store(now);
         if suspects != self.facts.own.suspects {
             self.facts.own.suspects = suspects;
             self.facts.own.sequence += 1;
         }
-        self.facts.own = statement(&self.facts, &self.participation, self.full_share_since, now);
+        let capacity = self.capacity.units(self.desired.slice());
+        self.facts.own = statement(&self.facts, &self.participation, capacity, self.full_share_since, now);
     }
 
     /// Works out what this member would do as coordinator. Every member does so, for its status and to be able to take over.
     fn update_proposal(&mut self, now: Now) {
+        let before = std::mem::take(&mut self.proposal.no_room);
         self.proposal = self.coordinator.propose(&self.facts, now);
+        let no_room = &self.proposal.no_room;
+        if *no_room != before && !no_room.is_empty() {
+            let text = format!(
+                "members {no_room:?} are to go, and no member has room for their ranges: they serve until they are ended; give the \
+                 other members more memory, or scale up"
+            );
+            self.notify(true, text);
+        }
         keep_since(&mut self.history.pending_since, !self.proposal.settled, now);
         keep_since(&mut self.vacant_since, !self.facts.has_coordinator(now), now);
     }

@@ -12,12 +12,14 @@
 //! | `confirmation` | how long this member may rely on what it knows |
 //! | `peers` | the statement, the liveness and the clock of each other member |
 //! | `statement` | its own statement, which its Lease and its heartbeats carry |
+//! | `capacity` | how much this member can load |
 //! | `load` | the slice to load, which shrinks after a delay |
 //! | `range_cache` | the ranges of each member in an assignment |
 //! | `interface`, `status`, `timing` | inputs and outputs, the view for telemetry, clocks and time limits |
 //!
 //! May not know any task that runs, nor where events come from.
 
+mod capacity;
 mod confirmation;
 mod coordinator;
 mod facts;
@@ -35,7 +37,7 @@ mod status;
 mod tests;
 mod timing;
 
-pub use interface::{Config, Decision, Event, Notice, Plan};
+pub use interface::{Config, Decision, Event, Memory, Notice, Plan};
 pub use machine::Machine;
 pub use status::{HandoverState, Status};
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

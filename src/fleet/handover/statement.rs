@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::capacity::units;
 use super::facts::Facts;
 use super::participation::Participation;
 use super::timing::Now;
@@ -33,6 +34,7 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         follows: 0,
         hash,
         layout: LAYOUT,
+        capacity: None,
         headroom: None,
         crashes: Vec::new(),
         suspects: Vec::new(),
@@ -53,10 +55,12 @@ pub(super) fn prepared_generation(facts: &Facts, participation: &Participation) 
     prepared_next.or(served).map(|assignment| assignment.generation)
 }
 
-/// Returns the statement of this process. `full_share_since` is since when its full share is loaded (boot time).
+/// Returns the statement of this process. `capacity` is what it can hold, and `full_share_since` when its full share was first
+/// loaded (boot time).
 pub(super) fn statement(
     facts: &Facts,
     participation: &Participation,
+    capacity: Option<u32>,
     full_share_since: Option<Duration>,
     now: Now,
 ) -> Member {
@@ -85,6 +89,10 @@ pub(super) fn statement(
         joined: participation.served_generation(),
         loading: participation.is_serving() && !participation.is_ready(),
         follows: record.map_or(own.follows, |record| record.revision),
+        capacity,
+        headroom: capacity.map(|capacity| {
+            capacity.saturating_sub(facts.current().map_or(0, |current| units(facts.owned(current).size())))
+        }),
         ..own.clone()
     };
     if statement != *own {
@@ -97,10 +105,12 @@ fn is_loaded(facts: &Facts, assignment: &Assignment) -> bool {
     facts.loaded.covers(&facts.owned(assignment))
 }
 
-/// Whether a process that does not serve may own ranges: its full share has been loaded for the crash backoff, and no
-/// predecessor is running.
+/// Whether a process that does not serve may own ranges: its full share is loaded, and was first
+/// loaded before the crash backoff, and no predecessor is running.
 fn may_own_ranges(facts: &Facts, full_share_since: Option<Duration>, now: Now) -> bool {
-    full_share_since.is_some_and(|since| now.since(since) >= crash_backoff(facts)) && !facts.may_have_predecessor(now)
+    facts.has_full_share()
+        && full_share_since.is_some_and(|since| now.since(since) >= crash_backoff(facts))
+        && !facts.may_have_predecessor(now)
 }
 
 /// Returns the backoff after the crashes of this Pod. There is none unless the last process crashed.

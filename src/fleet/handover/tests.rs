@@ -159,11 +159,14 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
 
 /// The ranges that each of two members takes over from a third one, in units of headroom.
 const SIXTH: u32 = u32::MAX / 6 + 1;
+/// What each of three members owns, in the same units.
+const THIRD: u32 = u32::MAX / 3;
 
 /// Returns a member that serves in generation 1, with the given headroom.
 fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now: Now) -> Member {
     let member = machine(ordinal, 1).decide(now).member;
-    Member { phase, headroom, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
+    let capacity = headroom.map(|headroom| THIRD + headroom);
+    Member { phase, capacity, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
 }
 
 /// Lets the connection to a process break for good, without an answer to the suspicion. Returns when the process is lost.
@@ -182,7 +185,12 @@ fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
     machine.handle(Event::Record(record), now);
     let hold = machine.decide(now).desired;
     machine.handle(Event::Loaded(hold), now);
-    machine.handle(Event::Headroom(own), now);
+    let memory = |free: u32| {
+        // A part of the limit is not usable, and what is free is rounded down.
+        let (used, free) = (u64::from(THIRD), u64::from(free));
+        Memory { limit: (used + free) * 100 / 80 + used / 100, used }
+    };
+    machine.handle(Event::Memory(own.map(memory)), now);
     machine.handle(Event::Lease(serving(1, Phase::Fit, None, 1, now)), now);
     machine.handle(Event::Lease(serving(2, Phase::Fit, last, 1, now)), now);
     assert_eq!(machine.decide(now).write, None);
@@ -657,4 +665,112 @@ fn a_paused_process_waits_for_the_news() {
         let _ = tick(&mut machine, later(3_500), later(3_700));
         assert_eq!(exposes(&mut machine, later(3_700)), choice == OnLostQuorum::Serve);
     }
+}
+
+/// Returns the coordinator of a fleet of `total` that all serve. The others say that they can hold `capacity`.
+fn fleet_of(total: u32, capacity: u32, now: Now) -> Machine {
+    let mut machine = started(None, total, now);
+    let record = machine.decide(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    let hold = machine.decide(now).desired;
+    let used = u64::from(u32::MAX / total);
+    machine.handle(Event::Loaded(hold), now);
+    machine.handle(Event::Memory(Some(Memory { limit: u64::from(capacity) * 100 / 80 + used / 10, used })), now);
+    for ordinal in 1..total {
+        let member = serving(ordinal, Phase::Fit, None, 1, now);
+        machine.handle(Event::Lease(Member { capacity: Some(capacity), ..member }), now);
+    }
+    machine
+}
+
+/// Follows the next assignment that `machine` proposes as if the fleet had switched to it.
+fn follow_next(machine: &mut Machine, now: Now) -> Option<crate::fleet::record::Assignment> {
+    let record = machine.decide(now).write?;
+    let next = record.next.clone()?.view;
+    machine.handle(
+        Event::Record(crate::fleet::record::Record {
+            current: next.clone(),
+            next: None,
+            revision: record.revision + 1,
+            ..record
+        }),
+        now,
+    );
+    machine.handle(Event::Loaded(machine.status(now).owned), now);
+    Some(next)
+}
+
+#[test]
+fn a_fleet_shrinks_only_as_far_as_its_members_have_room() {
+    let now = at(1000);
+    // Each of ten members can hold a quarter of all objects.
+    let mut machine = fleet_of(10, u32::MAX / 4, now);
+    assert_eq!(machine.decide(now).write, None);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 1))), now);
+    let next = follow_next(&mut machine, now).expect("there is room for fewer members");
+    assert_eq!((next.total, &*next.absent), (4, &[][..]));
+    assert_eq!(machine.decide(now).write, None, "one member cannot hold everything");
+    let status = machine.status(now);
+    assert_eq!((status.handover, &*status.waiting_for), (HandoverState::Waiting, &[1, 2, 3][..]));
+    assert!(machine.notices().iter().any(|it| it.warning && it.text.contains("members [1, 2, 3] are to go")));
+    // The grace period of member 3 ends. Nobody has room for its ranges: the others go on.
+    machine.handle(Event::Lease(serving(3, Phase::Left, None, 9, now)), now);
+    let record = machine.decide(now).write.expect("a member is lost");
+    assert_eq!((record.current.total, record.current.untaken), (4, [3].into()));
+}
+
+#[test]
+fn two_losses_at_once_share_the_room_for_one() {
+    let now = at(1000);
+    // Of eight members, each can hold its share and half of another: one absent member at a time.
+    let mut machine = fleet_of(8, u32::MAX / 8 * 3 / 2 + 1, now);
+    for ordinal in 1..8 {
+        let phase = if ordinal < 5 { Phase::Left } else { Phase::Fit };
+        let member = Member { capacity: Some(u32::MAX / 8 * 3 / 2 + 1), ..serving(ordinal, phase, None, 9, now) };
+        machine.handle(Event::Lease(member), now);
+    }
+    let current = machine.decide(now).write.expect("members are lost").current;
+    assert_eq!(&*current.absent, [1, 2, 3, 4]);
+    // Four remain, with room for two more shares.
+    assert!(current.untaken.len() >= 2, "{current:?}");
+}
+
+#[test]
+fn steps_of_an_autoscaler_do_not_restart_the_wait_for_new_members() {
+    let mut machine = three(None, None, at(1000));
+    let mut grows = |seconds: u64, wanted: u32| {
+        let now = at(seconds);
+        machine.handle(Event::LeaseConfirmed(now.boot), now);
+        machine.handle(Event::StatefulSet(Some(("set".to_owned(), wanted))), now);
+        for ordinal in [1, 2] {
+            machine.handle(Event::Lease(serving(ordinal, Phase::Fit, None, seconds, at(1000))), now);
+        }
+        let fit = Member { joined: None, prepared: None, ..serving(3, Phase::Fit, None, seconds, at(1000)) };
+        machine.handle(Event::Lease(fit), now);
+        machine.decide(now).write.and_then(|record| record.next).map(|next| next.view.total)
+    };
+    // Member 3 is fit, the others never come, and each minute one more is wanted.
+    for second in 1001..1120 {
+        let wanted = if second < 1060 { 5 } else { 6 };
+        assert_eq!(grows(second, wanted), None, "{second}");
+    }
+    assert_eq!(grows(1122, 7), Some(4));
+}
+
+#[test]
+fn steps_of_an_autoscaler_do_not_restart_the_wait_after_a_crash() {
+    let now = at(1000);
+    let mut other = start(machine(1, 1), None, 2, now);
+    let mut record = other.decide(now).write.expect("the first member writes the first record");
+    (record.current.absent, record.current.fresh.below) = (vec![0], 0);
+    let mut machine = started(Some(last_statement(Phase::Fit, vec![], now)), 2, now);
+    machine.handle(Event::Record(record), now);
+    let fit_at = (1000..1100).find(|second| {
+        let replicas = 2 + u32::from(*second >= 1020);
+        machine.handle(Event::StatefulSet(Some(("set".to_owned(), replicas))), at(*second));
+        let desired = machine.decide(at(*second)).desired;
+        machine.handle(Event::Loaded(desired), at(*second));
+        machine.decide(at(*second)).member.phase == Phase::Fit
+    });
+    assert_eq!(fit_at, Some(1030));
 }

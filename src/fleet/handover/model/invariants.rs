@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::super::capacity::units;
 use super::World;
 use crate::settings::OnLostQuorum;
 use crate::sharding::Hashes;
@@ -121,6 +122,16 @@ impl World {
         // If no process stays, none can take over.
         if untaken || self.pods.values().all(|pod| pod.process.is_none() || pod.deleting.is_some()) {
             self.gaps_excused_until = self.gaps_excused_until.max(self.now + 20_000);
+        }
+        for process in self.processes.iter().filter(|process| process.alive) {
+            let asked = process.decision.as_ref().map_or(0, |decision| units(decision.desired.size()));
+            let ordinal = process.ordinal;
+            prop_assert!(
+                self.memory.is_none_or(|limit| asked <= limit),
+                "{ordinal} is asked to load {asked} at {}\n{}",
+                self.now,
+                self.history.join("\n")
+            );
         }
         let mut complete = true;
         let step = self.step;

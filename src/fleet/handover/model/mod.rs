@@ -111,8 +111,8 @@ struct World {
     start_delay: u64,
     hash: Hasher,
     on_lost_quorum: OnLostQuorum,
-    /// The headroom that each process reports.
-    headroom: Option<u32>,
+    /// How much each process can hold, in units of 2^32 points. A fifth of that is not usable.
+    memory: Option<u32>,
     points: Vec<Hashes>,
     missing: BTreeMap<usize, u64>,
     duplicated: BTreeMap<usize, u64>,
@@ -148,7 +148,7 @@ impl World {
             start_delay: 3_000,
             hash: Hasher::XxHash64,
             on_lost_quorum: if seed % 2 == 0 { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
-            headroom: None,
+            memory: None,
             points,
             missing: BTreeMap::new(),
             duplicated: BTreeMap::new(),

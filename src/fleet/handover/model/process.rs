@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::{Config, Decision, Event, Machine};
+use super::super::capacity::units;
+use super::super::{Config, Decision, Event, Machine, Memory};
 use super::{Message, Process, World};
 use crate::fleet::record::Incarnation;
 use crate::sharding::Slice;
@@ -65,7 +66,8 @@ impl World {
     pub(super) fn run(&mut self, p: usize) {
         self.read_api(p);
         let clock = self.clock(p);
-        self.processes[p].machine.handle(Event::Headroom(self.headroom), clock);
+        let memory = self.memory(p);
+        self.processes[p].machine.handle(Event::Memory(memory), clock);
         let mut due: Vec<_> = self.processes[p].inbox.extract_if(.., |(at, _)| *at <= self.now).collect();
         due.sort_by_key(|(at, _)| *at);
         for (_, message) in due {
@@ -102,6 +104,12 @@ impl World {
         self.write(p, &decision);
         self.heartbeat(p);
         self.processes[p].decision = Some(decision);
+    }
+
+    /// Returns the memory of a process, in units of 2^32 points.
+    fn memory(&self, p: usize) -> Option<Memory> {
+        let used = units(self.processes[p].loaded.size()).max(1);
+        self.memory.map(|limit| Memory { limit: u64::from(limit), used: u64::from(used) })
     }
 
     pub(super) fn load(&mut self, p: usize, decision: &Decision) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::super::capacity::units;
 use super::actions::{Action, actions};
 use super::{Entry, World, run_attacked, run_script};
 use crate::sharding::{Assignment, Hasher, Slice};
@@ -160,19 +161,40 @@ fn a_member_without_headroom_serves_its_own_share_alone() {
         world.processes.iter().filter(|each| each.alive).map(|each| each.machine.status(world.clock(0)).owned).collect()
     };
     let before = own(&world);
-    world.headroom = Some(0);
+    world.memory = Some(units(before[0].size()) + 1);
     world.run_for(10_000).unwrap();
     world.act(&Action::Crash(1, 60_000));
     world.run_for(30_000).unwrap();
     assert_eq!(world.processes[0].machine.status(world.clock(0)).untaken, [1]);
     assert_eq!(own(&world), [before[0].clone(), before[2].clone()]);
     // With headroom again, the others take over before the crashed member is back.
-    world.headroom = Some(u32::MAX);
+    world.memory = Some(u32::MAX);
     world.run_for(20_000).unwrap();
     let status = world.processes[0].machine.status(world.clock(0));
     assert_eq!((&*status.absent, &*status.untaken), (&[1][..], &[][..]));
     assert!(world.complete);
     world.settle(120_000).unwrap();
+}
+
+#[test]
+fn nobody_is_asked_to_load_more_than_its_memory_holds() {
+    for seed in 0..4 {
+        let mut world = World::new(seed, 4);
+        // Two shares of four, and a tolerance for what a handover holds twice.
+        world.memory = Some(u32::MAX / 10 * 7);
+        world.settle(60_000).unwrap();
+        world.gaps_excused_until = 0;
+        world.act(&Action::Scale(1));
+        world.run_for(80_000).unwrap();
+        assert!(world.complete, "those that leave serve until the end of their grace period");
+        world.run_for(60_000).unwrap();
+        let status = world.processes[0].machine.status(world.clock(0));
+        assert_eq!(status.present, 1);
+        assert!(!status.untaken.is_empty() && status.pending.is_some(), "{status:?}\n{}", world.history.join("\n"));
+        // Memory solves it.
+        world.memory = None;
+        world.settle(120_000).unwrap();
+    }
 }
 
 /// Returns the length of the longest `shardSelector` in bytes and the most ranges in one, in a fleet of `total` members.
