@@ -58,6 +58,8 @@ impl Api {
         let name = parsed.metadata.name.clone().context("an object without a name")?;
         let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(&types)?);
         let namespace = match &parsed.metadata.namespace {
+            // Kustomize does not know that it belongs to no namespace. kubectl does, and the API server drops the field.
+            Some(_) if resource.group == "flowcontrol.apiserver.k8s.io" => String::new(),
             Some(namespace) => format!("/namespaces/{namespace}"),
             None => String::new(),
         };

@@ -347,6 +347,88 @@ mod tests {
         assert_eq!(gone, id(1, 7));
     }
 
+    /// How a proxy treats the connections that it accepted.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Proxy {
+        /// Forwards them. If the process behind it does not answer, it closes them.
+        Forward,
+        /// Closes them.
+        Close,
+        /// Resets them.
+        Reset,
+    }
+
+    /// A proxy on loopback before the process at `to`, as a sidecar of a mesh: it accepts every connection itself.
+    async fn proxy(to: SocketAddr) -> (SocketAddr, watch::Sender<Proxy>, AbortOnDropHandle<()>) {
+        let (listener, address) = listen("127.0.0.1:0").await;
+        let mode = watch::Sender::new(Proxy::Forward);
+        let modes = mode.subscribe();
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut modes = modes.clone();
+                connections.spawn(async move {
+                    let forward = async {
+                        if let Ok(mut upstream) = tokio::net::TcpStream::connect(to).await {
+                            let _ = tokio::io::copy_bidirectional(&mut stream, &mut upstream).await;
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        _ = modes.wait_for(|mode| *mode != Proxy::Forward) => {}
+                        () = forward => {}
+                    }
+                    if *modes.borrow() == Proxy::Reset {
+                        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                    }
+                });
+            }
+        });
+        (address, mode, AbortOnDropHandle::new(task))
+    }
+
+    async fn answered(messages: &mut Inbox) {
+        while !matches!(next(messages).await, Event::HeartbeatAnswered(..)) {}
+    }
+
+    async fn lost(messages: &mut Inbox) {
+        while !matches!(next(messages).await, Event::ConnectionLost(peer) if peer == id(1, 7)) {}
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_process_shows_through_a_proxy_that_accepts_and_closes_or_resets() {
+        for after in [Proxy::Forward, Proxy::Close, Proxy::Reset] {
+            let (member, peer_key) = (TestMember::new(), key());
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
+            let (address, mode, _proxy) = proxy(address).await;
+            let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
+            answered(&mut messages).await;
+            answered(&mut messages).await;
+            peer.abort();
+            mode.send_replace(after);
+            lost(&mut messages).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_live_process_behind_a_proxy_that_closes_or_resets_answers_again_afterwards() {
+        for fault in [Proxy::Close, Proxy::Reset] {
+            let (member, peer_key) = (TestMember::new(), key());
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let _peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
+            let (address, mode, _proxy) = proxy(address).await;
+            let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
+            answered(&mut messages).await;
+            answered(&mut messages).await;
+            mode.send_replace(fault);
+            lost(&mut messages).await;
+            mode.send_replace(Proxy::Forward);
+            // Refutes the suspicion.
+            answered(&mut messages).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_process_with_another_key_at_the_address_of_a_peer_learns_and_reports_nothing() {
         let (member, peer_key, other_key) = (TestMember::new(), key(), key());

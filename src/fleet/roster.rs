@@ -1,6 +1,7 @@
 //! The keys of the members, as their Leases publish them. Only the right to write a Lease of the fleet makes a process a member.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
@@ -30,11 +31,18 @@ struct Entry {
     version: u64,
     /// `None` if it was deleted, or has no key.
     holder: Option<(KeyDigest, Incarnation)>,
+    /// The IP address at which the member is reached.
+    ip: Option<IpAddr>,
 }
 
 impl Entry {
     fn new(version: u64, member: Option<&Member>) -> Self {
-        Self { version, holder: member.and_then(|member| Some((member.key?, member.id.clone()))) }
+        let address = |member: &Member| member.address.parse::<SocketAddr>().ok();
+        Self {
+            version,
+            holder: member.and_then(|member| Some((member.key?, member.id.clone()))),
+            ip: member.and_then(address).map(|address| address.ip().to_canonical()),
+        }
     }
 }
 
@@ -44,6 +52,12 @@ impl Roster {
         let entries = self.entries();
         let mut holders = entries.values().filter_map(|entry| entry.holder.as_ref());
         holders.find(|(known, _)| known == key).map(|(_, id)| id.clone())
+    }
+
+    /// Whether a Lease names this IP address. It proves nothing: others may share it.
+    pub fn is_member_ip(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.entries().values().any(|entry| entry.ip == Some(ip))
     }
 
     /// Notes the Lease of an ordinal as of a resourceVersion; no member if it was deleted or is not valid. An older version than
@@ -71,6 +85,15 @@ impl Roster {
     /// Waits until a stranger has shown an unknown key.
     pub(super) async fn unknown(&self) {
         self.unknown.notified().await;
+    }
+
+    /// The roster of members with these ordinals and IP addresses.
+    #[cfg(test)]
+    pub(crate) fn of_members(members: impl Iterator<Item = (u32, IpAddr)>) -> Self {
+        let roster = Self::default();
+        *roster.entries() =
+            members.map(|(ordinal, ip)| (ordinal, Entry { version: 1, holder: None, ip: Some(ip) })).collect();
+        roster
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<u32, Entry>> {

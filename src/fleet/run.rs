@@ -101,7 +101,8 @@ async fn run_member(fleet: Arc<FleetHandle>, inbox: Inbox, start: Start) -> Flee
         Err(error) => return error,
     };
     let Identity { names, .. } = &identity;
-    let address = own_address(start.settings.ip, start.listen, start.server.as_ref()).await;
+    let address = own_address(start.settings.ip, start.listen, identity.ip, start.server.as_ref()).await;
+    let Some(address) = address else { return FleetError::NoAddress };
     info!(
         statefulset = names.statefulset, namespace = names.namespace, ordinal = names.ordinal,
         %address, "joined fleet"

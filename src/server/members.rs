@@ -2,7 +2,9 @@
 //!
 //! A connection is a member's if its key is that in the Lease of a member ([`Roster`]), and each request is checked again. A
 //! member speaks for itself alone. No handshake and no connection can crowd out those of others: each address has its share of
-//! the handshakes, each member its share of the connections, and the newest displaces the oldest.
+//! the handshakes, each member its share of the connections, and the newest displaces the oldest. Each member connects to all
+//! others, so a member of the largest fleet has a connection from each of 1,023, and after its restart all of them shake hands at
+//! once. Handshakes from the addresses in the Leases therefore have places of their own, apart from those of strangers.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -38,9 +40,11 @@ use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest};
 use crate::fleet::refusals::Reason;
 use crate::fleet::roster::Roster;
 use crate::fleet::{FleetHandle, Refusal, tls};
+use crate::sharding::MOST_SHARDS;
 use crate::sync::lock;
 
-/// Maximum number of handshakes at a time, and of those with one address.
+/// Maximum number of handshakes at a time: from the addresses of members, from others, and from one address.
+const MAX_MEMBER_HANDSHAKES: usize = MOST_SHARDS as usize;
 const MAX_HANDSHAKES: usize = 64;
 const MAX_HANDSHAKES_PER_ADDRESS: usize = 8;
 /// Maximum number of connections of one member: one for heartbeats, and one for each question in progress.
@@ -79,7 +83,7 @@ pub async fn serve_members(
     let acceptor = TlsAcceptor::from(config);
     // Dropping the set closes its connections.
     let mut connections = JoinSet::new();
-    let handshakes = Arc::new(Turns::new(MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS));
+    let handshakes = Handshakes::default();
     let sessions = Arc::new(Turns::new(usize::MAX, MAX_PER_MEMBER));
     loop {
         tokio::select! {
@@ -87,15 +91,36 @@ pub async fn serve_members(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => {
                 let Some((stream, remote)) = accepted_or_pause(accepted).await else { continue };
+                let handshakes = handshakes.of(remote.ip(), &members.roster);
                 let connection = Connection {
                     acceptor: acceptor.clone(),
                     members: members.clone(),
                     sessions: Arc::clone(&sessions),
-                    handshakes: Arc::clone(&handshakes),
+                    handshakes: Arc::clone(handshakes),
                 };
                 handshakes.take(remote.ip(), || connections.spawn(connection.serve(stream, remote.ip())));
             }
         }
+    }
+}
+
+/// The places of handshakes.
+struct Handshakes {
+    members: Arc<Turns<IpAddr>>,
+    strangers: Arc<Turns<IpAddr>>,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        let turns = |most| Arc::new(Turns::new(most, MAX_HANDSHAKES_PER_ADDRESS));
+        Self { members: turns(MAX_MEMBER_HANDSHAKES), strangers: turns(MAX_HANDSHAKES) }
+    }
+}
+
+impl Handshakes {
+    /// The places for an address.
+    fn of(&self, ip: IpAddr, roster: &Roster) -> &Arc<Turns<IpAddr>> {
+        if roster.is_member_ip(ip) { &self.members } else { &self.strangers }
     }
 }
 
@@ -260,4 +285,63 @@ fn text(status: StatusCode, body: impl Into<String>) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::from(body.into()));
     *answer.status_mut() = status;
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn ip(number: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0a00_0000 + number).into()
+    }
+
+    /// Lets displaced tasks end.
+    async fn settle() {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_members_of_the_largest_fleet_have_places_that_strangers_cannot_take() {
+        let roster = Roster::of_members((1..MOST_SHARDS).map(|ordinal| (ordinal, ip(ordinal))));
+        let handshakes = Handshakes::default();
+        let sessions = Turns::new(usize::MAX, MAX_PER_MEMBER);
+        let mut tasks = JoinSet::new();
+        let mut alive = Vec::new();
+        for member in 1..MOST_SHARDS {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&member.to_be_bytes());
+            handshakes.of(ip(member), &roster).take(ip(member), || {
+                let task = tasks.spawn(pending::<()>());
+                alive.push(task.clone());
+                task
+            });
+            sessions.take(KeyDigest(key), || {
+                let task = tasks.spawn(pending::<()>());
+                alive.push(task.clone());
+                task
+            });
+        }
+        let mut strangers = Vec::new();
+        for stranger in MOST_SHARDS..5 * MOST_SHARDS {
+            handshakes.of(ip(stranger), &roster).take(ip(stranger), || {
+                let task = tasks.spawn(pending::<()>());
+                strangers.push(task.clone());
+                task
+            });
+        }
+        settle().await;
+        assert_eq!(alive.iter().filter(|task| !task.is_finished()).count(), 2 * 1023);
+        assert_eq!(strangers.iter().filter(|task| !task.is_finished()).count(), MAX_HANDSHAKES);
+        // One address of a member cannot take the places of the others.
+        for _ in 0..5 * MOST_SHARDS {
+            handshakes.of(ip(1), &roster).take(ip(1), || tasks.spawn(pending::<()>()));
+        }
+        settle().await;
+        assert_eq!(alive.iter().filter(|task| !task.is_finished()).count(), 2 * 1023 - 1);
+    }
 }

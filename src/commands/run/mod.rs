@@ -69,6 +69,7 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
         Some((reloader, _)) => reloader.settings().live.log,
         None => layers.without_files()?.live.log,
     });
+    raise_file_limit();
     let served = runtime().map_err(RunError::Threads).and_then(|runtime| {
         let served = runtime.block_on(start(layers, first));
         // A DNS lookup in progress cannot be interrupted, so do not wait for it.
@@ -79,6 +80,18 @@ pub fn run(layers: Layers) -> Result<ExitCode, LayersError> {
         print_line(&mut io::stderr(), &error.to_string());
         ExitCode::from(NOT_STARTED)
     }))
+}
+
+/// Raises the limit of open files to the hard limit. A member of the largest fleet has 2,046 connections to others, and the usual
+/// soft limit is 1,024. A failure changes nothing.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+        if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+            warn!(%error, "cannot raise the limit of open files");
+        }
+    }
 }
 
 /// Whether the error may be fixed while the program runs: a config file that is not valid, but exists.

@@ -1,5 +1,6 @@
 //! Finds the StatefulSet that owns the pod of this replica, and the ordinal of the pod.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -25,6 +26,8 @@ pub struct Identity {
     pub names: Names,
     /// UID of the pod; its name if the permission to read the pod is missing.
     pub pod: String,
+    /// `status.podIP` of the pod.
+    pub ip: Option<IpAddr>,
     /// `terminationGracePeriodSeconds` of the pod.
     pub grace: Duration,
     /// A permission that coordination needs, and that is missing.
@@ -63,6 +66,12 @@ pub enum FleetError {
     /// The StatefulSet cannot be read.
     #[error("--pod: cannot read the replica count of the StatefulSet: {0}")]
     Forbidden(#[source] MissingPermission),
+    /// The other members could not connect to this one.
+    #[error(
+        "--fleet-host: found no address of this replica that other members can reach; set the environment variable POD_IP from \
+         status.podIP (manifests/base/statefulset.yaml), or --fleet-host to the address"
+    )]
+    NoAddress,
     /// The first ordinal of the StatefulSet changed, so this pod has another shard.
     #[error("spec.ordinals.start of the StatefulSet changed from {before} to {now}: restarting")]
     Renumbered {
@@ -127,11 +136,13 @@ pub async fn discover(client: &Client, settings: &FleetSettings) -> Result<Ident
     let ordinal = ordinal.ok_or_else(|| FleetError::NoOrdinal { pod: pod.clone(), start })?;
     let names = Names { namespace: namespace.clone(), statefulset, ordinal, start };
     let uid = found.as_ref().and_then(|found| found.metadata.uid.clone());
+    let ip = found.as_ref().and_then(|found| found.status.as_ref()?.pod_ip.as_ref()?.parse().ok());
     let spec = found.and_then(|found| found.spec);
     let grace = spec.and_then(|spec| spec.termination_grace_period_seconds).and_then(|s| u64::try_from(s).ok());
     Ok(Identity {
         names,
         pod: uid.unwrap_or_else(|| pod.clone()),
+        ip,
         grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
         missing_permission: missing,
     })

@@ -50,7 +50,7 @@ fn pod(name: &str, owner: &str) -> serde_json::Value {
             {"apiVersion": "apps/v1", "kind": owner, "name": "fleet", "uid": "u", "controller": true},
         ]},
         "spec": {"terminationGracePeriodSeconds": 77, "containers": []},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        "status": {"podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]},
     })
 }
 
@@ -73,6 +73,7 @@ async fn a_pod_finds_its_statefulset_and_its_ordinal() {
     let expected = Identity {
         names: names(),
         pod: "pod-uid".to_owned(),
+        ip: "10.0.0.9".parse().ok(),
         grace: Duration::from_secs(77),
         missing_permission: None,
     };
