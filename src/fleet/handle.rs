@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::audit::{Peer, PeerDirectory};
-use super::clock;
+use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
 use super::escape::escaped;
 use super::handover::{Event, Plan, Status};
@@ -79,6 +79,7 @@ pub enum Refusal {
 /// The handle of a fleet member: reads its state, and sends events to its task.
 #[derive(Debug)]
 pub struct FleetHandle {
+    clock: Arc<dyn Clock>,
     outbox: Outbox,
     refusals: Arc<Refusals>,
     snapshot: ArcSwap<Snapshot>,
@@ -92,9 +93,10 @@ pub struct FleetHandle {
 
 impl FleetHandle {
     /// Returns the handle of a new member, and the receiver of its messages.
-    pub(super) fn new(refusals: Arc<Refusals>) -> (Arc<Self>, Inbox) {
+    pub(super) fn new(clock: Arc<dyn Clock>, refusals: Arc<Refusals>) -> (Arc<Self>, Inbox) {
         let (outbox, inbox) = queue(Arc::clone(&refusals));
         let fleet = Self {
+            clock,
             outbox,
             refusals,
             snapshot: ArcSwap::default(),
@@ -112,7 +114,7 @@ impl FleetHandle {
 
     /// Returns the slice to expose now; `None` if it was confirmed too long ago.
     pub fn exposed(&self) -> Option<Arc<Slice>> {
-        self.snapshot.load().plan.at(clock::boot()).map(|slice| Arc::new(slice.clone()))
+        self.snapshot.load().plan.at(self.clock.boot()).map(|slice| Arc::new(slice.clone()))
     }
 
     /// Waits, for a few seconds at most, while this member cannot tell what to expose because it was paused and has not read the
@@ -120,7 +122,7 @@ impl FleetHandle {
     pub async fn read_news(&self) {
         let mut changed = self.changed();
         let lacks_news = || {
-            let (snapshot, now) = (self.snapshot.load(), clock::boot());
+            let (snapshot, now) = (self.snapshot.load(), self.clock.boot());
             snapshot.plan.at(now).is_none() && (snapshot.status.awaits_news || snapshot.plan.is_old(now))
         };
         let wait = async { while lacks_news() && changed.changed().await.is_ok() {} };
@@ -243,6 +245,10 @@ impl FleetHandle {
         self.changed.subscribe()
     }
 
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     pub(super) fn outbox(&self) -> Outbox {
         self.outbox.clone()
     }
@@ -263,7 +269,7 @@ impl FleetHandle {
             (&before.member, &before.record, before.confirmed_age.is_some(), &before.unheard)
                 != (&heartbeat.member, &heartbeat.record, heartbeat.confirmed_age.is_some(), &heartbeat.unheard)
         });
-        self.heartbeat.store(Some(Arc::new((heartbeat, clock::boot()))));
+        self.heartbeat.store(Some(Arc::new((heartbeat, self.clock.boot()))));
         if is_new {
             self.notify.send_replace(());
         }
@@ -283,7 +289,7 @@ impl FleetHandle {
     pub(super) fn current_heartbeat(&self) -> Option<Heartbeat> {
         let published = self.heartbeat.load_full()?;
         let (heartbeat, at) = &*published;
-        let now = clock::now();
+        let now = self.clock.now();
         let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
         // The member's task is stuck. A heartbeat would make peers believe that it is live.
         if age > MAX_HEARTBEAT_AGE {
@@ -302,7 +308,7 @@ impl FleetHandle {
 impl ExposureSource for FleetHandle {
     fn exposure(&self) -> Exposure {
         let snapshot = self.snapshot.load();
-        Exposure::of(&snapshot.status, &snapshot.plan, clock::boot())
+        Exposure::of(&snapshot.status, &snapshot.plan, self.clock.boot())
     }
 }
 

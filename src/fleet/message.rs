@@ -73,6 +73,7 @@ impl Inbox {
     /// Returns the next message; `None` once all senders are gone.
     pub async fn recv(&mut self) -> Option<Message> {
         tokio::select! {
+            biased;
             message = self.messages.recv() => message,
             Some(event) = self.heartbeats.recv() => Some(Message::Event(event)),
         }

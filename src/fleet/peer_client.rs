@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -18,7 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::escape::{escaped, shown};
-use super::record::Endpoint;
+use super::record::{Endpoint, KeyDigest};
 use super::tls::ProcessKey;
 
 /// `POST` of a heartbeat; the answer is the heartbeat of the other member.
@@ -37,6 +39,25 @@ pub const MAX_HEARTBEAT_BYTES: usize = 64 << 10;
 pub trait PeerStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> PeerStream for T {}
+
+/// Connects to the fleet ports of other members. [`Dialer`] does it by TCP and TLS.
+pub trait Dial: Send + Sync {
+    /// Returns the digest of the public key of this process.
+    fn key(&self) -> KeyDigest;
+
+    /// Opens a connection to a member, as [`Dialer::open`].
+    fn dial<'a>(&'a self, to: &'a Endpoint) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>>;
+}
+
+impl Dial for Dialer {
+    fn key(&self) -> KeyDigest {
+        self.0.digest()
+    }
+
+    fn dial<'a>(&'a self, to: &'a Endpoint) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>> {
+        self.open(to).boxed()
+    }
+}
 
 /// Connects to the fleet ports of other members, with the key of this process.
 #[derive(Clone, Debug)]

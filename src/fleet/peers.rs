@@ -3,7 +3,7 @@
 //! A connection shows two facts that the API server cannot: what a member knows now, and that its process may have ended. The
 //! latter shows as soon as the connection closes and a new one is refused, reset, closed at once, or not answered.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::clock;
 use super::escape::{escaped, shown};
 use super::handle::FleetHandle;
 use super::handover::Event;
-use super::peer_client::{self, Dialer, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
+use super::peer_client::{self, Dial, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
 use super::record::{Endpoint, Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
 
@@ -42,17 +41,17 @@ const LOGGED_FAILURE: usize = 30;
 /// Keeps a connection to each of `contacts`, and reports answers and refused connections to the state machine.
 pub(super) async fn run(
     fleet: &Arc<FleetHandle>,
-    dialer: &Dialer,
+    dialer: &Arc<dyn Dial>,
     mut contacts: watch::Receiver<Vec<Member>>,
 ) -> Infallible {
-    let mut connections: HashMap<(Incarnation, Endpoint), AbortOnDropHandle<Infallible>> = HashMap::new();
+    let mut connections: BTreeMap<(Incarnation, Endpoint), AbortOnDropHandle<Infallible>> = BTreeMap::new();
     loop {
         let processes: Vec<_> =
             contacts.borrow_and_update().iter().filter_map(|m| Some((m.id.clone(), m.endpoint()?))).collect();
         connections.retain(|process, task| processes.contains(process) && !task.is_finished());
         for process in processes {
             connections.entry(process).or_insert_with_key(|(id, endpoint)| {
-                let peer = PeerConnection::new(Arc::clone(fleet), dialer.clone(), id.clone(), endpoint.clone());
+                let peer = PeerConnection::new(Arc::clone(fleet), Arc::clone(dialer), id.clone(), endpoint.clone());
                 AbortOnDropHandle::new(tokio::spawn(peer.run()))
             });
         }
@@ -65,7 +64,7 @@ pub(super) async fn run(
 /// The connection to one process, opened again whenever it breaks.
 struct PeerConnection {
     fleet: Arc<FleetHandle>,
-    dialer: Dialer,
+    dialer: Arc<dyn Dial>,
     id: Incarnation,
     endpoint: Endpoint,
     /// Whether the process has answered before.
@@ -97,7 +96,7 @@ impl ExchangeError {
 }
 
 impl PeerConnection {
-    const fn new(fleet: Arc<FleetHandle>, dialer: Dialer, id: Incarnation, endpoint: Endpoint) -> Self {
+    const fn new(fleet: Arc<FleetHandle>, dialer: Arc<dyn Dial>, id: Incarnation, endpoint: Endpoint) -> Self {
         Self { fleet, dialer, id, endpoint, answered: false }
     }
 
@@ -107,7 +106,7 @@ impl PeerConnection {
         let mut broke = false;
         loop {
             let limit = if broke { RECONNECT_TIMEOUT } else { PEER_TIMEOUT };
-            let (pause, lost) = match timeout(limit, self.dialer.open(&self.endpoint)).await {
+            let (pause, lost) = match timeout(limit, self.dialer.dial(&self.endpoint)).await {
                 Ok(Ok(stream)) => {
                     let (answers, error) = self.exchange_heartbeats(stream).await;
                     let is_refused = matches!(error, ExchangeError::Refused { .. } | ExchangeError::Invalid(_));
@@ -166,7 +165,7 @@ impl PeerConnection {
         let mut notified = self.fleet.notified();
         loop {
             notified.mark_unchanged();
-            let sent = clock::boot();
+            let sent = self.fleet.clock().boot();
             let heartbeat = self.fleet.current_heartbeat().ok_or(ExchangeError::NoHeartbeat)?;
             let exchange = exchange(&mut sender, &self.endpoint.address, &heartbeat);
             let answer = timeout(PEER_TIMEOUT, exchange).await.map_err(|_| no_answer())??;
@@ -178,6 +177,7 @@ impl PeerConnection {
             self.answered = true;
             self.fleet.on_answer(answer, sent);
             tokio::select! {
+                biased;
                 () = sleep(PERIOD) => {}
                 _ = notified.changed() => {}
                 // Also between requests: this is how the end of a peer is noticed.
@@ -234,8 +234,10 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+    use crate::fleet::clock::{self, SystemClock};
     use crate::fleet::handover::{Config, Machine};
     use crate::fleet::message::{Inbox, Message};
+    use crate::fleet::peer_client::Dialer;
     use crate::fleet::roster::Roster;
     use crate::fleet::tls::ProcessKey;
     use crate::sharding::Hasher;
@@ -311,10 +313,10 @@ mod tests {
             address: SocketAddr,
             peer: &ProcessKey,
         ) -> (AbortOnDropHandle<Infallible>, Inbox) {
-            let (fleet, messages) = FleetHandle::new(Arc::default());
+            let (fleet, messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default());
             fleet.publish(self.heartbeat.clone());
             let endpoint = Endpoint { address: address.to_string(), key: peer.digest() };
-            let peer = PeerConnection::new(fleet, Dialer(Arc::clone(&self.key)), id, endpoint);
+            let peer = PeerConnection::new(fleet, Arc::new(Dialer(Arc::clone(&self.key))), id, endpoint);
             (AbortOnDropHandle::new(tokio::spawn(peer.run())), messages)
         }
     }
@@ -469,7 +471,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_changed_heartbeat_is_sent_at_once() {
-        let (fleet, _messages) = FleetHandle::new(Arc::default());
+        let (fleet, _messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default());
         let own = TestMember::new().heartbeat;
         fleet.publish(own.clone());
         let mut notified = fleet.notified();

@@ -121,7 +121,7 @@ pub struct Incarnation {
 pub struct KeyDigest(pub [u8; 32]);
 
 /// How to reach a member: the address of its fleet port, and the key that must answer there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// `ip:port`.
     pub address: String,

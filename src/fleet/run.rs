@@ -21,10 +21,12 @@ use super::api::{
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::message::{Inbox, Message};
-use super::peer_client::Dialer;
+use super::clock::Clock;
+use super::host::Host;
+use super::peer_client::Dial;
 use super::record::{Incarnation, Member, Phase};
 use super::roster::Roster;
-use super::{clock, memory, peers};
+use super::peers;
 use crate::resource_version;
 use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};
@@ -64,15 +66,15 @@ pub struct Start {
     pub on_lost_quorum: OnLostQuorum,
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
-    /// Connects to the other members.
-    pub dialer: Dialer,
+    /// The machine that it runs on.
+    pub host: Host,
     /// The keys of the members, which this member reads from their Leases.
     pub roster: Arc<Roster>,
 }
 
 /// Returns the handle of a new member, and its task. The task ends only with an error that no retry can fix.
 pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = FleetError> + Send + 'static) {
-    let (fleet, inbox) = FleetHandle::new(Arc::clone(&start.roster.refusals));
+    let (fleet, inbox) = FleetHandle::new(Arc::clone(&start.host.clock), Arc::clone(&start.roster.refusals));
     let task = run_member(Arc::clone(&fleet), inbox, start);
     (fleet, task)
 }
@@ -144,7 +146,9 @@ async fn coordinate(
 ) -> CoordinationError {
     let names = &identity.names;
     let id = Incarnation { ordinal: names.ordinal, pod: identity.pod.clone(), nonce: fastrand::u64(..) };
-    let leases = Leases::new(&start.client, names, id.clone(), fleet.outbox(), Arc::clone(&start.roster));
+    let clock = Arc::clone(&start.host.clock);
+    let leases =
+        Leases::new(&start.client, names, id.clone(), Arc::clone(&clock), fleet.outbox(), Arc::clone(&start.roster));
     let outputs = Outputs {
         member: watch::Sender::new(None),
         write: watch::Sender::new(None),
@@ -158,13 +162,14 @@ async fn coordinate(
     let config = Config {
         id: id.clone(),
         address: address.to_string(),
-        key: Some(start.dialer.0.digest()),
+        key: Some(start.host.dialer.key()),
         fleet: names.fleet(),
         hash: start.hash,
         overlap: start.overlap,
         on_lost_quorum: start.on_lost_quorum,
     };
     let actor = Actor {
+        clock,
         fleet: Arc::clone(fleet),
         machine: Machine::new(config),
         loader: Arc::clone(&start.loader),
@@ -180,11 +185,12 @@ async fn coordinate(
         |set: Option<StatefulSetState>| fleet.send(Event::StatefulSet(set.map(|set| (set.uid, set.replicas))));
     let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
+        biased;
         never = actor.run(inbox) => match never {},
-        never = connect_to_peers(fleet, &start.dialer, leases.written(), contacts) => match never {},
+        never = connect_to_peers(fleet, &start.host.dialer, leases.written(), contacts) => match never {},
         never = leases.delete(deletions) => match never {},
         never = leases.answer_unknown_keys() => match never {},
-        never = measure_memory(fleet, &start.loader) => match never {},
+        never = measure_memory(fleet, start) => match never {},
         missing = leases.follow() => CoordinationError::Forbidden(missing),
         missing = leases.renew(member) => CoordinationError::Forbidden(missing),
         missing = leases.record(write) => CoordinationError::Forbidden(missing),
@@ -196,7 +202,7 @@ async fn coordinate(
 /// Exchanges heartbeats with the other members, once they can know the key of this one.
 async fn connect_to_peers(
     fleet: &Arc<FleetHandle>,
-    dialer: &Dialer,
+    dialer: &Arc<dyn Dial>,
     mut written: watch::Receiver<Option<Phase>>,
     contacts: watch::Receiver<Vec<Member>>,
 ) -> Infallible {
@@ -214,6 +220,7 @@ async fn statefulset(client: &Client, names: &Names, on_change: impl Fn(Option<S
         _ => on_change(set),
     };
     tokio::select! {
+        biased;
         missing = follow_statefulset(client, names, check_start) => FleetError::Forbidden(missing),
         // This function owns the sender, so the wait cannot fail.
         now = renumbered.wait_for(Option::is_some) => {
@@ -224,20 +231,22 @@ async fn statefulset(client: &Client, names: &Names, on_change: impl Fn(Option<S
 }
 
 /// Measures memory periodically, and when objects were loaded or dropped.
-async fn measure_memory(fleet: &Arc<FleetHandle>, loader: &Arc<dyn ShardLoader>) -> Infallible {
+async fn measure_memory(fleet: &Arc<FleetHandle>, start: &Start) -> Infallible {
     let mut period = interval(MEMORY_INTERVAL);
-    let mut changed = loader.changed();
+    let mut changed = start.loader.changed();
     loop {
         tokio::select! {
+            biased;
             _ = period.tick() => {}
             _ = changed.changed() => sleep(MEMORY_DELAY).await,
         }
-        fleet.send(Event::Memory(memory::memory()));
+        fleet.send(Event::Memory((start.host.memory)()));
     }
 }
 
 /// Runs the state machine: passes events to it and carries out its decisions.
 struct Actor {
+    clock: Arc<dyn Clock>,
     fleet: Arc<FleetHandle>,
     machine: Machine,
     loader: Arc<dyn ShardLoader>,
@@ -259,6 +268,12 @@ impl Actor {
         loop {
             let wake = self.act();
             tokio::select! {
+                // Peers must not be able to hold up the news of this replica.
+                biased;
+                _ = changed.changed() => {
+                    self.machine.handle(Event::Loaded(self.loader.ready()), self.clock.now());
+                }
+                _ = self.written.changed() => {}
                 message = inbox.recv() => {
                     // `self.fleet` holds a sender, so the channel stays open.
                     let Some(message) = message else { continue };
@@ -269,11 +284,7 @@ impl Actor {
                         self.receive(message);
                     }
                 }
-                _ = changed.changed() => {
-                    self.machine.handle(Event::Loaded(self.loader.ready()), clock::now());
-                }
-                _ = self.written.changed() => {}
-                () = sleep(wake) => self.machine.handle(Event::Tick, clock::now()),
+                () = sleep(wake) => self.machine.handle(Event::Tick, self.clock.now()),
             }
         }
     }
@@ -282,7 +293,7 @@ impl Actor {
         let event = match message {
             Message::Event(event) => event,
             Message::MarkLeft => {
-                let member = self.machine.decide(clock::now()).member;
+                let member = self.machine.decide(self.clock.now()).member;
                 let sequence = member.sequence + 1;
                 self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
                 return;
@@ -301,12 +312,12 @@ impl Actor {
                 }
             }
         };
-        self.machine.handle(event, clock::now());
+        self.machine.handle(event, self.clock.now());
     }
 
     /// Carries out the next decision. Returns the time until the decision after it, if no event occurs before.
     fn act(&mut self) -> Duration {
-        let now = clock::now();
+        let now = self.clock.now();
         let mut decision = self.machine.decide(now);
         for notice in self.machine.notices() {
             if notice.warning { warn!("{notice}") } else { info!("{notice}") }
@@ -391,6 +402,7 @@ async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, ident
                 fleet.set_snapshot(Snapshot { plan, status, ready, released: true, left: true, ..known });
             }
             tokio::select! {
+                biased;
                 _ = replicas_changed.changed() => {}
                 _ = changed.changed() => {}
             }
@@ -403,6 +415,7 @@ async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, ident
         }
     };
     tokio::select! {
+        biased;
         never = apply => never,
         error = statefulset(&start.client, &identity.names, on_statefulset) => error,
     }

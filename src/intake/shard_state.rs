@@ -323,11 +323,12 @@ impl ShardState {
                 continue;
             };
             tokio::select! {
-                _ = wakeups.changed() => {}
+                biased;
                 () = sleep_until(lost + GRACE) => self.update(|state| {
                     state.live = false;
                     state.backfill = None;
                 }),
+                _ = wakeups.changed() => {}
             }
         }
     }

@@ -92,7 +92,7 @@ impl Launch<'_> {
                 overlap: self.settings.fixed.handover_overlap,
                 on_lost_quorum: self.settings.fixed.on_lost_quorum,
                 loader: Arc::clone(resources) as _,
-                dialer,
+                host: fleet::Host::system(dialer),
                 roster,
             });
             let (unfit, stop) = (Arc::clone(&unfit), self.spawner.stop_token());

@@ -113,6 +113,7 @@ async fn run(
     let mut known: HashMap<Id, (String, CancellationToken)> = HashMap::new();
     loop {
         tokio::select! {
+            biased;
             Some(Task { name, stop, run }) = new.recv() => {
                 known.insert(running.spawn(run).id(), (name, stop));
             }

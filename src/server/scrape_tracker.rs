@@ -60,6 +60,7 @@ impl ScrapeTracker {
         let mut scraped = self.scraped.subscribe();
         while let Some(until) = self.last_deadline(since) {
             tokio::select! {
+                biased;
                 () = sleep_until(until) => return,
                 // `self` holds the sender, so this cannot fail.
                 _ = scraped.changed() => {}

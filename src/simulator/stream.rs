@@ -172,6 +172,7 @@ impl Watcher {
             let deadline = self.deadline;
             let silent = self.silent;
             tokio::select! {
+                biased;
                 // The sender lives as long as the state that this watcher holds.
                 _ = self.changed.changed() => {}
                 () = until(deadline), if !silent => return None,

@@ -1,6 +1,6 @@
 //! The Leases of a fleet. A member watches all of them, renews its own, and writes the record by compare-and-swap.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::permission::MissingPermission;
 use super::request::{RequestError, Retries, with_timeout};
-use crate::fleet::clock;
+use crate::fleet::clock::Clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::message::{Message, Outbox};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
@@ -55,6 +55,7 @@ pub struct Leases {
     api: Api<Lease>,
     names: Names,
     id: Incarnation,
+    clock: Arc<dyn Clock>,
     outbox: Outbox,
     /// The keys in the Leases.
     roster: Arc<Roster>,
@@ -71,7 +72,7 @@ pub struct Leases {
 #[derive(Debug, Default)]
 struct KnownLeases {
     /// resourceVersion of each Lease, by name, to skip what a list repeats.
-    versions: HashMap<String, String>,
+    versions: BTreeMap<String, String>,
     /// The Lease of this member.
     own: Option<OwnLease>,
     confirmations: Confirmations,
@@ -151,11 +152,19 @@ impl Confirmations {
 impl Leases {
     /// Creates the Leases of the fleet in `names` for the process `id`. Their changes are sent to `outbox`, and their keys to
     /// `roster`.
-    pub fn new(client: &Client, names: &Names, id: Incarnation, outbox: Outbox, roster: Arc<Roster>) -> Self {
+    pub fn new(
+        client: &Client,
+        names: &Names,
+        id: Incarnation,
+        clock: Arc<dyn Clock>,
+        outbox: Outbox,
+        roster: Arc<Roster>,
+    ) -> Self {
         Self {
             api: Api::namespaced(client.clone(), &names.namespace),
             names: names.clone(),
             id,
+            clock,
             outbox,
             roster,
             lost: Notify::new(),
@@ -350,6 +359,7 @@ impl Leases {
             };
             let changed = async {
                 tokio::select! {
+                    biased;
                     _ = wanted.changed() => {}
                     // Peers no longer accept the key of this process until the Lease is back.
                     () = self.lost.notified() => {}
@@ -377,7 +387,7 @@ impl Leases {
             spec.lease_transitions = Some(transitions);
         }
         let before = self.known_leases().confirmations.reached;
-        let sent = clock::boot();
+        let sent = self.clock.boot();
         let (lease, verb) = self.store(&name, &lease, version.is_some()).await;
         let lease = lease.map_err(|error| (error, verb))?;
         let mut known_leases = self.known_leases();
@@ -493,10 +503,16 @@ impl Leases {
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder.to_owned()),
                 lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
-                renew_time: Some(MicroTime(Timestamp::now())),
+                renew_time: Some(MicroTime(self.timestamp())),
                 ..LeaseSpec::default()
             }),
         }
+    }
+
+    /// Returns the time of a write.
+    fn timestamp(&self) -> Timestamp {
+        // Out of range only if the clock is thousands of years ahead.
+        i64::try_from(self.clock.now().unix).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default()
     }
 
     fn confirm(&self, sent: Option<Duration>) {

@@ -225,7 +225,7 @@ where
     let mut check = interval_at(last_event + CHECK_PERIOD, CHECK_PERIOD);
     loop {
         let event = tokio::select! {
-            event = events.next() => event,
+            biased;
             _ = check.tick() => {
                 if let Some(end) = trust.judge(overdue()) {
                     debug!(resource = selected.resource, relist = end == End::Relist, "watch is stale");
@@ -237,6 +237,7 @@ where
                 }
                 continue;
             }
+            event = events.next() => event,
         };
         last_event = Instant::now();
         let mut move_to = |meta: &ObjectMeta| {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::request::{REFUSALS, RequestError, Retries};
 use super::*;
-use crate::fleet::clock;
+use crate::fleet::clock::{self, SystemClock};
 use crate::fleet::handover::{Config, Event, Machine};
 use crate::fleet::message::{Inbox, Message, queue};
 use crate::fleet::record::{
@@ -191,7 +191,7 @@ impl LeaseTest {
     fn new(client: &Client, nonce: u64) -> Self {
         let (outbox, messages) = queue(Arc::default());
         let roster = Arc::new(Roster::default());
-        let leases = Leases::new(client, &names(), id(nonce), outbox, Arc::clone(&roster));
+        let leases = Leases::new(client, &names(), id(nonce), Arc::new(SystemClock), outbox, Arc::clone(&roster));
         Self {
             leases,
             roster,
@@ -361,7 +361,7 @@ async fn an_error_names_the_missing_permission() {
     let (simulator, client) = simulator().await;
     simulator.faults("leases", |faults| faults.refuse = Some(403)).expect("a served resource");
     let (outbox, _told) = queue(Arc::default());
-    let leases = Leases::new(&client, &names(), id(1), outbox, Arc::default());
+    let leases = Leases::new(&client, &names(), id(1), Arc::new(SystemClock), outbox, Arc::default());
     let missing = timeout(LONG, leases.follow()).await.expect("in time");
     assert_eq!(
         missing.to_string(),

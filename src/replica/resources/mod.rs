@@ -167,6 +167,7 @@ impl Resources {
             let next_check = self.reconcile();
             self.reconciled.send_replace(());
             tokio::select! {
+                biased;
                 // `self.changed` is the sender, so the channel stays open.
                 _ = changed.changed() => {}
                 () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
