@@ -18,15 +18,15 @@ use super::api::{
     FleetError, Identity, Leases, MissingPermission, Names, StatefulSetState, Write, discover, follow_statefulset,
     watch_pod_readiness,
 };
+use super::clock::Clock;
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
-use super::message::{Inbox, Message};
-use super::clock::Clock;
 use super::host::Host;
+use super::message::{Inbox, Message};
 use super::peer_client::Dial;
+use super::peers;
 use super::record::{Incarnation, Member, Phase};
 use super::roster::Roster;
-use super::peers;
 use crate::resource_version;
 use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};

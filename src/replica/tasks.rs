@@ -73,9 +73,17 @@ impl Spawner {
 
 impl Tasks {
     pub(super) fn new(stop: CancellationToken) -> Self {
+        Self::wrapping(stop, |task| task)
+    }
+
+    /// As [`Self::new`], but runs what `wrap` makes of each task.
+    pub(super) fn wrapping(
+        stop: CancellationToken,
+        wrap: impl Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()> + Send + 'static,
+    ) -> Self {
         let (tasks, new) = mpsc::unbounded_channel();
         let (report, ended) = mpsc::unbounded_channel();
-        let runner = AbortOnDropHandle::new(tokio::spawn(run(new, report, stop.clone())));
+        let runner = AbortOnDropHandle::new(tokio::spawn(run(new, report, stop.clone(), wrap)));
         Self { runner, spawner: Spawner { tasks, stop }, ended }
     }
 
@@ -108,6 +116,7 @@ async fn run(
     mut new: mpsc::UnboundedReceiver<Task>,
     report: mpsc::UnboundedSender<StopReason>,
     stop: CancellationToken,
+    wrap: impl Fn(BoxFuture<'static, ()>) -> BoxFuture<'static, ()>,
 ) {
     let mut running = JoinSet::new();
     let mut known: HashMap<Id, (String, CancellationToken)> = HashMap::new();
@@ -115,7 +124,7 @@ async fn run(
         tokio::select! {
             biased;
             Some(Task { name, stop, run }) = new.recv() => {
-                known.insert(running.spawn(run).id(), (name, stop));
+                known.insert(running.spawn(wrap(run)).id(), (name, stop));
             }
             Some(ended) = running.join_next_with_id() => {
                 let (id, panicked) = match ended {

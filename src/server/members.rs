@@ -35,7 +35,7 @@ use super::listener::accepted_or_pause;
 use super::overview::Reporter;
 use crate::fleet::audit::{CoverageView, PeerDirectory};
 use crate::fleet::coverage::CoverageRequest;
-use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, REPLICA_PATH};
+use crate::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerStream, REPLICA_PATH};
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest};
 use crate::fleet::refusals::Reason;
 use crate::fleet::roster::Roster;
@@ -182,7 +182,7 @@ impl Connection {
         let Some(key) = key_of(&stream) else { return };
         // A task of its own, which a newer connection of the member may end.
         let mut session = JoinSet::new();
-        sessions.take(key, || session.spawn(serve_http(stream, remote, key, members)));
+        sessions.take(key, || session.spawn(serve_member(stream, key, members)));
         session.join_next().await;
     }
 }
@@ -192,7 +192,8 @@ fn key_of(stream: &TlsStream<TcpStream>) -> Option<KeyDigest> {
     tls::key_of(stream.get_ref().1.peer_certificates()?.first()?).ok()
 }
 
-async fn serve_http(stream: TlsStream<TcpStream>, remote: IpAddr, key: KeyDigest, members: Members) {
+/// Answers the requests on a connection of the process that has `key`.
+pub async fn serve_member(stream: impl PeerStream + 'static, key: KeyDigest, members: Members) {
     let service = service_fn(|request| {
         let members = members.clone();
         async move { Ok::<_, Infallible>(members.answer(key, request).await) }
@@ -203,7 +204,7 @@ async fn serve_http(stream: TlsStream<TcpStream>, remote: IpAddr, key: KeyDigest
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
-        debug!(%remote, %error, "connection of a member ended early");
+        debug!(%key, %error, "connection of a member ended early");
     }
 }
 

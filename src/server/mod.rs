@@ -32,7 +32,7 @@ pub use auth_layer::AuthLayer;
 pub use exposure_gate::{ExposureGate, FixedExposure};
 pub use fleet::fleet_routes;
 pub use listener::{bind, serve};
-pub use members::{Members, serve_members};
+pub use members::{Members, serve_member, serve_members};
 pub use metrics::{Metrics, metrics_routes};
 pub use objects::Inventory;
 pub use overview::{Reporter, overview_routes, report_routes};

@@ -4,9 +4,14 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
 /// The reason for an aborted answer.
-pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
+pub type Broken = Box<dyn std::error::Error + Send + Sync>;
+/// The body of a request.
+pub trait RequestBody: http_body::Body<Data = Bytes, Error: Into<Broken>> + Send {}
+
+impl<B: http_body::Body<Data = Bytes, Error: Into<Broken>> + Send> RequestBody for B {}
+
 /// The body of an answer.
-pub(super) type Body = UnsyncBoxBody<Bytes, Broken>;
+pub type Body = UnsyncBoxBody<Bytes, Broken>;
 
 /// The largest body of a write, a little above etcd's limit.
 pub(super) const LARGEST_BODY: usize = 4 << 20;

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use objects::{Fate, State};
 use shared::Shared;
 
+pub use body::{Body, Broken, RequestBody};
 pub use error::ApiError;
 pub use objects::uid;
 pub use options::{Faults, Options};
@@ -81,6 +82,25 @@ impl Simulator {
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve::serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { shared, stop, server })
+    }
+
+    /// Returns a simulator without a port, which only [`Self::answer`] reaches.
+    pub fn unconnected(resources: Vec<ResourceType>, options: Options) -> Self {
+        let address = ([0, 0, 0, 0], 0).into();
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(resources, &options)), options, address });
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(stop.clone().cancelled_owned());
+        Self { shared, stop, server }
+    }
+
+    /// Answers a request without a connection. The future and the body of the answer need not be polled on the runtime of the
+    /// simulator.
+    pub fn answer<B: RequestBody>(
+        &self,
+        request: http::Request<B>,
+    ) -> impl Future<Output = http::Response<Body>> + Send + use<B> {
+        let shared = Arc::clone(&self.shared);
+        async move { serve::answer(&shared, request).await }
     }
 
     /// Stops it and waits until its port is free.

@@ -7,12 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::body::{Body, LARGEST_BODY};
+use super::body::{Body, LARGEST_BODY, RequestBody};
 use super::error::ApiError;
 
 /// The headers that are forwarded in requests and answers.
@@ -45,11 +44,11 @@ pub(super) fn address(pod: &Value, port: Option<u16>) -> Result<SocketAddr, ApiE
 }
 
 /// Forwards a request, and returns the answer unchanged.
-pub(super) async fn forward(
+pub(super) async fn forward<B: RequestBody>(
     to: SocketAddr,
     path_and_query: &str,
     head: &http::request::Parts,
-    body: Incoming,
+    body: B,
 ) -> Result<Response<Body>, ApiError> {
     let failed = |error: &dyn std::fmt::Display| {
         ApiError::new(503, "ServiceUnavailable", format!("error trying to reach service: {error}"))

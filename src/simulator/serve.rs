@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::body::{Body, LARGEST_BODY, cut};
+use super::body::{Body, LARGEST_BODY, RequestBody, cut};
 use super::error::ApiError;
 use super::forms::{Answer, Form, Writer, negotiate, to_bytes};
 use super::objects::{Page, State};
@@ -47,7 +47,10 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Canc
         };
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+            let service = service_fn(move |request: http::Request<Incoming>| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+            });
             let mut http = hyper::server::conn::http1::Builder::new();
             let connection = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             tokio::select! {
@@ -62,12 +65,12 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: Canc
     connections.wait().await;
 }
 
-async fn answer(shared: Arc<Shared>, request: http::Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let answer = match route(&shared, request).await {
+/// Answers one request.
+pub(super) async fn answer<B: RequestBody>(shared: &Arc<Shared>, request: http::Request<B>) -> Response<Body> {
+    match route(shared, request).await {
         Ok(answer) => answer,
         Err(error) => in_full(error.code, to_bytes(&error.status())),
-    };
-    Ok(answer)
+    }
 }
 
 /// A request with a parsed path.
@@ -79,7 +82,7 @@ struct Call<'a> {
     accept: String,
 }
 
-async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result<Response<Body>, ApiError> {
+async fn route<B: RequestBody>(shared: &Arc<Shared>, request: http::Request<B>) -> Result<Response<Body>, ApiError> {
     let (head, body) = request.into_parts();
     let text = |name: header::HeaderName| {
         let value = head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -195,7 +198,7 @@ async fn route(shared: &Arc<Shared>, request: http::Request<Incoming>) -> Result
 
 impl Call<'_> {
     /// The request's JSON; an empty body is null.
-    async fn body(&self, body: Incoming) -> Result<Value, ApiError> {
+    async fn body(&self, body: impl RequestBody) -> Result<Value, ApiError> {
         let read = Limited::new(body, LARGEST_BODY).collect().await;
         let bytes =
             read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?.to_bytes();

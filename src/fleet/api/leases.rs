@@ -512,7 +512,10 @@ impl Leases {
     /// Returns the time of a write.
     fn timestamp(&self) -> Timestamp {
         // Out of range only if the clock is thousands of years ahead.
-        i64::try_from(self.clock.now().unix).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default()
+        i64::try_from(self.clock.now().unix)
+            .ok()
+            .and_then(|at| Timestamp::from_millisecond(at).ok())
+            .unwrap_or_default()
     }
 
     fn confirm(&self, sent: Option<Duration>) {
