@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::tests::{id, member, names};
 use super::*;
+use crate::fleet::clock::SystemClock;
 use crate::fleet::handover::Event;
 use crate::fleet::message::{Inbox, Message, queue};
 use crate::fleet::record::{Incarnation, Member};
@@ -159,7 +160,7 @@ impl Test {
         });
         let client = kube::Client::new(service, "ops");
         let (outbox, messages) = queue(Arc::default());
-        let leases = Leases::new(&client, &names(), id(1), outbox, Arc::new(Roster::default()));
+        let leases = Leases::new(&client, &names(), id(1), Arc::new(SystemClock), outbox, Arc::new(Roster::default()));
         Self { server, leases, messages, member: watch::Sender::new(Some(member(1))) }
     }
 
