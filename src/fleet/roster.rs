@@ -77,7 +77,7 @@ impl Roster {
     }
 
     /// Notes that a stranger showed an unknown key: its Lease may be newer than the known ones.
-    pub(super) fn note_unknown(&self, key: &KeyDigest) {
+    pub fn note_unknown(&self, key: &KeyDigest) {
         self.refusals.note(Reason::UnknownKey, format_args!("key {key} on the fleet port"));
         self.unknown.notify_one();
     }
