@@ -115,6 +115,22 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// The access to an API server of this process, which needs neither TLS nor credentials.
+    pub fn simulated(stage: &Stage, server: &str) -> Result<Self> {
+        let kubeconfig = stage.directory.join("kubeconfig");
+        write_kubeconfig(&kubeconfig, &json!({ "server": server }), "")?;
+        let client = kube::Client::try_from(kube::Config::new(server.parse()?))?;
+        Ok(Self {
+            kubeconfig,
+            server: server.to_owned(),
+            ca_file: PathBuf::new(),
+            token: String::new(),
+            api: Api::new(client, &stage.case),
+            etcd: String::new(),
+            process: None,
+        })
+    }
+
     async fn create_namespace(&self) -> Result<()> {
         let namespace = json!({ "metadata": { "name": self.api.namespace } });
         self.api.create("/api/v1/namespaces", &namespace).await.map(drop)

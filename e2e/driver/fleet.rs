@@ -38,8 +38,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// Whether the replicas have the permissions to coordinate. Otherwise each is a static shard.
     pub coordinated: bool,
-    /// Whether each replica is reached by the others through a proxy.
-    pub proxied: bool,
+    /// How many replicas the others reach through a proxy: those with the lowest ordinals.
+    pub proxied: u8,
     pub board: Board,
 }
 
@@ -50,7 +50,7 @@ impl Default for Options {
             flags: Vec::new(),
             kubeconfig: None,
             coordinated: true,
-            proxied: false,
+            proxied: 0,
             board: Board::default(),
         }
     }
@@ -70,7 +70,7 @@ pub struct Fleet {
     pub replicas: Vec<Endpoints>,
     /// Key and value of the label that selects its pods.
     pub label: (String, String),
-    /// The proxies before the replicas with which it started, by ordinal, if it has any.
+    /// The proxies before its replicas, by ordinal.
     pub proxies: Vec<Proxy>,
     /// Shared with the kubelet.
     pub board: Board,
@@ -102,7 +102,7 @@ impl Fleet {
         let value = statefulset["spec"]["selector"]["matchLabels"][label].as_str();
         let value = value.with_context(|| format!("the StatefulSet does not select by {label}"))?.to_owned();
         let mut proxies = Vec::new();
-        for ordinal in (0..count).filter(|_| options.proxied) {
+        for ordinal in 0..options.proxied {
             let (proxy, replica) = (stage.address(FIRST_PROXY + ordinal), stage.address(FIRST_HOST + ordinal));
             proxies.push(Proxy::forward((proxy, fleet_port).into(), (replica, fleet_port).into()).await?);
             options.board.lock().proxied.insert(ordinal, proxy);
@@ -190,6 +190,11 @@ impl Fleet {
         self.api.list(&format!("{}?labelSelector={key}%3D{value}", self.api.core("pods"))).await
     }
 
+    /// The administrator's access to its API server.
+    pub const fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// Deletes the pod of a replica, so that the StatefulSet makes a new one.
     pub async fn delete_pod(&self, ordinal: u8) -> Result<()> {
         self.api.delete(&format!("{}/{}-{ordinal}", self.api.core("pods"), self.name)).await.map(drop)
@@ -255,6 +260,12 @@ impl Fleet {
     /// Deletes the Lease of [`Self::claim`].
     pub async fn disclaim(&self, ordinal: u8) -> Result<()> {
         self.api.delete(&format!("{}/{}", self.leases(), self.lease(ordinal))).await.map(drop)
+    }
+
+    /// Path of a member's Lease, or without an ordinal of the record's.
+    pub fn lease_path(&self, ordinal: Option<u8>) -> String {
+        let name = ordinal.map_or_else(|| format!("kube-state-fleet.{}", self.name), |ordinal| self.lease(ordinal));
+        format!("{}/{name}", self.leases())
     }
 
     /// Path of the Leases.

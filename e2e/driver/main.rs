@@ -22,6 +22,7 @@ mod prometheus;
 mod proxy;
 mod replica;
 mod series;
+mod soak;
 mod stage;
 mod wait;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.first().map(String::as_str) {
         Some(process::EXEC) => process::exec(&arguments[1..]),
         Some("--run") => run(&arguments[1..]),
+        Some("--soak") => run_soak(&arguments[1..]),
         _ => {
             println!("the end-to-end cases are run by scripts/e2e");
             Ok(true)
@@ -91,6 +93,21 @@ fn run(arguments: &[String]) -> Result<bool> {
     let passed = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Passed)).count();
     println!("{passed} passed, {} failed", failures.len());
     Ok(failures.is_empty())
+}
+
+/// Runs the soak for a number of minutes, from a seed. Returns whether it passed.
+fn run_soak(arguments: &[String]) -> Result<bool> {
+    let [minutes, seed] = arguments else { bail!("--soak needs MINUTES and SEED") };
+    let (minutes, seed) = (minutes.parse().context("MINUTES")?, seed.parse().context("SEED")?);
+    let stage = Stage::new("soak", Size::Ci, &Arc::default())?;
+    match runtime()?.block_on(soak::run(&stage, minutes, seed)) {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            println!("FAILED: {error:#}\nlogs: {}", stage.directory.display());
+            println!("repeat: scripts/soak --minutes {minutes} --seed {seed}");
+            Ok(false)
+        }
+    }
 }
 
 /// Runs the cases, [`CONCURRENT_CASES`] at a time and each on a thread of its own, so that a busy case does not delay the

@@ -62,6 +62,10 @@ impl Proxy {
         Ok(Self { address, mode, new, task })
     }
 
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sets what happens to all connections.
     pub fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);

@@ -15,6 +15,7 @@ use crate::proxy::Mode;
 use crate::stage::Stage;
 use crate::wait::until;
 
+const REPLICAS: u8 = 4;
 /// How long connections between live replicas are disturbed: longer than it takes to dismiss a crashed one.
 const DISTURBED: Duration = Duration::from_secs(6);
 /// How the addresses of Pods behave that are no longer there.
@@ -23,7 +24,7 @@ const NETWORKS: [Mode; 4] = [Mode::Refused, Mode::Reset, Mode::Closed, Mode::Sil
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
-    let options = fleet::Options { proxied: true, ..fleet::Options::lean(4, &[]) };
+    let options = fleet::Options { proxied: REPLICAS, ..fleet::Options::lean(REPLICAS, &[]) };
     let fleet = Fleet::start_with(stage, &cluster, options).await?;
     let mut observer = Observer::new(stage, &fleet, &expected)?;
     observer.settle(&fleet).await?;
