@@ -3,6 +3,7 @@
 mod cover;
 mod custom_resources;
 mod dashboards;
+mod degraded_resource;
 mod down_at_start;
 mod faults;
 mod faults_api;
@@ -52,6 +53,7 @@ pub const CASES: &[Case] = &[
     Case { name: "faults", shares: true, run: |stage| Box::pin(faults::run(stage)) },
     Case { name: "handover", shares: true, run: |stage| Box::pin(handover::run(stage)) },
     Case { name: "faults-api", shares: false, run: |stage| Box::pin(faults_api::run(stage)) },
+    Case { name: "degraded-resource", shares: true, run: |stage| Box::pin(degraded_resource::run(stage)) },
     Case { name: "scrapes", shares: true, run: |stage| Box::pin(scrapes::run(stage)) },
     Case { name: "rights", shares: true, run: |stage| Box::pin(rights::run(stage)) },
     Case { name: "dashboards", shares: true, run: |stage| Box::pin(dashboards::run(stage)) },

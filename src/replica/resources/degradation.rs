@@ -14,6 +14,10 @@ use crate::intake::{Condition, Vitals};
 /// How long a source fails before it is degraded, and works before it is not.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
+/// A failure counts although it came before the first proof of all, if it came at most this long before: the sources of a new
+/// process start together.
+const START: Duration = Duration::from_secs(5);
+
 /// How often to check whether others still prove that the API server works.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -28,6 +32,9 @@ pub(super) struct Degradation {
     failures: u64,
     /// Whether the last failure counts: another source has proved since before it that the API server works.
     counts: bool,
+    /// Whether another source has ever proved that the API server works.
+    others_worked: bool,
+    failed_at: Option<Instant>,
     degraded: bool,
     /// The last observation.
     at: Instant,
@@ -41,6 +48,8 @@ impl Degradation {
             condition: Condition::Fine,
             failures: 0,
             counts: false,
+            others_worked: false,
+            failed_at: None,
             degraded: false,
             at: now,
         }
@@ -65,11 +74,15 @@ impl Degradation {
         (self.condition, self.failures) = (vitals.condition, vitals.failures);
         if failed_again {
             self.failed += std::mem::take(&mut self.retried);
+            self.failed_at = Some(now);
         }
+        let first_proof = others_work && !std::mem::replace(&mut self.others_worked, true);
+        let is_recent = self.failed_at.is_some_and(|at| now.duration_since(at) < START);
+        let starts = failed_again || (first_proof && is_recent);
         if self.condition == Condition::Fine {
             self.retried = Duration::ZERO;
         }
-        self.counts = others_work && self.condition != Condition::Fine && (self.counts || failed_again);
+        self.counts = others_work && self.condition != Condition::Fine && (self.counts || starts);
         self.failed = self.failed.min(LIMIT);
         self.degraded = if self.degraded { !self.failed.is_zero() } else { self.failed == LIMIT };
         match self.condition {
@@ -177,6 +190,16 @@ mod tests {
         assert!(scene.after(1));
         scene.others_work = false;
         assert!(scene.after(1000), "it is still the one that failed");
+    }
+
+    #[test]
+    fn the_sources_of_a_new_process_start_together() {
+        let mut scene = Scene { others_work: false, ..Scene::new() };
+        scene.becomes(Condition::Failing);
+        assert!(!scene.after(1));
+        scene.others_work = true;
+        assert!(!scene.after(29), "its server asked for a pause");
+        assert!(scene.after(1));
     }
 
     #[test]
