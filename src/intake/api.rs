@@ -22,6 +22,9 @@ pub const SILENCE: Duration = Duration::from_secs(150);
 /// How long a streaming list may stay silent before its last bookmark. A server that stays silent longer does not support it.
 pub const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 
+/// How long a list in one answer may take. API servers end a streaming list, as any watch, after less, because a source asks for that.
+const LIST_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// The API server, as one source sees it.
 pub struct Api {
     client: kube::Client,
@@ -90,6 +93,9 @@ impl Api {
             return answer.chunk().await;
         }
         let chunk = self.attended(answer.chunk()).await?;
+        if answer.age() > LIST_TIMEOUT {
+            return Err(Failure::Pages("it takes too long"));
+        }
         if chunk.is_some() {
             self.source.shard.progressed();
         }

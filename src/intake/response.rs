@@ -31,6 +31,8 @@ pub struct ApiResponse {
     batch_delay: Option<BatchDelay>,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
+    /// When its head arrived.
+    begun: Instant,
 }
 
 impl ApiResponse {
@@ -55,7 +57,7 @@ impl ApiResponse {
         }
         let encoding = encoding(source, &head.headers)?;
         let batch_delay = head.extensions.remove();
-        Ok(Self { encoding, body, batch_delay, silence, timer: Box::pin(sleep(silence)) })
+        Ok(Self { encoding, body, batch_delay, silence, timer: Box::pin(sleep(silence)), begun: Instant::now() })
     }
 
     /// Returns the next bytes, at least one; `None` at the end.
@@ -82,6 +84,11 @@ impl ApiResponse {
                 }
             }
         }
+    }
+
+    /// Returns the time since its head arrived.
+    pub fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Sets how long arriving data may wait for more before it is read. Has no effect behind a proxy.

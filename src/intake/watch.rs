@@ -297,6 +297,7 @@ impl Worker {
     async fn follow(&mut self, answer: &mut ApiResponse, watching: &mut WatchProgress) -> Result<End, Failure> {
         let encoding = answer.encoding;
         let mut frames = WatchFrames::new(encoding);
+        let opened_at = watching.version.clone();
         let mut scrub_at: Option<Instant> = None;
         let mut adapted = false;
         loop {
@@ -323,9 +324,9 @@ impl Worker {
             let was_initial = watching.initial;
             let watched = self.api.source.shard.watched();
             let objects = &mut self.objects;
-            frames.feed(&chunk, |frame| {
+            let read = frames.feed(&chunk, |frame| {
                 let progress = objects.event(&watched, encoding, frame, watching.initial, &mut watching.version)?;
-                watching.seen = true;
+                watching.seen |= progress != Progress::Object;
                 match progress {
                     Progress::InitialEventsEnd if watching.initial => {
                         watching.initial = false;
@@ -335,7 +336,10 @@ impl Worker {
                     _ => {}
                 }
                 Ok(())
-            })?;
+            });
+            // An event that cannot be read is none: a server that sends nothing else is not asked again at once.
+            watching.seen |= watching.version != opened_at;
+            read?;
             drop(watched);
             if !watching.initial {
                 self.objects.reached(&watching.version);
@@ -467,7 +471,7 @@ impl Worker {
 struct WatchProgress {
     /// The initial events of a streaming list are still arriving.
     initial: bool,
-    /// An event or bookmark arrived.
+    /// A readable event or a bookmark arrived.
     seen: bool,
     /// The newest resourceVersion.
     version: String,

@@ -48,7 +48,7 @@ impl Collector for ReplicaCollector {
         self.0.definition_events.encode(out)?;
         objects(out, watched)?;
         events(out, watched)?;
-        health(out, watched)?;
+        health(out, watched, &self.0.definition_events)?;
         self.cover(out)?;
         self.server_side(out, watched)?;
         self.0.reloads.encode(out)?;
@@ -225,7 +225,11 @@ fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
 }
 
 /// Completeness and freshness.
-fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
+fn health(
+    out: &mut DescriptorEncoder,
+    watched: &[WatchedResource],
+    definitions: &DefinitionEvents,
+) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_loaded",
@@ -246,14 +250,16 @@ fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
         "Number of sources of the resource that the API server refuses, by HTTP status: 403 forbidden, 404 or 405 not served.",
         refused.iter().map(|(w, code, count)| (vec![("resource", w.name.as_str()), ("code", code)], *count)),
     )?;
-    let degraded: Vec<_> = watched.iter().filter_map(|w| Some((w, w.degraded()?))).collect();
+    let definitions = definitions.degraded.load_full().map(|degraded| ("customresourcedefinitions", degraded));
+    let degraded = watched.iter().filter_map(|w| Some((w.name.as_str(), w.degraded()?)));
+    let degraded: Vec<_> = degraded.chain(definitions).collect();
     gauge(
         out,
         "kube_state_fleet_degraded",
         "Number of sources of the resource, one or one per namespace, that fail for so long that readiness and handovers do not \
          wait for them, by the kind of the last failure. Absent for other resources.",
-        degraded.iter().map(|(w, degraded)| {
-            let labels = vec![("resource", w.name.as_str()), ("reason", degraded.trouble.reason)];
+        degraded.iter().map(|(resource, degraded)| {
+            let labels = vec![("resource", *resource), ("reason", degraded.trouble.reason)];
             (labels, degraded.sources as u64)
         }),
     )?;

@@ -10,14 +10,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
 use super::pipeline::{self, Blocks};
-use super::resources::{Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions};
+use super::resources::{
+    Degradation, Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions,
+};
 use super::tasks::Spawner;
 use crate::collectors::custom::CustomCollector;
 use crate::exposition::Block;
+use crate::health::Degraded;
 use crate::intake::{self, DecodeError, Endpoint, Form, Item, ShardState, Sink, Source, Status};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
@@ -75,7 +79,7 @@ impl CustomResources {
 
     /// Starts the watch of definitions and the selector.
     fn start(&self, settings: &Settings, cluster: u32) -> ActiveSelection {
-        let (changed, refusals) = watch::channel(());
+        let (changed, conditions) = watch::channel(());
         let definitions = Definitions::new(Arc::clone(&self.events));
         let found = definitions.kinds();
         let source = source(settings, ShardState::new(Slice::all()).notifying(changed));
@@ -91,7 +95,8 @@ impl CustomResources {
             resources: Arc::clone(&self.resources),
             shard,
             found,
-            refusals,
+            conditions,
+            events: Arc::clone(&self.events),
         };
         let until = stop.clone();
         self.spawner.spawn_until(stop.clone(), "custom-resource-selector".to_owned(), async move {
@@ -139,43 +144,76 @@ struct CustomResourceSelector {
     /// The shard state of the definitions, of which every replica reads all.
     shard: Arc<ShardState>,
     found: watch::Receiver<KnownKinds>,
-    /// Ticks when the API server starts or stops refusing the definitions.
-    refusals: watch::Receiver<()>,
+    /// Ticks when the API server starts or stops refusing the definitions, and when a request for them fails or succeeds.
+    conditions: watch::Receiver<()>,
+    events: Arc<DefinitionEvents>,
 }
 
 impl CustomResourceSelector {
     async fn run(mut self) {
         // Changed settings take effect for all kinds together, changed definitions kind by kind.
-        let (mut rollout, mut refused) = (Rollout::Atomic, false);
+        let (mut rollout, mut is_new, mut given_up) = (Rollout::Atomic, true, false);
+        let mut degradation = Degradation::new(Instant::now());
         loop {
             let found = self.found.borrow_and_update().clone();
             let settings = Arc::clone(&self.settings.borrow_and_update());
-            self.refusals.mark_unchanged();
+            self.conditions.mark_unchanged();
+            let next_check = self.observe(&mut degradation);
             match found {
-                Some(kinds) => self.decide(&settings, &kinds, rollout),
-                None if self.shard.is_refused() && !refused => {
+                Some(kinds) if is_new => self.decide(&settings, &kinds, rollout),
+                None if self.shard.is_refused() && !given_up => {
                     warn!(
                         "missing permission: list and watch customresourcedefinitions.apiextensions.k8s.io; custom resources \
                          are not served"
                     );
-                    refused = true;
+                    given_up = true;
                     self.decide(&settings, &[], rollout);
                 }
-                None => {}
+                None if degradation.is_degraded() && !given_up => {
+                    given_up = true;
+                    self.decide(&settings, &[], rollout);
+                }
+                _ => {}
             }
             // An error means that the sender is gone: this task is about to be stopped as well.
             tokio::select! {
-                changed = self.found.changed() => match changed {
-                    Ok(()) => rollout = Rollout::Individual,
-                    Err(_) => return,
-                },
-                changed = self.settings.changed() => match changed {
-                    Ok(()) => rollout = Rollout::Atomic,
-                    Err(_) => return,
-                },
-                changed = self.refusals.changed(), if self.found.borrow().is_none() => if changed.is_err() { return },
+                changed = self.found.changed() => if changed.is_err() { return },
+                changed = self.settings.changed() => if changed.is_err() { return },
+                changed = self.conditions.changed() => if changed.is_err() { return },
+                () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
+            (rollout, is_new) = match (self.settings.has_changed(), self.found.has_changed()) {
+                (Ok(true), _) => (Rollout::Atomic, true),
+                (_, Ok(true)) => (Rollout::Individual, true),
+                _ => (rollout, false),
+            };
         }
+    }
+
+    /// Observes whether the definitions are degraded. Returns when to observe them again.
+    fn observe(&self, degradation: &mut Degradation) -> Option<Instant> {
+        let now = Instant::now();
+        let vitals = self.shard.vitals();
+        let next_check = degradation.observe(now, &vitals, self.resources.prove_api(now));
+        let (is_degraded, was_degraded) = (degradation.is_degraded(), self.events.degraded.load().is_some());
+        match vitals.trouble {
+            Some(trouble) if is_degraded && !was_degraded => {
+                let (reason, error) = (trouble.reason, &trouble.error);
+                warn!(
+                    reason,
+                    error,
+                    "customresourcedefinitions are degraded: nothing waits for custom resources that are not known yet. Check what \
+                     \"kubectl get customresourcedefinitions\" answers"
+                );
+                self.events.degraded.store(Some(Arc::new(Degraded { trouble, sources: 1 })));
+            }
+            _ if was_degraded && !is_degraded => {
+                info!("customresourcedefinitions are no longer degraded");
+                self.events.degraded.store(None);
+            }
+            _ => {}
+        }
+        next_check
     }
 
     fn decide(&self, settings: &Settings, kinds: &[CustomKind], rollout: Rollout) {

@@ -23,7 +23,7 @@ const CHECK: Duration = Duration::from_secs(5);
 
 /// How long one source has failed.
 #[derive(Debug)]
-pub(super) struct Degradation {
+pub(in crate::replica) struct Degradation {
     /// For how long it failed; at most [`LIMIT`].
     failed: Duration,
     /// The time since a failure in which data arrived. It counts if the attempt fails.

@@ -91,9 +91,14 @@ impl ResourceGroups {
         self.groups.values().flat_map(GroupState::all)
     }
 
+    /// Whether a source proves that the API server works.
+    pub fn is_proof(&self, now: Instant) -> bool {
+        self.all().any(|resource| resource.is_proof(now))
+    }
+
     /// Decides which resources are degraded. Returns when to decide again if nothing changes before.
     pub fn degrade(&self, now: Instant) -> Option<Instant> {
-        let api_works = self.all().any(|resource| resource.is_proof(now));
+        let api_works = self.is_proof(now);
         self.all().filter_map(|resource| resource.degrade(now, api_works)).min()
     }
 

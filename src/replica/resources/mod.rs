@@ -38,6 +38,7 @@ use crate::sync::lock;
 use groups::{GroupState, PendingSet, ResourceGroups, is_same};
 
 pub(super) use context::WatchContext;
+pub(super) use degradation::Degradation;
 pub(super) use groups::{Group, Rollout};
 pub(super) use running::RunningResource;
 pub(super) use spec::{NewSink, Partition, ReadOptions, ResourceShape, ResourceSpec, SeriesOptions};
@@ -103,6 +104,11 @@ impl Resources {
     /// Returns the served resources, and changes to them.
     pub fn served(&self) -> watch::Receiver<Arc<[Arc<RunningResource>]>> {
         self.served.subscribe()
+    }
+
+    /// Whether a source of any resource proves that the API server works.
+    pub fn prove_api(&self, now: Instant) -> bool {
+        self.groups().is_proof(now)
     }
 
     /// Replaces the set of `group`, in this order, by way of `rollout`. The future resolves to the outcome and may be dropped.

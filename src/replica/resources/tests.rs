@@ -17,6 +17,7 @@ use super::*;
 use crate::exposition::{Format, Selection};
 use crate::fleet::ShardLoader;
 use crate::replica::builtin;
+use crate::replica::custom::CustomResources;
 use crate::replica::tasks::Tasks;
 use crate::settings::{Environment, Flags, KeyLists, Settings};
 use crate::sharding::{Hasher, Ranges};
@@ -154,11 +155,15 @@ fn specs(resources: &str, labels: &str) -> Vec<ResourceSpec> {
 
 impl World {
     fn new(held: Option<Slice>) -> Self {
+        Self::with_groups(held, &[Group::BuiltIn])
+    }
+
+    fn with_groups(held: Option<Slice>, groups: &[Group]) -> Self {
         let cluster = Cluster::default();
         let tasks = Tasks::new(CancellationToken::new());
         let context =
             WatchContext { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
-        let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+        let resources = Resources::new(context, tasks.spawner(), groups.iter().copied());
         tasks.spawner().spawn("resource-loader".to_owned(), Arc::clone(&resources).run());
         Self { cluster, resources, tasks }
     }
@@ -510,4 +515,32 @@ async fn a_namespace_that_fails_hides_no_objects_of_the_others() {
     seconds(60).await;
     assert_eq!(world.resources.ready(), Slice::none(), "nothing is left that works");
     assert!(world.serves("kube_serviceaccount_info"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn definitions_that_cannot_be_listed_delay_nothing() {
+    let world = World::with_groups(None, &[Group::BuiltIn, Group::Custom]);
+    let config = "{spec: {resources: [{groupVersionKind: {group: a.example, kind: A, version: v1}, metrics: []}]}}";
+    let flags = Flags {
+        resources: vec!["namespaces".to_owned()],
+        custom_resource_state_config: Some(config.to_owned()),
+        ..Flags::default()
+    };
+    let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("customresourcedefinitions", FAILS);
+    drop(world.set(builtin::specs(&settings, 0), Rollout::Atomic));
+    let client = world.cluster.client();
+    let custom = CustomResources::new(Arc::clone(&world.resources), client, world.tasks.spawner());
+    custom.follow(&settings, 0);
+    world.resources.set_desired(&Slice::all());
+    let undecided = || world.resources.watch_set().load().undecided.clone();
+    seconds(25).await;
+    assert_eq!((undecided(), world.resources.ready()), (vec!["custom resources"], Slice::none()));
+    seconds(10).await;
+    assert!(undecided().is_empty() && world.covers(&Slice::all()));
+    assert!(custom.events().degraded.load().is_some());
+    world.cluster.says("customresourcedefinitions", Answer::Has(&[]));
+    seconds(100).await;
+    assert!(custom.events().degraded.load().is_none());
 }

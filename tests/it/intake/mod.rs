@@ -2,6 +2,7 @@
 
 mod audits;
 mod backfills;
+mod conditions;
 mod forms;
 mod lists;
 mod model;
