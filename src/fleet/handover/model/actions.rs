@@ -1,11 +1,13 @@
 //! What may happen to the cluster.
 
 use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::World;
 use super::invariants::TAKEOVER;
+use crate::sharding::Hasher;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Action {
     Scale(u32),
     Roll,
@@ -21,6 +23,14 @@ pub(super) enum Action {
     /// A process writes to the API server, but its watches deliver nothing.
     Deafen(u32, u64),
     ApiDown(u64),
+    /// A process finishes no load.
+    Stall(u32, u64),
+    /// The wall clock of a process jumps by this many milliseconds.
+    Jump(u32, i64),
+    /// The StatefulSet is deleted without its Pods, and created again after a time.
+    Orphan(u64),
+    /// A rolling update to the other hash.
+    Rehash,
 }
 
 pub(super) fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
@@ -36,6 +46,10 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<(u64, Action)>> {
         1 => (1_000_u64..60_000).prop_map(Action::RefuseAll),
         1 => (ordinal(), 1_000_u64..20_000).prop_map(|(o, d)| Action::Deafen(o, d)),
         1 => (1_000_u64..40_000).prop_map(Action::ApiDown),
+        1 => (ordinal(), 1_000_u64..60_000).prop_map(|(o, d)| Action::Stall(o, d)),
+        1 => (ordinal(), -60_000_i64..60_000).prop_map(|(o, by)| Action::Jump(o, by)),
+        1 => (1_000_u64..60_000).prop_map(Action::Orphan),
+        1 => Just(Action::Rehash),
     ];
     proptest::collection::vec((0_u64..30_000, action), 1..7)
 }
@@ -48,6 +62,17 @@ impl World {
         match *action {
             Action::Scale(replicas) => self.replicas = replicas,
             Action::Roll => self.revision += 1,
+            Action::Stall(o, time) => drop(self.stalled.insert(o, now + time)),
+            Action::Jump(o, by) => {
+                if let Some(p) = process(self, o) {
+                    self.processes[p].skew += by;
+                }
+            }
+            Action::Orphan(time) => self.orphaned_until = now + time,
+            Action::Rehash => {
+                self.hash = if self.hash == Hasher::XxHash64 { Hasher::Fnv1a64 } else { Hasher::XxHash64 };
+                self.revision += 1;
+            }
             Action::Crash(o, after) => {
                 if let Some(p) = process(self, o) {
                     self.kill(p);

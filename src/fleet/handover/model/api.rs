@@ -7,8 +7,9 @@ use crate::fleet::record::{Member, Phase};
 impl World {
     /// Plays the StatefulSet controller and the kubelet.
     pub(super) fn control(&mut self) {
+        let exists = self.now >= self.orphaned_until;
         for ordinal in 0..self.replicas {
-            if !self.pods.contains_key(&ordinal) {
+            if exists && !self.pods.contains_key(&ordinal) {
                 let uid = format!("pod-{ordinal}-{}", self.random.u32(..));
                 let (revision, start) = (self.revision, self.now + self.start_delay);
                 self.pods.insert(ordinal, Pod { uid, revision, process: None, start, deleting: None, released: None });
@@ -34,6 +35,7 @@ impl World {
                 all_new &= ready(self, pod);
             }
         }
+        end.retain(|_| exists);
         for ordinal in end {
             let grace = self.now + 90_000;
             let pod = self.pods.get_mut(&ordinal).unwrap();
@@ -105,7 +107,8 @@ impl World {
             self.processes[p].cursor = self.log.len();
             self.processes[p].seen_record = self.record_writes;
         }
-        events.push(Event::StatefulSet(Some(("sts".to_owned(), self.replicas))));
+        let set = (self.now >= self.orphaned_until).then(|| (format!("sts-{}", self.orphaned_until), self.replicas));
+        events.push(Event::StatefulSet(set));
         while let Some((at, entry)) = self.log.get(self.processes[p].cursor) {
             if at + 30 > self.now {
                 break;

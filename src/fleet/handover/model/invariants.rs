@@ -82,6 +82,11 @@ impl World {
                 self.gaps_excused_until = self.gaps_excused_until.max(until);
             }
         }
+        let stalled_until = self.stalled.values().max().copied().unwrap_or(0);
+        if self.gaps_excused_until > self.now && stalled_until > self.now {
+            // Until then a process may not finish the load of what it takes over.
+            self.gaps_excused_until = self.gaps_excused_until.max(stalled_until + TAKEOVER);
+        }
         if self.gaps_excused_until > self.now && self.api_reachable_at() > self.now {
             // Until then no crash is recovered from, and no process can load.
             self.gaps_excused_until = self.gaps_excused_until.max(self.api_reachable_at() + RECOVERY);

@@ -104,6 +104,10 @@ struct World {
     refused: BTreeMap<(u32, u32), u64>,
     /// Until when the watches of an ordinal deliver nothing.
     deaf: BTreeMap<u32, u64>,
+    /// Until when the processes of an ordinal finish no load.
+    stalled: BTreeMap<u32, u64>,
+    /// Until when there is no StatefulSet, only its Pods.
+    orphaned_until: u64,
     processes: Vec<Process>,
     pods: BTreeMap<u32, Pod>,
     replicas: u32,
@@ -141,6 +145,8 @@ impl World {
             peers_cut: BTreeMap::new(),
             refused: BTreeMap::new(),
             deaf: BTreeMap::new(),
+            stalled: BTreeMap::new(),
+            orphaned_until: 0,
             processes: Vec::new(),
             pods: BTreeMap::new(),
             replicas,
@@ -195,13 +201,30 @@ impl World {
     }
 }
 
+/// Returns the command that runs a script again.
+fn replay_command(seed: u64, replicas: u32, attacked: bool, script: &[(u64, Action)]) -> String {
+    let script = serde_json::to_string(&(seed, replicas, attacked, script)).unwrap();
+    format!("REPLAY='{script}' cargo test --lib handover::model::tests::replay -- --ignored")
+}
+
 fn run_script(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
-    run_in(World::new(seed, replicas), script)
+    run(seed, replicas, false, script)
 }
 
 /// Runs a script in a world with a hostile peer.
 fn run_attacked(seed: u64, replicas: u32, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
-    run_in(World { overheard: Some(Vec::new()), ..World::new(seed, replicas) }, script)
+    run(seed, replicas, true, script)
+}
+
+fn run(seed: u64, replicas: u32, attacked: bool, script: &[(u64, Action)]) -> Result<World, TestCaseError> {
+    let overheard = attacked.then(Vec::new);
+    let replay = |error| match error {
+        TestCaseError::Fail(reason) => {
+            TestCaseError::fail(format!("{reason}\n{}", replay_command(seed, replicas, attacked, script)))
+        }
+        rejected => rejected,
+    };
+    run_in(World { overheard, ..World::new(seed, replicas) }, script).map_err(replay)
 }
 
 fn run_in(mut world: World, script: &[(u64, Action)]) -> Result<World, TestCaseError> {

@@ -113,7 +113,8 @@ impl World {
     }
 
     pub(super) fn load(&mut self, p: usize, decision: &Decision) {
-        let reaches = self.reaches_api(self.processes[p].ordinal);
+        let ordinal = self.processes[p].ordinal;
+        let reaches = self.reaches_api(ordinal) && self.stalled.get(&ordinal).is_none_or(|until| self.now >= *until);
         let time = self.random.u64(200..2_000);
         let now = self.now;
         let process = &mut self.processes[p];

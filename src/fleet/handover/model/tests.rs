@@ -6,8 +6,48 @@ use proptest::prelude::*;
 
 use super::super::capacity::units;
 use super::actions::{Action, actions};
-use super::{Entry, World, run_attacked, run_script};
+use super::{Entry, World, run, run_attacked, run_script};
 use crate::sharding::{Assignment, Hasher, Slice};
+
+/// Runs the script of a failure again; the failure prints the command.
+#[test]
+#[ignore = "replays a failure"]
+fn replay() {
+    let Ok(script) = std::env::var("REPLAY") else { return };
+    let (seed, replicas, attacked, script): (_, _, _, Vec<(u64, Action)>) = serde_json::from_str(&script).unwrap();
+    run(seed, replicas, attacked, &script).unwrap();
+}
+
+#[test]
+fn scripts_that_failed_once_hold() {
+    let scripts = [
+        (2_117_632_850_677_133_553, 4, vec![(0, Action::CutPeers(0, 3, 31_801)), (0, Action::Crash(3, 10_201))]),
+        (
+            5_995_000_579_090_487_452,
+            3,
+            vec![(1_601, Action::Crash(2, 251)), (8_201, Action::Roll), (8_851, Action::Pause(1, 5_801))],
+        ),
+        (0, 1, vec![(0, Action::Pause(0, 20_751)), (0, Action::Scale(2))]),
+        (
+            751_693_465_242_072_788,
+            3,
+            vec![(1_901, Action::Roll), (1_001, Action::RefuseAll(17_751)), (8_751, Action::Pause(0, 4_501))],
+        ),
+        (
+            9_892_395_343_095_336_530,
+            3,
+            vec![(13_653, Action::Deafen(0, 9_701)), (5_401, Action::RefuseAll(3_843)), (16_001, Action::Scale(4))],
+        ),
+        (
+            234_596_064_233_409,
+            3,
+            vec![(2_451, Action::Refuse(1, 0, 30_901)), (0, Action::CutApi(0, 14_501)), (15_051, Action::Scale(1))],
+        ),
+    ];
+    for (seed, replicas, script) in scripts {
+        run_script(seed, replicas, &script).unwrap();
+    }
+}
 
 #[test]
 fn planned_changes_leave_no_gap_and_no_duplicate() {
