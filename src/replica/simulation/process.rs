@@ -1,0 +1,320 @@
+//! A simulated process: a whole replica without sockets. It can be suspended, and its path to the API server can fail.
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, stream};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full, StreamBody};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::network::{Network, latency};
+use crate::exposition::{Format, Selection};
+use crate::fleet::audit::CoverageView;
+use crate::fleet::clock::Clock;
+use crate::fleet::coverage::{CoverageReport, CoverageRequest, KnownVersions, SeenError};
+use crate::fleet::handover::Now;
+use crate::fleet::record::{Endpoint, KeyDigest};
+use crate::fleet::report::ReplicaReport;
+use crate::fleet::{self, FleetHandle, Host};
+use crate::replica::launch::Launch;
+use crate::replica::leave;
+use crate::replica::live_settings::LiveSettings;
+use crate::replica::resources::Resources;
+use crate::replica::security::Security;
+use crate::replica::tasks::Tasks;
+use crate::server::{Members, Reporter, ScrapeTracker};
+use crate::settings::Settings;
+use crate::sharding::{Digest, Slice};
+use crate::simulator::{Body, Broken, Simulator};
+
+/// The fleet port of every process.
+const PORT: u16 = 8082;
+/// The wall clock at time 0 of a simulation, in Unix milliseconds.
+const EPOCH: i64 = 1_800_000_000_000;
+
+/// The path of a process to the API server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// It works.
+    #[default]
+    Open,
+    /// Packets vanish.
+    Silent,
+    /// Connections are refused, and open ones are reset.
+    Refused,
+    /// Requests fail with 503.
+    Failing,
+    /// Requests take up to this time.
+    Slow(Duration),
+    /// Every second answer to a write is lost, after the write.
+    LosesAnswers,
+    /// Watches deliver nothing.
+    Deaf,
+}
+
+/// The clocks of a process.
+#[derive(Debug)]
+pub struct Clocks {
+    start: Instant,
+    boot: Duration,
+    /// The error of the wall clock in milliseconds.
+    pub error: AtomicI64,
+}
+
+impl Clock for Clocks {
+    fn now(&self) -> Now {
+        let elapsed = self.start.elapsed();
+        let unix = EPOCH + elapsed.as_millis() as i64 + self.error.load(Relaxed);
+        Now { boot: self.boot + elapsed, unix: unix as u64 }
+    }
+}
+
+/// A task that is not polled while its process is suspended.
+struct Suspendable {
+    suspended: watch::Receiver<bool>,
+    resumed: Option<BoxFuture<'static, ()>>,
+    task: BoxFuture<'static, ()>,
+}
+
+impl Suspendable {
+    fn new(suspended: watch::Receiver<bool>, task: BoxFuture<'static, ()>) -> Self {
+        Self { suspended, resumed: None, task }
+    }
+}
+
+impl Future for Suspendable {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        while *self.suspended.borrow() {
+            let mut suspended = self.suspended.clone();
+            let resumed = self
+                .resumed
+                .get_or_insert_with(|| async move { drop(suspended.wait_for(|suspended| !*suspended).await) }.boxed());
+            std::task::ready!(resumed.poll_unpin(context));
+            self.resumed = None;
+        }
+        self.task.poll_unpin(context)
+    }
+}
+
+/// Answers no questions of audits and pages.
+struct Silent;
+
+impl CoverageView for Silent {
+    fn report(&self, _: &CoverageRequest) -> CoverageReport {
+        CoverageReport::default()
+    }
+
+    fn cluster_versions(&self, _: &str) -> KnownVersions {
+        KnownVersions::None
+    }
+
+    fn seen_at(&self, _: &str, _: u64) -> Result<Digest, SeenError> {
+        Err(SeenError::Listing)
+    }
+}
+
+impl Reporter for Silent {
+    fn report(&self) -> ReplicaReport {
+        ReplicaReport::default()
+    }
+
+    fn others(&self) -> std::collections::BTreeMap<u32, Option<Endpoint>> {
+        std::collections::BTreeMap::new()
+    }
+}
+
+/// A running process.
+pub struct Process {
+    pub ordinal: u32,
+    pub ip: IpAddr,
+    pub member: Arc<FleetHandle>,
+    pub clocks: Arc<Clocks>,
+    pub path: watch::Sender<Path>,
+    suspended: watch::Sender<bool>,
+    network: Network,
+    resources: Arc<Resources>,
+    scrape_tracker: Arc<ScrapeTracker>,
+    _tasks: Tasks,
+    /// Ends when it has left.
+    leaving: Option<JoinHandle<()>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(leaving) = &self.leaving {
+            leaving.abort();
+        }
+        self.network.suspend(self.ip, false);
+        self.network.close(self.ip);
+    }
+}
+
+impl Process {
+    /// Starts a process in a pod.
+    pub fn start(
+        settings: &Settings,
+        ordinal: u32,
+        ip: IpAddr,
+        start: Instant,
+        api: &Arc<Simulator>,
+        network: &Network,
+    ) -> Self {
+        let mut settings = settings.clone();
+        let fleet = settings.fixed.fleet.as_mut().expect("it is a member");
+        fleet.pod = format!("fleet-{ordinal}");
+        fleet.ip = Some(ip);
+        let fleet = fleet.clone();
+        let clocks = Arc::new(Clocks {
+            start,
+            boot: Duration::from_secs(fastrand::u64(100..100_000)),
+            error: AtomicI64::new(fastrand::i64(-300..300)),
+        });
+        let (path, suspended) = (watch::Sender::new(Path::Open), watch::Sender::new(false));
+        let pause = suspended.subscribe();
+        let tasks =
+            Tasks::wrapping(CancellationToken::new(), move |task| Suspendable::new(pause.clone(), task).boxed());
+        let client = client(Arc::clone(api), path.subscribe());
+        let live = LiveSettings::new(&settings);
+        let launch = Launch {
+            settings: &settings,
+            client: client.clone(),
+            config: None,
+            live: &live,
+            security: Security { web: None, access: None, members: None },
+            spawner: tasks.spawner(),
+        };
+        let (resources, _custom) = launch.watch_resources(&Slice::none()).expect("no thread is needed");
+        let key = KeyDigest(std::array::from_fn(|_| fastrand::u8(..)));
+        let roster = Arc::default();
+        let (member, task) = fleet::run(fleet::Start {
+            client,
+            settings: fleet,
+            listen: SocketAddr::new(ip, PORT),
+            server: None,
+            hash: settings.hasher(),
+            overlap: settings.fixed.handover_overlap,
+            on_lost_quorum: settings.fixed.on_lost_quorum,
+            loader: Arc::clone(&resources) as _,
+            host: Host { clock: Arc::clone(&clocks) as _, dialer: Arc::new(network.dialer(ip, key)), memory: || None },
+            roster: Arc::clone(&roster),
+        });
+        tasks.spawner().spawn("fleet-member".to_owned(), async move { panic!("{}", task.await) });
+        let members =
+            Members { fleet: Arc::clone(&member), coverage_view: Arc::new(Silent), reporter: Arc::new(Silent), roster };
+        network.listen(ip, key, members);
+        Self {
+            ordinal,
+            ip,
+            member,
+            clocks,
+            path,
+            suspended,
+            network: network.clone(),
+            resources,
+            scrape_tracker: Arc::default(),
+            _tasks: tasks,
+            leaving: None,
+        }
+    }
+
+    pub fn suspend(&self, suspended: bool) {
+        self.network.suspend(self.ip, suspended);
+        self.suspended.send_replace(suspended);
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        *self.suspended.borrow()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.member.snapshot().ready && !self.is_suspended()
+    }
+
+    /// Returns the answer to a scrape; `None` if there is none, or it is 503.
+    pub fn scrape(&self) -> Option<Vec<u8>> {
+        if self.is_suspended() {
+            return None;
+        }
+        self.scrape_tracker.record([10, 9, 9, 9].into());
+        let exposed = self.member.exposed()?;
+        Some(self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect())
+    }
+
+    /// Sends SIGTERM. Returns whether it has left.
+    pub fn terminate(&mut self) -> bool {
+        let leaving = self.leaving.get_or_insert_with(|| {
+            let (member, scrape_tracker) = (Arc::clone(&self.member), Arc::clone(&self.scrape_tracker));
+            let leave = async move { leave::leave(&member, &scrape_tracker).await };
+            tokio::spawn(Suspendable::new(self.suspended.subscribe(), leave.boxed()))
+        });
+        leaving.is_finished()
+    }
+}
+
+/// Returns a client of `api` by way of `path`.
+fn client(api: Arc<Simulator>, path: watch::Receiver<Path>) -> kube::Client {
+    let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+        let (api, path) = (Arc::clone(&api), path.clone());
+        async move {
+            sleep(latency()).await;
+            let writes = *request.method() != Method::GET;
+            let now = *path.borrow();
+            match now {
+                Path::Silent => std::future::pending().await,
+                Path::Refused => return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+                Path::Failing => {
+                    let status = r#"{"kind":"Status","code":503,"message":"overloaded"}"#;
+                    let body = Full::from(status).map_err(|never| match never {}).boxed_unsync();
+                    let mut answer: Response<Body> = Response::new(body);
+                    *answer.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+                    return Ok(answer);
+                }
+                Path::Slow(most) => sleep(most.mul_f64(fastrand::f64())).await,
+                Path::LosesAnswers | Path::Deaf | Path::Open => {}
+            }
+            let answer = api.answer(request).await;
+            if now == Path::LosesAnswers && writes && fastrand::bool() {
+                return Err(std::io::ErrorKind::ConnectionReset.into());
+            }
+            sleep(latency()).await;
+            Ok(answer.map(|body| delivered(body, path)))
+        }
+    });
+    kube::Client::new(service, "ops")
+}
+
+/// Returns `body` as it arrives by way of `path`.
+fn delivered(body: Body, path: watch::Receiver<Path>) -> Body {
+    let frames = stream::unfold((body, path), |(mut body, mut path)| async move {
+        loop {
+            let now = *path.borrow_and_update();
+            match now {
+                Path::Refused => return Some((Err(Broken::from("connection reset")), (body, path))),
+                Path::Silent | Path::Deaf => {
+                    if path.changed().await.is_err() {
+                        return None;
+                    }
+                }
+                _ => {
+                    tokio::select! {
+                        biased;
+                        Ok(()) = path.changed() => {}
+                        frame = body.frame() => return frame.map(|frame| (frame, (body, path))),
+                    }
+                }
+            }
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
