@@ -14,10 +14,19 @@ use super::{Run, only, pods, start};
 /// Leaves a request without an answer, or an answer without its end, for as long as it is kept.
 type Held = Box<dyn std::any::Any>;
 
+/// Answers a request.
+type How = fn(Call) -> Held;
+
 /// Ways in which a request fails, with the reason.
-const FAILURES: [(&str, fn(Call) -> Held); 8] = [
-    ("status", |call| Box::new(call.refuse(500))),
-    ("status", |call| Box::new(call.refuse(429))),
+const FAILURES: [(&str, How); 8] = [
+    ("status", |call| {
+        call.refuse(500);
+        Box::new(())
+    }),
+    ("status", |call| {
+        call.refuse(429);
+        Box::new(())
+    }),
     ("connection", |call| Box::new(call.hang_up())),
     ("connection", |call| {
         let pieces = call.protobuf();
@@ -39,7 +48,7 @@ async fn settle() {
 }
 
 /// Lets requests fail for 5 minutes.
-async fn fail(run: &mut Run, how: fn(Call) -> Held) {
+async fn fail(run: &mut Run, how: How) {
     let mut held = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(300), async {
         loop {
