@@ -9,10 +9,12 @@ use tokio::time::sleep;
 
 use super::condition::PATIENCE;
 use super::failure::Failure;
+use super::frames::{ListFrames, ListPart};
 use super::request::{self, RequestKind};
 use super::response::ApiResponse;
 use super::selector::{self, Selector};
 use super::source::{Source, Status};
+use crate::resource_version::number;
 use crate::sharding::Slice;
 
 /// How long a response may stay silent. A watch receives a bookmark every minute, so after two and a half minutes without one the
@@ -72,6 +74,26 @@ impl Api {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Returns the newest resourceVersion of the API server, by a consistent read; 0 if it has none.
+    ///
+    /// # Errors
+    /// The server does not respond, or responds with an error.
+    pub async fn newest_version(&self) -> Result<u64, Failure> {
+        let mut answer = self.send(RequestKind::Newest, None).await?;
+        let mut frames = ListFrames::new(answer.encoding);
+        let mut newest = 0;
+        while let Some(chunk) = self.chunk(&mut answer, true).await? {
+            frames.feed(&chunk, |part| {
+                if let ListPart::Metadata { version, .. } = part {
+                    newest = number(version);
+                }
+                Ok::<_, Failure>(())
+            })?;
+        }
+        frames.finish()?;
+        Ok(newest)
     }
 
     async fn send(&self, kind: RequestKind<'_>, selector: Option<&str>) -> Result<ApiResponse, Failure> {

@@ -176,6 +176,7 @@ impl Backfiller {
         let status = &self.api.status;
         count(if failure.is_not_served() { &status.not_served } else { &status.list_errors });
         let delay = match failure {
+            failure if failure.is_unreachable() => self.retry.unreachable(),
             Failure::Status { retry_after, .. } => self.retry.failed(*retry_after),
             _ => self.retry.failed(None),
         };

@@ -115,6 +115,11 @@ impl Failure {
         Self::NoStreaming { why: why.to_owned(), for_good: false }
     }
 
+    /// The server has reached only `version`, although `known` was reached before.
+    pub fn rewound(version: &str, known: u64) -> Self {
+        Self::Rewound(format!("resourceVersion {} after {known}", shown::value(version)))
+    }
+
     /// A plain bookmark arrived during a streaming list: the server ignored the request for one.
     pub fn early_bookmark() -> Self {
         let why = "the server sent a bookmark before the end of the initial events".to_owned();
@@ -128,6 +133,11 @@ impl Failure {
             Self::Status { code, .. } => !matches!(code, 401 | 429 | 502..=504),
             _ => false,
         }
+    }
+
+    /// Whether no API server answered. False for a status, which a degraded resource may have for long.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Request(_) | Self::Broken(_) | Self::Silent(_))
     }
 
     /// The kind of the failure, as a label value.

@@ -11,7 +11,7 @@ use super::source::Source;
 pub const PAGE: u64 = 500;
 
 /// The requested duration of a watch in seconds, as in client-go, but long enough for several bookmarks (one per minute).
-const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 290..=590;
+pub const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 290..=590;
 
 /// The query parameter of every watch.
 pub const WATCH: &str = "watch=1";
@@ -28,6 +28,8 @@ pub enum RequestKind<'a> {
         /// The minimum resourceVersion of the list; 0 for any.
         at_least: u64,
     },
+    /// A list of one object, to read the newest resourceVersion of the API server.
+    Newest,
     /// A watch from a resourceVersion.
     Watch(&'a str),
     /// A watch that starts with all objects.
@@ -69,6 +71,9 @@ pub fn request(
                 query.append_pair("resourceVersion", "0");
             }
         }
+        RequestKind::Newest => {
+            query.append_pair("limit", "1");
+        }
         RequestKind::Watch(version) => {
             query.append_pair("resourceVersion", version);
         }
@@ -82,7 +87,7 @@ pub fn request(
     if let Some(selector) = selector {
         query.append_pair("shardSelector", selector);
     }
-    let watch = !matches!(kind, RequestKind::Page { .. });
+    let watch = !matches!(kind, RequestKind::Page { .. } | RequestKind::Newest);
     if watch {
         let (name, value) = WATCH.split_once('=').unwrap_or_default();
         query

@@ -10,6 +10,10 @@ use crate::backoff::{doubled, exponential, jittered};
 const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The longest delay after no server answered; jitter adds up to a fifth. A recovered API server is used again within seconds. It has
+/// no load from attempts that fail.
+const LONGEST_UNREACHABLE: Duration = Duration::from_secs(2);
+
 /// The first delay after the server refused a resource. It is short, because the server applies a new permission, and serves a
 /// new version of a custom resource, a moment after it announced them.
 const REFUSED_FIRST: Duration = Duration::from_secs(1);
@@ -44,6 +48,11 @@ impl Retry {
         self.failures = self.failures.saturating_add(1);
         let delay = self.backoff.next().unwrap_or(LONGEST);
         retry_after.map_or(delay, |after| delay.max(jittered(after.min(LONGEST_OBEYED))))
+    }
+
+    /// The delay after no server answered.
+    pub fn unreachable(&mut self) -> Duration {
+        self.failed(None).min(jittered(LONGEST_UNREACHABLE))
     }
 
     /// The delay after the server refused the resource.
@@ -93,6 +102,15 @@ mod tests {
         }
         retry.succeeded();
         assert!(retry.failed(None) <= FIRST * 2);
+    }
+
+    #[test]
+    fn a_server_that_was_unreachable_is_tried_again_within_seconds() {
+        let mut retry = Retry::default();
+        for _ in 0..50 {
+            assert!(retry.unreachable() <= LONGEST_UNREACHABLE * 6 / 5);
+        }
+        assert!(retry.unreachable() >= LONGEST_UNREACHABLE);
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! A source is in one of two states. Either it knows nothing and makes a list, or it knows all objects as of a resourceVersion
 //! and watches from there. Every failure leads back to one of them; only its token ends a source.
+//!
+//! An API server that is restored from a backup goes back to lower resourceVersions. A watch from a higher one is silent, and misses
+//! what happens until the versions have caught up (kubernetes/kubernetes#107457). Such a server was restarted, so each watch that
+//! broke or ended early is resumed only after a read of the newest version, and no list may be older than what is known.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,12 +23,13 @@ use super::backfill::Backfiller;
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
-use super::request::{PAGE, RequestKind};
+use super::request::{PAGE, RequestKind, WATCH_SECONDS};
 use super::response::ApiResponse;
 use super::retry::Retry;
 use super::shard_state::ShardState;
 use super::sink::Sink;
 use super::source::{Source, Status};
+use crate::resource_version::number;
 use crate::sharding::{Hasher, Slice};
 
 /// A watch that ends without an error and without an event within this time is reopened only after a delay.
@@ -85,6 +90,8 @@ pub async fn run(
         pages_next: false,
         unpaged: false,
         stuck: 0,
+        known: 0,
+        restarted: false,
     };
     let life = async {
         tokio::select! {
@@ -120,6 +127,10 @@ struct Worker {
     unpaged: bool,
     /// Number of watches in a row that failed at the same resourceVersion, with a failure that will likely repeat.
     stuck: u32,
+    /// The highest resourceVersion of a list or watch. See [`Self::known`].
+    known: u64,
+    /// The API server may be another process, with other data, than the one that sent the known objects.
+    restarted: bool,
 }
 
 impl Worker {
@@ -136,7 +147,10 @@ impl Worker {
             let result = match step {
                 Step::Pages => self.list().await,
                 Step::StreamingList => self.watch(true).await,
-                Step::Watch => self.watch(false).await,
+                Step::Watch => match self.check_restart().await {
+                    Ok(()) => self.watch(false).await,
+                    Err(failure) => Err(failure),
+                },
             };
             if let Err(failure) = result
                 && let Some(delay) = self.failed(step, failure)
@@ -144,6 +158,36 @@ impl Worker {
                 sleep(delay).await;
             }
         }
+    }
+
+    /// Checks that the API server has not gone back, if it may have been restarted.
+    async fn check_restart(&mut self) -> Result<(), Failure> {
+        let position = self.position.as_deref().map_or(0, number);
+        if !self.restarted || position == 0 {
+            return Ok(());
+        }
+        match self.api.newest_version().await {
+            Ok(newest) => self.check_version(newest)?,
+            Err(failure) if failure.is_unreachable() => return Err(failure),
+            // The watch shows what is wrong.
+            Err(failure) => tracing::debug!("cannot read the newest resourceVersion: {failure}"),
+        }
+        self.restarted = false;
+        Ok(())
+    }
+
+    /// The highest version that the API server is known to have reached.
+    fn known(&self) -> u64 {
+        self.known.max(self.api.status.newest_object.load(Ordering::Relaxed))
+    }
+
+    /// Checks that the API server has reached what is known, given a version that it has reached.
+    fn check_version(&self, version: u64) -> Result<(), Failure> {
+        let known = self.known();
+        if version != 0 && version < known {
+            return Err(Failure::rewound(&version.to_string(), known));
+        }
+        Ok(())
     }
 
     fn shard(&self) -> &ShardState {
@@ -222,6 +266,11 @@ impl Worker {
         }
         // The connections ended with the pages.
         self.objects.take_taint();
+        // A cache may lag.
+        if !self.api.source.use_cache {
+            self.check_version(number(&page.version))?;
+        }
+        self.known = self.known.max(number(&page.version));
         self.objects.done(&page.version);
         self.shard().finish_list();
         // The watch is not open yet.
@@ -230,6 +279,7 @@ impl Worker {
         self.pages_next = false;
         self.unpaged = false;
         tracing::debug!(objects = self.objects.listed(), version = page.version, "listed");
+        self.restarted = false;
         self.position = Some(page.version);
         Ok(())
     }
@@ -265,8 +315,11 @@ impl Worker {
         if !initial {
             self.shard().watch_ended();
             self.objects.reached(&version);
+            self.known = self.known.max(number(&version));
             self.position = Some(version);
         }
+        // The server ends a watch after the requested time.
+        self.restarted |= result.is_err() || since.elapsed() < Duration::from_secs((*WATCH_SECONDS.start()).into());
         if initial && matches!(result, Ok(_) | Err(Failure::Silent(_))) {
             return Err(Failure::no_end(if result.is_ok() { Failure::ENDED } else { Failure::SILENT }));
         }
@@ -322,6 +375,7 @@ impl Worker {
             };
             self.api.arrived();
             let was_initial = watching.initial;
+            let known = self.known();
             let watched = self.api.source.shard.watched();
             let objects = &mut self.objects;
             let read = frames.feed(&chunk, |frame| {
@@ -329,6 +383,9 @@ impl Worker {
                 watching.seen |= progress != Progress::Object;
                 match progress {
                     Progress::InitialEventsEnd if watching.initial => {
+                        if (1..known).contains(&number(&watching.version)) {
+                            return Err(Failure::rewound(&watching.version, known));
+                        }
                         watching.initial = false;
                         objects.done(&watching.version);
                     }
@@ -341,6 +398,9 @@ impl Worker {
             watching.seen |= watching.version != opened_at;
             read?;
             drop(watched);
+            if was_initial && !watching.initial {
+                self.restarted = false;
+            }
             if !watching.initial {
                 self.objects.reached(&watching.version);
             }
@@ -448,13 +508,17 @@ impl Worker {
     /// Declares all known objects and versions void, so that the next list replaces them.
     fn start_over(&mut self) {
         self.stuck = 0;
+        self.known = 0;
         self.position = None;
         self.shard().invalidate();
         self.objects.rewind();
     }
 
     fn retry_later(&mut self, step: Step, failure: &Failure, retry_after: Option<Duration>) -> Duration {
-        let delay = self.retry.failed(retry_after);
+        let delay = match failure.is_unreachable() {
+            true => self.retry.unreachable(),
+            false => self.retry.failed(retry_after),
+        };
         if step == Step::Watch && self.retry.is_first() {
             // Connections break now and then. A resumed watch loses nothing.
             tracing::info!(?delay, "resuming the watch: {failure}");

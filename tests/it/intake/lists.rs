@@ -138,8 +138,9 @@ async fn retries_back_off_with_jitter() {
         delays.push(since.elapsed());
     }
     assert!(delays[0] < Duration::from_secs(1), "{delays:?}");
-    assert!(delays.iter().all(|d| *d <= Duration::from_secs(61)), "{delays:?}");
-    assert!(delays[9] >= Duration::from_secs(30), "{delays:?}");
+    // A recovered API server is used within seconds.
+    assert!(delays.iter().all(|d| *d <= Duration::from_millis(2_401)), "{delays:?}");
+    assert!(delays[9] >= Duration::from_secs(2), "{delays:?}");
     assert!(delays.iter().any(|d| d.as_millis() % 250 > 1), "{delays:?}");
     let stream = run.server.streaming_list().await.protobuf();
     assert_eq!(value(&run.status.watch_errors), 11);

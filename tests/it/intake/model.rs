@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{bookmark, error, list, object, pod};
+use super::wire::{bookmark, error, json_bookmark, json_object, line, list, object, pod};
 use super::{only, pods};
 
 const UIDS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
@@ -45,6 +45,8 @@ enum Step {
     Compact,
     /// The next list lags by this many versions.
     Lag(u64),
+    /// The server is restored from a backup that is this many versions older, and restarts.
+    Restore(u64),
     /// Time passes.
     Pass(u64),
 }
@@ -63,6 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_usize, any::<bool>()).prop_map(|(answer, well)| Step::End { answer, well }),
         1 => Just(Step::Compact),
         1 => (0..6_u64).prop_map(Step::Lag),
+        1 => (1..6_u64).prop_map(Step::Restore),
         4 => prop::sample::select(vec![100, 300, 1_000, 6_000]).prop_map(Step::Pass),
     ];
     proptest::collection::vec(step, 1..80)
@@ -97,6 +100,10 @@ struct World {
     lies: bool,
     streaming: bool,
     filters: bool,
+    /// Whether it answers in JSON, although protobuf was requested.
+    json: bool,
+    /// The number of objects in a page.
+    page: usize,
     answers: Vec<Answer>,
 }
 
@@ -118,6 +125,20 @@ impl World {
         objects
     }
 
+    fn event(&self, verb: &str, uid: &str, version: u64) -> Vec<u8> {
+        match self.json {
+            true => line(verb, &json_object("Pod", uid, version)).into_bytes(),
+            false => pod(verb, uid, version),
+        }
+    }
+
+    fn bookmark(&self, version: u64, end: bool) -> Vec<u8> {
+        match self.json {
+            true => line("BOOKMARK", &json_bookmark("Pod", version, end)).into_bytes(),
+            false => bookmark(version, end),
+        }
+    }
+
     fn put(&mut self, uid: usize) {
         let verb = if self.at(self.version()).contains_key(UIDS[uid]) { "MODIFIED" } else { "ADDED" };
         self.changes.push(Some(Change { uid, verb }));
@@ -134,6 +155,12 @@ impl World {
         let parameters: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let selector = parameters.get("shardSelector").filter(|_| self.filters).map(|text| parse(text));
         let from = parameters.get("resourceVersion").map(|v| v.parse::<u64>().unwrap());
+        // The version of the list and the number of objects in earlier pages.
+        let token = parameters.get("continue").and_then(|token| token.split_once('-'));
+        let token = token.map(|(version, skip)| (version.parse::<u64>().unwrap(), skip.parse::<usize>().unwrap()));
+        if token.is_some_and(|(version, _)| version > self.version() || version < self.compacted) {
+            return refusal(410);
+        }
         let initial = parameters.contains_key("sendInitialEvents");
         if initial && !self.streaming {
             return refusal(422);
@@ -145,17 +172,38 @@ impl World {
             let newest = self.version();
             // A list without an upper bound comes from etcd.
             let floor = if self.lies { from.map(|_| 1) } else { from };
-            let lag = std::mem::take(&mut self.lag);
-            let version = floor.map_or(newest, |floor| newest.saturating_sub(lag).max(floor));
+            if floor.is_some_and(|floor| floor > newest) {
+                return too_large();
+            }
+            let lag = if token.is_some() { 0 } else { std::mem::take(&mut self.lag) };
+            let version = floor.map_or(newest, |floor| newest.saturating_sub(lag).max(floor).max(1));
+            let version = token.map_or(version, |(version, _)| version);
             let objects = self.at(version);
             let objects = objects.iter().filter(|(uid, _)| kept(&answer.selector, uid));
             if initial {
-                answer.initial = objects.map(|(uid, version)| pod("ADDED", uid, *version)).collect();
-                answer.initial.push_back(bookmark(version, true));
+                answer.initial = objects.map(|(uid, version)| self.event("ADDED", uid, *version)).collect();
+                answer.initial.push_back(self.bookmark(version, true));
                 answer.sent = Some(version);
             } else {
-                let items: Vec<_> = objects.map(|(uid, version)| object(uid, *version)).collect();
-                answer.initial = list("PodList", version, "", &items).chunks(40).map(<[u8]>::to_vec).collect();
+                let objects: Vec<_> = objects.collect();
+                let skip = token.map_or(0, |(_, skip)| skip);
+                // The cache does not know pages, and a list without a limit has none.
+                let is_paged = parameters.contains_key("limit") && from.is_none();
+                let page = if is_paged { self.page } else { usize::MAX };
+                let more = is_paged && skip + page < objects.len();
+                let next = if more { format!("{version}-{}", skip + page) } else { String::new() };
+                let items = objects.into_iter().skip(skip).take(page);
+                let text = if self.json {
+                    let items: Vec<_> = items.map(|(uid, version)| json_object("Pod", uid, *version)).collect();
+                    let metadata = serde_json::json!({"resourceVersion": version.to_string(), "continue": next});
+                    serde_json::json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items})
+                        .to_string()
+                        .into_bytes()
+                } else {
+                    let items: Vec<_> = items.map(|(uid, version)| object(uid, *version)).collect();
+                    list("PodList", version, &next, &items)
+                };
+                answer.initial = text.chunks(40).map(<[u8]>::to_vec).collect();
             }
         } else {
             let from = from.unwrap_or_default();
@@ -165,26 +213,32 @@ impl World {
             answer.sent = Some(from);
         }
         self.answers.push(answer);
-        let response = Response::builder().header("content-type", "application/vnd.kubernetes.protobuf");
+        let media = if self.json { "application/json" } else { "application/vnd.kubernetes.protobuf" };
+        let response = Response::builder().header("content-type", media);
         response.body(StreamBody::new(body)).unwrap()
     }
 
     /// Sends the next piece of an answer. Returns whether there was one.
     fn deliver(&mut self, at: usize) -> bool {
         let newest = self.version();
-        let Some(answer) = self.answers.get_mut(at) else { return false };
+        if at >= self.answers.len() {
+            return false;
+        }
+        let mut answer = self.answers.swap_remove(at);
         let mut piece = answer.initial.pop_front();
         let over = piece.is_none() && answer.sent.is_none();
         while let (None, Some(sent)) = (&piece, answer.sent.filter(|sent| *sent < newest)) {
             answer.sent = Some(sent + 1);
             piece = self.changes[sent as usize + 1]
                 .filter(|change| answer.selector.as_ref().is_none_or(|slice| slice.contains_uid(UIDS[change.uid])))
-                .map(|change| pod(change.verb, UIDS[change.uid], sent + 1))
-                .or_else(|| (sent + 1 == newest).then(|| bookmark(newest, false)));
+                .map(|change| self.event(change.verb, UIDS[change.uid], sent + 1))
+                .or_else(|| (sent + 1 == newest).then(|| self.bookmark(newest, false)));
         }
         let sent = piece.is_some_and(|piece| answer.body.unbounded_send(Ok(Frame::data(piece.into()))).is_ok());
-        if over || answer.body.is_closed() {
-            self.answers.remove(at);
+        if !over && !answer.body.is_closed() {
+            self.answers.push(answer);
+            let last = self.answers.len() - 1;
+            self.answers.swap(at, last);
         }
         sent || over
     }
@@ -192,9 +246,17 @@ impl World {
 
 type Pieces = stream::UnboundedReceiver<Result<Frame<Bytes>, std::io::Error>>;
 
+fn too_large() -> Response<StreamBody<Pieces>> {
+    answer(504, "Too large resource version")
+}
+
 fn refusal(status: u16) -> Response<StreamBody<Pieces>> {
+    answer(status, "no")
+}
+
+fn answer(status: u16, message: &str) -> Response<StreamBody<Pieces>> {
     let (sender, body) = stream::unbounded();
-    let text = format!(r#"{{"kind":"Status","code":{status},"message":"no"}}"#);
+    let text = format!(r#"{{"kind":"Status","code":{status},"message":"{message}"}}"#);
     let _ = sender.unbounded_send(Ok(Frame::data(text.into())));
     Response::builder().status(status).header("content-type", "application/json").body(StreamBody::new(body)).unwrap()
 }
@@ -269,7 +331,7 @@ impl Test {
         self.world.lock().unwrap()
     }
 
-    fn start(world: World, server_side: bool) -> Self {
+    fn start(world: World, server_side: bool, use_cache: bool) -> Self {
         let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge };
         let things = ResourceStore::new("things", vec![header]);
         let test = Self {
@@ -283,6 +345,7 @@ impl Test {
         source.shard = Arc::clone(&test.shard);
         source.server_side = server_side;
         source.audited = true;
+        source.use_cache = use_cache;
         let world = Arc::clone(&test.world);
         let service = tower::service_fn(move |request: Request<Body>| {
             let response = world.lock().unwrap().serve(&request);
@@ -330,18 +393,47 @@ impl Test {
             Step::Compact => {
                 let mut world = self.world();
                 world.compacted = world.version();
+                let expired = match world.json {
+                    true => line("ERROR", &serde_json::json!({"kind": "Status", "code": 410, "message": "old"}))
+                        .into_bytes(),
+                    false => error(EXPIRED),
+                };
                 for answer in world.answers.drain(..) {
                     let piece = match answer.sent {
-                        Some(_) => Ok(Frame::data(error(EXPIRED).into())),
+                        Some(_) => Ok(Frame::data(expired.clone().into())),
                         None => Err(std::io::Error::other("connection reset")),
                     };
                     let _ = answer.body.unbounded_send(piece);
+                }
+            }
+            Step::Restore(versions) => {
+                {
+                    let mut world = self.world();
+                    let version = world.version().saturating_sub(versions).max(1);
+                    world.changes.truncate(version as usize + 1);
+                    world.compacted = world.compacted.min(version);
+                    for answer in world.answers.drain(..) {
+                        let _ = answer.body.unbounded_send(Err(std::io::Error::other("connection reset")));
+                    }
+                }
+                // Clients notice before so much is written that the versions have caught up.
+                for _ in 0..20 {
+                    sleep(Duration::from_secs(10)).await;
+                    while self.deliver_all() {
+                        sleep(Duration::from_millis(1)).await;
+                    }
                 }
             }
             Step::Lag(versions) => self.world().lag = versions,
             Step::Pass(milliseconds) => sleep(Duration::from_millis(milliseconds)).await,
         }
         sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Sends the next piece of each open answer. Returns whether there was one.
+    fn deliver_all(&self) -> bool {
+        let mut world = self.world();
+        (0..world.answers.len()).rev().fold(false, |sent, at| world.deliver(at) | sent)
     }
 
     /// The served objects, with their versions.
@@ -394,11 +486,7 @@ impl Test {
         for _ in 0..200 {
             self.step(&Step::Pass(1_000)).await;
             loop {
-                let mut sent = false;
-                let open = self.world().answers.len();
-                for at in (0..open).rev() {
-                    sent |= self.world().deliver(at);
-                }
+                let sent = self.deliver_all();
                 sleep(Duration::from_millis(1)).await;
                 self.check()?;
                 if !sent {
@@ -438,7 +526,8 @@ proptest! {
 
     #[test]
     fn the_store_is_right_after_any_steps(
-        steps in steps(), streaming: bool, server_side: bool, filters: bool, lies: bool,
+        steps in steps(), streaming: bool, server_side: bool, filters: bool, lies: bool, json: bool, page in 1..4_usize,
+        use_cache: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -449,9 +538,11 @@ proptest! {
                 lies,
                 streaming,
                 filters,
+                json,
+                page,
                 answers: Vec::new(),
             };
-            let test = Test::start(world, server_side);
+            let test = Test::start(world, server_side, use_cache);
             for step in &steps {
                 test.step(step).await;
                 test.check()?;

@@ -49,8 +49,19 @@ impl Server {
         (Self(served), kube::Client::new(service, "default"))
     }
 
-    /// The next request.
+    /// The next request. Before it resumes a watch, a source may read the newest version; this server has always gone on.
     pub async fn call(&mut self) -> Call {
+        loop {
+            let call = self.any_call().await;
+            if call.parameter("limit").as_deref() != Some("1") {
+                return call;
+            }
+            call.newest(u64::MAX);
+        }
+    }
+
+    /// The next request of any kind.
+    pub async fn any_call(&mut self) -> Call {
         timeout(LONG, self.0.recv()).await.expect("a request in time").expect("a client")
     }
 
@@ -115,6 +126,12 @@ impl Call {
     /// 200, protobuf.
     pub fn protobuf(self) -> Pieces {
         self.answer(200, "application/vnd.kubernetes.protobuf;stream=watch", &[])
+    }
+
+    /// Answers a read of the newest version.
+    pub fn newest(self, version: u64) {
+        assert_eq!((self.parameter("limit").as_deref(), self.parameter("resourceVersion")), (Some("1"), None));
+        self.json().send(format!(r#"{{"kind":"PodList","metadata":{{"resourceVersion":"{version}"}},"items":[]}}"#));
     }
 
     /// A complete error response.

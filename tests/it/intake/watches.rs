@@ -99,6 +99,48 @@ async fn a_server_restored_from_a_backup_is_listed_without_a_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restored_server_that_accepts_a_watch_from_a_later_version_is_noticed() {
+    for breaks in [true, false] {
+        let (mut run, stream) = loaded().await;
+        if breaks {
+            stream.break_off();
+        } else {
+            drop(stream);
+        }
+        run.server.any_call().await.newest(3);
+        let stream = run.server.streaming_list().await.protobuf();
+        run.expect_calls(&["rewind", "init"]).await;
+        stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
+        run.expect_calls(&["apply b 2", "done 3"]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_older_than_a_known_version_is_made_again_from_scratch() {
+    let (mut run, stream) = loaded().await;
+    stream.send(error(410_u16.wrapping_sub(256) as u8));
+    let stream = run.server.streaming_list().await.protobuf();
+    run.expect_calls(&["init"]).await;
+    stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
+    run.expect_calls(&["apply b 2", "rewind"]).await;
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
+    run.expect_calls(&["init", "apply b 2", "done 3"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_in_time_is_resumed_without_another_read() {
+    let (mut run, stream) = loaded().await;
+    for _ in 0..3 {
+        sleep(Duration::from_secs(100)).await;
+        stream.send(bookmark(11, false));
+    }
+    sleep(Duration::from_millis(1)).await;
+    drop(stream);
+    assert_eq!(run.server.any_call().await.parameter("watch").as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_expire_at_once_are_not_repeated_in_a_loop() {
     let mut run = start(pods());
     run.server.streaming_list().await.refuse(422);
