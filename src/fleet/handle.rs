@@ -224,7 +224,10 @@ impl FleetHandle {
                 pending: status.pending.map(|pending| pending.as_secs_f64()),
                 last: status.since_handover.map(|since| since.as_secs_f64()),
                 took: status.last_handover.map(|took| took.as_secs_f64()),
-                count: status.handovers,
+                count: status.handovers.values().sum(),
+                blocked_for: status.blocked_for.iter().map(|(ordinal, age)| (*ordinal, age.as_secs())).collect(),
+                paused: status.instructions.paused,
+                problems: status.instructions.problems.clone(),
             },
             cover: Vec::new(),
         }

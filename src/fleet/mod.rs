@@ -17,6 +17,7 @@ mod format_error;
 mod handle;
 pub mod handover;
 mod host;
+pub mod instructions;
 pub mod ledger;
 mod memory;
 mod message;

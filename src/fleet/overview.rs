@@ -177,6 +177,9 @@ fn displayable(mut report: ReplicaReport) -> ReplicaReport {
         part.absent.truncate(shards);
         part.untaken.truncate(shards);
         part.handover.waiting_for.truncate(shards);
+        part.handover.blocked_for.retain(|ordinal, _| *ordinal < MOST_SHARDS);
+        part.handover.problems.truncate(MAX_LINES);
+        part.handover.problems.iter_mut().for_each(show);
         part.cover.truncate(MAX_LINES);
         part.cover.iter_mut().for_each(|cover| show(&mut cover.resource));
     }

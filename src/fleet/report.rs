@@ -1,5 +1,7 @@
 //! The report of a replica about itself, for the status page and for the other replicas.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::handover::HandoverState;
@@ -111,6 +113,12 @@ pub struct HandoverReport {
     pub took: Option<f64>,
     /// Number of handovers since this replica started.
     pub count: u64,
+    /// For how many seconds each ordinal of `waiting_for` has blocked a change.
+    pub blocked_for: BTreeMap<u32, u64>,
+    /// Whether an annotation of the StatefulSet pauses handovers.
+    pub paused: bool,
+    /// Annotations of the StatefulSet that have no effect.
+    pub problems: Vec<String>,
 }
 
 /// The result of the last audit of a resource.

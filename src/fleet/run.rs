@@ -181,8 +181,12 @@ async fn coordinate(
         ordinal: names.ordinal,
         grace: identity.grace,
     };
-    let on_statefulset =
-        |set: Option<StatefulSetState>| fleet.send(Event::StatefulSet(set.map(|set| (set.uid, set.replicas))));
+    let on_statefulset = |set: Option<StatefulSetState>| {
+        if let Some(set) = &set {
+            fleet.send(Event::Instructions(set.instructions.clone()));
+        }
+        fleet.send(Event::StatefulSet(set.map(|set| (set.uid, set.replicas))));
+    };
     let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
         biased;

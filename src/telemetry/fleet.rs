@@ -3,12 +3,15 @@
 use std::fmt::Error;
 use std::time::Duration;
 
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 
 use super::encode::{Labels, counter, gauge};
 use crate::fleet::FleetHandle;
-use crate::fleet::handover::{HandoverState, Status};
+use crate::fleet::handover::{Cause, HandoverState, Status};
+
+/// The most members that the metrics name as blocking.
+const MOST_BLOCKED: usize = 32;
 
 /// Writes the metrics of a member.
 pub(super) fn encode(out: &mut DescriptorEncoder, fleet: &FleetHandle) -> Result<(), Error> {
@@ -87,9 +90,30 @@ fn handover(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
         let help = "Duration of the last planned handover in seconds, from its proposal to the switch.";
         seconds(out, "kube_state_fleet_handover_last_duration_seconds", help, took)?;
     }
-    let help = "Number of changes of the shard assignment since this replica started.";
-    out.encode_descriptor("kube_state_fleet_handovers", help, None, MetricType::Counter)?
-        .encode_counter::<NoLabelSet, _, u64>(&status.handovers, None)
+    let count = |cause| status.handovers.get(&cause).copied().unwrap_or_default();
+    counter(
+        out,
+        "kube_state_fleet_handovers",
+        "Number of changes of the shard assignment since this replica started, by cause: a cold start of the fleet, or the first \
+         assignment that this replica saw (start), the number of replicas (scale), the hash (hash), a lost member (dismissal), a \
+         member that left in order (leave) or came back (rejoin), or room for the objects of an absent member (room).",
+        Cause::ALL.map(|cause| (vec![("cause", cause.name())], count(cause))),
+    )?;
+    let help = "Whether an annotation of the StatefulSet pauses handovers.";
+    one(out, "kube_state_fleet_handovers_paused", help, u64::from(status.instructions.paused))?;
+    let help = "Number of annotations of the StatefulSet with the prefix kube-state-fleet.io/ that have no effect.";
+    one(out, "kube_state_fleet_instructions_ignored", help, status.instructions.problems.len() as u64)?;
+    let help = "Whether another process holds the Lease of this replica, which serves nothing any more.";
+    one(out, "kube_state_fleet_superseded", help, u64::from(status.superseded))?;
+    let blocked = status.blocked_for.iter().filter(|_| status.coordinator).take(MOST_BLOCKED);
+    let blocked: Vec<_> = blocked.map(|(ordinal, age)| (ordinal.to_string(), age.as_secs())).collect();
+    gauge(
+        out,
+        "kube_state_fleet_handover_blocked_by",
+        "Seconds for which the member with this ordinal has blocked a change of the assignment; on the coordinator only, for at \
+         most 32 members.",
+        blocked.iter().map(|(ordinal, age)| (vec![("ordinal", ordinal.as_str())], *age)),
+    )
 }
 
 fn one(out: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use kube::{Api, Client};
 use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::Names;
 use super::permission::MissingPermission;
+use crate::fleet::instructions::Instructions;
 
 /// The fields of the StatefulSet that a fleet depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct StatefulSetState {
     pub replicas: u32,
     /// `spec.ordinals.start`.
     pub start: u32,
+    /// What its annotations ask for.
+    pub instructions: Instructions,
 }
 
 /// Calls `on` with each new state of the StatefulSet, or `None` while it does not exist. Returns if a permission is missing.
@@ -57,6 +60,7 @@ fn state(set: &StatefulSet) -> StatefulSetState {
         uid: set.metadata.uid.clone().unwrap_or_default(),
         replicas: u32::try_from(replicas).unwrap_or_default(),
         start: first_ordinal(set),
+        instructions: Instructions::read(set.metadata.annotations.as_ref()),
     }
 }
 

@@ -120,7 +120,10 @@ async fn the_statefulset_is_followed_through_its_deletion() {
     let following = follow_statefulset(&client, &names, move |set| drop(sender.send(set)));
     let script = async {
         let mut next = async || timeout(LONG, states.recv()).await.expect("in time").expect("the channel is open");
-        let state = |uid: &str, replicas| Some(StatefulSetState { uid: uid.to_owned(), replicas, start: 5 });
+        let state = |uid: &str, replicas| {
+            let instructions = crate::fleet::instructions::Instructions::default();
+            Some(StatefulSetState { uid: uid.to_owned(), replicas, start: 5, instructions })
+        };
         assert_eq!(next().await, state("u", 3));
         simulator.apply(&set(5, 4, "u")).expect("a valid update");
         assert_eq!(next().await, state("u", 4));

@@ -182,7 +182,8 @@ impl CoordinatorMemory {
         }
     }
 
-    /// Returns the assignment that the fleet should have, starting from `current`.
+    /// Returns the assignment that the fleet should have, starting from `current`. While handovers are paused, only members that
+    /// leave, or never started, hand over: they end anyway.
     fn desired_assignment(
         &mut self,
         facts: &Facts,
@@ -190,10 +191,15 @@ impl CoordinatorMemory {
         statuses: &BTreeMap<u32, MemberStatus>,
         now: Now,
     ) -> Assignment {
-        let wanted = self.total(facts, current, now);
-        let mut desired = with_room(wanted, facts, current, now);
+        let paused = facts.instructions.paused;
+        let mut desired = if paused {
+            current.clone()
+        } else {
+            let wanted = self.total(facts, current, now);
+            with_room(wanted, facts, current, now)
+        };
         drain(&mut desired, facts, current, statuses, now);
-        if let Some(hash) = common_hash(facts, &desired, now) {
+        if let Some(hash) = common_hash(facts, &desired, now).filter(|_| !paused) {
             desired.hash = hash;
         }
         // The last serving members stay until another member can take over.
@@ -242,7 +248,8 @@ fn ordinals(statuses: &BTreeMap<u32, MemberStatus>, wanted: impl Fn(MemberStatus
 
 /// Whether a member may be given ranges.
 fn is_fit(facts: &Facts, ordinal: u32, now: Now) -> bool {
-    facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Fit && member.layout == LAYOUT)
+    !facts.instructions.excluded.contains(&ordinal)
+        && facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Fit && member.layout == LAYOUT)
         && facts.peers.get(ordinal).is_none_or(|peer| !peer.may_have_predecessor(now))
 }
 
@@ -286,8 +293,8 @@ fn keep_absent(desired: &mut Assignment, facts: &Facts, current: &Assignment, no
     }
 }
 
-/// Makes the members absent in `desired` that leave or are overdue, if the others have room for their ranges. A member that
-/// leaves serves until then.
+/// Makes the members absent in `desired` that leave, are excluded or are overdue, if the others have room for their ranges. A
+/// member that leaves serves until then.
 fn drain(
     desired: &mut Assignment,
     facts: &Facts,
@@ -298,7 +305,8 @@ fn drain(
     let total = desired.total;
     for ordinal in current.present().filter(|ordinal| *ordinal < total) {
         let leaves = facts.live_member(ordinal, now).is_some_and(|member| member.phase == Phase::Leaving);
-        if leaves || statuses.get(&ordinal) == Some(&MemberStatus::Overdue) {
+        let excluded = facts.instructions.excluded.contains(&ordinal) && !facts.instructions.paused;
+        if leaves || excluded || statuses.get(&ordinal) == Some(&MemberStatus::Overdue) {
             desired.absent.push(ordinal);
             if desired.present().next().is_none() || !has_room(facts, desired, current) {
                 desired.absent.pop();

@@ -10,6 +10,7 @@ use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
+use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Assignment, Member, Next, Phase, Record, Suspicion};
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -33,6 +34,8 @@ pub(super) struct Facts {
     pub statefulset: Option<StatefulSet>,
     /// Whether it still exists.
     pub statefulset_exists: bool,
+    /// What its annotations ask for.
+    pub instructions: Instructions,
     /// Whether the first list of Leases is complete, so that every predecessor is known.
     pub leases_listed: bool,
     /// The newest record; `None` while this member discovers its fleet.
@@ -96,6 +99,7 @@ impl Facts {
             peers: Peers::default(),
             statefulset: None,
             statefulset_exists: false,
+            instructions: Instructions::default(),
             leases_listed: false,
             record: None,
             unreadable_record: None,
@@ -248,11 +252,19 @@ impl Facts {
         self.record().is_some_and(|record| record.coordinator == self.own.id)
     }
 
-    /// Whether the coordinator is able to write: it is this process, or a peer whose Lease has not expired.
+    /// Whether the coordinator is able to write: it is this process, or a peer whose Lease has not expired. To this member, one
+    /// that the operator wants to avoid is none.
     pub fn has_coordinator(&self, now: Now) -> bool {
         let Some(coordinator) = self.record().map(|record| &record.coordinator) else { return false };
         if coordinator.ordinal == self.ordinal() {
             return *coordinator == self.own.id;
+        }
+        let avoided = &self.instructions.avoided;
+        if avoided.contains(&coordinator.ordinal)
+            && !avoided.contains(&self.ordinal())
+            && self.own.phase != Phase::Leaving
+        {
+            return false;
         }
         self.peers.get(coordinator.ordinal).is_some_and(|peer| {
             peer.member.id == *coordinator
@@ -262,9 +274,10 @@ impl Facts {
     }
 
     /// Returns how many live members have precedence over this one in the election of a coordinator: lower ordinals first,
-    /// members that leave last.
+    /// then members that leave, and last those that the operator wants to avoid.
     pub fn election_rank(&self, now: Now) -> u32 {
-        let key = |member: &Member| (member.phase == Phase::Leaving, member.id.ordinal);
+        let avoided = |ordinal| self.instructions.avoided.contains(&ordinal);
+        let key = |member: &Member| (avoided(member.id.ordinal), member.phase == Phase::Leaving, member.id.ordinal);
         let precedes = |peer: &&Peer| !peer.lease_has_expired(self.confirmed_at) && key(&peer.member) < key(&self.own);
         self.live_peers(now).filter(precedes).count() as u32
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::confirmation::PAUSE;
 use crate::fleet::FormatError;
+use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{Hasher, Slice};
@@ -46,6 +47,8 @@ pub enum Event {
     Tick,
     /// The UID of the StatefulSet and the number of replicas in its spec; `None` if it does not exist.
     StatefulSet(Option<(String, u32)>),
+    /// What the annotations of the StatefulSet ask for.
+    Instructions(Instructions),
     /// The first list of Leases is complete. The events for its contents came before this one.
     Listed,
     /// A member's Lease was written. This includes the member's own Lease as a previous process left it.
@@ -133,6 +136,8 @@ pub struct Notice {
     pub warning: bool,
     /// The message.
     pub text: String,
+    /// The reason of a Kubernetes Event about it, if operators should see one.
+    pub reason: Option<&'static str>,
 }
 
 impl std::fmt::Display for Notice {

@@ -2,9 +2,11 @@
 //!
 //! May not know where events come from, nor who carries decisions out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::capacity::Capacity;
+use super::cause::Cause;
 use super::confirmation::Wakefulness;
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
@@ -15,6 +17,7 @@ use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD};
+use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{Assignment, Heartbeat, Member, PROGRAM, Phase, RECORD_VERSION, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{MOST_SHARDS, Slice};
@@ -23,6 +26,9 @@ use crate::sharding::{MOST_SHARDS, Slice};
 const TICK: Duration = Duration::from_millis(250);
 /// Each member that has precedence in an election delays this member's claim of a vacant coordinator role by this much.
 const ELECTION_STAGGER: Duration = Duration::from_secs(1);
+
+/// How long a member blocks a change before that is announced.
+const BLOCKED_FOR: Duration = Duration::from_secs(60);
 
 /// The state machine of one member.
 #[derive(Clone, Debug)]
@@ -56,7 +62,10 @@ pub struct Machine {
 struct History {
     /// Since when the fleet differs from the StatefulSet's spec (boot time).
     pending_since: Option<Duration>,
-    handovers: u64,
+    /// Number of changes of the current assignment.
+    handovers: BTreeMap<Cause, u64>,
+    /// Since when (boot time) each ordinal blocks a change, and whether that was announced.
+    blocked: BTreeMap<u32, (Duration, bool)>,
     last_handover_at: Option<Duration>,
     /// Whether the last confirmation was too old at the last decision.
     isolated: bool,
@@ -96,6 +105,7 @@ impl Machine {
         match event {
             Event::Tick => {}
             Event::StatefulSet(set) => self.on_statefulset(set),
+            Event::Instructions(instructions) => self.on_instructions(instructions),
             Event::Listed => self.facts.leases_listed = true,
             Event::Lease(member) => self.on_statement(member, Evidence::Lease, now),
             Event::Record(record) => {
@@ -205,10 +215,12 @@ impl Machine {
             absent: assignment.map_or_else(Vec::new, |assignment| assignment.absent.clone()),
             untaken: assignment.map_or_else(Vec::new, |assignment| assignment.untaken.iter().copied().collect()),
             replicas: facts.wanted_replicas(),
+            instructions: facts.instructions.clone(),
             coordinator: facts.is_coordinator(),
             handover,
             pending: self.history.pending_since.map(|since| now.since(since)),
             waiting_for: self.proposal.waiting_for.clone(),
+            blocked_for: self.history.blocked.iter().map(|(ordinal, (at, _))| (*ordinal, now.since(*at))).collect(),
             peers: facts.live_peers(now).map(|peer| peer.member.clone()).collect(),
             contacts: facts.contacts(now).cloned().collect(),
             answering: facts.live_peers(now).filter(|peer| peer.is_answering(now)).count() as u32,
@@ -216,7 +228,7 @@ impl Machine {
             isolated: self.is_isolated(now),
             refuses: self.is_isolated(now) && self.config.on_lost_quorum == OnLostQuorum::Refuse,
             awaits_news: self.wakefulness.awaits_news(now),
-            handovers: self.history.handovers,
+            handovers: self.history.handovers.clone(),
             since_handover: self.history.last_handover_at.map(|at| now.since(at)),
             leaving: self.participation.is_leaving(),
             superseded: self.participation.is_superseded(),
@@ -244,7 +256,12 @@ impl Machine {
     }
 
     fn notify(&mut self, warning: bool, text: impl Into<String>) {
-        self.notices.push(Notice { warning, text: text.into() });
+        self.notices.push(Notice { warning, text: text.into(), reason: None });
+    }
+
+    /// Notifies the log, and operators by a Kubernetes Event with this reason.
+    fn announce(&mut self, reason: &'static str, warning: bool, text: impl Into<String>) {
+        self.notices.push(Notice { warning, text: text.into(), reason: Some(reason) });
     }
 }
 
@@ -277,13 +294,41 @@ impl Machine {
         }
     }
 
+    fn on_instructions(&mut self, instructions: Instructions) {
+        let before = std::mem::replace(&mut self.facts.instructions, instructions);
+        let after = &self.facts.instructions;
+        let mut changes = Vec::new();
+        if before.paused != after.paused {
+            let text = if after.paused { "handovers are paused" } else { "handovers are no longer paused" };
+            changes.push((false, format!("{text} (annotation {PAUSE})")));
+        }
+        for (name, before, after) in
+            [(EXCLUDE, &before.excluded, &after.excluded), (AVOID, &before.avoided, &after.avoided)]
+        {
+            if before != after {
+                changes.push((false, format!("annotation {name}: {after:?}")));
+            }
+        }
+        let new = |problem: &&String| !before.problems.contains(problem);
+        changes.extend(after.problems.iter().filter(new).map(|problem| (true, format!("StatefulSet: {problem}"))));
+        for (warning, text) in changes {
+            self.notify(warning, text);
+        }
+    }
+
     fn on_statement(&mut self, member: Member, evidence: Evidence, now: Now) {
         self.facts.refute(&member.suspects);
         if member.id.ordinal != self.facts.ordinal() {
             self.facts.peers.observe(member, evidence, now);
         } else if evidence == Evidence::Lease {
             match member.id == self.config.id {
-                true => self.facts.peers.observe_stored(&member.suspects, now),
+                true => {
+                    // Another wrote it, to declare this process gone (`forget`). It says otherwise, with a newer number.
+                    if member.sequence > self.facts.own.sequence {
+                        self.facts.own.sequence = member.sequence.saturating_add(1);
+                    }
+                    self.facts.peers.observe_stored(&member.suspects, now);
+                }
                 false => self.on_other_holder(member, now),
             }
         }
@@ -334,13 +379,13 @@ impl Machine {
         let exposed = self.participation.exposed(&self.facts);
         if let Some(next) = &record.next {
             let generation = next.view.generation;
-            self.notify(
-                false,
-                match next.switch {
-                    Some(_) => format!("scheduled the switch to generation {generation}"),
-                    None => format!("preparing generation {generation}: {}", describe(&next.view)),
-                },
-            );
+            match next.switch {
+                Some(_) => self.notify(false, format!("scheduled the switch to generation {generation}")),
+                None => {
+                    let text = format!("preparing generation {generation}: {}", describe(&next.view));
+                    self.announce("HandoverStarted", false, text);
+                }
+            }
         }
         if let Some(before) = self.facts.record() {
             if before.coordinator != record.coordinator {
@@ -350,8 +395,10 @@ impl Machine {
                 self.dismissals.note(now);
             }
         }
+        let before = self.facts.current().cloned();
+        let planned = self.facts.scheduled_switch().is_some_and(|(_, it)| it.generation == record.current.generation);
         if self.facts.follow(record, now) {
-            self.enter(&exposed, now);
+            self.enter(before.as_ref(), planned, &exposed, now);
         }
     }
 
@@ -359,8 +406,9 @@ impl Machine {
     fn switch_if_due(&mut self, now: Now) {
         if self.facts.scheduled_switch().is_some_and(|(due, _)| due <= now.boot) {
             let exposed = self.participation.exposed(&self.facts);
+            let before = self.facts.current().cloned();
             self.history.last_planned = self.facts.complete_switch().map(|since| now.since(since));
-            self.enter(&exposed, now);
+            self.enter(before.as_ref(), true, &exposed, now);
         }
     }
 
@@ -373,24 +421,31 @@ impl Machine {
         }
     }
 
-    /// Takes part in an assignment that has just become the current one. Until now, this member exposed `exposed`.
-    fn enter(&mut self, exposed: &Slice, now: Now) {
+    /// Takes part in an assignment that has just become the current one, `before` before, by a `planned` switch or at once. Until
+    /// now, this member exposed `exposed`.
+    fn enter(&mut self, before: Option<&Assignment>, planned: bool, exposed: &Slice, now: Now) {
         let Some(assignment) = self.facts.current().cloned() else { return };
         let lost = self.still_exposed(exposed, now).minus(&self.facts.owned(&assignment));
         if !lost.is_empty() && self.config.overlap > Duration::ZERO {
             self.overlap = Some(Overlap { slice: lost, until: now.boot + self.config.overlap });
         }
         self.participation.enter(&assignment, &self.facts, now);
-        self.history.handovers += 1;
+        let cause = Cause::of(before, &assignment, planned);
+        *self.history.handovers.entry(cause).or_default() += 1;
         self.history.last_handover_at = Some(now.boot);
-        self.notify(false, format!("generation {} is current: {}", assignment.generation, describe(&assignment)));
+        let reason = if cause == Cause::Dismissal { "MembersDismissed" } else { "HandoverCompleted" };
+        let took = self.history.last_planned.filter(|_| planned);
+        let took = took.map_or_else(String::new, |took| format!(", after {:.1} s", took.as_secs_f64()));
+        let (generation, what) = (assignment.generation, describe(&assignment));
+        let text = format!("generation {generation} is current: {what} (cause: {}{took})", cause.name());
+        self.announce(reason, false, text);
         if !assignment.untaken.is_empty() {
             let text = format!(
                 "no member has room for the ranges of members {:?}: their objects are missing until these members return \
                  or others get more memory",
                 assignment.untaken
             );
-            self.notify(true, text);
+            self.announce("RangesUntaken", true, text);
         }
     }
 }
@@ -500,8 +555,42 @@ impl Machine {
             );
             self.notify(true, text);
         }
+        self.note_blocked(now);
         keep_since(&mut self.history.pending_since, !self.proposal.settled, now);
         keep_since(&mut self.vacant_since, !self.facts.has_coordinator(now), now);
+    }
+
+    /// Notes since when each member blocks a change, and announces those that do so for long.
+    fn note_blocked(&mut self, now: Now) {
+        let waiting_for = &self.proposal.waiting_for;
+        let blocked = &mut self.history.blocked;
+        blocked.retain(|ordinal, _| waiting_for.contains(ordinal));
+        for ordinal in waiting_for {
+            blocked.entry(*ordinal).or_insert((now.boot, false));
+        }
+        if !self.facts.is_coordinator() {
+            return;
+        }
+        let mut late = Vec::new();
+        for (ordinal, (since, announced)) in &mut self.history.blocked {
+            if !*announced && now.since(*since) >= BLOCKED_FOR {
+                *announced = true;
+                late.push(*ordinal);
+            }
+        }
+        if late.is_empty() {
+            return;
+        }
+        let seconds = BLOCKED_FOR.as_secs();
+        let text = match self.facts.next() {
+            Some(next) => format!(
+                "members {late:?} have blocked the handover to generation {} for {seconds} s: they have not loaded their new \
+                 objects, or do not confirm the record",
+                next.view.generation
+            ),
+            None => format!("the fleet has waited for members {late:?} for {seconds} s: others serve their objects"),
+        };
+        self.announce("HandoverBlocked", true, text);
     }
 
     /// Returns what to expose from now on, from each moment to the next (boot time).

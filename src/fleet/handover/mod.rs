@@ -15,11 +15,13 @@
 //! | `capacity` | how much this member can load |
 //! | `load` | the slice to load, which shrinks after a delay |
 //! | `range_cache` | the ranges of each member in an assignment |
+//! | `cause` | why the current assignment changed |
 //! | `interface`, `status`, `timing` | inputs and outputs, the view for telemetry, clocks and time limits |
 //!
 //! May not know any task that runs, nor where events come from.
 
 mod capacity;
+mod cause;
 mod confirmation;
 mod coordinator;
 mod facts;
@@ -37,6 +39,7 @@ mod status;
 mod tests;
 mod timing;
 
+pub use cause::Cause;
 pub use interface::{Config, Decision, Event, Memory, Notice, Plan};
 pub use machine::Machine;
 pub use status::{HandoverState, Status};

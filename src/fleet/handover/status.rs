@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::Cause;
+use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Endpoint, Member};
 use crate::sharding::{Hasher, Slice};
 
@@ -44,6 +46,8 @@ pub struct Status {
     pub untaken: Vec<u32>,
     /// The number of replicas in the spec of the StatefulSet.
     pub replicas: Option<u32>,
+    /// What the annotations of the StatefulSet ask for.
+    pub instructions: Instructions,
     /// Whether this member is the coordinator.
     pub coordinator: bool,
     /// The progress of a change.
@@ -52,6 +56,8 @@ pub struct Status {
     pub pending: Option<Duration>,
     /// The ordinals that block a change.
     pub waiting_for: Vec<u32>,
+    /// For how long each of them has done so.
+    pub blocked_for: BTreeMap<u32, Duration>,
     /// The other live members, including absent ones.
     pub peers: Vec<Member>,
     /// The recipients of heartbeats: every known member that has not left and whose Lease or messages are recent.
@@ -66,8 +72,8 @@ pub struct Status {
     pub refuses: bool,
     /// Whether this process was paused, and exposes nothing until it has read the news.
     pub awaits_news: bool,
-    /// How often the current generation changed since this process started.
-    pub handovers: u64,
+    /// How often the current generation changed since this process started, by cause.
+    pub handovers: BTreeMap<Cause, u64>,
     /// The time since its last change.
     pub since_handover: Option<Duration>,
     /// Whether this process was asked to terminate.

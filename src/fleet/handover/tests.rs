@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::fleet::FormatError;
+use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Phase};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{Assignment, Hasher, Slice};
@@ -773,4 +774,132 @@ fn steps_of_an_autoscaler_do_not_restart_the_wait_after_a_crash() {
         machine.decide(at(*second)).member.phase == Phase::Fit
     });
     assert_eq!(fit_at, Some(1030));
+}
+
+/// Returns the coordinator of a fleet of three with these instructions, in a fleet of `replicas`, whose members are all fit.
+fn instructed(instructions: Instructions, replicas: u32, now: Now) -> Machine {
+    let mut machine = three(None, None, now);
+    for ordinal in 1..replicas.max(3) {
+        machine.handle(Event::Lease(serving(ordinal, Phase::Fit, None, 5, now)), now);
+    }
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), replicas))), now);
+    machine.handle(Event::Instructions(instructions), now);
+    machine
+}
+
+fn paused() -> Instructions {
+    Instructions { paused: true, ..Instructions::default() }
+}
+
+#[test]
+fn a_paused_fleet_starts_no_handover_and_resumes() {
+    let now = at(1000);
+    assert!(instructed(Instructions::default(), 4, now).decide(now).write.is_some());
+    let mut machine = instructed(paused(), 4, now);
+    assert_eq!(machine.decide(now).write, None);
+    assert!(machine.status(now).instructions.paused);
+    machine.handle(Event::Instructions(Instructions::default()), now);
+    let record = machine.decide(now).write.expect("it resumes");
+    assert!(record.next.is_some());
+
+    // A handover whose switch is not scheduled is cancelled.
+    machine.handle(Event::Record(record), now);
+    machine.handle(Event::Instructions(paused()), now);
+    let record = machine.decide(now).write.expect("it is cancelled");
+    assert_eq!((record.current.total, record.next), (3, None));
+}
+
+#[test]
+fn a_paused_fleet_still_replaces_members_that_are_gone_or_leave() {
+    let now = at(1000);
+    let mut machine = instructed(paused(), 3, now);
+    machine.handle(Event::Lease(serving(1, Phase::Left, None, 6, now)), now);
+    let record = machine.decide(now).write.expect("a dismissal");
+    assert_eq!((record.current.absent, record.next), (vec![1], None));
+    let mut machine = instructed(paused(), 3, now);
+    machine.handle(Event::Lease(serving(2, Phase::Leaving, None, 6, now)), now);
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("a handover");
+    assert_eq!(next.view.absent, [2]);
+}
+
+#[test]
+fn an_excluded_member_is_absent_until_it_is_no_longer_excluded() {
+    let now = at(1000);
+    let excluded = Instructions { excluded: [1].into(), ..Instructions::default() };
+    let mut machine = instructed(excluded.clone(), 3, now);
+    let mut record = machine.decide(now).write.expect("a handover");
+    let next = record.next.take().expect("it is planned");
+    assert_eq!(next.view.absent, [1]);
+    record.current = next.view;
+    machine.handle(Event::Record(record), now);
+    assert_eq!(machine.decide(now).write, None);
+    machine.handle(Event::Instructions(Instructions::default()), now);
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("it rejoins");
+    assert!(next.view.absent.is_empty());
+
+    // Nobody would serve.
+    let all = Instructions { excluded: [0, 1, 2].into(), ..Instructions::default() };
+    let next = instructed(all, 3, now).decide(now).write.and_then(|record| record.next);
+    assert!(next.is_none_or(|next| next.view.present().next().is_some()));
+}
+
+#[test]
+fn an_avoided_coordinator_is_relieved_by_another_member() {
+    let now = at(1000);
+    let coordinator = three(None, None, now);
+    let record = coordinator.known_record().cloned().expect("a record");
+    let avoid =
+        |ordinals: &[u32]| Instructions { avoided: ordinals.iter().copied().collect(), ..Instructions::default() };
+    let takes_over = |ordinal: u32, instructions: Instructions| {
+        let mut machine = machine(ordinal, 1);
+        machine.handle(Event::StatefulSet(Some(("set".to_owned(), 3))), now);
+        machine.handle(Event::Instructions(instructions), now);
+        for other in (0..3).filter(|other| *other != ordinal) {
+            let nonce = if other == 0 { 7 } else { 1 };
+            let id = Incarnation { nonce, ..serving(other, Phase::Fit, None, 1, now).id };
+            machine.handle(Event::Lease(Member { id, ..serving(other, Phase::Fit, None, 1, now) }), now);
+        }
+        machine.handle(Event::Record(record.clone()), now);
+        machine.handle(Event::Listed, now);
+        machine.handle(Event::LeaseConfirmed(now.boot), now);
+        machine.decide(now).write.map(|record| record.coordinator.ordinal)
+    };
+    assert_eq!(record.coordinator.ordinal, 0);
+    assert_eq!(takes_over(1, avoid(&[])), None);
+    assert_eq!(takes_over(1, avoid(&[0])), Some(1));
+    assert_eq!(takes_over(2, avoid(&[0])), None, "member 1 comes first");
+    assert_eq!(takes_over(1, avoid(&[0, 1])), None);
+    assert_eq!(takes_over(2, avoid(&[0, 1])), Some(2));
+    assert_eq!(takes_over(2, avoid(&[0, 1, 2])), None, "there is no other");
+}
+
+#[test]
+fn a_member_that_was_declared_gone_and_lives_says_so() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let own = machine.own_member().clone();
+    machine.handle(Event::Lease(Member { phase: Phase::Left, sequence: own.sequence + 1000, ..own.clone() }), now);
+    let after = machine.decide(now).member;
+    assert_eq!((after.phase, after.sequence), (own.phase, own.sequence + 1001));
+    assert!(!machine.status(now).superseded);
+}
+
+#[test]
+fn a_member_that_blocks_for_long_is_announced_once() {
+    let now = at(1000);
+    let mut machine = instructed(Instructions::default(), 4, now);
+    let record = machine.decide(now).write.expect("the fleet grows");
+    machine.handle(Event::Record(record), now);
+    let mut announced = Vec::new();
+    for seconds in 1000..1100 {
+        for ordinal in 1..4 {
+            machine.handle(Event::Lease(serving(ordinal, Phase::Fit, None, seconds, now)), at(seconds));
+        }
+        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+        let _ = machine.decide(at(seconds));
+        announced.extend(machine.notices().into_iter().filter(|it| it.reason == Some("HandoverBlocked")));
+    }
+    assert_eq!(announced.len(), 1, "{announced:?}");
+    let blocked = machine.status(at(1100)).blocked_for;
+    assert!(blocked.get(&3).is_some_and(|age| age.as_secs() >= 99), "{blocked:?}");
 }

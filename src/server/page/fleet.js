@@ -62,12 +62,14 @@ function verdict(fleet) {
   if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", not coordinated", "set --pod to let the replicas coordinate"];
   if (!fleet.fleet) return ["good", "One replica serves all objects", ""];
   if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each replica follows only the StatefulSet; the log names the missing permission"];
-  const { state, waitingFor } = fleet.handover;
-  const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor) : "";
+  const { state, waitingFor, blockedFor, paused } = fleet.handover;
+  const since = ordinal => ordinal + (blockedFor[ordinal] ? " (" + time(blockedFor[ordinal]) + ")" : "");
+  const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor.map(since)) : "";
   if (state === "preparing") return ["busy", "Objects are about to change hands", waiting || "replicas load their new objects"];
   if (state === "switching") return ["busy", "Objects change hands in a moment", "all replicas have loaded their new objects"];
   if (busy) return busy;
   if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the other replicas serve its objects"];
+  if (paused) return ["odd", "Handovers are paused", "by the annotation kube-state-fleet.io/pause-handovers of the StatefulSet"];
   if (state === "waiting") return ["odd", "The fleet cannot complete a change", waiting];
   const degraded = fleet.resources.filter(isDegraded);
   if (degraded.length) return ["odd", "A resource is degraded", "requests for " + names(degraded) + " fail; nothing waits for it, and its objects may be missing"];
@@ -164,6 +166,8 @@ function draw(fleet) {
   const facts = fleet.generation ? ["Generation " + fleet.generation] : [];
   if (last !== null) facts.push("last handover " + time(last) + " ago" + (took === null ? "" : ", took " + took.toFixed(1) + " s"));
   if (handovers) facts.push(handovers + " since this replica started");
+  if (fleet.handover.paused) facts.push("paused");
+  facts.push(...fleet.handover.problems);
   byId("handover").textContent = facts.join(" · ");
 
   const all = [...fleet.resources].sort((a, b) => b.owned - a.owned || a.resource.localeCompare(b.resource));
