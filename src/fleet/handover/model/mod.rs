@@ -10,12 +10,14 @@
 //! | `api` | the API server, the StatefulSet controller and the kubelet |
 //! | `network` | heartbeats, who reaches whom |
 //! | `hostile` | a peer that sends forged, garbled and repeated messages |
+//! | `explore` | every placement of few faults, instead of random ones |
 //! | `tests` | scripts |
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
 mod actions;
 mod api;
+mod explore;
 mod hostile;
 mod invariants;
 mod network;
@@ -41,6 +43,7 @@ enum Message {
     Heartbeat(usize, Heartbeat, Duration),
 }
 
+#[derive(Clone)]
 struct Process {
     machine: Machine,
     ordinal: u32,
@@ -71,12 +74,14 @@ struct Process {
     keys: BTreeMap<u32, Incarnation>,
 }
 
+#[derive(Clone)]
 enum Entry {
     Lease(Member),
     LeaseGone(u32),
     Record(Record),
 }
 
+#[derive(Clone)]
 struct Pod {
     uid: String,
     revision: u32,
@@ -88,6 +93,7 @@ struct Pod {
     released: Option<u64>,
 }
 
+#[derive(Clone)]
 struct World {
     now: u64,
     /// Milliseconds between two steps.
