@@ -460,9 +460,10 @@ impl Machine {
         }
     }
 
-    /// Notes whether the last confirmation is too old.
+    /// Notes whether the last confirmation is too old. Before the first one there is nothing to lose.
     fn note_isolation(&mut self, now: Now) {
-        let is_isolated = self.is_isolated(now) && self.participation.is_serving();
+        let had_confirmation = self.facts.last_confirmed().is_some();
+        let is_isolated = had_confirmation && self.is_isolated(now) && self.participation.is_serving();
         if is_isolated == self.history.isolated {
             return;
         }
