@@ -389,12 +389,15 @@ impl Cause {
                 simulator.faults("leases", |faults| *faults = Faults::default())?;
                 Ok(())
             }
-            Self::Watches(resource, fate) => Ok(match fate {
-                Fate::Silent => simulator.silence_watches(resource)?,
-                Fate::Dropped => simulator.drop_watches(resource)?,
-                Fate::Expired => simulator.expire_watches(resource)?,
-                Fate::Garbled => simulator.send_raw(resource, "{\"type\":\"MODIFIED\",\"object\":{\n")?,
-            }),
+            Self::Watches(resource, fate) => {
+                match fate {
+                    Fate::Silent => simulator.silence_watches(resource)?,
+                    Fate::Dropped => simulator.drop_watches(resource)?,
+                    Fate::Expired => simulator.expire_watches(resource)?,
+                    Fate::Garbled => simulator.send_raw(resource, "{\"type\":\"MODIFIED\",\"object\":{\n")?,
+                }
+                Ok(())
+            }
             Self::Compact => {
                 for resource in ["pods", "leases", "statefulsets"] {
                     simulator.drop_watches(resource)?;

@@ -274,11 +274,12 @@ async fn an_api_server_that_goes_back_is_listed_at_once() {
             confirmed(messages).await;
             // The restored API server has another member, and gives out lower versions.
             let since = turn(server, Watches::Silent);
-            let mut restored = lock(server);
-            restored.version = 1000;
-            other(&mut restored);
-            restored.watches = Watches::Deliver;
-            drop(restored);
+            {
+                let mut restored = lock(server);
+                restored.version = 1000;
+                other(&mut restored);
+                restored.watches = Watches::Deliver;
+            }
             seen(messages).await;
             assert!(since.elapsed() < Duration::from_secs(7), "{:?}", since.elapsed());
             confirmed(messages).await;

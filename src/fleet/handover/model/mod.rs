@@ -159,7 +159,7 @@ impl World {
             revision: 0,
             start_delay: 3_000,
             hash: Hasher::XxHash64,
-            on_lost_quorum: if seed % 2 == 0 { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
+            on_lost_quorum: if seed.is_multiple_of(2) { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
             memory: None,
             points,
             missing: BTreeMap::new(),
