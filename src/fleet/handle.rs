@@ -172,7 +172,7 @@ impl FleetHandle {
         Some(match snapshot.ordinal {
             None => "fleet: finding the StatefulSet of this pod".to_owned(),
             Some(ordinal) if status.superseded => {
-                format!("fleet: another process holds the Lease of member {ordinal}")
+                format!("fleet: another process may run as member {ordinal}: reading its Lease from the API server")
             }
             Some(_) if status.unreadable_record.is_some() => {
                 let reason = status.unreadable_record.as_deref().unwrap_or_default();

@@ -26,6 +26,8 @@ pub(super) enum Message {
         version: Option<String>,
         /// Whether this replaces all earlier knowledge, also of higher resourceVersions.
         reset: bool,
+        /// Whether no list and no watch contains the Lease.
+        hidden: bool,
     },
     /// The member has stopped exposing objects: its Lease is to say that it left.
     MarkLeft,

@@ -254,6 +254,7 @@ mod tests {
 
     fn heartbeat(id: &Incarnation, key: &ProcessKey, fleet: &str) -> Heartbeat {
         let config = Config {
+            owns_pod: true,
             id: id.clone(),
             address: "127.0.0.1:1".to_owned(),
             key: Some(key.digest()),

@@ -17,7 +17,7 @@ pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 pub const RECORD_VERSION: u32 = 1;
 
 /// The highest revision of a record. No fleet writes so many.
-const MAX_REVISION: u64 = 1 << 53;
+pub(super) const MAX_REVISION: u64 = 1 << 53;
 
 /// The version of the rules that divide the hash space. A member with another version must not own ranges.
 pub const LAYOUT: u32 = 1;
@@ -70,6 +70,10 @@ pub struct Assignment {
     pub layout: u32,
     /// The latest cold start. A member that has not joined a generation since then may join without preparation.
     pub fresh: ColdStart,
+    /// The [`Member::life`] of each ordinal's newest process, as far as it was known, 0 for an unknown one: the assignment does
+    /// not mean earlier processes. The ranges do not depend on it, and it may change within a generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lives: Vec<u64>,
 }
 
 /// A generation that began while no member served objects.
@@ -188,6 +192,10 @@ pub struct Member {
     /// The revision of the record that it follows; 0 for none.
     #[serde(default)]
     pub follows: u64,
+    /// The highest revision or generation that it has found in the record and in the Lease of its predecessor, unless it follows
+    /// that; 0 otherwise. A new record counts on from it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub found: u64,
     /// The hash that its flags select.
     pub hash: Hasher,
     /// The layout that it supports; see [`LAYOUT`].
@@ -248,6 +256,11 @@ pub struct Heartbeat {
     pub unheard: Vec<Incarnation>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The version of records that do not say theirs.
 const fn first_version() -> u32 {
     1
@@ -284,6 +297,11 @@ impl Assignment {
         ordinal < self.total && !self.absent.contains(&ordinal)
     }
 
+    /// Returns the life of the process that it means for `ordinal`: an earlier one must not serve. 0 if that is unknown.
+    pub fn life(&self, ordinal: u32) -> u64 {
+        self.lives.get(ordinal as usize).copied().unwrap_or_default()
+    }
+
     /// Whether both assignments result in the same ranges.
     pub fn is_like(&self, other: &Self) -> bool {
         (self.total, &self.absent, &self.untaken, self.hash, self.layout)
@@ -295,6 +313,12 @@ impl Member {
     /// Returns how to reach the member; `None` if it has no fleet port.
     pub fn endpoint(&self) -> Option<Endpoint> {
         Some(Endpoint { address: self.address.clone(), key: self.key? })
+    }
+
+    /// Returns the highest revision or generation that it mentions. One that no fleet reaches is an error, and does not count.
+    pub fn highest(&self) -> u64 {
+        let numbers = [self.follows, self.found, self.joined.unwrap_or_default(), self.prepared.unwrap_or_default()];
+        numbers.into_iter().filter(|number| *number <= MAX_REVISION / 2).max().unwrap_or_default()
     }
 }
 

@@ -19,6 +19,8 @@ use super::api::{
     watch_pod_readiness,
 };
 use super::clock::Clock;
+use super::escape::escaped;
+use super::format_error::FormatError;
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
 use super::host::Host;
@@ -135,6 +137,7 @@ struct Outputs {
     contacts: watch::Sender<Vec<Member>>,
     pods: watch::Sender<Vec<u32>>,
     deletions: watch::Sender<Vec<u32>>,
+    verify: watch::Sender<bool>,
 }
 
 async fn coordinate(
@@ -155,14 +158,16 @@ async fn coordinate(
         contacts: watch::Sender::default(),
         pods: watch::Sender::default(),
         deletions: watch::Sender::default(),
+        verify: watch::Sender::default(),
     };
-    let deletions = outputs.deletions.subscribe();
+    let (deletions, verify) = (outputs.deletions.subscribe(), outputs.verify.subscribe());
     let (member, write) = (outputs.member.subscribe(), outputs.write.subscribe());
     let (contacts, pods) = (outputs.contacts.subscribe(), outputs.pods.subscribe());
     let config = Config {
         id: id.clone(),
         address: address.to_string(),
         key: Some(start.host.dialer.key()),
+        owns_pod: identity.owns_pod,
         fleet: names.fleet(),
         hash: start.hash,
         overlap: start.overlap,
@@ -190,9 +195,10 @@ async fn coordinate(
     let on_pods = |pods: BTreeMap<u32, bool>| fleet.send(Event::Pods(pods));
     tokio::select! {
         biased;
-        never = actor.run(inbox) => match never {},
+        error = actor.run(inbox) => CoordinationError::Fleet(error),
         never = connect_to_peers(fleet, &start.host.dialer, leases.written(), contacts) => match never {},
         never = leases.delete(deletions) => match never {},
+        never = leases.verify(verify) => match never {},
         never = leases.answer_unknown_keys() => match never {},
         never = measure_memory(fleet, start) => match never {},
         missing = leases.follow() => CoordinationError::Forbidden(missing),
@@ -267,10 +273,14 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, mut inbox: Inbox) -> Infallible {
+    /// Runs until another process runs in place of this one.
+    async fn run(mut self, mut inbox: Inbox) -> FleetError {
         let mut changed = self.loader.changed();
         loop {
-            let wake = self.act();
+            let wake = match self.act() {
+                Ok(wake) => wake,
+                Err(error) => return error,
+            };
             tokio::select! {
                 // Peers must not be able to hold up the news of this replica.
                 biased;
@@ -302,17 +312,25 @@ impl Actor {
                 self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
                 return;
             }
-            Message::Stored { record, version, reset } => {
+            Message::Stored { record, version, reset, hidden } => {
                 let number = |version: &Option<String>| version.as_deref().map(resource_version::number);
                 // The response to our own write may arrive before the watch events of earlier versions.
                 if !reset && version.is_some() && number(&version) < number(&self.stored) {
                     return;
                 }
                 self.stored = version;
-                match record {
+                let event = match record {
                     None => Event::NoRecord,
                     Some(Ok(record)) => Event::Record(record),
-                    Some(Err(error)) => Event::UnreadableRecord(error),
+                    // A newer version wrote it.
+                    Some(Err(error @ FormatError::Unknown { .. })) => Event::UnreadableRecord(error),
+                    Some(Err(_)) => Event::DamagedRecord,
+                };
+                if hidden && matches!(event, Event::Record(_)) {
+                    self.machine.handle(event, self.clock.now());
+                    Event::DamagedRecord
+                } else {
+                    event
                 }
             }
         };
@@ -320,7 +338,7 @@ impl Actor {
     }
 
     /// Carries out the next decision. Returns the time until the decision after it, if no event occurs before.
-    fn act(&mut self) -> Duration {
+    fn act(&mut self) -> Result<Duration, FleetError> {
         let now = self.clock.now();
         let mut decision = self.machine.decide(now);
         for notice in self.machine.notices() {
@@ -345,6 +363,7 @@ impl Actor {
         set_if_new(&self.outputs.contacts, status.contacts.clone());
         set_if_new(&self.outputs.pods, decision.pods_to_check);
         set_if_new(&self.outputs.deletions, decision.leases_to_delete);
+        set_if_new(&self.outputs.verify, decision.verify);
         self.fleet.publish(heartbeat);
         self.fleet.set_snapshot(Snapshot {
             plan: decision.plan,
@@ -356,7 +375,10 @@ impl Actor {
             coordinated: true,
             grace: self.grace,
         });
-        decision.wake_at.saturating_sub(now.boot)
+        match decision.outrun_by {
+            Some(by) => Err(FleetError::Outrun { ordinal: self.ordinal, pod: escaped(&by.pod) }),
+            None => Ok(decision.wake_at.saturating_sub(now.boot)),
+        }
     }
 }
 

@@ -44,7 +44,8 @@ impl Record {
         text("program", &record.program)?;
         pod(&record.coordinator.pod)?;
         let next = record.next.as_ref().map(|next| &next.view);
-        for Assignment { absent, untaken, .. } in [&record.current].into_iter().chain(next) {
+        for Assignment { absent, untaken, lives, .. } in [&record.current].into_iter().chain(next) {
+            at_most("lives", lives.len(), MOST_SHARDS as usize)?;
             at_most("absent", absent.len(), MOST_SHARDS as usize)?;
             at_most("untaken", untaken.len(), MOST_SHARDS as usize)?;
         }
@@ -194,6 +195,7 @@ mod tests {
             hash: Hasher::XxHash64,
             layout: LAYOUT,
             fresh: ColdStart { generation: 1, below: 3 },
+            lives: vec![1, 2],
         };
         let view = Assignment { generation: 9, total: 4, absent: vec![2], untaken: [2].into(), ..current.clone() };
         let next = Next { view, switch: Some(SwitchTime { at: 1_700_000_003_000, by: 0 }) };
@@ -223,6 +225,7 @@ mod tests {
             joined: Some(7),
             loading: false,
             follows: 9,
+            found: 10,
             hash: Hasher::XxHash64,
             layout: LAYOUT,
             capacity: Some(8_589_934),
@@ -270,14 +273,24 @@ mod tests {
         assert_eq!(Heartbeat::decode(files[2].1.as_bytes()), Ok(heartbeat()));
     }
 
-    /// The version before had no record version, no program, no key, no capacity and no suspicions.
+    /// The version before had no record version, no program, no key, no capacity, no suspicions and no lives.
     #[test]
     fn the_formats_of_the_version_before_are_read() {
         let old = Record::decode(golden("previous/record.json").as_bytes()).expect("it is read");
-        assert_eq!(old, Record { program: String::new(), ..record() });
+        let mut expected = Record { program: String::new(), ..record() };
+        expected.current.lives.clear();
+        expected.next.as_mut().expect("a next assignment").view.lives.clear();
+        assert_eq!(old, expected);
         let old = Member::decode(golden("previous/member.json").as_bytes()).expect("it is read");
-        let expected =
-            Member { program: String::new(), key: None, capacity: None, suspects: Vec::new(), refuted: 0, ..member() };
+        let expected = Member {
+            program: String::new(),
+            key: None,
+            capacity: None,
+            suspects: Vec::new(),
+            refuted: 0,
+            found: 0,
+            ..member()
+        };
         assert_eq!(old, Member { address: "10.0.0.2:8081".to_owned(), ..expected });
     }
 
@@ -349,6 +362,7 @@ mod tests {
             ("/statefulset", &long),
             ("/program", &long),
             ("/current/absent", &many),
+            ("/current/lives", &many),
             ("/next/view/untaken", &many),
             ("/current/total", &json!(MOST_SHARDS + 1)),
             ("/current/total", &json!(0)),

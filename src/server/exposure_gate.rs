@@ -14,6 +14,11 @@ pub trait ExposureGate: Send + Sync {
     /// `None` means that the assignment was last confirmed too long ago, so other replicas may already serve these objects.
     fn exposed_slice(&self) -> Option<Arc<Slice>>;
 
+    /// Returns why nothing is exposed although the process is healthy, in one line, if another process may expose these objects.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
+
     /// Waits while a replica that was paused asks whether it may still expose its objects: that takes an instant.
     fn news(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -34,6 +39,10 @@ impl FixedExposure {
 impl ExposureGate for FleetHandle {
     fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.exposed()
+    }
+
+    fn doubt(&self) -> Option<String> {
+        self.waits_for().filter(|_| self.snapshot().status.superseded)
     }
 
     fn news(&self) -> BoxFuture<'_, ()> {

@@ -41,6 +41,7 @@ serve its objects; it serves them again once it has confirmed that they do not\n
 /// Returns the routes of the metrics port.
 pub fn metrics_routes(metrics: Metrics) -> Routes {
     let metrics = Arc::new(metrics);
+    let gate = Arc::clone(&metrics.exposure_gate);
     let scrapes = warp::path!("metrics")
         .and(warp::method())
         .and(warp::header::headers_cloned())
@@ -58,11 +59,16 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
             }
         });
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
+    // A restart does not help, so this is no failure.
+    let live = move |method| {
+        let doubt = gate.doubt().map(|doubt| doubt + "\n").unwrap_or_default();
+        read_only(&method, || text(StatusCode::OK, format!("OK\n{doubt}")))
+    };
     let landing = warp::path::end().and(warp::method()).map(|method| read_only(&method, page::fleet));
     scrapes
         .or(warp::path!("healthz").and(alive()))
         .unify()
-        .or(warp::path!("livez").and(alive()))
+        .or(warp::path!("livez").and(warp::method()).map(live))
         .unify()
         .or(landing)
         .unify()

@@ -28,6 +28,8 @@ pub struct Identity {
     pub pod: String,
     /// `status.podIP` of the pod.
     pub ip: Option<IpAddr>,
+    /// Whether the process runs in that pod, as far as its address tells.
+    pub owns_pod: bool,
     /// `terminationGracePeriodSeconds` of the pod.
     pub grace: Duration,
     /// A permission that coordination needs, and that is missing.
@@ -72,6 +74,17 @@ pub enum FleetError {
          status.podIP (manifests/base/statefulset.yaml), or --fleet-host to the address"
     )]
     NoAddress,
+    /// Another process renews the Lease of this member.
+    #[error(
+        "another process runs as member {ordinal} of the fleet, in the Pod with UID {pod}: this one ends. Look for a Pod \
+         that was deleted by force while its node still runs it, and for a second process with the same --pod"
+    )]
+    Outrun {
+        /// The ordinal of both.
+        ordinal: u32,
+        /// The UID of its pod.
+        pod: String,
+    },
     /// The first ordinal of the StatefulSet changed, so this pod has another shard.
     #[error("spec.ordinals.start of the StatefulSet changed from {before} to {now}: restarting")]
     Renumbered {
@@ -135,6 +148,10 @@ pub async fn discover(client: &Client, settings: &FleetSettings) -> Result<Ident
     let ordinal = ordinal(pod).and_then(|ordinal| ordinal.checked_sub(start));
     let ordinal = ordinal.ok_or_else(|| FleetError::NoOrdinal { pod: pod.clone(), start })?;
     let names = Names { namespace: namespace.clone(), statefulset, ordinal, start };
+    let owns_pod = settings.ip.is_none_or(|ip| found.as_ref().is_none_or(|pod| may_have_address(pod, ip)));
+    if !owns_pod {
+        warn!("POD_IP is no address of the Pod that the API server has: this process may belong to a deleted Pod");
+    }
     let uid = found.as_ref().and_then(|found| found.metadata.uid.clone());
     let ip = found.as_ref().and_then(|found| found.status.as_ref()?.pod_ip.as_ref()?.parse().ok());
     let spec = found.and_then(|found| found.spec);
@@ -143,9 +160,18 @@ pub async fn discover(client: &Client, settings: &FleetSettings) -> Result<Ident
         names,
         pod: uid.unwrap_or_else(|| pod.clone()),
         ip,
+        owns_pod,
         grace: grace.map_or(DEFAULT_GRACE, Duration::from_secs),
         missing_permission: missing,
     })
+}
+
+/// Whether a pod has an address, or none is known.
+fn may_have_address(pod: &Pod, address: IpAddr) -> bool {
+    let status = pod.status.as_ref();
+    let all = status.and_then(|status| status.pod_ips.as_deref()).unwrap_or_default();
+    let mut all = all.iter().filter_map(|it| it.ip.parse::<IpAddr>().ok()).peekable();
+    all.peek().is_none() || all.any(|known| known == address)
 }
 
 /// Returns the name of the StatefulSet that controls a pod.

@@ -38,6 +38,12 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between reads of the Leases for unknown keys, so that strangers cannot cause many.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 
+/// Pause between two writes over a Lease that something else changes back.
+const DISTURBED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause between two reads of the own Lease while another process may hold it.
+const VERIFY_PAUSE: Duration = Duration::from_secs(1);
+
 /// Pause before another attempt to delete Leases.
 const DELETE_PAUSE: Duration = Duration::from_secs(10);
 
@@ -59,8 +65,8 @@ pub struct Leases {
     outbox: Outbox,
     /// The keys in the Leases.
     roster: Arc<Roster>,
-    /// Notifies that the own Lease was deleted.
-    lost: Notify,
+    /// Notifies that the own Lease was deleted, or something else changed it.
+    disturbed: Notify,
     known_leases: Mutex<KnownLeases>,
     /// Whether all Leases were listed once.
     listed: watch::Sender<bool>,
@@ -71,18 +77,30 @@ pub struct Leases {
 /// The Leases that the API server has, as far as they are known.
 #[derive(Debug, Default)]
 struct KnownLeases {
-    /// resourceVersion of each Lease, by name, to skip what a list repeats.
-    versions: BTreeMap<String, String>,
+    /// resourceVersion and renewal of each Lease, by name, to skip what a list repeats. A restored API server assigns versions
+    /// again.
+    versions: BTreeMap<String, (String, Option<u64>)>,
     /// The Lease of this member.
     own: Option<OwnLease>,
+    /// The statement that this member wrote last.
+    written: Option<Member>,
     confirmations: Confirmations,
 }
 
 #[derive(Clone, Debug)]
 struct OwnLease {
     version: String,
+    /// The statement in it, if it has a valid one.
+    member: Option<Member>,
     holder: String,
     transitions: i32,
+}
+
+impl OwnLease {
+    /// Whether `member` may write over it: another process holds it only with a higher life.
+    fn yields_to(&self, member: &Member) -> bool {
+        self.member.as_ref().is_none_or(|holder| holder.id == member.id || holder.life < member.life)
+    }
 }
 
 /// Matches the own writes with the events of the watch.
@@ -167,7 +185,7 @@ impl Leases {
             clock,
             outbox,
             roster,
-            lost: Notify::new(),
+            disturbed: Notify::new(),
             known_leases: Mutex::default(),
             listed: watch::Sender::new(false),
             written: watch::Sender::new(None),
@@ -229,7 +247,7 @@ impl Leases {
         let record = self.names.record();
         let first = !*self.listed.borrow();
         if first && !names.contains(&record) {
-            self.send(Message::Stored { record: None, version: None, reset: true });
+            self.send(Message::Stored { record: None, version: None, reset: true, hidden: false });
         }
         for (key, lease) in leases {
             self.put(lease, key, true);
@@ -246,7 +264,8 @@ impl Leases {
     fn put(&self, lease: Lease, key: Option<ReadLease>, listed: bool) {
         let version = version_of(&lease);
         let Some(name) = lease.metadata.name.clone() else { return };
-        if self.known_leases().versions.insert(name.clone(), version.clone()).as_ref() == Some(&version) {
+        let seen = (version.clone(), renewed(&lease));
+        if self.known_leases().versions.insert(name.clone(), seen.clone()).as_ref() == Some(&seen) {
             return;
         }
         if name == self.names.record() {
@@ -254,16 +273,32 @@ impl Leases {
             if let Some(Err(error)) = &record {
                 self.roster.refusals.note(error.into(), format_args!("Lease {name}: {error}"));
             }
-            return self.send(Message::Stored { record, version: Some(version), reset: listed });
+            return self.send(Message::Stored { record, version: Some(version), reset: listed, hidden: false });
         }
         if name == self.names.member(self.id.ordinal) {
-            self.known_leases().own = Some(own(&lease));
+            self.note_own(own(&lease, key.as_ref()), listed);
         }
         if let Some((_, _, Some(mut member))) = key {
             // A list delivers it late, so its time says nothing about clock differences.
             member.renewed = renewed(&lease).filter(|_| !listed);
             self.send(Message::Event(Event::Lease(member)));
         }
+    }
+
+    /// Notes the Lease of this member. If it is not what this process wrote, it is written again. `listed`: its version counts, also
+    /// if it is lower than the known one.
+    fn note_own(&self, found: OwnLease, listed: bool) {
+        let mut known_leases = self.known_leases();
+        // The watch may deliver an earlier write after the answer to a later one.
+        let is_older = |known: &OwnLease| number(&found.version) < number(&known.version);
+        if !listed && known_leases.own.as_ref().is_some_and(is_older) {
+            return;
+        }
+        let is_known = known_leases.own.as_ref().is_some_and(|known| known.version == found.version);
+        if known_leases.written.is_some() && !is_known && found.member != known_leases.written {
+            self.disturbed.notify_one();
+        }
+        known_leases.own = Some(found);
     }
 
     /// Reads a member's Lease. Notes one that is not valid.
@@ -307,7 +342,7 @@ impl Leases {
         known_leases.versions.remove(name);
         if name == self.names.member(self.id.ordinal) {
             known_leases.own = None;
-            self.lost.notify_one();
+            self.disturbed.notify_one();
         }
         drop(known_leases);
         if let Some(ordinal) = self.names.ordinal(name) {
@@ -315,29 +350,32 @@ impl Leases {
             self.send(Message::Event(Event::LeaseGone(ordinal)));
         }
         if name == self.names.record() {
-            self.send(Message::Stored { record: None, version: None, reset: true });
+            self.send(Message::Stored { record: None, version: None, reset: true, hidden: false });
         }
     }
 
-    /// Renews the own Lease with the `wanted` state once all Leases were listed. Returns if a permission is missing. If another
-    /// process of this ordinal takes the Lease, it stops renewing but does not return.
+    /// Renews the own Lease with the `wanted` state once all Leases were listed. Returns if a permission is missing. It writes over
+    /// the Lease of another process only with a higher life, and otherwise waits for that.
     pub async fn renew(&self, mut wanted: watch::Receiver<Option<Member>>) -> MissingPermission {
         let mut listed = self.listed.subscribe();
         // Cannot fail: `self` owns the sender.
         let _ = listed.wait_for(|listed| *listed).await;
         let _ = wanted.wait_for(Option::is_some).await;
         let mut retries = Retries::default();
-        let mut ours = false;
+        let mut last_disturbed = None::<Instant>;
         loop {
             let member = wanted.borrow_and_update().clone();
             let Some(member) = member else { continue };
-            if ours && self.known_leases().own.as_ref().is_some_and(|own| own.holder != holder(&self.id)) {
-                warn!("another process of this ordinal holds the Lease: renewal stopped");
-                return std::future::pending().await;
+            if self.known_leases().own.as_ref().is_some_and(|own| !own.yields_to(&member)) {
+                debug!("another process of this ordinal holds the Lease");
+                tokio::select! {
+                    _ = wanted.changed() => {}
+                    () = self.disturbed.notified() => {}
+                }
+                continue;
             }
             let pause = match self.write_own(&member).await {
                 Ok(()) => {
-                    ours = true;
                     retries.succeeded();
                     self.written.send_replace(Some(member.phase));
                     // Jitter, so that replicas started together do not renew in lockstep.
@@ -362,7 +400,10 @@ impl Leases {
                     biased;
                     _ = wanted.changed() => {}
                     // Peers no longer accept the key of this process until the Lease is back.
-                    () = self.lost.notified() => {}
+                    () = self.disturbed.notified() => {
+                        let since = last_disturbed.replace(Instant::now()).map_or(DISTURBED_PAUSE, |at| at.elapsed());
+                        sleep(DISTURBED_PAUSE.saturating_sub(since)).await;
+                    }
                 }
             };
             if timeout(pause, changed).await.is_ok() {
@@ -388,10 +429,13 @@ impl Leases {
         }
         let before = self.known_leases().confirmations.reached;
         let sent = self.clock.boot();
+        // NB: before the answer, which the watch may overtake.
+        let statement = Member { renewed: None, ..member.clone() };
+        self.known_leases().written = Some(statement.clone());
         let (lease, verb) = self.store(&name, &lease, version.is_some()).await;
         let lease = lease.map_err(|error| (error, verb))?;
         let mut known_leases = self.known_leases();
-        known_leases.own = Some(own(&lease));
+        known_leases.own = Some(OwnLease { member: Some(statement), ..own(&lease, None) });
         let confirmed = known_leases.confirmations.wrote(number(&version_of(&lease)), before, sent);
         drop(known_leases);
         self.confirm(confirmed);
@@ -403,9 +447,39 @@ impl Leases {
         if matches!(error, RequestError::Forbidden(_)) {
             return;
         }
-        let found = with_timeout(self.api.get_opt(&self.names.member(self.id.ordinal))).await;
-        if let Ok(found) = found {
-            self.known_leases().own = found.as_ref().map(own);
+        // A Lease without its label is in no list and no watch.
+        let _ = self.read_own().await;
+    }
+
+    /// Reads the own Lease from the API server, not from its cache, and returns the statement in it. The machine learns of the Lease
+    /// of another process.
+    async fn read_own(&self) -> Result<Option<Member>, RequestError> {
+        let found = with_timeout(self.api.get_opt(&self.names.member(self.id.ordinal))).await?;
+        let Some(lease) = found else {
+            self.known_leases().own = None;
+            return Ok(None);
+        };
+        let key = self.key_of(&lease);
+        self.known_leases().own = Some(own(&lease, key.as_ref()));
+        let member = key.and_then(|(_, _, member)| member);
+        if let Some(other) = member.as_ref().filter(|member| member.id != self.id) {
+            self.send(Message::Event(Event::Lease(other.clone())));
+        }
+        Ok(member.map(|member| Member { renewed: renewed(&lease), ..member }))
+    }
+
+    /// Reads the own Lease again and again while it is `wanted` to know whether another process holds it.
+    pub async fn verify(&self, mut wanted: watch::Receiver<bool>) -> Infallible {
+        loop {
+            if wanted.wait_for(|wanted| *wanted).await.is_err() {
+                return std::future::pending().await;
+            }
+            let sent = self.clock.boot();
+            match self.read_own().await {
+                Ok(holder) => self.send(Message::Event(Event::LeaseRead(holder, sent))),
+                Err(error) => debug!(%error, "cannot read the Lease of this member"),
+            }
+            sleep(VERIFY_PAUSE).await;
         }
     }
 
@@ -426,7 +500,12 @@ impl Leases {
                 (Ok(lease), _) => {
                     retries.succeeded();
                     let version = Some(version_of(&lease));
-                    self.send(Message::Stored { record: Some(Ok(record)), version, reset: false });
+                    self.send(Message::Stored { record: Some(Ok(record)), version, reset: false, hidden: false });
+                    CONFLICT_PAUSE
+                }
+                // A Lease without its label is in no list and no watch.
+                (Err(RequestError::Conflict), _) if over.is_none() => {
+                    self.read_record().await;
                     CONFLICT_PAUSE
                 }
                 // Another process was faster; the watch delivers its write.
@@ -443,6 +522,29 @@ impl Leases {
         }
     }
 
+    /// Reads the Lease of the fleet by its name. The coordinator writes it again if it lacks its labels.
+    async fn read_record(&self) {
+        let lease = match with_timeout(self.api.get_opt(&self.names.record())).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return,
+            Err(error) => return debug!(%error, "cannot read the record of the fleet"),
+        };
+        let hidden = !self.is_selected(&lease);
+        if hidden {
+            warn!(lease = self.names.record(), "the Lease of the fleet lacks its labels: writing them again");
+        }
+        let record = annotation(&lease, RECORD).map(|text| Record::decode(text.as_bytes()));
+        self.send(Message::Stored { record, version: Some(version_of(&lease)), reset: false, hidden });
+    }
+
+    /// Whether lists and watches of the fleet contain a Lease.
+    fn is_selected(&self, lease: &Lease) -> bool {
+        let labels = lease.metadata.labels.as_ref();
+        let has =
+            |key: &str, value: &str| labels.and_then(|labels| labels.get(key)).is_some_and(|found| found == value);
+        has(MANAGED_BY.0, MANAGED_BY.1) && has(STATEFULSET, &self.names.statefulset)
+    }
+
     /// Deletes the Leases of the `wanted` ordinals, as far as they are as they were read. Without the permission it leaves them.
     pub async fn delete(&self, mut wanted: watch::Receiver<Vec<u32>>) -> Infallible {
         loop {
@@ -450,7 +552,7 @@ impl Leases {
             for ordinal in ordinals {
                 let name = self.names.member(ordinal);
                 let version = self.known_leases().versions.get(&name).cloned();
-                let Some(version) = version else { continue };
+                let Some((version, _)) = version else { continue };
                 let preconditions = Some(Preconditions { resource_version: Some(version), uid: None });
                 let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
                 match with_timeout(self.api.delete(&name, &parameters)).await {
@@ -534,10 +636,12 @@ impl Leases {
     }
 }
 
-fn own(lease: &Lease) -> OwnLease {
+/// Reads the Lease of this member, with its [`Leases::key_of`].
+fn own(lease: &Lease, key: Option<&ReadLease>) -> OwnLease {
     let spec = lease.spec.as_ref();
     OwnLease {
         version: version_of(lease),
+        member: key.and_then(|(_, _, member)| member.clone()),
         holder: spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default(),
         transitions: spec.and_then(|spec| spec.lease_transitions).unwrap_or_default(),
     }
@@ -562,7 +666,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_is_confirmed_when_the_watch_has_reached_it() {
+    async fn only_the_delivery_of_a_write_confirms_it() {
         let second = Duration::from_secs;
         let mut confirmations = Confirmations::default();
         assert_eq!(confirmations.listed(10), None);

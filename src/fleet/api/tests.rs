@@ -75,6 +75,7 @@ async fn a_pod_finds_its_statefulset_and_its_ordinal() {
         pod: "pod-uid".to_owned(),
         ip: "10.0.0.9".parse().ok(),
         grace: Duration::from_secs(77),
+        owns_pod: true,
         missing_permission: None,
     };
     assert_eq!(identity, expected);
@@ -158,6 +159,7 @@ fn key(nonce: u64) -> KeyDigest {
 
 pub(super) fn member(nonce: u64) -> Member {
     let config = Config {
+        owns_pod: true,
         id: id(nonce),
         address: "127.0.0.1:1".to_owned(),
         key: Some(key(nonce)),
@@ -178,6 +180,7 @@ fn record(revision: u64) -> Record {
         hash: Hasher::default(),
         layout: LAYOUT,
         fresh: ColdStart { generation: 1, below: 1 },
+        lives: Vec::new(),
     };
     Record {
         version: RECORD_VERSION,
@@ -249,12 +252,14 @@ async fn a_member_reads_the_lease_of_its_predecessor_before_it_takes_it_over() {
         })
         .await;
     let mut after = LeaseTest::new(&client, 2);
+    let sender = after.member.clone();
     let began = clock::boot();
     after
         .run(async |messages| {
             assert!(matches!(messages.next().await, Message::Stored { record: None, version: None, .. }));
             assert!(matches!(messages.next().await, Message::Event(Event::Lease(member)) if member.id == id(1)));
             assert!(matches!(messages.next().await, Message::Event(Event::Listed)));
+            sender.send_replace(Some(Member { life: 2, ..member(2) }));
             let sent = messages
                 .until(|message| match message {
                     Message::Event(Event::LeaseConfirmed(sent)) => Some(sent),
@@ -433,4 +438,129 @@ async fn the_roster_follows_the_leases_and_reads_them_for_an_unknown_key() {
         assert_eq!(roster.identify(&key(7)), Some(third));
     })
     .await;
+}
+
+/// Waits until the Lease of the member names the process with this nonce, and has its labels.
+async fn holds(simulator: &Simulator, nonce: u64) {
+    let ours = async || {
+        while simulator.get("leases", "ops", "kube-state-fleet.fleet.2").ok().is_none_or(|lease| {
+            lease["spec"]["holderIdentity"] != id(nonce).to_string()
+                || lease["metadata"]["labels"]["kube-state-fleet.io/statefulset"] != "fleet"
+                || !lease["metadata"]["annotations"]["kube-state-fleet.io/member"]
+                    .as_str()
+                    .is_some_and(|text| Member::decode(text.as_bytes()).is_ok_and(|member| member.id == id(nonce)))
+        }) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, ours()).await.expect("the Lease is written again");
+}
+
+#[tokio::test]
+async fn a_lease_that_something_else_changes_is_written_again() {
+    let (simulator, client) = simulator().await;
+    let mut test = LeaseTest::new(&client, 1);
+    test.member.send_replace(Some(Member { life: 5, ..member(1) }));
+    test.run(async |messages| {
+        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        let content = |member: &Member| serde_json::to_string(member).expect("JSON").into();
+        let earlier = content(&Member { life: 4, ..member(7) });
+        let changes: [(&str, serde_json::Value); 6] = [
+            ("/metadata/annotations/kube-state-fleet.io~1member", earlier),
+            ("/metadata/annotations/kube-state-fleet.io~1member", "{garbage".into()),
+            ("/metadata/annotations", serde_json::json!({})),
+            ("/spec/holderIdentity", "somebody".into()),
+            ("/metadata/labels", serde_json::json!({})),
+            ("/metadata/labels/kube-state-fleet.io~1statefulset", "another".into()),
+        ];
+        for (at, to) in changes {
+            let mut changed = lease(&simulator, "kube-state-fleet.fleet.2");
+            *changed.pointer_mut(at).unwrap_or_else(|| panic!("{at}")) = to;
+            simulator.update(&changed).expect("a valid update");
+            holds(&simulator, 1).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_reads_the_lease_of_its_predecessor_although_it_lost_its_labels() {
+    let (simulator, client) = simulator().await;
+    let mut before = LeaseTest::new(&client, 1);
+    before
+        .run(async |messages| {
+            messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        })
+        .await;
+    let mut hidden = lease(&simulator, "kube-state-fleet.fleet.2");
+    hidden["metadata"]["labels"] = serde_json::json!({});
+    simulator.update(&hidden).expect("a valid update");
+    let mut after = LeaseTest::new(&client, 2);
+    let sender = after.member.clone();
+    after
+        .run(async |messages| {
+            messages
+                .until(|message| matches!(message, Message::Event(Event::Lease(m)) if m.id == id(1)).then_some(()))
+                .await;
+            sender.send_replace(Some(Member { life: 2, ..member(2) }));
+            holds(&simulator, 2).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_record_is_written_again_after_its_lease_lost_its_labels() {
+    let (simulator, client) = simulator().await;
+    let mut test = LeaseTest::new(&client, 1);
+    let sender = test.write.clone();
+    test.run(async |messages| {
+        let stored = |revision| {
+            move |message| match message {
+                Message::Stored { record: Some(Ok(record)), version: Some(version), hidden, .. }
+                    if record.revision == revision =>
+                {
+                    Some((version, hidden))
+                }
+                _ => None,
+            }
+        };
+        sender.send_replace(Some(Write { record: record(1), over: None }));
+        messages.until(stored(1)).await;
+        let mut unlabelled = lease(&simulator, "kube-state-fleet.fleet");
+        unlabelled["metadata"]["labels"] = serde_json::json!({ "kept": "by hand" });
+        simulator.update(&unlabelled).expect("a valid update");
+        messages.until(|message| matches!(message, Message::Stored { record: None, .. }).then_some(())).await;
+        // The API server refuses to create it, so it is read by its name.
+        sender.send_replace(Some(Write { record: Record { revision: 2, ..record(1) }, over: None }));
+        let (version, hidden) = messages.until(stored(1)).await;
+        assert!(hidden);
+        sender.send_replace(Some(Write { record: Record { revision: 2, ..record(1) }, over: Some(version) }));
+        messages.until(stored(2)).await;
+        let written = lease(&simulator, "kube-state-fleet.fleet");
+        assert_eq!(written["metadata"]["labels"]["kube-state-fleet.io/statefulset"], "fleet");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_contested_lease_is_read_from_the_api_server_until_that_is_settled() {
+    let (simulator, client) = simulator().await;
+    let mut test = LeaseTest::new(&client, 1);
+    let text = serde_json::to_string(&Member { life: 9, ..member(7) }).expect("JSON");
+    test.run(async |messages| {
+        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+    })
+    .await;
+    let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
+    other["metadata"]["annotations"]["kube-state-fleet.io/member"] = text.into();
+    simulator.update(&other).expect("a valid update");
+    let wanted = watch::Sender::new(true);
+    let mut messages = Messages(&mut test.messages);
+    tokio::select! {
+        never = test.leases.verify(wanted.subscribe()) => match never {},
+        (holder, renewed) = messages.until(|message| match message {
+            Message::Event(Event::LeaseRead(Some(holder), _)) => Some((holder.id, holder.renewed.is_some())),
+            _ => None,
+        }) => assert_eq!((holder, renewed), (id(7), true)),
+    }
 }

@@ -76,6 +76,7 @@ mod tests {
             hash,
             layout: LAYOUT,
             fresh: ColdStart { generation: 1, below: total.min(3) },
+            lives: Vec::new(),
         };
         let cause = |before: &Assignment, after: &Assignment, planned| Cause::of(Some(before), after, planned);
         let three = of(3, &[], Hasher::XxHash64);

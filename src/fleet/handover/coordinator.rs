@@ -80,7 +80,7 @@ impl CoordinatorMemory {
     /// Returns the change that the record needs now, and the ordinals that block one.
     pub fn propose(&mut self, facts: &Facts, now: Now) -> Proposal {
         let Some(record) = facts.record() else {
-            let change = facts.wanted_replicas().and_then(|replicas| start_from_nothing(1, replicas, facts));
+            let change = facts.wanted_replicas().and_then(|replicas| start_from_nothing(replicas, facts));
             return Proposal { change, ..Proposal::default() };
         };
         if record.is_switching() {
@@ -111,13 +111,14 @@ impl CoordinatorMemory {
             // Members that are still starting serve without a new start; it is for those that may not.
             let needs_start = !lost.is_empty() || current.present().next().is_none();
             let total = facts.wanted_replicas().unwrap_or(current.total);
-            let change = needs_start.then(|| start_from_nothing(record.revision + 1, total, facts)).flatten();
+            let change = needs_start.then(|| start_from_nothing(total, facts)).flatten();
             return Proposal { change, ..Proposal::default() };
         }
         if !lost.is_empty() {
-            let after = without_lost(facts, current, &lost, record.revision + 1);
+            let number = facts.highest();
+            let after = without_lost(facts, current, &lost, number + 1);
             let desired = self.desired_assignment(facts, &after, statuses, now);
-            let next = (!desired.is_like(&after)).then(|| unscheduled(desired, record.revision + 2));
+            let next = (!desired.is_like(&after)).then(|| unscheduled(desired, number + 2));
             let revisions = 1 + u64::from(next.is_some());
             let change = Some(RecordChange { current: after, next, revisions });
             return Proposal { change, waiting_for: lost, ..Proposal::default() };
@@ -130,7 +131,9 @@ impl CoordinatorMemory {
                 let waiting_for: Vec<_> = missing(facts, current).into_iter().chain(no_room.iter().copied()).collect();
                 let starting = ordinals(statuses, |status| matches!(status, MemberStatus::Starting { .. }));
                 let settled = waiting_for.is_empty() && starting.is_empty();
-                Proposal { settled, waiting_for, no_room, ..Proposal::default() }
+                // A process that was replaced then knows that it is not meant, whoever tells it.
+                let change = facts.has_later_lives(current).then(|| change(None)).flatten();
+                Proposal { change, settled, waiting_for, no_room, ..Proposal::default() }
             }
             Some(_) if desired.is_like(current) => Proposal { change: change(None), ..Proposal::default() },
             Some(next) if next.view.is_like(&desired) => {
@@ -140,7 +143,7 @@ impl CoordinatorMemory {
                 Proposal { change, waiting_for, ..Proposal::default() }
             }
             _ => {
-                let next = unscheduled(desired, record.revision + 1);
+                let next = unscheduled(desired, facts.highest() + 1);
                 Proposal { change: change(Some(next)), ..Proposal::default() }
             }
         }
@@ -342,7 +345,8 @@ fn without_room(facts: &Facts, current: &Assignment, now: Now) -> Vec<u32> {
 }
 
 /// Returns a change in which every member starts to serve without preparation; `None` for zero members.
-fn start_from_nothing(generation: u64, total: u32, facts: &Facts) -> Option<RecordChange> {
+fn start_from_nothing(total: u32, facts: &Facts) -> Option<RecordChange> {
+    let generation = facts.highest() + 1;
     let fresh = ColdStart { generation, below: total };
     let current = Assignment { generation, fresh, ..all_present(total, facts.own.hash) };
     (total > 0).then_some(RecordChange { current, next: None, revisions: 1 })

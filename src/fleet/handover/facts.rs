@@ -42,12 +42,14 @@ pub(super) struct Facts {
     pub record: Option<FollowedRecord>,
     /// A newer record that this program cannot read. Until it can, it neither writes a record nor is it ready.
     pub unreadable_record: Option<UnreadableRecord>,
-    /// Whether the API server has no record. It may have lost the one that the members follow.
-    pub record_is_missing: bool,
+    /// Whether the API server has no record, or an older one than this member follows, or a damaged one: it may have been restored.
+    pub record_is_lost: bool,
     /// When the API server last confirmed these facts to this member: the time of the newest own Lease write that came back.
     pub confirmed_at: Option<Duration>,
     /// The process of this ordinal before this one, as its Lease described it.
     pub predecessor: Option<Predecessor>,
+    /// Until when another process of this ordinal may run that held its Lease (boot time).
+    pub rival_until: Option<Duration>,
     /// Whether the Pods of other ordinals are Ready, as far as asked.
     pub ready_pods: BTreeMap<u32, bool>,
     /// The slice that is synced and kept up to date.
@@ -103,9 +105,10 @@ impl Facts {
             leases_listed: false,
             record: None,
             unreadable_record: None,
-            record_is_missing: false,
+            record_is_lost: false,
             confirmed_at: None,
             predecessor: None,
+            rival_until: None,
             ready_pods: BTreeMap::new(),
             loaded: Slice::none(),
             ranges: RangeCache::default(),
@@ -129,6 +132,28 @@ impl Facts {
     /// Whether a predecessor of this process may still be running.
     pub fn may_have_predecessor(&self, now: Now) -> bool {
         self.predecessor.as_ref().is_some_and(|predecessor| now.boot < predecessor.may_run_until)
+            || self.rival_until.is_some_and(|until| now.boot < until)
+    }
+
+    /// Whether an assignment that has this ordinal means this process, and not a later one.
+    pub fn is_meant(&self, assignment: &Assignment) -> bool {
+        self.own.life >= assignment.life(self.ordinal())
+    }
+
+    /// Returns the life of the newest known process of an ordinal, 0 without one.
+    fn life(&self, ordinal: u32) -> u64 {
+        let peer = |ordinal| self.peers.get(ordinal).map_or(0, |peer| peer.member.life);
+        if ordinal == self.ordinal() { self.own.life } else { peer(ordinal) }
+    }
+
+    /// Returns the lives of the processes that an assignment means, as far as they are known now.
+    pub fn lives(&self, assignment: &Assignment) -> Vec<u64> {
+        (0..assignment.total).map(|ordinal| assignment.life(ordinal).max(self.life(ordinal))).collect()
+    }
+
+    /// Whether an assignment may still mean an earlier process of a present ordinal.
+    pub fn has_later_lives(&self, assignment: &Assignment) -> bool {
+        assignment.present().any(|ordinal| self.life(ordinal) > assignment.life(ordinal).max(1))
     }
 }
 
@@ -136,6 +161,18 @@ impl Facts {
 impl Facts {
     pub fn record(&self) -> Option<&Record> {
         self.record.as_ref().map(|followed| &followed.record)
+    }
+
+    /// Returns the highest revision or generation that the record or any Lease mentions.
+    pub fn highest(&self) -> u64 {
+        let members = self.peers.iter().map(|peer| peer.member.highest());
+        members.chain([self.own.highest(), self.record().map_or(0, |record| record.revision)]).max().unwrap_or_default()
+    }
+
+    /// Whether a live member follows a newer record than this one, which that member tells, or writes again.
+    pub fn is_behind(&self, now: Now) -> bool {
+        let known = self.record().map_or(0, |record| record.revision);
+        self.live_peers(now).any(|peer| peer.member.follows > known && peer.member.highest() > known)
     }
 
     /// Returns the current assignment.
@@ -307,6 +344,8 @@ impl Facts {
     /// in the same Pod.
     pub fn observe_predecessor(&mut self, other: Member, now: Now) -> bool {
         let left = other.phase == Phase::Left;
+        self.own.life = self.own.life.max(other.life.saturating_add(1));
+        self.own.found = self.own.highest().max(other.highest());
         let may_run_until = match left || runs_in_place_of(&self.own, &other) {
             true => self.predecessor.as_ref().map_or(Duration::ZERO, |before| before.may_run_until),
             false => now.boot + LEASE_DURATION,

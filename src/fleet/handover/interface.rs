@@ -21,6 +21,9 @@ pub struct Config {
     pub address: String,
     /// The key that proves its identity to other members.
     pub key: Option<KeyDigest>,
+    /// Whether the process runs in the Pod that the API server has under its name, as far as it knows. Only such a process takes
+    /// the Lease of a running one over.
+    pub owns_pod: bool,
     /// `namespace/name` of the StatefulSet.
     pub fleet: String,
     /// The hash that the flags select.
@@ -59,6 +62,10 @@ pub enum Event {
     NoRecord,
     /// The API server has a record that this program cannot read.
     UnreadableRecord(FormatError),
+    /// The record of the Lease is not usable, or no list shows it, so it needs to be written again. The API server has it.
+    DamagedRecord,
+    /// A read of the member's own Lease by [`Decision::verify`], sent at this moment (boot time), found this holder.
+    LeaseRead(Option<Member>, Duration),
     /// The Lease of an ordinal was deleted.
     LeaseGone(u32),
     /// The member's Lease, written at this moment (boot time) or later, came back through the watch. The member has
@@ -125,6 +132,11 @@ pub struct Decision {
     pub wake_at: Duration,
     /// The ordinals whose Leases the caller deletes: the StatefulSet no longer has them, and they have expired.
     pub leases_to_delete: Vec<u32>,
+    /// Whether another process may hold the member's Lease: the caller reads it from the API server, without a cache, and answers
+    /// with [`Event::LeaseRead`], until this ends.
+    pub verify: bool,
+    /// The process that runs in place of this one, which must end.
+    pub outrun_by: Option<Incarnation>,
     /// The ordinals whose Pods decide how to continue; the caller answers with [`Event::Pods`].
     pub pods_to_check: Vec<u32>,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::capacity::Capacity;
 use super::cause::Cause;
 use super::confirmation::Wakefulness;
+use super::contest::{Contest, Verdict};
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
 use super::interface::{Config, Decision, Event, Notice, Plan};
@@ -18,7 +19,7 @@ use super::statement::{first_statement, prepared_generation, serves_completely, 
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
-use crate::fleet::record::{Assignment, Heartbeat, Member, PROGRAM, Phase, RECORD_VERSION, Record};
+use crate::fleet::record::{Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -36,6 +37,12 @@ pub struct Machine {
     config: Config,
     facts: Facts,
     participation: Participation,
+    /// The doubt whether another process runs in place of this one.
+    contest: Option<Contest>,
+    /// The process that does.
+    outrun_by: Option<Incarnation>,
+    /// The last earlier process that the own Lease named again.
+    regressed_to: Option<Incarnation>,
     wakefulness: Wakefulness,
     desired: DesiredSlice,
     capacity: Capacity,
@@ -82,6 +89,9 @@ impl Machine {
             config,
             facts: Facts::new(own),
             participation: Participation::new(),
+            contest: None,
+            outrun_by: None,
+            regressed_to: None,
             wakefulness: Wakefulness::default(),
             desired: DesiredSlice::new(Slice::none()),
             capacity: Capacity::default(),
@@ -106,19 +116,26 @@ impl Machine {
             Event::Tick => {}
             Event::StatefulSet(set) => self.on_statefulset(set),
             Event::Instructions(instructions) => self.on_instructions(instructions),
-            Event::Listed => self.facts.leases_listed = true,
+            Event::Listed => self.on_listed(),
             Event::Lease(member) => self.on_statement(member, Evidence::Lease, now),
             Event::Record(record) => {
-                self.facts.record_is_missing = false;
+                // It may have been restored. If the record of another member overtook the watch, a write over this one fails.
+                let is_old = self.facts.record().is_some_and(|known| record.revision < known.revision);
+                self.note_lost_record(is_old, "is older than the known one");
                 self.facts.unreadable_record = None;
                 self.on_record(record, now);
             }
             Event::NoRecord => {
-                self.facts.record_is_missing = true;
+                self.note_lost_record(true, "is missing");
                 self.facts.unreadable_record = None;
             }
+            Event::DamagedRecord => {
+                self.note_lost_record(true, "is damaged");
+                self.facts.unreadable_record = None;
+            }
+            Event::LeaseRead(holder, sent) => self.on_lease_read(holder, sent, now),
             Event::UnreadableRecord(error) => {
-                self.facts.record_is_missing = false;
+                self.facts.record_is_lost = false;
                 self.facts.unreadable_record = Some(UnreadableRecord { error, until: None });
             }
             Event::LeaseGone(ordinal) => self.facts.forget_if_over(ordinal, now),
@@ -129,6 +146,12 @@ impl Machine {
                 }
                 self.facts.confirmed_at = before.max(Some(written_at));
             }
+            // A later process has its ordinal, whose Lease this member may not have read.
+            Event::HeartbeatAnswered(heartbeat, _) | Event::HeartbeatReceived(heartbeat)
+                if self
+                    .facts
+                    .current()
+                    .is_some_and(|it| it.life(heartbeat.member.id.ordinal) > heartbeat.member.life) => {}
             Event::HeartbeatAnswered(heartbeat, sent_at) => {
                 self.on_statement(heartbeat.member.clone(), Evidence::Answer(sent_at), now);
                 self.facts.peers.observe_answer(&heartbeat, sent_at, now);
@@ -177,6 +200,8 @@ impl Machine {
             leases_to_delete: self.leases_to_delete(now),
             released: self.is_released(now),
             wake_at,
+            verify: self.contest.is_some(),
+            outrun_by: self.outrun_by.clone(),
             pods_to_check: self.proposal.pods_to_check.clone(),
         }
     }
@@ -231,7 +256,7 @@ impl Machine {
             handovers: self.history.handovers.clone(),
             since_handover: self.history.last_handover_at.map(|at| now.since(at)),
             leaving: self.participation.is_leaving(),
-            superseded: self.participation.is_superseded(),
+            superseded: self.participation.is_contested() || self.outrun_by.is_some(),
             unreadable_record: facts.unreadable_record.as_ref().map(|unreadable| unreadable.error.to_string()),
             last_handover: self.history.last_planned,
         }
@@ -241,6 +266,12 @@ impl Machine {
     #[cfg(test)]
     pub(super) const fn own_member(&self) -> &Member {
         &self.facts.own
+    }
+
+    /// Sets whether the process runs in the Pod that the API server has.
+    #[cfg(test)]
+    pub(super) const fn set_owns_pod(&mut self, owns_pod: bool) {
+        self.config.owns_pod = owns_pod;
     }
 
     /// Sets `--on-lost-quorum`.
@@ -334,22 +365,87 @@ impl Machine {
         }
     }
 
-    /// The Lease of this member describes another process: a predecessor until this process has written the Lease itself,
-    /// a successor from then on.
-    fn on_other_holder(&mut self, other: Member, now: Now) {
+    fn on_listed(&mut self) {
+        self.facts.leases_listed = true;
+        // The record may name a process whose Lease was deleted or restored.
+        let ordinal = self.facts.ordinal();
+        let named = self.facts.record().map_or(0, |record| {
+            let next = record.next.as_ref().map_or(0, |next| next.view.life(ordinal));
+            record.current.life(ordinal).max(next)
+        });
         if self.facts.confirmed_at.is_none() {
+            self.facts.own.life = self.facts.own.life.max(named.saturating_add(1));
+        }
+    }
+
+    fn note_lost_record(&mut self, lost: bool, how: &str) {
+        if lost && !self.facts.record_is_lost && self.facts.is_coordinator() {
+            self.notify(true, format!("the record of the fleet in its Lease {how}: writing it again"));
+        }
+        self.facts.record_is_lost = lost;
+    }
+
+    /// The Lease of this member describes another process: a predecessor until this process has written the Lease itself. From
+    /// then on, one with a lower life is an old state of the Lease, over which it is written again, and one with a higher life
+    /// may be a successor.
+    fn on_other_holder(&mut self, other: Member, now: Now) {
+        if let Some(contest) = &mut self.contest {
+            contest.note(other.life);
+        } else if self.facts.confirmed_at.is_none() && (self.config.owns_pod || other.phase == Phase::Left) {
             if self.facts.observe_predecessor(other, now) {
                 self.notify(true, "the previous process of this Pod did not shut down cleanly");
             }
-            return;
+        } else if self.facts.confirmed_at.is_some() && other.life < self.facts.own.life {
+            if self.regressed_to.as_ref() != Some(&other.id) {
+                let text = format!("the Lease of this member names an earlier process, {}: writing it again", other.id);
+                self.notify(true, text);
+                self.regressed_to = Some(other.id);
+            }
+        } else {
+            self.start_contest(other.life, &format!("its Lease names process {}", other.id));
         }
-        let is_predecessor = self.facts.predecessor.as_ref().is_some_and(|known| known.member.id == other.id);
-        if !self.participation.is_superseded() && !is_predecessor {
-            self.participation.supersede();
-            self.notify(
-                true,
-                format!("another process holds the Lease of this member, exposing nothing: {}", other.id),
-            );
+    }
+
+    fn start_contest(&mut self, life: u64, why: &str) {
+        self.contest = Some(Contest::new(life));
+        self.participation.contest();
+        let text =
+            format!("another process may run as this member: exposing nothing until the API server tells; {why}");
+        self.notify(true, text);
+    }
+
+    /// The API server tells who holds the Lease of this member.
+    fn on_lease_read(&mut self, holder: Option<Member>, sent: Duration, now: Now) {
+        let Some(contest) = &mut self.contest else { return };
+        let (verdict, life) = (contest.observe(holder, sent, &self.facts.own), contest.life());
+        match verdict {
+            Verdict::Open => {}
+            Verdict::Lost(id) => {
+                self.notify(true, format!("process {id} runs as this member: ending"));
+                self.outrun_by = Some(id);
+            }
+            Verdict::Free(last) => {
+                self.contest = None;
+                if let Some(last) = last {
+                    self.facts.observe_predecessor(*last, now);
+                }
+                self.facts.own.life = self.facts.own.life.max(life.saturating_add(1));
+                self.facts.rival_until = Some(now.boot + LEASE_DURATION);
+                self.full_share_since = None;
+                self.participation.rejoin();
+                self.notify(true, "no other process runs as this member: rejoining");
+            }
+        }
+    }
+
+    /// Whether the record means a later process than this one.
+    fn note_later_life(&mut self) {
+        let facts = &self.facts;
+        let Some(record) = facts.record().filter(|_| facts.leases_listed && self.contest.is_none()) else { return };
+        let next = record.next.as_ref().map_or(0, |next| next.view.life(facts.ordinal()));
+        let named = record.current.life(facts.ordinal()).max(next);
+        if named > facts.own.life {
+            self.start_contest(named, "the record means a later process");
         }
     }
 
@@ -492,6 +588,7 @@ impl Machine {
         self.switch_if_due(now);
         self.wakefulness.confirm(&self.facts, now);
         self.note_isolation(now);
+        self.note_later_life();
         self.facts.unreadable_record.take_if(|unreadable| unreadable.until.is_some_and(|until| until <= now.boot));
         self.participation.start_if_allowed(&self.facts, now);
         self.update_desired(now);
@@ -599,7 +696,7 @@ impl Machine {
         let exposed = self.participation.exposed(&self.facts);
         let mut steps = vec![(now.boot, exposed.clone())];
         if let Some(overlap) = &self.overlap {
-            if !self.participation.is_superseded() {
+            if !self.participation.is_contested() {
                 steps[0].1 = exposed.union(&overlap.slice);
             }
             steps.push((overlap.until, exposed.clone()));
@@ -624,13 +721,13 @@ impl Machine {
     fn may_write(&self, now: Now) -> bool {
         let facts = &self.facts;
         let is_confirmed = facts.confirmed_at.is_some_and(|at| now.since(at) <= RENEW_PERIOD * 2);
-        is_confirmed && !self.participation.is_superseded() && facts.unreadable_record.is_none()
+        is_confirmed && !self.participation.is_contested() && facts.unreadable_record.is_none()
     }
 
     /// Returns the record that this member writes now, as coordinator or to become it.
     fn record_to_write(&self, now: Now) -> Option<Record> {
         let facts = &self.facts;
-        if !facts.leases_listed || !self.may_write(now) {
+        if !facts.leases_listed || !self.may_write(now) || facts.is_behind(now) {
             return None;
         }
         let may_make = |change: &&RecordChange| {
@@ -639,15 +736,19 @@ impl Machine {
         let change = self.proposal.change.as_ref().filter(may_make);
         let Some(record) = facts.record() else {
             // The first record of the fleet.
-            return change.filter(|_| facts.record_is_missing).map(|change| self.changed_record(0, change));
+            return change.filter(|_| facts.record_is_lost).map(|change| self.changed_record(change));
         };
         if record.is_switching() {
             return None;
         }
-        let unchanged = || Record { program: PROGRAM.to_owned(), revision: record.revision + 1, ..record.clone() };
-        let changed = change.map(|change| self.changed_record(record.revision, change));
+        let unchanged = || {
+            let (current, next) = (record.current.clone(), record.next.clone());
+            let change = RecordChange { current, next, revisions: 1 };
+            Record { coordinator: record.coordinator.clone(), ..self.changed_record(&change) }
+        };
+        let changed = change.map(|change| self.changed_record(change));
         if facts.is_coordinator() {
-            return changed.or_else(|| facts.record_is_missing.then(unchanged));
+            return changed.or_else(|| facts.record_is_lost.then(unchanged));
         }
         let vacant_for = now.since(self.vacant_since?);
         if !self.takeovers.allows(now) || vacant_for < ELECTION_STAGGER * facts.election_rank(now) {
@@ -656,15 +757,18 @@ impl Machine {
         changed.or_else(|| Some(Record { coordinator: self.config.id.clone(), ..unchanged() }))
     }
 
-    fn changed_record(&self, revision: u64, change: &RecordChange) -> Record {
+    fn changed_record(&self, change: &RecordChange) -> Record {
+        let facts = &self.facts;
+        let with_lives = |assignment: &Assignment| Assignment { lives: facts.lives(assignment), ..assignment.clone() };
+        let next = change.next.as_ref().map(|next| Next { view: with_lives(&next.view), switch: next.switch });
         Record {
             version: RECORD_VERSION,
             program: PROGRAM.to_owned(),
-            revision: revision.saturating_add(change.revisions),
+            revision: facts.highest().saturating_add(change.revisions),
             coordinator: self.config.id.clone(),
-            statefulset: self.facts.statefulset.as_ref().map(|set| set.uid.clone()).unwrap_or_default(),
-            current: change.current.clone(),
-            next: change.next.clone(),
+            statefulset: facts.statefulset.as_ref().map(|set| set.uid.clone()).unwrap_or_default(),
+            current: with_lives(&change.current),
+            next,
         }
     }
 
@@ -676,7 +780,7 @@ impl Machine {
         let wanted = facts.wanted_replicas().is_some_and(|wanted| facts.ordinal() < wanted);
         let owns_nothing = facts.current().is_none_or(|assignment| facts.owned(assignment).is_empty());
         self.participation.is_ready()
-            && !self.participation.is_superseded()
+            && !self.participation.is_contested()
             && facts.unreadable_record.is_none()
             && !(wanted && owns_nothing)
     }
@@ -709,7 +813,7 @@ impl Machine {
                 && peer.member.phase != Phase::Leaving
                 && peer.member.id.ordinal < wanted
         };
-        let serves = self.participation.is_serving() || facts.is_about_to_serve();
+        let serves = (self.participation.is_serving() || facts.is_about_to_serve()) && self.contest.is_none();
         !serves || !facts.peers.iter().any(stays)
     }
 }

@@ -6,7 +6,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `machine` | the state machine: the slices to expose and to load, the record to write |
-//! | `participation` | the phase of this member: preparing, serving, leaving or superseded |
+//! | `participation` | the phase of this member: preparing, serving, leaving or contested |
+//! | `contest` | whether this process still is the one of its ordinal |
 //! | `coordinator` | the change of the record that this member would make as coordinator |
 //! | `facts` | all observations of this member, and pure functions of them |
 //! | `confirmation` | how long this member may rely on what it knows |
@@ -23,6 +24,7 @@
 mod capacity;
 mod cause;
 mod confirmation;
+mod contest;
 mod coordinator;
 mod facts;
 mod interface;

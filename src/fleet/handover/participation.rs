@@ -20,9 +20,9 @@ enum Phase {
     /// It was asked to terminate. It serves until an assignment without it is current; it may also start to serve if a
     /// scheduled switch counts on it.
     Leaving(Option<Serving>),
-    /// Another process holds its Lease. It exposes nothing, writes no record, and never serves again. Its Lease and its
-    /// heartbeats show the generation that it served until that changes.
-    Superseded { serving: Option<Serving>, leaving: bool },
+    /// Another process may run in its place. It exposes nothing and writes no record until that is settled. Its heartbeats show the
+    /// generation that it served until that changes.
+    Contested { serving: Option<Serving>, leaving: bool },
 }
 
 /// The share of a serving process.
@@ -54,7 +54,7 @@ impl Participation {
         match self.phase {
             Phase::Preparing => None,
             Phase::Serving(serving) => Some(serving),
-            Phase::Leaving(serving) | Phase::Superseded { serving, .. } => serving,
+            Phase::Leaving(serving) | Phase::Contested { serving, .. } => serving,
         }
     }
 
@@ -65,7 +65,7 @@ impl Participation {
             self.last_served = Some(before.generation);
         }
         match &mut self.phase {
-            Phase::Leaving(serving) | Phase::Superseded { serving, .. } => *serving = after,
+            Phase::Leaving(serving) | Phase::Contested { serving, .. } => *serving = after,
             phase => *phase = after.map_or(Phase::Preparing, Phase::Serving),
         }
     }
@@ -87,18 +87,20 @@ impl Participation {
 
     /// Whether it was asked to terminate.
     pub const fn is_leaving(&self) -> bool {
-        matches!(self.phase, Phase::Leaving(_) | Phase::Superseded { leaving: true, .. })
+        matches!(self.phase, Phase::Leaving(_) | Phase::Contested { leaving: true, .. })
     }
 
-    /// Whether another process holds its Lease.
-    pub const fn is_superseded(&self) -> bool {
-        matches!(self.phase, Phase::Superseded { .. })
+    /// Whether another process may run in its place.
+    pub const fn is_contested(&self) -> bool {
+        matches!(self.phase, Phase::Contested { .. })
     }
 
     /// Returns the slice that it exposes now, as far as it is loaded.
     pub fn exposed(&self, facts: &Facts) -> Slice {
         match facts.current() {
-            Some(assignment) if self.is_serving() && !self.is_superseded() => facts.owned(assignment),
+            Some(assignment) if self.is_serving() && !self.is_contested() && facts.is_meant(assignment) => {
+                facts.owned(assignment)
+            }
             _ => Slice::none(),
         }
     }
@@ -106,12 +108,14 @@ impl Participation {
     /// Whether it may serve its share of an assignment once that is current: it serves already, or has prepared it, or may
     /// start without preparation.
     pub fn may_serve(&self, assignment: &Assignment, facts: &Facts, now: Now) -> bool {
-        !self.is_superseded()
+        !self.is_contested()
             && assignment.has(facts.ordinal())
+            && facts.is_meant(assignment)
             && (self.is_serving()
                 || self.prepared.contains(&assignment.generation)
                 || ((self.may_start(assignment, facts) || self.may_resume(assignment, facts))
-                    && !facts.may_have_predecessor(now)))
+                    && !facts.may_have_predecessor(now)
+                    && !facts.is_behind(now)))
     }
 
     /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
@@ -120,7 +124,10 @@ impl Participation {
         let in_this_fleet =
             |generation: Option<u64>| generation.is_some_and(|generation| generation >= assignment.fresh.generation);
         let predecessor = facts.predecessor.as_ref().map(|predecessor| &predecessor.member);
+        // The Lease of the process that the assignment means was deleted.
+        let is_later = predecessor.is_none() && (1..facts.own.life).contains(&assignment.life(facts.ordinal()));
         facts.leases_listed
+            && !is_later
             && facts.ordinal() < assignment.fresh.below
             && !in_this_fleet(self.served_generation().or(self.last_served))
             && !in_this_fleet(predecessor.and_then(|member| member.joined))
@@ -178,14 +185,22 @@ impl Participation {
     /// It was asked to terminate.
     pub fn leave(&mut self) {
         match &mut self.phase {
-            Phase::Superseded { leaving, .. } => *leaving = true,
+            Phase::Contested { leaving, .. } => *leaving = true,
             _ => self.phase = Phase::Leaving(self.serving()),
         }
     }
 
-    /// Another process has taken its Lease.
-    pub fn supersede(&mut self) {
-        self.phase = Phase::Superseded { serving: self.serving(), leaving: self.is_leaving() };
+    /// Another process may run in its place.
+    pub fn contest(&mut self) {
+        self.phase = Phase::Contested { serving: self.serving(), leaving: self.is_leaving() };
+    }
+
+    /// No other process runs in its place any more, but one may have: it starts again, unprepared.
+    pub fn rejoin(&mut self) {
+        let leaving = self.is_leaving();
+        self.set_serving(None);
+        self.prepared.clear();
+        self.phase = if leaving { Phase::Leaving(None) } else { Phase::Preparing };
     }
 }
 
@@ -270,17 +285,21 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_process_exposes_nothing_and_never_serves_again() {
+    fn a_contested_process_exposes_nothing_and_rejoins_unprepared() {
         let mut participation = Participation::new();
         let serving = facts(1, &[]);
         enter(&mut participation, &serving);
         assert!(!participation.exposed(&serving).is_empty());
-        participation.supersede();
+        participation.contest();
         assert!(participation.exposed(&serving).is_empty());
         participation.note_prepared(2);
         enter(&mut participation, &facts(2, &[]));
         assert!(!participation.is_serving());
+        participation.rejoin();
+        enter(&mut participation, &facts(2, &[]));
+        assert!(!participation.is_serving(), "it is no longer prepared");
+        participation.contest();
         participation.leave();
-        assert!(participation.is_superseded() && participation.is_leaving());
+        assert!(participation.is_contested() && participation.is_leaving());
     }
 }

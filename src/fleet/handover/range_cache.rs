@@ -47,7 +47,8 @@ impl RangeCache {
 }
 
 /// Returns the assignment in which each of `total` members serves its own share.
-pub(super) const fn all_present(total: u32, hash: Hasher) -> Assignment {
+pub(super) fn all_present(total: u32, hash: Hasher) -> Assignment {
     let fresh = ColdStart { generation: 0, below: 0 };
-    Assignment { generation: 0, total, absent: Vec::new(), untaken: BTreeSet::new(), hash, layout: LAYOUT, fresh }
+    let (absent, untaken, lives) = (Vec::new(), BTreeSet::new(), Vec::new());
+    Assignment { generation: 0, total, absent, untaken, hash, layout: LAYOUT, fresh, lives }
 }

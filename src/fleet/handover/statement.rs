@@ -32,6 +32,7 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         joined: None,
         loading: false,
         follows: 0,
+        found: 0,
         hash,
         layout: LAYOUT,
         capacity: None,
@@ -73,6 +74,7 @@ pub(super) fn statement(
             && !participation.is_serving()
             && record.current.has(facts.ordinal())
             && !participation.may_start(&record.current, facts)
+            && !participation.is_contested()
             // Until its first write is confirmed, it does not know whether the record is recent.
             && facts.confirmed_at.is_some()
             && !participation.may_resume(&record.current, facts)
@@ -83,7 +85,6 @@ pub(super) fn statement(
             (false, true) => Phase::Fit,
             (false, false) => Phase::Starting,
         },
-        life: facts.predecessor.as_ref().map_or(0, |predecessor| predecessor.member.life).saturating_add(1),
         awaits,
         prepared: prepared_generation(facts, participation),
         joined: participation.served_generation(),
@@ -93,6 +94,7 @@ pub(super) fn statement(
         headroom: capacity.map(|capacity| {
             capacity.saturating_sub(facts.current().map_or(0, |current| units(facts.owned(current).size())))
         }),
+        found: Some(own.found).filter(|found| record.is_none_or(|record| record.revision < *found)).unwrap_or_default(),
         ..own.clone()
     };
     if statement != *own {

@@ -78,7 +78,7 @@ pub struct Status {
     pub since_handover: Option<Duration>,
     /// Whether this process was asked to terminate.
     pub leaving: bool,
-    /// Whether another process holds the Lease of this member.
+    /// Whether another process may run in place of this one.
     pub superseded: bool,
     /// Why the newest record of the fleet cannot be read.
     pub unreadable_record: Option<String>,

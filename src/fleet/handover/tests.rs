@@ -26,6 +26,7 @@ fn machine(ordinal: u32, nonce: u64) -> Machine {
 
 fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
     Machine::new(Config {
+        owns_pod: true,
         id: incarnation(ordinal, nonce),
         address: format!("10.0.0.{ordinal}:8082"),
         key: None,
@@ -211,6 +212,9 @@ fn the_late_lease_of_a_predecessor_does_not_replace_its_successor() {
     for lease in [before.clone(), after, before] {
         machine.handle(Event::Lease(lease), now);
     }
+    let named = machine.decide(now).write.expect("the record names the later process");
+    assert_eq!((named.current.generation, &*named.current.lives), (1, &[1, 7][..]));
+    machine.handle(Event::Record(named), now);
     assert_eq!(machine.decide(now).write, None);
     assert_eq!(machine.status(now).peers.iter().map(|peer| peer.id.nonce).collect::<Vec<_>>(), [2]);
     let now = lose(&mut machine, incarnation(1, 2), now);
@@ -902,4 +906,180 @@ fn a_member_that_blocks_for_long_is_announced_once() {
     assert_eq!(announced.len(), 1, "{announced:?}");
     let blocked = machine.status(at(1100)).blocked_for;
     assert!(blocked.get(&3).is_some_and(|age| age.as_secs() >= 99), "{blocked:?}");
+}
+
+/// Returns another process of member 0.
+fn rival(life: u64, sequence: u64, now: Now) -> Member {
+    let id = Incarnation { pod: "pod-other".to_owned(), ..incarnation(0, 99) };
+    Member { id, life, sequence, address: "10.0.9.9:8082".to_owned(), ..serving(0, Phase::Fit, None, 1, now) }
+}
+
+#[test]
+fn a_member_whose_lease_went_back_in_time_keeps_serving() {
+    let now = at(1000);
+    let mut machine =
+        start(machine(0, 7), Some(Member { life: 3, ..last_statement(Phase::Left, vec![], now) }), 1, now);
+    let record = machine.decide(now).write.expect("the first record");
+    machine.handle(Event::Record(record), now);
+    machine.handle(Event::Loaded(Slice::all()), now);
+    let before = machine.decide(now);
+    assert!(before.ready && before.member.life == 4);
+    // Its predecessor, an earlier process than that, and an older statement of its own.
+    let older = Member { sequence: 0, ..before.member.clone() };
+    for lease in [Member { life: 3, ..last_statement(Phase::Left, vec![], now) }, rival(2, 1, now), older] {
+        machine.handle(Event::Lease(lease), now);
+        let after = machine.decide(now);
+        assert!(after.ready && !after.verify && after.member.life == 4);
+        assert_eq!(after.plan, before.plan);
+    }
+}
+
+/// Returns member 0 of a fleet of three, whose Lease names another process with a higher life.
+fn contested(now: Now) -> Machine {
+    let mut machine = three(None, None, now);
+    machine.handle(Event::Lease(rival(5, 1, now)), now);
+    let decision = machine.decide(now);
+    assert!(decision.verify && !decision.ready && decision.write.is_none());
+    assert_eq!(decision.plan.at(now.boot), Some(&Slice::none()));
+    machine
+}
+
+fn read(machine: &mut Machine, holder: Option<Member>, seconds: u64) -> Decision {
+    machine.handle(Event::LeaseRead(holder, Duration::from_secs(seconds)), at(seconds));
+    machine.decide(at(seconds))
+}
+
+#[test]
+fn a_member_rejoins_after_the_other_process_of_its_ordinal_has_ended() {
+    let now = at(1000);
+    let mut machine = contested(now);
+    for seconds in [1000, 1008, 1015] {
+        let decision = read(&mut machine, Some(rival(5, 1, now)), seconds);
+        assert!(decision.verify && decision.outrun_by.is_none() && decision.member.life == 1);
+    }
+    let decision = read(&mut machine, Some(rival(5, 1, now)), 1016);
+    assert!(!decision.verify && !decision.ready);
+    assert_eq!((decision.member.life, decision.member.joined, decision.member.awaits), (6, None, true));
+    // Its own Lease, or none, or one that says that its holder left: nobody else runs, but somebody may have.
+    let left = Member { phase: Phase::Left, ..rival(5, 2, now) };
+    for holder in [None, Some(left), Some(machine.own_member().clone())] {
+        let mut machine = contested(now);
+        let holder = holder
+            .map(|holder| if holder.phase == Phase::Left { holder } else { self::machine(0, 7).decide(now).member });
+        let member = read(&mut machine, holder, 1001).member;
+        assert_eq!((member.life, member.joined, member.awaits), (6, None, true));
+    }
+}
+
+#[test]
+fn a_member_ends_while_another_process_of_its_ordinal_renews_its_lease() {
+    let now = at(1000);
+    let mut machine = contested(now);
+    assert_eq!(read(&mut machine, Some(rival(5, 1, now)), 1001).outrun_by, None);
+    let renewed = Member { renewed: Some(1), ..rival(5, 1, now) };
+    let decision = read(&mut machine, Some(renewed), 1006);
+    assert_eq!(decision.outrun_by, Some(rival(5, 1, now).id));
+    assert!(!decision.ready && machine.status(at(1006)).superseded);
+    assert!(decision.plan.at(Duration::from_secs(1006)).is_none_or(Slice::is_empty));
+}
+
+#[test]
+fn only_the_pod_of_the_statefulset_takes_over_from_a_running_process() {
+    let now = at(1000);
+    let starts = |owns_pod| {
+        let mut machine = machine(0, 7);
+        machine.set_owns_pod(owns_pod);
+        machine.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
+        machine.handle(Event::Lease(rival(5, 1, now)), now);
+        machine.handle(Event::Listed, now);
+        machine
+    };
+    let decision = starts(true).decide(now);
+    assert_eq!((decision.verify, decision.member.life), (false, 6));
+    let mut machine = starts(false);
+    let decision = machine.decide(now);
+    assert_eq!((decision.verify, decision.member.life), (true, 1), "it does not write over the Lease");
+    assert!(read(&mut machine, Some(rival(5, 1, now)), 1001).outrun_by.is_none());
+    assert!(read(&mut machine, Some(rival(5, 2, now)), 1004).outrun_by.is_some());
+    let mut machine = starts(false);
+    assert!(read(&mut machine, Some(rival(5, 1, now)), 1001).verify);
+    assert_eq!(read(&mut machine, Some(rival(5, 1, now)), 1017).member.life, 6, "it has ended");
+}
+
+#[test]
+fn the_coordinator_writes_a_record_again_that_went_back_in_time() {
+    let now = at(1000);
+    let mut machine = three(None, None, now);
+    let old = machine.known_record().cloned().expect("a record");
+    let mut newer = old.clone();
+    (newer.revision, newer.current.generation) = (9, 9);
+    for ordinal in [1, 2] {
+        machine.handle(Event::Lease(Member { follows: 9, ..serving(ordinal, Phase::Fit, None, 2, now) }), now);
+    }
+    assert_eq!(machine.decide(now).write, None, "other members know a newer record");
+    machine.handle(Event::Record(newer.clone()), now);
+    let ready = machine.decide(now);
+    assert_eq!(ready.write, None);
+    machine.handle(Event::Record(old), now);
+    let again = machine.decide(now);
+    let record = again.write.expect("the record is written again");
+    assert_eq!((record.revision, record.current.generation, record.current.total), (10, 9, 3));
+    assert_eq!(again.plan, ready.plan);
+    machine.handle(Event::Record(record), now);
+    assert_eq!(machine.decide(now).write, None);
+    machine.handle(Event::DamagedRecord, now);
+    assert_eq!(machine.decide(now).write.map(|record| record.revision), Some(11));
+}
+
+#[test]
+fn a_record_that_was_deleted_while_all_members_were_down_counts_on_from_their_leases() {
+    let now = at(1000);
+    let before = |ordinal| {
+        let id = incarnation(ordinal, 3);
+        let member = Member { id, life: 4, follows: 3000, ..serving(ordinal, Phase::Left, None, 1, now) };
+        Member { joined: Some(2999), prepared: Some(2999), ..member }
+    };
+    let mut machine = self::machine(0, 7);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
+    machine.handle(Event::Lease(before(0)), now);
+    machine.handle(Event::Lease(Member { follows: 3007, ..before(1) }), now);
+    machine.handle(Event::NoRecord, now);
+    machine.handle(Event::Listed, now);
+    machine.handle(Event::LeaseConfirmed(now.boot), now);
+    let decision = machine.decide(now);
+    assert_eq!(decision.member.found, 3000, "others count on, although it wrote over the Lease");
+    let record = decision.write.expect("the first record");
+    assert_eq!((record.revision, record.current.generation, record.current.fresh.generation), (3008, 3008, 3008));
+    machine.handle(Event::Record(record), now);
+    let member = machine.decide(now).member;
+    assert_eq!((member.joined, member.found), (Some(3008), 0), "it serves at once");
+}
+
+#[test]
+fn a_process_that_was_replaced_learns_it_from_the_record_of_any_member() {
+    let now = at(1000);
+    let mut old = three(None, None, now);
+    assert!(old.decide(now).ready);
+    // Its watch is dead, and another member with a dead watch still accepts it.
+    let mut newer = old.known_record().cloned().expect("a record");
+    (newer.revision, newer.current.lives) = (2, vec![2, 1, 1]);
+    let heartbeat = Heartbeat {
+        member: serving(1, Phase::Fit, None, 2, now),
+        record: Some(newer.clone()),
+        confirmed_age: Some(0),
+        ..old.heartbeat(now)
+    };
+    old.handle(Event::HeartbeatAnswered(heartbeat, now.boot), now);
+    let decision = old.decide(now);
+    assert!(decision.verify && !decision.ready && decision.write.is_none());
+    assert_eq!(decision.plan.at(now.boot), Some(&Slice::none()));
+
+    // Others do not count on what it says.
+    let mut other = start(machine(1, 1), None, 3, now);
+    let statement = Member { id: incarnation(0, 7), ..serving(0, Phase::Fit, None, 1, now) };
+    other.handle(Event::Lease(statement.clone()), now);
+    other.handle(Event::Record(newer), now);
+    let heartbeat = Heartbeat { member: statement, record: None, ..old.heartbeat(now) };
+    other.handle(Event::HeartbeatAnswered(heartbeat, now.boot), now);
+    assert_eq!(other.status(now).answering, 0);
 }

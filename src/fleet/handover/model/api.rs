@@ -138,13 +138,30 @@ impl World {
         }
     }
 
+    /// Answers a process that doubts whether it still holds its Lease.
+    pub(super) fn verify(&mut self, p: usize) {
+        let (ordinal, now) = (self.processes[p].ordinal, self.now);
+        let wants = self.processes[p].decision.as_ref().is_some_and(|decision| decision.verify);
+        if wants && now >= self.processes[p].next_read && self.reaches_api(ordinal) {
+            self.processes[p].next_read = now + 1_000;
+            let (holder, clock) = (self.leases.get(&ordinal).cloned(), self.clock(p));
+            self.processes[p].machine.handle(Event::LeaseRead(holder, clock.boot), clock);
+        }
+    }
+
     pub(super) fn write(&mut self, p: usize, decision: &Decision) {
         let ordinal = self.processes[p].ordinal;
         if !self.reaches_api(ordinal) || self.processes[p].cursor == usize::MAX {
             return;
         }
         let boot = self.clock(p).boot;
-        if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&decision.member) {
+        let yields = self
+            .leases
+            .get(&ordinal)
+            .is_none_or(|lease| lease.id == decision.member.id || lease.life < decision.member.life);
+        if !yields {
+            // As `api::leases`: only a higher life writes over the Lease of another process.
+        } else if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&decision.member) {
             self.processes[p].renew = self.now + 5_000;
             self.processes[p].written = Some(decision.member.clone());
             self.processes[p].own_writes.push((self.log.len(), boot));

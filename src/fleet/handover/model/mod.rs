@@ -66,6 +66,8 @@ struct Process {
     written: Option<Member>,
     renew: u64,
     own_writes: Vec<(usize, Duration)>,
+    /// When it may read its own Lease again.
+    next_read: u64,
     next_heartbeat: u64,
     announced: Option<(Member, u64)>,
     /// How many writes of the record it has read.

@@ -14,6 +14,7 @@ impl World {
         let pod = &self.pods[&ordinal];
         let id = Incarnation { ordinal, pod: pod.uid.clone(), nonce: self.random.u64(..) };
         let config = Config {
+            owns_pod: true,
             id,
             address: pod.uid.clone(),
             key: None,
@@ -43,6 +44,7 @@ impl World {
             written: None,
             renew: 0,
             own_writes: Vec::new(),
+            next_read: 0,
             next_heartbeat: 0,
             announced: None,
             seen_record: 0,
@@ -93,6 +95,7 @@ impl World {
             self.processes[p].loaded = slice.clone();
             self.processes[p].machine.handle(Event::Loaded(slice), clock);
         }
+        self.verify(p);
         let decision = self.processes[p].machine.decide(clock);
         let ordinal = self.processes[p].ordinal;
         let notices = self.processes[p].machine.notices();
