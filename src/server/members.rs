@@ -2,11 +2,13 @@
 //!
 //! A connection is a member's if its key is that in the Lease of a member ([`Roster`]), and each request is checked again. A
 //! member speaks for itself alone. No handshake and no connection can crowd out those of others: each address has its share of
-//! the handshakes, each member its share of the connections, and the newest displaces the oldest. Each member connects to all
-//! others, so a member of the largest fleet has a connection from each of 1,023, and after its restart all of them shake hands at
-//! once. Handshakes from the addresses in the Leases therefore have places of their own, apart from those of strangers.
+//! the handshakes, each member its share of the connections, and the newest displaces the oldest of whoever has the most.
+//!
+//! Each member connects to all others, so a member of the largest fleet has a connection from each of 1,023, and after its restart
+//! all of them shake hands at once. Handshakes from the addresses in the Leases therefore have places of their own, apart from
+//! those of strangers.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -124,7 +126,7 @@ impl Handshakes {
     }
 }
 
-/// The tasks that hold one of a limited number of places. One more displaces the oldest.
+/// The tasks that hold one of a limited number of places. One more displaces the oldest task of the key that has the most.
 struct Turns<K> {
     most: usize,
     most_per_key: usize,
@@ -144,7 +146,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
         let oldest = of_key.next();
         let displaced = match oldest {
             Some(at) if 1 + of_key.count() >= self.most_per_key => Some(at),
-            _ if tasks.len() >= self.most => Some(0),
+            _ if tasks.len() >= self.most => Some(oldest_of_most(&tasks)),
             _ => None,
         };
         if let Some((_, task)) = displaced.and_then(|at| tasks.remove(at)) {
@@ -158,6 +160,16 @@ impl<K: Eq + Hash + Clone> Turns<K> {
     fn give_back(&self, id: tokio::task::Id) {
         lock(&self.tasks).retain(|(_, task)| task.id() != id);
     }
+}
+
+/// Returns the index of the oldest task of the key that has the most tasks.
+fn oldest_of_most<K: Eq + Hash>(tasks: &VecDeque<(K, AbortHandle)>) -> usize {
+    let mut counts = HashMap::new();
+    for (key, _) in tasks {
+        *counts.entry(key).or_insert(0_usize) += 1;
+    }
+    let most = counts.values().max();
+    tasks.iter().position(|(key, _)| counts.get(key) == most).unwrap_or_default()
 }
 
 /// One connection.
@@ -338,7 +350,7 @@ mod tests {
         settle().await;
         assert_eq!(alive.iter().filter(|task| !task.is_finished()).count(), 2 * 1023);
         assert_eq!(strangers.iter().filter(|task| !task.is_finished()).count(), MAX_HANDSHAKES);
-        // One address of a member cannot take the places of the others.
+        // One address of a member cannot take the places of the others. One more place is free.
         for _ in 0..5 * MOST_SHARDS {
             handshakes.of(ip(1), &roster).take(ip(1), || tasks.spawn(pending::<()>()));
         }

@@ -87,6 +87,8 @@ struct Answer {
     sent: Option<u64>,
     /// The slice by which the server filters.
     selector: Option<Slice>,
+    /// The namespace of the request.
+    namespace: usize,
 }
 
 /// The API server. Version `n` is that of the `n`th change; the first is at index 0 and changes nothing.
@@ -104,6 +106,8 @@ struct World {
     json: bool,
     /// The number of objects in a page.
     page: usize,
+    /// The number of namespaces, each with a source of its own. Object `n` is in namespace `n % namespaces`.
+    namespaces: usize,
     answers: Vec<Answer>,
 }
 
@@ -122,6 +126,16 @@ impl World {
                 None => {}
             }
         }
+        objects
+    }
+
+    /// The objects of a namespace as of a version.
+    fn within(&self, namespace: usize, version: u64) -> BTreeMap<&'static str, u64> {
+        let mut objects = self.at(version);
+        let uids = UIDS.iter().enumerate();
+        uids.filter(|(uid, _)| uid % self.namespaces != namespace).for_each(|(_, uid)| {
+            objects.remove(uid);
+        });
         objects
     }
 
@@ -161,12 +175,14 @@ impl World {
         if token.is_some_and(|(version, _)| version > self.version() || version < self.compacted) {
             return refusal(410);
         }
+        let namespace = request.uri().path().split('/').find_map(|part| part.strip_prefix("n-")?.parse().ok());
+        let namespace = namespace.unwrap_or_default();
         let initial = parameters.contains_key("sendInitialEvents");
         if initial && !self.streaming {
             return refusal(422);
         }
         let (sender, body) = stream::unbounded();
-        let mut answer = Answer { body: sender, initial: VecDeque::new(), sent: None, selector };
+        let mut answer = Answer { body: sender, initial: VecDeque::new(), sent: None, selector, namespace };
         let kept = |slice: &Option<Slice>, uid: &str| slice.as_ref().is_none_or(|slice| slice.contains_uid(uid));
         if initial || !parameters.contains_key("watch") {
             let newest = self.version();
@@ -178,7 +194,7 @@ impl World {
             let lag = if token.is_some() { 0 } else { std::mem::take(&mut self.lag) };
             let version = floor.map_or(newest, |floor| newest.saturating_sub(lag).max(floor).max(1));
             let version = token.map_or(version, |(version, _)| version);
-            let objects = self.at(version);
+            let objects = self.within(namespace, version);
             let objects = objects.iter().filter(|(uid, _)| kept(&answer.selector, uid));
             if initial {
                 answer.initial = objects.map(|(uid, version)| self.event("ADDED", uid, *version)).collect();
@@ -230,6 +246,7 @@ impl World {
         while let (None, Some(sent)) = (&piece, answer.sent.filter(|sent| *sent < newest)) {
             answer.sent = Some(sent + 1);
             piece = self.changes[sent as usize + 1]
+                .filter(|change| change.uid % self.namespaces == answer.namespace)
                 .filter(|change| answer.selector.as_ref().is_none_or(|slice| slice.contains_uid(UIDS[change.uid])))
                 .map(|change| self.event(change.verb, UIDS[change.uid], sent + 1))
                 .or_else(|| (sent + 1 == newest).then(|| self.bookmark(newest, false)));
@@ -271,6 +288,7 @@ fn parse(selector: &str) -> Slice {
 /// Stores the objects of a source; an object consists only of its version.
 struct StoreSink {
     things: Arc<ResourceStore>,
+    partition: u32,
     list: Option<(Epoch, Slice)>,
 }
 
@@ -288,7 +306,7 @@ impl Sink for StoreSink {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let stamp = Stamp { version: item.version, listed: item.listed };
-        self.things.apply(0, item.uid.into(), item.hashes, stamp, block(item));
+        self.things.apply(self.partition, item.uid.into(), item.hashes, stamp, block(item));
         Ok(())
     }
 
@@ -303,7 +321,7 @@ impl Sink for StoreSink {
     }
 
     fn rewind(&mut self) {
-        self.things.rewind(0);
+        self.things.rewind(self.partition);
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
@@ -312,18 +330,29 @@ impl Sink for StoreSink {
 
     fn init_done(&mut self, version: u64) {
         if let Some((epoch, slice)) = self.list.take() {
-            self.things.finish(epoch, Scope { partition: 0, slice: &slice }, version);
+            self.things.finish(epoch, Scope { partition: self.partition, slice: &slice }, version);
         }
     }
 }
 
-/// The source, the store and the model of the API server.
+/// A source, of one namespace.
+struct Part {
+    shard: Arc<ShardState>,
+    status: Arc<Status>,
+}
+
+impl Part {
+    fn position(&self) -> u64 {
+        self.status.position.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// The sources, the store and the model of the API server.
 struct Test {
     world: Arc<Mutex<World>>,
     store: Store,
     things: Arc<ResourceStore>,
-    shard: Arc<ShardState>,
-    status: Arc<Status>,
+    parts: Vec<Part>,
 }
 
 impl Test {
@@ -333,28 +362,37 @@ impl Test {
 
     fn start(world: World, server_side: bool, use_cache: bool) -> Self {
         let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge };
+        let namespaces = world.namespaces;
         let things = ResourceStore::new("things", vec![header]);
         let test = Self {
             world: Arc::new(Mutex::new(world)),
             store: Store::new(vec![Arc::clone(&things)]),
             things,
-            shard: Arc::new(ShardState::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
-            status: Arc::default(),
+            parts: (0..namespaces)
+                .map(|_| Part {
+                    shard: Arc::new(ShardState::new(only(Hasher::Fnv1a64, &UIDS[..3]))),
+                    status: Arc::default(),
+                })
+                .collect(),
         };
-        let mut source = pods();
-        source.shard = Arc::clone(&test.shard);
-        source.server_side = server_side;
-        source.audited = true;
-        source.use_cache = use_cache;
         let world = Arc::clone(&test.world);
         let service = tower::service_fn(move |request: Request<Body>| {
             let response = world.lock().unwrap().serve(&request);
             async move { Ok::<_, std::io::Error>(response) }
         });
         let client = kube::Client::new(service, "default");
-        let sinks =
-            [(); 2].map(|()| -> Box<dyn Sink> { Box::new(StoreSink { things: Arc::clone(&test.things), list: None }) });
-        tokio::spawn(intake::run(client, source, sinks, Arc::clone(&test.status), CancellationToken::new()));
+        for (namespace, part) in test.parts.iter().enumerate() {
+            let mut source = pods();
+            source.namespace = (namespaces > 1).then(|| format!("n-{namespace}"));
+            source.shard = Arc::clone(&part.shard);
+            source.server_side = server_side;
+            source.audited = true;
+            source.use_cache = use_cache;
+            let sink = || StoreSink { things: Arc::clone(&test.things), partition: namespace as u32, list: None };
+            let sinks: [Box<dyn Sink>; 2] = [Box::new(sink()), Box::new(sink())];
+            let status = Arc::clone(&part.status);
+            tokio::spawn(intake::run(client.clone(), source, sinks, status, CancellationToken::new()));
+        }
         test
     }
 
@@ -368,7 +406,7 @@ impl Test {
                     only(hasher, &uids.map(|(_, uid)| *uid).collect::<Vec<_>>())
                 };
                 let wanted = some(Hasher::XxHash64, xxhash64).union(&some(Hasher::Fnv1a64, fnv1a64));
-                self.shard.set_desired(wanted.clone());
+                self.parts.iter().for_each(|part| part.shard.set_desired(wanted.clone()));
                 if retain {
                     self.things.retain(&wanted);
                 }
@@ -436,9 +474,15 @@ impl Test {
         (0..world.answers.len()).rev().fold(false, |sent, at| world.deliver(at) | sent)
     }
 
+    /// The slice that every source has loaded.
+    fn visible(&self) -> Slice {
+        let visible = self.parts.iter().map(|part| (*part.shard.visible()).clone());
+        visible.reduce(|a, b| a.intersection(&b)).unwrap_or_else(Slice::none)
+    }
+
     /// The served objects, with their versions.
     fn served(&self) -> BTreeMap<String, u64> {
-        self.things.set_loaded((*self.shard.visible()).clone());
+        self.things.set_loaded(self.visible());
         let text: Vec<u8> = self.store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
         let text = String::from_utf8(text).unwrap();
         let series = text.lines().filter_map(|line| line.strip_prefix("thing{uid=\"")?.strip_suffix("\"} 1"));
@@ -453,16 +497,17 @@ impl Test {
     /// Checks the invariants that hold after each step.
     fn check(&self) -> Result<(), TestCaseError> {
         let served = self.served();
-        let loaded = self.shard.visible();
+        let loaded = self.visible();
         let world = self.world();
-        let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
-        let then = world.at(position);
-        prop_assert!(self.shard.desired().covers(&loaded));
+        prop_assert!(self.parts.iter().all(|part| part.shard.desired().covers(&loaded)));
         for (uid, version) in &served {
             prop_assert!(loaded.contains_uid(uid), "{uid} is served but not loaded");
             prop_assert!(*version <= world.version());
         }
         for (index, uid) in UIDS.iter().enumerate().filter(|(_, uid)| loaded.contains_uid(uid)) {
+            let namespace = index % world.namespaces;
+            let position = self.parts[namespace].position();
+            let then = world.within(namespace, position);
             let since = &world.changes[position as usize + 1..];
             let came = since.iter().flatten().any(|change| change.uid == index && change.verb == "ADDED");
             let went = since.iter().flatten().any(|change| change.uid == index && change.verb == "DELETED");
@@ -474,8 +519,10 @@ impl Test {
                 _ => {}
             }
         }
-        if let Ok(seen) = self.status.uids_at(position) {
-            prop_assert_eq!(seen, digest(&then));
+        for (namespace, part) in self.parts.iter().enumerate() {
+            if let Ok(seen) = part.status.uids_at(part.position()) {
+                prop_assert_eq!(seen, digest(&world.within(namespace, part.position())));
+            }
         }
         Ok(())
     }
@@ -494,14 +541,18 @@ impl Test {
                 }
             }
             let newest = self.world().version();
-            let position = self.status.position.load(std::sync::atomic::Ordering::Relaxed);
-            let idle = self.shard.desired().is_empty();
-            if self.shard.ready().covers(&self.shard.desired()) && (idle || position == newest) {
+            let is_done = |part: &Part| {
+                let desired = part.shard.desired();
+                part.shard.ready().covers(&desired) && (desired.is_empty() || part.position() == newest)
+            };
+            if self.parts.iter().all(is_done) {
                 break;
             }
         }
-        let wanted = self.shard.desired();
-        prop_assert_eq!(&*self.shard.ready(), &wanted);
+        let wanted = self.parts[0].shard.desired();
+        for part in &self.parts {
+            prop_assert_eq!(&*part.shard.ready(), &wanted);
+        }
         let world = self.world();
         let expected: BTreeMap<_, _> = world
             .at(world.version())
@@ -527,7 +578,7 @@ proptest! {
     #[test]
     fn the_store_is_right_after_any_steps(
         steps in steps(), streaming: bool, server_side: bool, filters: bool, lies: bool, json: bool, page in 1..4_usize,
-        use_cache: bool,
+        use_cache: bool, namespaces in 1..3_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -540,6 +591,7 @@ proptest! {
                 filters,
                 json,
                 page,
+                namespaces,
                 answers: Vec::new(),
             };
             let test = Test::start(world, server_side, use_cache);
