@@ -20,6 +20,7 @@ use super::handover::Status;
 use super::ledger::{CoverageChange, CoverageStatus, Ledger};
 use super::peer_client::{self, Dialer, PeerError};
 use super::record::Endpoint;
+use super::switches::{SwitchReport, SwitchTiming, timings};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
@@ -32,6 +33,9 @@ const RETRIES: u32 = 10;
 
 /// How long a member may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An answer that took longer does not say exactly enough when a member switched.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(250);
 
 /// Maximum length of an answer in bytes. An answer with a hundred resources takes a tenth of it.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -105,11 +109,13 @@ pub trait CoverageClient: Send + Sync {
 pub struct Coverage {
     ledger: Mutex<Ledger>,
     started: Instant,
+    /// The last measured switch.
+    switch: Mutex<Option<SwitchTiming>>,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self { ledger: Mutex::default(), started: Instant::now() }
+        Self { ledger: Mutex::default(), started: Instant::now(), switch: Mutex::default() }
     }
 }
 
@@ -122,6 +128,26 @@ impl Coverage {
     /// Records the result of an attempt to prove the coverage of `resource`.
     pub fn record(&self, resource: &str, result: Result<Proof, ProofError>) {
         self.ledger().record(resource, result, self.started.elapsed());
+    }
+
+    /// Returns the last measured switch.
+    pub fn switch(&self) -> Option<SwitchTiming> {
+        *lock(&self.switch)
+    }
+
+    /// Measures the switches after the last measured one.
+    fn measure(&self, answers: &[(Duration, &[SwitchReport])]) {
+        let mut last = lock(&self.switch);
+        for timing in timings(answers, last.map_or(0, |last| last.generation)) {
+            let SwitchTiming { generation, gap, overlap } = timing;
+            info!(generation, ?gap, ?overlap, "handover measured");
+            *last = Some(timing);
+        }
+    }
+
+    fn clear(&self) {
+        self.ledger().clear();
+        *lock(&self.switch) = None;
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -154,7 +180,7 @@ impl Audit {
             loop {
                 let started = Instant::now();
                 if self.audit().await.is_none() {
-                    self.coverage.ledger().clear();
+                    self.coverage.clear();
                     // A replica that becomes the coordinator audits at once.
                     sleep(RETRY_PAUSE).await;
                     continue;
@@ -246,20 +272,30 @@ impl Audit {
     /// Returns the reports of all members, with the own report first.
     async fn request_all(&self, peers: &[Peer], request: &CoverageRequest) -> Result<Reports, ProofError> {
         let requests = peers.iter().map(|Peer { name, endpoint }| async move {
+            let asked = Instant::now();
             let result = match endpoint {
                 Some(endpoint) => timeout(ANSWER_TIMEOUT, self.client.request(endpoint, request))
                     .await
                     .unwrap_or(Err(PeerError::Timeout(ANSWER_TIMEOUT))),
                 None => Err(PeerError::NoAddress),
             };
-            result.map(|report| (name.clone(), report)).map_err(|error| {
+            let answered = (Instant::now(), asked.elapsed());
+            result.map(|report| (name.clone(), report, answered)).map_err(|error| {
                 let at = endpoint.as_ref().map(|to| format!(" at {}", to.address)).unwrap_or_default();
                 ProofError::NoAnswer(format!("{name}{at}: {error}"))
             })
         });
-        let reports: Result<Reports, ProofError> = join_all(requests).await.into_iter().collect();
-        let mut all = vec![(SELF.to_owned(), self.view.report(request))];
-        all.extend(reports?);
+        let reports: Result<Vec<_>, ProofError> = join_all(requests).await.into_iter().collect();
+        let reports = reports?;
+        let own = self.view.report(request);
+        let is_exact = |took: &Duration| *took <= MAX_ROUND_TRIP;
+        if own.settled && reports.iter().all(|(_, report, (_, took))| report.settled && is_exact(took)) {
+            let others = reports.iter().map(|(_, report, (at, _))| (at.elapsed(), &report.switches[..]));
+            let answers: Vec<_> = others.chain([(Duration::ZERO, &own.switches[..])]).collect();
+            self.coverage.measure(&answers);
+        }
+        let mut all = vec![(SELF.to_owned(), own)];
+        all.extend(reports.into_iter().map(|(name, report, _)| (name, report)));
         Ok(all)
     }
 }
@@ -332,6 +368,7 @@ mod tests {
             settled: true,
             known_versions: [(PODS.to_owned(), KnownVersions::Versions { oldest: 1, newest: 9 })].into(),
             digests: [(PODS.to_owned(), digest(uids))].into(),
+            switches: Vec::new(),
         }
     }
 
@@ -486,7 +523,7 @@ mod tests {
             let (fleet, coverage, stop) = start();
             seconds(1).await;
             change(&mut fleet.state());
-            seconds(170).await;
+            seconds(110).await;
             assert_eq!(states(&coverage), EXACT);
             seconds(30).await;
             assert_eq!(states(&coverage), UNPROVEN);
@@ -507,6 +544,32 @@ mod tests {
         fleet.state().peers = peers;
         seconds(6).await;
         assert_eq!(states(&coverage), EXACT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_coordinator_measures_a_switch_and_forgets_it_with_its_office() {
+        use crate::fleet::switches::Moved;
+        let (fleet, coverage, _stop) = start();
+        seconds(1).await;
+        assert_eq!(coverage.switch(), None);
+        let moved = |ago| Some(Moved { points: digest(&["range"]), first_ago: ago, last_ago: ago });
+        {
+            let mut state = fleet.state();
+            state.own.switches = vec![SwitchReport { generation: 3, hidden: moved(1_300), shown: None }];
+            let shown = SwitchReport { generation: 3, hidden: None, shown: moved(1_000) };
+            state.other = Some(CoverageReport { switches: vec![shown], settled: false, ..report(&["c"]) });
+        }
+        seconds(60).await;
+        assert_eq!(coverage.switch(), None, "a switch that is not over");
+        if let Some(other) = &mut fleet.state().other {
+            other.settled = true;
+        }
+        seconds(60).await;
+        let (gap, overlap) = (Duration::from_millis(300), Duration::ZERO);
+        assert_eq!(coverage.switch(), Some(SwitchTiming { generation: 3, gap, overlap }));
+        fleet.state().peers = None;
+        seconds(60).await;
+        assert_eq!(coverage.switch(), None);
     }
 
     #[tokio::test(start_paused = true)]

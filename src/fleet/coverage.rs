@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::handover::{HandoverState, Plan, Status};
+use super::switches::SwitchReport;
 use crate::sharding::{Digest, Slice};
 
 /// The request of the coordinator to a member: the body of `POST /fleet/coverage`.
@@ -37,6 +38,9 @@ pub struct CoverageReport {
     /// The requested digests, by resource. Absent where the member does not know the version.
     #[serde(default)]
     pub digests: BTreeMap<String, Digest>,
+    /// What the member hid and showed in the last changes of the assignment. Absent in answers of older replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switches: Vec<SwitchReport>,
 }
 
 /// The objects of one resource that a replica exposes: the answer to `GET /fleet/objects`.
@@ -110,6 +114,10 @@ impl Exposure {
 pub trait ExposureSource: Send + Sync {
     /// Returns the objects that this replica exposes now.
     fn exposure(&self) -> Exposure;
+    /// Returns what it hid and showed in the last changes of the assignment; nothing outside a fleet.
+    fn switches(&self) -> Vec<SwitchReport> {
+        Vec::new()
+    }
 }
 
 /// Why an audit proves nothing about a resource. The next audit tries again.
@@ -247,7 +255,7 @@ mod tests {
 
     fn report(generation: u64, oldest: u64, newest: u64) -> CoverageReport {
         let known_versions = [(RESOURCE.to_owned(), KnownVersions::Versions { oldest, newest })].into();
-        CoverageReport { generation, settled: true, known_versions, digests: BTreeMap::new() }
+        CoverageReport { generation, settled: true, known_versions, ..CoverageReport::default() }
     }
 
     fn named(reports: Vec<CoverageReport>) -> Reports {

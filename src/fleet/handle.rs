@@ -1,7 +1,7 @@
 //! The handle by which the rest of the replica reads the state of its fleet member and sends events to it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -17,7 +17,9 @@ use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat};
 use super::refusals::{Reason, Refusals};
 use super::report::{FleetReport, HandoverReport};
+use super::switches::{Journal, SwitchReport};
 use crate::sharding::{MOST_SHARDS, Slice};
+use crate::sync::lock;
 
 /// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
 const MAX_HEARTBEAT_AGE: u64 = 3_000;
@@ -83,6 +85,8 @@ pub struct FleetHandle {
     outbox: Outbox,
     refusals: Arc<Refusals>,
     snapshot: ArcSwap<Snapshot>,
+    /// What this member hid and showed.
+    journal: Mutex<Journal>,
     /// The heartbeat for peers, and when it was published (boot time).
     heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
     /// Notifies when the heartbeat has changed.
@@ -100,6 +104,7 @@ impl FleetHandle {
             outbox,
             refusals,
             snapshot: ArcSwap::default(),
+            journal: Mutex::default(),
             heartbeat: ArcSwapOption::empty(),
             notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
@@ -261,6 +266,8 @@ impl FleetHandle {
     }
 
     pub(super) fn set_snapshot(&self, snapshot: Snapshot) {
+        let (before, generation) = (self.snapshot.load(), snapshot.status.generation);
+        lock(&self.journal).note(&before.plan, &snapshot.plan, generation, self.clock.boot());
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_replace(());
     }
@@ -312,6 +319,10 @@ impl ExposureSource for FleetHandle {
     fn exposure(&self) -> Exposure {
         let snapshot = self.snapshot.load();
         Exposure::of(&snapshot.status, &snapshot.plan, self.clock.boot())
+    }
+
+    fn switches(&self) -> Vec<SwitchReport> {
+        lock(&self.journal).reports(self.clock.boot())
     }
 }
 

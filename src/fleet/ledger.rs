@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::coverage::{Proof, ProofError};
 
-/// How long a resource may go without a proof before it counts as unproven. An audit runs every minute. In a healthy fleet a
-/// handover, a relist, or a quiet resource with one bookmark per minute can void two audits in a row.
-pub const PROOF_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long a resource may go without a proof before it counts as unproven. Two rounds of the
+/// audit: after a round with a proof, all attempts of the next one have failed.
+pub const PROOF_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The audit results of all resources.
 #[derive(Clone, Debug, Default)]
@@ -156,10 +156,10 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.record(RESOURCE, Err(ProofError::HandoverInProgress), second(1000));
         let state = |ledger: &Ledger, at| ledger.statuses(second(at))[0].state;
-        assert_eq!(state(&ledger, 1180), CoverageState::default());
-        assert!(ledger.changes(second(1180)).is_empty());
-        assert!(state(&ledger, 1181).unproven);
-        let changes = ledger.changes(second(1181));
+        assert_eq!(state(&ledger, 1120), CoverageState::default());
+        assert!(ledger.changes(second(1120)).is_empty());
+        assert!(state(&ledger, 1121).unproven);
+        let changes = ledger.changes(second(1121));
         assert_eq!((changes.len(), &changes[0].error), (1, &Some(ProofError::HandoverInProgress)));
         ledger.record(RESOURCE, Ok(proof(&["a"], &["a"])), second(1200));
         assert_eq!(state(&ledger, 1201), CoverageState { exact: true, ..CoverageState::default() });

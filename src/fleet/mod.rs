@@ -3,7 +3,7 @@
 //! `record` defines the data that members exchange, `wire` reads it, and `handover` is the pure state machine. `run` is the task around that
 //! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
 //! a [`FleetHandle`]. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
-//! that check. `report` and `overview` describe the fleet for the status page.
+//! that check. `switches` measures how exactly the members switch. `report` and `overview` describe the fleet for the status page.
 //!
 //! May not know the format of series.
 
@@ -29,6 +29,7 @@ pub mod refusals;
 pub mod report;
 pub mod roster;
 mod run;
+pub mod switches;
 pub mod tls;
 mod wire;
 

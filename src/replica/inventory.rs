@@ -53,6 +53,10 @@ impl CoverageView for Inventory {
     fn report(&self, request: &CoverageRequest) -> CoverageReport {
         let Exposure { generation, settled, counted } = self.exposure.exposure();
         let mut report = CoverageReport { generation, settled, ..CoverageReport::default() };
+        // Only the question for versions, the first of an attempt, is about switches.
+        if request.versions.is_empty() {
+            report.switches = self.exposure.switches();
+        }
         for watched in &self.watch_set.load().resources {
             let objects = &watched.objects;
             report.known_versions.insert(watched.name.clone(), known_versions(&watched.sources, objects, &counted));

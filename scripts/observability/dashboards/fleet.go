@@ -17,7 +17,7 @@ func fleet() Dashboard {
 			{"Is everything served, once?", []Panel{
 				{
 					Kind: Stat, Title: "Coverage", Width: 4, Height: 4, Unit: "short",
-					Description: "The worst result of the last proof over all resources: every object exposed once (exact), some twice, some not at all; or no proof for three minutes.",
+					Description: "The worst result of the last proof over all resources: every object exposed once (exact), some twice, some not at all; or no proof for two minutes.",
 					Steps:       []Step{{0, green}, {1, orange}, {3, red}},
 					Values:      []Value{{"0", "exact", green}, {"1", "unproven", orange}, {"2", "doubled", orange}, {"3", "missing", red}},
 					Queries:     []Query{{cover, "cover"}},
@@ -64,7 +64,7 @@ func fleet() Dashboard {
 					},
 					Columns: []Column{
 						{Field: "resource", Heading: "Resource"}, {Field: "A", Heading: "Seen"}, {Field: "B", Heading: "Exposed"},
-						{Field: "C", Heading: "Proven", Unit: "s", Steps: []Step{{0, green}, {180, orange}}},
+						{Field: "C", Heading: "Proven", Unit: "s", Steps: []Step{{0, green}, {120, orange}}},
 					},
 				},
 				{
