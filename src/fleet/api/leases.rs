@@ -369,6 +369,7 @@ impl Leases {
             if self.known_leases().own.as_ref().is_some_and(|own| !own.yields_to(&member)) {
                 debug!("another process of this ordinal holds the Lease");
                 tokio::select! {
+                    biased;
                     _ = wanted.changed() => {}
                     () = self.disturbed.notified() => {}
                 }

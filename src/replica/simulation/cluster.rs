@@ -1,10 +1,8 @@
 //! A simulated cluster: the API server with its StatefulSet controller, the kubelet, the processes of one fleet, and Prometheus,
 //! which scrapes all of them.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +60,9 @@ pub struct Cluster {
     doubled: BTreeMap<String, Instant>,
     bound: Bound,
     history: Vec<String>,
-    hash: DefaultHasher,
+    faults: Vec<String>,
+    /// Chooses the faults. What the replicas draw comes from the generator of the thread.
+    pub random: fastrand::Rng,
     last_state: String,
 }
 
@@ -103,23 +103,28 @@ impl Cluster {
             doubled: BTreeMap::new(),
             bound: Bound { missing: Duration::MAX, doubled: Duration::MAX },
             history: Vec::new(),
-            hash: DefaultHasher::new(),
+            faults: Vec::new(),
+            random: fastrand::Rng::with_seed(seed),
             last_state: String::new(),
         };
         cluster.apply_statefulset();
         cluster
     }
 
-    /// Returns a hash of all that happened.
-    pub fn hash(&self) -> u64 {
-        self.hash.finish()
+    /// Returns the faults that were played.
+    pub fn faults(self) -> Vec<String> {
+        self.faults
     }
 
     /// Records an event.
     pub fn note(&mut self, event: &str) {
-        let line = format!("{:8.1} s {event}", self.start.elapsed().as_secs_f64());
-        line.hash(&mut self.hash);
-        self.history.push(line);
+        self.history.push(format!("{:8.1} s {event}", self.start.elapsed().as_secs_f64()));
+    }
+
+    /// Records a fault.
+    pub fn note_fault(&mut self, fault: &str) {
+        self.note(fault);
+        self.faults.push(fault.to_owned());
     }
 
     fn fail(&self, why: &str) -> ! {

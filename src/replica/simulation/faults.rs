@@ -47,17 +47,17 @@ fn missing(limit: Duration) -> Bound {
 }
 
 impl Fault {
-    fn random() -> Self {
-        let cut = if fastrand::bool() { Cut::Silent } else { Cut::Refused };
-        let path = match fastrand::u8(0..6) {
+    fn random(random: &mut fastrand::Rng) -> Self {
+        let cut = if random.bool() { Cut::Silent } else { Cut::Refused };
+        let path = match random.u8(0..6) {
             0 => Path::Silent,
             1 => Path::Refused,
             2 => Path::Failing,
-            3 => Path::Slow(Duration::from_millis(fastrand::u64(50..2_000))),
+            3 => Path::Slow(Duration::from_millis(random.u64(50..2_000))),
             4 => Path::LosesAnswers,
             _ => Path::Deaf,
         };
-        match fastrand::u8(0..11) {
+        match random.u8(0..11) {
             0 => Self::Kill,
             1 => Self::LoseNode,
             2 => Self::Suspend,
@@ -82,9 +82,10 @@ impl Fault {
     }
 
     async fn play(self, cluster: &mut Cluster) {
-        let victim = fastrand::u32(0..cluster.replicas());
-        let steps = fastrand::u64(5..300);
-        cluster.note(&format!("{self:?} member {victim}, {:?}", STEP * steps as u32));
+        let replicas = cluster.replicas();
+        let victim = cluster.random.u32(0..replicas);
+        let steps = cluster.random.u64(5..300);
+        cluster.note_fault(&format!("{self:?} member {victim}, {:?}", STEP * steps as u32));
         cluster.set_bound(self.bound());
         let addresses: Vec<IpAddr> = cluster.processes().map(|process| process.ip).collect();
         let own = cluster.process(victim).map(|process| process.ip);
@@ -92,13 +93,16 @@ impl Fault {
             Self::Kill => cluster.kill(victim),
             Self::LoseNode => cluster.lose_node(victim, steps),
             Self::Suspend => each(cluster, Some(victim), |process| process.suspend(true)),
-            Self::Scale => cluster.scale(fastrand::u32(1..=6)),
+            Self::Scale => {
+                let count = cluster.random.u32(1..=6);
+                cluster.scale(count);
+            }
             Self::Roll => cluster.roll(),
             Self::CutPeers(cut) => {
-                let other = addresses[fastrand::usize(..addresses.len())];
+                let other = addresses[cluster.random.usize(..addresses.len())];
                 if let Some(own) = own.filter(|own| *own != other) {
                     cluster.network.cut(own, other, cut);
-                    if fastrand::bool() {
+                    if cluster.random.bool() {
                         cluster.network.cut(other, own, cut);
                     }
                 }
@@ -117,14 +121,14 @@ impl Fault {
                 process.path.send_replace(path);
             }),
             Self::ExpireWatches => {
-                let resource = ["pods", "leases", "statefulsets"][fastrand::usize(..3)];
-                if fastrand::bool() {
+                let resource = ["pods", "leases", "statefulsets"][cluster.random.usize(..3)];
+                if cluster.random.bool() {
                     cluster.api.compact();
                 }
                 cluster.api.expire_watches(resource).unwrap();
             }
             Self::ClockJumps => {
-                let jump = fastrand::i64(-3_600_000..3_600_000) / i64::from(fastrand::u32(1..1_000));
+                let jump = cluster.random.i64(-3_600_000..3_600_000) / i64::from(cluster.random.u32(1..1_000));
                 each(cluster, Some(victim), |process| {
                     process.clocks.error.fetch_add(jump, Relaxed);
                 });
@@ -152,6 +156,7 @@ pub async fn play(cluster: &mut Cluster) {
     cluster.settle(LIMIT).await;
     for _ in 0..FAULTS {
         cluster.set_bound(PROMISE);
-        Fault::random().play(cluster).await;
+        let fault = Fault::random(&mut cluster.random);
+        fault.play(cluster).await;
     }
 }

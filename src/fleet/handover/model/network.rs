@@ -27,7 +27,14 @@ impl World {
     /// Whether the heartbeats of two processes, and the answers, arrive.
     pub(super) fn linked(&self, p: usize, q: usize) -> bool {
         let (a, b) = (self.processes[p].ordinal, self.processes[q].ordinal);
-        self.connected(a, b) && !self.refuses(a, b) && !self.refuses(b, a)
+        let network = self.connected(a, b) && !self.refuses(a, b) && !self.refuses(b, a);
+        network && self.may_know(p, q) && self.may_know(q, p)
+    }
+
+    /// Whether the process `p` knows the key of the process `q`, or can read it.
+    fn may_know(&self, p: usize, q: usize) -> bool {
+        let id = &self.processes[q].machine.own_member().id;
+        self.processes[p].keys.get(&id.ordinal) == Some(id) || self.reaches_api(self.processes[p].ordinal)
     }
 
     /// Whether the process `to` accepts the key of the process `from`. An unknown key makes it read the Leases, for the next
