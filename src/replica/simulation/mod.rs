@@ -29,7 +29,7 @@ use std::thread;
 use cluster::Cluster;
 
 /// Number of seeds that a test run plays. `SIMULATION_SEEDS` replaces it.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 60;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
