@@ -29,7 +29,7 @@ pub enum Condition {
 /// A failure in a few words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Its kind, one of a few: see [`Failure::reason`].
+    /// Its kind, one of a few.
     pub reason: &'static str,
     /// The error, on one line of limited length.
     pub error: String,
@@ -40,7 +40,7 @@ pub struct Trouble {
 pub struct Vitals {
     /// Whether they succeed.
     pub condition: Condition,
-    /// Number of failures, and of times that an answer did not arrive in [`PATIENCE`].
+    /// Number of failures, and of times that an answer did not arrive in time.
     pub failures: u64,
     /// The last failure.
     pub trouble: Option<Arc<Trouble>>,
