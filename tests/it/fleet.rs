@@ -430,7 +430,7 @@ async fn a_record_of_an_unknown_format_is_neither_followed_nor_overwritten_and_n
             let lease = lease();
             let now = lease["metadata"]["annotations"]["kube-state-fleet.io/record"].as_str().unwrap_or_default();
             let restored: Option<Value> = serde_json::from_str(now).ok();
-            if restored.is_some_and(|restored| restored["current"] == record["current"]) {
+            if restored.is_some_and(|restored| restored["version"] == record["version"]) {
                 break;
             }
             assert!(began.elapsed() < LONG, "still {now}");

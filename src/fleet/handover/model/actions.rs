@@ -66,6 +66,7 @@ impl World {
             Action::Jump(o, by) => {
                 if let Some(p) = process(self, o) {
                     self.processes[p].skew += by;
+                    self.excuse_jump();
                 }
             }
             Action::Orphan(time) => self.orphaned_until = now + time,
