@@ -76,6 +76,19 @@ pub(super) enum Command {
     /// object is served once, 1 if there is a difference, 2 if there is no result.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Verify(Box<Verify>),
+    /// Show the members of a fleet, its assignment, and what a handover waits for
+    ///
+    /// Reads the StatefulSet and the Leases of the fleet from the API server, and no replica. Needs permission to get the StatefulSet
+    /// and to list Leases. Exit codes: 0 if the fleet is settled, 1 if not, 2 if there is no result.
+    #[command(args_override_self = true, allow_negative_numbers = true)]
+    Status(Box<Status>),
+    /// Declare that a member of a fleet is gone for good, so that the others take over at once
+    ///
+    /// For a member whose node is lost, or whose Pod is stuck. It must not run any more: otherwise its objects are served twice until it
+    /// reads its Lease. Watches its Lease for 7 s, and refuses a member that renews it. Needs permission to get and update Leases. Exit
+    /// codes: 0 for success, 2 if the member is alive or unknown, or a request fails.
+    #[command(args_override_self = true, allow_negative_numbers = true)]
+    Forget(Box<Forget>),
     /// Estimate the size of a cluster's metrics, and how many replicas to run
     ///
     /// Counts series, bytes (plain and gzipped), memory and label values, by resource, family and label. The objects come from the
@@ -173,6 +186,44 @@ pub(super) struct Verify {
     pub flags: Flags,
 }
 
+/// The fleet that a command is about.
+#[derive(Args, Clone, Debug)]
+pub(super) struct FleetName {
+    /// StatefulSet of the replicas.
+    #[arg(long, value_name = "NAME", default_value = "kube-state-fleet", value_parser = names::object)]
+    pub statefulset: String,
+    /// Namespace of the StatefulSet. Default: that of the kubeconfig, or of the pod that this program runs in.
+    #[arg(long, value_name = "NAMESPACE", value_parser = names::namespace)]
+    pub fleet_namespace: Option<String>,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub fleet: FleetName,
+    /// Format of the state.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// Arguments of `forget`.
+#[derive(Args, Debug)]
+pub(super) struct Forget {
+    /// Ordinal of the member, as in the output of status.
+    #[arg(value_name = "ORDINAL")]
+    pub ordinal: u32,
+    /// Do not check whether the member is alive.
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub fleet: FleetName,
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
 /// Arguments of `migrate`.
 #[derive(Args, Debug)]
 pub(super) struct Migrate {
@@ -239,8 +290,17 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
     let matches = Cli::command().try_get_matches_from(args)?;
     let Cli { mut flags, command } = Cli::from_arg_matches(&matches)?;
     // Flags after the command override those before it.
-    if let (Some(Command::Run(_) | Command::Render(_) | Command::Verify(_) | Command::Estimate(_)), Some((_, behind))) =
-        (&command, matches.subcommand())
+    if let (
+        Some(
+            Command::Run(_)
+            | Command::Render(_)
+            | Command::Verify(_)
+            | Command::Status(_)
+            | Command::Forget(_)
+            | Command::Estimate(_),
+        ),
+        Some((_, behind)),
+    ) = (&command, matches.subcommand())
     {
         flags.update_from_arg_matches(behind)?;
     }

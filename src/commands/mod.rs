@@ -1,4 +1,4 @@
-//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `estimate`, `migrate`, `docs`, `completion`, `version`.
+//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `status`, `forget`, `estimate`, `migrate`, `docs`, `completion`, `version`.
 //!
 //! Parses the command line, resolves the settings, runs the subcommand, and turns its result into an exit code: 0 for
 //! success, 1 for bad input, 2 for a command line or environment that is not valid.
@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod render;
 mod run;
+mod status;
 mod upstream;
 mod verify;
 
@@ -82,6 +83,24 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             Ok(match verify::run(&settings, &arguments, out) {
                 Ok(code) => code,
                 Err(verify::VerifyError::Output(error)) => printed(Err(error), err),
+                Err(error) => refuse(err, &error.to_string()),
+            })
+        }
+        Command::Status(arguments) => {
+            let (settings, warnings) = unsharded(flags)?;
+            print_warnings(&warnings, err);
+            Ok(match status::run(&settings, &arguments, out) {
+                Ok(code) => code,
+                Err(status::StatusError::Output(error)) => printed(Err(error), err),
+                Err(error) => refuse(err, &error.to_string()),
+            })
+        }
+        Command::Forget(arguments) => {
+            let (settings, warnings) = unsharded(flags)?;
+            print_warnings(&warnings, err);
+            Ok(match status::forget(&settings, &arguments, out) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(status::StatusError::Output(error)) => printed(Err(error), err),
                 Err(error) => refuse(err, &error.to_string()),
             })
         }

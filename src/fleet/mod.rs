@@ -33,7 +33,7 @@ pub mod switches;
 pub mod tls;
 mod wire;
 
-pub use api::{FleetError, MissingPermission, is_ready};
+pub use api::{FleetError, InspectError, Inspector, MissingPermission, StatefulSetState, StoredFleet, is_ready};
 pub use format_error::FormatError;
 pub use handle::{FleetHandle, Refusal, Snapshot};
 pub use host::Host;

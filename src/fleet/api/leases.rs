@@ -649,16 +649,16 @@ fn own(lease: &Lease, key: Option<&ReadLease>) -> OwnLease {
 }
 
 /// Returns when the holder wrote the Lease, in Unix milliseconds by the holder's clock.
-fn renewed(lease: &Lease) -> Option<u64> {
+pub(super) fn renewed(lease: &Lease) -> Option<u64> {
     let MicroTime(at) = lease.spec.as_ref()?.renew_time.as_ref()?;
     u64::try_from(at.as_millisecond()).ok()
 }
 
-fn version_of(lease: &Lease) -> String {
+pub(super) fn version_of(lease: &Lease) -> String {
     lease.metadata.resource_version.clone().unwrap_or_default()
 }
 
-fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(lease: &'a Lease, name: &str) -> Option<&'a str> {
     lease.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 

@@ -3,6 +3,7 @@
 //! The objects are few and small, and read as JSON. Failed requests are retried with backoff, and every request has a timeout.
 
 mod discovery;
+mod inspect;
 mod leases;
 mod list_watch;
 mod names;
@@ -13,12 +14,14 @@ mod statefulset;
 
 pub use discovery::FleetError;
 pub(super) use discovery::{Identity, discover};
+pub use inspect::{InspectError, Inspector, StoredFleet};
 pub(super) use leases::{Leases, Write};
 pub(super) use names::Names;
 pub use permission::MissingPermission;
 pub use pods::is_ready;
 pub(super) use pods::watch_pod_readiness;
-pub(super) use statefulset::{StatefulSetState, follow_statefulset};
+pub use statefulset::StatefulSetState;
+pub(super) use statefulset::follow_statefulset;
 
 #[cfg(test)]
 mod deaf;

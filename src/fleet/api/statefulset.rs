@@ -54,7 +54,7 @@ pub async fn follow_statefulset(
     list_and_watch(&api, &selected, changed, || None).await
 }
 
-fn state(set: &StatefulSet) -> StatefulSetState {
+pub(super) fn state(set: &StatefulSet) -> StatefulSetState {
     let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     StatefulSetState {
         uid: set.metadata.uid.clone().unwrap_or_default(),
