@@ -29,6 +29,7 @@ mod rooms;
 mod scenarios;
 mod server;
 mod simulator;
+mod status;
 mod threats;
 mod values;
 mod verify;

@@ -41,7 +41,7 @@ pub(super) fn commands() -> String {
             let _ = write!(page, "\n{}", listed.concat());
         }
     }
-    page.push_str("\n## Flags\n\nThese are the flags of `run`, `render`, `estimate` and `verify`. `render` and `estimate` serve nothing and belong to no fleet, so they ignore flags for ports and sharding. Without a cluster they also ignore flags for the cluster. `verify` uses the flags for the cluster and for objects. It also uses `--telemetry-port`, to query the replicas, and `--tls-config` and `--auth-filter`, to authenticate to them.\n");
+    page.push_str("\n## Flags\n\nThese are the flags of `run`, `render`, `estimate`, `verify`, `status` and `forget`. `render` and `estimate` serve nothing and belong to no fleet, so they ignore flags for ports and sharding. Without a cluster they also ignore flags for the cluster. `verify` uses the flags for the cluster and for objects. It also uses `--telemetry-port`, to query the replicas, and `--tls-config` and `--auth-filter`, to authenticate to them. `status` and `forget` use only the flags for the cluster.\n");
     let mut heading = None;
     for arg in root.get_arguments().filter(|a| a.get_long().is_some() && !a.is_hide_set()) {
         let of_group = arg.get_help_heading().unwrap_or("Other");

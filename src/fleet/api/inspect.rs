@@ -17,6 +17,10 @@ use super::statefulset::{StatefulSetState, state};
 use crate::fleet::handover::RENEW_PERIOD;
 use crate::fleet::record::{Member, Record};
 use crate::sharding::MOST_SHARDS;
+use crate::shown;
+
+const SETS: &str = "statefulsets.apps";
+const LEASES: &str = "leases.coordination.k8s.io";
 
 /// How long a Lease is watched for a renewal: a live member renews it within [`RENEW_PERIOD`].
 const WATCH_FOR: Duration = Duration::from_secs(RENEW_PERIOD.as_secs() + 2);
@@ -38,11 +42,28 @@ pub enum InspectError {
         /// The answer of the API server.
         reason: String,
     },
-    /// The member has no Lease.
+    /// The user lacks a permission, perhaps because the namespace is the wrong one.
     #[error(
-        "member {0} has no Lease that describes it, so there is nothing to forget; `kube-state-fleet status` shows the members"
+        "missing permission \"{verb} {resource}\" in namespace {namespace:?}; add it to a role of the user, or set --fleet-namespace if the fleet is elsewhere"
     )]
-    Unknown(u32),
+    Forbidden {
+        /// For example `get`.
+        verb: &'static str,
+        /// For example `leases.coordination.k8s.io`.
+        resource: &'static str,
+        /// The namespace of the fleet.
+        namespace: String,
+    },
+    /// The member has no Lease that describes it.
+    #[error(
+        "member {ordinal} of {fleet} has no Lease that describes it, so there is nothing to forget; check --statefulset and --fleet-namespace, `kube-state-fleet status` shows the members"
+    )]
+    Unknown {
+        /// The ordinal of the member.
+        ordinal: u32,
+        /// `namespace/name` of the StatefulSet.
+        fleet: String,
+    },
     /// The member renews its Lease.
     #[error("member {0} is alive: it has just renewed its Lease; delete its Pod to remove it, or pass --force")]
     Alive(u32),
@@ -92,12 +113,10 @@ impl Inspector {
     /// A request failed.
     pub async fn read(&self) -> Result<StoredFleet, InspectError> {
         let name = &self.names.statefulset;
-        let set = with_timeout(self.sets.get_opt(name))
-            .await
-            .map_err(|e| self.error(format!("get statefulset {name:?}"), &e))?;
+        let set = with_timeout(self.sets.get_opt(name)).await.map_err(|e| self.error("get", SETS, Some(name), &e))?;
         let selected = ListParams::default().labels(&self.names.selector());
         let leases =
-            with_timeout(self.leases.list(&selected)).await.map_err(|e| self.error("list leases".to_owned(), &e))?;
+            with_timeout(self.leases.list(&selected)).await.map_err(|e| self.error("list", LEASES, None, &e))?;
         let mut stored = StoredFleet {
             statefulset: set.as_ref().map(state),
             record: None,
@@ -124,14 +143,15 @@ impl Inspector {
     /// The member is alive or unknown, or a request failed.
     pub async fn forget(&self, ordinal: u32, force: bool) -> Result<(), InspectError> {
         let name = self.names.member(ordinal);
-        let failed = |verb: &str, error: &RequestError| self.error(format!("{verb} lease {name:?}"), error);
+        let failed = |verb, error: &RequestError| self.error(verb, LEASES, Some(&name), error);
+        let unknown = || InspectError::Unknown { ordinal, fleet: self.fleet() };
         let get = || async { with_timeout(self.leases.get_opt(&name)).await.map_err(|error| failed("get", &error)) };
-        let mut lease = get().await?.ok_or(InspectError::Unknown(ordinal))?;
+        let mut lease = get().await?.ok_or_else(unknown)?;
         let mut watched = Duration::ZERO;
         while !force && watched < WATCH_FOR {
             sleep(LOOK_EVERY).await;
             watched += LOOK_EVERY;
-            let now = get().await?.ok_or(InspectError::Unknown(ordinal))?;
+            let now = get().await?.ok_or_else(unknown)?;
             if version_of(&now) != version_of(&lease) {
                 return Err(InspectError::Alive(ordinal));
             }
@@ -139,7 +159,7 @@ impl Inspector {
         // Fields of another version stay.
         let statement = annotation(&lease, MEMBER).filter(|_| member(&lease, ordinal).is_ok());
         let statement: Option<Value> = statement.and_then(|text| serde_json::from_str(text).ok());
-        let mut statement = statement.ok_or(InspectError::Unknown(ordinal))?;
+        let mut statement = statement.ok_or_else(unknown)?;
         let sequence = statement.get("sequence").and_then(Value::as_u64).unwrap_or_default();
         statement["sequence"] = json!(sequence.saturating_add(MANY_REPORTS));
         statement["phase"] = json!("left");
@@ -151,8 +171,19 @@ impl Inspector {
         }
     }
 
-    fn error(&self, action: String, error: &RequestError) -> InspectError {
-        InspectError::Request { action, namespace: self.names.namespace.clone(), reason: error.to_string() }
+    fn error(
+        &self,
+        verb: &'static str,
+        resource: &'static str,
+        name: Option<&str>,
+        error: &RequestError,
+    ) -> InspectError {
+        let namespace = self.names.namespace.clone();
+        if matches!(error, RequestError::Forbidden(_)) {
+            return InspectError::Forbidden { verb, resource, namespace };
+        }
+        let action = name.map_or_else(|| format!("{verb} {resource}"), |name| format!("{verb} {resource} {name:?}"));
+        InspectError::Request { action, namespace, reason: shown::line(&error.to_string()) }
     }
 }
 
