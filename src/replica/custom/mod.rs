@@ -155,8 +155,9 @@ impl CustomResourceSelector {
         let (mut rollout, mut is_new, mut given_up) = (Rollout::Atomic, true, false);
         let mut degradation = Degradation::new(Instant::now());
         loop {
-            let found = self.found.borrow_and_update().clone();
-            let settings = Arc::clone(&self.settings.borrow_and_update());
+            // Not marked as seen: what changed since the wait has its turn at the next one.
+            let found = self.found.borrow().clone();
+            let settings = Arc::clone(&self.settings.borrow());
             self.conditions.mark_unchanged();
             let next_check = self.observe(&mut degradation);
             match found {
@@ -175,18 +176,21 @@ impl CustomResourceSelector {
                 }
                 _ => {}
             }
+            is_new = false;
             // An error means that the sender is gone: this task is about to be stopped as well.
             tokio::select! {
-                changed = self.found.changed() => if changed.is_err() { return },
-                changed = self.settings.changed() => if changed.is_err() { return },
+                biased;
+                changed = self.settings.changed() => match changed {
+                    Ok(()) => (rollout, is_new) = (Rollout::Atomic, true),
+                    Err(_) => return,
+                },
+                changed = self.found.changed() => match changed {
+                    Ok(()) => (rollout, is_new) = (Rollout::Individual, true),
+                    Err(_) => return,
+                },
                 changed = self.conditions.changed() => if changed.is_err() { return },
                 () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
-            (rollout, is_new) = match (self.settings.has_changed(), self.found.has_changed()) {
-                (Ok(true), _) => (Rollout::Atomic, true),
-                (_, Ok(true)) => (Rollout::Individual, true),
-                _ => (rollout, false),
-            };
         }
     }
 
