@@ -24,8 +24,11 @@ pub const SILENCE: Duration = Duration::from_secs(150);
 /// How long a streaming list may stay silent before its last bookmark. A server that stays silent longer does not support it.
 pub const STREAMING_SILENCE: Duration = Duration::from_secs(30);
 
-/// How long a list in one answer may take. API servers end a streaming list, as any watch, after less, because a source asks for that.
-const LIST_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a page may take. By default, an API server ends a list after a minute.
+pub const PAGE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a streaming list may take. API servers end it, as any watch, after less, because a source asks for that.
+pub const STREAMING_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The API server, as one source sees it.
 pub struct Api {
@@ -84,7 +87,7 @@ impl Api {
         let mut answer = self.send(RequestKind::Newest, None).await?;
         let mut frames = ListFrames::new(answer.encoding);
         let mut newest = 0;
-        while let Some(chunk) = self.chunk(&mut answer, true).await? {
+        while let Some(chunk) = self.chunk(&mut answer, Some(PAGE_TIMEOUT)).await? {
             frames.feed(&chunk, |part| {
                 if let ListPart::Metadata { version, .. } = part {
                     newest = number(version);
@@ -106,16 +109,15 @@ impl Api {
         Ok(answer)
     }
 
-    /// Returns the next bytes of a list, or else of a watch, which may be quiet.
+    /// Returns the next bytes of a list that may take until `limit`, or of a watch, which may be quiet and has none.
     ///
     /// # Errors
-    /// As [`ApiResponse::chunk`].
-    pub async fn chunk(&self, answer: &mut ApiResponse, list: bool) -> Result<Option<Bytes>, Failure> {
-        if !list {
-            return answer.chunk().await;
-        }
+    /// As [`ApiResponse::chunk`]; also if the list takes longer.
+    pub async fn chunk(&self, answer: &mut ApiResponse, limit: Option<Duration>) -> Result<Option<Bytes>, Failure> {
+        let Some(limit) = limit else { return answer.chunk().await };
         let chunk = self.attended(answer.chunk()).await?;
-        if answer.age() > LIST_TIMEOUT {
+        // NB: no timeout around the read, which is never reached while data is always there.
+        if answer.age() > limit {
             return Err(Failure::Pages("it takes too long"));
         }
         if chunk.is_some() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 
-use super::api::{Api, Opened, STREAMING_SILENCE, count, no_streaming};
+use super::api::{Api, Opened, PAGE_TIMEOUT, STREAMING_SILENCE, STREAMING_TIMEOUT, count, no_streaming};
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
 use super::objects::{Objects, Page, Progress};
@@ -108,7 +108,7 @@ impl Backfiller {
         let mut version = String::new();
         let mut whole = false;
         loop {
-            let chunk = match api.chunk(&mut answer, true).await {
+            let chunk = match api.chunk(&mut answer, Some(STREAMING_TIMEOUT)).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Err(Failure::no_end(Failure::ENDED)),
                 Err(Failure::Silent(_)) => return Err(Failure::no_end(Failure::SILENT)),
@@ -144,7 +144,7 @@ impl Backfiller {
             api.open(RequestKind::Page { limit, from: "", at_least }, &backfill.slice).await?;
         let mut page = Page::default();
         let mut frames = ListFrames::new(answer.encoding);
-        while let Some(chunk) = api.chunk(&mut answer, true).await? {
+        while let Some(chunk) = api.chunk(&mut answer, Some(PAGE_TIMEOUT)).await? {
             if !api.source.shard.is_current(backfill) {
                 return Ok(None);
             }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::api::{Api, Opened, SILENCE, STREAMING_SILENCE, count, no_streaming};
+use super::api::{Api, Opened, PAGE_TIMEOUT, SILENCE, STREAMING_SILENCE, STREAMING_TIMEOUT, count, no_streaming};
 use super::backfill::Backfiller;
 use super::failure::Failure;
 use super::frames::{ListFrames, WatchFrames};
@@ -47,8 +47,6 @@ const STUCK: u32 = 2;
 const MAX_EMPTY_PAGES: u32 = 1000;
 /// Maximum number of pages of a list: 5 million objects.
 const MAX_PAGES: usize = 10_000;
-/// How long a page may take. By default, an API server ends a list after a minute.
-const PAGE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The status of a missing permission, which does not say whether the objects exist.
 const FORBIDDEN: u16 = 403;
@@ -229,13 +227,8 @@ impl Worker {
             page = Page::default();
             let before = self.objects.listed();
             let mut frames = ListFrames::new(answer.encoding);
-            let deadline = Instant::now() + PAGE_TIMEOUT;
-            while let Some(chunk) = self.api.chunk(&mut answer, true).await? {
+            while let Some(chunk) = self.api.chunk(&mut answer, Some(PAGE_TIMEOUT)).await? {
                 self.api.arrived();
-                // NB: no timeout around the read, which is never reached while data is always there.
-                if Instant::now() > deadline {
-                    return Err(Failure::Pages("a page takes too long"));
-                }
                 if !begun {
                     begun = true;
                     self.objects.begin(&slice);
@@ -367,7 +360,7 @@ impl Worker {
                     adapted = false;
                     continue;
                 }
-                chunk = self.api.chunk(answer, watching.initial) => match chunk? {
+                chunk = self.api.chunk(answer, watching.initial.then_some(STREAMING_TIMEOUT)) => match chunk? {
                     Some(chunk) => chunk,
                     None => return Ok(End::Over),
                 },
