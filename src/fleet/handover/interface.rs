@@ -148,8 +148,6 @@ pub struct Notice {
     pub warning: bool,
     /// The message.
     pub text: String,
-    /// The reason of a Kubernetes Event about it, if operators should see one.
-    pub reason: Option<&'static str>,
 }
 
 impl std::fmt::Display for Notice {

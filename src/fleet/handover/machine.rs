@@ -287,12 +287,7 @@ impl Machine {
     }
 
     fn notify(&mut self, warning: bool, text: impl Into<String>) {
-        self.notices.push(Notice { warning, text: text.into(), reason: None });
-    }
-
-    /// Notifies the log, and operators by a Kubernetes Event with this reason.
-    fn announce(&mut self, reason: &'static str, warning: bool, text: impl Into<String>) {
-        self.notices.push(Notice { warning, text: text.into(), reason: Some(reason) });
+        self.notices.push(Notice { warning, text: text.into() });
     }
 }
 
@@ -475,13 +470,13 @@ impl Machine {
         let exposed = self.participation.exposed(&self.facts);
         if let Some(next) = &record.next {
             let generation = next.view.generation;
-            match next.switch {
-                Some(_) => self.notify(false, format!("scheduled the switch to generation {generation}")),
-                None => {
-                    let text = format!("preparing generation {generation}: {}", describe(&next.view));
-                    self.announce("HandoverStarted", false, text);
-                }
-            }
+            self.notify(
+                false,
+                match next.switch {
+                    Some(_) => format!("scheduled the switch to generation {generation}"),
+                    None => format!("preparing generation {generation}: {}", describe(&next.view)),
+                },
+            );
         }
         if let Some(before) = self.facts.record() {
             if before.coordinator != record.coordinator {
@@ -529,19 +524,18 @@ impl Machine {
         let cause = Cause::of(before, &assignment, planned);
         *self.history.handovers.entry(cause).or_default() += 1;
         self.history.last_handover_at = Some(now.boot);
-        let reason = if cause == Cause::Dismissal { "MembersDismissed" } else { "HandoverCompleted" };
         let took = self.history.last_planned.filter(|_| planned);
         let took = took.map_or_else(String::new, |took| format!(", after {:.1} s", took.as_secs_f64()));
         let (generation, what) = (assignment.generation, describe(&assignment));
         let text = format!("generation {generation} is current: {what} (cause: {}{took})", cause.name());
-        self.announce(reason, false, text);
+        self.notify(false, text);
         if !assignment.untaken.is_empty() {
             let text = format!(
                 "no member has room for the ranges of members {:?}: their objects are missing until these members return \
                  or others get more memory",
                 assignment.untaken
             );
-            self.announce("RangesUntaken", true, text);
+            self.notify(true, text);
         }
     }
 }
@@ -688,7 +682,7 @@ impl Machine {
             ),
             None => format!("the fleet has waited for members {late:?} for {seconds} s: others serve their objects"),
         };
-        self.announce("HandoverBlocked", true, text);
+        self.notify(true, text);
     }
 
     /// Returns what to expose from now on, from each moment to the next (boot time).

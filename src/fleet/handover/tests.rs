@@ -901,7 +901,7 @@ fn a_member_that_blocks_for_long_is_announced_once() {
         }
         machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
         let _ = machine.decide(at(seconds));
-        announced.extend(machine.notices().into_iter().filter(|it| it.reason == Some("HandoverBlocked")));
+        announced.extend(machine.notices().into_iter().filter(|it| it.text.contains("have blocked the handover")));
     }
     assert_eq!(announced.len(), 1, "{announced:?}");
     let blocked = machine.status(at(1100)).blocked_for;
