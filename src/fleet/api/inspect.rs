@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::leases::{annotation, renewed, version_of};
+use super::leases::{annotation, renewed, statement_in, version_of};
 use super::names::{MEMBER, Names, RECORD};
 use super::request::{RequestError, with_timeout};
 use super::statefulset::{StatefulSetState, state};
@@ -188,10 +188,7 @@ impl Inspector {
 }
 
 fn member(lease: &Lease, ordinal: u32) -> Result<Member, String> {
-    let text = annotation(lease, MEMBER).ok_or("it has no annotation that describes the member")?;
-    let member = Member::decode(text.as_bytes()).map_err(|error| error.to_string())?;
-    if member.id.ordinal != ordinal {
-        return Err(format!("it names member {}", member.id.ordinal));
-    }
+    let read = statement_in(lease, ordinal).ok_or("it has no annotation that describes the member")?;
+    let member = read.map_err(|error| error.to_string())?;
     Ok(Member { renewed: renewed(lease), ..member })
 }

@@ -18,6 +18,7 @@ use super::list_watch::{ObjectEvent, Selection, list_and_watch};
 use super::names::{MANAGED_BY, MEMBER, Names, RECORD, STATEFULSET, holder};
 use super::permission::MissingPermission;
 use super::request::{RequestError, Retries, with_timeout};
+use crate::fleet::FormatError;
 use crate::fleet::clock::Clock;
 use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
 use crate::fleet::message::{Message, Outbox};
@@ -269,11 +270,7 @@ impl Leases {
             return;
         }
         if name == self.names.record() {
-            let record = annotation(&lease, RECORD).map(|text| Record::decode(text.as_bytes()));
-            if let Some(Err(error)) = &record {
-                self.roster.refusals.note(error.into(), format_args!("Lease {name}: {error}"));
-            }
-            return self.send(Message::Stored { record, version: Some(version), reset: listed, hidden: false });
+            return self.put_record(&lease, listed, false);
         }
         if name == self.names.member(self.id.ordinal) {
             self.note_own(own(&lease, key.as_ref()), listed);
@@ -283,6 +280,15 @@ impl Leases {
             member.renewed = renewed(&lease).filter(|_| !listed);
             self.send(Message::Event(Event::Lease(member)));
         }
+    }
+
+    /// Handles the Lease of the fleet. `hidden`: no list shows it.
+    fn put_record(&self, lease: &Lease, reset: bool, hidden: bool) {
+        let record = annotation(lease, RECORD).map(|text| Record::decode(text.as_bytes()));
+        if let Some(Err(error)) = &record {
+            self.roster.refusals.note(error.into(), format_args!("Lease {}: {error}", self.names.record()));
+        }
+        self.send(Message::Stored { record, version: Some(version_of(lease)), reset, hidden });
     }
 
     /// Notes the Lease of this member. If it is not what this process wrote, it is written again. `listed`: its version counts, also
@@ -305,18 +311,10 @@ impl Leases {
     fn key_of(&self, lease: &Lease) -> Option<ReadLease> {
         let name = lease.metadata.name.as_deref()?;
         let ordinal = self.names.ordinal(name)?;
-        let member = annotation(lease, MEMBER).and_then(|text| match Member::decode(text.as_bytes()) {
-            Ok(member) if member.id.ordinal == ordinal => Some(member),
-            Ok(member) => {
-                let detail = format_args!("Lease {name}: it names member {}", member.id.ordinal);
-                self.roster.refusals.note(Reason::WrongMember, detail);
-                None
-            }
-            Err(error) => {
-                self.roster.refusals.note((&error).into(), format_args!("Lease {name}: {error}"));
-                None
-            }
-        });
+        let note = |error: &StatementError| {
+            self.roster.refusals.note(error.into(), format_args!("Lease {name}: {error}"));
+        };
+        let member = statement_in(lease, ordinal).and_then(|read| read.inspect_err(note).ok());
         Some((ordinal, number(&version_of(lease)), member))
     }
 
@@ -534,8 +532,7 @@ impl Leases {
         if hidden {
             warn!(lease = self.names.record(), "the Lease of the fleet lacks its labels: writing them again");
         }
-        let record = annotation(&lease, RECORD).map(|text| Record::decode(text.as_bytes()));
-        self.send(Message::Stored { record, version: Some(version_of(&lease)), reset: false, hidden });
+        self.put_record(&lease, false, hidden);
     }
 
     /// Whether lists and watches of the fleet contain a Lease.
@@ -635,6 +632,33 @@ impl Leases {
         // Always consistent: each change is a single assignment.
         lock(&self.known_leases)
     }
+}
+
+/// Why a Lease does not describe its member.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StatementError {
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error("it names member {0}")]
+    OtherMember(u32),
+}
+
+impl From<&StatementError> for Reason {
+    fn from(error: &StatementError) -> Self {
+        match error {
+            StatementError::Format(error) => error.into(),
+            StatementError::OtherMember(_) => Self::WrongMember,
+        }
+    }
+}
+
+/// Returns the statement in the Lease of an ordinal; `None` without one.
+pub(super) fn statement_in(lease: &Lease, ordinal: u32) -> Option<Result<Member, StatementError>> {
+    let decoded = Member::decode(annotation(lease, MEMBER)?.as_bytes());
+    Some(decoded.map_err(StatementError::from).and_then(|member| match member.id.ordinal {
+        named if named == ordinal => Ok(member),
+        other => Err(StatementError::OtherMember(other)),
+    }))
 }
 
 /// Reads the Lease of this member, with its [`Leases::key_of`].
