@@ -4,6 +4,7 @@
 //! success, 1 for bad input, 2 for a command line or environment that is not valid.
 
 mod cli;
+mod connect;
 #[cfg(feature = "simulator")]
 mod demo;
 mod docs;

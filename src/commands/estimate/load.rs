@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::commands::connect::{ConnectError, connect};
 use crate::commands::{output::print_line, run::runtime};
 use crate::exposition::Store;
-use crate::intake;
-use crate::replica::{ClientError, Replica, StartError, StopReason, client_config};
+use crate::replica::{Replica, StartError, StopReason};
 use crate::settings::{Listen, Settings};
 
 /// How long the API server may take to return its version.
@@ -29,9 +29,7 @@ pub(in crate::commands) enum LoadError {
     #[error("starting failed: {0}")]
     Start(#[source] io::Error),
     #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("creating a client for the API server failed: {0}")]
-    ClientSetup(Box<kube::Error>),
+    Connect(#[from] ConnectError),
     #[error("the API server at {server} does not answer: {reason}")]
     NoAnswer { server: Box<Uri>, reason: String },
     #[error(transparent)]
@@ -66,8 +64,7 @@ pub(super) fn with_cluster<T>(
 }
 
 async fn start(settings: &Settings) -> Result<Replica, LoadError> {
-    let config = client_config(settings).await?.config;
-    let client = intake::shared_client(config.clone()).map_err(|error| LoadError::ClientSetup(Box::new(error)))?;
+    let (client, config) = connect(settings).await?;
     let no_answer = |reason: String| LoadError::NoAnswer { server: Box::new(config.cluster_url.clone()), reason };
     match timeout(VERSION_TIMEOUT, client.apiserver_version()).await {
         // Access to the version may be forbidden; any answer proves that the server is up.

@@ -8,10 +8,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::cli::{FleetName, Forget, Output, Status};
+use super::connect::{ConnectError, connect};
 use super::run::runtime;
 use crate::fleet::{InspectError, Inspector};
-use crate::intake;
-use crate::replica::{ClientError, client_config};
 use crate::settings::Settings;
 use report::Report;
 
@@ -24,9 +23,7 @@ pub(super) enum StatusError {
     #[error("starting failed: {0}")]
     Start(#[source] io::Error),
     #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("creating a client for the API server failed: {0}")]
-    SetUp(#[from] Box<kube::Error>),
+    Connect(#[from] ConnectError),
     #[error(transparent)]
     Inspect(#[from] InspectError),
     #[error("no StatefulSet and no Leases of {0}: set --statefulset and --fleet-namespace")]
@@ -66,8 +63,7 @@ pub(super) fn forget(settings: &Settings, arguments: &Forget, out: &mut dyn Writ
 }
 
 async fn inspector(settings: &Settings, fleet: &FleetName) -> Result<Inspector, StatusError> {
-    let config = client_config(settings).await?.config;
-    let namespace = fleet.fleet_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = intake::shared_client(config).map_err(Box::new)?;
+    let (client, config) = connect(settings).await?;
+    let namespace = fleet.fleet_namespace.clone().unwrap_or(config.default_namespace);
     Ok(Inspector::new(&client, namespace, fleet.statefulset.clone()))
 }

@@ -18,10 +18,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::cli::Verify;
+use super::connect::{ConnectError, connect};
 use super::progress::Progress;
 use super::run::runtime;
-use crate::intake;
-use crate::replica::{ClientError, client_config};
 use crate::server::WebConfig;
 use crate::settings::Settings;
 use crate::settings::resources::{self, Kind};
@@ -52,9 +51,7 @@ pub(super) enum VerifyError {
     #[error("starting failed: {0}")]
     Start(#[source] io::Error),
     #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("creating a client for the API server failed: {0}")]
-    SetUp(#[from] Box<kube::Error>),
+    Connect(#[from] ConnectError),
     #[error("--tls-config: {0}")]
     WebConfig(#[from] FileError),
     #[error(transparent)]
@@ -74,12 +71,11 @@ pub(super) fn run(settings: &Settings, arguments: &Verify, out: &mut dyn Write) 
     refuse_unstable_selection(settings)?;
     let runtime = runtime().map_err(VerifyError::Start)?;
     runtime.block_on(async {
-        let config = client_config(settings).await?.config;
+        let (client, config) = connect(settings).await?;
         let namespace = config.default_namespace.clone();
         let web = WebConfig::of(settings).await?;
         let filtered = settings.fixed.auth_filter.then_some(&config);
-        let connection = Connection::new(web, filtered).map_err(Box::new)?;
-        let client = intake::shared_client(config).map_err(Box::new)?;
+        let connection = Connection::new(web, filtered).map_err(|error| ConnectError::SetUp(Box::new(error)))?;
         let verifier = Verifier {
             cluster: Cluster::new(client.clone()),
             finder: ReplicaFinder::new(client, connection, settings, arguments, namespace),
