@@ -200,7 +200,7 @@ impl Soak {
     /// Injects a fault, ends it, and waits until the fleet has settled.
     async fn play(&mut self, fault: Fault) -> Result<()> {
         let victim = self.victim()?;
-        let (name, bounds, cause) = self.prepare(fault, victim).await?;
+        let (name, bounds, cause) = self.prepare(fault, victim)?;
         let settled = async || self.fleet.ensure_settled().await;
         let change = async || cause.apply(&self.fleet, &self.simulator, &self.api).await;
         let outcome = self.observer.phase_until(&name, bounds, change, None, settled).await;
@@ -218,84 +218,65 @@ impl Soak {
     }
 
     /// Chooses the details of a fault: its name, its bounds, and what to do.
-    async fn prepare(&mut self, fault: Fault, victim: u8) -> Result<(String, Bounds, Cause)> {
-        let seamless = Bounds::SEAMLESS;
-        let mode =
-            |random: &mut fastrand::Rng| [Mode::Refused, Mode::Reset, Mode::Closed, Mode::Silent][random.usize(..4)];
-        let whole = |time: Duration| format!("{} s", time.as_secs());
+    fn prepare(&mut self, fault: Fault, victim: u8) -> Result<(String, Bounds, Cause)> {
+        let mode = [Mode::Refused, Mode::Reset, Mode::Closed, Mode::Silent][self.random.usize(..4)];
+        let all: Vec<u8> = (0..REPLICAS.end).collect();
+        let seamless = |name: String, cause: Cause| (name, Bounds::SEAMLESS, cause);
         Ok(match fault {
             Fault::Scale => {
                 let now = self.fleet.live().len() as u8;
                 let choices: Vec<u8> = REPLICAS.filter(|count| *count != now).collect();
                 let count = *self.random.choice(&choices).context("a choice")?;
-                (format!("scale {now} to {count}"), seamless, Cause::Scale(count))
+                seamless(format!("scale {now} to {count}"), Cause::Scale(count))
             }
-            Fault::Roll => ("rolling update".to_owned(), seamless, Cause::Roll),
+            Fault::Roll => seamless("rolling update".to_owned(), Cause::Roll),
             Fault::Kill => (format!("SIGKILL of {victim}"), Bounds::missing(CRASH), Cause::Kill(vec![victim])),
             Fault::KillAll => {
-                let all = self.fleet.live().iter().map(|(ordinal, _)| *ordinal).collect();
+                let live = self.fleet.live().iter().map(|(ordinal, _)| *ordinal).collect();
                 let missing = START_DELAY.as_secs_f64() + COLD_START;
-                ("SIGKILL of all".to_owned(), Bounds::missing(missing), Cause::Kill(all))
+                ("SIGKILL of all".to_owned(), Bounds::missing(missing), Cause::Kill(live))
             }
             Fault::Pause => {
                 let time = self.seconds(1..30);
-                (
-                    format!("{victim} suspended for {}", whole(time)),
-                    Bounds::missing(SILENCE),
-                    Cause::Pause(victim, time),
-                )
+                (format!("{victim} suspended for {time:?}"), Bounds::missing(SILENCE), Cause::Pause(victim, time))
             }
             Fault::ApiAway => {
-                let (mode, time) = (mode(&mut self.random), self.seconds(5..40));
-                let cause = Cause::Api((0..REPLICAS.end).collect(), mode, time);
-                (format!("API server {mode:?} for {}", whole(time)), seamless, cause)
+                let time = self.seconds(5..40);
+                seamless(format!("API server {mode:?} for {time:?}"), Cause::Api(all, mode, time))
             }
             Fault::ApiAwayFromOne => {
-                let (mode, time) = (mode(&mut self.random), self.seconds(5..40));
-                let name = format!("API server {mode:?} to {victim} for {}", whole(time));
-                (name, seamless, Cause::Api(vec![victim], mode, time))
+                let time = self.seconds(5..40);
+                let name = format!("API server {mode:?} to {victim} for {time:?}");
+                seamless(name, Cause::Api(vec![victim], mode, time))
             }
             Fault::Network => {
-                let (mode, time) = (mode(&mut self.random), self.seconds(3..20));
-                let name = format!("connections between all {mode:?} for {}", whole(time));
-                (name, seamless, Cause::Network((0..REPLICAS.end).collect(), mode, time))
+                let time = self.seconds(3..20);
+                seamless(format!("connections between all {mode:?} for {time:?}"), Cause::Network(all, mode, time))
             }
             Fault::NetworkOfOne => {
-                let (mode, time) = (mode(&mut self.random), self.seconds(3..20));
-                let name = format!("connections to {victim} {mode:?} for {}", whole(time));
-                (name, seamless, Cause::Network(vec![victim], mode, time))
+                let time = self.seconds(3..20);
+                let name = format!("connections to {victim} {mode:?} for {time:?}");
+                seamless(name, Cause::Network(vec![victim], mode, time))
             }
             Fault::Isolated => {
-                let (mode, time) = (mode(&mut self.random), self.seconds(5..40));
-                let name = format!("{victim} isolated ({mode:?}) for {}", whole(time));
+                let time = self.seconds(5..40);
                 // It serves on, and the others take its ranges once its Lease has expired.
-                let doubled = SWITCH + time.as_secs_f64();
-                (name, Bounds { doubled, ..Bounds::missing(SILENCE) }, Cause::Isolated(victim, mode, time))
+                let bounds = Bounds { doubled: SWITCH + time.as_secs_f64(), ..Bounds::missing(SILENCE) };
+                (format!("{victim} isolated ({mode:?}) for {time:?}"), bounds, Cause::Isolated(victim, mode, time))
             }
             Fault::LeasesRefused => {
-                let code = [409, 429, 500, 503][self.random.usize(..4)];
-                let time = self.seconds(3..30);
-                (format!("Leases answer {code} for {}", whole(time)), seamless, Cause::Refuse(code, time))
+                let (code, time) = ([409, 429, 500, 503][self.random.usize(..4)], self.seconds(3..30));
+                seamless(format!("Leases answer {code} for {time:?}"), Cause::Refuse(code, time))
             }
             Fault::LeaseWatches => self.watches("leases"),
             Fault::PodWatches => self.watches("pods"),
-            Fault::Compacted => ("history compacted, watches broken".to_owned(), seamless, Cause::Compact),
-            Fault::LeaseDeleted => {
-                let path = self.fleet.lease_path(Some(victim));
-                (format!("the Lease of {victim} deleted"), seamless, Cause::Delete(path))
-            }
-            Fault::LeaseUnlabelled => {
-                let path = self.fleet.lease_path(Some(victim));
-                (format!("the Lease of {victim} unlabelled"), seamless, Cause::Unlabel(path))
-            }
-            Fault::LeaseRegressed => self.regressed(Some(victim)),
-            Fault::RecordDeleted => {
-                ("the record deleted".to_owned(), seamless, Cause::Delete(self.fleet.lease_path(None)))
-            }
-            Fault::RecordUnlabelled => {
-                ("the record unlabelled".to_owned(), seamless, Cause::Unlabel(self.fleet.lease_path(None)))
-            }
-            Fault::RecordRegressed => self.regressed(None),
+            Fault::Compacted => seamless("history compacted, watches broken".to_owned(), Cause::Compact),
+            Fault::LeaseDeleted => self.lease(Some(victim), "deleted", Cause::Delete),
+            Fault::LeaseUnlabelled => self.lease(Some(victim), "unlabelled", Cause::Unlabel),
+            Fault::LeaseRegressed => self.lease(Some(victim), "as it was earlier", |path| self.earlier(path)),
+            Fault::RecordDeleted => self.lease(None, "deleted", Cause::Delete),
+            Fault::RecordUnlabelled => self.lease(None, "unlabelled", Cause::Unlabel),
+            Fault::RecordRegressed => self.lease(None, "as it was earlier", |path| self.earlier(path)),
         })
     }
 
@@ -304,11 +285,14 @@ impl Soak {
         (format!("watches of {resource} {fate:?}"), Bounds::SEAMLESS, Cause::Watches(resource, fate))
     }
 
-    fn regressed(&self, ordinal: Option<u8>) -> (String, Bounds, Cause) {
-        let path = self.fleet.lease_path(ordinal);
+    /// Changes the Lease of an ordinal, or the record.
+    fn lease(&self, ordinal: Option<u8>, how: &str, cause: impl Fn(String) -> Cause) -> (String, Bounds, Cause) {
         let whose = ordinal.map_or_else(|| "the record".to_owned(), |ordinal| format!("the Lease of {ordinal}"));
-        let old = self.old.get(&path).cloned();
-        (format!("{whose} as it was earlier"), Bounds::SEAMLESS, Cause::Regress(old, path))
+        (format!("{whose} {how}"), Bounds::SEAMLESS, cause(self.fleet.lease_path(ordinal)))
+    }
+
+    fn earlier(&self, path: String) -> Cause {
+        Cause::Regress(self.old.get(&path).cloned(), path)
     }
 }
 

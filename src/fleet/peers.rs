@@ -390,6 +390,27 @@ mod tests {
         (address, mode, AbortOnDropHandle::new(task))
     }
 
+    /// Member 0, connected by a proxy to a process of member 1 that answers.
+    struct Proxied {
+        peer: JoinHandle<()>,
+        mode: watch::Sender<Proxy>,
+        messages: Inbox,
+        _tasks: (AbortOnDropHandle<()>, AbortOnDropHandle<Infallible>),
+    }
+
+    impl Proxied {
+        async fn new() -> Self {
+            let (member, peer_key) = (TestMember::new(), key());
+            let (listener, address) = listen("127.0.0.1:0").await;
+            let peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
+            let (address, mode, proxy) = proxy(address).await;
+            let (task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
+            answered(&mut messages).await;
+            answered(&mut messages).await;
+            Self { peer, mode, messages, _tasks: (proxy, task) }
+        }
+    }
+
     async fn answered(messages: &mut Inbox) {
         while !matches!(next(messages).await, Event::HeartbeatAnswered(..)) {}
     }
@@ -401,34 +422,22 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_process_shows_through_a_proxy_that_accepts_and_closes_or_resets() {
         for after in [Proxy::Forward, Proxy::Close, Proxy::Reset] {
-            let (member, peer_key) = (TestMember::new(), key());
-            let (listener, address) = listen("127.0.0.1:0").await;
-            let peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
-            let (address, mode, _proxy) = proxy(address).await;
-            let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
-            answered(&mut messages).await;
-            answered(&mut messages).await;
-            peer.abort();
-            mode.send_replace(after);
-            lost(&mut messages).await;
+            let mut scene = Proxied::new().await;
+            scene.peer.abort();
+            scene.mode.send_replace(after);
+            lost(&mut scene.messages).await;
         }
     }
 
     #[tokio::test]
     async fn a_live_process_behind_a_proxy_that_closes_or_resets_answers_again_afterwards() {
         for fault in [Proxy::Close, Proxy::Reset] {
-            let (member, peer_key) = (TestMember::new(), key());
-            let (listener, address) = listen("127.0.0.1:0").await;
-            let _peer = answer(listener, &peer_key, &member.heartbeat, heartbeat(&id(1, 7), &peer_key, "ops/fleet"));
-            let (address, mode, _proxy) = proxy(address).await;
-            let (_task, mut messages) = member.connect_to(id(1, 7), address, &peer_key);
-            answered(&mut messages).await;
-            answered(&mut messages).await;
-            mode.send_replace(fault);
-            lost(&mut messages).await;
-            mode.send_replace(Proxy::Forward);
+            let mut scene = Proxied::new().await;
+            scene.mode.send_replace(fault);
+            lost(&mut scene.messages).await;
+            scene.mode.send_replace(Proxy::Forward);
             // Refutes the suspicion.
-            answered(&mut messages).await;
+            answered(&mut scene.messages).await;
         }
     }
 

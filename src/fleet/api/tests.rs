@@ -223,6 +223,11 @@ impl LeaseTest {
 struct Messages<'a>(&'a mut Inbox);
 
 impl Messages<'_> {
+    /// Waits for a confirmation of an own write.
+    async fn confirmed(&mut self) {
+        self.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+    }
+
     async fn next(&mut self) -> Message {
         timeout(LONG, self.0.recv()).await.expect("in time").expect("the channel is open")
     }
@@ -248,7 +253,7 @@ async fn a_member_reads_the_lease_of_its_predecessor_before_it_takes_it_over() {
         .run(async |messages| {
             assert!(matches!(messages.next().await, Message::Stored { record: None, version: None, .. }));
             assert!(matches!(messages.next().await, Message::Event(Event::Listed)));
-            messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+            messages.confirmed().await;
         })
         .await;
     let mut after = LeaseTest::new(&client, 2);
@@ -283,7 +288,7 @@ async fn a_change_is_written_immediately_even_after_a_closed_watch_or_a_deleted_
     let sender = test.member.clone();
     let mut written = test.leases.written();
     test.run(async |messages| {
-        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        messages.confirmed().await;
         simulator.drop_watches("leases").expect("a served resource");
         simulator.delete("leases", "ops", "kube-state-fleet.fleet.2").expect("it exists");
         sender.send_replace(Some(Member { phase: Phase::Left, sequence: 9, ..member(1) }));
@@ -348,7 +353,7 @@ async fn a_member_does_not_take_back_a_lease_that_another_process_holds() {
     let mut test = LeaseTest::new(&client, 1);
     let sender = test.member.clone();
     test.run(async |messages| {
-        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        messages.confirmed().await;
         let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
         other["spec"]["holderIdentity"] = id(7).to_string().into();
         other["metadata"]["annotations"]["kube-state-fleet.io/member"] =
@@ -415,7 +420,7 @@ async fn the_roster_follows_the_leases_and_reads_them_for_an_unknown_key() {
     let mut test = LeaseTest::new(&client, 1);
     let roster = Arc::clone(&test.roster);
     test.run(async |messages| {
-        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        messages.confirmed().await;
         assert_eq!(roster.identify(&key(1)), Some(id(1)));
         // The watch does not deliver the Lease of a new process, but a list contains it.
         simulator.faults("leases", |faults| faults.silent_watches = true).expect("a served resource");
@@ -462,7 +467,7 @@ async fn a_lease_that_something_else_changes_is_written_again() {
     let mut test = LeaseTest::new(&client, 1);
     test.member.send_replace(Some(Member { life: 5, ..member(1) }));
     test.run(async |messages| {
-        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        messages.confirmed().await;
         let content = |member: &Member| serde_json::to_string(member).expect("JSON").into();
         let earlier = content(&Member { life: 4, ..member(7) });
         let changes: [(&str, serde_json::Value); 6] = [
@@ -489,7 +494,7 @@ async fn a_member_reads_the_lease_of_its_predecessor_although_it_lost_its_labels
     let mut before = LeaseTest::new(&client, 1);
     before
         .run(async |messages| {
-            messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+            messages.confirmed().await;
         })
         .await;
     let mut hidden = lease(&simulator, "kube-state-fleet.fleet.2");
@@ -549,7 +554,7 @@ async fn a_contested_lease_is_read_from_the_api_server_until_that_is_settled() {
     let mut test = LeaseTest::new(&client, 1);
     let text = serde_json::to_string(&Member { life: 9, ..member(7) }).expect("JSON");
     test.run(async |messages| {
-        messages.until(|message| matches!(message, Message::Event(Event::LeaseConfirmed(_))).then_some(())).await;
+        messages.confirmed().await;
     })
     .await;
     let mut other = lease(&simulator, "kube-state-fleet.fleet.2");
