@@ -52,6 +52,13 @@ pub struct Orders {
     pub overdue: Vec<String>,
 }
 
+impl Orders {
+    /// Returns the address that the Pod has for the API server and for its next container.
+    fn address(&self, pod: &Pod) -> Ipv4Addr {
+        self.proxied.get(&pod.ordinal).copied().unwrap_or(pod.at.address)
+    }
+}
+
 /// A running process.
 #[derive(Clone, Copy, Debug)]
 pub struct Running {
@@ -241,7 +248,7 @@ impl Kubelet {
     fn start(&self, object: &Value, pod: &mut Pod) -> Result<()> {
         let container = &object["spec"]["containers"][0];
         let mut board = self.board.lock();
-        let address = board.proxied.get(&pod.ordinal).copied().unwrap_or(pod.at.address);
+        let address = board.address(pod);
         let environment = environment(object, container, address)?;
         let mut forced = pod.at.flags();
         let kubeconfig = board.kubeconfigs.get(&pod.ordinal).unwrap_or(&self.kubeconfig);
@@ -282,10 +289,12 @@ impl Kubelet {
     }
 
     async fn report(&self, object: &Value, pod: &mut Pod, ready: bool) -> Result<()> {
+        // The same as in the container's environment: a replica that finds another one takes its Pod for a deleted one.
+        let address = self.board.lock().address(pod);
         let status = json!({ "status": {
             "phase": phase(pod),
-            "podIP": pod.at.address,
-            "podIPs": [{ "ip": pod.at.address }],
+            "podIP": address,
+            "podIPs": [{ "ip": address }],
             "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" } }],
         }});
         self.api.patch(&format!("{}/status", self.path(object)), &status).await?;
