@@ -18,6 +18,12 @@ pub fn value(text: &str) -> String {
     within(text, VALUE_BYTES)
 }
 
+/// Returns the start of a text that another program sent, as [`value`].
+pub fn bytes(text: &[u8]) -> String {
+    // One byte more, so that `value` marks the cut.
+    value(String::from_utf8_lossy(&text[..text.len().min(VALUE_BYTES + 1)]).trim())
+}
+
 /// Returns `text` as one line, with control characters escaped, cut to [`LINE_BYTES`].
 pub fn line(text: &str) -> String {
     within(text, LINE_BYTES)
@@ -66,7 +72,7 @@ pub fn without_values(message: &impl ToString) -> String {
 
 /// Whether a character does not appear as itself: control characters, line separators, and invisible marks that change how the
 /// text around them looks (<https://trojansource.codes>).
-pub fn is_hidden(c: char) -> bool {
+fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -79,6 +85,17 @@ mod tests {
     fn hidden_characters_are_escaped_and_others_stay() {
         assert_eq!(value("a\nb\x1b[2J\u{202e}c"), "a\\nb\\u{1b}[2J\\u{202e}c");
         assert_eq!(value("é \"quoted\" \\ text"), "é \"quoted\" \\ text");
+    }
+
+    #[test]
+    fn the_answer_of_a_peer_is_shown_escaped_and_short() {
+        assert_eq!(bytes(b" not found\n"), "not found");
+        assert_eq!(bytes(b"a\nb\x1b[31m\xff"), "a\\nb\\u{1b}[31m\u{fffd}");
+        assert_eq!(bytes(&[b'x'; VALUE_BYTES]).len(), VALUE_BYTES);
+        for long in [[b'x'; 9999], [b'\n'; 9999], [0xff; 9999]] {
+            assert!(bytes(&long).len() <= VALUE_BYTES);
+        }
+        assert!(bytes(&[b'x'; 9999]).ends_with("x..."));
     }
 
     #[test]

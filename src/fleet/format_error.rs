@@ -31,8 +31,8 @@ pub enum FormatError {
     TooLarge {
         /// The field.
         field: &'static str,
-        /// The limit, in bytes or elements.
-        limit: usize,
+        /// The limit: a number, or a size in bytes or elements.
+        limit: u64,
     },
     /// The values of a record contradict each other.
     #[error("the record of revision {0} contradicts itself")]

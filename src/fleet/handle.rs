@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
-use super::escape::escaped;
 use super::handover::{Event, Plan, Status};
 use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat};
@@ -19,6 +18,7 @@ use super::refusals::{Reason, Refusals};
 use super::report::{FleetReport, HandoverReport};
 use super::switches::{Journal, SwitchReport};
 use crate::sharding::{MOST_SHARDS, Slice};
+use crate::shown;
 use crate::sync::lock;
 
 /// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
@@ -181,7 +181,7 @@ impl FleetHandle {
             }
             Some(_) if status.unreadable_record.is_some() => {
                 let reason = status.unreadable_record.as_deref().unwrap_or_default();
-                format!("fleet: cannot read the record of the fleet: {}", escaped(reason))
+                format!("fleet: cannot read the record of the fleet: {}", shown::value(reason))
             }
             Some(_) if !snapshot.coordinated && status.total == 0 => {
                 "fleet: reading the replica count of the StatefulSet".to_owned()

@@ -12,7 +12,6 @@ mod api;
 pub mod audit;
 pub mod clock;
 pub mod coverage;
-pub mod escape;
 mod format_error;
 mod handle;
 pub mod handover;

@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::escape::escaped;
 use super::peer_client::{self, Dialer, PeerError};
 use super::record::Endpoint;
 use super::report::{CoverageVerdict, Feature, FleetReport, HandoverReport, ReplicaReport, ResourceCoverage};
 use crate::sharding::MOST_SHARDS;
+use crate::shown;
 
 /// How long a replica may take to answer. A person waits for the page meanwhile.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -159,7 +159,7 @@ struct Answer {
 
 /// Returns a report whose texts are escaped and short, and whose lists are no longer than a replica makes them.
 fn displayable(mut report: ReplicaReport) -> ReplicaReport {
-    let show = |text: &mut String| *text = escaped(text);
+    let show = |text: &mut String| *text = shown::value(text);
     show(&mut report.version);
     report.pod.iter_mut().for_each(show);
     report.waits_for.truncate(MAX_LINES);
@@ -261,7 +261,7 @@ fn missing(ordinal: u32, part: &FleetReport, error: &PeerError) -> ReplicaSummar
     } else if part.absent.contains(&ordinal) {
         (ReplicaStatus::Absent, "other replicas expose its objects".to_owned())
     } else {
-        (ReplicaStatus::Silent, escaped(&error.to_string()))
+        (ReplicaStatus::Silent, shown::value(&error.to_string()))
     };
     ReplicaSummary { ordinal, standing, notes: vec![note], ..ReplicaSummary::default() }
 }

@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::escape::{escaped, shown};
 use super::record::{Endpoint, KeyDigest};
 use super::tls::ProcessKey;
+use crate::shown;
 
 /// `POST` of a heartbeat; the answer is the heartbeat of the other member.
 pub const HEARTBEAT_PATH: &str = "/fleet/heartbeat";
@@ -116,7 +116,7 @@ pub enum PeerError {
         text: String,
     },
     /// The question or the answer cannot be converted from or to JSON.
-    #[error("unexpected JSON: {}", escaped(&.0.to_string()))]
+    #[error("unexpected JSON: {}", shown::value(&.0.to_string()))]
     Json(#[from] serde_json::Error),
 }
 
@@ -187,7 +187,7 @@ pub async fn request_json<T: DeserializeOwned>(
     };
     let (status, body) = timeout(limit, exchanged).await.unwrap_or(Err(PeerError::Timeout(limit)))?;
     if !status.is_success() {
-        return Err(PeerError::Status { status, text: shown(&body) });
+        return Err(PeerError::Status { status, text: shown::bytes(&body) });
     }
     Ok(serde_json::from_slice(&body)?)
 }

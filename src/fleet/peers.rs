@@ -17,12 +17,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use super::escape::{escaped, shown};
 use super::handle::FleetHandle;
 use super::handover::Event;
 use super::peer_client::{self, Dial, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerError, PeerStream};
 use super::record::{Endpoint, Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
+use crate::shown;
 
 /// Time between heartbeats while nothing changes.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ impl PeerConnection {
             let exchange = exchange(&mut sender, &self.endpoint.address, &heartbeat);
             let answer = timeout(PEER_TIMEOUT, exchange).await.map_err(|_| no_answer())??;
             if answer.member.id != self.id || !self.fleet.is_of(&answer) {
-                let text = format!("member {} of {}", answer.member.id.ordinal, escaped(&answer.fleet));
+                let text = format!("member {} of {}", answer.member.id.ordinal, shown::value(&answer.fleet));
                 return Err(ExchangeError::Invalid(text));
             }
             *answers += 1;
@@ -212,13 +212,13 @@ async fn exchange(
     let request = peer_client::request(address, HEARTBEAT_PATH, Some(body))?;
     let (status, body) = peer_client::send(sender, request, MAX_HEARTBEAT_BYTES).await?;
     if status != StatusCode::OK {
-        let text = shown(&body);
+        let text = shown::bytes(&body);
         return Err(match status {
             status if status.is_server_error() => ExchangeError::NotReady { status, text },
             _ => ExchangeError::Refused { status, text },
         });
     }
-    Heartbeat::decode(&body).map_err(|error| ExchangeError::Invalid(escaped(&error.to_string())))
+    Heartbeat::decode(&body).map_err(|error| ExchangeError::Invalid(shown::value(&error.to_string())))
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// The version of the record's format.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The highest revision of a record. No fleet writes so many.
-pub(super) const MAX_REVISION: u64 = 1 << 53;
+/// The highest number in a record or a statement: what every reader of JSON reads exactly. No fleet counts so far.
+pub(super) const MAX_NUMBER: u64 = 1 << 53;
 
 /// The version of the rules that divide the hash space. A member with another version must not own ranges.
 pub const LAYOUT: u32 = 1;
@@ -203,10 +203,6 @@ pub struct Member {
     /// How much it can hold, in units of 2^32 points of the hash space; `None` without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
-    /// For readers that do not know `capacity`: how much it can load in addition to the ranges that it owns, in units of 2^32 points of the hash space; `None` without
-    /// a limit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headroom: Option<u32>,
     /// The times of its crashes within the last hour, in Unix seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<u64>,
@@ -256,6 +252,11 @@ pub struct Heartbeat {
     pub unheard: Vec<Incarnation>,
 }
 
+/// Returns the number after `number` that others still accept.
+pub(super) const fn successor(number: u64) -> u64 {
+    if number < MAX_NUMBER { number + 1 } else { MAX_NUMBER }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_zero(number: &u64) -> bool {
     *number == 0
@@ -273,11 +274,13 @@ impl Record {
             let absent: BTreeSet<u32> = assignment.absent.iter().copied().collect();
             (1..=MOST_SHARDS).contains(&assignment.total)
                 && assignment.generation <= self.revision
+                && assignment.fresh.generation <= assignment.generation
+                && assignment.fresh.below <= MOST_SHARDS
                 && absent.len() == assignment.absent.len()
                 && absent.iter().all(|ordinal| *ordinal < assignment.total)
                 && assignment.untaken.is_subset(&absent)
         };
-        self.revision <= MAX_REVISION && sane(&self.current) && self.next.as_ref().is_none_or(|next| sane(&next.view))
+        self.revision <= MAX_NUMBER && sane(&self.current) && self.next.as_ref().is_none_or(|next| sane(&next.view))
     }
 
     /// Whether the time of a switch is set. Until that time, no other record may be written.
@@ -318,7 +321,7 @@ impl Member {
     /// Returns the highest revision or generation that it mentions. One that no fleet reaches is an error, and does not count.
     pub fn highest(&self) -> u64 {
         let numbers = [self.follows, self.found, self.joined.unwrap_or_default(), self.prepared.unwrap_or_default()];
-        numbers.into_iter().filter(|number| *number <= MAX_REVISION / 2).max().unwrap_or_default()
+        numbers.into_iter().filter(|number| *number <= MAX_NUMBER / 2).max().unwrap_or_default()
     }
 }
 

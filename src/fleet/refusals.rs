@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::escape::escaped;
 use super::format_error::FormatError;
+use crate::shown;
 use crate::sync::lock;
 
 /// The minimum time between two log lines about the same reason.
@@ -75,12 +75,12 @@ impl Refusals {
         let mut logged = lock(&self.logged);
         let last = &mut logged[reason as usize];
         if last.is_some_and(|last| last.at.elapsed() < LOG_PERIOD) {
-            return debug!(reason = reason.name(), detail = escaped(&detail.to_string()), "refused");
+            return debug!(reason = reason.name(), detail = shown::value(&detail.to_string()), "refused");
         }
         let suppressed = count - 1 - last.map_or(0, |last| last.count);
         *last = Some(Logged { at: Instant::now(), count });
         drop(logged);
-        let (detail, reason_name) = (escaped(&detail.to_string()), reason.name());
+        let (detail, reason_name) = (shown::value(&detail.to_string()), reason.name());
         match reason {
             // A new member connects before the others have read its Lease.
             Reason::UnknownKey => info!(reason = reason_name, detail, suppressed, "refused a connection"),

@@ -19,7 +19,6 @@ use super::api::{
     watch_pod_readiness,
 };
 use super::clock::Clock;
-use super::escape::escaped;
 use super::format_error::FormatError;
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
@@ -27,11 +26,12 @@ use super::host::Host;
 use super::message::{Inbox, Message};
 use super::peer_client::Dial;
 use super::peers;
-use super::record::{Incarnation, Member, Phase};
+use super::record::{Incarnation, Member, Phase, successor};
 use super::roster::Roster;
 use crate::resource_version;
 use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};
+use crate::shown;
 
 /// Maximum number of messages handled before the next decision, so that a flood of messages does not delay decisions.
 const MAX_BATCH: usize = 256;
@@ -308,7 +308,7 @@ impl Actor {
             Message::Event(event) => event,
             Message::MarkLeft => {
                 let member = self.machine.decide(self.clock.now()).member;
-                let sequence = member.sequence + 1;
+                let sequence = successor(member.sequence);
                 self.left.get_or_insert(Member { phase: Phase::Left, sequence, ..member });
                 return;
             }
@@ -376,7 +376,7 @@ impl Actor {
             grace: self.grace,
         });
         match decision.outrun_by {
-            Some(by) => Err(FleetError::Outrun { ordinal: self.ordinal, pod: escaped(&by.pod) }),
+            Some(by) => Err(FleetError::Outrun { ordinal: self.ordinal, pod: shown::value(&by.pod) }),
             None => Ok(decision.wake_at.saturating_sub(now.boot)),
         }
     }

@@ -11,10 +11,12 @@ use std::net::SocketAddr;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::escape::escaped;
 use super::format_error::FormatError;
-use super::record::{Assignment, Heartbeat, LAYOUT, MOST_UNHEARD, Member, RECORD_VERSION, Record};
+use super::record::{
+    Assignment, Heartbeat, Incarnation, LAYOUT, MAX_NUMBER, MOST_UNHEARD, Member, RECORD_VERSION, Record,
+};
 use crate::sharding::{Hasher, MOST_SHARDS};
+use crate::shown;
 
 /// Maximum length of a text in bytes.
 const MAX_TEXT: usize = 256;
@@ -42,12 +44,18 @@ impl Record {
         let record: Self = typed("record", value)?;
         text("statefulset", &record.statefulset)?;
         text("program", &record.program)?;
-        pod(&record.coordinator.pod)?;
+        process(&record.coordinator)?;
+        number("revision", record.revision)?;
+        if let Some(switch) = record.next.as_ref().and_then(|next| next.switch) {
+            number("next.switch.at", switch.at)?;
+            ordinal("next.switch.by", switch.by)?;
+        }
         let next = record.next.as_ref().map(|next| &next.view);
         for Assignment { absent, untaken, lives, .. } in [&record.current].into_iter().chain(next) {
             at_most("lives", lives.len(), MOST_SHARDS as usize)?;
             at_most("absent", absent.len(), MOST_SHARDS as usize)?;
             at_most("untaken", untaken.len(), MOST_SHARDS as usize)?;
+            lives.iter().try_for_each(|life| number("lives", *life))?;
         }
         if record.is_sane() { Ok(record) } else { Err(FormatError::Contradiction(record.revision)) }
     }
@@ -67,12 +75,22 @@ impl Member {
     }
 
     fn check(&self) -> Result<(), FormatError> {
-        pod(&self.id.pod)?;
+        process(&self.id)?;
         text("program", &self.program)?;
-        at_most("id.ordinal", self.id.ordinal as usize, MOST_SHARDS as usize - 1)?;
+        number("life", self.life)?;
+        number("sequence", self.sequence)?;
+        number("prepared", self.prepared.unwrap_or_default())?;
+        number("joined", self.joined.unwrap_or_default())?;
+        number("follows", self.follows)?;
+        number("found", self.found)?;
+        number("refuted", self.refuted)?;
         at_most("crashes", self.crashes.len(), MAX_CRASHES)?;
+        self.crashes.iter().try_for_each(|at| number("crashes", *at))?;
         at_most("suspects", self.suspects.len(), MOST_UNHEARD)?;
-        self.suspects.iter().try_for_each(|suspicion| text("suspects.id.pod", &suspicion.id.pod))?;
+        for suspicion in &self.suspects {
+            process(&suspicion.id)?;
+            number("suspects.number", suspicion.number)?;
+        }
         text("address", &self.address)?;
         match self.address.parse::<SocketAddr>() {
             Ok(_) => Ok(()),
@@ -96,7 +114,10 @@ impl Heartbeat {
         self::text("fleet", &heartbeat.fleet)?;
         heartbeat.member.check()?;
         at_most("unheard", heartbeat.unheard.len(), MOST_UNHEARD)?;
-        heartbeat.unheard.iter().try_for_each(|id| pod(&id.pod))?;
+        heartbeat.unheard.iter().try_for_each(process)?;
+        number("confirmedAge", heartbeat.confirmed_age.unwrap_or_default())?;
+        number("now", heartbeat.now)?;
+        number("ahead", heartbeat.ahead.unwrap_or_default().unsigned_abs())?;
         match record.filter(|record| !record.is_null()).map(Record::from_value).transpose() {
             Ok(record) => heartbeat.record = record,
             Err(error) => heartbeat.unreadable = Some(error),
@@ -106,19 +127,19 @@ impl Heartbeat {
 }
 
 fn parse(what: &'static str, text: &[u8]) -> Result<Value, FormatError> {
-    let malformed = |reason: String| FormatError::Malformed { what, reason: escaped(&reason) };
+    let malformed = |reason: String| FormatError::Malformed { what, reason: shown::value(&reason) };
     let value: Value = serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
     if value.is_object() { Ok(value) } else { Err(malformed("not an object".to_owned())) }
 }
 
 fn typed<T: DeserializeOwned>(what: &'static str, value: Value) -> Result<T, FormatError> {
-    serde_json::from_value(value).map_err(|error| FormatError::Malformed { what, reason: escaped(&error.to_string()) })
+    serde_json::from_value(value).map_err(|error| FormatError::Malformed { what, reason: shown::value(&error.to_string()) })
 }
 
 /// Returns the version of the program that wrote a record or a statement.
 fn writer(value: &Value) -> String {
     let program = value.get("program").and_then(Value::as_str).unwrap_or("unknown");
-    escaped(&program.chars().take(32).collect::<String>())
+    shown::value(&program.chars().take(32).collect::<String>())
 }
 
 /// Checks the layout and the hash of an assignment or a statement. Missing ones are left to the parser.
@@ -137,7 +158,7 @@ fn known(what: &'static str, found: &Value, all: &[Value], writer: &str) -> Resu
         return Ok(());
     }
     let listed: Vec<_> = all.iter().map(ToString::to_string).collect();
-    let found = escaped(&found.to_string().chars().take(32).collect::<String>());
+    let found = shown::value(&found.to_string().chars().take(32).collect::<String>());
     Err(FormatError::Unknown { what, found, known: listed.join(", "), writer: writer.to_owned() })
 }
 
@@ -145,10 +166,19 @@ fn text(field: &'static str, text: &str) -> Result<(), FormatError> {
     at_most(field, text.len(), MAX_TEXT)
 }
 
-/// Checks the UID or the name of a pod, which logs show.
-fn pod(pod: &str) -> Result<(), FormatError> {
-    text("pod", pod)?;
-    let valid = pod.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+fn number(field: &'static str, number: u64) -> Result<(), FormatError> {
+    if number <= MAX_NUMBER { Ok(()) } else { Err(FormatError::TooLarge { field, limit: MAX_NUMBER }) }
+}
+
+fn ordinal(field: &'static str, ordinal: u32) -> Result<(), FormatError> {
+    at_most(field, ordinal as usize, MOST_SHARDS as usize - 1)
+}
+
+/// Checks the identity of a process: its ordinal, and the UID or the name of its Pod, which logs show.
+fn process(id: &Incarnation) -> Result<(), FormatError> {
+    ordinal("ordinal", id.ordinal)?;
+    text("pod", &id.pod)?;
+    let valid = id.pod.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if valid {
         Ok(())
     } else {
@@ -158,7 +188,7 @@ fn pod(pod: &str) -> Result<(), FormatError> {
 }
 
 const fn at_most(field: &'static str, size: usize, limit: usize) -> Result<(), FormatError> {
-    if size <= limit { Ok(()) } else { Err(FormatError::TooLarge { field, limit }) }
+    if size <= limit { Ok(()) } else { Err(FormatError::TooLarge { field, limit: limit as u64 }) }
 }
 
 #[cfg(test)]
@@ -170,7 +200,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fleet::record::{ColdStart, Incarnation, KeyDigest, Next, Phase, Suspicion, SwitchTime};
+    use crate::fleet::record::{ColdStart, KeyDigest, Next, Phase, Suspicion, SwitchTime};
 
     /// Reads a file of tests/data/fleet.
     fn golden(name: &str) -> String {
@@ -229,7 +259,6 @@ mod tests {
             hash: Hasher::XxHash64,
             layout: LAYOUT,
             capacity: Some(8_589_934),
-            headroom: Some(4_294_967),
             crashes: vec![1_700_000_000],
             suspects: vec![Suspicion { id: id(2), number: 3 }],
             refuted: 2,
@@ -374,8 +403,43 @@ mod tests {
             let error = Record::decode(&changed("record.json", at, to.clone())).expect_err(at);
             assert!(matches!(error, FormatError::TooLarge { .. } | FormatError::Contradiction(9)), "{at}: {error}");
         }
+        let (high, later) = (json!(MAX_NUMBER + 1), json!(MOST_SHARDS));
+        for (at, to) in [
+            ("/revision", &high),
+            ("/revision", &json!(u64::MAX)),
+            ("/coordinator/ordinal", &later),
+            ("/current/fresh/generation", &json!(8)),
+            ("/current/fresh/below", &json!(MOST_SHARDS + 1)),
+            ("/current/lives/0", &high),
+            ("/current/lives/1", &json!(u64::MAX)),
+            ("/next/view/lives/1", &high),
+            ("/next/switch/at", &high),
+            ("/next/switch/by", &later),
+        ] {
+            let error = Record::decode(&changed("record.json", at, to.clone())).expect_err(at);
+            assert!(matches!(error, FormatError::TooLarge { .. } | FormatError::Contradiction(9)), "{at}: {error}");
+        }
+        for at in ["life", "sequence", "prepared", "joined", "follows", "found", "refuted", "crashes/0", "suspects/0/number"] {
+            for to in [&high, &json!(u64::MAX)] {
+                let error = Member::decode(&changed("member.json", &format!("/{at}"), to.clone())).expect_err(at);
+                assert!(matches!(error, FormatError::TooLarge { .. }), "{at}: {error}");
+                Heartbeat::decode(&changed("heartbeat.json", &format!("/member/{at}"), to.clone())).expect_err(at);
+            }
+            Member::decode(&changed("member.json", &format!("/{at}"), json!(MAX_NUMBER))).expect(at);
+        }
+        for (at, to) in [
+            ("/confirmedAge", &high),
+            ("/now", &high),
+            ("/ahead", &high),
+            ("/ahead", &json!(i64::MIN)),
+            ("/unheard/0/ordinal", &later),
+        ] {
+            let error = Heartbeat::decode(&changed("heartbeat.json", at, to.clone())).expect_err(at);
+            assert!(matches!(error, FormatError::TooLarge { .. }), "{at}: {error}");
+        }
         for (at, to) in [
             ("/id/pod", &long),
+            ("/suspects/0/id/ordinal", &later),
             ("/program", &long),
             ("/address", &long),
             ("/id/ordinal", &json!(MOST_SHARDS)),

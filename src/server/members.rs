@@ -86,7 +86,7 @@ pub async fn serve_members(
     // Dropping the set closes its connections.
     let mut connections = JoinSet::new();
     let handshakes = Handshakes::default();
-    let sessions = Arc::new(Turns::new(usize::MAX, MAX_PER_MEMBER));
+    let sessions = Arc::new(Places::new(usize::MAX, MAX_PER_MEMBER));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -108,32 +108,33 @@ pub async fn serve_members(
 
 /// The places of handshakes.
 struct Handshakes {
-    members: Arc<Turns<IpAddr>>,
-    strangers: Arc<Turns<IpAddr>>,
+    members: Arc<Places<IpAddr>>,
+    strangers: Arc<Places<IpAddr>>,
 }
 
 impl Default for Handshakes {
     fn default() -> Self {
-        let turns = |most| Arc::new(Turns::new(most, MAX_HANDSHAKES_PER_ADDRESS));
-        Self { members: turns(MAX_MEMBER_HANDSHAKES), strangers: turns(MAX_HANDSHAKES) }
+        let places = |most| Arc::new(Places::new(most, MAX_HANDSHAKES_PER_ADDRESS));
+        Self { members: places(MAX_MEMBER_HANDSHAKES), strangers: places(MAX_HANDSHAKES) }
     }
 }
 
 impl Handshakes {
     /// The places for an address.
-    fn of(&self, ip: IpAddr, roster: &Roster) -> &Arc<Turns<IpAddr>> {
+    fn of(&self, ip: IpAddr, roster: &Roster) -> &Arc<Places<IpAddr>> {
         if roster.is_member_ip(ip) { &self.members } else { &self.strangers }
     }
 }
 
-/// The tasks that hold one of a limited number of places. One more displaces the oldest task of the key that has the most.
-struct Turns<K> {
+/// The tasks that hold one of a limited number of places. One more displaces the oldest task of the key that has the most: unlike
+/// a request that waits for its turn ([`crate::access::Turns`]), a member that reconnects must not wait for its old connections.
+struct Places<K> {
     most: usize,
     most_per_key: usize,
     tasks: Mutex<VecDeque<(K, AbortHandle)>>,
 }
 
-impl<K: Eq + Hash + Clone> Turns<K> {
+impl<K: Eq + Hash + Clone> Places<K> {
     const fn new(most: usize, most_per_key: usize) -> Self {
         Self { most, most_per_key, tasks: Mutex::new(VecDeque::new()) }
     }
@@ -176,8 +177,8 @@ fn oldest_of_most<K: Eq + Hash>(tasks: &VecDeque<(K, AbortHandle)>) -> usize {
 struct Connection {
     acceptor: TlsAcceptor,
     members: Members,
-    handshakes: Arc<Turns<IpAddr>>,
-    sessions: Arc<Turns<KeyDigest>>,
+    handshakes: Arc<Places<IpAddr>>,
+    sessions: Arc<Places<KeyDigest>>,
 }
 
 impl Connection {
@@ -322,7 +323,7 @@ mod tests {
     async fn the_members_of_the_largest_fleet_have_places_that_strangers_cannot_take() {
         let roster = Roster::of_members((1..MOST_SHARDS).map(|ordinal| (ordinal, ip(ordinal))));
         let handshakes = Handshakes::default();
-        let sessions = Turns::new(usize::MAX, MAX_PER_MEMBER);
+        let sessions = Places::new(usize::MAX, MAX_PER_MEMBER);
         let mut tasks = JoinSet::new();
         let mut alive = Vec::new();
         for member in 1..MOST_SHARDS {

@@ -13,9 +13,9 @@ use kube::core::Selector;
 use super::connection::{ConnectError, Connection};
 use crate::commands::cli::{Verify, Via};
 use crate::fleet::coverage::Objects;
-use crate::fleet::escape::shown;
 use crate::fleet::is_ready;
 use crate::settings::Settings;
+use crate::shown;
 
 /// The name of the container port that serves the UIDs.
 const PORT_NAME: &str = "metrics";
@@ -239,7 +239,7 @@ impl ReplicaFinder {
     async fn get(&self, address: &str, path: &str) -> Result<Objects, AnswerError> {
         let (status, body) = self.connection.get(address, path, (MAX_ANSWER, TIMEOUT)).await?;
         if !status.is_success() {
-            return Err(AnswerError::Status { status, text: shown(&body) });
+            return Err(AnswerError::Status { status, text: shown::bytes(&body) });
         }
         Ok(serde_json::from_slice(&body)?)
     }

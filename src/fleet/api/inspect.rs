@@ -15,7 +15,7 @@ use super::names::{MEMBER, Names, RECORD};
 use super::request::{RequestError, with_timeout};
 use super::statefulset::{StatefulSetState, state};
 use crate::fleet::handover::RENEW_PERIOD;
-use crate::fleet::record::{Member, Record};
+use crate::fleet::record::{MAX_NUMBER, Member, Record};
 use crate::sharding::MOST_SHARDS;
 use crate::shown;
 
@@ -161,7 +161,7 @@ impl Inspector {
         let statement: Option<Value> = statement.and_then(|text| serde_json::from_str(text).ok());
         let mut statement = statement.ok_or_else(unknown)?;
         let sequence = statement.get("sequence").and_then(Value::as_u64).unwrap_or_default();
-        statement["sequence"] = json!(sequence.saturating_add(MANY_REPORTS));
+        statement["sequence"] = json!(sequence.saturating_add(MANY_REPORTS).min(MAX_NUMBER));
         statement["phase"] = json!("left");
         lease.metadata.annotations.get_or_insert_default().insert(MEMBER.to_owned(), statement.to_string());
         match with_timeout(self.leases.replace(&name, &PostParams::default(), &lease)).await {

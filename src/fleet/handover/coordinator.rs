@@ -382,18 +382,13 @@ fn has_room(facts: &Facts, after: &Assignment, before: &Assignment) -> bool {
         let (points, owned) = (facts.points(after, ordinal), facts.points(before, ordinal));
         points <= owned + TOLERANCE
             || (points <= facts.points_if_all_present(after, ordinal) * 2 + TOLERANCE
-                && statement_of(facts, ordinal).is_none_or(|member| fits(member, points, owned)))
+                && statement_of(facts, ordinal).is_none_or(|member| fits(member, points)))
     })
 }
 
-/// Whether a member that owns `owned` points can hold `points`.
-fn fits(member: &Member, points: u128, owned: u128) -> bool {
-    let limit = |units: u32| (u128::from(units) << 32) + TOLERANCE;
-    match (member.capacity, member.headroom) {
-        (Some(capacity), _) => points <= limit(capacity),
-        (None, Some(headroom)) => points <= owned + limit(headroom),
-        (None, None) => true,
-    }
+/// Whether a member can hold `points`.
+fn fits(member: &Member, points: u128) -> bool {
+    member.capacity.is_none_or(|units| points <= (u128::from(units) << 32) + TOLERANCE)
 }
 
 /// Returns the newest statement of a member, live or not.

@@ -11,7 +11,7 @@ use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
-use crate::fleet::record::{Assignment, Member, Next, Phase, Record, Suspicion};
+use crate::fleet::record::{Assignment, Member, Next, Phase, Record, Suspicion, successor};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Crashes that are older than this, in seconds, no longer count.
@@ -333,10 +333,10 @@ impl Facts {
 
     /// Answers suspicions that this process has ended.
     pub fn refute(&mut self, suspicions: &[Suspicion]) {
-        let of_us = suspicions.iter().any(|it| it.id == self.own.id && it.number == self.own.refuted.saturating_add(1));
+        let of_us = suspicions.iter().any(|it| it.id == self.own.id && it.number == successor(self.own.refuted));
         if of_us {
-            self.own.refuted += 1;
-            self.own.sequence += 1;
+            self.own.refuted = successor(self.own.refuted);
+            self.own.sequence = successor(self.own.sequence);
         }
     }
 
@@ -344,7 +344,7 @@ impl Facts {
     /// in the same Pod.
     pub fn observe_predecessor(&mut self, other: Member, now: Now) -> bool {
         let left = other.phase == Phase::Left;
-        self.own.life = self.own.life.max(other.life.saturating_add(1));
+        self.own.life = self.own.life.max(successor(other.life));
         self.own.found = self.own.highest().max(other.highest());
         let may_run_until = match left || runs_in_place_of(&self.own, &other) {
             true => self.predecessor.as_ref().map_or(Duration::ZERO, |before| before.may_run_until),

@@ -19,7 +19,9 @@ use super::statement::{first_statement, prepared_generation, serves_completely, 
 use super::status::{HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
-use crate::fleet::record::{Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record};
+use crate::fleet::record::{
+    Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record, successor,
+};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{MOST_SHARDS, Slice};
 
@@ -351,7 +353,7 @@ impl Machine {
                 true => {
                     // Another wrote it, to declare this process gone (`forget`). It says otherwise, with a newer number.
                     if member.sequence > self.facts.own.sequence {
-                        self.facts.own.sequence = member.sequence.saturating_add(1);
+                        self.facts.own.sequence = successor(member.sequence);
                     }
                     self.facts.peers.observe_stored(&member.suspects, now);
                 }
@@ -369,7 +371,7 @@ impl Machine {
             record.current.life(ordinal).max(next)
         });
         if self.facts.confirmed_at.is_none() {
-            self.facts.own.life = self.facts.own.life.max(named.saturating_add(1));
+            self.facts.own.life = self.facts.own.life.max(successor(named));
         }
     }
 
@@ -424,7 +426,7 @@ impl Machine {
                 if let Some(last) = last {
                     self.facts.observe_predecessor(*last, now);
                 }
-                self.facts.own.life = self.facts.own.life.max(life.saturating_add(1));
+                self.facts.own.life = self.facts.own.life.max(successor(life));
                 self.facts.rival_until = Some(now.boot + LEASE_DURATION);
                 self.full_share_since = None;
                 self.participation.rejoin();
@@ -546,7 +548,7 @@ impl Machine {
     /// statement goes to both.
     fn note_clock(&mut self, now: Now) {
         if self.wakefulness.note(now) {
-            self.facts.own.sequence += 1;
+            self.facts.own.sequence = successor(self.facts.own.sequence);
         }
     }
 
@@ -629,7 +631,7 @@ impl Machine {
         let suspects = self.facts.suspicions_to_store(now);
         if suspects != self.facts.own.suspects {
             self.facts.own.suspects = suspects;
-            self.facts.own.sequence += 1;
+            self.facts.own.sequence = successor(self.facts.own.sequence);
         }
         let capacity = self.capacity.units(self.desired.slice());
         self.facts.own = statement(&self.facts, &self.participation, capacity, self.full_share_since, now);

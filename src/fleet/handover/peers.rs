@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD};
-use crate::fleet::record::{Heartbeat, Incarnation, MOST_UNHEARD, Member, Phase, Suspicion};
+use crate::fleet::record::{Heartbeat, Incarnation, MOST_UNHEARD, Member, Phase, Suspicion, successor};
 use crate::sharding::MOST_SHARDS;
 
 /// A peer is connected if it answered a heartbeat that was sent this recently.
@@ -320,7 +320,7 @@ impl Peers {
     /// Notes that the connection to a process broke and cannot be opened again: the process may have ended.
     pub fn suspect(&mut self, id: &Incarnation, now: Now) {
         if let Some(peer) = self.incarnation_mut(id).filter(|peer| peer.may_be_suspected(now)) {
-            let number = peer.member.refuted.saturating_add(1);
+            let number = successor(peer.member.refuted);
             peer.suspicion.get_or_insert(Suspected { since: now.boot, number, stored_at: None });
         }
     }

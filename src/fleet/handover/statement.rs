@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use super::capacity::units;
 use super::facts::Facts;
 use super::participation::Participation;
 use super::timing::Now;
 use crate::backoff::doubled;
-use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, PROGRAM, Phase};
+use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, PROGRAM, Phase, successor};
 use crate::sharding::Hasher;
 
 /// How long a member waits after its first crash before it may own ranges again. Doubles with each further crash.
@@ -36,7 +35,6 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         hash,
         layout: LAYOUT,
         capacity: None,
-        headroom: None,
         crashes: Vec::new(),
         suspects: Vec::new(),
         refuted: 0,
@@ -91,14 +89,11 @@ pub(super) fn statement(
         loading: participation.is_serving() && !participation.is_ready(),
         follows: record.map_or(own.follows, |record| record.revision),
         capacity,
-        headroom: capacity.map(|capacity| {
-            capacity.saturating_sub(facts.current().map_or(0, |current| units(facts.owned(current).size())))
-        }),
         found: Some(own.found).filter(|found| record.is_none_or(|record| record.revision < *found)).unwrap_or_default(),
         ..own.clone()
     };
     if statement != *own {
-        statement.sequence += 1;
+        statement.sequence = successor(statement.sequence);
     }
     statement
 }

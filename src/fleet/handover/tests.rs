@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
-use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Phase};
+use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, MAX_NUMBER, Member, Phase, Suspicion};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{Assignment, Hasher, Slice};
 
@@ -159,15 +159,15 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
     assert_eq!(confirmed(&mut alone, 1041), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
 }
 
-/// The ranges that each of two members takes over from a third one, in units of headroom.
+/// The ranges that each of two members takes over from a third one, in units of room.
 const SIXTH: u32 = u32::MAX / 6 + 1;
 /// What each of three members owns, in the same units.
 const THIRD: u32 = u32::MAX / 3;
 
-/// Returns a member that serves in generation 1, with the given headroom.
-fn serving(ordinal: u32, phase: Phase, headroom: Option<u32>, sequence: u64, now: Now) -> Member {
+/// Returns a member that serves in generation 1, with the given room.
+fn serving(ordinal: u32, phase: Phase, room: Option<u32>, sequence: u64, now: Now) -> Member {
     let member = machine(ordinal, 1).decide(now).member;
-    let capacity = headroom.map(|headroom| THIRD + headroom);
+    let capacity = room.map(|room| THIRD + room);
     Member { phase, capacity, sequence, prepared: Some(1), joined: Some(1), follows: 1, ..member }
 }
 
@@ -180,7 +180,7 @@ fn lose(machine: &mut Machine, id: Incarnation, now: Now) -> Now {
     Now { boot: now.boot + Duration::from_secs(1), unix: now.unix + 1000 }
 }
 
-/// Returns the coordinator of a fleet of three that all serve, with the headroom of itself and of the last member.
+/// Returns the coordinator of a fleet of three that all serve, with the room of itself and of the last member.
 fn three(own: Option<u32>, last: Option<u32>, now: Now) -> Machine {
     let mut machine = started(None, 3, now);
     let record = machine.decide(now).write.expect("the first record");
@@ -391,7 +391,7 @@ fn a_process_that_found_no_lease_replaces_a_silent_predecessor() {
 }
 
 #[test]
-fn members_take_over_only_within_their_headroom() {
+fn members_take_over_only_within_their_room() {
     let now = at(1000);
     let untaken = |own, last| {
         let mut machine = three(own, last, now);
@@ -407,7 +407,7 @@ fn members_take_over_only_within_their_headroom() {
 }
 
 #[test]
-fn untaken_ranges_are_taken_over_once_there_is_headroom() {
+fn untaken_ranges_are_taken_over_once_there_is_room() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
     let now = lose(&mut machine, incarnation(1, 1), now);
@@ -418,19 +418,39 @@ fn untaken_ranges_are_taken_over_once_there_is_headroom() {
     assert!(machine.notices().iter().any(|notice| notice.warning && notice.text.contains("no member has room")));
     assert_eq!(machine.decide(now).write, None, "no fact has changed");
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is headroom");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
 }
 
 #[test]
-fn a_leaving_member_serves_until_another_has_headroom() {
+fn a_leaving_member_serves_until_another_has_room() {
     let now = at(1000);
     let mut machine = three(None, Some(0), now);
     machine.handle(Event::Lease(serving(1, Phase::Leaving, None, 2, now)), now);
     assert_eq!(machine.decide(now).write, None);
     machine.handle(Event::Lease(serving(2, Phase::Fit, Some(SIXTH), 2, now)), now);
-    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is headroom");
+    let next = machine.decide(now).write.and_then(|record| record.next).expect("there is room");
     assert_eq!((&*next.view.absent, next.view.untaken), (&[1][..], BTreeSet::new()));
+}
+
+/// Numbers that no fleet reaches come from a damaged Lease.
+#[test]
+fn the_highest_numbers_that_others_accept_are_not_exceeded() {
+    let now = at(1000);
+    let mut machine = machine(0, 2);
+    let highest = Member { life: MAX_NUMBER, sequence: MAX_NUMBER, ..self::machine(0, 1).decide(now).member };
+    machine.handle(Event::Lease(highest), now);
+    machine.handle(Event::Listed, now);
+    let own = machine.decide(now).member;
+    machine.handle(Event::Lease(Member { phase: Phase::Left, sequence: MAX_NUMBER, ..own.clone() }), now);
+    let suspicion = Suspicion { id: own.id.clone(), number: 1 };
+    let peer = Member { suspects: vec![suspicion], ..self::machine(1, 1).decide(now).member };
+    machine.handle(Event::Lease(peer), now);
+    machine.handle(Event::Leave, now);
+    let own = machine.decide(now).member;
+    assert_eq!((own.life, own.sequence, own.refuted), (MAX_NUMBER, MAX_NUMBER, 1));
+    let written = serde_json::to_vec(&own).expect("JSON");
+    assert_eq!(Member::decode(&written).map(|member| member.id), Ok(own.id));
 }
 
 #[test]

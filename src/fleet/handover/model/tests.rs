@@ -195,7 +195,7 @@ fn a_changed_hash_is_handed_over() {
 }
 
 #[test]
-fn a_member_without_headroom_serves_its_own_share_alone() {
+fn a_member_without_room_for_more_serves_its_own_share_alone() {
     let mut world = run_script(11, 3, &[]).unwrap();
     let own = |world: &World| -> Vec<Slice> {
         world.processes.iter().filter(|each| each.alive).map(|each| each.machine.status(world.clock(0)).owned).collect()
@@ -207,7 +207,7 @@ fn a_member_without_headroom_serves_its_own_share_alone() {
     world.run_for(30_000).unwrap();
     assert_eq!(world.processes[0].machine.status(world.clock(0)).untaken, [1]);
     assert_eq!(own(&world), [before[0].clone(), before[2].clone()]);
-    // With headroom again, the others take over before the crashed member is back.
+    // With room again, the others take over before the crashed member is back.
     world.memory = Some(u32::MAX);
     world.run_for(20_000).unwrap();
     let status = world.processes[0].machine.status(world.clock(0));
