@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
-use super::handover::{Event, Plan, Status};
+use super::handover::{Event, Plan, Status, millis};
 use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat};
 use super::refusals::{Reason, Refusals};
@@ -299,14 +299,14 @@ impl FleetHandle {
     pub(super) fn current_heartbeat(&self) -> Option<Heartbeat> {
         let published = self.heartbeat.load_full()?;
         let (heartbeat, at) = &*published;
-        let now = self.clock.now();
-        let age = u64::try_from(now.boot.saturating_sub(*at).as_millis()).unwrap_or(u64::MAX);
+        let now = self.clock.boot();
+        let age = millis(now.saturating_sub(*at));
         // The member's task is stuck. A heartbeat would make peers believe that it is live.
         if age > MAX_HEARTBEAT_AGE {
             return None;
         }
         let confirmed_age = heartbeat.confirmed_age.map(|before| before.saturating_add(age));
-        Some(Heartbeat { now: now.unix, confirmed_age, ..heartbeat.clone() })
+        Some(Heartbeat { now: millis(now), confirmed_age, ..heartbeat.clone() })
     }
 
     /// Whether the sender of the heartbeat belongs to this fleet.

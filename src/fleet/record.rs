@@ -97,14 +97,13 @@ pub struct Next {
     pub switch: Option<SwitchTime>,
 }
 
-/// When an assignment becomes current.
+/// When an assignment becomes current: a moment of the boot clock of the member that wrote the record. Each reader turns it into a
+/// moment of its own boot clock, so no step of a wall clock moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwitchTime {
-    /// Unix time in milliseconds, by the clock of `by`.
+    /// Milliseconds since the boot of that member's machine.
     pub at: u64,
-    /// The ordinal of the member that set the time.
-    pub by: u32,
 }
 
 /// One process of a replica: a restart of the container or of the pod is a new incarnation.
@@ -166,6 +165,9 @@ pub struct Member {
     /// the annotation.
     #[serde(skip)]
     pub renewed: Option<u64>,
+    /// When it last wrote its Lease, in milliseconds by its boot clock. Its heartbeats lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<u64>,
     /// Number of incarnations of its ordinal that it knows of, itself included: of two incarnations, the one with the higher
     /// number is newer. Above 1, it has read the Lease of its predecessor.
     #[serde(default)]
@@ -242,9 +244,9 @@ pub struct Heartbeat {
     /// Milliseconds since the API server last confirmed the state that the sender knows, to the sender or to one of its peers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed_age: Option<u64>,
-    /// The time by the sender's clock, in Unix milliseconds.
+    /// The time by the sender's boot clock, in milliseconds.
     pub now: u64,
-    /// The clock of the record's coordinator minus the sender's clock, in milliseconds, if the sender has an estimate.
+    /// The boot clock of the record's coordinator minus that of the sender, in milliseconds, if the sender has an estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead: Option<i64>,
     /// The processes that do not answer the sender, at most [`MOST_UNHEARD`].

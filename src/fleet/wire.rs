@@ -48,7 +48,6 @@ impl Record {
         number("revision", record.revision)?;
         if let Some(switch) = record.next.as_ref().and_then(|next| next.switch) {
             number("next.switch.at", switch.at)?;
-            ordinal("next.switch.by", switch.by)?;
         }
         let next = record.next.as_ref().map(|next| &next.view);
         for Assignment { absent, untaken, lives, .. } in [&record.current].into_iter().chain(next) {
@@ -77,6 +76,7 @@ impl Member {
     fn check(&self) -> Result<(), FormatError> {
         process(&self.id)?;
         text("program", &self.program)?;
+        number("boot", self.boot.unwrap_or_default())?;
         number("life", self.life)?;
         number("sequence", self.sequence)?;
         number("prepared", self.prepared.unwrap_or_default())?;
@@ -133,7 +133,8 @@ fn parse(what: &'static str, text: &[u8]) -> Result<Value, FormatError> {
 }
 
 fn typed<T: DeserializeOwned>(what: &'static str, value: Value) -> Result<T, FormatError> {
-    serde_json::from_value(value).map_err(|error| FormatError::Malformed { what, reason: shown::value(&error.to_string()) })
+    serde_json::from_value(value)
+        .map_err(|error| FormatError::Malformed { what, reason: shown::value(&error.to_string()) })
 }
 
 /// Returns the version of the program that wrote a record or a statement.
@@ -228,7 +229,7 @@ mod tests {
             lives: vec![1, 2],
         };
         let view = Assignment { generation: 9, total: 4, absent: vec![2], untaken: [2].into(), ..current.clone() };
-        let next = Next { view, switch: Some(SwitchTime { at: 1_700_000_003_000, by: 0 }) };
+        let next = Next { view, switch: Some(SwitchTime { at: 86_403_000 }) };
         Record {
             version: RECORD_VERSION,
             program: "0.1.0".to_owned(),
@@ -247,6 +248,7 @@ mod tests {
             address: "10.0.0.2:8082".to_owned(),
             key: Some(KeyDigest([0xab; 32])),
             renewed: None,
+            boot: Some(86_400_123),
             life: 2,
             sequence: 12,
             phase: Phase::Fit,
@@ -272,7 +274,7 @@ mod tests {
             record: Some(record()),
             unreadable: None,
             confirmed_age: Some(350),
-            now: 1_700_000_000_123,
+            now: 86_400_123,
             ahead: Some(-12),
             unheard: vec![id(2)],
         }
@@ -314,6 +316,7 @@ mod tests {
         let expected = Member {
             program: String::new(),
             key: None,
+            boot: None,
             capacity: None,
             suspects: Vec::new(),
             refuted: 0,
@@ -414,12 +417,22 @@ mod tests {
             ("/current/lives/1", &json!(u64::MAX)),
             ("/next/view/lives/1", &high),
             ("/next/switch/at", &high),
-            ("/next/switch/by", &later),
         ] {
             let error = Record::decode(&changed("record.json", at, to.clone())).expect_err(at);
             assert!(matches!(error, FormatError::TooLarge { .. } | FormatError::Contradiction(9)), "{at}: {error}");
         }
-        for at in ["life", "sequence", "prepared", "joined", "follows", "found", "refuted", "crashes/0", "suspects/0/number"] {
+        for at in [
+            "boot",
+            "life",
+            "sequence",
+            "prepared",
+            "joined",
+            "follows",
+            "found",
+            "refuted",
+            "crashes/0",
+            "suspects/0/number",
+        ] {
             for to in [&high, &json!(u64::MAX)] {
                 let error = Member::decode(&changed("member.json", &format!("/{at}"), to.clone())).expect_err(at);
                 assert!(matches!(error, FormatError::TooLarge { .. }), "{at}: {error}");

@@ -20,7 +20,7 @@ use super::permission::MissingPermission;
 use super::request::{RequestError, Retries, with_timeout};
 use crate::fleet::FormatError;
 use crate::fleet::clock::Clock;
-use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD};
+use crate::fleet::handover::{Event, LEASE_DURATION, RENEW_PERIOD, millis};
 use crate::fleet::message::{Message, Outbox};
 use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::refusals::Reason;
@@ -278,6 +278,7 @@ impl Leases {
         if let Some((_, _, Some(mut member))) = key {
             // A list delivers it late, so its time says nothing about clock differences.
             member.renewed = renewed(&lease).filter(|_| !listed);
+            member.boot = member.boot.filter(|_| !listed);
             self.send(Message::Event(Event::Lease(member)));
         }
     }
@@ -422,14 +423,15 @@ impl Leases {
             None => 0,
         };
         let version = before.map(|own| own.version);
-        let mut lease = self.lease(&name, MEMBER, member, &us, version.clone());
+        let timed = Member { boot: Some(millis(self.clock.boot())), ..member.clone() };
+        let mut lease = self.lease(&name, MEMBER, &timed, &us, version.clone());
         if let Some(spec) = &mut lease.spec {
             spec.lease_transitions = Some(transitions);
         }
         let before = self.known_leases().confirmations.reached;
         let sent = self.clock.boot();
         // NB: before the answer, which the watch may overtake.
-        let statement = Member { renewed: None, ..member.clone() };
+        let statement = Member { renewed: None, boot: None, ..member.clone() };
         self.known_leases().written = Some(statement.clone());
         let (lease, verb) = self.store(&name, &lease, version.is_some()).await;
         let lease = lease.map_err(|error| (error, verb))?;
@@ -666,7 +668,7 @@ fn own(lease: &Lease, key: Option<&ReadLease>) -> OwnLease {
     let spec = lease.spec.as_ref();
     OwnLease {
         version: version_of(lease),
-        member: key.and_then(|(_, _, member)| member.clone()),
+        member: key.and_then(|(_, _, member)| member.clone()).map(|member| Member { boot: None, ..member }),
         holder: spec.and_then(|spec| spec.holder_identity.clone()).unwrap_or_default(),
         transitions: spec.and_then(|spec| spec.lease_transitions).unwrap_or_default(),
     }

@@ -38,7 +38,7 @@ impl Capacity {
 }
 
 /// Returns a number of points in units, rounded down.
-fn units(points: u128) -> u32 {
+pub(super) fn units(points: u128) -> u32 {
     u32::try_from(points / UNIT).unwrap_or(u32::MAX)
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::facts::Facts;
 use super::peers::Liveness;
 use super::range_cache::all_present;
-use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD};
+use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD, millis};
 use crate::fleet::record::{Assignment, ColdStart, LAYOUT, Member, Next, Phase, Record, SwitchTime};
 use crate::sharding::Hasher;
 
@@ -138,7 +138,7 @@ impl CoordinatorMemory {
             Some(_) if desired.is_like(current) => Proposal { change: change(None), ..Proposal::default() },
             Some(next) if next.view.is_like(&desired) => {
                 let waiting_for = blocking_switch(facts, record, &next.view, now);
-                let scheduled = waiting_for.is_empty().then(|| schedule(next, facts.ordinal(), now));
+                let scheduled = waiting_for.is_empty().then(|| schedule(next, now));
                 let change = scheduled.and_then(|next| change(Some(next)));
                 Proposal { change, waiting_for, ..Proposal::default() }
             }
@@ -369,10 +369,9 @@ const fn unscheduled(mut view: Assignment, generation: u64) -> Next {
     Next { view, switch: None }
 }
 
-/// Returns `next` with its switch scheduled by the clock of this member.
-fn schedule(next: &Next, own_ordinal: u32, now: Now) -> Next {
-    let at = now.unix + SWITCH_LEAD.as_millis() as u64;
-    Next { view: next.view.clone(), switch: Some(SwitchTime { at, by: own_ordinal }) }
+/// Returns `next` with its switch scheduled by the boot clock of this member.
+fn schedule(next: &Next, now: Now) -> Next {
+    Next { view: next.view.clone(), switch: Some(SwitchTime { at: millis(now.boot + SWITCH_LEAD) }) }
 }
 
 /// Whether each member that gains ranges may own what `after` gives it: at most twice its share with all members present, and no

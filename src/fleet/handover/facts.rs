@@ -11,7 +11,7 @@ use super::range_cache::RangeCache;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
-use crate::fleet::record::{Assignment, Member, Next, Phase, Record, Suspicion, successor};
+use crate::fleet::record::{Assignment, Incarnation, Member, Next, Phase, Record, Suspicion, successor};
 use crate::sharding::{MOST_SHARDS, Slice};
 
 /// Crashes that are older than this, in seconds, no longer count.
@@ -199,7 +199,9 @@ impl Facts {
     pub fn follow(&mut self, record: Record, now: Now) -> bool {
         let next_generation = |record: &Record| record.next.as_ref().map(|next| next.view.generation);
         let before = self.record.take();
-        let switch_at = self.switch_time(&record, now.boot, now);
+        // It was at most this far in the future when it was written, whatever the clocks say.
+        let latest = record.is_switching().then(|| now.boot + SWITCH_LEAD);
+        let switch_at = self.switch_time(&record, now.boot).or(latest);
         let same_next = before.as_ref().filter(|before| next_generation(&before.record) == next_generation(&record));
         let next_since = match same_next {
             Some(before) => before.next_since,
@@ -210,11 +212,12 @@ impl Facts {
         changed
     }
 
-    /// Computes the time of the scheduled switch again, from the newest clock offsets.
-    pub fn update_switch_time(&mut self, now: Now) {
-        let switch_at = self.record.as_ref().and_then(|known| self.switch_time(&known.record, known.received_at, now));
+    /// Computes the time of the scheduled switch again, from the newest clock offsets. A known time stays if the process that set it
+    /// is forgotten.
+    pub fn update_switch_time(&mut self) {
+        let switch_at = self.record.as_ref().and_then(|known| self.switch_time(&known.record, known.received_at));
         if let Some(known) = &mut self.record {
-            known.switch_at = switch_at;
+            known.switch_at = switch_at.or(known.switch_at);
         }
     }
 
@@ -227,20 +230,17 @@ impl Facts {
         known.next_since.take()
     }
 
-    /// Returns when the scheduled switch of `record` is due by our boot clock. The record has the time by the clock of the
-    /// member that scheduled it, and the offset of that clock may become known later than the record.
-    fn switch_time(&self, record: &Record, received_at: Duration, now: Now) -> Option<Duration> {
+    /// Returns when the scheduled switch of `record` is due by our boot clock. The record has the time by the boot clock of the
+    /// member that wrote it, and the offset of that clock may become known later than the record (`None`).
+    fn switch_time(&self, record: &Record, received_at: Duration) -> Option<Duration> {
         let switch = record.next.as_ref()?.switch?;
-        let offset = self.clock_offset(switch.by).unwrap_or_default();
-        let ahead = (switch.at as i64).saturating_sub(offset).saturating_sub(now.unix as i64);
-        let computed = now.boot + Duration::from_millis(u64::try_from(ahead).unwrap_or(0));
-        // It was at most this far in the future when it was written, whatever the clocks say.
-        Some(computed.min(received_at + SWITCH_LEAD))
+        let ours = i64::try_from(switch.at).ok()?.saturating_sub(self.clock_offset(&record.coordinator)?);
+        Some(Duration::from_millis(u64::try_from(ours).unwrap_or(0)).min(received_at + SWITCH_LEAD))
     }
 
-    /// Returns the clock of a member minus ours in milliseconds, if known.
-    pub fn clock_offset(&self, ordinal: u32) -> Option<i64> {
-        if ordinal == self.ordinal() { Some(0) } else { self.peers.clock_offset(ordinal) }
+    /// Returns the boot clock of a process minus ours in milliseconds, if known.
+    pub fn clock_offset(&self, id: &Incarnation) -> Option<i64> {
+        if *id == self.own.id { Some(0) } else { self.peers.clock_offset(id) }
     }
 }
 

@@ -17,7 +17,7 @@ use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{HandoverState, Status};
-use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD};
+use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{
     Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record, successor,
@@ -119,7 +119,10 @@ impl Machine {
             Event::StatefulSet(set) => self.on_statefulset(set),
             Event::Instructions(instructions) => self.on_instructions(instructions),
             Event::Listed => self.on_listed(),
-            Event::Lease(member) => self.on_statement(member, Evidence::Lease, now),
+            Event::Lease(member) => {
+                self.on_statement(member, Evidence::Lease, now);
+                self.facts.update_switch_time();
+            }
             Event::Record(record) => {
                 // It may have been restored. If the record of another member overtook the watch, a write over this one fails.
                 let is_old = self.facts.record().is_some_and(|known| record.revision < known.revision);
@@ -158,7 +161,7 @@ impl Machine {
                 self.on_statement(heartbeat.member.clone(), Evidence::Answer(sent_at), now);
                 self.facts.peers.observe_answer(&heartbeat, sent_at, now);
                 self.facts.peers.observe_unheard(&heartbeat);
-                self.facts.update_switch_time(now);
+                self.facts.update_switch_time();
                 self.on_heartbeat_record(heartbeat, now);
             }
             Event::HeartbeatReceived(heartbeat) => {
@@ -216,9 +219,9 @@ impl Machine {
             member: self.facts.own.clone(),
             record: record.cloned(),
             unreadable: None,
-            confirmed_age: self.facts.last_confirmed().map(|at| now.since(at).as_millis() as u64),
-            now: now.unix,
-            ahead: record.and_then(|record| self.facts.clock_offset(record.coordinator.ordinal)),
+            confirmed_age: self.facts.last_confirmed().map(|at| millis(now.since(at))),
+            now: millis(now.boot),
+            ahead: record.and_then(|record| self.facts.clock_offset(&record.coordinator)),
             unheard: self.facts.peers.unheard(now).cloned().collect(),
         }
     }

@@ -45,4 +45,5 @@ pub use cause::Cause;
 pub use interface::{Config, Decision, Event, Memory, Notice, Plan};
 pub use machine::Machine;
 pub use status::{HandoverState, Status};
+pub(super) use timing::millis;
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

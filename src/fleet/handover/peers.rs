@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD};
+use super::timing::{LEASE_DURATION, Now, RENEW_PERIOD, millis};
 use crate::fleet::record::{Heartbeat, Incarnation, MOST_UNHEARD, Member, Phase, Suspicion, successor};
 use crate::sharding::MOST_SHARDS;
 
@@ -77,11 +77,11 @@ pub(super) struct Peer {
     predecessor_until: Option<Duration>,
     /// The nonces of earlier processes of the ordinal, oldest first.
     past_nonces: Vec<u64>,
-    /// Its clock minus ours in milliseconds, measured by a heartbeat.
+    /// Its boot clock minus ours in milliseconds, measured by a heartbeat.
     clock_offset: Option<i64>,
-    /// An ordinal whose clock it can tell, and that clock minus its own in milliseconds.
-    reported_offset: Option<(u32, i64)>,
-    /// Its clock minus ours in milliseconds, by its last Lease renewals. Each is too low by the delivery time of the Lease.
+    /// A process whose boot clock it can tell, and that clock minus its own in milliseconds.
+    reported_offset: Option<(Incarnation, i64)>,
+    /// Its boot clock minus ours in milliseconds, by its last Lease renewals. Each is too low by the delivery time of the Lease.
     lease_offsets: Vec<i64>,
 }
 
@@ -201,7 +201,7 @@ impl Peer {
         }
     }
 
-    /// Notes the clock that a Lease renewal shows: `offset` is the holder's clock minus ours in milliseconds.
+    /// Notes the clock that a Lease renewal shows: `offset` is the holder's boot clock minus ours in milliseconds.
     fn note_lease_offset(&mut self, offset: Option<i64>) {
         self.lease_offsets.extend(offset);
         let surplus = self.lease_offsets.len().saturating_sub(MAX_LEASE_OFFSETS);
@@ -237,6 +237,11 @@ impl Peer {
 /// Whether `new` proves by its Pod or address that `old` has ended: one Pod, or one address, runs one process at a time.
 pub(super) fn runs_in_place_of(new: &Member, old: &Member) -> bool {
     old.id.pod == new.id.pod || old.address == new.address
+}
+
+/// Returns a time of another boot clock in milliseconds minus a time of ours.
+fn difference(theirs: u64, ours: Duration) -> i64 {
+    i64::try_from(theirs).unwrap_or(i64::MAX).saturating_sub_unsigned(millis(ours))
 }
 
 fn is_recent(at: Option<Duration>, timeout: Duration, now: Now) -> bool {
@@ -275,7 +280,9 @@ impl Peers {
     /// for the process that the Lease names.
     pub fn observe(&mut self, mut member: Member, evidence: Evidence, now: Now) {
         let ordinal = member.id.ordinal;
-        let lease_offset = member.renewed.take().map(|at| (at as i64).wrapping_sub(now.unix as i64));
+        member.renewed = None;
+        let lease_offset =
+            member.boot.take().filter(|_| evidence == Evidence::Lease).map(|at| difference(at, now.boot));
         if ordinal >= MOST_SHARDS {
             return;
         }
@@ -286,6 +293,7 @@ impl Peers {
             }
             let mut peer = Peer::new(member, now);
             peer.note_sign_of_life(evidence, now);
+            peer.note_lease_offset(lease_offset);
             self.0.insert(ordinal, peer);
             return;
         };
@@ -300,6 +308,7 @@ impl Peers {
         } else if by_lease && peer.is_replaced_by(&member, now) {
             peer.replace(member, now);
             peer.note_sign_of_life(evidence, now);
+            peer.note_lease_offset(lease_offset);
         }
     }
 
@@ -311,10 +320,9 @@ impl Peers {
         }
         let round_trip = now.since(sent_at);
         if round_trip <= MAX_CLOCK_ROUND_TRIP {
-            let ours = now.unix.saturating_sub(round_trip.as_millis() as u64 / 2);
-            peer.clock_offset = Some((answer.now as i64).wrapping_sub(ours as i64));
+            peer.clock_offset = Some(difference(answer.now, now.boot.saturating_sub(round_trip / 2)));
         }
-        peer.reported_offset = answer.record.as_ref().map(|record| record.coordinator.ordinal).zip(answer.ahead);
+        peer.reported_offset = answer.record.as_ref().map(|record| record.coordinator.clone()).zip(answer.ahead);
     }
 
     /// Notes that the connection to a process broke and cannot be opened again: the process may have ended.
@@ -395,12 +403,12 @@ impl Peers {
         }
     }
 
-    /// Returns the clock of a member minus ours in milliseconds: as measured, else as another member reports it, else as
+    /// Returns the boot clock of a process minus ours in milliseconds: as measured, else as another member reports it, else as
     /// its Lease renewals show it.
-    pub fn clock_offset(&self, ordinal: u32) -> Option<i64> {
-        let peer = self.get(ordinal);
+    pub fn clock_offset(&self, id: &Incarnation) -> Option<i64> {
+        let peer = self.get(id.ordinal).filter(|peer| peer.member.id == *id);
         let reported = || {
-            let by = |peer: &Peer| peer.reported_offset.filter(|(of, _)| *of == ordinal).map(|(_, ahead)| ahead);
+            let by = |peer: &Peer| peer.reported_offset.as_ref().filter(|(of, _)| of == id).map(|(_, ahead)| *ahead);
             self.iter().find_map(|peer| peer.clock_offset?.checked_add(by(peer)?))
         };
         let by_lease = || peer.and_then(|peer| peer.lease_offsets.iter().max().copied());

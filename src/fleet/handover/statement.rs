@@ -23,6 +23,7 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         address,
         key: None,
         renewed: None,
+        boot: None,
         life: 1,
         sequence: 0,
         phase: Phase::Starting,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::*;
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
-use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, MAX_NUMBER, Member, Phase, Suspicion};
+use crate::fleet::record::{
+    Heartbeat, Incarnation, KeyDigest, MAX_NUMBER, Member, Next, Phase, Record, Suspicion, SwitchTime,
+};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{Assignment, Hasher, Slice};
 
@@ -640,6 +642,67 @@ fn cut_off(on_lost_quorum: OnLostQuorum, answering: &[u32], seconds: u64) -> (Ma
 fn answer(ordinal: u32, now: Now) -> Event {
     let member = serving(ordinal, Phase::Fit, None, 1, at(1000));
     Event::HeartbeatAnswered(Heartbeat { member, confirmed_age: None, ..machine(1, 1).heartbeat(now) }, now.boot)
+}
+
+/// Returns the member 0 of a fleet of three, and a record of the member 1 that schedules a switch in 3 s. The boot clock of member 1
+/// is `ahead` of ours.
+fn scheduled(ahead: Duration, now: Now) -> (Machine, Record) {
+    let machine = three(None, None, now);
+    let record = machine.known_record().cloned().expect("a record");
+    let view = crate::fleet::record::Assignment { generation: 2, absent: vec![2], ..record.current.clone() };
+    let switch = Some(SwitchTime { at: millis(now.boot + ahead) + 3000 });
+    let next = Some(Next { view, switch });
+    (machine, Record { revision: 3, coordinator: incarnation(1, 1), next, ..record })
+}
+
+/// Returns the answer of the member 1, whose boot clock is `ahead` of ours, to a heartbeat that was sent now.
+fn clock_of(ahead: Duration, now: Now) -> Event {
+    let Event::HeartbeatAnswered(heartbeat, sent) = answer(1, now) else { unreachable!("it is an answer") };
+    Event::HeartbeatAnswered(Heartbeat { now: millis(now.boot + ahead), ..heartbeat }, sent)
+}
+
+/// Returns when a member switches (boot time).
+fn switches_at(machine: &mut Machine, now: Now) -> Duration {
+    machine.decide(now).plan.steps.last().expect("a step").0
+}
+
+#[test]
+fn no_step_of_a_wall_clock_moves_a_scheduled_switch() {
+    let now = at(1000);
+    let due = now.boot + Duration::from_secs(3);
+    let ahead = Duration::from_secs(86_400);
+    for step in [-3_600_000, -700, 700, 3_600_000_i64] {
+        let stepped = |now: Now| Now { unix: now.unix.saturating_add_signed(step), ..now };
+        let (mut machine, record) = scheduled(ahead, now);
+        // The clock steps between the measurement and the record, and back after it.
+        machine.handle(clock_of(ahead, now), now);
+        machine.handle(Event::Record(record), stepped(now));
+        assert_eq!(switches_at(&mut machine, stepped(now)), due, "{step}");
+        assert_eq!(switches_at(&mut machine, at(1001)), due, "{step}");
+        machine.handle(clock_of(ahead, at(1002)), at(1002));
+        assert_eq!(switches_at(&mut machine, stepped(at(1002))), due, "{step}");
+    }
+}
+
+#[test]
+fn a_member_that_has_not_measured_the_clock_of_the_coordinator_switches_three_seconds_after_the_record() {
+    let now = at(1000);
+    let later = at(1001);
+    let ahead = Duration::from_secs(86_400);
+    let (mut machine, record) = scheduled(ahead, now);
+    machine.handle(Event::Record(record), later);
+    assert_eq!(switches_at(&mut machine, later), later.boot + Duration::from_secs(3));
+    let mut by_lease = machine.clone();
+    by_lease.handle(
+        Event::Lease(Member { boot: Some(millis(later.boot + ahead)), ..serving(1, Phase::Fit, None, 2, now) }),
+        later,
+    );
+    assert_eq!(switches_at(&mut by_lease, later), now.boot + Duration::from_secs(3), "its Lease shows the clock");
+    machine.handle(clock_of(ahead, later), later);
+    assert_eq!(switches_at(&mut machine, later), now.boot + Duration::from_secs(3));
+    let restarted = Member { id: incarnation(1, 2), life: 2, ..serving(1, Phase::Starting, None, 1, now) };
+    machine.handle(Event::Lease(restarted), later);
+    assert_eq!(switches_at(&mut machine, later), now.boot + Duration::from_secs(3), "a known time stays");
 }
 
 /// Whether it exposes anything.

@@ -47,6 +47,11 @@ pub struct Now {
     pub unix: u64,
 }
 
+/// Returns a time in whole milliseconds.
+pub(in crate::fleet) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Now {
     /// Returns how long ago `at` (boot time) was; zero for a time in the future.
     pub(super) const fn since(self, at: Duration) -> Duration {

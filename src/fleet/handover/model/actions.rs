@@ -25,7 +25,7 @@ pub(super) enum Action {
     ApiDown(u64),
     /// A process finishes no load.
     Stall(u32, u64),
-    /// The wall clock of a process jumps by this many milliseconds.
+    /// The wall clock of a process jumps by this many milliseconds. Nothing depends on it.
     Jump(u32, i64),
     /// The StatefulSet is deleted without its Pods, and created again after a time.
     Orphan(u64),
@@ -66,7 +66,6 @@ impl World {
             Action::Jump(o, by) => {
                 if let Some(p) = process(self, o) {
                     self.processes[p].skew += by;
-                    self.excuse_jump();
                 }
             }
             Action::Orphan(time) => self.orphaned_until = now + time,

@@ -1,5 +1,6 @@
 //! The API server, the StatefulSet controller and the kubelet.
 
+use super::super::timing::millis;
 use super::super::{Decision, Event};
 use super::{Entry, Message, Pod, World};
 use crate::fleet::record::{Member, Phase};
@@ -101,7 +102,9 @@ impl World {
         if self.processes[p].cursor == usize::MAX {
             let own = self.leases.get(&ordinal).cloned();
             events.extend(own.into_iter().map(Event::Lease));
-            events.extend(self.leases.iter().filter(|(o, _)| **o != ordinal).map(|(_, m)| Event::Lease(m.clone())));
+            // As `api::leases`: a list delivers Leases late.
+            let others = self.leases.iter().filter(|(o, _)| **o != ordinal).map(|(_, member)| member.clone());
+            events.extend(others.map(|member| Event::Lease(Member { renewed: None, boot: None, ..member })));
             events.push(self.record.clone().map_or(Event::NoRecord, Event::Record));
             events.push(Event::Listed);
             self.processes[p].cursor = self.log.len();
@@ -165,8 +168,8 @@ impl World {
             self.processes[p].renew = self.now + 5_000;
             self.processes[p].written = Some(decision.member.clone());
             self.processes[p].own_writes.push((self.log.len(), boot));
-            let renewed = Some(self.clock(p).unix);
-            self.commit(Entry::Lease(Member { renewed, ..decision.member.clone() }));
+            let (renewed, boot) = (Some(self.clock(p).unix), Some(millis(boot)));
+            self.commit(Entry::Lease(Member { renewed, boot, ..decision.member.clone() }));
         }
         if let Some(record) = &decision.write
             && self.processes[p].seen_record == self.record_writes

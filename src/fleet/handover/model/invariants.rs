@@ -28,17 +28,7 @@ pub(super) const TAKEOVER: u64 = 4_000;
 /// the next renewal of the own Lease.
 const LEASE_EXPIRY: u64 = 20_000;
 
-/// How long (ms) after a jump of its wall clock a process may switch at another time than the others: until a heartbeat measures
-/// the clocks again, and until a switch that was scheduled before that, 3 s ahead.
-const RESYNCHRONIZATION: u64 = RECONNECTION + 3_000 + SWITCH_TOLERANCE;
-
 impl World {
-    /// A wall clock has jumped.
-    pub(super) fn excuse_jump(&mut self) {
-        self.jump_excused_until = self.now + RESYNCHRONIZATION;
-        self.gaps_excused_until = self.gaps_excused_until.max(self.jump_excused_until);
-    }
-
     /// Returns when every process reaches the API server again.
     pub(super) fn api_reachable_at(&self) -> u64 {
         let until = |cuts: &BTreeMap<u32, u64>| cuts.values().max().copied().unwrap_or(0);
@@ -165,8 +155,7 @@ impl World {
             let missing = count(&mut self.missing, exposed_by.is_empty());
             let duplicated = count(&mut self.duplicated, exposed_by.len() > 1 && !excused);
             let story = || format!("at {}: {exposed_by:?}\n{}", self.now, self.history.join("\n"));
-            let jumped = self.now < self.jump_excused_until;
-            prop_assert!(duplicated <= SWITCH_TOLERANCE || jumped, "duplicated for {duplicated} ms {}", story());
+            prop_assert!(duplicated <= SWITCH_TOLERANCE, "duplicated for {duplicated} ms {}", story());
             prop_assert!(
                 missing <= SWITCH_TOLERANCE || self.now < self.gaps_excused_until,
                 "missing for {missing} ms {}",

@@ -116,8 +116,6 @@ struct World {
     stalled: BTreeMap<u32, u64>,
     /// Until when there is no StatefulSet, only its Pods.
     orphaned_until: u64,
-    /// Until when moved ranges may be missing or doubled because a clock has jumped.
-    jump_excused_until: u64,
     processes: Vec<Process>,
     pods: BTreeMap<u32, Pod>,
     replicas: u32,
@@ -157,7 +155,6 @@ impl World {
             deaf: BTreeMap::new(),
             stalled: BTreeMap::new(),
             orphaned_until: 0,
-            jump_excused_until: 0,
             processes: Vec::new(),
             pods: BTreeMap::new(),
             replicas,
