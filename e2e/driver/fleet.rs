@@ -41,6 +41,8 @@ pub struct Options {
     /// How many replicas the others reach through a proxy: those with the lowest ordinals.
     pub proxied: u8,
     pub board: Board,
+    /// The name of its StatefulSet, if it is not that of the manifest.
+    pub name: Option<&'static str>,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             coordinated: true,
             proxied: 0,
             board: Board::default(),
+            name: None,
         }
     }
 }
@@ -465,6 +468,12 @@ fn statefulset(
     let mut object = stage.manifest("statefulset.yaml")?;
     object["metadata"]["namespace"] = json!(namespace);
     object["spec"]["replicas"] = json!(options.replicas);
+    if let Some(name) = options.name {
+        object["metadata"]["name"] = json!(name);
+        for labels in ["/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+            object.pointer_mut(labels).context(labels)?["app.kubernetes.io/name"] = json!(name);
+        }
+    }
     let pod = &mut object["spec"]["template"]["spec"];
     pod["nodeName"] = json!("e2e-node");
     let container = &mut pod["containers"][0];

@@ -46,6 +46,8 @@ pub struct Orders {
     pub kubeconfigs: BTreeMap<u8, PathBuf>,
     /// The addresses that the next containers of these ordinals have by their environment: those of proxies before them.
     pub proxied: BTreeMap<u8, Ipv4Addr>,
+    /// Variables that are added to the environment of the next containers of these ordinals.
+    pub environment: BTreeMap<u8, Vec<(String, String)>>,
     /// The running processes, by ordinal; the kubelet writes them.
     pub running: BTreeMap<u8, Running>,
     /// Pods that were killed after their grace period; the kubelet writes them.
@@ -249,7 +251,8 @@ impl Kubelet {
         let container = &object["spec"]["containers"][0];
         let mut board = self.board.lock();
         let address = board.address(pod);
-        let environment = environment(object, container, address)?;
+        let mut environment = environment(object, container, address)?;
+        environment.extend(board.environment.get(&pod.ordinal).into_iter().flatten().cloned());
         let mut forced = pod.at.flags();
         let kubeconfig = board.kubeconfigs.get(&pod.ordinal).unwrap_or(&self.kubeconfig);
         forced.push(format!("--kubeconfig={}", kubeconfig.display()));

@@ -17,6 +17,16 @@ use crate::wait::until;
 /// How long Prometheus may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// How a Prometheus is set up.
+pub struct Setup<'a> {
+    /// Its name among those of the stage. Prometheus derives the moments of its scrapes from it, too.
+    pub name: &'a str,
+    /// The scrape interval, at which rules are evaluated unless their group has an interval of its own.
+    pub interval: Duration,
+    pub scrape_configs: Value,
+    pub rules: &'a [PathBuf],
+}
+
 /// A running Prometheus, on the stage's first address.
 pub struct Prometheus {
     url: String,
@@ -62,6 +72,10 @@ struct Series {
     value: (f64, String),
 }
 
+fn read(series: Vec<Series>) -> Result<Vec<Sample>> {
+    series.into_iter().map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? })).collect()
+}
+
 impl Prometheus {
     /// Starts Prometheus with these `scrape_configs`.
     pub async fn start(stage: &Stage, interval: Duration, scrape_configs: Value) -> Result<Self> {
@@ -75,13 +89,24 @@ impl Prometheus {
         scrape_configs: Value,
         rules: &[PathBuf],
     ) -> Result<Self> {
+        Self::set_up(stage, Setup { name: "prometheus", interval, scrape_configs, rules }).await
+    }
+
+    /// Starts one of several.
+    pub async fn set_up(stage: &Stage, setup: Setup<'_>) -> Result<Self> {
+        let Setup { name, interval, scrape_configs, rules } = setup;
         let interval = format!("{}ms", interval.as_millis());
         let config = json!({
-            "global": { "scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval },
+            "global": {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+                "external_labels": { "prometheus": name },
+            },
             "rule_files": rules,
             "scrape_configs": scrape_configs,
         });
-        let file = stage.directory.join("prometheus.yml");
+        let file = stage.directory.join(format!("{name}.yml"));
         // JSON is YAML.
         std::fs::write(&file, serde_json::to_vec_pretty(&config)?)?;
         let listen = format!("{}:{}", stage.address(1), stage.free_port(1)?);
@@ -89,11 +114,11 @@ impl Prometheus {
             &stage.tool("prometheus")?,
             &[
                 format!("--config.file={}", file.display()),
-                format!("--storage.tsdb.path={}", stage.directory.join("prometheus").display()),
+                format!("--storage.tsdb.path={}", stage.directory.join(name).display()),
                 format!("--web.listen-address={listen}"),
             ],
             &[],
-            &stage.directory.join("prometheus.log"),
+            &stage.directory.join(format!("{name}.log")),
             None,
         )?;
         let mut prometheus = Self { url: format!("http://{listen}"), process };
@@ -111,8 +136,17 @@ impl Prometheus {
 
     /// An instant query.
     pub async fn query(&self, query: &str) -> Result<Vec<Sample>> {
-        let series: Vec<Series> = self.ask("query", &[("query", query)]).await?;
-        series.into_iter().map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? })).collect()
+        read(self.ask("query", &[("query", query)]).await?)
+    }
+
+    /// An instant query at this Unix time, in seconds.
+    pub async fn query_at(&self, query: &str, time: f64) -> Result<Vec<Sample>> {
+        read(self.ask("query", &[("query", query), ("time", &time.to_string())]).await?)
+    }
+
+    /// The samples of a range selector at this Unix time, in seconds.
+    pub async fn samples_at(&self, selector: &str, time: f64) -> Result<Vec<Samples>> {
+        self.ask("query", &[("query", selector), ("time", &time.to_string())]).await
     }
 
     /// A range query: from and to in Unix seconds, and the step in seconds.

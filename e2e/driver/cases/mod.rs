@@ -20,6 +20,7 @@ mod rbac;
 mod reload;
 mod rights;
 mod scrapes;
+mod seamless;
 mod secret;
 mod secured;
 mod union;
@@ -46,6 +47,7 @@ pub struct Case {
 /// shared one starts.
 pub const CASES: &[Case] = &[
     Case { name: "handover-server-side", shares: false, run: |stage| Box::pin(handover::run_server_side(stage)) },
+    Case { name: "seamless", shares: false, run: |stage| Box::pin(seamless::run(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
     Case { name: "faults-crashes", shares: true, run: |stage| Box::pin(faults::run_crashes(stage)) },
     Case { name: "faults-network", shares: true, run: |stage| Box::pin(faults_network::run(stage)) },
