@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
@@ -102,6 +102,13 @@ pub(super) enum Command {
     /// that do not work in kube-state-metrics. Prints nothing if nothing changes. Exit codes: 0 if all arguments are supported, 1
     /// if some are rejected, 2 if the manifest cannot be read.
     Migrate(Migrate),
+    /// Rewrite alert and recording rules so that they hold while objects move between the replicas of a fleet
+    ///
+    /// For rules that were written for one kube-state-metrics, and fleets without a seamless handover. Wraps each selector of a family
+    /// in `max without (instance, pod)`, where that is right. Reads rule files of Prometheus and PrometheusRule objects, and changes
+    /// nothing but their expressions. Names on stderr each expression that it leaves as it is, and why. See docs/scaling.md. Exit
+    /// codes: 0 if all rules hold, 1 if some are left as they are, or a file cannot be read.
+    Rules(Rules),
     /// Print a page of the reference, such as docs/metrics.md, docs/cli.md or the ClusterRole
     Docs {
         /// The page.
@@ -233,6 +240,39 @@ pub(super) struct Migrate {
     /// Arguments of kube-state-metrics, as in its container.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
+}
+
+/// Arguments of `rules`.
+#[derive(Args, Debug)]
+pub(super) struct Rules {
+    /// Files to read; - for standard input.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Labels that differ between the replicas, and that objects do not have.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "instance,pod", value_parser = label)]
+    pub labels: Vec<String>,
+    /// Whether the scrape job has honor_labels, so that pods keep their own label pod.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub honor_labels: bool,
+    /// Step of the subqueries for rate, increase and the like: the scrape interval. Default: the evaluation interval.
+    #[arg(long, value_name = "DURATION", value_parser = prometheus_duration)]
+    pub resolution: Option<String>,
+    /// Replace the files instead of printing them.
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// Parses the name of a label.
+fn label(text: &str) -> Result<String, String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(is_part);
+    if is_name { Ok(text.to_owned()) } else { Err("not the name of a label".to_owned()) }
+}
+
+/// Parses a duration as Prometheus writes it: `30s`, `1m30s`.
+fn prometheus_duration(text: &str) -> Result<String, String> {
+    let is_duration = regex::Regex::new("^([0-9]+(ms|[smhdwy]))+$").is_ok_and(|pattern| pattern.is_match(text));
+    if is_duration { Ok(text.to_owned()) } else { Err("not a duration; write it as 30s or 1m30s".to_owned()) }
 }
 
 /// How to reach the replicas.

@@ -1,4 +1,4 @@
-//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `status`, `forget`, `estimate`, `migrate`, `docs`, `completion`, `version`.
+//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `status`, `forget`, `estimate`, `migrate`, `rules`, `docs`, `completion`, `version`.
 //!
 //! Parses the command line, resolves the settings, runs the subcommand, and turns its result into an exit code: 0 for
 //! success, 1 for bad input, 2 for a command line or environment that is not valid.
@@ -13,6 +13,7 @@ mod migrate;
 mod output;
 mod progress;
 mod render;
+mod rules;
 mod run;
 mod status;
 mod upstream;
@@ -120,6 +121,12 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             Ok(false) => FAILURE.into(),
             Err(migrate::MigrateError::Output(error)) => printed(Err(error), err),
             Err(error) => refuse(err, &error.to_string()),
+        }),
+        Command::Rules(arguments) => Ok(match rules::run(&arguments, out, err) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => FAILURE.into(),
+            Err(rules::RulesError::Output(error)) => printed(Err(error), err),
+            Err(error) => fail(err, &error.to_string()),
         }),
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
         Command::Completion { shell } => Ok(printed(out.write_all(&cli::completion(shell)), err)),

@@ -26,6 +26,7 @@ mod registry;
 mod reload;
 mod replica;
 mod rooms;
+mod rules;
 mod scenarios;
 mod server;
 mod simulator;

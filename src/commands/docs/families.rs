@@ -10,6 +10,27 @@ use crate::settings::resources::Kind;
 /// The labels of each family, written by `tests/it/labels.rs`.
 const LABELS: &str = include_str!("labels.txt");
 
+/// The names of all families.
+pub(in crate::commands) fn names() -> impl Iterator<Item = &'static str> {
+    LABELS.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(':')).map(|(name, _)| name)
+}
+
+/// The labels that the series of a family have of their own; None for another metric.
+pub(in crate::commands) fn own_labels(family: &str) -> Option<Vec<&'static str>> {
+    let mut of_resource = "";
+    for line in LABELS.lines() {
+        let Some((name, labels)) = line.split_once(':') else { continue };
+        match name.strip_prefix("  ") {
+            None => of_resource = labels,
+            Some(name) if name == family => {
+                return Some(of_resource.split_whitespace().chain(labels.split_whitespace()).collect());
+            }
+            Some(_) => {}
+        }
+    }
+    None
+}
+
 /// docs/metrics.md.
 pub fn page() -> String {
     let mut pages = Families { contents: String::new(), tables: String::new(), count: 0 };

@@ -1,7 +1,7 @@
 //! `docs`: generates the checked-in files that follow from the code. `scripts/gen` calls it.
 
 mod cli_page;
-mod families;
+pub(super) mod families;
 mod markdown;
 pub mod page;
 mod rbac;

@@ -47,11 +47,13 @@ pub(super) enum RenderError {
     Output(io::Error),
 }
 
-fn name(file: &Path) -> String {
+/// The name of a file in messages.
+pub(super) fn name(file: &Path) -> String {
     if is_standard_input(file) { "standard input".to_owned() } else { file.display().to_string() }
 }
 
-fn is_standard_input(file: &Path) -> bool {
+/// Whether a file name stands for standard input.
+pub(super) fn is_standard_input(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
