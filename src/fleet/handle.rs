@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::audit::{Peer, PeerDirectory};
@@ -19,7 +18,7 @@ use super::report::{FleetReport, HandoverReport};
 use super::switches::{Journal, SwitchReport};
 use crate::sharding::{MOST_SHARDS, Slice};
 use crate::shown;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 
 /// Maximum age of the published heartbeat in milliseconds. The member's task renews it several times a second.
 const MAX_HEARTBEAT_AGE: u64 = 3_000;

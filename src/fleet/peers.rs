@@ -12,7 +12,6 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
@@ -23,6 +22,7 @@ use super::peer_client::{self, Dial, HEARTBEAT_PATH, MAX_HEARTBEAT_BYTES, PeerEr
 use super::record::{Endpoint, Heartbeat, Incarnation, Member};
 use crate::backoff::jittered;
 use crate::shown;
+use crate::sync::watch;
 
 /// Time between heartbeats while nothing changes.
 const PERIOD: Duration = Duration::from_secs(1);

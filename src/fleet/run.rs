@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use http::Uri;
 use kube::Client;
-use tokio::sync::watch;
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
 
@@ -32,6 +31,7 @@ use crate::resource_version;
 use crate::settings::{FleetSettings, OnLostQuorum};
 use crate::sharding::{Assignment, Hasher, Slice};
 use crate::shown;
+use crate::sync::watch;
 
 /// Maximum number of messages handled before the next decision, so that a flood of messages does not delay decisions.
 const MAX_BATCH: usize = 256;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch::Receiver;
 use tokio::time::sleep;
 
 use super::api::{Api, Opened, PAGE_TIMEOUT, STREAMING_SILENCE, STREAMING_TIMEOUT, count, no_streaming};
@@ -21,6 +20,7 @@ use super::objects::{Objects, Page, Progress};
 use super::request::RequestKind;
 use super::retry::Retry;
 use super::shard_state::{Backfill, ShardState};
+use crate::sync::watch::Receiver;
 
 /// Backfills of several replicas, and of their many resources, spread their start over this time. After a crash all objects
 /// must be back within three seconds, which leaves no room for more.

@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::condition::{Condition, PATIENCE, Vitals};
 use super::failure::Failure;
 use crate::sharding::Slice;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 
 /// How long a watch may be down before its source counts as stale. The first three attempts to resume fall into this time. It
 /// covers a broken connection and the restart of an API server; anything longer is an outage.

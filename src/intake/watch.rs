@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -31,6 +30,7 @@ use super::sink::Sink;
 use super::source::{Source, Status};
 use crate::resource_version::number;
 use crate::sharding::{Hasher, Slice};
+use crate::sync::watch::Receiver;
 
 /// A watch that ends without an error and without an event within this time is reopened only after a delay.
 const BRIEF: Duration = Duration::from_secs(1);

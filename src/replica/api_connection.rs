@@ -1,11 +1,11 @@
 //! The replaceable connection to the API server.
 
-use tokio::sync::watch;
 use tracing::info;
 
 use super::error::StartError;
 use super::url::without_password;
 use crate::intake::{self, SwappableClient};
+use crate::sync::watch;
 
 /// The connection to the API server, which a reload may replace.
 #[derive(Debug)]

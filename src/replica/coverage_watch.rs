@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{error, info};
@@ -16,6 +15,7 @@ use super::resources::RunningResource;
 use crate::fleet::audit::PeerDirectory;
 use crate::intake::{DecodeError, Form, Item, ShardState, Sink, Source, Status};
 use crate::sharding::Slice;
+use crate::sync::watch;
 
 /// How often the replica checks whether it is still the coordinator.
 const PERIOD: Duration = Duration::from_secs(5);

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::info;
 
@@ -25,6 +24,7 @@ use crate::health::Health;
 use crate::server::{self, AuthLayer, ExposureGate, Members, Metrics, ScrapeTracker};
 use crate::settings::{Settings, Shard};
 use crate::sharding::Slice;
+use crate::sync::watch;
 use crate::telemetry::{MetricSources, Reloads, Telemetry};
 
 /// The inputs of all steps.

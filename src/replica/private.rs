@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, select_all};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::intake::wipe::wipe_frees_on_this_thread;
 use crate::intake::{self, Form, Sink, Source, Status, SwappableClient};
+use crate::sync::watch;
 
 /// The arguments of [`intake::run`], without the client and the token.
 pub(super) struct SourceTask {

@@ -6,8 +6,6 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
-use tokio::sync::watch;
-
 use super::inventory::{CoverageSources, Inventory};
 use super::resources::{RunningResource, WatchContext};
 use super::*;
@@ -20,6 +18,7 @@ use crate::intake;
 use crate::settings::{Environment, Flags};
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
+use crate::sync::watch;
 
 const FLEET: &str = "monitoring/fleet";
 

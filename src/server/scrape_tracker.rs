@@ -8,10 +8,9 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 
 /// A client that has not scraped for this long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(300);

@@ -5,7 +5,7 @@
 //! through [`Simulator`]'s methods. [`Faults`], and methods next to it, inject errors.
 //! There are no controllers, except one for the Pods of StatefulSets if requested
 //! ([`Options::statefulsets`]). The caller chooses the resources.
-//! It may not know how replicas work: it imports nothing of this crate outside this folder.
+//! It may not know how replicas work: it imports nothing of this crate outside this folder, except `sync`.
 
 mod body;
 mod error;

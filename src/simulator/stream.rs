@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::Value;
-use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, Interval, interval_at, sleep_until};
 
 use super::body::{Body, Broken, cut};
@@ -18,6 +17,7 @@ use super::objects::{Event, Fate, Object, State, at_version};
 use super::paths::Query;
 use super::select::Scope;
 use super::shared::Shared;
+use crate::sync::watch::Receiver;
 
 /// Bytes that may be written ahead of the client. The bound makes a slow client fall behind the
 /// history instead of filling memory.

@@ -11,7 +11,6 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::tests::{id, member, names};
@@ -21,7 +20,7 @@ use crate::fleet::handover::Event;
 use crate::fleet::message::{Inbox, Message, queue};
 use crate::fleet::record::{Incarnation, Member};
 use crate::fleet::roster::Roster;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::{Api, Client};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -26,7 +26,7 @@ use crate::fleet::record::{Incarnation, Member, Phase, Record};
 use crate::fleet::refusals::Reason;
 use crate::fleet::roster::{ReadLease, Roster};
 use crate::resource_version::number;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 
 const RESOURCE: &str = "leases.coordination.k8s.io";
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 
 use super::names::Names;
 use super::request::{RequestError, with_timeout};
+use crate::sync::watch;
 
 /// Time between reads of the same pods.
 const PERIOD: Duration = Duration::from_secs(10);

@@ -7,7 +7,6 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::request::{REFUSALS, RequestError, Retries};
@@ -22,6 +21,7 @@ use crate::fleet::roster::Roster;
 use crate::settings::FleetSettings;
 use crate::sharding::Hasher;
 use crate::simulator::{ResourceType, Simulator};
+use crate::sync::watch;
 
 const LONG: Duration = Duration::from_secs(60);
 

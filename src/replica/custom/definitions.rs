@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Deserialize;
-use tokio::sync::watch;
 
 use crate::collectors::custom::GroupVersionKind;
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 use crate::telemetry::DefinitionEvents;
 
 /// A kind of custom resource in one served version.

@@ -9,7 +9,6 @@ mod problems;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
@@ -26,7 +25,7 @@ use crate::intake::{self, DecodeError, Endpoint, Form, Item, ShardState, Sink, S
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 use crate::sharding::Slice;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 use crate::telemetry::DefinitionEvents;
 use definitions::{CustomKind, DefinitionSink, Definitions, KnownKinds};
 use problems::ProblemLog;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::sharding::Slice;
+use crate::sync::watch;
 
 /// The client and the options that all resources share.
 pub(in crate::replica) struct WatchContext {

@@ -26,7 +26,7 @@ mod spec;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::tasks::Spawner;
@@ -34,7 +34,7 @@ use crate::exposition::Store;
 use crate::health::{SharedWatchSet, WatchSet};
 use crate::intake::ShardState;
 use crate::sharding::Slice;
-use crate::sync::lock;
+use crate::sync::{lock, watch};
 use groups::{GroupState, PendingSet, ResourceGroups, is_same};
 
 pub(super) use context::WatchContext;

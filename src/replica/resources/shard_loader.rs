@@ -1,10 +1,9 @@
 //! Carries out the fleet's decision which slice is to be loaded.
 
-use tokio::sync::watch;
-
 use super::Resources;
 use crate::fleet;
 use crate::sharding::Slice;
+use crate::sync::watch;
 
 impl fleet::ShardLoader for Resources {
     fn set_desired(&self, slice: &Slice) {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::network::Network;
 use super::process::Process;
+use super::trace::Trace;
 use crate::settings::{Environment, Flags, Settings};
 use crate::simulator::{Options, ResourceType, Simulator};
 
@@ -60,7 +61,6 @@ pub struct Cluster {
     doubled: BTreeMap<String, Instant>,
     bound: Bound,
     history: Vec<String>,
-    faults: Vec<String>,
     /// Chooses the faults. What the replicas draw comes from the generator of the thread.
     pub random: fastrand::Rng,
     last_state: String,
@@ -68,7 +68,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts a cluster whose fleet has `replicas` replicas.
-    pub fn new(seed: u64, replicas: u32) -> Self {
+    pub fn new(seed: u64, replicas: u32, trace: Trace) -> Self {
         let types = vec![
             ResourceType::new("", "v1", "pods", "Pod", true),
             ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
@@ -92,7 +92,7 @@ impl Cluster {
         let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
         let cluster = Self {
             api,
-            network: Network::default(),
+            network: Network::new(trace),
             settings,
             start: Instant::now(),
             pods: BTreeMap::new(),
@@ -103,7 +103,6 @@ impl Cluster {
             doubled: BTreeMap::new(),
             bound: Bound { missing: Duration::MAX, doubled: Duration::MAX },
             history: Vec::new(),
-            faults: Vec::new(),
             random: fastrand::Rng::with_seed(seed),
             last_state: String::new(),
         };
@@ -111,20 +110,10 @@ impl Cluster {
         cluster
     }
 
-    /// Returns the faults that were played.
-    pub fn faults(self) -> Vec<String> {
-        self.faults
-    }
-
     /// Records an event.
     pub fn note(&mut self, event: &str) {
+        self.network.trace.add(|| event.to_owned());
         self.history.push(format!("{:8.1} s {event}", self.start.elapsed().as_secs_f64()));
-    }
-
-    /// Records a fault.
-    pub fn note_fault(&mut self, fault: &str) {
-        self.note(fault);
-        self.faults.push(fault.to_owned());
     }
 
     fn fail(&self, why: &str) -> ! {

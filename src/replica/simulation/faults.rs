@@ -85,7 +85,7 @@ impl Fault {
         let replicas = cluster.replicas();
         let victim = cluster.random.u32(0..replicas);
         let steps = cluster.random.u64(5..300);
-        cluster.note_fault(&format!("{self:?} member {victim}, {:?}", STEP * steps as u32));
+        cluster.note(&format!("{self:?} member {victim}, {:?}", STEP * steps as u32));
         cluster.set_bound(self.bound());
         let addresses: Vec<IpAddr> = cluster.processes().map(|process| process.ip).collect();
         let own = cluster.process(victim).map(|process| process.ip);

@@ -1,6 +1,6 @@
 //! A deterministic simulation of whole replicas: the task of the member, its Leases, its connections, the intake, the store and
 //! the exposed objects, for a fleet of 3 to 6 processes. All of it runs on one thread with paused time. A seed
-//! determines the faults, and what the replicas draw at random. The order in which ready tasks run may still differ.
+//! determines all that happens: the faults, what the replicas draw at random, and the order in which ready tasks run.
 //!
 //! A run starts a fleet, and then plays faults one after another. Each object must be served once at every scrape, except for
 //! the documented time of the fault (docs/fleet.md). After the fault the fleet must settle.
@@ -10,6 +10,7 @@
 //! | `network` | connections between members, and cuts |
 //! | `process` | a replica without sockets, its clocks, its path to the API server |
 //! | `cluster` | API server, kubelet, Prometheus; what must hold at each scrape |
+//! | `trace` | what happened, to compare two runs |
 //! | `faults` | what happens to a cluster, and for how long it excuses a violation |
 //!
 //! Sockets, TLS, HTTP servers and threads are not part of it.
@@ -20,6 +21,7 @@ mod cluster;
 mod faults;
 mod network;
 mod process;
+mod trace;
 
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 
 use cluster::Cluster;
+use trace::Trace;
 
 /// Number of seeds that a test run plays. `SIMULATION_SEEDS` replaces it.
 const SEEDS: u64 = 60;
@@ -35,15 +38,14 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Plays a seed. Returns the faults.
-fn play(seed: u64) -> Vec<String> {
+/// Plays a seed.
+fn play(seed: u64, trace: Trace) {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut cluster = Cluster::new(seed, fastrand::u32(3..=6));
+        let mut cluster = Cluster::new(seed, fastrand::u32(3..=6), trace);
         faults::play(&mut cluster).await;
-        cluster.faults()
-    })
+    });
 }
 
 /// Plays `seeds` on all processors, and reports those that fail with the command that replays them.
@@ -58,7 +60,7 @@ fn play_all(seeds: std::ops::Range<u64>) {
                 if seed >= seeds.end {
                     return failed;
                 }
-                if catch_unwind(AssertUnwindSafe(|| play(seed))).is_err() {
+                if catch_unwind(AssertUnwindSafe(|| play(seed, Trace::default()))).is_err() {
                     eprintln!("replay it: SIMULATION_SEED={seed} cargo test --lib -- simulation::replay --nocapture");
                     failed.push(seed);
                 }
@@ -81,9 +83,19 @@ fn whole_replicas_keep_the_promise_under_random_faults() {
 }
 
 #[test]
-fn a_seed_determines_the_faults() {
-    for seed in 0..2 {
-        assert_eq!(play(seed), play(seed), "seed {seed}");
+fn a_seed_determines_all_that_happens() {
+    for seed in number("SIMULATION_SEED").map_or(0..3, |seed| seed..seed + 1) {
+        let run = || {
+            let trace = Trace::recording();
+            // A thread of its own, whose generator and time begin anew.
+            thread::scope(|scope| scope.spawn(|| play(seed, trace.clone())).join()).expect("the seed passes");
+            trace
+        };
+        let (one, other) = (run(), run());
+        assert!(one.len() > 1_000, "seed {seed}: {} events", one.len());
+        if let Some(difference) = one.difference(&other) {
+            panic!("seed {seed}: {difference}");
+        }
     }
 }
 
@@ -91,6 +103,6 @@ fn a_seed_determines_the_faults() {
 #[test]
 fn replay() {
     if let Some(seed) = number("SIMULATION_SEED") {
-        play(seed);
+        play(seed, Trace::default());
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::trace::Trace;
 use crate::fleet::peer_client::{Dial, PeerStream};
 use crate::fleet::record::{Endpoint, KeyDigest};
 use crate::server::{self, Members};
@@ -60,11 +61,18 @@ impl State {
 
 /// The network.
 #[derive(Clone, Default)]
-pub struct Network(Arc<Mutex<State>>);
+pub struct Network {
+    state: Arc<Mutex<State>>,
+    pub trace: Trace,
+}
 
 impl Network {
+    pub fn new(trace: Trace) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+        lock(&self.state)
     }
 
     /// Changes the network, and wakes everyone who waits for it.
@@ -171,7 +179,12 @@ impl Dial for Dialer {
     fn dial<'a>(&'a self, to: &'a Endpoint) -> BoxFuture<'a, io::Result<Box<dyn PeerStream>>> {
         Box::pin(async move {
             sleep(latency()).await;
-            match self.network.connect(self.ip, self.key, to) {
+            let connected = self.network.connect(self.ip, self.key, to);
+            self.network.trace.add(|| {
+                let result = connected.as_ref().map(|connected| connected.as_ref().map(|wire| wire.id));
+                format!("{} connects to {}: {result:?}", self.ip, to.address)
+            });
+            match connected {
                 Some(connected) => Ok(Box::new(connected?) as _),
                 None => std::future::pending().await,
             }
@@ -219,7 +232,9 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         std::task::ready!(self.passes(context, self.from, self.to))?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.network.trace.add(|| format!("wire {} reads {}", self.id, buffer.filled().len()));
+        polled
     }
 }
 

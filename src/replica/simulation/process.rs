@@ -1,9 +1,10 @@
 //! A simulated process: a whole replica without sockets. It can be suspended, and its path to the API server can fail.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, stream};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use twox_hash::XxHash64;
 
 use super::network::{Network, latency};
+use super::trace::Trace;
 use crate::exposition::{Format, Selection};
 use crate::fleet::audit::CoverageView;
 use crate::fleet::clock::Clock;
@@ -35,6 +37,7 @@ use crate::server::{Members, Reporter, ScrapeTracker};
 use crate::settings::Settings;
 use crate::sharding::{Digest, Slice};
 use crate::simulator::{Body, Broken, Simulator};
+use crate::sync::watch;
 
 /// The fleet port of every process.
 const PORT: u16 = 8082;
@@ -182,9 +185,12 @@ impl Process {
         });
         let (path, suspended) = (watch::Sender::new(Path::Open), watch::Sender::new(false));
         let pause = suspended.subscribe();
-        let tasks =
-            Tasks::wrapping(CancellationToken::new(), move |task| Suspendable::new(pause.clone(), task).boxed());
-        let client = client(Arc::clone(api), path.subscribe());
+        let (trace, started) = (network.trace.clone(), AtomicU64::new(0));
+        let tasks = Tasks::wrapping(CancellationToken::new(), move |task| {
+            let task = traced(trace.clone(), ordinal, started.fetch_add(1, Relaxed), task);
+            Suspendable::new(pause.clone(), task.boxed()).boxed()
+        });
+        let client = client(Arc::clone(api), path.subscribe(), (network.trace.clone(), ordinal));
         let live = LiveSettings::new(&settings);
         let launch = Launch {
             settings: &settings,
@@ -248,7 +254,9 @@ impl Process {
         }
         self.scrape_tracker.record([10, 9, 9, 9].into());
         let exposed = self.member.exposed()?;
-        Some(self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect())
+        let text: Vec<u8> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect();
+        self.network.trace.add(|| format!("member {} serves {}", self.ordinal, XxHash64::oneshot(0, &text)));
+        Some(text)
     }
 
     /// Sends SIGTERM. Returns whether it has left.
@@ -262,11 +270,21 @@ impl Process {
     }
 }
 
-/// Returns a client of `api` by way of `path`.
-fn client(api: Arc<Simulator>, path: watch::Receiver<Path>) -> kube::Client {
+/// Records each poll of a task of member `ordinal`.
+async fn traced(trace: Trace, ordinal: u32, number: u64, mut task: BoxFuture<'static, ()>) {
+    poll_fn(|context| {
+        trace.add(|| format!("member {ordinal} runs task {number}"));
+        task.poll_unpin(context)
+    })
+    .await;
+}
+
+/// Returns a client of `api` by way of `path`, for the member with this ordinal.
+fn client(api: Arc<Simulator>, path: watch::Receiver<Path>, (trace, ordinal): (Trace, u32)) -> kube::Client {
     let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-        let (api, path) = (Arc::clone(&api), path.clone());
+        let (api, path, trace) = (Arc::clone(&api), path.clone(), trace.clone());
         async move {
+            trace.add(|| format!("member {ordinal} requests {} {}", request.method(), request.uri()));
             sleep(latency()).await;
             let writes = *request.method() != Method::GET;
             let now = *path.borrow();

@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicUsize;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
 
 use super::error::ApiError;
 use super::options::{Faults, Options};
 use super::request::Request;
 use super::resource_type::ResourceType;
 use super::select::Scope;
+use crate::sync::watch;
 
 /// An object as it was at one version.
 pub(super) type Object = Arc<Value>;

@@ -1,4 +1,10 @@
-//! Locks that a panic does not poison for good.
+//! Locks that a panic does not poison for good, and watch channels whose order of wakeups a simulation determines.
+
+#[cfg(not(test))]
+pub use tokio::sync::watch;
+
+#[cfg(test)]
+pub mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,0 +1,45 @@
+//! What happened in a run, in order. Two runs of one seed must give the same trace.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+
+use crate::sync::lock;
+
+/// Lines before the first difference that a comparison shows.
+const SHOWN: usize = 40;
+
+/// The events of a run, if they are recorded.
+#[derive(Clone, Default)]
+pub struct Trace(Option<Arc<Mutex<Vec<String>>>>);
+
+impl Trace {
+    /// Returns a trace that records.
+    pub fn recording() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Records an event.
+    pub fn add(&self, event: impl FnOnce() -> String) {
+        if let Some(events) = &self.0 {
+            // The clock is frozen between timers, and differs between runs. Their differences do not.
+            thread_local!(static START: Instant = Instant::now());
+            let at = START.with(Instant::elapsed);
+            lock(events).push(format!("{at:?} {}", event()));
+        }
+    }
+
+    /// Returns the number of events.
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |events| lock(events).len())
+    }
+
+    /// Returns the first difference to another trace, and what was before it.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let (Some(one), Some(other)) = (&self.0, &other.0) else { return None };
+        let (one, other) = (lock(one), lock(other));
+        let at = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at))?;
+        let before = one[at.saturating_sub(SHOWN)..at].join("\n");
+        Some(format!("{before}\nevent {at} is {:?}\nand then   {:?}", one.get(at), other.get(at)))
+    }
+}
