@@ -3,8 +3,9 @@
 // plays those parts.
 //
 // When the API server is ready, it prints one line of JSON to standard output (see [ready]); everything else goes to
-// standard error. It wipes the directory at the start, unless -keep continues with the data of an earlier run. End it with
-// SIGKILL: a graceful stop waits a minute for open watches.
+// standard error. It wipes the directory at the start, unless -keep continues with the data of an earlier run, or -restore
+// replaces the data by a snapshot. SIGUSR1 writes a snapshot of etcd to the directory (see [snapshotName]). With -etcd, it is only
+// an API server, the second one of another control plane. End it with SIGKILL: a graceful stop waits a minute for open watches.
 package main
 
 import (
@@ -23,11 +24,15 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
+	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -40,6 +45,12 @@ import (
 // adminToken is the bearer token of a user in system:masters.
 const adminToken = "e2e-admin"
 
+// snapshotName is the name of the snapshot in the directory. The file appears when it is complete.
+const snapshotName = "snapshot.db"
+
+// unusedRevisions is by how much -bump raises the revision: more than any run uses after its snapshot.
+const unusedRevisions = 1_000_000
+
 // options are the values of the flags.
 type options struct {
 	dir, host      string
@@ -48,6 +59,9 @@ type options struct {
 	runtimeConfig  string
 	featureGates   string
 	keep           bool
+	restore        string
+	bump           bool
+	etcd           string
 	readyTimeout   time.Duration
 }
 
@@ -64,6 +78,9 @@ func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "", "directory for data, keys and the kubeconfig (required)")
 	flag.BoolVar(&o.keep, "keep", false, "keep the data and keys in the directory instead of wiping it; needs the same host and port")
+	flag.StringVar(&o.restore, "restore", "", "replace the data by this snapshot, as `etcdutl snapshot restore` does; needs -keep")
+	flag.BoolVar(&o.bump, "bump", false, "with -restore: raise the revision above all earlier ones, and mark them as compacted")
+	flag.StringVar(&o.etcd, "etcd", "", "client URL of another control plane's etcd: run only an API server, with the keys in its directory; needs -keep")
 	flag.StringVar(&o.host, "host", "127.0.0.1", "loopback address to listen on")
 	flag.IntVar(&o.port, "port", 0, "port of the API server; 0 takes a free one")
 	flag.IntVar(&o.etcdPort, "etcd-port", 0, "client port of etcd; 0 takes a free one")
@@ -98,6 +115,9 @@ func run(o options) error {
 			return err
 		}
 	}
+	if (o.restore != "" || o.etcd != "") && !o.keep {
+		return errors.New("-restore and -etcd need -keep")
+	}
 	ports, err := freePorts(o.host, o.port, o.etcdPort, 0)
 	if err != nil {
 		return err
@@ -113,8 +133,10 @@ func run(o options) error {
 			return err
 		}
 	}
-	if at.Etcd, err = startEtcd(dir, o.host, ports[1], ports[2]); err != nil {
-		return fmt.Errorf("etcd: %w", err)
+	if at.Etcd = o.etcd; at.Etcd == "" {
+		if at.Etcd, err = startEtcd(dir, o, ports[1], ports[2]); err != nil {
+			return fmt.Errorf("etcd: %w", err)
+		}
 	}
 
 	failed := make(chan error, 2)
@@ -207,10 +229,11 @@ current-context: e2e
 	return nil
 }
 
-// startEtcd starts a single member and returns its client URL. It does not fsync: no data needs to survive the machine.
-func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
-	client := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(clientPort))}
-	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(peerPort))}
+// startEtcd starts a single member, after it restored its data if asked to, and returns its client URL. It does not fsync: no data
+// needs to survive the machine.
+func startEtcd(dir string, o options, clientPort, peerPort int) (string, error) {
+	client := url.URL{Scheme: "http", Host: net.JoinHostPort(o.host, strconv.Itoa(clientPort))}
+	peer := url.URL{Scheme: "http", Host: net.JoinHostPort(o.host, strconv.Itoa(peerPort))}
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(dir, "etcd")
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
@@ -219,18 +242,70 @@ func startEtcd(dir, host string, clientPort, peerPort int) (string, error) {
 	config.LogLevel = "error"
 	config.UnsafeNoFsync = true
 	config.QuotaBackendBytes = 8 << 30
+	if o.restore != "" {
+		if err := restore(config, o.restore, o.bump); err != nil {
+			return "", fmt.Errorf("restore %s: %w", o.restore, err)
+		}
+	}
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
 		return "", err
 	}
 	select {
 	case <-etcd.Server.ReadyNotify():
+		go saveSnapshots(etcd, filepath.Join(dir, snapshotName))
 		return client.String(), nil
 	case err := <-etcd.Err():
 		return "", err
 	case <-time.After(time.Minute):
 		return "", errors.New("not ready after a minute")
 	}
+}
+
+// restore replaces the data of etcd by a snapshot, as `etcdutl snapshot restore` does.
+func restore(config *embed.Config, path string, bump bool) error {
+	if err := os.RemoveAll(config.Dir); err != nil {
+		return err
+	}
+	how := snapshot.RestoreConfig{
+		SnapshotPath:        path,
+		Name:                config.Name,
+		OutputDataDir:       config.Dir,
+		PeerURLs:            []string{config.AdvertisePeerUrls[0].String()},
+		InitialCluster:      config.InitialCluster,
+		InitialClusterToken: config.InitialClusterToken,
+		// Only snapshots that a client received have a hash.
+		SkipHashCheck: true,
+	}
+	if bump {
+		how.RevisionBump, how.MarkCompacted = unusedRevisions, true
+	}
+	return snapshot.NewV3(zap.NewNop()).Restore(how)
+}
+
+// saveSnapshots writes a snapshot at each SIGUSR1.
+func saveSnapshots(etcd *embed.Etcd, path string) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	for range signals {
+		if err := saveSnapshot(etcd, path); err != nil {
+			log.Print("controlplane: snapshot: ", err)
+		}
+	}
+}
+
+func saveSnapshot(etcd *embed.Etcd, path string) error {
+	file, err := os.Create(path + ".part")
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	content := etcd.Server.Backend().Snapshot()
+	defer content.Close()
+	if _, err := content.WriteTo(file); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
 }
 
 // awaitReady waits until the API server is ready. It returns an error if the server fails or exceeds the timeout.

@@ -13,6 +13,8 @@ use crate::wait::until;
 
 /// How long the API server may take until it grants a new permission.
 const PERMISSION_LIMIT: Duration = Duration::from_secs(30);
+/// How long to repeat a write that conflicts with others.
+const CONFLICT_LIMIT: Duration = Duration::from_secs(10);
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 
 /// An administrator's access. Objects are plain JSON: the cases must not depend on the types that they test.
@@ -44,6 +46,16 @@ impl Api {
 
     pub async fn create(&self, collection: &str, object: &Value) -> Result<Value> {
         self.request("POST", collection, "application/json", serde_json::to_vec(object)?).await
+    }
+
+    /// Replaces an object, whatever others write meanwhile, as `kubectl replace` does.
+    pub async fn replace(&self, path: &str, object: &Value) -> Result<Value> {
+        let mut object = object.clone();
+        until("a write without a conflict", CONFLICT_LIMIT, async || {
+            object["metadata"]["resourceVersion"] = self.get(path).await?["metadata"]["resourceVersion"].take();
+            self.request("PUT", path, "application/json", serde_json::to_vec(&object)?).await
+        })
+        .await
     }
 
     /// A merge patch.

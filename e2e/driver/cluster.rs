@@ -1,5 +1,6 @@
 //! A control plane.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -30,11 +31,23 @@ pub struct Options<'a> {
     pub port: u16,
     /// Disables the feature gate ShardedListAndWatch: the API server does not filter by ranges of a hash.
     pub unfiltered: bool,
+    /// A snapshot of etcd that replaces its data, and what happens to its revision.
+    pub restore: Option<(&'a Path, Revision)>,
+}
+
+/// The revision of a restored etcd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision {
+    /// That of the snapshot, so resourceVersions are assigned again.
+    Repeated,
+    /// Higher than any before, and earlier ones are compacted, as by `etcdutl snapshot restore --bump-revision --mark-compacted`.
+    Raised,
 }
 
 impl Options<'_> {
     /// The options that a fleet requires.
-    pub const FLEET: Self = Options { statefulsets: true, runtime_config: "", port: 0, unfiltered: false };
+    pub const FLEET: Self =
+        Options { statefulsets: true, runtime_config: "", port: 0, unfiltered: false, restore: None };
 }
 
 /// Access of one case to a running control plane, its own or the shared one.
@@ -155,6 +168,19 @@ impl Cluster {
         }
     }
 
+    /// Writes a snapshot of etcd to a file of this name in the directory of the case.
+    pub async fn save(&mut self, stage: &Stage, name: &str) -> Result<PathBuf> {
+        let (written, kept) = (stage.directory.join("controlplane/snapshot.db"), stage.directory.join(name));
+        self.own_process()?.signal(Signal::USR1)?;
+        until("a snapshot of etcd", START_LIMIT, async || Ok(std::fs::rename(&written, &kept)?)).await?;
+        Ok(kept)
+    }
+
+    /// Kills the control plane, replaces its data by a snapshot, and starts it again on the same port.
+    pub async fn restore(&mut self, stage: &Stage, snapshot: &Path, revision: Revision) -> Result<()> {
+        self.restart(stage, Options { restore: Some((snapshot, revision)), ..Options::FLEET }).await
+    }
+
     /// Kills the control plane and starts it again with other options, on the same data and port.
     pub async fn restart(&mut self, stage: &Stage, options: Options<'_>) -> Result<()> {
         let port = self.server.rsplit(':').next().unwrap_or_default().parse().context("an address without a port")?;
@@ -174,33 +200,24 @@ impl Cluster {
     }
 
     async fn launch(stage: &Stage, options: Options<'_>, keep: bool) -> Result<Self> {
-        let output = stage.directory.join("controlplane.json");
-        let mut process = Process::start(
-            &stage.tool("controlplane")?,
-            &[
-                format!("-dir={}", stage.directory.join("controlplane").display()),
-                format!("-host={}", stage.address(1)),
-                format!("-port={}", options.port),
-                format!("-statefulsets={}", options.statefulsets),
-                format!("-runtime-config={}", options.runtime_config),
-                format!("-feature-gates=ShardedListAndWatch={}", !options.unfiltered),
-                format!("-keep={keep}"),
-            ],
-            &[],
-            &stage.directory.join("controlplane.log"),
-            Some(&output),
-        )?;
-        let ready: Ready = until("the control plane", START_LIMIT, async || {
-            let line = std::fs::read_to_string(&output)?;
-            // An error here would be retried until the limit.
-            if process.ended()?.is_some() {
-                return Ok(None);
-            }
-            Ok(Some(serde_json::from_str(&line)?))
-        })
-        .await?
-        .with_context(|| format!("the control plane ended: {}", process.last_words()))?;
+        let mut arguments = vec![
+            format!("-port={}", options.port),
+            format!("-statefulsets={}", options.statefulsets),
+            format!("-runtime-config={}", options.runtime_config),
+            format!("-feature-gates=ShardedListAndWatch={}", !options.unfiltered),
+            format!("-keep={keep}"),
+        ];
+        if let Some((snapshot, revision)) = options.restore {
+            arguments.push(format!("-restore={}", snapshot.display()));
+            arguments.push(format!("-bump={}", revision == Revision::Raised));
+        }
+        let (ready, process) = start(stage, "controlplane", arguments).await?;
         Self::connect(stage, ready, Some(process)).await
+    }
+
+    /// The address of the API server.
+    pub fn server_address(&self) -> Result<SocketAddr> {
+        address_of(&self.server)
     }
 
     /// Changes the status of `rate` random pods per second until the returned process is dropped. The pods must exist.
@@ -247,6 +264,32 @@ impl Cluster {
         let cluster = json!({ "server": self.server, "certificate-authority": self.ca_file });
         write_kubeconfig(path, &cluster, token)
     }
+}
+
+/// Starts the program `controlplane` on the data of the case, and waits until it is ready.
+async fn start(stage: &Stage, name: &str, mut arguments: Vec<String>) -> Result<(Ready, Process)> {
+    let output = stage.directory.join(format!("{name}.json"));
+    arguments.push(format!("-dir={}", stage.directory.join("controlplane").display()));
+    arguments.push(format!("-host={}", stage.address(1)));
+    let log = stage.directory.join(format!("{name}.log"));
+    let mut process = Process::start(&stage.tool("controlplane")?, &arguments, &[], &log, Some(&output))?;
+    let ready = until(name, START_LIMIT, async || {
+        let line = std::fs::read_to_string(&output)?;
+        // An error here would be retried until the limit.
+        if process.ended()?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_str(&line)?))
+    })
+    .await?
+    .with_context(|| format!("the control plane ended: {}", process.last_words()))?;
+    Ok((ready, process))
+}
+
+/// The address and port of a URL without a path.
+fn address_of(url: &str) -> Result<SocketAddr> {
+    let (_, address) = url.split_once("://").with_context(|| format!("{url} is not a URL"))?;
+    address.parse().with_context(|| format!("{url} has no IP address and port"))
 }
 
 /// Writes a kubeconfig of one cluster and one token.

@@ -276,6 +276,22 @@ impl Fleet {
         format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", self.api.namespace)
     }
 
+    /// The Leases of the fleet and of its members.
+    pub async fn all_leases(&self) -> Result<Vec<Value>> {
+        self.api
+            .list(&format!("{}?labelSelector=kube-state-fleet.io%2Fstatefulset%3D{}", self.leases(), self.name))
+            .await
+    }
+
+    /// Writes these Leases over those that exist, as a restored backup of the namespace does.
+    pub async fn replace_leases(&self, leases: &[Value]) -> Result<()> {
+        for lease in leases {
+            let name = api::name(lease).context("a Lease without a name")?;
+            self.api.replace(&format!("{}/{name}", self.leases()), lease).await?;
+        }
+        Ok(())
+    }
+
     /// The name of a member's Lease.
     fn lease(&self, ordinal: u8) -> String {
         format!("kube-state-fleet.{}.{ordinal}", self.name)

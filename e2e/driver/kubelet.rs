@@ -48,6 +48,9 @@ pub struct Orders {
     pub proxied: BTreeMap<u8, Ipv4Addr>,
     /// Variables that are added to the environment of the next containers of these ordinals.
     pub environment: BTreeMap<u8, Vec<(String, String)>>,
+    /// Whether a pod that vanished from the API server ends like a deleted one, with SIGTERM and its grace period, as in a kubelet.
+    /// Otherwise its process is killed, as on a lost node.
+    pub graceful_vanishing: bool,
     /// The running processes, by ordinal; the kubelet writes them.
     pub running: BTreeMap<u8, Running>,
     /// Pods that were killed after their grace period; the kubelet writes them.
@@ -101,6 +104,8 @@ pub struct Kubelet {
 struct Pod {
     ordinal: u8,
     at: Endpoints,
+    /// As the API server had it last.
+    object: Value,
     process: Option<Process>,
     /// The time of the last start of its container, or of the next one.
     since: Instant,
@@ -130,26 +135,30 @@ impl Kubelet {
             objects.insert(uid(&object).context("a pod without a UID")?, object);
         }
         pods.retain(|known, pod| {
-            let there = objects.contains_key(known);
-            if !there && pod.process.is_some() {
-                self.board.lock().running.remove(&pod.ordinal);
+            let mut board = self.board.lock();
+            let stays = objects.contains_key(known) || board.graceful_vanishing && pod.process.is_some();
+            if !stays && pod.process.is_some() {
+                board.running.remove(&pod.ordinal);
             }
-            there
+            stays
         });
         for (known, object) in &objects {
-            if !pods.contains_key(known) {
-                pods.insert(known.clone(), self.admit(object)?);
+            match pods.get_mut(known) {
+                Some(pod) => pod.object.clone_from(object),
+                None => drop(pods.insert(known.clone(), self.admit(object)?)),
             }
         }
         // Concurrently: a pod whose probe hangs must not delay the others.
-        let tended =
-            pods.iter_mut().filter_map(|(known, pod)| Some((objects.get(known)?, pod))).map(async |(object, pod)| {
-                if object["metadata"]["deletionTimestamp"].is_string() {
-                    self.end(object, pod).await
-                } else {
-                    self.keep(object, pod).await
-                }
-            });
+        let tended = pods.iter_mut().map(async |(known, pod)| {
+            let object = pod.object.clone();
+            if !objects.contains_key(known) {
+                self.terminate(&object, pod)
+            } else if object["metadata"]["deletionTimestamp"].is_string() {
+                self.end(&object, pod).await
+            } else {
+                self.keep(&object, pod).await
+            }
+        });
         join_all(tended).await.into_iter().collect()
     }
 
@@ -162,7 +171,7 @@ impl Kubelet {
         let at =
             Endpoints { address, port: self.port, telemetry_port: self.telemetry_port, fleet_port: self.fleet_port };
         let since = Instant::now() + self.board.lock().start_delay;
-        Ok(Pod { ordinal, at, process: None, since, ending: None, reported: None })
+        Ok(Pod { ordinal, at, object: object.clone(), process: None, since, ending: None, reported: None })
     }
 
     /// Keeps a pod running and its status up to date.
@@ -192,13 +201,24 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Ends a pod that is being deleted: SIGTERM, its grace period, SIGKILL.
+    /// Ends a pod that is being deleted, and reports its state until then.
     async fn end(&self, object: &Value, pod: &mut Pod) -> Result<()> {
-        self.reap(pod)?;
-        let Some(process) = &pod.process else {
+        self.terminate(object, pod)?;
+        if pod.process.is_none() {
             self.api.delete(&self.path(object)).await?;
             return Ok(());
-        };
+        }
+        let ready = self.probe(object, pod.at).await?;
+        if pod.reported != Some((phase(pod), ready)) {
+            self.report(object, pod, ready).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the process of a pod: SIGTERM, its grace period, SIGKILL.
+    fn terminate(&self, object: &Value, pod: &mut Pod) -> Result<()> {
+        self.reap(pod)?;
+        let Some(process) = &pod.process else { return Ok(()) };
         let grace = object["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(DEFAULT_GRACE);
         match pod.ending {
             None => {
@@ -214,10 +234,6 @@ impl Kubelet {
                 pod.ending = Some(Instant::now());
             }
             Some(_) => {}
-        }
-        let ready = self.probe(object, pod.at).await?;
-        if pod.reported != Some((phase(pod), ready)) {
-            self.report(object, pod, ready).await?;
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::json;
-use tokio::io::copy_bidirectional;
+use tokio::io::{copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,12 +26,35 @@ pub enum Mode {
     Open,
     /// Forwards nothing: it keeps connections and accepts new ones.
     Silent,
+    /// Forwards from clients to the server alone: it drops the answers.
+    Unanswered,
     /// Closes all connections and each new one.
     Closed,
     /// Resets all connections and each new one.
     Reset,
     /// Resets all connections and does not listen, so that the system refuses new ones.
     Refused,
+}
+
+/// The servers that a proxy forwards to, one connection after the other.
+#[derive(Debug)]
+struct Servers {
+    addresses: Vec<SocketAddr>,
+    connections: AtomicUsize,
+}
+
+impl Servers {
+    /// Connects to the next server, or to another one if that one cannot be reached, as a load balancer does.
+    async fn connect(&self) -> Option<TcpStream> {
+        let first = self.connections.fetch_add(1, Ordering::Relaxed);
+        for turn in 0..self.addresses.len() {
+            let address = self.addresses[(first + turn) % self.addresses.len()];
+            if let Ok(connected) = TcpStream::connect(address).await {
+                return Some(connected);
+            }
+        }
+        None
+    }
 }
 
 /// Forwards connections; ends when dropped.
@@ -44,21 +69,22 @@ pub struct Proxy {
 impl Proxy {
     /// Forwards to the API server from the stage's address `host`.
     pub async fn start(stage: &Stage, host: u8, cluster: &Cluster) -> Result<Self> {
-        let server = cluster
-            .server
-            .trim_start_matches("https://")
-            .parse()
-            .context("the address of the API server is not IP:PORT")?;
-        Self::forward((stage.address(host), 0).into(), server).await
+        Self::forward((stage.address(host), 0).into(), cluster.server_address()?).await
     }
 
     /// Forwards from `address` to `server`.
     pub async fn forward(address: SocketAddr, server: SocketAddr) -> Result<Self> {
+        Self::balance(address, &[server]).await
+    }
+
+    /// Forwards from `address` to these servers in turn.
+    pub async fn balance(address: SocketAddr, servers: &[SocketAddr]) -> Result<Self> {
+        let servers = Arc::new(Servers { addresses: servers.to_vec(), connections: AtomicUsize::new(0) });
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (mode, watched) = watch::channel(Mode::Open);
         let (new, watched_new) = watch::channel(Mode::Open);
-        let task = tokio::spawn(listen(listener, address, server, watched, watched_new));
+        let task = tokio::spawn(listen(listener, address, servers, watched, watched_new));
         Ok(Self { address, mode, new, task })
     }
 
@@ -99,7 +125,7 @@ impl Drop for Proxy {
 async fn listen(
     listener: TcpListener,
     address: SocketAddr,
-    server: SocketAddr,
+    servers: Arc<Servers>,
     mut mode: watch::Receiver<Mode>,
     mut new: watch::Receiver<Mode>,
 ) {
@@ -115,7 +141,7 @@ async fn listen(
                 tokio::select! {
                     Ok((client, _)) = open.accept() => {
                         let mode = if of_new == Mode::Open { &mode } else { &new };
-                        connections.spawn(carry(client, server, mode.clone()));
+                        connections.spawn(carry(client, Arc::clone(&servers), mode.clone()));
                         while connections.try_join_next().is_some() {}
                     }
                     Ok(()) = mode.changed() => {}
@@ -139,7 +165,7 @@ async fn listen(
 }
 
 /// Forwards one connection while the mode permits it.
-async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
+async fn carry(mut client: TcpStream, servers: Arc<Servers>, mut mode: watch::Receiver<Mode>) {
     let mut upstream: Option<TcpStream> = None;
     loop {
         let now = *mode.borrow_and_update();
@@ -153,15 +179,22 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Recei
                 }
                 return;
             }
-            (Mode::Open, None) => match TcpStream::connect(server).await {
-                Ok(connected) => upstream = Some(connected),
-                Err(_) => return,
+            (Mode::Open | Mode::Unanswered, None) => match servers.connect().await {
+                Some(connected) => upstream = Some(connected),
+                None => return,
             },
             (Mode::Open, Some(connected)) => {
                 tokio::select! {
                     // One end closed. HTTP has no use for a half-closed connection.
                     _ = copy_bidirectional(&mut client, connected) => return,
                     changed = mode.changed() => if changed.is_err() { return },
+                }
+            }
+            (Mode::Unanswered, Some(connected)) => {
+                // As below, a connection that lost data cannot continue.
+                tokio::select! {
+                    _ = copy(&mut client, connected) => return,
+                    _ = mode.changed() => return,
                 }
             }
             (Mode::Silent, carried) => {

@@ -164,9 +164,14 @@ impl Objects {
         self.sink.give_up();
     }
 
+    /// Declares the versions of the known objects void: the next list replaces their states.
+    pub fn void_versions(&mut self) {
+        self.sink.rewind();
+    }
+
     /// Declares everything that the server sent before void.
     pub fn rewind(&mut self) {
-        self.sink.rewind();
+        self.void_versions();
         self.status.newest_object.store(0, Ordering::Relaxed);
         self.forget();
     }

@@ -18,8 +18,8 @@ pub trait Sink: Send {
     }
     /// The source abandons the running list; another `init` will follow.
     fn give_up(&mut self) {}
-    /// The server went back to earlier resourceVersions, for example after a restore. The known versions are void, and the
-    /// list that follows replaces all objects.
+    /// The server may have been restored from a backup: it went back to earlier resourceVersions, or the last one expired. The known
+    /// versions are void, and the list that follows replaces all objects.
     fn rewind(&mut self);
     /// An object of the shard was deleted. `version` is the resourceVersion of the deletion, 0 if it is not a number.
     fn delete(&mut self, uid: &str, version: u64);

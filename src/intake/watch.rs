@@ -6,6 +6,10 @@
 //! An API server that is restored from a backup goes back to lower resourceVersions. A watch from a higher one is silent, and misses
 //! what happens until the versions have caught up (kubernetes/kubernetes#107457). Such a server was restarted, so each watch that
 //! broke or ended early is resumed only after a read of the newest version, and no list may be older than what is known.
+//!
+//! A backup can also be restored with a raised revision (`etcdutl snapshot restore --bump-revision --mark-compacted`). The server then
+//! calls the known version expired, as after any compaction, and its objects have lower versions than the known ones although the
+//! list is newer. A list after an expired version therefore replaces the state of every object.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use tracing::Instrument;
 use super::api::{Api, Opened, PAGE_TIMEOUT, SILENCE, STREAMING_SILENCE, STREAMING_TIMEOUT, count, no_streaming};
 use super::backfill::Backfiller;
 use super::failure::Failure;
-use super::frames::{ListFrames, WatchFrames};
+use super::frames::{ListFrames, ListPart, WatchFrames};
 use super::objects::{Objects, Page, Progress};
 use super::request::{PAGE, RequestKind, WATCH_SECONDS};
 use super::response::ApiResponse;
@@ -199,7 +203,7 @@ impl Worker {
 
     /// Waits until something is desired.
     async fn rest(&mut self) {
-        self.position = None;
+        self.lose_position();
         self.objects.rest();
         self.shard().idle();
         while self.is_idle() {
@@ -220,8 +224,11 @@ impl Worker {
         let mut begun = false;
         let (mut tokens, mut empty) = (HashSet::new(), 0);
         let slice = self.shard().begin_list();
+        let known = self.known();
+        // A cache may lag.
+        let at_least = if self.api.source.use_cache { known } else { 0 };
         loop {
-            let kind = RequestKind::Page { limit: page_size, from: &page.next, at_least: 0 };
+            let kind = RequestKind::Page { limit: page_size, from: &page.next, at_least };
             let Opened { mut answer, selected } = self.api.open(kind, &slice).await?;
             self.objects.begin_response(selected);
             page = Page::default();
@@ -235,7 +242,15 @@ impl Worker {
                 }
                 let watched = self.api.source.shard.watched();
                 let objects = &mut self.objects;
-                frames.feed(&chunk, |part| objects.list_part(&watched, answer.encoding, part, &mut page))?;
+                frames.feed(&chunk, |part| {
+                    let is_metadata = matches!(part, ListPart::Metadata { .. });
+                    objects.list_part(&watched, answer.encoding, part, &mut page)?;
+                    // The metadata comes first, so no state of an older list is applied.
+                    if is_metadata && (1..known).contains(&number(&page.version)) {
+                        return Err(Failure::rewound(&page.version, known));
+                    }
+                    Ok(())
+                })?;
             }
             frames.finish()?;
             page.check()?;
@@ -259,10 +274,6 @@ impl Worker {
         }
         // The connections ended with the pages.
         self.objects.take_taint();
-        // A cache may lag.
-        if !self.api.source.use_cache {
-            self.check_version(number(&page.version))?;
-        }
         self.known = self.known.max(number(&page.version));
         self.objects.done(&page.version);
         self.shard().finish_list();
@@ -446,7 +457,7 @@ impl Worker {
             }
             Failure::Expired(ref message) => {
                 tracing::info!("relisting: resourceVersion expired: {message}");
-                self.position = None;
+                self.lose_position();
                 self.shard().invalidate();
                 self.unpaged = step == Step::Pages;
                 Some(self.relist_delay())
@@ -496,6 +507,13 @@ impl Worker {
     fn relist_delay(&mut self) -> Duration {
         self.retry.succeeded();
         self.relists.failed(None)
+    }
+
+    /// The next request is a list, and the server may be restored before it.
+    fn lose_position(&mut self) {
+        if self.position.take().is_some() {
+            self.objects.void_versions();
+        }
     }
 
     /// Declares all known objects and versions void, so that the next list replaces them.

@@ -8,6 +8,8 @@ mod down_at_start;
 mod faults;
 mod faults_api;
 mod faults_network;
+mod faults_partition;
+mod faults_restore;
 mod formats;
 mod freshness;
 mod handover;
@@ -49,8 +51,10 @@ pub const CASES: &[Case] = &[
     Case { name: "handover-server-side", shares: false, run: |stage| Box::pin(handover::run_server_side(stage)) },
     Case { name: "seamless", shares: false, run: |stage| Box::pin(seamless::run(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
+    Case { name: "faults-restore", shares: false, run: |stage| Box::pin(faults_restore::run(stage)) },
     Case { name: "faults-crashes", shares: true, run: |stage| Box::pin(faults::run_crashes(stage)) },
     Case { name: "faults-network", shares: true, run: |stage| Box::pin(faults_network::run(stage)) },
+    Case { name: "faults-partition", shares: true, run: |stage| Box::pin(faults_partition::run(stage)) },
     Case { name: "page", shares: true, run: |stage| Box::pin(page::run(stage)) },
     Case { name: "faults", shares: true, run: |stage| Box::pin(faults::run(stage)) },
     Case { name: "handover", shares: true, run: |stage| Box::pin(handover::run(stage)) },

@@ -80,7 +80,7 @@ async fn a_list_replaces_the_tally_and_a_backfill_does_not() {
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     let stream = run.server.streaming_list().await.protobuf();
     stream.send(pod("ADDED", "d", 20));
-    run.expect_calls(&["init", "apply d 20"]).await;
+    run.expect_calls(&["rewind", "init", "apply d 20"]).await;
     // The earlier tally stays known until the list is complete.
     assert_eq!(run.status.uids_at(9), Ok(sum(&["a", "b"])));
     stream.send(bookmark(30, true));
@@ -97,6 +97,6 @@ async fn an_unreadable_object_makes_the_tally_incomplete() {
     assert_eq!(run.status.uids_at(11), Err(TallyError::Incomplete));
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     run.server.streaming_list().await.protobuf().send([pod("ADDED", "c", 11), bookmark(30, true)].concat());
-    run.expect_calls(&["init", "done 30"]).await;
+    run.expect_calls(&["rewind", "init", "done 30"]).await;
     assert_eq!(run.status.uids_at(30), Ok(sum(&["c"])));
 }

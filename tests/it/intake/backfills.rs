@@ -165,7 +165,7 @@ async fn a_full_list_replaces_a_running_backfill() {
         // Served objects stay visible, but nothing is ready.
         assert_eq!((shard.visible(), shard.ready()), (Arc::new(of(&["a"])), Arc::default()));
         let stream = stream.protobuf();
-        run.expect_calls(if by_rewind { &["rewind", "init"] } else { &["init"] }).await;
+        run.expect_calls(&["rewind", "init"]).await;
         stream.send([pod("ADDED", "a", 5), pod("ADDED", "b", 6), bookmark(30, true)].concat());
         run.expect_calls(&["apply a 5", "apply b 6", "done 30"]).await;
         settle().await;

@@ -45,8 +45,9 @@ enum Step {
     Compact,
     /// The next list lags by this many versions.
     Lag(u64),
-    /// The server is restored from a backup that is this many versions older, and restarts.
-    Restore(u64),
+    /// The server is restored from a backup that is this many versions older, and restarts. `raised`: with a version above all
+    /// earlier ones, which are compacted.
+    Restore { versions: u64, raised: bool },
     /// Time passes.
     Pass(u64),
 }
@@ -65,7 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_usize, any::<bool>()).prop_map(|(answer, well)| Step::End { answer, well }),
         1 => Just(Step::Compact),
         1 => (0..6_u64).prop_map(Step::Lag),
-        1 => (1..6_u64).prop_map(Step::Restore),
+        1 => (1..6_u64, any::<bool>()).prop_map(|(versions, raised)| Step::Restore { versions, raised }),
         4 => prop::sample::select(vec![100, 300, 1_000, 6_000]).prop_map(Step::Pass),
     ];
     proptest::collection::vec(step, 1..80)
@@ -212,8 +213,9 @@ impl World {
                 let text = if self.json {
                     let items: Vec<_> = items.map(|(uid, version)| json_object("Pod", uid, *version)).collect();
                     let metadata = serde_json::json!({"resourceVersion": version.to_string(), "continue": next});
-                    serde_json::json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": items})
-                        .to_string()
+                    let items = serde_json::Value::from(items);
+                    // In the order of an API server.
+                    format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{metadata},"items":{items}}}"#)
                         .into_bytes()
                 } else {
                     let items: Vec<_> = items.map(|(uid, version)| object(uid, *version)).collect();
@@ -444,12 +446,17 @@ impl Test {
                     let _ = answer.body.unbounded_send(piece);
                 }
             }
-            Step::Restore(versions) => {
+            Step::Restore { versions, raised } => {
                 {
                     let mut world = self.world();
-                    let version = world.version().saturating_sub(versions).max(1);
+                    let before = world.version();
+                    let version = before.saturating_sub(versions).max(1);
                     world.changes.truncate(version as usize + 1);
                     world.compacted = world.compacted.min(version);
+                    if raised {
+                        world.compacted = before + 1;
+                        world.changes.resize(before as usize + 2, None);
+                    }
                     for answer in world.answers.drain(..) {
                         let _ = answer.body.unbounded_send(Err(std::io::Error::other("connection reset")));
                     }

@@ -66,7 +66,7 @@ async fn an_expired_version_leads_to_a_relist_while_the_old_state_is_served() {
             run.server.watch("9").await.refuse(410);
         }
         let stream = run.server.streaming_list().await.protobuf();
-        run.expect_calls(&["init"]).await;
+        run.expect_calls(&["rewind", "init"]).await;
         run.expect_no_calls().await;
         stream.send([pod("ADDED", "b", 20), pod("ADDED", "c", 21), bookmark(30, true)].concat());
         run.expect_calls(&["apply b 20", "apply c 21", "done 30"]).await;
@@ -120,7 +120,7 @@ async fn a_list_that_is_older_than_a_known_version_is_made_again_from_scratch() 
     let (mut run, stream) = loaded().await;
     stream.send(error(410_u16.wrapping_sub(256) as u8));
     let stream = run.server.streaming_list().await.protobuf();
-    run.expect_calls(&["init"]).await;
+    run.expect_calls(&["rewind", "init"]).await;
     stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
     run.expect_calls(&["apply b 2", "rewind"]).await;
     let stream = run.server.streaming_list().await.protobuf();
