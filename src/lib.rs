@@ -29,3 +29,4 @@ mod shown;
 pub mod simulator;
 mod sync;
 pub mod telemetry;
+mod token_bucket;

@@ -18,8 +18,9 @@ use warp::reply::Response;
 use super::client_ip::ClientIp;
 use super::hosts::Hosts;
 use super::reply::{Routes, text};
-use super::web::{RateLimiter, WebConfig};
+use super::web::WebConfig;
 use crate::access::{AuthFilter, NoVerdict, Verdict};
+use crate::token_bucket::TokenBucket;
 
 /// Paths of probes, which have no rate limit and need no permission: kubelets send no token.
 const PROBES: &[&str] = &["/healthz", "/livez", "/readyz"];
@@ -32,7 +33,7 @@ const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub struct AuthLayer {
     routes: Routes,
     web: Option<Arc<WebConfig>>,
-    limiter: Arc<RateLimiter>,
+    limiter: Arc<TokenBucket>,
     auth_filter: Option<AuthFilter>,
     hosts: Hosts,
 }

@@ -13,6 +13,7 @@ use serde_saphyr::Spanned;
 
 use super::error::Problem;
 use crate::settings::yaml::{self, FileError, or_default};
+use crate::token_bucket::Limit;
 
 /// A text and the line that it is on.
 pub(super) type Text = Spanned<String>;
@@ -73,13 +74,6 @@ struct RateLimit {
 enum Interval {
     Nanoseconds(i64),
     Text(String),
-}
-
-/// A rate limit: a bucket of `burst` tokens, which gets one token back per `interval`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    pub interval: Duration,
-    pub burst: u32,
 }
 
 /// The file with checked values. Only certificates and keys are still unchecked.

@@ -1,7 +1,7 @@
 //! The web configuration of `--tls-config`, for both ports: TLS, headers, users with passwords, and a rate limit.
 //!
 //! `config` is the format of the file. `tls` builds the configurations of rustls from it, with Go's names from `go_names` and the
-//! verifiers of `certificates`. `users` and `rate_limit` check requests. The files are read again every 2 s. Changes that
+//! verifiers of `certificates`. `users` checks passwords, and a token bucket the rate of requests. The files are read again every 2 s. Changes that
 //! stayed the same for two reads apply to new connections and requests. If new files are not valid, or would drop authentication
 //! or TLS, the old configuration stays, and the log says why.
 
@@ -9,7 +9,6 @@ mod certificates;
 mod config;
 mod error;
 mod go_names;
-mod rate_limit;
 mod tls;
 mod users;
 
@@ -33,12 +32,11 @@ use crate::file::{self, CONFIG_BYTES, ReadError};
 use crate::settings::Settings;
 use crate::settings::yaml::FileError;
 use crate::sync::lock;
-use config::{Limit, ParsedConfig};
+use crate::token_bucket::{Limit, TokenBucket};
+use config::ParsedConfig;
 use error::Problem;
 use tls::{Files, TlsConfigs};
 use users::{PasswordChecker, Users};
-
-pub(super) use rate_limit::RateLimiter;
 
 /// How often the files are read again.
 const RELOAD_PERIOD: Duration = Duration::from_secs(2);
@@ -236,7 +234,7 @@ impl WebConfig {
     /// Checks the rate limit, if `limited`, and the password of a request. The error is the status of the refusal.
     pub(super) async fn admit(
         &self,
-        limiter: &RateLimiter,
+        limiter: &TokenBucket,
         headers: &HeaderMap,
         remote: IpAddr,
         limited: bool,

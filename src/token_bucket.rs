@@ -1,16 +1,24 @@
-//! The rate limit of a port, as a token bucket.
+//! A rate limit, as a token bucket.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::config::Limit;
-
 use crate::sync::lock;
 
-/// The token bucket of one port.
+/// A rate limit: a bucket of `burst` tokens, which gets one token back per `interval`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// The time per token.
+    pub interval: Duration,
+    /// The size of the bucket.
+    pub burst: u32,
+}
+
+/// A token bucket.
 #[derive(Debug, Default)]
-pub(in crate::server) struct RateLimiter(Mutex<Option<Level>>);
+pub struct TokenBucket(Mutex<Option<Level>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Level {
@@ -19,9 +27,9 @@ struct Level {
     at: Instant,
 }
 
-impl RateLimiter {
+impl TokenBucket {
     /// Takes a token; false if the bucket is empty.
-    pub(super) fn take(&self, limit: Limit) -> bool {
+    pub fn take(&self, limit: Limit) -> bool {
         let mut level = lock(&self.0);
         let (now, burst) = (Instant::now(), f64::from(limit.burst));
         // The bucket starts full, and is full again after the limit changed.
@@ -36,14 +44,12 @@ impl RateLimiter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_passes_and_then_one_request_per_interval() {
         let limit = Limit { interval: Duration::from_secs(2), burst: 3 };
-        let bucket = RateLimiter::default();
+        let bucket = TokenBucket::default();
         let taken = || (0..5).filter(|_| bucket.take(limit)).count();
         assert_eq!(taken(), 3);
         tokio::time::advance(Duration::from_secs(1)).await;
