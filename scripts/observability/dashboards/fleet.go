@@ -8,6 +8,11 @@ const cover = `max(
   or 3 * (kube_state_fleet_cover{JOB, state="missing"} == 1)
 )`
 
+// orNone adds a zero to each fleet of which the query finds nothing, so that nothing wrong looks different from nothing known.
+func orNone(query string) string {
+	return query + "\nor on (cluster, job)\n0 * max by (cluster, job) (kube_state_fleet_coordinator{JOB})"
+}
+
 func fleet() Dashboard {
 	return Dashboard{
 		UID: fleetUID, Title: "Kubernetes / kube-state-fleet",
@@ -83,6 +88,41 @@ func fleet() Dashboard {
 					Kind: Lines, Title: "Peers that do not answer", Width: 12, Height: 6, Unit: "short",
 					Description: "Live members that do not answer a replica directly. They then communicate only through the API server.",
 					Queries:     []Query{{`kube_state_fleet_peers{JOB} - kube_state_fleet_peers_answering{JOB}`, "{{instance}}"}},
+				},
+			}},
+			{"Handovers", []Panel{
+				{
+					Kind: Lines, Title: "Handovers by cause", Width: 8, Height: 8, Unit: "short",
+					Description: "Changes of the assignment within an hour, as the replica counts them that saw the most: scaling, a member that was lost, that left in order or came back, or room for the objects of an absent one.",
+					Queries:     []Query{{`max by (cause) (increase(kube_state_fleet_handovers_total{JOB, cause!="start"}[1h]))`, "{{cause}}"}},
+				},
+				{
+					Kind: Lines, Title: "Blocked by", Width: 8, Height: 8, Unit: "s",
+					Description: "How long each member has blocked a change, as the coordinator sees it; 0 without an ordinal if none does.",
+					Queries:     []Query{{orNone(`max by (cluster, job, ordinal) (kube_state_fleet_handover_blocked_by{JOB})`), "{{ordinal}}"}},
+				},
+				{
+					Kind: Lines, Title: "Exactness of the last switch", Width: 8, Height: 8, Unit: "s",
+					Description: "How long objects were missing (gap), or exposed twice (overlap), at most, in the last handover that the coordinator could measure.",
+					Queries: []Query{
+						{`max by (cluster, job) (kube_state_fleet_handover_gap_seconds{JOB})`, "gap"},
+						{`max by (cluster, job) (kube_state_fleet_handover_overlap_seconds{JOB})`, "overlap"},
+					},
+				},
+				{
+					Kind: Lines, Title: "Time since the last confirmation", Width: 8, Height: 8, Unit: "s",
+					Description: "Since the API server confirmed the assignment to a replica or to one of its peers. After 15 s, --on-lost-quorum decides what the replica serves.",
+					Queries:     []Query{{`kube_state_fleet_confirmed_age_seconds{JOB}`, "{{instance}}"}},
+				},
+				{
+					Kind: Lines, Title: "Degraded resources", Width: 8, Height: 8, Unit: "short",
+					Description: "Replicas on which a resource fails for so long that neither readiness nor handovers wait for it; 0 without a name if none does.",
+					Queries:     []Query{{orNone(`count by (cluster, job, resource) (kube_state_fleet_degraded{JOB} > 0)`), "{{resource}}"}},
+				},
+				{
+					Kind: Lines, Title: "Kubernetes Events", Width: 8, Height: 8, Unit: "short",
+					Description: "Events about the fleet within an hour: posted, or dropped, by the reason.",
+					Queries:     []Query{{`sum by (outcome) (increase(kube_state_fleet_kubernetes_events_total{JOB}[1h]))`, "{{outcome}}"}},
 				},
 			}},
 			{"What comes in", []Panel{
