@@ -372,6 +372,15 @@ impl Fleet {
         Ok(generations)
     }
 
+    /// The Kubernetes Events that the replicas have posted about the StatefulSet.
+    pub async fn events(&self) -> Result<Vec<Value>> {
+        let uid = self.api.get(&self.path).await?["metadata"]["uid"].clone();
+        let all = self.api.list(&format!("/apis/events.k8s.io/v1/namespaces/{}/events", self.api.namespace)).await?;
+        let ours =
+            |event: &Value| event["regarding"]["uid"] == uid && event["reportingController"] == "kube-state-fleet";
+        Ok(all.into_iter().filter(ours).collect())
+    }
+
     /// Ends the fleet and deletes its objects in the API server.
     pub async fn remove(self) -> Result<()> {
         self.kubelet.abort();

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
+use super::events::EventQueue;
 use super::handover::{Event, Plan, Status, millis};
 use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat};
@@ -83,6 +84,7 @@ pub struct FleetHandle {
     clock: Arc<dyn Clock>,
     outbox: Outbox,
     refusals: Arc<Refusals>,
+    events: EventQueue,
     snapshot: ArcSwap<Snapshot>,
     /// What this member hid and showed.
     journal: Mutex<Journal>,
@@ -96,12 +98,13 @@ pub struct FleetHandle {
 
 impl FleetHandle {
     /// Returns the handle of a new member, and the receiver of its messages.
-    pub(super) fn new(clock: Arc<dyn Clock>, refusals: Arc<Refusals>) -> (Arc<Self>, Inbox) {
+    pub(super) fn new(clock: Arc<dyn Clock>, refusals: Arc<Refusals>, events: EventQueue) -> (Arc<Self>, Inbox) {
         let (outbox, inbox) = queue(Arc::clone(&refusals));
         let fleet = Self {
             clock,
             outbox,
             refusals,
+            events,
             snapshot: ArcSwap::default(),
             journal: Mutex::default(),
             heartbeat: ArcSwapOption::empty(),
@@ -164,6 +167,21 @@ impl FleetHandle {
     /// Returns what this member refused.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// Returns the Kubernetes Events of this member.
+    pub const fn events(&self) -> &EventQueue {
+        &self.events
+    }
+
+    /// Announces that a resource is degraded on this member, by the kind of its failure, or is no longer (`None`). Returns whether the
+    /// member knows its ordinal, without which it announces nothing.
+    pub fn announce_resource(&self, resource: &str, trouble: Option<&str>) -> bool {
+        let ordinal = self.snapshot.load().ordinal;
+        if let Some(ordinal) = ordinal {
+            self.events.announce_resource(resource, trouble, ordinal, self.clock.now().unix);
+        }
+        ordinal.is_some()
     }
 
     /// Returns why the replica is not ready, in one line; `None` if it is ready.

@@ -2,7 +2,7 @@
 //!
 //! `record` defines the data that members exchange, `wire` reads it, and `handover` is the pure state machine. `run` is the task around that
 //! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
-//! a [`FleetHandle`]. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
+//! a [`FleetHandle`]. `events` decides which decisions operators see as Kubernetes Events. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
 //! that check. `switches` measures how exactly the members switch. `report` and `overview` describe the fleet for the status page.
 //!
 //! May not know the format of series.
@@ -12,6 +12,7 @@ mod api;
 pub mod audit;
 pub mod clock;
 pub mod coverage;
+pub mod events;
 mod format_error;
 mod handle;
 pub mod handover;

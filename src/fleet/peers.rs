@@ -235,6 +235,7 @@ mod tests {
 
     use super::*;
     use crate::fleet::clock::{self, SystemClock};
+    use crate::fleet::events;
     use crate::fleet::handover::{Config, Machine};
     use crate::fleet::message::{Inbox, Message};
     use crate::fleet::peer_client::Dialer;
@@ -314,7 +315,7 @@ mod tests {
             address: SocketAddr,
             peer: &ProcessKey,
         ) -> (AbortOnDropHandle<Infallible>, Inbox) {
-            let (fleet, messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default());
+            let (fleet, messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default(), events::queue(false).0);
             fleet.publish(self.heartbeat.clone());
             let endpoint = Endpoint { address: address.to_string(), key: peer.digest() };
             let peer = PeerConnection::new(fleet, Arc::new(Dialer(Arc::clone(&self.key))), id, endpoint);
@@ -481,7 +482,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_changed_heartbeat_is_sent_at_once() {
-        let (fleet, _messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default());
+        let (fleet, _messages) = FleetHandle::new(Arc::new(SystemClock), Arc::default(), events::queue(false).0);
         let own = TestMember::new().heartbeat;
         fleet.publish(own.clone());
         let mut notified = fleet.notified();

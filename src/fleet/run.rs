@@ -15,9 +15,10 @@ use tracing::{info, warn};
 use super::address::own_address;
 use super::api::{
     FleetError, Identity, Leases, MissingPermission, Names, StatefulSetState, Write, discover, follow_statefulset,
-    watch_pod_readiness,
+    post_events, watch_pod_readiness,
 };
 use super::clock::Clock;
+use super::events::{self, EventInbox};
 use super::format_error::FormatError;
 use super::handle::{FleetHandle, Snapshot};
 use super::handover::{Config, Event, Machine, Plan, Status};
@@ -66,6 +67,8 @@ pub struct Start {
     pub overlap: Duration,
     /// The value of `--on-lost-quorum`.
     pub on_lost_quorum: OnLostQuorum,
+    /// The value of `--fleet-events`.
+    pub events: bool,
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
     /// The machine that it runs on.
@@ -76,8 +79,9 @@ pub struct Start {
 
 /// Returns the handle of a new member, and its task. The task ends only with an error that no retry can fix.
 pub fn run(start: Start) -> (Arc<FleetHandle>, impl Future<Output = FleetError> + Send + 'static) {
-    let (fleet, inbox) = FleetHandle::new(Arc::clone(&start.host.clock), Arc::clone(&start.roster.refusals));
-    let task = run_member(Arc::clone(&fleet), inbox, start);
+    let (events, to_post) = events::queue(start.events);
+    let (fleet, inbox) = FleetHandle::new(Arc::clone(&start.host.clock), Arc::clone(&start.roster.refusals), events);
+    let task = run_member(Arc::clone(&fleet), inbox, to_post, start);
     (fleet, task)
 }
 
@@ -98,7 +102,7 @@ impl Drop for ReleaseOnDrop {
     }
 }
 
-async fn run_member(fleet: Arc<FleetHandle>, inbox: Inbox, start: Start) -> FleetError {
+async fn run_member(fleet: Arc<FleetHandle>, inbox: Inbox, to_post: EventInbox, start: Start) -> FleetError {
     let _release = ReleaseOnDrop(Arc::clone(&fleet));
     let identity = match discover(&start.client, &start.settings).await {
         Ok(identity) => identity,
@@ -112,16 +116,33 @@ async fn run_member(fleet: Arc<FleetHandle>, inbox: Inbox, start: Start) -> Flee
         %address, "joined fleet"
     );
     fleet.set_snapshot(Snapshot { ordinal: Some(names.ordinal), grace: identity.grace, ..Snapshot::default() });
+    let uid = watch::Sender::new(None);
+    tokio::select! {
+        biased;
+        error = take_part(&fleet, inbox, &start, &identity, address, &uid) => error,
+        never = post_events(&start.client, &identity, uid.subscribe(), to_post) => match never {},
+    }
+}
+
+/// Takes part in the fleet, without coordination if a permission for it is missing. `uid` tells the UID of the StatefulSet.
+async fn take_part(
+    fleet: &Arc<FleetHandle>,
+    inbox: Inbox,
+    start: &Start,
+    identity: &Identity,
+    address: SocketAddr,
+    uid: &watch::Sender<Option<String>>,
+) -> FleetError {
     let missing = match &identity.missing_permission {
         Some(permission) => permission.clone(),
-        None => match coordinate(&fleet, inbox, &start, &identity, address).await {
+        None => match coordinate(fleet, inbox, start, identity, address, uid).await {
             CoordinationError::Forbidden(permission) => permission,
             CoordinationError::Fleet(error) => return error,
         },
     };
     warn!(error = %missing, "no handovers: following the StatefulSet alone");
     fleet.stop_publishing();
-    follow_statefulset_alone(&fleet, &start, &identity).await
+    follow_statefulset_alone(fleet, start, identity, uid).await
 }
 
 /// Why a member stops coordinating with others.
@@ -146,6 +167,7 @@ async fn coordinate(
     start: &Start,
     identity: &Identity,
     address: SocketAddr,
+    uid: &watch::Sender<Option<String>>,
 ) -> CoordinationError {
     let names = &identity.names;
     let id = Incarnation { ordinal: names.ordinal, pod: identity.pod.clone(), nonce: fastrand::u64(..) };
@@ -204,7 +226,7 @@ async fn coordinate(
         missing = leases.follow() => CoordinationError::Forbidden(missing),
         missing = leases.renew(member) => CoordinationError::Forbidden(missing),
         missing = leases.record(write) => CoordinationError::Forbidden(missing),
-        error = statefulset(&start.client, names, on_statefulset) => CoordinationError::Fleet(error),
+        error = statefulset(&start.client, names, uid, on_statefulset) => CoordinationError::Fleet(error),
         () = watch_pod_readiness(&start.client, names, pods, on_pods) => std::future::pending().await,
     }
 }
@@ -222,12 +244,20 @@ async fn connect_to_peers(
 }
 
 /// Follows the StatefulSet until that is forbidden, or until `spec.ordinals.start` changes.
-async fn statefulset(client: &Client, names: &Names, on_change: impl Fn(Option<StatefulSetState>)) -> FleetError {
+async fn statefulset(
+    client: &Client,
+    names: &Names,
+    uid: &watch::Sender<Option<String>>,
+    on_change: impl Fn(Option<StatefulSetState>),
+) -> FleetError {
     let new_start = watch::Sender::new(None);
     let mut renumbered = new_start.subscribe();
     let check_start = |set: Option<StatefulSetState>| match &set {
         Some(set) if set.start != names.start => drop(new_start.send_replace(Some(set.start))),
-        _ => on_change(set),
+        _ => {
+            set_if_new(uid, set.as_ref().map(|set| set.uid.clone()));
+            on_change(set);
+        }
     };
     tokio::select! {
         biased;
@@ -341,7 +371,8 @@ impl Actor {
     fn act(&mut self) -> Result<Duration, FleetError> {
         let now = self.clock.now();
         let mut decision = self.machine.decide(now);
-        for notice in self.machine.notices() {
+        let notices = self.machine.notices();
+        for notice in &notices {
             if notice.warning { warn!("{notice}") } else { info!("{notice}") }
         }
         let mut heartbeat = self.machine.heartbeat(now);
@@ -358,6 +389,7 @@ impl Actor {
             self.machine.handle(Event::Loaded(self.loader.ready()), now);
         }
         let status = self.machine.status(now);
+        self.fleet.events().announce(&notices, status.coordinator, self.ordinal, now.unix);
         set_if_new(&self.outputs.member, Some(decision.member));
         set_if_new(&self.outputs.write, decision.write.map(|record| Write { record, over: self.stored.clone() }));
         set_if_new(&self.outputs.contacts, status.contacts.clone());
@@ -391,7 +423,12 @@ fn set_if_new<T: PartialEq>(output: &watch::Sender<T>, value: T) {
 }
 
 /// Follows the StatefulSet without coordination: each change of its replica count takes effect immediately.
-async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, identity: &Identity) -> FleetError {
+async fn follow_statefulset_alone(
+    fleet: &Arc<FleetHandle>,
+    start: &Start,
+    identity: &Identity,
+    uid: &watch::Sender<Option<String>>,
+) -> FleetError {
     let ordinal = identity.names.ordinal;
     let replicas = watch::Sender::new(None);
     let mut replicas_changed = replicas.subscribe();
@@ -443,6 +480,6 @@ async fn follow_statefulset_alone(fleet: &Arc<FleetHandle>, start: &Start, ident
     tokio::select! {
         biased;
         never = apply => never,
-        error = statefulset(&start.client, &identity.names, on_statefulset) => error,
+        error = statefulset(&start.client, &identity.names, uid, on_statefulset) => error,
     }
 }

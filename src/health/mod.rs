@@ -6,5 +6,5 @@
 mod readiness;
 mod watched;
 
-pub use readiness::Health;
-pub use watched::{Degraded, SharedWatchSet, WatchSet, WatchedResource};
+pub use readiness::{DEFINITIONS, Health};
+pub use watched::{Degraded, SharedDegraded, SharedWatchSet, WatchSet, WatchedResource};

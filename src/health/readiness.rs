@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::watched::SharedWatchSet;
+use super::watched::{Degraded, SharedDegraded, SharedWatchSet};
 use crate::fleet::FleetHandle;
 use crate::settings::Shard;
+
+/// The name of the CustomResourceDefinitions among the degraded resources.
+pub const DEFINITIONS: &str = "customresourcedefinitions";
 
 /// What the readiness of one replica is derived from.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub struct Health {
     pub shard: Shard,
     /// The resources that the replica watches and serves.
     pub watch_set: SharedWatchSet,
+    /// Why the CustomResourceDefinitions are degraded, if they are. They are watched, but not served.
+    pub definitions: SharedDegraded,
     /// The replica's membership, if it belongs to a fleet.
     pub fleet: Option<Arc<FleetHandle>>,
 }
@@ -36,6 +41,13 @@ impl Health {
         let stands_in = snapshot.coordinated && snapshot.ready && !status.refuses;
         let absent = status.absent.iter().filter(|ordinal| stands_in && !status.untaken.contains(ordinal));
         absent.copied().chain([own]).collect()
+    }
+
+    /// Returns the degraded resources with the reasons, [`DEFINITIONS`] among them.
+    pub fn degraded(&self) -> Vec<(String, Arc<Degraded>)> {
+        let watch_set = self.watch_set.load();
+        let served = watch_set.resources.iter().filter_map(|it| Some((it.name.clone(), it.degraded()?)));
+        served.chain(self.definitions.load_full().map(|degraded| (DEFINITIONS.to_owned(), degraded))).collect()
     }
 
     /// Returns the resources that must be loaded before the replica is ready, and are not. It does not wait for degraded ones.

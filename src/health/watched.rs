@@ -23,7 +23,7 @@ pub struct WatchedResource {
     /// The status of each source.
     pub sources: Vec<Arc<Status>>,
     /// Why the resource is degraded, if it is.
-    pub degraded: Arc<ArcSwapOption<Degraded>>,
+    pub degraded: SharedDegraded,
 }
 
 /// A resource for which nothing waits: a source of it has failed for long, while others succeed.
@@ -34,6 +34,9 @@ pub struct Degraded {
     /// Number of such sources: one, or one per namespace.
     pub sources: usize,
 }
+
+/// Why a resource is degraded, if it is; shared with the task that decides it.
+pub type SharedDegraded = Arc<ArcSwapOption<Degraded>>;
 
 /// The resources that a replica watches and serves.
 #[derive(Clone, Debug, Default)]

@@ -9,6 +9,7 @@ use tracing::info;
 use super::builtin;
 use super::coverage_watch::CoverageWatch;
 use super::custom::CustomResources;
+use super::degradation_events;
 use super::error::StartError;
 use super::inventory::{AuditableMembers, CoverageSources, Inventory, StandaloneView};
 use super::live_settings::LiveSettings;
@@ -91,6 +92,7 @@ impl Launch<'_> {
                 hash: self.settings.hasher(),
                 overlap: self.settings.fixed.handover_overlap,
                 on_lost_quorum: self.settings.fixed.on_lost_quorum,
+                events: self.settings.fixed.fleet_events,
                 loader: Arc::clone(resources) as _,
                 host: fleet::Host::system(dialer),
                 roster,
@@ -157,8 +159,16 @@ impl Launch<'_> {
         let Self { settings, live, security: Security { web, access, members }, spawner, .. } = self;
         let Ports { metrics, telemetry, fleet: fleet_port } = ports;
         let member = &membership.member;
-        let health =
-            Arc::new(Health { shard: settings.fixed.shard, watch_set: resources.watch_set(), fleet: member.clone() });
+        let health = Arc::new(Health {
+            shard: settings.fixed.shard,
+            watch_set: resources.watch_set(),
+            definitions: custom.degraded(),
+            fleet: member.clone(),
+        });
+        if let Some(member) = member.clone().filter(|_| settings.fixed.fleet_events) {
+            let announced = degradation_events::announce(Arc::clone(&health), member, spawner.stop_token());
+            spawner.spawn("degradation-events".to_owned(), announced);
+        }
         let self_metrics = Arc::new(Telemetry::new(MetricSources {
             health: Arc::clone(&health),
             definition_events: custom.events(),

@@ -7,6 +7,7 @@ mod builtin;
 mod client;
 mod coverage_watch;
 mod custom;
+mod degradation_events;
 mod error;
 mod inventory;
 mod kubeconfig;

@@ -12,7 +12,7 @@ use crate::fleet::coverage::KnownVersions;
 use crate::fleet::record::Endpoint;
 use crate::fleet::report::{Feature, FleetReport, ReplicaReport, ResourceCoverage, ResourceReport};
 use crate::fleet::{self, FleetHandle};
-use crate::health::{Health, WatchedResource};
+use crate::health::{DEFINITIONS, Degraded, Health, WatchedResource};
 use crate::server;
 use crate::settings::{self, Shard};
 use crate::sharding::Slice;
@@ -36,6 +36,7 @@ impl server::Reporter for ReplicaReporter {
         let Shard { ordinal, total } = self.health.shard();
         let watch_set = self.inventory.watch_set.load();
         let kept = watch_set.resources.iter().map(|watched| self.kept(watched, &counted));
+        let kept = kept.chain(self.health.definitions.load_full().map(|degraded| definitions(&degraded)));
         let enabled = self.features.load();
         let feature = |(name, value): &settings::Feature| Feature { name: (*name).to_owned(), value: value.clone() };
         ReplicaReport {
@@ -58,6 +59,12 @@ impl server::Reporter for ReplicaReporter {
     fn others(&self) -> BTreeMap<u32, Option<Endpoint>> {
         self.member.as_ref().map(|member| member.others()).unwrap_or_default()
     }
+}
+
+/// The degraded CustomResourceDefinitions. They have no objects to serve, and only their failure matters.
+fn definitions(degraded: &Degraded) -> ResourceReport {
+    let degraded = Some(degraded.trouble.error.clone());
+    ResourceReport { resource: DEFINITIONS.to_owned(), loaded: true, degraded, ..ResourceReport::default() }
 }
 
 impl ReplicaReporter {

@@ -25,7 +25,7 @@ pub async fn serve_unconfigured(
     let port = bind_telemetry(settings)?;
     let watch_set = WatchSet { resources: Vec::new(), undecided: vec!["configuration"] };
     let watch_set = SharedWatchSet::new(Arc::new(watch_set).into());
-    let health = Arc::new(Health { shard: settings.fixed.shard, watch_set, fleet: None });
+    let health = Arc::new(Health { shard: settings.fixed.shard, watch_set, definitions: Arc::default(), fleet: None });
     let telemetry = Telemetry::new(MetricSources {
         health: Arc::clone(&health),
         definition_events: Arc::default(),

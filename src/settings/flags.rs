@@ -331,6 +331,14 @@ declare_flags! {
             feature: |settings| settings.fixed.on_lost_quorum.feature();
         }
 
+        /// Post Kubernetes Events about handovers and the state of the fleet, which "kubectl describe statefulset" shows.
+        /// Default: true.
+        "--fleet-events" fleet_events: Option<GoBool> = "BOOL" {
+            key: "fleet_events";
+            fixed: bool = switch(true);
+            feature: |settings| features::off(settings.fixed.fleet_events);
+        }
+
         /// Watch the metadata of all objects on one replica, to prove that the fleet serves each object once even if the API
         /// server sends no replica all objects.
         "--coverage-watch" coverage_watch: Option<GoBool> = "BOOL" {

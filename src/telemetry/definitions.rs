@@ -4,11 +4,9 @@ use std::fmt::Error;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use arc_swap::ArcSwapOption;
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::encode::{counter, gauge};
-use crate::health::Degraded;
 
 /// Counts of the events of CustomResourceDefinitions.
 #[derive(Debug, Default)]
@@ -21,14 +19,12 @@ pub struct DefinitionEvents {
     pub deleted: AtomicU64,
     /// The number of definitions that exist.
     pub cached: AtomicU64,
-    /// Why the definitions are degraded, if they are.
-    pub degraded: ArcSwapOption<Degraded>,
 }
 
 impl DefinitionEvents {
     /// Writes the counts under upstream's names.
     pub(super) fn encode(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let Self { added, updated, deleted, cached, degraded: _ } = self;
+        let Self { added, updated, deleted, cached } = self;
         for (event, help, count) in [
             ("add", "Number of CustomResourceDefinitions added.", added),
             ("update", "Number of updates of CustomResourceDefinitions.", updated),

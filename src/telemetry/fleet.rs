@@ -23,6 +23,14 @@ pub(super) fn encode(out: &mut DescriptorEncoder, fleet: &FleetHandle) -> Result
         "Number of connections and messages on the fleet port, and of Leases, that this replica refused, by reason: a key that is in          no Lease (unknown_key), a message about another member (wrong_member), a malformed or too large one (invalid), an unknown          version, layout or hash (unknown_format), or too many at a time (queue_full).",
         fleet.refusals().counts().map(|(reason, count)| (vec![("reason", reason)], count)),
     )?;
+    counter(
+        out,
+        "kube_state_fleet_kubernetes_events",
+        "Number of Kubernetes Events about the fleet by outcome: posted, or dropped because of the rate limit (rate_limited), \
+         because too many waited (queue_full), because the permission is missing (forbidden), or because the API server did not \
+         accept them or did not answer (failed).",
+        fleet.events().counts().map(|(outcome, count)| (vec![("outcome", outcome)], count)),
+    )?;
     one(
         out,
         "kube_state_fleet_coordination",

@@ -50,7 +50,8 @@ impl Collector for ReplicaCollector {
         self.0.definition_events.encode(out)?;
         objects(out, watched)?;
         events(out, watched)?;
-        health(out, watched, &self.0.definition_events)?;
+        health(out, watched)?;
+        self.degraded(out)?;
         self.cover(out)?;
         self.server_side(out, watched)?;
         self.0.reloads.encode(out)?;
@@ -202,6 +203,20 @@ impl ReplicaCollector {
         gauge(out, "kube_state_fleet_handover_measured_generation", help, [(Vec::new(), generation)])
     }
 
+    fn degraded(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
+        let degraded = self.0.health.degraded();
+        gauge(
+            out,
+            "kube_state_fleet_degraded",
+            "Number of sources of the resource, one or one per namespace, that fail for so long that readiness and handovers do \
+             not wait for them, by the kind of the last failure. Absent for other resources.",
+            degraded.iter().map(|(resource, degraded)| {
+                let labels = vec![("resource", resource.as_str()), ("reason", degraded.trouble.reason)];
+                (labels, degraded.sources as u64)
+            }),
+        )
+    }
+
     /// Whether the API server filters by shard, if it is asked to.
     fn server_side(&self, out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
         if !self.0.server_side {
@@ -252,11 +267,7 @@ fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
 }
 
 /// Completeness and freshness.
-fn health(
-    out: &mut DescriptorEncoder,
-    watched: &[WatchedResource],
-    definitions: &DefinitionEvents,
-) -> Result<(), Error> {
+fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_loaded",
@@ -276,19 +287,6 @@ fn health(
         "kube_state_fleet_refused",
         "Number of sources of the resource that the API server refuses, by HTTP status: 403 forbidden, 404 or 405 not served.",
         refused.iter().map(|(w, code, count)| (vec![("resource", w.name.as_str()), ("code", code)], *count)),
-    )?;
-    let definitions = definitions.degraded.load_full().map(|degraded| ("customresourcedefinitions", degraded));
-    let degraded = watched.iter().filter_map(|w| Some((w.name.as_str(), w.degraded()?)));
-    let degraded: Vec<_> = degraded.chain(definitions).collect();
-    gauge(
-        out,
-        "kube_state_fleet_degraded",
-        "Number of sources of the resource, one or one per namespace, that fail for so long that readiness and handovers do not \
-         wait for them, by the kind of the last failure. Absent for other resources.",
-        degraded.iter().map(|(resource, degraded)| {
-            let labels = vec![("resource", *resource), ("reason", degraded.trouble.reason)];
-            (labels, degraded.sources as u64)
-        }),
     )?;
     gauge(
         out,

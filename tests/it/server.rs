@@ -173,6 +173,7 @@ impl TestReplica {
                 ],
                 undecided: Vec::new(),
             })),
+            definitions: Arc::default(),
             fleet: None,
         });
         let telemetry = Arc::new(Telemetry::new(MetricSources {

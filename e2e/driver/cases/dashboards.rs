@@ -30,7 +30,10 @@ struct Query {
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
-    let fleet = Fleet::start(stage, &cluster, 2).await?;
+    // A switch, which a panel measures.
+    let fleet = Fleet::start(stage, &cluster, 1).await?;
+    fleet.scale(2).await?;
+    until("a fleet of two", LIMIT, async || fleet.ensure_settled().await).await?;
     let jobs = json!([
         fleet.scrape_job(stage, &cluster, "kube-state-fleet", true),
         fleet.telemetry_job(stage, &cluster, "kube-state-fleet-telemetry"),

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::api;
 use crate::cluster::{Cluster, Options};
@@ -25,7 +26,32 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let (_cluster, fleet, mut observer) = start_shared(stage).await?;
     phases(stage, &fleet, &mut observer).await?;
     kill(&fleet, &mut observer).await?;
+    ensure_events(&fleet).await?;
     observer.summary()
+}
+
+/// Waits until the API server has an Event of each kind of change, as `kubectl describe statefulset` shows them.
+async fn ensure_events(fleet: &Fleet) -> Result<()> {
+    let expected = [
+        ("HandoverCompleted", "Normal", "cause: scale"),
+        ("HandoverCompleted", "Normal", "cause: leave"),
+        ("HandoverCompleted", "Normal", "cause: dismissal"),
+        ("HandoverCompleted", "Normal", "cause: rejoin"),
+        ("MemberDismissed", "Warning", "others take their objects; 0: "),
+    ];
+    until("the Events of the fleet", Duration::from_secs(60), async || {
+        let events = fleet.events().await?;
+        for (reason, of_type, text) in expected {
+            let is = |event: &Value| {
+                event["reason"] == reason
+                    && event["type"] == of_type
+                    && event["note"].as_str().is_some_and(|note| note.contains(text))
+            };
+            ensure!(events.iter().any(is), "no Event {reason} with {text:?} among {}", events.len());
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// The phases with server-side sharding. Then the running fleet disables and enables it, and the API server loses and regains the

@@ -25,7 +25,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for (ordinal, running) in fleet.live() {
         let telemetry = running.at.self_metrics().await?;
         ensure!(refused(&telemetry).is_empty(), "replica {ordinal} is refused {:?}", refused(&telemetry));
+        let outcome =
+            |outcome| fleet::metric(&telemetry, "kube_state_fleet_kubernetes_events_total", &[("outcome", outcome)]);
+        ensure!(outcome("forbidden")? + outcome("failed")? == 0.0, "replica {ordinal} cannot post Events");
     }
+    ensure!(!fleet.events().await?.is_empty(), "no Events");
     for (pod, log) in fleet.logs(stage)? {
         let missing: Vec<_> = warnings(&log).into_iter().filter(|line| is_of_rights(line)).collect();
         ensure!(missing.is_empty(), "{pod}: {missing:?}");

@@ -1,8 +1,9 @@
-//! The requests of a member to the API server about its fleet: its own Pod, the StatefulSet, and Leases.
+//! The requests of a member to the API server about its fleet: its own Pod, the StatefulSet, Leases, and Events.
 //!
 //! The objects are few and small, and read as JSON. Failed requests are retried with backoff, and every request has a timeout.
 
 mod discovery;
+mod events;
 mod inspect;
 mod leases;
 mod list_watch;
@@ -14,6 +15,7 @@ mod statefulset;
 
 pub use discovery::FleetError;
 pub(super) use discovery::{Identity, discover};
+pub(super) use events::post_events;
 pub use inspect::{InspectError, Inspector, StoredFleet};
 pub(super) use leases::{Leases, Write};
 pub(super) use names::Names;

@@ -148,6 +148,71 @@ pub struct Notice {
     pub warning: bool,
     /// The message.
     pub text: String,
+    /// What it is about, if operators should see it without the log.
+    pub topic: Option<Topic>,
+}
+
+/// What a notice is about, if operators should see it without the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The current assignment changed.
+    HandoverCompleted,
+    /// A member lost its ranges because it does not run any more.
+    MemberDismissed,
+    /// No member has room for the ranges of an absent one.
+    RangesUntaken,
+    /// Members that are to go stay, because no other has room for their ranges.
+    NoRoom,
+    /// Members have blocked a change for long.
+    HandoverBlocked,
+    /// An annotation pauses handovers.
+    HandoversPaused,
+    /// No annotation pauses handovers any more.
+    HandoversResumed,
+    /// Other annotations of operators changed.
+    InstructionsChanged,
+    /// An annotation has no effect.
+    InstructionIgnored,
+    /// The StatefulSet has more replicas than a fleet can have members.
+    TooManyReplicas,
+    /// The coordinator writes the record again, which something else changed.
+    RecordRewritten,
+    /// Another process may run as this member, or does.
+    Superseded,
+    /// No other process runs as this member after all.
+    Rejoining,
+    /// The last confirmation of the assignment is too old.
+    QuorumLost,
+    /// The assignment is confirmed again.
+    QuorumRegained,
+}
+
+impl Topic {
+    /// Whether it needs an operator's attention.
+    pub const fn is_warning(self) -> bool {
+        match self {
+            Self::MemberDismissed
+            | Self::RangesUntaken
+            | Self::NoRoom
+            | Self::HandoverBlocked
+            | Self::InstructionIgnored
+            | Self::TooManyReplicas
+            | Self::RecordRewritten
+            | Self::Superseded
+            | Self::Rejoining
+            | Self::QuorumLost => true,
+            Self::HandoverCompleted
+            | Self::HandoversPaused
+            | Self::HandoversResumed
+            | Self::InstructionsChanged
+            | Self::QuorumRegained => false,
+        }
+    }
+
+    /// Whether it is about this member alone. Every member sees the rest.
+    pub const fn is_of_member(self) -> bool {
+        matches!(self, Self::Superseded | Self::Rejoining | Self::QuorumLost | Self::QuorumRegained)
+    }
 }
 
 impl std::fmt::Display for Notice {

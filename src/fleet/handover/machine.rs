@@ -11,7 +11,7 @@ use super::confirmation::Wakefulness;
 use super::contest::{Contest, Verdict};
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
-use super::interface::{Config, Decision, Event, Notice, Plan};
+use super::interface::{Config, Decision, Event, Notice, Plan, Topic};
 use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
@@ -30,8 +30,11 @@ const TICK: Duration = Duration::from_millis(250);
 /// Each member that has precedence in an election delays this member's claim of a vacant coordinator role by this much.
 const ELECTION_STAGGER: Duration = Duration::from_secs(1);
 
+/// The most dismissed members that a message names.
+const MOST_NAMED: usize = 8;
+
 /// How long a member blocks a change before that is announced.
-const BLOCKED_FOR: Duration = Duration::from_secs(60);
+const BLOCKED_FOR: Duration = Duration::from_secs(120);
 
 /// The state machine of one member.
 #[derive(Clone, Debug)]
@@ -292,7 +295,12 @@ impl Machine {
     }
 
     fn notify(&mut self, warning: bool, text: impl Into<String>) {
-        self.notices.push(Notice { warning, text: text.into() });
+        self.notices.push(Notice { warning, text: text.into(), topic: None });
+    }
+
+    /// As [`Self::notify`], of what operators should see without the log.
+    fn announce(&mut self, topic: Topic, text: impl Into<String>) {
+        self.notices.push(Notice { warning: topic.is_warning(), text: text.into(), topic: Some(topic) });
     }
 }
 
@@ -303,7 +311,7 @@ impl Machine {
             if replicas > MOST_SHARDS {
                 let text =
                     format!("StatefulSet has {replicas} replicas, but a fleet has at most {MOST_SHARDS} members");
-                self.notify(true, text);
+                self.announce(Topic::TooManyReplicas, text);
             }
             StatefulSet { uid, replicas: replicas.min(MOST_SHARDS) }
         });
@@ -330,20 +338,24 @@ impl Machine {
         let after = &self.facts.instructions;
         let mut changes = Vec::new();
         if before.paused != after.paused {
-            let text = if after.paused { "handovers are paused" } else { "handovers are no longer paused" };
-            changes.push((false, format!("{text} (annotation {PAUSE})")));
+            let (topic, text) = match after.paused {
+                true => (Topic::HandoversPaused, "handovers are paused"),
+                false => (Topic::HandoversResumed, "handovers are no longer paused"),
+            };
+            changes.push((topic, format!("{text} (annotation {PAUSE})")));
         }
         for (name, before, after) in
             [(EXCLUDE, &before.excluded, &after.excluded), (AVOID, &before.avoided, &after.avoided)]
         {
             if before != after {
-                changes.push((false, format!("annotation {name}: {after:?}")));
+                changes.push((Topic::InstructionsChanged, format!("annotation {name}: {after:?}")));
             }
         }
         let new = |problem: &&String| !before.problems.contains(problem);
-        changes.extend(after.problems.iter().filter(new).map(|problem| (true, format!("StatefulSet: {problem}"))));
-        for (warning, text) in changes {
-            self.notify(warning, text);
+        let ignored = |problem| (Topic::InstructionIgnored, format!("StatefulSet: {problem}"));
+        changes.extend(after.problems.iter().filter(new).map(ignored));
+        for (topic, text) in changes {
+            self.announce(topic, text);
         }
     }
 
@@ -380,7 +392,8 @@ impl Machine {
 
     fn note_lost_record(&mut self, lost: bool, how: &str) {
         if lost && !self.facts.record_is_lost && self.facts.is_coordinator() {
-            self.notify(true, format!("the record of the fleet in its Lease {how}: writing it again"));
+            let text = format!("the record of the fleet in its Lease {how}: writing it again");
+            self.announce(Topic::RecordRewritten, text);
         }
         self.facts.record_is_lost = lost;
     }
@@ -411,7 +424,7 @@ impl Machine {
         self.participation.contest();
         let text =
             format!("another process may run as this member: exposing nothing until the API server tells; {why}");
-        self.notify(true, text);
+        self.announce(Topic::Superseded, text);
     }
 
     /// The API server tells who holds the Lease of this member.
@@ -421,7 +434,7 @@ impl Machine {
         match verdict {
             Verdict::Open => {}
             Verdict::Lost(id) => {
-                self.notify(true, format!("process {id} runs as this member: ending"));
+                self.announce(Topic::Superseded, format!("process {id} runs as this member: ending"));
                 self.outrun_by = Some(id);
             }
             Verdict::Free(last) => {
@@ -433,7 +446,7 @@ impl Machine {
                 self.facts.rival_until = Some(now.boot + LEASE_DURATION);
                 self.full_share_since = None;
                 self.participation.rejoin();
-                self.notify(true, "no other process runs as this member: rejoining");
+                self.announce(Topic::Rejoining, "no other process runs as this member: rejoining");
             }
         }
     }
@@ -532,15 +545,47 @@ impl Machine {
         let took = self.history.last_planned.filter(|_| planned);
         let took = took.map_or_else(String::new, |took| format!(", after {:.1} s", took.as_secs_f64()));
         let (generation, what) = (assignment.generation, describe(&assignment));
-        let text = format!("generation {generation} is current: {what} (cause: {}{took})", cause.name());
-        self.notify(false, text);
+        let was = before
+            .map_or_else(String::new, |before| format!(", before: {} of {}", before.present().count(), before.total));
+        let text = format!("generation {generation} is current: {what} (cause: {}{took}{was})", cause.name());
+        self.announce(Topic::HandoverCompleted, text);
+        if cause == Cause::Dismissal && self.facts.is_coordinator() {
+            self.announce_dismissed(before, &assignment, now);
+        }
         if !assignment.untaken.is_empty() {
             let text = format!(
                 "no member has room for the ranges of members {:?}: their objects are missing until these members return \
                  or others get more memory",
                 assignment.untaken
             );
-            self.notify(true, text);
+            self.announce(Topic::RangesUntaken, text);
+        }
+    }
+
+    /// Announces the members that this coordinator has dismissed, and why.
+    fn announce_dismissed(&mut self, before: Option<&Assignment>, after: &Assignment, now: Now) {
+        let served = |ordinal: &&u32| before.is_some_and(|before| before.has(**ordinal));
+        let dismissed: Vec<_> = after.absent.iter().filter(served).collect();
+        let named = dismissed.iter().take(MOST_NAMED);
+        let mut texts: Vec<_> = named.map(|ordinal| format!("{ordinal}: {}", self.why_gone(**ordinal, now))).collect();
+        if let Some(more) = dismissed.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+            texts.push(format!("and {more} more"));
+        }
+        let text =
+            format!("dismissed members that do not run any more, others take their objects; {}", texts.join("; "));
+        self.announce(Topic::MemberDismissed, text);
+    }
+
+    /// Returns why another member does not count as running, in a few words.
+    fn why_gone(&self, ordinal: u32, now: Now) -> &'static str {
+        let (facts, peers) = (&self.facts, &self.facts.peers);
+        match peers.get(ordinal) {
+            None => "it never started",
+            Some(peer) if peer.member.phase == Phase::Left => "it has left, or was declared gone",
+            Some(peer) if peers.is_lost_to_all(peer, now) => "its connections broke, and it did not answer",
+            Some(peer) if peer.lease_has_expired(facts.confirmed_at) => "its Lease has expired",
+            Some(peer) if peer.member.joined.is_none() => "its process was replaced",
+            Some(_) => "it does not serve",
         }
     }
 }
@@ -574,7 +619,7 @@ impl Machine {
                  (--on-lost-quorum=refuse)"
             }
         };
-        self.notify(is_isolated, text);
+        self.announce(if is_isolated { Topic::QuorumLost } else { Topic::QuorumRegained }, text);
     }
 
     fn is_isolated(&self, now: Now) -> bool {
@@ -650,7 +695,7 @@ impl Machine {
                 "members {no_room:?} are to go, and no member has room for their ranges: they serve until they are ended; give the \
                  other members more memory, or scale up"
             );
-            self.notify(true, text);
+            self.announce(Topic::NoRoom, text);
         }
         self.note_blocked(now);
         keep_since(&mut self.history.pending_since, !self.proposal.settled, now);
@@ -687,7 +732,7 @@ impl Machine {
             ),
             None => format!("the fleet has waited for members {late:?} for {seconds} s: others serve their objects"),
         };
-        self.notify(true, text);
+        self.announce(Topic::HandoverBlocked, text);
     }
 
     /// Returns what to expose from now on, from each moment to the next (boot time).

@@ -42,7 +42,7 @@ mod tests;
 mod timing;
 
 pub use cause::Cause;
-pub use interface::{Config, Decision, Event, Memory, Notice, Plan};
+pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Topic};
 pub use machine::Machine;
 pub use status::{HandoverState, Status};
 pub(super) use timing::millis;

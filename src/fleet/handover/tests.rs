@@ -978,7 +978,7 @@ fn a_member_that_blocks_for_long_is_announced_once() {
     let record = machine.decide(now).write.expect("the fleet grows");
     machine.handle(Event::Record(record), now);
     let mut announced = Vec::new();
-    for seconds in 1000..1100 {
+    for seconds in 1000..1200 {
         for ordinal in 1..4 {
             machine.handle(Event::Lease(serving(ordinal, Phase::Fit, None, seconds, now)), at(seconds));
         }
@@ -987,8 +987,9 @@ fn a_member_that_blocks_for_long_is_announced_once() {
         announced.extend(machine.notices().into_iter().filter(|it| it.text.contains("have blocked the handover")));
     }
     assert_eq!(announced.len(), 1, "{announced:?}");
-    let blocked = machine.status(at(1100)).blocked_for;
-    assert!(blocked.get(&3).is_some_and(|age| age.as_secs() >= 99), "{blocked:?}");
+    assert_eq!(announced[0].topic, Some(Topic::HandoverBlocked));
+    let blocked = machine.status(at(1200)).blocked_for;
+    assert!(blocked.get(&3).is_some_and(|age| age.as_secs() >= 199), "{blocked:?}");
 }
 
 /// Returns another process of member 0.
@@ -1165,4 +1166,50 @@ fn a_process_that_was_replaced_learns_it_from_the_record_of_any_member() {
     let heartbeat = Heartbeat { member: statement, record: None, ..old.heartbeat(now) };
     other.handle(Event::HeartbeatAnswered(heartbeat, now.boot), now);
     assert_eq!(other.status(now).answering, 0);
+}
+
+/// Returns the notices about a topic.
+fn about(machine: &mut Machine, topic: Topic) -> Vec<Notice> {
+    machine.notices().into_iter().filter(|notice| notice.topic == Some(topic)).collect()
+}
+
+#[test]
+fn the_coordinator_names_the_members_that_it_dismisses_and_why() {
+    let now = at(1000);
+    let left = |now: Now| Event::Lease(serving(1, Phase::Left, None, 2, now));
+    for (how, why) in [(left(now), "1: it has left, or was declared gone"), (Event::Tick, "2: its connections broke")] {
+        let mut machine = three(None, None, now);
+        drop(machine.notices());
+        let lost = match how {
+            Event::Tick => lose(&mut machine, incarnation(2, 1), now),
+            how => {
+                machine.handle(how, now);
+                now
+            }
+        };
+        let record = machine.decide(lost).write.expect("a member is lost");
+        machine.handle(Event::Record(record), lost);
+        let notices = machine.notices();
+        let of = |topic| notices.iter().find(|notice| notice.topic == Some(topic)).expect("a notice");
+        let dismissed = of(Topic::MemberDismissed);
+        assert!(dismissed.warning && dismissed.text.contains(why), "{dismissed}");
+        let completed = of(Topic::HandoverCompleted);
+        assert!(completed.text.contains("2 of 3 members") && completed.text.contains("before: 3 of 3"), "{completed}");
+        assert!(completed.text.contains("cause: dismissal") && !completed.warning);
+    }
+}
+
+#[test]
+fn operators_see_instructions_and_doubts_without_the_log() {
+    let now = at(1000);
+    let mut machine = instructed(paused(), 3, now);
+    assert_eq!(about(&mut machine, Topic::HandoversPaused).len(), 1);
+    let problem = Instructions { problems: vec!["no list".to_owned()], ..Instructions::default() };
+    machine.handle(Event::Instructions(problem), now);
+    let topics: Vec<_> = machine.notices().into_iter().map(|notice| notice.topic).collect();
+    assert_eq!(topics, [Some(Topic::HandoversResumed), Some(Topic::InstructionIgnored)]);
+    machine.handle(Event::Lease(rival(5, 1, now)), now);
+    assert_eq!(about(&mut machine, Topic::Superseded).len(), 1);
+    let _ = read(&mut machine, None, 1001);
+    assert_eq!(about(&mut machine, Topic::Rejoining).len(), 1);
 }

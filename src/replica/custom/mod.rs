@@ -20,7 +20,7 @@ use super::resources::{
 use super::tasks::Spawner;
 use crate::collectors::custom::CustomCollector;
 use crate::exposition::Block;
-use crate::health::Degraded;
+use crate::health::{DEFINITIONS, Degraded, SharedDegraded};
 use crate::intake::{self, DecodeError, Endpoint, Form, Item, ShardState, Sink, Source, Status};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
@@ -36,6 +36,7 @@ pub(super) struct CustomResources {
     client: kube::Client,
     spawner: Spawner,
     events: Arc<DefinitionEvents>,
+    degraded: SharedDegraded,
     /// `None` while the settings ask for no custom resources.
     active: Mutex<Option<ActiveSelection>>,
 }
@@ -52,12 +53,18 @@ struct ActiveSelection {
 impl CustomResources {
     /// Starts without custom resources.
     pub fn new(resources: Arc<Resources>, client: kube::Client, spawner: Spawner) -> Self {
-        Self { resources, client, spawner, events: Arc::default(), active: Mutex::default() }
+        let (events, degraded) = (Arc::default(), Arc::default());
+        Self { resources, client, spawner, events, degraded, active: Mutex::default() }
     }
 
     /// Returns the counts of definitions.
     pub fn events(&self) -> Arc<DefinitionEvents> {
         Arc::clone(&self.events)
+    }
+
+    /// Returns why the definitions are degraded, if they are.
+    pub fn degraded(&self) -> SharedDegraded {
+        Arc::clone(&self.degraded)
     }
 
     /// Serves the custom resources that `settings` ask for, from the cluster of this number. The previous ones are served until
@@ -95,7 +102,7 @@ impl CustomResources {
             shard,
             found,
             conditions,
-            events: Arc::clone(&self.events),
+            degraded: Arc::clone(&self.degraded),
         };
         let until = stop.clone();
         self.spawner.spawn_until(stop.clone(), "custom-resource-selector".to_owned(), async move {
@@ -118,7 +125,7 @@ fn source(settings: &Settings, shard: ShardState) -> Source {
             group: "apiextensions.k8s.io".to_owned(),
             version: "v1".to_owned(),
             kind: "CustomResourceDefinition".to_owned(),
-            plural: "customresourcedefinitions".to_owned(),
+            plural: DEFINITIONS.to_owned(),
             namespaced: false,
             form: Form::Object,
             // There is no protobuf field table for them. They seldom change.
@@ -145,7 +152,14 @@ struct CustomResourceSelector {
     found: watch::Receiver<KnownKinds>,
     /// Ticks when the API server starts or stops refusing the definitions, and when a request for them fails or succeeds.
     conditions: watch::Receiver<()>,
-    events: Arc<DefinitionEvents>,
+    degraded: SharedDegraded,
+}
+
+impl Drop for CustomResourceSelector {
+    /// Definitions that are not watched any more are not degraded.
+    fn drop(&mut self) {
+        self.degraded.store(None);
+    }
 }
 
 impl CustomResourceSelector {
@@ -198,7 +212,7 @@ impl CustomResourceSelector {
         let now = Instant::now();
         let vitals = self.shard.vitals();
         let next_check = degradation.observe(now, &vitals, self.resources.prove_api(now));
-        let (is_degraded, was_degraded) = (degradation.is_degraded(), self.events.degraded.load().is_some());
+        let (is_degraded, was_degraded) = (degradation.is_degraded(), self.degraded.load().is_some());
         match vitals.trouble {
             Some(trouble) if is_degraded && !was_degraded => {
                 let (reason, error) = (trouble.reason, &trouble.error);
@@ -208,11 +222,11 @@ impl CustomResourceSelector {
                     "customresourcedefinitions are degraded: nothing waits for custom resources that are not known yet. Check what \
                      \"kubectl get customresourcedefinitions\" answers"
                 );
-                self.events.degraded.store(Some(Arc::new(Degraded { trouble, sources: 1 })));
+                self.degraded.store(Some(Arc::new(Degraded { trouble, sources: 1 })));
             }
             _ if was_degraded && !is_degraded => {
                 info!("customresourcedefinitions are no longer degraded");
-                self.events.degraded.store(None);
+                self.degraded.store(None);
             }
             _ => {}
         }

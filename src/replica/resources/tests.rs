@@ -539,8 +539,16 @@ async fn definitions_that_cannot_be_listed_delay_nothing() {
     assert_eq!((undecided(), world.resources.ready()), (vec!["custom resources"], Slice::none()));
     seconds(10).await;
     assert!(undecided().is_empty() && world.covers(&Slice::all()));
-    assert!(custom.events().degraded.load().is_some());
+    assert!(custom.degraded().load().is_some());
+    // Settings that ask for no custom resources need no definitions.
+    let none = Flags { custom_resource_state_config: None, ..flags };
+    custom.follow(&Settings::resolve(&none, &Environment::default(), || None).expect("they are valid").0, 0);
+    seconds(1).await;
+    assert!(custom.degraded().load().is_none());
+    custom.follow(&settings, 0);
+    seconds(40).await;
+    assert!(custom.degraded().load().is_some());
     world.cluster.says("customresourcedefinitions", Answer::Has(&[]));
     seconds(100).await;
-    assert!(custom.events().degraded.load().is_none());
+    assert!(custom.degraded().load().is_none());
 }

@@ -73,6 +73,7 @@ impl Cluster {
             ResourceType::new("", "v1", "pods", "Pod", true),
             ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
             ResourceType::new("coordination.k8s.io", "v1", "leases", "Lease", true),
+            ResourceType::new("events.k8s.io", "v1", "events", "Event", true),
         ];
         let options = Options { seed, statefulsets: true, ..Options::default() };
         let api = Arc::new(Simulator::unconnected(types, options));

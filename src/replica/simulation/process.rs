@@ -211,6 +211,7 @@ impl Process {
             hash: settings.hasher(),
             overlap: settings.fixed.handover_overlap,
             on_lost_quorum: settings.fixed.on_lost_quorum,
+            events: settings.fixed.fleet_events,
             loader: Arc::clone(&resources) as _,
             host: Host { clock: Arc::clone(&clocks) as _, dialer: Arc::new(network.dialer(ip, key)), memory: || None },
             roster: Arc::clone(&roster),

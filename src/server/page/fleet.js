@@ -121,7 +121,9 @@ function card(replica) {
 
 function row(resource) {
   const parts = Object.entries(resource.byReplica).map(([ordinal, objects]) => [Number(ordinal), objects]);
-  const link = element("a", { href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource });
+  // Definitions are watched, and have no metrics.
+  const link = resource.resource === "customresourcedefinitions" ? resource.resource
+    : element("a", { href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource });
   const cover = VERDICTS[resource.cover] ? badge(VERDICTS[resource.cover]) : "";
   if (cover && resource.coverAge !== null) cover.title = time(resource.coverAge) + " ago";
   const degraded = Object.entries(resource.degraded).map(([ordinal, error]) => "replica " + ordinal + ": " + error);
