@@ -7,6 +7,9 @@
 //! absent starts again; so does one whose labels contain the target. One of the Prometheis drops the target from the series of the
 //! plain fleet too, the other keeps it: neither helps.
 //!
+//! With `--long`, a third fleet has `--handover-overlap` of one interval, and its alert is rewritten by `kube-state-fleet rules`: its
+//! objects are doubled, and no alert starts again.
+//!
 //! The Prometheis have scrapes of their own moments, and credentials of their own: the fleet distinguishes scrapers by address and
 //! credentials. The clocks of the replicas with a seamless handover are up to 400 ms apart.
 //!
@@ -32,6 +35,8 @@ use crate::wait::until;
 
 /// The flag of the seamless handover; None while the program does not have it.
 const FLAG: Option<&str> = None;
+/// The fleet with an overlap of handovers, and with rewritten rules.
+const OVERLAP: &str = "overlap";
 /// The number of objects.
 const OBJECTS: usize = 1000;
 /// Selects the objects that exist all the time, and not the pods of the fleets.
@@ -55,6 +60,22 @@ struct Troupe {
     name: &'static str,
     seamless: bool,
     clocks_apart: bool,
+    /// Its `--handover-overlap`; then its alerts are rewritten ones.
+    overlap: Option<Duration>,
+}
+
+impl Troupe {
+    const PLAIN: Self = Self { name: "plain", seamless: false, clocks_apart: false, overlap: None };
+
+    /// Whether a Prometheus saw of it what it should.
+    fn is_right(&self, seen: &Seen) -> bool {
+        match (self.seamless, self.overlap) {
+            (true, _) => seen.is_seamless(),
+            // Each object is doubled instead.
+            (_, Some(_)) => seen.absent_objects == 0 && seen.restarted == 0 && seen.alerts > 0 && seen.doubled > 0.0,
+            _ => seen.restarted > 0 && seen.absent > 0.0,
+        }
+    }
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
@@ -62,16 +83,21 @@ pub async fn run(stage: &Stage) -> Result<String> {
     cluster.fill(stage, OBJECTS).await?;
     let cluster = cluster;
     let long = stage.size == Size::Long;
-    let mut troupes = vec![Troupe { name: "plain", seamless: false, clocks_apart: FLAG.is_none() }];
+    let mut troupes = vec![Troupe { clocks_apart: FLAG.is_none(), ..Troupe::PLAIN }];
     if FLAG.is_some() {
-        troupes.push(Troupe { name: "seamless", seamless: true, clocks_apart: !long });
-        if long {
-            troupes.push(Troupe { name: "clocks-apart", seamless: true, clocks_apart: true });
+        troupes.push(Troupe { name: "seamless", seamless: true, clocks_apart: !long, ..Troupe::PLAIN });
+    }
+    if long {
+        // An interval, and the time that a scrape may take.
+        let overlap = INTERVAL + Duration::from_secs(1);
+        troupes.push(Troupe { name: OVERLAP, overlap: Some(overlap), ..Troupe::PLAIN });
+        if FLAG.is_some() {
+            troupes.push(Troupe { name: "clocks-apart", seamless: true, clocks_apart: true, ..Troupe::PLAIN });
         }
     }
     let fleets = try_join_all(troupes.iter().map(|troupe| start(stage, &cluster, troupe))).await?;
     let scraped: Vec<(&Troupe, &Fleet)> = troupes.iter().zip(&fleets).collect();
-    let rules = [rules(stage)?];
+    let rules = rules(stage)?;
     let prometheis = try_join_all(["a", "b"].map(async |name| {
         let jobs = scraped.iter().map(|(troupe, fleet)| job(stage, &cluster, troupe, fleet, name)).collect();
         let setup = Setup { name, interval: INTERVAL, scrape_configs: Value::Array(jobs), rules: &rules };
@@ -101,8 +127,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
             let found = evaluate(prometheus, troupe, from, to).await?;
             let row = format!("{:<12} in Prometheus {name}: {found}", troupe.name);
             table += &format!("\n    {row}");
-            let right = if troupe.seamless { found.is_seamless() } else { found.restarted > 0 && found.absent > 0.0 };
-            if !right {
+            if !troupe.is_right(&found) {
                 wrong.push(row);
             }
         }
@@ -120,7 +145,8 @@ async fn start(stage: &Stage, cluster: &Cluster, troupe: &Troupe) -> Result<Flee
             (0..).zip(CLOCKS).map(|(ordinal, clock)| (ordinal, moved(&library, clock))).collect();
     }
     let flags = ["--resources=pods", "--metric-allowlist=kube_pod_info,kube_pod_status_phase"];
-    let flags = flags.into_iter().chain(FLAG.filter(|_| troupe.seamless)).map(str::to_owned).collect();
+    let overlap = troupe.overlap.map(|overlap| format!("--handover-overlap={}s", overlap.as_secs()));
+    let flags = flags.into_iter().chain(FLAG.filter(|_| troupe.seamless)).map(str::to_owned).chain(overlap).collect();
     let options = fleet::Options { flags, board: board.clone(), name: Some(troupe.name), ..fleet::Options::default() };
     let fleet = Fleet::start_with(stage, cluster, options).await?;
     // As for an image that the node has, or has to pull.
@@ -143,45 +169,43 @@ fn moved(library: &Path, milliseconds: i32) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
-/// The scrape job of a fleet in one of the Prometheis, with the labels that a PodMonitor sets.
+/// The scrape job of a fleet in one of the Prometheis. Where the series of objects keep the labels of the target, these are those
+/// of a PodMonitor; otherwise the job is that of `manifests/components/seamless-handover`.
 fn job(stage: &Stage, cluster: &Cluster, troupe: &Troupe, fleet: &Fleet, prometheus: &str) -> Value {
     let mut job = fleet.scrape_job(stage, cluster, troupe.name, true);
     job["authorization"] = json!({ "credentials": prometheus });
+    let is_dropped = troupe.seamless || (prometheus == "b" && troupe.overlap.is_none());
     for rule in job["relabel_configs"].as_array_mut().into_iter().flatten() {
         if rule["target_label"] == "replica" {
-            rule["target_label"] = json!("pod");
+            rule["target_label"] = json!(if is_dropped { "instance" } else { "pod" });
         }
     }
-    if troupe.seamless || prometheus == "b" {
-        // The series of pods have a `pod` of their own.
-        job["metric_relabel_configs"] = json!([
-            { "source_labels": ["__name__"], "regex": "kube_.+", "target_label": "instance", "replacement": "" },
-            {
-                "source_labels": ["__name__"],
-                "regex": "kube_([^p]|p[^o]|po[^d]|pod[^_]).*",
-                "target_label": "pod",
-                "replacement": "",
-            },
-        ]);
+    if is_dropped {
+        job["metric_relabel_configs"] = json!([{ "action": "labeldrop", "regex": "instance" }]);
     }
     job
 }
 
-/// An alert like KubePodNotReady of kubernetes-mixin, which fires for the pods of two namespaces.
-fn rules(stage: &Stage) -> Result<PathBuf> {
-    let rules = json!({ "groups": [{
-        "name": "pods",
-        // Often, so that no absence passes unseen.
-        "interval": "1s",
-        "rules": [{
-            "alert": "PodRunning",
-            "expr": r#"kube_pod_status_phase{phase="Running", namespace=~"team-000[13]"} == 1"#,
-            "for": "30s",
-        }],
-    }]});
-    let file = stage.directory.join("rules.yml");
-    fs::write(&file, serde_json::to_vec_pretty(&rules)?)?;
-    Ok(file)
+/// An alert like KubePodNotReady of kubernetes-mixin, which fires for the pods of two namespaces, and the same as `rules` rewrites it.
+fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
+    let rule = |name: &str, jobs: &str| {
+        json!({ "groups": [{
+            "name": name,
+            // Often, so that no absence passes unseen.
+            "interval": "1s",
+            "rules": [{
+                "alert": "PodRunning",
+                "expr": format!(r#"kube_pod_status_phase{{phase="Running", namespace=~"team-000[13]", job{jobs}"}} == 1"#),
+                "for": "30s",
+            }],
+        }]})
+    };
+    let [plain, rewritten] = ["rules.yml", "rewritten-rules.yml"].map(|name| stage.directory.join(name));
+    fs::write(&plain, serde_json::to_vec_pretty(&rule("pods", &format!("!=\"{OVERLAP}")))?)?;
+    fs::write(&rewritten, serde_json::to_vec_pretty(&rule("rewritten", &format!("=\"{OVERLAP}")))?)?;
+    let output = Command::new(stage.exporter()?).args(["rules", "--write"]).arg(&rewritten).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(vec![plain, rewritten])
 }
 
 /// Returns an error unless all objects of a fleet are in Prometheus, and its alerts pending or firing.
@@ -294,7 +318,8 @@ async fn evaluate(prometheus: &Prometheus, troupe: &Troupe, from: f64, to: f64) 
         seen.doubled += counted.iter().map(|sample| sample.value * STEP).sum::<f64>();
     }
     let absences = || absent.values().map(|steps| steps * STEP).filter(|&seconds| seconds > 0.0);
-    seen.absent = absences().sum();
+    // NB: the sum of nothing would be -0.0.
+    seen.absent = absences().fold(0.0, |all, each| all + each);
     seen.absent_objects = absences().count();
     seen.longest = absences().fold(0.0, f64::max);
     seen.doubled_objects = doubled.len();

@@ -13,7 +13,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::cli::Rules;
-use super::docs::families;
 use super::output::print_line;
 use super::render;
 use crate::file::{CONFIG_BYTES, ReadError, read_or_pipe, read_stream};
@@ -69,8 +68,6 @@ pub(super) fn run(arguments: &Rules, out: &mut dyn Write, err: &mut dyn Write) -
         labels: &arguments.labels,
         honors_labels: arguments.honor_labels,
         resolution: arguments.resolution.as_deref(),
-        own_labels: &families::own_labels,
-        any_family: &|fits: &dyn Fn(&str) -> bool| families::names().any(fits),
     };
     let mut is_complete = true;
     for (number, file) in arguments.files.iter().enumerate() {

@@ -11,9 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::commands::docs::families;
+
 use super::promql::{Aggregation, Binary, Expression, Grouping, Kind, Matcher, ParseError, Selector, Side, parse};
 
-/// The labels of the targets, and the families of the exporter.
+/// How targets are labelled, and what a rewritten expression may use.
 pub(super) struct Rewriter<'a> {
     /// The labels that differ between the replicas, in the order in which they are written.
     pub labels: &'a [String],
@@ -21,10 +23,6 @@ pub(super) struct Rewriter<'a> {
     pub honors_labels: bool,
     /// The step of subqueries; None selects the evaluation interval.
     pub resolution: Option<&'a str>,
-    /// The labels of a family; None for another metric.
-    pub own_labels: &'a dyn Fn(&str) -> Option<Vec<&'static str>>,
-    /// Whether a text matches the name of any family.
-    pub any_family: &'a dyn Fn(&dyn Fn(&str) -> bool) -> bool,
 }
 
 /// What becomes of an expression.
@@ -113,7 +111,7 @@ impl Rewriter<'_> {
 
     /// The labels of targets that a selector loses; None if it is no matter of the exporter's objects.
     fn lost(&self, selector: &Selector) -> Option<Vec<String>> {
-        let own = (self.own_labels)(selector.name.as_deref()?)?;
+        let own = families::own_labels(selector.name.as_deref()?)?;
         let is_lost = |label: &&String| !(self.honors_labels && own.contains(&label.as_str()));
         Some(self.labels.iter().filter(is_lost).cloned().collect())
     }
@@ -175,22 +173,15 @@ impl Rewriter<'_> {
             return None;
         };
         let missing: Vec<String> = lost.iter().filter(|label| !context.covered.contains(*label)).cloned().collect();
-        if missing.is_empty() {
-            return None;
+        // A selection of a replica is wrong even where the labels are dropped.
+        let reason = selection(selector, &lost).or_else(|| {
+            let needed = lost.iter().find_map(|label| context.needed.get(label).cloned());
+            needed.filter(|_| !missing.is_empty())
+        });
+        if let Some(reason) = &reason {
+            found.left.push(format!("`{}` is left as it is: {reason}", selector.name.as_deref().unwrap_or_default()));
         }
-        let name = selector.name.as_deref().unwrap_or_default();
-        let selects = |matcher: &&Matcher| lost.contains(&matcher.label) && !always_holds(matcher);
-        let reason = match selector.matchers.iter().find(selects) {
-            Some(matcher) => Some(format!("it selects by `{}`, a label of the target", matcher.label)),
-            None => lost.iter().find_map(|label| context.needed.get(label).cloned()),
-        };
-        match reason {
-            Some(reason) => {
-                found.left.push(format!("`{name}` is left as it is: {reason}"));
-                None
-            }
-            None => Some(missing),
-        }
+        (reason.is_none() && !missing.is_empty()).then_some(missing)
     }
 
     /// Why it is not clear whether a selector is a matter of the exporter's objects.
@@ -205,7 +196,7 @@ impl Rewriter<'_> {
         }
         let names: Vec<&Matcher> = selector.matchers.iter().filter(|matcher| matcher.label == "__name__").collect();
         let fits = |name: &str| names.iter().all(|matcher| holds(matcher, name));
-        (self.any_family)(&fits).then(|| {
+        families::names().any(fits).then(|| {
             "a selector without a name is left as it is: it may select several families, and an aggregation would merge them"
                 .to_owned()
         })
@@ -272,9 +263,8 @@ impl Rewriter<'_> {
             match (&inner.kind, function) {
                 // Neither minds a series twice, and their labels come from the matchers.
                 (Kind::Selector(selector), "absent" | "absent_over_time") => {
-                    if self.lost(selector).is_none() {
-                        found.left.extend(self.doubt(selector));
-                    }
+                    let nothing_missing = Context { covered: self.all(), ..Context::default() };
+                    self.missing(selector, &nothing_missing, found);
                 }
                 (Kind::Selector(selector), "timestamp") if selector.range.is_none() => {
                     // An aggregation has the time of the evaluation.
@@ -435,6 +425,13 @@ fn innermost(expression: &Expression) -> &Expression {
 fn wrap(operator: &str, labels: &[String], expression: &Expression, found: &mut Rewritten) {
     found.insertions.push((expression.place.start, format!("{operator} without ({}) (", labels.join(", "))));
     found.insertions.push((expression.place.end, ")".to_owned()));
+}
+
+/// Why a selector that selects by one of these labels of the target cannot hold.
+fn selection(selector: &Selector, lost: &[String]) -> Option<String> {
+    let selects = |matcher: &&Matcher| lost.contains(&matcher.label) && !always_holds(matcher);
+    let matcher = selector.matchers.iter().find(selects)?;
+    Some(format!("it selects by `{}`, a label of the target", matcher.label))
 }
 
 /// Whether a matcher of a label of the target selects all targets.

@@ -5,20 +5,13 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::commands::docs::families;
 
 fn labels() -> Vec<String> {
     ["instance", "pod"].map(str::to_owned).to_vec()
 }
 
 fn with<T>(honors_labels: bool, resolution: Option<&str>, use_it: impl FnOnce(&Rewriter<'_>) -> T) -> T {
-    use_it(&Rewriter {
-        labels: &labels(),
-        honors_labels,
-        resolution,
-        own_labels: &families::own_labels,
-        any_family: &|fits: &dyn Fn(&str) -> bool| families::names().any(fits),
-    })
+    use_it(&Rewriter { labels: &labels(), honors_labels, resolution })
 }
 
 fn rewrite(expression: &str) -> Rewritten {
@@ -157,6 +150,14 @@ fn what_no_aggregation_makes_right_is_left_with_a_reason() {
             "`kube_node_info` is left as it is: it selects by `instance`, a label of the target",
         ),
         ("kube_node_info{pod!~\"a\"}", "`kube_node_info` is left as it is: it selects by `pod`, a label of the target"),
+        (
+            "max by (node) (kube_node_info{instance=\"a\"})",
+            "`kube_node_info` is left as it is: it selects by `instance`, a label of the target",
+        ),
+        (
+            "absent(kube_pod_info{instance=\"a\"})",
+            "`kube_pod_info` is left as it is: it selects by `instance`, a label of the target",
+        ),
         (
             "sum by (instance) (kube_pod_info)",
             "`kube_pod_info` is left as it is: `sum by` names `instance`, a label of the target",
