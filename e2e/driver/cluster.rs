@@ -215,6 +215,19 @@ impl Cluster {
         Self::connect(stage, ready, Some(process)).await
     }
 
+    /// Starts another API server on the etcd of this control plane, which it reaches at `etcd`, an address and a port. Returns its
+    /// address; it ends with the process.
+    pub async fn another_server(stage: &Stage, etcd: SocketAddr) -> Result<(SocketAddr, Process)> {
+        let arguments = vec![format!("-etcd=http://{etcd}"), "-keep".to_owned()];
+        let (ready, process) = start(stage, "controlplane-2", arguments).await?;
+        Ok((address_of(&ready.server)?, process))
+    }
+
+    /// The address of etcd.
+    pub fn etcd(&self) -> Result<SocketAddr> {
+        address_of(&self.etcd)
+    }
+
     /// The address of the API server.
     pub fn server_address(&self) -> Result<SocketAddr> {
         address_of(&self.server)

@@ -4,13 +4,40 @@ use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::Pid;
 pub use rustix::process::Signal;
 
+use crate::wait::until;
+
 /// The first argument with which this program starts itself to become another one, see [`exec`].
 pub const EXEC: &str = "--exec";
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    /// What it wrote to standard output, and the end of its standard error.
+    pub text: String,
+}
+
+/// Runs a program to its end. Its output goes to files of this name in `directory`.
+pub async fn run(
+    program: &Path,
+    arguments: &[String],
+    directory: &Path,
+    name: &str,
+    limit: Duration,
+) -> Result<Outcome> {
+    let output = directory.join(format!("{name}.txt"));
+    let log = directory.join(format!("{name}.log"));
+    let mut process = Process::start(program, arguments, &[], &log, Some(&output))?;
+    let status = until(name, limit, async || process.ended()?.context("it still runs")).await?;
+    let text = std::fs::read_to_string(&output)? + &process.last_words();
+    Ok(Outcome { code: status.code().with_context(|| format!("{name} was killed"))?, text })
+}
 
 /// A running program; killed when dropped.
 pub struct Process {

@@ -84,9 +84,9 @@ pub(super) enum Command {
     Status(Box<Status>),
     /// Declare that a member of a fleet is gone for good, so that the others take over at once
     ///
-    /// For a member whose node is lost, or whose Pod is stuck. It must not run any more: otherwise its objects are served twice until it
-    /// reads its Lease. Watches its Lease for 7 s, and refuses a member that renews it. Needs permission to get and update Leases. Exit
-    /// codes: 0 for success, 2 if the member is alive or unknown, or a request fails.
+    /// For a member whose node is lost, or whose Pod is stuck. It must not run any more: otherwise its objects are missing or served
+    /// twice for a moment, as after a crash. Watches its Lease for 7 s, and refuses a member that renews it. Needs permission to get and
+    /// update Leases. Exit codes: 0 for success, 2 if the member is alive or unknown, or a request fails.
     #[command(args_override_self = true, allow_negative_numbers = true)]
     Forget(Box<Forget>),
     /// Estimate the size of a cluster's metrics, and how many replicas to run

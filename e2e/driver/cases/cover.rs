@@ -1,7 +1,6 @@
 //! The coverage proof, by the coordinator's audits and by `kube-state-fleet verify`. Both find a healthy fleet exact while the cluster
 //! changes, and both find gaps and doubles that the case creates.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +10,7 @@ use super::handover;
 use crate::cluster::Cluster;
 use crate::fleet::{Fleet, LEAN, metric};
 use crate::observer::Bounds;
-use crate::process::{Process, Signal};
+use crate::process::{self, Outcome, Signal};
 use crate::replica::{Endpoints, Replica};
 use crate::stage::{Size, Stage};
 use crate::wait::until;
@@ -187,23 +186,10 @@ fn fleet_arguments(cluster: &Cluster) -> Vec<String> {
     vec![format!("--fleet-namespace={}", cluster.api.namespace), "--via=direct".to_owned()]
 }
 
-/// The outcome of `verify`.
-#[derive(Debug)]
-struct Outcome {
-    code: i32,
-    text: String,
-}
-
 /// Runs `kube-state-fleet verify`.
 async fn verify(stage: &Stage, cluster: &Cluster, arguments: &[String]) -> Result<Outcome> {
-    let output: PathBuf = stage.directory.join("verify.txt");
     let mut all =
         vec!["verify".to_owned(), format!("--kubeconfig={}", cluster.kubeconfig.display()), LEAN[0].to_owned()];
     all.extend_from_slice(arguments);
-    let log = stage.directory.join("verify.log");
-    let mut process = Process::start(&stage.exporter()?, &all, &[], &log, Some(&output))?;
-    let limit = Duration::from_secs(60);
-    let status = until("verify", limit, async || process.ended()?.context("it still runs")).await?;
-    let text = std::fs::read_to_string(&output)? + &process.last_words();
-    Ok(Outcome { code: status.code().context("verify was killed")?, text })
+    process::run(&stage.exporter()?, &all, &stage.directory, "verify", Duration::from_secs(60)).await
 }

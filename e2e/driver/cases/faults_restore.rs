@@ -25,9 +25,9 @@ const EACH: usize = 10;
 /// connection, read the newest resourceVersion, and list.
 const RELISTED: Duration = Duration::from_secs(20);
 
-/// What happens to a Pod between snapshot and restore.
+/// What happens to a Pod after its creation, for example between snapshot and restore.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+pub enum Fate {
     Created,
     Changed,
     Deleted,
@@ -91,11 +91,13 @@ async fn restore(
     Ok(())
 }
 
-fn pod(fate: Fate, number: usize) -> String {
+/// The name of a Pod.
+pub fn pod(fate: Fate, number: usize) -> String {
     format!("{fate:?}-{number}").to_lowercase()
 }
 
-async fn create(cluster: &Cluster, fate: Fate) -> Result<()> {
+/// Creates the Pods with this fate.
+pub async fn create(cluster: &Cluster, fate: Fate) -> Result<()> {
     for number in 0..EACH {
         let pod = json!({
             "metadata": { "name": pod(fate, number) },
@@ -118,7 +120,7 @@ async fn change(cluster: &Cluster) -> Result<()> {
 }
 
 /// Returns an error unless the replicas serve exactly the Pods of the API server, each once and in its current state.
-async fn ensure_exact(fleet: &Fleet, cluster: &Cluster) -> Result<()> {
+pub async fn ensure_exact(fleet: &Fleet, cluster: &Cluster) -> Result<()> {
     let pods = cluster.api.list("/api/v1/pods").await?;
     let existing: BTreeMap<_, _> = pods.iter().filter_map(|pod| Some((api::uid(pod)?, address(pod)))).collect();
     let mut served = BTreeMap::new();

@@ -7,6 +7,7 @@ mod degraded_resource;
 mod down_at_start;
 mod faults;
 mod faults_api;
+mod faults_forget;
 mod faults_network;
 mod faults_partition;
 mod faults_restore;
@@ -25,6 +26,7 @@ mod scrapes;
 mod seamless;
 mod secret;
 mod secured;
+mod two_servers;
 mod union;
 mod upstream_chart;
 
@@ -52,9 +54,11 @@ pub const CASES: &[Case] = &[
     Case { name: "seamless", shares: false, run: |stage| Box::pin(seamless::run(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
     Case { name: "faults-restore", shares: false, run: |stage| Box::pin(faults_restore::run(stage)) },
+    Case { name: "two-servers", shares: false, run: |stage| Box::pin(two_servers::run(stage)) },
     Case { name: "faults-crashes", shares: true, run: |stage| Box::pin(faults::run_crashes(stage)) },
     Case { name: "faults-network", shares: true, run: |stage| Box::pin(faults_network::run(stage)) },
     Case { name: "faults-partition", shares: true, run: |stage| Box::pin(faults_partition::run(stage)) },
+    Case { name: "faults-forget", shares: true, run: |stage| Box::pin(faults_forget::run(stage)) },
     Case { name: "page", shares: true, run: |stage| Box::pin(page::run(stage)) },
     Case { name: "faults", shares: true, run: |stage| Box::pin(faults::run(stage)) },
     Case { name: "handover", shares: true, run: |stage| Box::pin(handover::run(stage)) },
