@@ -18,7 +18,7 @@ use crate::wait::until;
 /// renews its own and notices the expiry, and the time to load.
 const SILENCE: f64 = 15.0 + 5.0 + KILL_SLACK;
 /// How long a fleet that lost all replicas may take to serve again after the start of its processes, in seconds.
-const COLD_START: f64 = 10.0;
+pub const COLD_START: f64 = 10.0;
 /// How long objects may be missing after a crash while a switch time is set, in seconds. The time cannot be withdrawn, and is at
 /// most 3 s ahead.
 const KILL_IN_SWITCH: f64 = KILL_SLACK + 3.0;

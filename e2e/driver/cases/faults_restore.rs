@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::faults::COLD_START;
 use crate::api;
 use crate::cluster::{Cluster, Options, Revision};
 use crate::fleet::{self, Fleet};
@@ -19,6 +20,8 @@ use crate::stage::Stage;
 use crate::wait::until;
 
 const REPLICAS: u8 = 3;
+/// The start delay of new processes.
+const START_DELAY: Duration = Duration::from_secs(1);
 /// Number of Pods of each [`Fate`].
 const EACH: usize = 10;
 /// How long after the start of the restored API server the replicas may serve an earlier state. They notice its start when it accepts a
@@ -34,6 +37,35 @@ pub enum Fate {
 }
 
 pub async fn run(stage: &Stage) -> Result<String> {
+    let (mut cluster, fleet, mut observer) = start(stage).await?;
+    fleet.board.lock().graceful_vanishing = true;
+    let leases = fleet.all_leases().await?;
+    let snapshot = cluster.save(stage, "small.db").await?;
+    observer.phase(&fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(REPLICAS + 1).await).await?;
+    observer.phase(&fleet, "Leases restored", Bounds::SEAMLESS, async || fleet.replace_leases(&leases).await).await?;
+    let bounds = Bounds::SEAMLESS;
+    restore(stage, &mut cluster, &fleet, &mut observer, &snapshot, Revision::Repeated, bounds).await?;
+
+    let snapshot = cluster.save(stage, "small.db").await?;
+    restore(stage, &mut cluster, &fleet, &mut observer, &snapshot, Revision::Raised, bounds).await?;
+    observer.summary()
+}
+
+/// The backups are older than all running processes.
+pub async fn run_rolled(stage: &Stage) -> Result<String> {
+    let (mut cluster, fleet, mut observer) = start(stage).await?;
+    let leases = fleet.all_leases().await?;
+    let snapshot = cluster.save(stage, "rolled.db").await?;
+    observer.phase(&fleet, "rolling update", Bounds::SEAMLESS, async || fleet.roll(&[]).await).await?;
+    let restored = async || fleet.replace_leases(&leases).await;
+    observer.phase(&fleet, "Leases of earlier processes restored", Bounds::SEAMLESS, restored).await?;
+    // The earlier Pods come back, and the running ones vanish with their processes.
+    let bounds = Bounds::missing(START_DELAY.as_secs_f64() + COLD_START);
+    restore(stage, &mut cluster, &fleet, &mut observer, &snapshot, Revision::Repeated, bounds).await?;
+    observer.summary()
+}
+
+async fn start(stage: &Stage) -> Result<(Cluster, Fleet, Observer)> {
     let mut cluster = Cluster::start(stage, Options::FLEET).await?;
     cluster.fill(stage, stage.pods()).await?;
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
@@ -41,23 +73,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
         create(&cluster, fate).await?;
     }
     let fleet = Fleet::start_with(stage, &cluster, fleet::Options::lean(REPLICAS, &[])).await?;
-    let mut observer = Observer::new(stage, &fleet, &expected)?;
+    let observer = Observer::new(stage, &fleet, &expected)?;
     observer.settle(&fleet).await?;
-    {
-        let mut board = fleet.board.lock();
-        board.graceful_vanishing = true;
-        board.start_delay = Duration::from_secs(1);
-    }
-
-    let leases = fleet.all_leases().await?;
-    let snapshot = cluster.save(stage, "small.db").await?;
-    observer.phase(&fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(REPLICAS + 1).await).await?;
-    observer.phase(&fleet, "Leases restored", Bounds::SEAMLESS, async || fleet.replace_leases(&leases).await).await?;
-    restore(stage, &mut cluster, &fleet, &mut observer, &snapshot, Revision::Repeated).await?;
-
-    let snapshot = cluster.save(stage, "small.db").await?;
-    restore(stage, &mut cluster, &fleet, &mut observer, &snapshot, Revision::Raised).await?;
-    observer.summary()
+    fleet.board.lock().start_delay = START_DELAY;
+    Ok((cluster, fleet, observer))
 }
 
 /// Changes Pods, and restores etcd. Objects that exist all the time are served all the time.
@@ -68,11 +87,12 @@ async fn restore(
     observer: &mut Observer,
     snapshot: &Path,
     revision: Revision,
+    bounds: Bounds,
 ) -> Result<()> {
     change(cluster).await?;
     let mut outdated = 0.0;
     observer
-        .phase(fleet, &format!("etcd restored, revision {revision:?}"), Bounds::SEAMLESS, async || {
+        .phase(fleet, &format!("etcd restored, revision {revision:?}"), bounds, async || {
             cluster.restore(stage, snapshot, revision).await?;
             let start = Instant::now();
             until("the restored objects", RELISTED, async || ensure_exact(fleet, cluster).await).await?;

@@ -54,6 +54,7 @@ pub const CASES: &[Case] = &[
     Case { name: "seamless", shares: false, run: |stage| Box::pin(seamless::run(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
     Case { name: "faults-restore", shares: false, run: |stage| Box::pin(faults_restore::run(stage)) },
+    Case { name: "faults-restore-rolled", shares: false, run: |stage| Box::pin(faults_restore::run_rolled(stage)) },
     Case { name: "two-servers", shares: false, run: |stage| Box::pin(two_servers::run(stage)) },
     Case { name: "faults-crashes", shares: true, run: |stage| Box::pin(faults::run_crashes(stage)) },
     Case { name: "faults-network", shares: true, run: |stage| Box::pin(faults_network::run(stage)) },
