@@ -19,7 +19,7 @@ pub const EXEC: &str = "--exec";
 #[derive(Debug)]
 pub struct Outcome {
     pub code: i32,
-    /// What it wrote to standard output, and the end of its standard error.
+    /// Its standard output, and the end of its standard error.
     pub text: String,
 }
 

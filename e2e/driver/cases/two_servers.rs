@@ -1,5 +1,5 @@
 //! Two API servers on one etcd, behind a load balancer that changes the server with each connection. One of them lags or dies. No
-//! object is missing or doubled: lists never go back behind what is known, and watches continue at the other server.
+//! object is missing or doubled: lists never go back behind the known version, and watches continue at the other server.
 
 use std::time::Duration;
 
