@@ -25,8 +25,8 @@ pub(super) async fn announce(health: Arc<Health>, member: Arc<FleetHandle>, stop
     }
 }
 
-/// Calls `announce` for each resource that became degraded, with the kind of the failure, and each that recovered. What it does not
-/// accept has its turn at the next look.
+/// Calls `announce` for each resource that became degraded, with the kind of the failure, and each that recovered. A
+/// change that it does not accept has its turn at the next look.
 fn announce_changes(
     known: &mut BTreeSet<String>,
     now: BTreeMap<String, &'static str>,

@@ -34,6 +34,7 @@ impl World {
             ResourceType::new("", "v1", "pods", "Pod", true),
             ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
             ResourceType::new("coordination.k8s.io", "v1", "leases", "Lease", true),
+            ResourceType::new("events.k8s.io", "v1", "events", "Event", true),
         ];
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), types).await.expect("a free port");
         let world = Self(simulator);
@@ -206,6 +207,27 @@ async fn all_objects_stay_served_while_members_join_leave_and_crash() {
             "kube_state_metrics_total_shards 2"
         ]
     );
+    // The StatefulSet has an Event for each of these changes.
+    let began = Instant::now();
+    for (reason, text) in [
+        ("HandoverCompleted", "(cause: scale"),
+        ("HandoverCompleted", "before: 2 of 2)"),
+        ("HandoverCompleted", "(cause: dismissal, before: 2 of 2)"),
+        ("MemberDismissed", "; 1: "),
+    ] {
+        let is = |event: &Value| {
+            let note = event["note"].as_str().unwrap_or_default();
+            event["reason"] == reason && event["regarding"]["kind"] == "StatefulSet" && note.contains(text)
+        };
+        loop {
+            let events = world.0.list("events", "ops").expect("a resource");
+            if events.iter().any(|event| is(event)) {
+                break;
+            }
+            assert!(began.elapsed() < LONG, "no {reason} with {text:?} in {events:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
     let mut zero = zero;
     tokio::select! {
         ended = zero.stopped() => panic!("{ended:?}"),
@@ -246,6 +268,31 @@ async fn a_pod_outside_a_fleet_is_an_error_that_names_the_pod() {
             .expect_err("the replica stops with an error");
         assert!(reason.unfit.is_some() && reason.to_string().contains(expected), "{reason}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_permission_for_events_a_fleet_hands_over_as_before() {
+    let world = World::new(1).await;
+    world.0.faults("events", |faults| faults.refuse = Some(403)).unwrap();
+    let zero = world.start(0).await;
+    world.settled(&[&zero]).await;
+    world.scale(2);
+    let one = world.start(1).await;
+    world.settled(&[&zero, &one]).await;
+    let began = Instant::now();
+    loop {
+        let metrics = get(zero.telemetry_address(), "/metrics").await;
+        if metrics.contains("kube_state_fleet_handovers_total{cause=\"scale\"} 1") {
+            let dropped = "kube_state_fleet_kubernetes_events_total{outcome=\"forbidden\"} ";
+            let dropped = metrics.lines().find_map(|line| line.strip_prefix(dropped)).expect("a counter");
+            if dropped.parse::<u32>().expect("a number") >= 2 {
+                break;
+            }
+        }
+        assert!(began.elapsed() < LONG, "{metrics}");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(world.0.list("events", "ops").expect("a resource").is_empty());
 }
 
 /// A process that is no replica: it has a key, and what a test gives it.

@@ -18,6 +18,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
@@ -112,6 +113,8 @@ impl Stage {
         let all = resources::all().iter();
         let served =
             all.map(|kind| ResourceType::new(kind.group, kind.version, kind.plural, kind.kind, kind.namespaced));
+        // The replicas post some about their fleet.
+        let served = served.chain([ResourceType::of::<Event>()]);
         let options = Options { statefulsets: true, ..Options::default() };
         let simulator = Simulator::start_with((Ipv4Addr::LOCALHOST, 0).into(), served.collect(), options)
             .await

@@ -204,7 +204,7 @@ mod tests {
     /// Of the API server.
     const OK: u16 = 200;
 
-    /// An API server that answers as it is told, and then always the same.
+    /// An API server that gives the next answers of its script, and then always the same.
     struct Scripted {
         answers: Mutex<VecDeque<u16>>,
         then: u16,

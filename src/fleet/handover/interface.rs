@@ -148,11 +148,11 @@ pub struct Notice {
     pub warning: bool,
     /// The message.
     pub text: String,
-    /// What it is about, if operators should see it without the log.
+    /// Its topic, if operators should see it without the log.
     pub topic: Option<Topic>,
 }
 
-/// What a notice is about, if operators should see it without the log.
+/// The topic of a notice that operators should see without the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// The current assignment changed.
