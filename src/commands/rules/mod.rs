@@ -41,7 +41,7 @@ pub(super) enum RulesError {
     #[error("{}: no rules found; expected a file of rules for Prometheus, or PrometheusRule objects", .0.display())]
     Nothing(PathBuf),
     /// The changed text would say something else.
-    #[error("{}:{line}: the rewritten file reads differently from what was meant; nothing is written; please report this", file.display())]
+    #[error("{}:{line}: the rewritten file does not contain the rewritten expression; nothing is written; please report this", file.display())]
     Garbled {
         /// The file.
         file: PathBuf,
@@ -61,8 +61,8 @@ pub(super) enum RulesError {
     Output(#[from] io::Error),
 }
 
-/// Rewrites the files of `arguments`. Prints them to `out`, or replaces them, and names to `err` what is left. Returns whether nothing is
-/// left.
+/// Rewrites the files of `arguments`: prints them to `out`, or replaces them. Prints a remark to `err` for each part that stays as it is.
+/// Returns whether there are no remarks.
 pub(super) fn run(arguments: &Rules, out: &mut dyn Write, err: &mut dyn Write) -> Result<bool, RulesError> {
     let rewriter = Rewriter {
         labels: &arguments.labels,

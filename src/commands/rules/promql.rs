@@ -131,9 +131,9 @@ pub(super) enum ParseError {
     /// Something else is expected.
     #[error("`{found}` where {expected} is expected")]
     Unexpected {
-        /// What is there.
+        /// The token.
         found: String,
-        /// What is expected.
+        /// The expected token.
         expected: &'static str,
     },
     /// A string has no end.

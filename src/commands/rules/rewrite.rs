@@ -1,4 +1,4 @@
-//! Decides where an expression needs `max without (...)`, and what has to stay as it is. Pure: an expression in, insertions out.
+//! Decides where an expression needs `max without (...)`, and which parts must stay as they are. Pure: from an expression to insertions.
 //!
 //! A series of a fleet carries labels of the target that exposes it. When its object moves, it ends under one target and begins
 //! under another. `max without (instance, pod) (...)` around a selector joins both: as many series as there are objects, with the
@@ -30,7 +30,7 @@ pub(super) struct Rewriter<'a> {
 pub(super) struct Rewritten {
     /// Texts to insert, and where. Several at one place follow each other.
     pub insertions: Vec<(usize, String)>,
-    /// What is left as it is although it would have to change, and why.
+    /// The parts that stay as they are although they would have to change, with the reason.
     pub left: Vec<String>,
     /// The labels of targets that the result no longer has.
     pub lost: BTreeSet<String>,
