@@ -56,6 +56,8 @@ pub struct Cluster {
     ips: u8,
     replicas: u32,
     revision: u64,
+    /// The UIDs of the objects that the fleet serves.
+    objects: BTreeSet<String>,
     /// Since when each object has been missing, or served twice.
     missing: BTreeMap<String, Instant>,
     doubled: BTreeMap<String, Instant>,
@@ -82,6 +84,7 @@ impl Cluster {
                 json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("p{i}")}});
             api.create(&pod).expect("a new pod");
         }
+        let objects = api.uids("pods");
         let flags = Flags {
             resources: vec!["pods".to_owned()],
             namespaces: vec!["shop".to_owned()],
@@ -100,6 +103,7 @@ impl Cluster {
             ips: 0,
             replicas,
             revision: 0,
+            objects,
             missing: BTreeMap::new(),
             doubled: BTreeMap::new(),
             bound: Bound { missing: Duration::MAX, doubled: Duration::MAX },
@@ -275,16 +279,13 @@ impl Cluster {
     fn check(&mut self, times: &BTreeMap<String, u32>) {
         let now = Instant::now();
         let mut worst = (Duration::ZERO, Duration::ZERO);
-        for uid in self.api.uids("pods") {
-            if self.foreign(&uid) {
-                continue;
-            }
-            let served = times.get(&uid).copied().unwrap_or_default();
+        for uid in &self.objects {
+            let served = times.get(uid).copied().unwrap_or_default();
             let track = |since: &mut BTreeMap<String, Instant>, bad: bool| {
                 if bad {
                     now - *since.entry(uid.clone()).or_insert(now)
                 } else {
-                    since.remove(&uid);
+                    since.remove(uid);
                     Duration::ZERO
                 }
             };
@@ -298,12 +299,6 @@ impl Cluster {
         if worst.1 > doubled {
             self.fail(&format!("objects are served twice for {:?}, which may take {doubled:?}", worst.1));
         }
-    }
-
-    /// Whether the UID is that of a pod of the fleet.
-    fn foreign(&self, uid: &str) -> bool {
-        self.pods.values().any(|pod| pod.uid == uid)
-            || self.api.list("pods", "ops").is_ok_and(|pods| pods.iter().any(|pod| pod["metadata"]["uid"] == uid))
     }
 
     /// Whether all replicas are ready and agree, no handover is in progress, and each object is served once.
