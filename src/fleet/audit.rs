@@ -1,9 +1,10 @@
-//! The audit: once a minute the coordinator proves that the fleet exposes each object once.
+//! The audit: once a minute the coordinator proves that the fleet exposes each object once. It measures each switch right after it.
 //!
 //! Its dependencies are traits: the other members ([`PeerDirectory`]), the objects of this replica
 //! ([`CoverageView`]), and the requests to the others ([`CoverageClient`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ use super::coverage::{
     CoverageReport, CoverageRequest, KnownVersions, Proof, ProofError, Reports, SeenError, common_version, exposed,
     generation,
 };
-use super::handover::Status;
+use super::handover::{Cause, Status};
 use super::ledger::{CoverageChange, CoverageStatus, Ledger};
 use super::peer_client::{self, Dialer, PeerError};
-use super::record::Endpoint;
-use super::switches::{SwitchReport, SwitchTiming, timings};
+use super::record::{Endpoint, MeasuredSwitch};
+use super::switches::{Answer, KnownChange, timings};
 use crate::sharding::Digest;
 use crate::sync::lock;
 
@@ -36,6 +37,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An answer that took longer does not say exactly enough when a member switched.
 const MAX_ROUND_TRIP: Duration = Duration::from_millis(250);
+
+/// Time between two looks for a switch that is not measured. A member that leaves waits for its measurement.
+const MEASURE_PAUSE: Duration = Duration::from_millis(250);
+/// Number of attempts to measure a switch. The pause doubles after each, so they take half a minute: longer than the load of what a
+/// lost member leaves behind.
+const MEASURE_TRIES: u32 = 7;
 
 /// Maximum length of an answer in bytes. An answer with a hundred resources takes a tenth of it.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
@@ -76,6 +83,12 @@ pub trait PeerDirectory: Send + Sync {
     /// Returns all other members that may expose objects: those present in the current generation, and those that are live
     /// without being present. `None` while another replica is the coordinator.
     fn peers(&self) -> Option<Vec<Peer>>;
+    /// Returns the last changes of the assignment that this member took part in, the newest last.
+    fn changes(&self) -> Vec<KnownChange>;
+    /// Whether a change, or a later one of its cause, is measured.
+    fn is_measured(&self, change: &KnownChange) -> bool;
+    /// Notes a measured switch. Returns whether it is news.
+    fn note_measured(&self, cause: Cause, switch: MeasuredSwitch) -> bool;
 }
 
 /// The objects that this replica exposes, and those of the cluster that it sees.
@@ -109,13 +122,11 @@ pub trait CoverageClient: Send + Sync {
 pub struct Coverage {
     ledger: Mutex<Ledger>,
     started: Instant,
-    /// The last measured switch.
-    switch: Mutex<Option<SwitchTiming>>,
 }
 
 impl Default for Coverage {
     fn default() -> Self {
-        Self { ledger: Mutex::default(), started: Instant::now(), switch: Mutex::default() }
+        Self { ledger: Mutex::default(), started: Instant::now() }
     }
 }
 
@@ -130,24 +141,8 @@ impl Coverage {
         self.ledger().record(resource, result, self.started.elapsed());
     }
 
-    /// Returns the last measured switch.
-    pub fn switch(&self) -> Option<SwitchTiming> {
-        *lock(&self.switch)
-    }
-
-    /// Measures the switches after the last measured one.
-    fn measure(&self, answers: &[(Duration, &[SwitchReport])]) {
-        let mut last = lock(&self.switch);
-        for timing in timings(answers, last.map_or(0, |last| last.generation)) {
-            let SwitchTiming { generation, gap, overlap } = timing;
-            info!(generation, ?gap, ?overlap, "handover measured");
-            *last = Some(timing);
-        }
-    }
-
     fn clear(&self) {
         self.ledger().clear();
-        *lock(&self.switch) = None;
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -189,7 +184,30 @@ impl Audit {
                 sleep(self.interval.saturating_sub(started.elapsed())).await;
             }
         };
-        stop.run_until_cancelled(forever).await;
+        stop.run_until_cancelled(async { tokio::join!(forever, self.measure_switches()) }).await;
+    }
+
+    /// Measures each switch soon after it, while this replica is the coordinator.
+    async fn measure_switches(&self) -> Infallible {
+        let (mut generation, mut tries, mut due) = (0, 0, Instant::now());
+        loop {
+            sleep(MEASURE_PAUSE).await;
+            let newest = self.members.changes().pop().filter(|change| change.cause != Cause::Start);
+            let Some((peers, change)) = self.members.peers().zip(newest) else {
+                tries = 0;
+                continue;
+            };
+            if change.generation != generation {
+                (generation, tries, due) = (change.generation, 0, Instant::now());
+            }
+            if tries < MEASURE_TRIES && due <= Instant::now() && !self.members.is_measured(&change) {
+                due += MEASURE_PAUSE * 2_u32.pow(tries);
+                tries += 1;
+                let request = CoverageRequest { fleet: self.members.fleet(), versions: BTreeMap::new() };
+                // The answers contain the switches. A failure is no news: the audit reports it.
+                let _ = self.request_all(&peers, &request).await;
+            }
+        }
     }
 
     /// Tries each resource until it is exact, is found inexact twice in a row, or has no retries left. Returns `None` if this
@@ -269,6 +287,16 @@ impl Audit {
         Some(results)
     }
 
+    /// Notes how exact the switches in the answers were.
+    fn measure(&self, answers: &[Answer<'_>]) {
+        for (cause, switch) in timings(answers, &self.members.changes()) {
+            if self.members.note_measured(cause, switch) {
+                let MeasuredSwitch { generation, gap, overlap } = switch;
+                info!(generation, cause = cause.name(), gap_ms = gap, overlap_ms = overlap, "handover measured");
+            }
+        }
+    }
+
     /// Returns the reports of all members, with the own report first.
     async fn request_all(&self, peers: &[Peer], request: &CoverageRequest) -> Result<Reports, ProofError> {
         let requests = peers.iter().map(|Peer { name, endpoint }| async move {
@@ -288,16 +316,19 @@ impl Audit {
         let reports: Result<Vec<_>, ProofError> = join_all(requests).await.into_iter().collect();
         let reports = reports?;
         let own = self.view.report(request);
-        let is_exact = |took: &Duration| *took <= MAX_ROUND_TRIP;
-        if own.settled && reports.iter().all(|(_, report, (_, took))| report.settled && is_exact(took)) {
-            let others = reports.iter().map(|(_, report, (at, _))| (at.elapsed(), &report.switches[..]));
-            let answers: Vec<_> = others.chain([(Duration::ZERO, &own.switches[..])]).collect();
-            self.coverage.measure(&answers);
+        if reports.iter().all(|(_, _, (_, took))| *took <= MAX_ROUND_TRIP) {
+            let others = reports.iter().map(|(_, report, (at, _))| answer(at.elapsed(), report));
+            let answers: Vec<_> = others.chain([answer(Duration::ZERO, &own)]).collect();
+            self.measure(&answers);
         }
         let mut all = vec![(SELF.to_owned(), own)];
         all.extend(reports.into_iter().map(|(name, report, _)| (name, report)));
         Ok(all)
     }
+}
+
+fn answer(age: Duration, report: &CoverageReport) -> Answer<'_> {
+    Answer { age, generation: report.generation, reports: &report.switches }
 }
 
 fn log_changes(changes: Vec<CoverageChange>) {
@@ -354,6 +385,8 @@ mod tests {
         other: Option<CoverageReport>,
         seen: Result<Digest, SeenError>,
         requests: usize,
+        changes: Vec<KnownChange>,
+        measured: Option<(Cause, MeasuredSwitch)>,
     }
 
     fn digest(uids: &[&str]) -> Digest {
@@ -394,6 +427,19 @@ mod tests {
         fn peers(&self) -> Option<Vec<Peer>> {
             self.state().peers.clone()
         }
+
+        fn changes(&self) -> Vec<KnownChange> {
+            self.state().changes.clone()
+        }
+
+        fn is_measured(&self, change: &KnownChange) -> bool {
+            self.state().measured.is_some_and(|(_, switch)| switch.generation == change.generation)
+        }
+
+        fn note_measured(&self, cause: Cause, switch: MeasuredSwitch) -> bool {
+            let measured = Some((cause, switch));
+            std::mem::replace(&mut self.state().measured, measured) != measured
+        }
     }
 
     impl CoverageView for TestFleet {
@@ -431,6 +477,8 @@ mod tests {
             other: Some(report(&["c"])),
             seen: Ok(digest(&["a", "b", "c"])),
             requests: 0,
+            changes: Vec::new(),
+            measured: None,
         })));
         let coverage = Arc::new(Coverage::default());
         let audit = Audit {
@@ -547,29 +595,40 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_coordinator_measures_a_switch_and_forgets_it_with_its_office() {
-        use crate::fleet::switches::Moved;
-        let (fleet, coverage, _stop) = start();
-        seconds(1).await;
-        assert_eq!(coverage.switch(), None);
+    async fn the_coordinator_measures_a_switch_within_a_second() {
+        use crate::fleet::switches::{Moved, SwitchReport};
+        let (fleet, _coverage, _stop) = start();
+        seconds(2).await;
         let moved = |ago| Some(Moved { points: digest(&["range"]), first_ago: ago, last_ago: ago });
         {
             let mut state = fleet.state();
-            state.own.switches = vec![SwitchReport { generation: 3, hidden: moved(1_300), shown: None }];
-            let shown = SwitchReport { generation: 3, hidden: None, shown: moved(1_000) };
-            state.other = Some(CoverageReport { switches: vec![shown], settled: false, ..report(&["c"]) });
+            state.changes = vec![KnownChange { generation: 3, cause: Cause::Leave, lost: None }];
+            let hidden = SwitchReport { generation: 3, hidden: moved(1_300), ..SwitchReport::default() };
+            state.own.switches = vec![hidden];
+            let shown = SwitchReport { generation: 3, shown: moved(1_000), ..SwitchReport::default() };
+            state.other = Some(CoverageReport { generation: 2, switches: vec![shown], ..report(&["c"]) });
         }
-        seconds(60).await;
-        assert_eq!(coverage.switch(), None, "a switch that is not over");
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(fleet.state().measured, None, "the other has not switched");
         if let Some(other) = &mut fleet.state().other {
-            other.settled = true;
+            other.generation = 3;
         }
-        seconds(60).await;
-        let (gap, overlap) = (Duration::from_millis(300), Duration::ZERO);
-        assert_eq!(coverage.switch(), Some(SwitchTiming { generation: 3, gap, overlap }));
-        fleet.state().peers = None;
-        seconds(60).await;
-        assert_eq!(coverage.switch(), None);
+        sleep(Duration::from_millis(600)).await;
+        let measured = MeasuredSwitch { generation: 3, gap: 300, overlap: Some(0) };
+        assert_eq!(fleet.state().measured, Some((Cause::Leave, measured)));
+        let requests = fleet.state().requests;
+        seconds(40).await;
+        assert_eq!(fleet.state().requests, requests, "it is measured");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_switch_that_cannot_be_measured_causes_few_requests() {
+        let (fleet, _coverage, _stop) = start();
+        seconds(2).await;
+        let requests = fleet.state().requests;
+        fleet.state().changes = vec![KnownChange { generation: 3, cause: Cause::Leave, lost: None }];
+        seconds(55).await;
+        assert_eq!(fleet.state().requests, requests + MEASURE_TRIES as usize);
     }
 
     #[tokio::test(start_paused = true)]

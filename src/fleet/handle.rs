@@ -11,12 +11,13 @@ use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
 use super::events::EventQueue;
-use super::handover::{Event, Plan, Status, millis};
+use super::handover::{Cause, Event, Plan, Status, millis};
+use super::measurements::Measurements;
 use super::message::{Inbox, Message, Outbox, queue};
-use super::record::{Endpoint, Heartbeat};
+use super::record::{Endpoint, Heartbeat, MeasuredSwitch};
 use super::refusals::{Reason, Refusals};
 use super::report::{FleetReport, HandoverReport};
-use super::switches::{Journal, SwitchReport};
+use super::switches::{Journal, KnownChange, SwitchReport};
 use crate::sharding::{MOST_SHARDS, Slice};
 use crate::shown;
 use crate::sync::{lock, watch};
@@ -88,6 +89,8 @@ pub struct FleetHandle {
     snapshot: ArcSwap<Snapshot>,
     /// What this member hid and showed.
     journal: Mutex<Journal>,
+    /// How exact the last switches were.
+    measurements: Arc<Measurements>,
     /// The heartbeat for peers, and when it was published (boot time).
     heartbeat: ArcSwapOption<(Heartbeat, Duration)>,
     /// Notifies when the heartbeat has changed.
@@ -107,6 +110,7 @@ impl FleetHandle {
             events,
             snapshot: ArcSwap::default(),
             journal: Mutex::default(),
+            measurements: Arc::default(),
             heartbeat: ArcSwapOption::empty(),
             notify: watch::Sender::new(()),
             changed: watch::Sender::new(()),
@@ -147,6 +151,7 @@ impl FleetHandle {
             return Err(Refusal::OtherFleet { theirs: heartbeat.fleet, ours: answer.fleet });
         }
         self.note_unreadable(&heartbeat);
+        self.measurements.note_all(&heartbeat.measured);
         self.outbox.send_from_peer(Event::HeartbeatReceived(heartbeat));
         Ok(answer)
     }
@@ -154,6 +159,7 @@ impl FleetHandle {
     /// Accepts the answer of a peer to a heartbeat that was sent at this moment (boot time).
     pub(super) fn on_answer(&self, answer: Heartbeat, sent_at: Duration) {
         self.note_unreadable(&answer);
+        self.measurements.note_all(&answer.measured);
         self.outbox.send_from_peer(Event::HeartbeatAnswered(answer, sent_at));
     }
 
@@ -162,6 +168,20 @@ impl FleetHandle {
             let ordinal = heartbeat.member.id.ordinal;
             self.refusals.note(Reason::UnknownFormat, format_args!("record of member {ordinal}: {error}"));
         }
+    }
+
+    /// Returns how exact the last switches were, as far as this member knows.
+    pub const fn measurements(&self) -> &Arc<Measurements> {
+        &self.measurements
+    }
+
+    /// Waits until the last switch in which this member hid ranges is measured, or a later one of that cause.
+    pub async fn until_measured(&self) {
+        let newest = lock(&self.journal).newest_hidden();
+        let Some((cause, generation)) = newest else { return };
+        let mut changed = self.measurements.changed();
+        // The sender lives as long as this handle.
+        let _ = changed.wait_for(|known| known.get(&cause).is_some_and(|it| it.generation >= generation)).await;
     }
 
     /// Returns what this member refused.
@@ -284,7 +304,11 @@ impl FleetHandle {
 
     pub(super) fn set_snapshot(&self, snapshot: Snapshot) {
         let (before, generation) = (self.snapshot.load(), snapshot.status.generation);
-        lock(&self.journal).note(&before.plan, &snapshot.plan, generation, self.clock.boot());
+        let now = self.clock.boot();
+        let mut journal = lock(&self.journal);
+        journal.note(&before.plan, &snapshot.plan, generation, now);
+        journal.note_state(snapshot.status.change.as_ref(), snapshot.status.loaded, now);
+        drop(journal);
         self.snapshot.store(Arc::new(snapshot));
         self.changed.send_replace(());
     }
@@ -323,7 +347,7 @@ impl FleetHandle {
             return None;
         }
         let confirmed_age = heartbeat.confirmed_age.map(|before| before.saturating_add(age));
-        Some(Heartbeat { now: millis(now), confirmed_age, ..heartbeat.clone() })
+        Some(Heartbeat { now: millis(now), confirmed_age, measured: self.measurements.named(), ..heartbeat.clone() })
     }
 
     /// Whether the sender of the heartbeat belongs to this fleet.
@@ -351,5 +375,21 @@ impl PeerDirectory for FleetHandle {
     fn peers(&self) -> Option<Vec<Peer>> {
         let snapshot = self.snapshot.load();
         Peer::all(&snapshot.status, snapshot.ordinal?)
+    }
+
+    fn changes(&self) -> Vec<KnownChange> {
+        lock(&self.journal).changes(self.clock.boot())
+    }
+
+    fn is_measured(&self, change: &KnownChange) -> bool {
+        self.measurements.get().get(&change.cause).is_some_and(|it| it.generation >= change.generation)
+    }
+
+    fn note_measured(&self, cause: Cause, switch: MeasuredSwitch) -> bool {
+        let is_new = self.measurements.note(cause, switch);
+        if is_new {
+            self.notify.send_replace(());
+        }
+        is_new
     }
 }

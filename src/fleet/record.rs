@@ -3,7 +3,7 @@
 //! Both are JSON. The record is in an annotation of the fleet's Lease, a member in an annotation of its own Lease, and both are
 //! in heartbeats. `wire` reads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -252,6 +252,22 @@ pub struct Heartbeat {
     /// The processes that do not answer the sender, at most [`MOST_UNHEARD`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unheard: Vec<Incarnation>,
+    /// The last measured switch of each cause, by the name of the cause, as far as the sender knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured: BTreeMap<String, MeasuredSwitch>,
+}
+
+/// How exact a switch was, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeasuredSwitch {
+    /// The generation that it led to.
+    pub generation: u64,
+    /// No object was missing for longer.
+    pub gap: u64,
+    /// No object was exposed twice for longer; `None` if that is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<u64>,
 }
 
 /// Returns the number after `number` that others still accept.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::handover::Plan;
+use super::handover::{Cause, Change, Plan, millis};
+use super::record::MeasuredSwitch;
 use crate::sharding::{Digest, Hasher, Slice};
 
 /// Maximum number of changes that a member remembers. An audit asks for them once a minute.
@@ -27,6 +28,9 @@ pub struct SwitchReport {
     pub hidden: Option<Moved>,
     /// The ranges that it exposes since.
     pub shown: Option<Moved>,
+    /// How long ago it had first loaded all that it exposes, in milliseconds. Members prepare a planned switch, so then it is over
+    /// with it.
+    pub loaded_ago: Option<u64>,
 }
 
 /// Ranges that began or ceased to be exposed.
@@ -41,15 +45,26 @@ pub struct Moved {
     pub last_ago: u64,
 }
 
-/// How exact a switch was.
+/// A change of the assignment that the measuring member knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SwitchTiming {
+pub struct KnownChange {
     /// The generation that it led to.
     pub generation: u64,
-    /// From the first range that a member hid to the last that another one showed: no object was missing for longer.
-    pub gap: Duration,
-    /// From the first range that a member showed to the last that another one hid: no object was exposed twice for longer.
-    pub overlap: Duration,
+    /// Why it changed.
+    pub cause: Cause,
+    /// For a dismissal: the ranges that others took, and how long ago the dismissed members certainly ran.
+    pub lost: Option<(Digest, Duration)>,
+}
+
+/// The answer of a member: what it hid and showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The time since it arrived.
+    pub age: Duration,
+    /// The generation by which the member exposes objects. Its reports are complete up to that one.
+    pub generation: u64,
+    /// Its last changes.
+    pub reports: &'a [SwitchReport],
 }
 
 /// The changes that a member remembers, each with moments in boot time.
@@ -66,12 +81,15 @@ pub struct Journal {
 #[derive(Clone, Debug, Default)]
 struct Entry {
     generation: u64,
-    hidden: Option<Change>,
-    shown: Option<Change>,
+    hidden: Option<Move>,
+    shown: Option<Move>,
+    /// When all that the member exposes was first loaded.
+    loaded: Option<Duration>,
+    change: Option<Change>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Change {
+struct Move {
     points: Digest,
     first: Duration,
     last: Duration,
@@ -116,53 +134,101 @@ impl Journal {
             if slice.is_empty() {
                 continue;
             }
-            let change = side.get_or_insert(Change { points: Digest::default(), first: at, last: at });
+            let change = side.get_or_insert(Move { points: Digest::default(), first: at, last: at });
             change.points = change.points.plus(points(&slice));
             (change.first, change.last) = (change.first.min(at), change.last.max(at));
         }
     }
 
+    /// Notes the newest change, and whether all that the member exposes is loaded, after [`Self::note`].
+    pub fn note_state(&mut self, change: Option<&Change>, loaded: bool, now: Duration) {
+        let newest = self.entries.back_mut();
+        if let (Some(entry), Some(change)) = (newest, change)
+            && entry.generation == change.generation
+            && entry.change.is_none()
+        {
+            entry.change = Some(change.clone());
+        }
+        if loaded {
+            for entry in self.entries.iter_mut().filter(|entry| entry.shown.is_some()) {
+                entry.loaded.get_or_insert(now);
+            }
+        }
+    }
+
     /// Returns what the member hid and showed, as of `now`.
     pub fn reports(&self, now: Duration) -> Vec<SwitchReport> {
-        let ago = |at: Duration| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX);
+        let ago = |at: Duration| millis(now.saturating_sub(at));
         let moved =
-            |change: Change| Moved { points: change.points, first_ago: ago(change.first), last_ago: ago(change.last) };
+            |change: Move| Moved { points: change.points, first_ago: ago(change.first), last_ago: ago(change.last) };
         let report = |entry: &Entry| SwitchReport {
             generation: entry.generation,
             hidden: entry.hidden.map(moved),
             shown: entry.shown.map(moved),
+            loaded_ago: entry.loaded.map(ago),
         };
         self.entries.iter().map(report).collect()
     }
+
+    /// Returns the changes that the member took part in, as of `now`.
+    pub fn changes(&self, now: Duration) -> Vec<KnownChange> {
+        let known = |change: &Change| KnownChange {
+            generation: change.generation,
+            cause: change.cause,
+            lost: change.lost.as_ref().map(|lost| (points(&lost.taken), now.saturating_sub(lost.alive_at))),
+        };
+        self.entries.iter().filter_map(|entry| entry.change.as_ref()).map(known).collect()
+    }
+
+    /// Returns the cause of the newest change and its generation, if the member hid ranges in it.
+    pub fn newest_hidden(&self) -> Option<(Cause, u64)> {
+        let newest = self.entries.back().filter(|entry| entry.hidden.is_some())?;
+        newest.change.as_ref().map(|change| (change.cause, change.generation))
+    }
 }
 
-/// Returns the exactness of each switch after generation `after` that moved ranges from members to members, in order.
+/// Returns how exact each of `changes` was, as far as the answers tell.
 ///
-/// Each answer has the time since it arrived. A switch whose hidden and shown ranges are not the same is left out: a member
-/// that took part in it has ended, or it is not over.
-pub fn timings(answers: &[(Duration, &[SwitchReport])], after: u64) -> Vec<SwitchTiming> {
-    let recent = |reports: &&[SwitchReport]| reports.len() <= MOST;
-    let answers: Vec<_> = answers.iter().filter(|(_, reports)| recent(reports)).collect();
-    let mut generations: Vec<u64> =
-        answers.iter().flat_map(|(_, reports)| *reports).map(|r| r.generation).filter(|g| *g > after).collect();
-    generations.sort_unstable();
-    generations.dedup();
-    generations.into_iter().filter_map(|generation| timing(&answers, generation)).collect()
+/// A planned switch whose hidden and shown ranges are not the same is left out: a member that took part in it has not answered, or
+/// it is not over. In a dismissal the lost members cannot say when they ended. They certainly ran at their last sign of life, so the
+/// gap is at most the time from there until others had loaded what they took.
+pub fn timings(answers: &[Answer<'_>], changes: &[KnownChange]) -> Vec<(Cause, MeasuredSwitch)> {
+    let answers: Vec<_> = answers.iter().filter(|answer| answer.reports.len() <= MOST).collect();
+    let timing = |change: &KnownChange| {
+        // One that has not changed yet may still hide and show ranges.
+        let is_over = answers.iter().all(|answer| answer.generation >= change.generation);
+        let measured = if is_over { timing(&answers, change) } else { None };
+        measured.map(|measured| (change.cause, measured))
+    };
+    changes.iter().filter_map(timing).collect()
 }
 
-fn timing(answers: &[&(Duration, &[SwitchReport])], generation: u64) -> Option<SwitchTiming> {
+fn timing(answers: &[&Answer<'_>], change: &KnownChange) -> Option<MeasuredSwitch> {
+    let generation = change.generation;
     let (mut hidden, mut shown) = (Sum::default(), Sum::default());
-    for (since, reports) in answers {
+    // When the last of those that gained ranges had loaded them; `None` while one of them loads.
+    let mut loaded = Some(Duration::MAX);
+    for Answer { age, reports, .. } in answers {
         for report in reports.iter().filter(|report| report.generation == generation) {
-            hidden.add(report.hidden, *since);
-            shown.add(report.shown, *since);
+            hidden.add(report.hidden, *age);
+            shown.add(report.shown, *age);
+            if report.shown.is_some() {
+                let ago = report.loaded_ago.map(|ago| age.saturating_add(Duration::from_millis(ago)));
+                loaded = loaded.zip(ago).map(|(last, ago)| last.min(ago));
+            }
         }
     }
-    let ((hid_first, hid_last), (showed_first, showed_last)) = (hidden.ago?, shown.ago?);
-    (hidden.points == shown.points).then(|| SwitchTiming {
+    let (showed_first, showed_last) = shown.ago?;
+    if change.cause == Cause::Dismissal {
+        let (taken, alive_ago) = change.lost?;
+        let gap = alive_ago.saturating_sub(loaded?.min(showed_last));
+        return (taken == shown.points).then(|| MeasuredSwitch { generation, gap: millis(gap), overlap: None });
+    }
+    let (hid_first, hid_last) = hidden.ago?;
+    (hidden.points == shown.points).then(|| MeasuredSwitch {
         generation,
-        gap: hid_first.saturating_sub(showed_last),
-        overlap: showed_first.saturating_sub(hid_last),
+        gap: millis(hid_first.saturating_sub(showed_last)),
+        overlap: Some(millis(showed_first.saturating_sub(hid_last))),
     })
 }
 
@@ -230,10 +296,20 @@ mod tests {
         journal
     }
 
-    fn timings_of(journals: &[Journal]) -> Vec<SwitchTiming> {
+    const SCALED: KnownChange = KnownChange { generation: 2, cause: Cause::Scale, lost: None };
+
+    const fn answer(age: Duration, reports: &[SwitchReport]) -> Answer<'_> {
+        Answer { age, generation: 2, reports }
+    }
+
+    const fn exact(gap: u64, overlap: u64) -> (Cause, MeasuredSwitch) {
+        (Cause::Scale, MeasuredSwitch { generation: 2, gap, overlap: Some(overlap) })
+    }
+
+    fn timings_of(journals: &[Journal]) -> Vec<(Cause, MeasuredSwitch)> {
         let reports: Vec<_> = journals.iter().map(|journal| journal.reports(second(90))).collect();
-        let answers: Vec<_> = reports.iter().map(|reports| (Duration::ZERO, &reports[..])).collect();
-        timings(&answers, 1)
+        let answers: Vec<_> = reports.iter().map(|reports| answer(Duration::ZERO, reports)).collect();
+        timings(&answers, &[SCALED])
     }
 
     #[test]
@@ -253,8 +329,7 @@ mod tests {
             let old = [0, 1].map(|shard| switched(&part(2, shard), &part(3, shard), at, soon));
             let new = switched(&Slice::none(), &part(3, 2), shown_at, soon);
             let [first, second] = old;
-            let expected = SwitchTiming { generation: 2, gap: ms(gap), overlap: ms(overlap) };
-            assert_eq!(timings_of(&[first, second, new]), [expected], "{shown_at:?}");
+            assert_eq!(timings_of(&[first, second, new]), [exact(gap, overlap)], "{shown_at:?}");
         }
     }
 
@@ -269,12 +344,57 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_is_not_measured_while_a_member_has_not_changed() {
+        let at = second(53);
+        let old = switched(&Slice::all(), &part(2, 0), at, ms(1)).reports(second(90));
+        let new = switched(&Slice::none(), &part(2, 1), at, ms(1)).reports(second(90));
+        let late = Answer { generation: 1, ..answer(Duration::ZERO, &[]) };
+        let mut answers = vec![answer(Duration::ZERO, &old), answer(Duration::ZERO, &new)];
+        assert_eq!(timings(&answers, &[SCALED]), [exact(0, 0)]);
+        answers.push(late);
+        assert_eq!(timings(&answers, &[SCALED]), []);
+    }
+
+    #[test]
+    fn a_dismissal_takes_from_the_last_sign_of_life_until_others_have_loaded_the_ranges() {
+        let at = second(53);
+        let lost = (points(&part(2, 1)), second(90) - second(52));
+        let change = KnownChange { cause: Cause::Dismissal, lost: Some(lost), ..SCALED };
+        let mut taker = switched(&part(2, 0), &Slice::all(), at, ms(1));
+        let measure =
+            |taker: &Journal, change| timings(&[answer(Duration::ZERO, &taker.reports(second(90)))], &[change]);
+        assert_eq!(measure(&taker, change), [], "it has not loaded what it took");
+        taker.note_state(None, false, second(54));
+        taker.note_state(None, true, second(55));
+        taker.note_state(None, true, second(60));
+        let measured = MeasuredSwitch { generation: 2, gap: 3000, overlap: None };
+        assert_eq!(measure(&taker, change), [(Cause::Dismissal, measured)]);
+        let others = KnownChange { lost: Some((points(&part(2, 0)), lost.1)), ..change };
+        assert_eq!(measure(&taker, others), [], "other ranges were lost");
+        assert_eq!(measure(&taker, KnownChange { lost: None, ..change }), [], "the lost member was never heard");
+    }
+
+    #[test]
+    fn a_member_knows_the_changes_that_it_took_part_in() {
+        let lost = crate::fleet::handover::Lost { taken: part(2, 1), alive_at: second(52) };
+        let change = Change { generation: 2, cause: Cause::Leave, lost: Some(lost) };
+        let mut journal = switched(&Slice::all(), &part(2, 0), second(53), ms(1));
+        assert_eq!((journal.newest_hidden(), journal.changes(second(90))), (None, Vec::new()));
+        journal.note_state(Some(&Change { generation: 3, ..change.clone() }), true, second(54));
+        assert_eq!(journal.changes(second(90)), [], "of another generation");
+        journal.note_state(Some(&change), true, second(54));
+        assert_eq!(journal.newest_hidden(), Some((Cause::Leave, 2)));
+        let known = KnownChange { generation: 2, cause: Cause::Leave, lost: Some((points(&part(2, 1)), second(38))) };
+        assert_eq!(journal.changes(second(90)), [known]);
+    }
+
+    #[test]
     fn the_age_of_an_answer_counts() {
         let at = second(53);
         let old = switched(&Slice::all(), &part(2, 0), at, ms(1)).reports(second(90));
         let new = switched(&Slice::none(), &part(2, 1), at, ms(1)).reports(second(91));
-        let timings = timings(&[(second(1), &old), (Duration::ZERO, &new)], 1);
-        assert_eq!(timings, [SwitchTiming { generation: 2, gap: Duration::ZERO, overlap: Duration::ZERO }]);
+        let timings = timings(&[answer(second(1), &old), answer(Duration::ZERO, &new)], &[SCALED]);
+        assert_eq!(timings, [exact(0, 0)]);
     }
 
     #[test]
@@ -287,8 +407,7 @@ mod tests {
         old.note(&serving, &ending, 2, at);
         old.note(&ending, &plan(&[(end, part(2, 0))]), 2, end);
         let new = switched(&Slice::none(), &part(2, 1), at, ms(1));
-        let expected = SwitchTiming { generation: 2, gap: Duration::ZERO, overlap: second(30) };
-        assert_eq!(timings_of(&[old, new.clone()]), [expected]);
+        assert_eq!(timings_of(&[old, new.clone()]), [exact(0, 30_000)]);
 
         let mut expired = Journal::default();
         let until = Plan { until: Some(second(51)), ..plan(&[(second(1), Slice::all())]) };

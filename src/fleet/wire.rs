@@ -20,6 +20,8 @@ use crate::shown;
 
 /// Maximum length of a text in bytes.
 const MAX_TEXT: usize = 256;
+/// Maximum number of measured switches in a heartbeat. There is one for each cause.
+const MAX_MEASURED: usize = 16;
 /// Maximum number of crashes in a statement. Members send 8.
 const MAX_CRASHES: usize = 64;
 
@@ -115,6 +117,13 @@ impl Heartbeat {
         heartbeat.member.check()?;
         at_most("unheard", heartbeat.unheard.len(), MOST_UNHEARD)?;
         heartbeat.unheard.iter().try_for_each(process)?;
+        at_most("measured", heartbeat.measured.len(), MAX_MEASURED)?;
+        for (cause, switch) in &heartbeat.measured {
+            self::text("measured", cause)?;
+            number("measured.generation", switch.generation)?;
+            number("measured.gap", switch.gap)?;
+            number("measured.overlap", switch.overlap.unwrap_or_default())?;
+        }
         number("confirmedAge", heartbeat.confirmed_age.unwrap_or_default())?;
         number("now", heartbeat.now)?;
         number("ahead", heartbeat.ahead.unwrap_or_default().unsigned_abs())?;
@@ -201,7 +210,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fleet::record::{ColdStart, KeyDigest, Next, Phase, Suspicion, SwitchTime};
+    use crate::fleet::record::{ColdStart, KeyDigest, MeasuredSwitch, Next, Phase, Suspicion, SwitchTime};
 
     /// Reads a file of tests/data/fleet.
     fn golden(name: &str) -> String {
@@ -277,6 +286,7 @@ mod tests {
             now: 86_400_123,
             ahead: Some(-12),
             unheard: vec![id(2)],
+            measured: [("leave".to_owned(), MeasuredSwitch { generation: 7, gap: 12, overlap: Some(0) })].into(),
         }
     }
 
@@ -446,6 +456,9 @@ mod tests {
             ("/ahead", &high),
             ("/ahead", &json!(i64::MIN)),
             ("/unheard/0/ordinal", &later),
+            ("/measured/leave/generation", &high),
+            ("/measured/leave/gap", &high),
+            ("/measured/leave/overlap", &high),
         ] {
             let error = Heartbeat::decode(&changed("heartbeat.json", at, to.clone())).expect_err(at);
             assert!(matches!(error, FormatError::TooLarge { .. }), "{at}: {error}");

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 use crate::exposition::{ResourceStore, Uids};
 use crate::fleet::audit::{CoverageView, Peer, PeerDirectory};
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource, KnownVersions, SeenError};
+use crate::fleet::handover::Cause;
+use crate::fleet::record::MeasuredSwitch;
+use crate::fleet::switches::KnownChange;
 use crate::health::SharedWatchSet;
 use crate::intake::Status;
 use crate::server;
@@ -151,6 +154,18 @@ impl PeerDirectory for AuditableMembers {
 
     fn peers(&self) -> Option<Vec<Peer>> {
         self.members.peers().filter(|_| self.reads_all.load(Relaxed))
+    }
+
+    fn changes(&self) -> Vec<KnownChange> {
+        self.members.changes()
+    }
+
+    fn is_measured(&self, change: &KnownChange) -> bool {
+        self.members.is_measured(change)
+    }
+
+    fn note_measured(&self, cause: Cause, switch: MeasuredSwitch) -> bool {
+        self.members.note_measured(cause, switch)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::server::ScrapeTracker;
 const RESERVE: Duration = Duration::from_secs(5);
 /// Minimum time for the handover, for any grace period.
 const MIN_HANDOVER: Duration = Duration::from_secs(1);
+/// How long the coordinator may take to measure the handover.
+const MEASUREMENT: Duration = Duration::from_secs(3);
 /// Timeout of the announcement.
 const ANNOUNCEMENT: Duration = Duration::from_secs(2);
 
@@ -33,7 +35,9 @@ pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
         let released = Instant::now();
         // If no other member took over, this replica still exposes objects and has no empty scrape to show.
         if fleet.exposed().is_none_or(|exposed| exposed.is_empty()) {
-            scrape_tracker.wait_for_all_since(released).await;
+            // Without this replica, nobody can tell when it hid its objects.
+            let measured = timeout(MEASUREMENT, fleet.until_measured());
+            let ((), _) = tokio::join!(scrape_tracker.wait_for_all_since(released), measured);
         }
     };
     if timeout(limit(snapshot.grace), handed_over).await.is_err() {

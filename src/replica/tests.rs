@@ -11,9 +11,11 @@ use super::resources::{RunningResource, WatchContext};
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, CoverageClient, CoverageView, Peer, PeerDirectory};
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource};
+use crate::fleet::handover::Cause;
 use crate::fleet::ledger::CoverageState;
 use crate::fleet::peer_client::PeerError;
-use crate::fleet::record::{Endpoint, KeyDigest};
+use crate::fleet::record::{Endpoint, KeyDigest, MeasuredSwitch};
+use crate::fleet::switches::KnownChange;
 use crate::intake;
 use crate::settings::{Environment, Flags};
 use crate::sharding::Hasher;
@@ -51,6 +53,18 @@ impl PeerDirectory for Others {
         let endpoint = |at: usize| Endpoint { address: at.to_string(), key: KeyDigest([0; 32]) };
         let peer = |at: usize| Peer { name: at.to_string(), endpoint: Some(endpoint(at)) };
         Some((0..self.0.len()).map(peer).collect())
+    }
+
+    fn changes(&self) -> Vec<KnownChange> {
+        Vec::new()
+    }
+
+    fn is_measured(&self, _: &KnownChange) -> bool {
+        true
+    }
+
+    fn note_measured(&self, _: Cause, _: MeasuredSwitch) -> bool {
+        false
     }
 }
 

@@ -1,19 +1,19 @@
-//! Writes one family of integers.
+//! Writes one family of numbers.
 
 use std::fmt::Error;
 
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 /// Labels of one sample.
 pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 
 /// Writes a gauge; nothing if it has no samples.
-pub(super) fn gauge<'a>(
+pub(super) fn gauge<'a, N: EncodeGaugeValue>(
     out: &mut DescriptorEncoder,
     name: &str,
     help: &str,
-    samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
+    samples: impl IntoIterator<Item = (Labels<'a>, N)>,
 ) -> Result<(), Error> {
     let mut samples = samples.into_iter().peekable();
     if samples.peek().is_none() {

@@ -1,5 +1,6 @@
 //! The self-metrics of a fleet's member.
 
+use std::collections::BTreeMap;
 use std::fmt::Error;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use super::encode::{Labels, counter, gauge};
 use crate::fleet::FleetHandle;
 use crate::fleet::handover::{Cause, HandoverState, Status};
+use crate::fleet::record::MeasuredSwitch;
 
 /// The most members that the metrics name as blocking.
 const MOST_BLOCKED: usize = 32;
@@ -42,7 +44,40 @@ pub(super) fn encode(out: &mut DescriptorEncoder, fleet: &FleetHandle) -> Result
         let help = "Number of replicas that the StatefulSet asks for.";
         one(out, "kube_state_fleet_replicas_wanted", help, u64::from(replicas))?;
     }
-    if snapshot.coordinated { members(out, status).and_then(|()| handover(out, status)) } else { Ok(()) }
+    if !snapshot.coordinated {
+        return Ok(());
+    }
+    members(out, status)?;
+    handover(out, status)?;
+    // Others know the measurements too, but one series of each is enough.
+    if status.coordinator { measured(out, &fleet.measurements().get()) } else { Ok(()) }
+}
+
+/// How exact the last measured change of each cause was.
+fn measured(out: &mut DescriptorEncoder, last: &BTreeMap<Cause, MeasuredSwitch>) -> Result<(), Error> {
+    let by_cause = |cause: &Cause| vec![("cause", cause.name())];
+    let seconds = |millis: u64| Duration::from_millis(millis).as_secs_f64();
+    gauge(
+        out,
+        "kube_state_fleet_handover_gap_seconds",
+        "Longest time in seconds for which objects were missing in the last measured change of the assignment, by its cause: from \
+         the first that a member hid to the last that another one showed. For a dismissal: from the last sign of life of the lost \
+         member until others had loaded its objects.",
+        last.iter().map(|(cause, switch)| (by_cause(cause), seconds(switch.gap))),
+    )?;
+    gauge(
+        out,
+        "kube_state_fleet_handover_overlap_seconds",
+        "Longest time in seconds for which objects were exposed twice in the last measured change of the assignment, by its cause: \
+         from the first that a member showed to the last that another one hid. Unknown for a dismissal.",
+        last.iter().filter_map(|(cause, switch)| Some((by_cause(cause), seconds(switch.overlap?)))),
+    )?;
+    gauge(
+        out,
+        "kube_state_fleet_handover_measured_generation",
+        "Generation that the last measured change of the assignment led to, by its cause.",
+        last.iter().map(|(cause, switch)| (by_cause(cause), switch.generation)),
+    )
 }
 
 fn members(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {

@@ -7,14 +7,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::MetricType;
 
 use super::definitions::DefinitionEvents;
 use super::encode::{Labels, counter, gauge};
 use super::reloads::Reloads;
 use crate::fleet::audit::Coverage;
 use crate::fleet::ledger::CoverageState;
-use crate::fleet::switches::SwitchTiming;
 use crate::health::{Health, WatchedResource};
 use crate::intake::Status;
 
@@ -175,32 +173,7 @@ impl ReplicaCollector {
             "kube_state_fleet_cover_age_seconds",
             "Seconds since the last successful audit of the resource; before the first one, since the first attempt.",
             lines.iter().map(|line| (vec![("resource", line.resource.as_str())], line.age.as_secs())),
-        )?;
-        self.switch(out)
-    }
-
-    /// The exactness of the last switch that the audit could measure. Only the coordinator has one.
-    fn switch(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {
-        let Some(SwitchTiming { generation, gap, overlap }) = self.0.coverage.switch() else { return Ok(()) };
-        let measured = [
-            (
-                "kube_state_fleet_handover_gap_seconds",
-                "Longest time in seconds for which objects were missing in the last measured handover: from the first that a \
-                 member hid to the last that another one showed.",
-                gap,
-            ),
-            (
-                "kube_state_fleet_handover_overlap_seconds",
-                "Longest time in seconds for which objects were exposed twice in the last measured handover: from the first that \
-                 a member showed to the last that another one hid.",
-                overlap,
-            ),
-        ];
-        for (name, help, value) in measured {
-            out.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value.as_secs_f64())?;
-        }
-        let help = "Generation that the last measured handover led to.";
-        gauge(out, "kube_state_fleet_handover_measured_generation", help, [(Vec::new(), generation)])
+        )
     }
 
     fn degraded(&self, out: &mut DescriptorEncoder) -> Result<(), Error> {

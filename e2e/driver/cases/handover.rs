@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::api;
@@ -18,6 +18,8 @@ use crate::wait::until;
 
 /// How long an object may be missing after a SIGKILL of its replica, in seconds.
 pub const KILL_SLACK: f64 = 3.0;
+/// The longest gap that members may measure in a planned handover, in seconds.
+const MAX_GAP: f64 = 0.5;
 /// Makes the API server filter by shard.
 const SERVER_SIDE: &str = "--server-side-sharding";
 
@@ -109,9 +111,15 @@ pub fn start_delay(stage: &Stage) -> Duration {
 }
 
 async fn phases(stage: &Stage, fleet: &Fleet, observer: &mut Observer) -> Result<()> {
+    let start = measured(fleet, "scale").await.unwrap_or_default();
     observer.phase(fleet, "scale up", Bounds::SEAMLESS, async || fleet.scale(3).await).await?;
+    let grown = ensure_measured(fleet, "scale", start).await?;
     observer.phase(fleet, "scale down", Bounds::SEAMLESS, async || fleet.scale(2).await).await?;
+    ensure_measured(fleet, "scale", grown).await?;
     observer.phase(fleet, "rolling update", Bounds::SEAMLESS, async || fleet.roll(&[]).await).await?;
+    // The first member that left was the last one to come back, so the member that measured it may be another one.
+    ensure_measured(fleet, "leave", grown).await?;
+    ensure_measured(fleet, "rejoin", grown).await?;
     if stage.size == Size::Long {
         for (name, count) in [("2 to 1", 1), ("1 to 4", 4), ("4 to 2", 2)] {
             observer.phase(fleet, name, Bounds::SEAMLESS, async || fleet.scale(count).await).await?;
@@ -126,9 +134,56 @@ pub async fn kill(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
     let before = peak_memory(taker.process)?;
     observer.phase(fleet, "SIGKILL", Bounds::missing(KILL_SLACK), async || fleet.signal(0, Signal::KILL)).await?;
     let after = peak_memory(taker.process)?;
+    ensure_dismissal_measured(fleet).await?;
     observer.note(format!("the replica that took over had {:.0} MB, then {:.0} MB at most", mega(before), mega(after)));
     ensure!(after <= 2 * before, "its memory grew from {before} to {after} bytes");
     Ok(())
+}
+
+/// Waits until the dismissal of a killed replica is measured. The measurement counts from its last sign of life, up to a second
+/// before its end.
+async fn ensure_dismissal_measured(fleet: &Fleet) -> Result<()> {
+    until("the measurement of the dismissal", Duration::from_secs(40), async || {
+        measured(fleet, "dismissal").await.map(drop)
+    })
+    .await?;
+    for (ordinal, _) in fleet.live() {
+        if let Ok(gap) = fleet.metric(ordinal, "kube_state_fleet_handover_gap_seconds", &[("cause", "dismissal")]).await
+        {
+            ensure!(gap < KILL_SLACK + 2.0, "a gap of {gap} s");
+        }
+    }
+    Ok(())
+}
+
+/// Returns the generation of the last measured change with a cause, as the coordinator reports it.
+async fn measured(fleet: &Fleet, cause: &str) -> Result<f64> {
+    for (ordinal, _) in fleet.live() {
+        if fleet.metric(ordinal, "kube_state_fleet_coordinator", &[]).await? == 1.0 {
+            return fleet.metric(ordinal, "kube_state_fleet_handover_measured_generation", &[("cause", cause)]).await;
+        }
+    }
+    bail!("no coordinator")
+}
+
+/// Waits until a change after `generation` with this cause is measured, without a gap. Returns its generation.
+async fn ensure_measured(fleet: &Fleet, cause: &str, generation: f64) -> Result<f64> {
+    let mut last = generation;
+    until(&format!("the measurement of {cause}"), Duration::from_secs(40), async || {
+        last = measured(fleet, cause).await?;
+        ensure!(last > generation, "generation {last}, not after {generation}");
+        Ok(())
+    })
+    .await?;
+    let cause = [("cause", cause)];
+    for (ordinal, _) in fleet.live() {
+        let gap = fleet.metric(ordinal, "kube_state_fleet_handover_gap_seconds", &cause).await;
+        // Only the coordinator has it.
+        if let Ok(gap) = gap {
+            ensure!(gap < MAX_GAP, "{cause:?}: a gap of {gap} s");
+        }
+    }
+    Ok(last)
 }
 
 fn mega(bytes: u64) -> f64 {

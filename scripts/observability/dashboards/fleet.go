@@ -103,10 +103,10 @@ func fleet() Dashboard {
 				},
 				{
 					Kind: Lines, Title: "Exactness of the last switch", Width: 8, Height: 8, Unit: "s",
-					Description: "How long objects were missing (gap), or exposed twice (overlap), at most, in the last handover that the coordinator could measure.",
+					Description: "How long objects were missing (gap), or exposed twice (overlap), at most, in the last change of each cause that the coordinator measured.",
 					Queries: []Query{
-						{`max by (cluster, job) (kube_state_fleet_handover_gap_seconds{JOB})`, "gap"},
-						{`max by (cluster, job) (kube_state_fleet_handover_overlap_seconds{JOB})`, "overlap"},
+						{`max by (cluster, job, cause) (kube_state_fleet_handover_gap_seconds{JOB})`, "gap, {{cause}}"},
+						{`max by (cluster, job, cause) (kube_state_fleet_handover_overlap_seconds{JOB})`, "overlap, {{cause}}"},
 					},
 				},
 				{

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
+use super::status::Lost;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
@@ -459,6 +460,16 @@ impl Facts {
     /// Returns what a member owns in `after` and not in `before`.
     pub fn gained(&self, before: &Assignment, after: &Assignment, ordinal: u32) -> Slice {
         self.ranges.slice(after, ordinal).minus(&self.ranges.slice(before, ordinal))
+    }
+
+    /// Returns what others take at once from the members that `after` dismisses; `None` without such ranges, or if this member never
+    /// heard one of the dismissed.
+    pub fn lost(&self, before: &Assignment, after: &Assignment) -> Option<Lost> {
+        let mut dismissed = after.absent.iter().filter(|ordinal| before.has(**ordinal));
+        let signs = dismissed.by_ref().map(|ordinal| self.peers.get(*ordinal).and_then(Peer::last_sign_of_life));
+        let alive_at = signs.min()??;
+        let taken = after.present().fold(Slice::none(), |all, other| all.union(&self.gained(before, after, other)));
+        (!taken.is_empty()).then_some(Lost { taken, alive_at })
     }
 
     /// Returns how many points of the hash space a member owns in an assignment.

@@ -16,7 +16,7 @@ use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
-use super::status::{HandoverState, Status};
+use super::status::{Change, HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{
@@ -79,6 +79,7 @@ struct History {
     /// Since when (boot time) each ordinal blocks a change, and whether that was announced.
     blocked: BTreeMap<u32, (Duration, bool)>,
     last_handover_at: Option<Duration>,
+    last_change: Option<Change>,
     /// Whether the last confirmation was too old at the last decision.
     isolated: bool,
     /// How long the last planned change took.
@@ -226,6 +227,7 @@ impl Machine {
             now: millis(now.boot),
             ahead: record.and_then(|record| self.facts.clock_offset(&record.coordinator)),
             unheard: self.facts.peers.unheard(now).cloned().collect(),
+            measured: BTreeMap::new(),
         }
     }
 
@@ -263,6 +265,8 @@ impl Machine {
             awaits_news: self.wakefulness.awaits_news(now),
             handovers: self.history.handovers.clone(),
             since_handover: self.history.last_handover_at.map(|at| now.since(at)),
+            change: self.history.last_change.clone(),
+            loaded: serves_completely(facts, &self.participation),
             leaving: self.participation.is_leaving(),
             superseded: self.participation.is_contested() || self.outrun_by.is_some(),
             unreadable_record: facts.unreadable_record.as_ref().map(|unreadable| unreadable.error.to_string()),
@@ -542,6 +546,8 @@ impl Machine {
         let cause = Cause::of(before, &assignment, planned);
         *self.history.handovers.entry(cause).or_default() += 1;
         self.history.last_handover_at = Some(now.boot);
+        let lost = before.filter(|_| cause == Cause::Dismissal).and_then(|before| self.facts.lost(before, &assignment));
+        self.history.last_change = Some(Change { generation: assignment.generation, cause, lost });
         let took = self.history.last_planned.filter(|_| planned);
         let took = took.map_or_else(String::new, |took| format!(", after {:.1} s", took.as_secs_f64()));
         let (generation, what) = (assignment.generation, describe(&assignment));

@@ -44,6 +44,6 @@ mod timing;
 pub use cause::Cause;
 pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Topic};
 pub use machine::Machine;
-pub use status::{HandoverState, Status};
+pub use status::{Change, HandoverState, Lost, Status};
 pub(super) use timing::millis;
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

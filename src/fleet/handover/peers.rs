@@ -63,6 +63,8 @@ pub(super) struct Peer {
     first_seen_at: Duration,
     /// When its Lease last changed, by the time of arrival.
     lease_changed_at: Option<Duration>,
+    /// When it wrote the last renewal that a watch delivered, at the earliest.
+    renewed_at: Option<Duration>,
     /// When the newest heartbeat that it answered was sent.
     answered_at: Option<Duration>,
     /// When its newest heartbeat arrived.
@@ -92,6 +94,7 @@ impl Peer {
             confirmed_at: None,
             first_seen_at: now.boot,
             lease_changed_at: None,
+            renewed_at: None,
             answered_at: None,
             heard_at: None,
             suspicion: None,
@@ -201,9 +204,17 @@ impl Peer {
         }
     }
 
-    /// Notes the clock that a Lease renewal shows: `offset` is the holder's boot clock minus ours in milliseconds.
-    fn note_lease_offset(&mut self, offset: Option<i64>) {
-        self.lease_offsets.extend(offset);
+    /// Returns a moment at which it certainly ran: no later one is known.
+    pub fn last_sign_of_life(&self) -> Option<Duration> {
+        self.answered_at.max(self.renewed_at)
+    }
+
+    /// Notes a renewal of its Lease that a watch delivered, and the clock that it shows: `offset` is the holder's boot clock minus
+    /// ours in milliseconds.
+    fn note_renewal(&mut self, offset: Option<i64>, now: Now) {
+        let Some(offset) = offset else { return };
+        self.renewed_at = Some(now.boot.saturating_sub(LEASE_DELIVERY_LIMIT));
+        self.lease_offsets.push(offset);
         let surplus = self.lease_offsets.len().saturating_sub(MAX_LEASE_OFFSETS);
         self.lease_offsets.drain(..surplus);
     }
@@ -293,7 +304,7 @@ impl Peers {
             }
             let mut peer = Peer::new(member, now);
             peer.note_sign_of_life(evidence, now);
-            peer.note_lease_offset(lease_offset);
+            peer.note_renewal(lease_offset, now);
             self.0.insert(ordinal, peer);
             return;
         };
@@ -304,11 +315,11 @@ impl Peers {
                 peer.member = if by_lease { member } else { Member { address, key, ..member } };
             }
             peer.note_sign_of_life(evidence, now);
-            peer.note_lease_offset(lease_offset);
+            peer.note_renewal(lease_offset, now);
         } else if by_lease && peer.is_replaced_by(&member, now) {
             peer.replace(member, now);
             peer.note_sign_of_life(evidence, now);
-            peer.note_lease_offset(lease_offset);
+            peer.note_renewal(lease_offset, now);
         }
     }
 
@@ -526,6 +537,7 @@ mod tests {
             ahead: None,
             unreadable: None,
             unheard: vec![member(1, 1).id],
+            measured: BTreeMap::new(),
         };
         peers.observe_unheard(&heartbeat);
         assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "two members do not hear it");

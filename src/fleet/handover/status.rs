@@ -27,6 +27,26 @@ pub enum HandoverState {
     Switching,
 }
 
+/// A change of the current assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The generation that it led to.
+    pub generation: u64,
+    /// Why it changed.
+    pub cause: Cause,
+    /// What members that do not run any more left behind, if others took it at once.
+    pub lost: Option<Lost>,
+}
+
+/// The ranges of members that do not run any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The ranges that others took.
+    pub taken: Slice,
+    /// The last moment at which all of these members certainly ran (boot time).
+    pub alive_at: Duration,
+}
+
 /// The fleet as one member sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
@@ -76,6 +96,10 @@ pub struct Status {
     pub handovers: BTreeMap<Cause, u64>,
     /// The time since its last change.
     pub since_handover: Option<Duration>,
+    /// Its last change.
+    pub change: Option<Change>,
+    /// Whether this member serves, and has loaded its share of the current generation.
+    pub loaded: bool,
     /// Whether this process was asked to terminate.
     pub leaving: bool,
     /// Whether another process may run in place of this one.
