@@ -255,7 +255,7 @@ mod tests {
 
     fn heartbeat(id: &Incarnation, key: &ProcessKey, fleet: &str) -> Heartbeat {
         let config = Config {
-            owns_pod: true,
+            owns_pod: Some(true),
             id: id.clone(),
             address: "127.0.0.1:1".to_owned(),
             key: Some(key.digest()),

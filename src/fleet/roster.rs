@@ -111,7 +111,7 @@ mod tests {
         let (address, fleet) = (String::new(), String::new());
         let key = Some(KeyDigest([nonce as u8; 32]));
         let config = Config {
-            owns_pod: true,
+            owns_pod: Some(true),
             id,
             address,
             key,

@@ -29,7 +29,7 @@ pub struct Identity {
     /// `status.podIP` of the pod.
     pub ip: Option<IpAddr>,
     /// Whether the process runs in that pod, as far as its address tells.
-    pub owns_pod: bool,
+    pub owns_pod: Option<bool>,
     /// `terminationGracePeriodSeconds` of the pod.
     pub grace: Duration,
     /// A permission that coordination needs, and that is missing.
@@ -148,8 +148,8 @@ pub async fn discover(client: &Client, settings: &FleetSettings) -> Result<Ident
     let ordinal = ordinal(pod).and_then(|ordinal| ordinal.checked_sub(start));
     let ordinal = ordinal.ok_or_else(|| FleetError::NoOrdinal { pod: pod.clone(), start })?;
     let names = Names { namespace: namespace.clone(), statefulset, ordinal, start };
-    let owns_pod = settings.ip.is_none_or(|ip| found.as_ref().is_none_or(|pod| may_have_address(pod, ip)));
-    if !owns_pod {
+    let owns_pod = settings.ip.zip(found.as_ref()).and_then(|(ip, pod)| has_address(pod, ip));
+    if owns_pod == Some(false) {
         warn!("POD_IP is no address of the Pod that the API server has: this process may belong to a deleted Pod");
     }
     let uid = found.as_ref().and_then(|found| found.metadata.uid.clone());
@@ -166,12 +166,13 @@ pub async fn discover(client: &Client, settings: &FleetSettings) -> Result<Ident
     })
 }
 
-/// Whether a pod has an address, or none is known.
-fn may_have_address(pod: &Pod, address: IpAddr) -> bool {
+/// Whether a pod has an address; `None` if it has none yet.
+fn has_address(pod: &Pod, address: IpAddr) -> Option<bool> {
     let status = pod.status.as_ref();
     let all = status.and_then(|status| status.pod_ips.as_deref()).unwrap_or_default();
     let mut all = all.iter().filter_map(|it| it.ip.parse::<IpAddr>().ok()).peekable();
-    all.peek().is_none() || all.any(|known| known == address)
+    all.peek()?;
+    Some(all.any(|known| known == address))
 }
 
 /// Returns the name of the StatefulSet that controls a pod.

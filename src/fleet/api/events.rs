@@ -249,7 +249,7 @@ mod tests {
                 names: names(),
                 pod: "pod-uid".to_owned(),
                 ip: None,
-                owns_pod: true,
+                owns_pod: Some(true),
                 grace: Duration::ZERO,
                 missing_permission: None,
             };

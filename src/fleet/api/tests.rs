@@ -75,7 +75,8 @@ async fn a_pod_finds_its_statefulset_and_its_ordinal() {
         pod: "pod-uid".to_owned(),
         ip: "10.0.0.9".parse().ok(),
         grace: Duration::from_secs(77),
-        owns_pod: true,
+        // Its address is not known.
+        owns_pod: None,
         missing_permission: None,
     };
     assert_eq!(identity, expected);
@@ -159,7 +160,7 @@ fn key(nonce: u64) -> KeyDigest {
 
 pub(super) fn member(nonce: u64) -> Member {
     let config = Config {
-        owns_pod: true,
+        owns_pod: Some(true),
         id: id(nonce),
         address: "127.0.0.1:1".to_owned(),
         key: Some(key(nonce)),

@@ -248,7 +248,13 @@ impl Facts {
 /// The members.
 impl Facts {
     pub fn liveness(&self, peer: &Peer, now: Now) -> Liveness {
-        self.peers.liveness(peer, now, self.confirmed_at)
+        self.peers.liveness(peer, now, self.confirmed_at, self.may_serve(peer))
+    }
+
+    /// Whether the current or the next assignment counts on a peer.
+    fn may_serve(&self, peer: &Peer) -> bool {
+        let next = self.next().map(|next| &next.view);
+        self.current().into_iter().chain(next).any(|assignment| assignment.has(peer.member.id.ordinal))
     }
 
     /// Returns the newest statement of a live member, which may be this one.
@@ -261,11 +267,11 @@ impl Facts {
     }
 
     /// Returns the recipients of heartbeats: every member that has neither left nor been silent, in its Lease and towards this
-    /// member, for longer than a Lease lasts.
+    /// member, for longer than a Lease lasts. A silent one stays while another member hears it.
     pub fn contacts(&self, now: Now) -> impl Iterator<Item = &Member> {
         let is_contact = move |peer: &&Peer| {
             let is_silent = peer.lease_has_expired(self.confirmed_at) && !peer.was_heard(LEASE_DURATION, now);
-            peer.member.phase != Phase::Left && !is_silent
+            peer.member.phase != Phase::Left && (!is_silent || self.liveness(peer, now) != Liveness::Dead)
         };
         self.peers.iter().filter(is_contact).map(|peer| &peer.member)
     }
@@ -429,7 +435,7 @@ impl Facts {
     /// Whether a peer has ended, as far as peers can tell: an expired Lease proves nothing while the API server is out of
     /// reach, and a suspicion cannot be stored.
     fn has_ended(&self, peer: &Peer, now: Now) -> bool {
-        self.peers.is_lost_to_all(peer, now) || self.peers.liveness(peer, now, None) == Liveness::Dead
+        self.peers.is_lost_to_all(peer, now) || self.peers.liveness(peer, now, None, true) == Liveness::Dead
     }
 }
 

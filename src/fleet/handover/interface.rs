@@ -21,9 +21,9 @@ pub struct Config {
     pub address: String,
     /// The key that proves its identity to other members.
     pub key: Option<KeyDigest>,
-    /// Whether the process runs in the Pod that the API server has under its name, as far as it knows. Only such a process takes
-    /// the Lease of a running one over.
-    pub owns_pod: bool,
+    /// Whether the process runs in the Pod that the API server has under its name, if it knows. Only such a process takes the Lease of
+    /// a running one over.
+    pub owns_pod: Option<bool>,
     /// `namespace/name` of the StatefulSet.
     pub fleet: String,
     /// The hash that the flags select.

@@ -282,7 +282,7 @@ impl Machine {
 
     /// Sets whether the process runs in the Pod that the API server has.
     #[cfg(test)]
-    pub(super) const fn set_owns_pod(&mut self, owns_pod: bool) {
+    pub(super) const fn set_owns_pod(&mut self, owns_pod: Option<bool>) {
         self.config.owns_pod = owns_pod;
     }
 
@@ -408,7 +408,7 @@ impl Machine {
     fn on_other_holder(&mut self, other: Member, now: Now) {
         if let Some(contest) = &mut self.contest {
             contest.note(other.life);
-        } else if self.facts.confirmed_at.is_none() && (self.config.owns_pod || other.phase == Phase::Left) {
+        } else if self.facts.confirmed_at.is_none() && (self.may_replace(&other) || other.phase == Phase::Left) {
             if self.facts.observe_predecessor(other, now) {
                 self.notify(true, "the previous process of this Pod did not shut down cleanly");
             }
@@ -421,6 +421,12 @@ impl Machine {
         } else {
             self.start_contest(other.life, &format!("its Lease names process {}", other.id));
         }
+    }
+
+    /// Whether this process may take the Lease of a process over that may run. One that does not know whether the API server has
+    /// its Pod takes it over from a process at its own address alone: that one has ended.
+    fn may_replace(&self, other: &Member) -> bool {
+        self.config.owns_pod.unwrap_or_else(|| other.address == self.config.address)
     }
 
     fn start_contest(&mut self, life: u64, why: &str) {

@@ -383,15 +383,22 @@ impl Peers {
         self.iter().filter_map(due).filter(|due| *due > now.boot).min()
     }
 
-    /// Returns the liveness of a peer. This member has seen everything that was written before `confirmed_at`.
+    /// Returns the liveness of a peer. This member has seen everything that was written before `confirmed_at`. `serves`: an
+    /// assignment counts on the peer.
     ///
-    /// A suspected peer is dead when it has not answered the suspicion in time, and no other member hears it.
-    pub fn liveness(&self, peer: &Peer, now: Now, confirmed_at: Option<Duration>) -> Liveness {
+    /// A suspected peer is dead when it has not answered the suspicion in time. One that is silent on an open connection is dead when
+    /// its Lease has expired. Neither is, if it may serve and another member hears it: it follows the record that it hears there.
+    pub fn liveness(&self, peer: &Peer, now: Now, confirmed_at: Option<Duration>, serves: bool) -> Liveness {
         let stored_at = peer.suspicion.and_then(|suspected| suspected.stored_at);
         let is_unanswered = stored_at.is_some_and(|at| now.since(at) >= ANSWER_TO_SUSPICION);
-        match is_unanswered && self.is_unheard_by_others(peer, now) {
-            true => Liveness::Dead,
-            false => peer.liveness(now, confirmed_at),
+        if is_unanswered && self.is_unheard_by_others(peer, now) {
+            return Liveness::Dead;
+        }
+        match peer.liveness(now, confirmed_at) {
+            Liveness::Dead if peer.member.phase != Phase::Left && serves && self.is_heard_by_others(peer, now) => {
+                Liveness::Suspected
+            }
+            liveness => liveness,
         }
     }
 
@@ -404,6 +411,12 @@ impl Peers {
     fn is_unheard_by_others(&self, peer: &Peer, now: Now) -> bool {
         let mut others = self.iter().filter(|other| other.is_answering(now)).peekable();
         others.peek().is_none() || others.any(|other| other.unheard.contains(&peer.member.id))
+    }
+
+    /// Whether every other member hears `peer`, and there is one. A member that does not hear more peers than it names cannot tell.
+    fn is_heard_by_others(&self, peer: &Peer, now: Now) -> bool {
+        !self.is_unheard_by_others(peer, now)
+            && self.iter().filter(|other| other.is_answering(now)).all(|other| other.unheard.len() < MOST_UNHEARD)
     }
 
     /// Counts every Lease as renewed now. The API server was unreachable for longer than a Lease lasts, so a Lease that was
@@ -453,7 +466,7 @@ mod tests {
     }
 
     fn liveness(peers: &Peers, now: u64, confirmed_at: Option<u64>) -> Option<Liveness> {
-        peers.get(1).map(|peer| peers.liveness(peer, at(now), confirmed_at.map(Duration::from_secs)))
+        peers.get(1).map(|peer| peers.liveness(peer, at(now), confirmed_at.map(Duration::from_secs), true))
     }
 
     #[test]
@@ -541,6 +554,39 @@ mod tests {
         };
         peers.observe_unheard(&heartbeat);
         assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "two members do not hear it");
+    }
+
+    #[test]
+    fn a_silent_peer_whose_lease_has_expired_is_not_dead_while_another_member_hears_it() {
+        let mut peers = peers(Evidence::Lease);
+        let other = Incarnation { ordinal: 2, pod: "pod-other".to_owned(), nonce: 9 };
+        let other = first_statement(other, "10.0.0.9:8082".to_owned(), Hasher::XxHash64);
+        peers.observe(other.clone(), Evidence::Lease, at(100));
+        peers.observe(other.clone(), Evidence::Answer(Duration::from_secs(116)), at(116));
+        assert_eq!(liveness(&peers, 116, Some(116)), Some(Liveness::Suspected));
+        let serves = |peers: &Peers, serves| {
+            let peer = peers.get(1).expect("a peer");
+            peers.liveness(peer, at(116), Some(Duration::from_secs(116)), serves)
+        };
+        assert_eq!(serves(&peers, false), Liveness::Dead, "no assignment counts on it");
+        assert_eq!(liveness(&peers, 120, Some(120)), Some(Liveness::Dead), "the other one is silent too");
+        let mut heartbeat = Heartbeat {
+            fleet: String::new(),
+            member: other,
+            record: None,
+            confirmed_age: None,
+            now: 0,
+            ahead: None,
+            unreadable: None,
+            unheard: vec![member(1, 1).id],
+            measured: BTreeMap::new(),
+        };
+        let mut confirmed = peers.clone();
+        confirmed.observe_unheard(&heartbeat);
+        assert_eq!(liveness(&confirmed, 116, Some(116)), Some(Liveness::Dead), "two members do not hear it");
+        heartbeat.unheard = vec![member(7, 1).id; MOST_UNHEARD];
+        peers.observe_unheard(&heartbeat);
+        assert_eq!(liveness(&peers, 116, Some(116)), Some(Liveness::Dead), "the other one hears too few to name all");
     }
 
     #[test]

@@ -28,7 +28,7 @@ fn machine(ordinal: u32, nonce: u64) -> Machine {
 
 fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
     Machine::new(Config {
-        owns_pod: true,
+        owns_pod: Some(true),
         id: incarnation(ordinal, nonce),
         address: format!("10.0.0.{ordinal}:8082"),
         key: None,
@@ -1078,16 +1078,33 @@ fn only_the_pod_of_the_statefulset_takes_over_from_a_running_process() {
         machine.handle(Event::Listed, now);
         machine
     };
-    let decision = starts(true).decide(now);
+    let decision = starts(Some(true)).decide(now);
     assert_eq!((decision.verify, decision.member.life), (false, 6));
-    let mut machine = starts(false);
+    let mut machine = starts(Some(false));
     let decision = machine.decide(now);
     assert_eq!((decision.verify, decision.member.life), (true, 1), "it does not write over the Lease");
     assert!(read(&mut machine, Some(rival(5, 1, now)), 1001).outrun_by.is_none());
     assert!(read(&mut machine, Some(rival(5, 2, now)), 1004).outrun_by.is_some());
-    let mut machine = starts(false);
+    let mut machine = starts(Some(false));
     assert!(read(&mut machine, Some(rival(5, 1, now)), 1001).verify);
     assert_eq!(read(&mut machine, Some(rival(5, 1, now)), 1017).member.life, 6, "it has ended");
+}
+
+/// Without `POD_IP`, or before the API server has the addresses of the Pod.
+#[test]
+fn a_process_that_does_not_know_its_pod_takes_over_at_its_own_address_alone() {
+    let now = at(1000);
+    let verifies = |address: &str, phase| {
+        let mut machine = machine(0, 7);
+        machine.set_owns_pod(None);
+        let other = Member { address: address.to_owned(), phase, ..rival(5, 1, now) };
+        machine.handle(Event::Lease(other), now);
+        machine.handle(Event::Listed, now);
+        machine.decide(now).verify
+    };
+    assert!(!verifies("10.0.0.0:8082", Phase::Fit), "a container that restarts keeps the address of its Pod");
+    assert!(verifies("10.0.0.99:8082", Phase::Fit));
+    assert!(!verifies("10.0.0.99:8082", Phase::Left));
 }
 
 #[test]

@@ -56,14 +56,26 @@ impl World {
         alive.into_iter().all(|q| self.runs(q) && self.linked(p, q))
     }
 
+    /// Whether others may dismiss a process that lives and cannot renew its Lease: two of them do not hear it, or one that hears no
+    /// third.
+    fn may_be_dismissed(&self, p: usize) -> bool {
+        let others: Vec<_> = (0..self.processes.len()).filter(|q| *q != p && self.processes[*q].alive).collect();
+        let (hearing, deaf): (Vec<_>, Vec<_>) = others.into_iter().partition(|q| self.runs(*q) && self.linked(p, *q));
+        match deaf[..] {
+            [] => false,
+            [q] => !hearing.into_iter().any(|r| self.linked(q, r)),
+            _ => true,
+        }
+    }
+
     /// Notes which processes hear no news, and what that excuses.
     fn note_isolation(&mut self) {
         for p in 0..self.processes.len() {
             if !self.processes[p].alive || self.reads_api(p) {
                 continue;
             }
-            if !self.hears_all(p) {
-                // Others may dismiss it. It hides its ranges when it learns that, and they have to load them.
+            if self.may_be_dismissed(p) {
+                // It hides its ranges when it learns that, and the others have to load them.
                 self.gaps_excused_until = self.gaps_excused_until.max(self.now + RECONNECTION + TAKEOVER);
             }
             if self.hears_news(p) {

@@ -14,7 +14,7 @@ impl World {
         let pod = &self.pods[&ordinal];
         let id = Incarnation { ordinal, pod: pod.uid.clone(), nonce: self.random.u64(..) };
         let config = Config {
-            owns_pod: true,
+            owns_pod: Some(true),
             id,
             address: pod.uid.clone(),
             key: None,
