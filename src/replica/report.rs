@@ -97,3 +97,51 @@ impl ReplicaReporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+
+    use super::super::inventory::StandaloneView;
+    use super::*;
+    use crate::health::{SharedDegraded, WatchSet};
+    use crate::intake::Trouble;
+    use crate::server::Reporter;
+
+    #[tokio::test]
+    async fn degraded_definitions_are_on_the_status_page_until_they_recover() {
+        let (definitions, watch_set) =
+            (SharedDegraded::default(), Arc::new(ArcSwap::from_pointee(WatchSet::default())));
+        let reporter = ReplicaReporter {
+            started: Instant::now(),
+            pod: None,
+            metrics_port: 8080,
+            features: SharedFeatures::default(),
+            inventory: Arc::new(Inventory {
+                exposure: Arc::new(StandaloneView(Slice::all())),
+                watch_set: Arc::clone(&watch_set),
+                coverage_sources: None,
+            }),
+            health: Arc::new(Health {
+                shard: Shard { ordinal: 0, total: 1 },
+                watch_set,
+                definitions: Arc::clone(&definitions),
+                fleet: None,
+            }),
+            coverage: Arc::default(),
+            member: None,
+        };
+        assert_eq!(reporter.report().resources, []);
+        let trouble = Arc::new(Trouble { reason: "status", error: "503: overloaded".to_owned() });
+        definitions.store(Some(Arc::new(Degraded { trouble, sources: 1 })));
+        let expected = ResourceReport {
+            resource: "customresourcedefinitions".to_owned(),
+            loaded: true,
+            degraded: Some("503: overloaded".to_owned()),
+            ..ResourceReport::default()
+        };
+        assert_eq!(reporter.report().resources, [expected]);
+        definitions.store(None);
+        assert_eq!(reporter.report().resources, []);
+    }
+}

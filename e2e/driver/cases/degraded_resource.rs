@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::custom_resources::{DEFINITIONS, create_things, definition, group};
 use crate::api;
@@ -57,6 +57,17 @@ pub async fn run(stage: &Stage) -> Result<String> {
         let sources = fleet.metric(ordinal, "kube_state_fleet_degraded", &[("resource", &resource)]).await?;
         ensure!(sources == 1.0, "replica {ordinal} counts {sources} degraded sources");
     }
+    let degraded = format!("resource {resource} is degraded (");
+    until("an Event of each replica", LIMIT, async || {
+        let events = fleet.events().await?;
+        for (ordinal, _) in fleet.live() {
+            let text = format!("member {ordinal}: {degraded}");
+            let is = |event: &Value| event["note"].as_str().is_some_and(|note| note.starts_with(&text));
+            ensure!(events.iter().any(is), "no Event of replica {ordinal} among {}", events.len());
+        }
+        Ok(())
+    })
+    .await?;
     let mut left = Duration::ZERO;
     observer
         .phase(&fleet, "restart of a replica", Bounds::SEAMLESS, async || {
