@@ -435,7 +435,7 @@ impl Facts {
     /// Whether a peer has ended, as far as peers can tell: an expired Lease proves nothing while the API server is out of
     /// reach, and a suspicion cannot be stored.
     fn has_ended(&self, peer: &Peer, now: Now) -> bool {
-        self.peers.is_lost_to_all(peer, now) || self.peers.liveness(peer, now, None, true) == Liveness::Dead
+        self.peers.is_lost_to_two(peer, now) || self.peers.liveness(peer, now, None, true) == Liveness::Dead
     }
 }
 

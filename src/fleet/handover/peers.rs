@@ -407,6 +407,13 @@ impl Peers {
         peer.suspicion.is_some() && self.is_unheard_by_others(peer, now)
     }
 
+    /// Whether a peer is suspected, and a second member, which answers this one, does not hear it either. The word of one member
+    /// alone proves nothing: a firewall may refuse all its connections.
+    pub fn is_lost_to_two(&self, peer: &Peer, now: Now) -> bool {
+        let is_witness = |other: &Peer| other.is_answering(now) && other.unheard.contains(&peer.member.id);
+        peer.suspicion.is_some() && self.iter().any(is_witness)
+    }
+
     /// Whether a second member does not hear `peer`, or there is none to ask.
     fn is_unheard_by_others(&self, peer: &Peer, now: Now) -> bool {
         let mut others = self.iter().filter(|other| other.is_answering(now)).peekable();

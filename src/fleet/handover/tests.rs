@@ -711,6 +711,19 @@ fn exposes(machine: &mut Machine, now: Now) -> bool {
 }
 
 #[test]
+fn a_member_that_is_cut_off_does_not_take_refused_connections_for_the_end_of_all_others() {
+    for (choice, serves) in [(OnLostQuorum::Refuse, false), (OnLostQuorum::Serve, true)] {
+        let (mut machine, now) = cut_off(choice, &[], 1);
+        for ordinal in [1, 2] {
+            machine.handle(Event::ConnectionLost(incarnation(ordinal, 1)), now);
+        }
+        let later = at(now.boot.as_secs() + 40);
+        tick(&mut machine, now, later);
+        assert_eq!(exposes(&mut machine, later), serves);
+    }
+}
+
+#[test]
 fn a_silent_member_during_an_outage_costs_what_the_choice_says() {
     for (choice, serves) in [(OnLostQuorum::Serve, true), (OnLostQuorum::Refuse, false)] {
         let (mut machine, now) = cut_off(choice, &[1], 60);

@@ -2,18 +2,24 @@
 
 use super::super::timing::millis;
 use super::super::{Decision, Event};
-use super::{Entry, Message, Pod, World};
-use crate::fleet::record::{Member, Phase};
+use super::seeded::Seeded;
+use super::{Entry, Form, Message, Pod, World};
+use crate::fleet::record::{Member, Phase, Record};
 
 impl World {
     /// Plays the StatefulSet controller and the kubelet.
     pub(super) fn control(&mut self) {
+        if self.foreign.take_if(|(_, until)| self.now >= *until).is_some() {
+            self.revision += 1;
+        }
         let exists = self.now >= self.orphaned_until;
         for ordinal in 0..self.replicas {
             if exists && !self.pods.contains_key(&ordinal) {
                 let uid = format!("pod-{ordinal}-{}", self.random.u32(..));
+                let address = self.addresses.remove(&ordinal).unwrap_or_else(|| uid.clone());
                 let (revision, start) = (self.revision, self.now + self.start_delay);
-                self.pods.insert(ordinal, Pod { uid, revision, process: None, start, deleting: None, released: None });
+                let pod = Pod { uid, address, revision, process: None, start, deleting: None, released: None };
+                self.pods.insert(ordinal, pod);
             }
         }
         let ready = |world: &Self, pod: &Pod| {
@@ -56,17 +62,22 @@ impl World {
                 (None, None) if self.now >= start => self.start(ordinal),
                 (Some(_), None) => drop(self.pods.remove(&ordinal)),
                 (Some(kill), Some(p)) => {
-                    let released = self.runs(p) && self.processes[p].decision.as_ref().is_some_and(|w| w.released);
+                    let foreign = self.processes[p].foreign;
+                    let released = self.runs(p)
+                        && (foreign || self.processes[p].decision.as_ref().is_some_and(|decision| decision.released));
                     let pod = self.pods.get_mut(&ordinal).unwrap();
                     if released {
                         pod.released.get_or_insert(self.now);
                     }
                     if self.now >= kill {
                         self.history.push(format!("{:>6} {ordinal} is killed after its grace period", self.now));
-                        self.gaps_excused_until = self.gaps_excused_until.max(self.recovered_at(ordinal));
+                        self.gaps_excused_until = self.gaps_excused_until.max(self.recovered_at(p));
                         self.kill(p);
                         self.pods.remove(&ordinal);
-                    } else if pod.released.is_some_and(|at| self.now > at + 300) && self.reaches_api(ordinal) {
+                    } else if foreign && released {
+                        self.kill(p);
+                        self.pods.remove(&ordinal);
+                    } else if pod.released.is_some_and(|at| self.now > at + 300) && self.reaches_api(p) {
                         let left = Member { phase: Phase::Left, ..self.processes[p].machine.own_member().clone() };
                         let left = Member { sequence: left.sequence + 1, ..left };
                         self.commit(Entry::Lease(left));
@@ -79,36 +90,25 @@ impl World {
         }
     }
 
-    pub(super) fn commit(&mut self, entry: Entry) {
-        match &entry {
-            Entry::Lease(member) => drop(self.leases.insert(member.id.ordinal, member.clone())),
-            Entry::LeaseGone(ordinal) => drop(self.leases.remove(ordinal)),
-            Entry::Record(record) => {
-                self.record = Some(record.clone());
-                self.record_writes += 1;
-            }
-        }
-        self.log.push((self.now, entry));
-    }
-
     /// Delivers what a process reads from the API server.
     pub(super) fn read_api(&mut self, p: usize) {
         let ordinal = self.processes[p].ordinal;
         if !self.reads_api(p) || self.now < self.processes[p].reads_from {
             return;
         }
-        let clock = self.clock(p);
         let mut events = Vec::new();
         if self.processes[p].cursor == usize::MAX {
+            // A process reads its own Lease by its name.
             let own = self.leases.get(&ordinal).cloned();
             events.extend(own.into_iter().map(Event::Lease));
             // As `api::leases`: a list delivers Leases late.
-            let others = self.leases.iter().filter(|(o, _)| **o != ordinal).map(|(_, member)| member.clone());
+            let others = self.leases.keys().filter(|o| **o != ordinal).filter_map(|o| self.listed_lease(*o)).cloned();
             events.extend(others.map(|member| Event::Lease(Member { renewed: None, boot: None, ..member })));
-            events.push(self.record.clone().map_or(Event::NoRecord, Event::Record));
+            events.push(self.record_event());
             events.push(Event::Listed);
             self.processes[p].cursor = self.log.len();
-            self.processes[p].seen_record = self.record_writes;
+            self.processes[p].stored = self.record_at;
+            self.processes[p].misses_record = self.form == Form::Hidden;
         }
         let set = (self.now >= self.orphaned_until).then(|| (format!("sts-{}", self.orphaned_until), self.replicas));
         events.push(Event::StatefulSet(set));
@@ -117,18 +117,27 @@ impl World {
                 break;
             }
             let place = self.processes[p].cursor;
-            match entry {
-                Entry::Lease(member) => events.push(Event::Lease(member.clone())),
-                Entry::LeaseGone(ordinal) => events.push(Event::LeaseGone(*ordinal)),
-                Entry::Record(record) => {
-                    events.push(Event::Record(record.clone()));
-                    self.processes[p].seen_record += 1;
+            let process = &mut self.processes[p];
+            process.cursor += 1;
+            let own_write = process.own_writes.iter().position(|(at, _)| *at == place);
+            match (entry, entry.lease_of()) {
+                // The answer to an own write was faster than the watch.
+                (_, None) if place + 1 < process.stored => continue,
+                (_, None) => {
+                    process.stored = place + 1;
+                    process.misses_record = matches!(entry, Entry::RecordHidden);
                 }
+                (Entry::LeaseDamaged(ordinal), _) => drop(process.keys.remove(ordinal)),
+                _ => {}
             }
-            self.processes[p].cursor += 1;
-            let own_write = self.processes[p].own_writes.iter().position(|(at, _)| *at == place);
-            if let Some(own_write) = own_write {
-                events.push(Event::LeaseConfirmed(self.processes[p].own_writes.remove(own_write).1));
+            events.extend(entry.event());
+            if entry.lease_of() == Some(ordinal) && own_write.is_none() && process.written.is_some() {
+                // Something else changed its Lease: it writes it again, once a second at most.
+                process.renew = process.renew.min(self.now.max(process.disturbed + 1_000));
+                process.disturbed = self.now;
+            }
+            if let Some(sent) = own_write.and_then(|own_write| process.own_writes.remove(own_write).1) {
+                events.push(Event::LeaseConfirmed(sent));
             }
         }
         for event in events {
@@ -137,7 +146,7 @@ impl World {
                 Event::LeaseGone(ordinal) => drop(self.processes[p].keys.remove(ordinal)),
                 _ => {}
             }
-            self.processes[p].machine.handle(event, clock);
+            self.deliver(p, event);
         }
     }
 
@@ -145,16 +154,16 @@ impl World {
     pub(super) fn verify(&mut self, p: usize) {
         let (ordinal, now) = (self.processes[p].ordinal, self.now);
         let wants = self.processes[p].decision.as_ref().is_some_and(|decision| decision.verify);
-        if wants && now >= self.processes[p].next_read && self.reaches_api(ordinal) {
+        if wants && now >= self.processes[p].next_read && self.reaches_api(p) {
             self.processes[p].next_read = now + 1_000;
             let (holder, clock) = (self.leases.get(&ordinal).cloned(), self.clock(p));
-            self.processes[p].machine.handle(Event::LeaseRead(holder, clock.boot), clock);
+            self.deliver(p, Event::LeaseRead(holder, clock.boot));
         }
     }
 
     pub(super) fn write(&mut self, p: usize, decision: &Decision) {
         let ordinal = self.processes[p].ordinal;
-        if !self.reaches_api(ordinal) || self.processes[p].cursor == usize::MAX {
+        if !self.reaches_api(p) || self.processes[p].cursor == usize::MAX {
             return;
         }
         let boot = self.clock(p).boot;
@@ -162,33 +171,70 @@ impl World {
             .leases
             .get(&ordinal)
             .is_none_or(|lease| lease.id == decision.member.id || lease.life < decision.member.life);
+        let changed = self.processes[p].written.as_ref() != Some(&decision.member);
         if !yields {
             // As `api::leases`: only a higher life writes over the Lease of another process.
-        } else if self.now >= self.processes[p].renew || self.processes[p].written.as_ref() != Some(&decision.member) {
-            self.processes[p].renew = self.now + 5_000;
-            self.processes[p].written = Some(decision.member.clone());
-            self.processes[p].own_writes.push((self.log.len(), boot));
-            let (renewed, boot) = (Some(self.clock(p).unix), Some(millis(boot)));
-            self.commit(Entry::Lease(Member { renewed, boot, ..decision.member.clone() }));
+        } else if self.now >= self.processes[p].renew || (changed && self.processes[p].unanswered == 0) {
+            let lost = self.loses_answer(ordinal);
+            let process = &mut self.processes[p];
+            process.unanswered = if lost { process.unanswered + 1 } else { 0 };
+            // It waits 4 s for the answer, and tries again.
+            process.renew = self.now + if lost { 4_000 + self.random.u64(200..2_000) } else { 5_000 };
+            process.written = Some(decision.member.clone());
+            process.own_writes.push((self.log.len(), (!lost).then_some(boot)));
+            let (renewed, since_boot) = (Some(self.clock(p).unix), Some(millis(boot)));
+            self.commit(Entry::Lease(Member { renewed, boot: since_boot, ..decision.member.clone() }));
+            if self.seeded == Some(Seeded::ConfirmedUndelivered) {
+                self.deliver(p, Event::LeaseConfirmed(boot));
+            }
         }
+        self.change_switch_time(p);
         if let Some(record) = &decision.write
-            && self.processes[p].seen_record == self.record_writes
+            && self.processes[p].stored == self.record_at
         {
-            self.commit(Entry::Record(record.clone()));
+            self.write_record(p, record);
         }
         for ordinal in &decision.leases_to_delete {
             // The precondition: the Lease is as this process has read it.
             let is_read = self.processes[p].keys.get(ordinal).is_some_and(|id| {
-                self.leases.get(ordinal).is_some_and(|lease| lease.id == *id)
-                    && self.log[self.processes[p].cursor..].iter().all(|(_, entry)| match entry {
-                        Entry::Lease(member) => member.id.ordinal != *ordinal,
-                        _ => true,
-                    })
+                self.listed_lease(*ordinal).is_some_and(|lease| lease.id == *id)
+                    && self.log[self.processes[p].cursor..].iter().all(|(_, entry)| entry.lease_of() != Some(*ordinal))
             });
             if is_read {
                 self.history.push(format!("{:>6} the Lease of {ordinal} is deleted", self.now));
                 self.commit(Entry::LeaseGone(*ordinal));
             }
+        }
+    }
+
+    /// Writes the record over the version that a process knows.
+    pub(super) fn write_record(&mut self, p: usize, record: &Record) {
+        if std::mem::take(&mut self.processes[p].misses_record) {
+            // It cannot create what exists, and reads it by its name.
+            let hidden = self.record.clone();
+            for event in hidden.map(Event::Record).into_iter().chain([Event::DamagedRecord]) {
+                self.deliver(p, event);
+            }
+            return;
+        }
+        self.check_write(p, record);
+        self.commit(Entry::Record(record.clone()));
+        if !self.loses_answer(self.processes[p].ordinal) {
+            let at = self.now + self.delay();
+            self.processes[p].inbox.push((at, Message::Stored(self.record_at, record.clone())));
+        }
+    }
+
+    /// Whether the answer to a write that was accepted gets lost.
+    fn loses_answer(&mut self, ordinal: u32) -> bool {
+        self.lossy.get(&ordinal).is_some_and(|until| self.now < *until) && self.random.bool()
+    }
+
+    /// Lets a process of another version write its Lease, which this one cannot read.
+    pub(super) fn run_foreign(&mut self, p: usize) {
+        if self.now >= self.processes[p].renew && self.reaches_api(p) {
+            self.processes[p].renew = self.now + 5_000;
+            self.commit(Entry::LeaseDamaged(self.processes[p].ordinal));
         }
     }
 }

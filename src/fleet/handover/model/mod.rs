@@ -8,8 +8,10 @@
 //! | `invariants` | what must hold at each step, and for how long each fault excuses a violation |
 //! | `process` | the life of a process: its inputs, its loads, its end |
 //! | `api` | the API server, the StatefulSet controller and the kubelet |
+//! | `store` | what the API server stores, and the ways in which it loses that |
 //! | `network` | heartbeats, who reaches whom |
 //! | `hostile` | a peer that sends forged, garbled and repeated messages |
+//! | `seeded` | faults that break a rule of the fleet, which the model has to find |
 //! | `explore` | every placement of few faults, instead of random ones |
 //! | `tests` | scripts |
 
@@ -22,9 +24,11 @@ mod hostile;
 mod invariants;
 mod network;
 mod process;
+mod seeded;
+mod store;
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -34,6 +38,7 @@ use crate::fleet::record::{Heartbeat, Incarnation, Member, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::{Hasher, Hashes, Slice};
 use actions::Action;
+use seeded::Seeded;
 
 /// An input on its way to a process.
 #[derive(Clone, Debug)]
@@ -41,6 +46,8 @@ enum Message {
     Event(Event),
     /// A heartbeat of the process with this index, sent at this moment (boot time of the sender).
     Heartbeat(usize, Heartbeat, Duration),
+    /// The answer to a write of the record that led to this version.
+    Stored(usize, Record),
 }
 
 #[derive(Clone)]
@@ -62,30 +69,69 @@ struct Process {
     /// The position in the API server's log up to which it has read, and when its first read is possible.
     cursor: usize,
     reads_from: u64,
-    /// The own Lease: the last write, when the next one is due, and the positions of writes in the log with their boot times.
+    /// The own Lease: the last write, when the next one is due, and the positions of writes in the log with their boot times, as
+    /// far as their answers arrive.
     written: Option<Member>,
     renew: u64,
-    own_writes: Vec<(usize, Duration)>,
+    own_writes: Vec<(usize, Option<Duration>)>,
+    /// How many writes in a row got no answer.
+    unanswered: u32,
+    /// When it last found that something else had changed its Lease.
+    disturbed: u64,
     /// When it may read its own Lease again.
     next_read: u64,
     next_heartbeat: u64,
     announced: Option<(Member, u64)>,
-    /// How many writes of the record it has read.
-    seen_record: u64,
+    /// The version of the record that it knows: one more than the position of the write in the log.
+    stored: usize,
+    /// Whether it may not know that the record exists, because the Lease has lost its labels.
+    misses_record: bool,
     /// The keys that it has read from Leases: the process that each ordinal's Lease names.
     keys: BTreeMap<u32, Incarnation>,
+    /// Until when this process alone does not reach the API server, and the other processes.
+    api_cut_until: u64,
+    peers_cut_until: u64,
+    /// What is loaded of a resource that does not fail. `loaded` is what the machine knows of.
+    held: Slice,
+    started: u64,
+    /// When it last did not run, not reach the API server, or not have its Lease.
+    unwell_at: u64,
+    /// Whether it is of a version that cannot read the formats of this one.
+    foreign: bool,
 }
 
+/// A change of a stored object.
 #[derive(Clone)]
 enum Entry {
     Lease(Member),
     LeaseGone(u32),
+    /// The statement cannot be read.
+    LeaseDamaged(u32),
+    /// The Lease has lost its labels.
+    LeaseHidden(u32),
     Record(Record),
+    RecordGone,
+    RecordDamaged,
+    /// A newer version wrote it.
+    RecordUnreadable,
+    /// The Lease has lost its labels.
+    RecordHidden,
+}
+
+/// Whether the stored record can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Gone,
+    Good,
+    Hidden,
+    Damaged,
+    Unreadable,
 }
 
 #[derive(Clone)]
 struct Pod {
     uid: String,
+    address: String,
     revision: u32,
     /// The index of its process, while that runs.
     process: Option<usize>,
@@ -102,9 +148,26 @@ struct World {
     step: u64,
     random: fastrand::Rng,
     log: Vec<(u64, Entry)>,
+    /// The readable statements in Leases, and the Leases that no list shows.
     leases: BTreeMap<u32, Member>,
+    hidden: BTreeSet<u32>,
+    /// The last good record, in which form it is stored now, and its version.
     record: Option<Record>,
+    form: Form,
+    record_at: usize,
     record_writes: u64,
+    /// Until when the record is one of a newer version.
+    unreadable_until: u64,
+    /// Until when answers to writes of an ordinal may get lost.
+    lossy: BTreeMap<u32, u64>,
+    /// Since when, and until when, one resource fails on an ordinal.
+    failing: BTreeMap<u32, (u64, u64)>,
+    /// Clocks that jump at the next scheduled switch.
+    jumps: Vec<(u32, i64)>,
+    /// The address of the next Pod of an ordinal.
+    addresses: BTreeMap<u32, String>,
+    /// The revision of a version that cannot read the formats of this one, and until when it is rolled out.
+    foreign: Option<(u32, u64)>,
     api_down_until: u64,
     api_cut: BTreeMap<u32, u64>,
     peers_cut: BTreeMap<(u32, u32), u64>,
@@ -123,6 +186,8 @@ struct World {
     start_delay: u64,
     hash: Hasher,
     on_lost_quorum: OnLostQuorum,
+    /// `--handover-overlap` in milliseconds.
+    overlap: u64,
     /// How much each process can hold, in units of 2^32 points. A fifth of that is not usable.
     memory: Option<u32>,
     points: Vec<Hashes>,
@@ -133,6 +198,10 @@ struct World {
     last_switch: u64,
     /// What the hostile peer has overheard; `None` without one.
     overheard: Option<Vec<(Heartbeat, Duration)>>,
+    /// The rule that the machines break.
+    seeded: Option<Seeded>,
+    /// A write that breaks a rule.
+    broken: Option<String>,
     history: Vec<String>,
 }
 
@@ -146,8 +215,17 @@ impl World {
             random,
             log: Vec::new(),
             leases: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             record: None,
+            form: Form::Gone,
+            record_at: 0,
             record_writes: 0,
+            unreadable_until: 0,
+            lossy: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            jumps: Vec::new(),
+            addresses: BTreeMap::new(),
+            foreign: None,
             api_down_until: 0,
             api_cut: BTreeMap::new(),
             peers_cut: BTreeMap::new(),
@@ -162,6 +240,7 @@ impl World {
             start_delay: 3_000,
             hash: Hasher::XxHash64,
             on_lost_quorum: if seed.is_multiple_of(2) { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
+            overlap: if seed % 5 < 2 { 500 * (seed % 5 + 1) } else { 0 },
             memory: None,
             points,
             missing: BTreeMap::new(),
@@ -170,6 +249,8 @@ impl World {
             complete: false,
             last_switch: 0,
             overheard: None,
+            seeded: None,
+            broken: None,
             history: Vec::new(),
         }
     }
@@ -191,9 +272,12 @@ impl World {
     fn step(&mut self) -> Result<(), TestCaseError> {
         self.now += self.step;
         self.check_resumed()?;
+        self.happen();
         self.control();
         for p in 0..self.processes.len() {
-            if self.runs(p) {
+            if self.runs(p) && self.processes[p].foreign {
+                self.run_foreign(p);
+            } else if self.runs(p) {
                 self.run(p);
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::capacity::units;
 use super::super::{Config, Decision, Event, Machine, Memory};
+use super::seeded::Seeded;
 use super::{Message, Process, World};
 use crate::fleet::record::Incarnation;
 use crate::sharding::Slice;
@@ -16,11 +17,11 @@ impl World {
         let config = Config {
             owns_pod: Some(true),
             id,
-            address: pod.uid.clone(),
+            address: pod.address.clone(),
             key: None,
             fleet: "default/fleet".to_owned(),
             hash: self.hash,
-            overlap: Duration::ZERO,
+            overlap: Duration::from_millis(self.overlap),
             on_lost_quorum: self.on_lost_quorum,
         };
         let boot = Duration::from_secs(self.random.u64(1000..100_000));
@@ -47,17 +48,26 @@ impl World {
             next_read: 0,
             next_heartbeat: 0,
             announced: None,
-            seen_record: 0,
+            stored: 0,
+            misses_record: false,
+            unanswered: 0,
+            disturbed: 0,
             keys: BTreeMap::new(),
+            api_cut_until: 0,
+            peers_cut_until: 0,
+            held: Slice::none(),
+            started: self.now,
+            unwell_at: self.now,
+            foreign: self.foreign.is_some_and(|(revision, _)| revision == pod.revision),
         });
         self.pods.get_mut(&ordinal).unwrap().process = Some(index);
     }
 
     pub(super) fn kill(&mut self, p: usize) {
         self.processes[p].alive = false;
-        let (ordinal, id) = (self.processes[p].ordinal, self.processes[p].machine.own_member().id.clone());
+        let id = self.processes[p].machine.own_member().id.clone();
         for other in 0..self.processes.len() {
-            if other != p && self.processes[other].alive && self.connected(ordinal, self.processes[other].ordinal) {
+            if other != p && self.processes[other].alive && self.connected(p, other) {
                 let at = self.now + self.delay();
                 self.processes[other].inbox.push((at, Message::Event(Event::ConnectionLost(id.clone()))));
             }
@@ -69,21 +79,26 @@ impl World {
         self.read_api(p);
         let clock = self.clock(p);
         let memory = self.memory(p);
-        self.processes[p].machine.handle(Event::Memory(memory), clock);
+        self.deliver(p, Event::Memory(memory));
         let mut due: Vec<_> = self.processes[p].inbox.extract_if(.., |(at, _)| *at <= self.now).collect();
         due.sort_by_key(|(at, _)| *at);
         for (_, message) in due {
             match message {
-                Message::Event(event) => self.processes[p].machine.handle(event, clock),
+                Message::Event(event) => self.deliver(p, event),
+                Message::Stored(version, _) if version < self.processes[p].stored => {}
+                Message::Stored(version, record) => {
+                    self.processes[p].stored = version;
+                    self.deliver(p, Event::Record(record));
+                }
                 Message::Heartbeat(from, heartbeat, sent) => {
                     if !self.admits(p, from) {
                         continue;
                     }
                     self.overhear(&heartbeat, sent);
-                    self.processes[p].machine.handle(Event::HeartbeatReceived(heartbeat), clock);
+                    self.deliver(p, Event::HeartbeatReceived(heartbeat));
                     let answer = self.processes[p].machine.heartbeat(clock);
                     let (a, b) = (self.processes[p].ordinal, self.processes[from].ordinal);
-                    if self.connected(a, b) && !self.refuses(b, a) {
+                    if self.connected(p, from) && !self.refuses(b, a) {
                         let at = self.now + self.delay();
                         self.processes[from].inbox.push((at, Message::Event(Event::HeartbeatAnswered(answer, sent))));
                     }
@@ -91,12 +106,11 @@ impl World {
             }
         }
         self.attack(p);
-        if let Some((_, slice)) = self.processes[p].loading.take_if(|(at, _)| *at <= self.now) {
-            self.processes[p].loaded = slice.clone();
-            self.processes[p].machine.handle(Event::Loaded(slice), clock);
-        }
+        self.finish_load(p);
         self.verify(p);
+        self.mislead(p);
         let decision = self.processes[p].machine.decide(clock);
+        let decision = self.distort_decision(decision);
         let ordinal = self.processes[p].ordinal;
         let notices = self.processes[p].machine.notices();
         if notices.iter().any(|notice| notice.text.contains("is current")) {
@@ -106,7 +120,34 @@ impl World {
         self.load(p, &decision);
         self.write(p, &decision);
         self.heartbeat(p);
+        if decision.outrun_by.is_some() {
+            self.kill(p);
+            if self.has_pod(p) {
+                self.restart_later(ordinal, 1_000);
+            }
+        }
         self.processes[p].decision = Some(decision);
+    }
+
+    /// Ends the load of a process if it is due. A resource that fails delays it until that is degraded.
+    fn finish_load(&mut self, p: usize) {
+        let degraded_at = self.degraded_at(p);
+        let process = &mut self.processes[p];
+        let Some((at, slice)) = process.loading.clone().filter(|(at, _)| *at <= self.now) else { return };
+        process.held = if slice.covers(&process.held) { slice.clone() } else { process.held.union(&slice) };
+        if degraded_at.is_some_and(|degraded_at| self.now < degraded_at.max(at)) && !process.loaded.covers(&slice) {
+            return;
+        }
+        process.loading = None;
+        (process.held, process.loaded) = (slice.clone(), slice.clone());
+        self.deliver(p, Event::Loaded(slice));
+    }
+
+    /// Returns when the resource that fails is degraded; `None` if none fails.
+    fn degraded_at(&self, p: usize) -> Option<u64> {
+        let process = &self.processes[p];
+        let (since, until) = self.failing.get(&process.ordinal)?;
+        (self.now < *until).then(|| process.started.max(*since) + 30_000)
     }
 
     /// Returns the memory of a process, in units of 2^32 points.
@@ -117,7 +158,7 @@ impl World {
 
     pub(super) fn load(&mut self, p: usize, decision: &Decision) {
         let ordinal = self.processes[p].ordinal;
-        let reaches = self.reaches_api(ordinal) && self.stalled.get(&ordinal).is_none_or(|until| self.now >= *until);
+        let reaches = self.reaches_api(p) && self.stalled.get(&ordinal).is_none_or(|until| self.now >= *until);
         let time = self.random.u64(200..2_000);
         let now = self.now;
         let process = &mut self.processes[p];
@@ -130,6 +171,9 @@ impl World {
             process.loading = Some((now + time, decision.desired.clone()));
         } else if !reaches {
             process.loading = None;
+        }
+        if self.seeded == Some(Seeded::PreparedTooEarly) {
+            self.deliver(p, Event::Loaded(decision.desired.clone()));
         }
     }
 }

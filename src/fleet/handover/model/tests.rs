@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::super::capacity::units;
 use super::actions::{Action, actions};
@@ -16,6 +18,28 @@ fn replay() {
     let Ok(script) = std::env::var("REPLAY") else { return };
     let (seed, replicas, attacked, script): (_, _, _, Vec<(u64, Action)>) = serde_json::from_str(&script).unwrap();
     run(seed, replicas, attacked, &script).unwrap();
+}
+
+/// Plays many random scripts and prints the command of each that fails.
+#[test]
+#[ignore = "takes long; MODEL_SCRIPTS is the number of scripts, MODEL_FROM the first of them"]
+fn many_random_scripts_leave_no_gap_and_no_duplicate() {
+    let of = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let (from, scripts): (u64, u64) = (of("MODEL_FROM", 0), of("MODEL_SCRIPTS", 200));
+    let mut failed = 0;
+    for number in from..from + scripts {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), random);
+        let tree = (any::<u64>(), 1_u32..5, any::<bool>(), actions()).new_tree(&mut runner).unwrap();
+        let (seed, replicas, attacked, script) = tree.current();
+        if let Err(error) = run(seed, replicas, attacked, &script) {
+            failed += 1;
+            println!("script {number}: {error}");
+        }
+    }
+    assert_eq!(failed, 0, "of {scripts} scripts");
 }
 
 #[test]
