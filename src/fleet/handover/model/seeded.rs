@@ -72,10 +72,10 @@ impl World {
             }
             (Seeded::MemoryIgnored, Some(member)) => member.capacity = None,
             (Seeded::ClocksIgnored, Some(member)) => (member.renewed, member.boot) = (None, None),
-            (Seeded::LivesIgnored, Some(member)) if member.id.ordinal == own.ordinal && member.id != own => {
-                if self.processes[p].written.is_some() {
-                    return None;
-                }
+            (Seeded::LivesIgnored, Some(member))
+                if member.id.ordinal == own.ordinal && member.id != own && self.processes[p].written.is_some() =>
+            {
+                return None;
             }
             _ => {}
         }
