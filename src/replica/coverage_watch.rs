@@ -75,7 +75,10 @@ impl CoverageWatch {
             self.sources.set(sources);
             // Collects the tasks that have ended. Their results do not matter.
             while running.try_join_next().is_some() {}
-            let _ = tokio::time::timeout(PERIOD, served.changed()).await;
+            if let Ok(Err(_)) = tokio::time::timeout(PERIOD, served.changed()).await {
+                // The resources are gone: the replica is about to stop.
+                tokio::time::sleep(PERIOD).await;
+            }
         }
         self.sources.set(BTreeMap::new());
     }
