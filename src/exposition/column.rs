@@ -3,10 +3,11 @@
 //! Columns are immutable: an update replaces the columns that it changes, and the others keep their compressed text. Scrapes
 //! hold columns, not pages. [`super::records`] stores the sections.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::gzip::Deflated;
 use super::records::{Adopted, NONE, Records, RecordsBuilder};
+use crate::sync::lock;
 
 /// The sections of one family of a page.
 #[derive(Debug)]
@@ -16,9 +17,26 @@ pub struct Column {
     records: Records,
     /// The text of the whole column, compressed by the first gzipped scrape.
     pub deflated: OnceLock<Deflated>,
+    /// The last compressed text in which series have timestamps.
+    pub timed: Mutex<Option<Box<Timed>>>,
+}
+
+/// Compressed text of a column in which series have timestamps.
+#[derive(Debug)]
+pub struct Timed {
+    /// The end of each line with a timestamp.
+    pub timestamp: Box<[u8]>,
+    /// One bit per object that is exposed, and per object with a timestamp.
+    pub masks: (Option<u128>, u128),
+    /// The text.
+    pub deflated: Deflated,
 }
 
 impl Column {
+    const fn new(index: Box<[u8]>, records: Records) -> Self {
+        Self { index, records, deflated: OnceLock::new(), timed: Mutex::new(None) }
+    }
+
     /// Returns the section of the object with this index. Uses `room` to assemble a section that is stored as edits.
     pub fn section<'a>(&'a self, index: usize, room: &'a mut Vec<u8>) -> &'a [u8] {
         match self.index[index] {
@@ -45,9 +63,15 @@ impl Column {
         size_of::<Self>() + self.index.len() + self.records.size()
     }
 
+    /// Returns the memory of its compressed texts, in bytes.
+    pub fn deflated_size(&self) -> usize {
+        let timed = lock(&self.timed).as_ref().map_or(0, |timed| timed.deflated.bytes.len());
+        self.deflated.get().map_or(0, |deflated| deflated.bytes.len()) + timed
+    }
+
     /// Returns a copy without compressed text.
     pub fn renewed(&self) -> Arc<Self> {
-        Arc::new(Self { index: self.index.clone(), records: self.records.clone(), deflated: OnceLock::new() })
+        Arc::new(Self::new(self.index.clone(), self.records.clone()))
     }
 }
 
@@ -101,6 +125,6 @@ impl ColumnBuilder {
         let records = self.records.finish()?;
         let index = self.index.as_slice().into();
         self.index.fill(NONE);
-        Some(Arc::new(Column { index, records, deflated: OnceLock::new() }))
+        Some(Arc::new(Column::new(index, records)))
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Holds the objects and their order; [`super::column`] holds the series.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::block::{Block, Sections};
+use super::block::{Block, Sections, lines};
 use super::column::{Column, ColumnBuilder};
 use super::records::{Adopted, Texts};
 use super::uid::Uid;
@@ -53,6 +54,17 @@ impl Slot {
         block.shrink();
         Self { key, hashes, version, partition, epoch, location: Location::Waiting(block) }
     }
+}
+
+/// Returns whether the section `old` has a series that `new` lacks.
+fn has_series_beside(old: &[u8], new: &[u8]) -> bool {
+    if old.is_empty() || old == new {
+        return false;
+    }
+    // Values have no blanks.
+    let labels = |line| memchr::memrchr(b' ', line).map_or(line, |at| &line[..at]);
+    let new: HashSet<_> = lines(new).map(labels).collect();
+    lines(old).any(|line| !new.contains(labels(line)))
 }
 
 /// Up to [`super::records::PAGE`] objects, in the order of their keys.
@@ -187,6 +199,32 @@ impl Page {
                 Some(column) if column.shows(index, new) => {}
                 Some(column) => *own = changed.get_or_insert_with(builder).changed(column, index, new),
             }
+        }
+    }
+
+    /// Returns the labels that the series of an object share.
+    pub fn labels(&self, at: usize) -> &[u8] {
+        match &self.slots[at].location {
+            Location::Waiting(block) => block.labels(),
+            Location::Column(index) => self.labels.get(usize::from(*index)),
+        }
+    }
+
+    /// Returns whether an object has a series that `block` lacks.
+    pub fn has_series_beside(&self, at: usize, block: &Block) -> bool {
+        if self.labels(at) != block.labels() {
+            return true;
+        }
+        let (mut new, mut room) = (block.sections(), Vec::new());
+        match &self.slots[at].location {
+            Location::Waiting(old) => {
+                let mut old = old.sections();
+                (0..self.columns.len() as u16).any(|family| has_series_beside(old.take(family), new.take(family)))
+            }
+            Location::Column(index) => (0_u16..).zip(&self.columns).any(|(family, column)| {
+                let old = column.as_ref().map(|column| column.section(usize::from(*index), &mut room));
+                has_series_beside(old.unwrap_or_default(), new.take(family))
+            }),
         }
     }
 

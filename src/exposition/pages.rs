@@ -74,6 +74,16 @@ impl Pages {
         self.pages[at.page].update(at.slot, block);
     }
 
+    /// Returns the labels that the series of the object at a position share.
+    pub fn labels(&self, at: At) -> &[u8] {
+        self.pages[at.page].labels(at.slot)
+    }
+
+    /// Returns whether the object at a position has a series that `block` lacks.
+    pub fn has_series_beside(&self, at: At, block: &Block) -> bool {
+        self.pages[at.page].has_series_beside(at.slot, block)
+    }
+
     /// Inserts an object whose key is not present.
     pub fn insert(&mut self, slot: Slot) {
         if self.pages.is_empty() {

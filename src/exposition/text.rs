@@ -63,6 +63,26 @@ pub(super) fn write_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], sectio
     }
 }
 
+/// Like [`write_series`], with a timestamp behind each value, as [`timestamp`] returns it.
+pub(super) fn write_timed_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], section: &[u8], timestamp: &[u8]) {
+    for line in lines(section) {
+        out.extend_from_slice(name);
+        out.extend_from_slice(labels);
+        out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        out.extend_from_slice(timestamp);
+    }
+}
+
+/// Returns the end of a line with this timestamp, in Unix milliseconds. The text format counts milliseconds, OpenMetrics
+/// seconds.
+pub(super) fn timestamp(millis: u64, format: Format) -> Box<[u8]> {
+    let text = match format {
+        Format::Text => format!(" {millis}\n"),
+        Format::OpenMetrics => format!(" {}.{:03}\n", millis / 1000, millis % 1000),
+    };
+    text.into_bytes().into_boxed_slice()
+}
+
 /// Writes the header of a family.
 pub(super) fn write_header(out: &mut Vec<u8>, header: &Header, format: Format) {
     let open = format == Format::OpenMetrics;

@@ -4,13 +4,49 @@ use std::sync::Arc;
 
 use super::column::Column;
 use super::page::{Labels, Slot};
-use crate::sharding::{Hashes, Slice};
+use crate::sharding::{Hasher, Hashes, Slice};
+
+/// Objects that are about to move to another replica. Their series have an explicit timestamp, so that Prometheus does not mark
+/// them stale when this replica no longer exposes them: it tracks the staleness of series without timestamps only, unless
+/// `track_timestamps_staleness` is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departing {
+    /// The objects.
+    pub slice: Slice,
+    /// The timestamp, in Unix milliseconds. Scrapes with the same timestamp share their compressed text.
+    pub at: u64,
+}
 
 /// The objects of a resource that a scrape exposes: those in both slices.
 #[derive(Clone, Debug)]
 pub(super) struct Exposure {
     pub exposed: Arc<Slice>,
     pub loaded: Arc<Slice>,
+    pub departing: Option<Arc<DepartingSlices>>,
+}
+
+/// The slice of [`Departing`], and its complement.
+#[derive(Debug)]
+pub(super) struct DepartingSlices {
+    departing: Slice,
+    staying: Slice,
+}
+
+impl DepartingSlices {
+    pub fn new(departing: Slice) -> Self {
+        let staying = Slice::all().minus(&departing);
+        Self { departing, staying }
+    }
+
+    /// Returns one bit for each departing object of a page.
+    fn of_page(&self, slots: &[Slot], first: u64, last: u64) -> u128 {
+        // The complement is known for one hash space only. That suffices to skip most pages.
+        if self.staying.contains_span(first, last) && self.departing.ranges(Hasher::Fnv1a64).is_empty() {
+            return 0;
+        }
+        let departs = |slot: &Slot| self.departing.contains(slot.hashes);
+        slots.iter().enumerate().filter(|(_, slot)| departs(slot)).fold(0, |mask, (at, _)| mask | 1 << at)
+    }
 }
 
 /// The series of one family of one page, and the objects that the scrape exposes.
@@ -20,11 +56,17 @@ pub(super) struct Piece {
     pub labels: Arc<Labels>,
     /// One bit per object; `None` for all objects.
     pub visible: Option<u128>,
+    /// One bit per object whose series have a timestamp.
+    pub departing: u128,
 }
 
 impl Piece {
     pub fn shows(&self, object: usize) -> bool {
         self.visible.is_none_or(|visible| visible >> object & 1 == 1)
+    }
+
+    pub const fn departs(&self, object: usize) -> bool {
+        self.departing >> object & 1 == 1
     }
 }
 
@@ -48,6 +90,11 @@ impl Exposure {
     /// Returns whether it shows an object with these hashes.
     pub fn contains(&self, hashes: Hashes) -> bool {
         self.exposed.contains(hashes) && self.loaded.contains(hashes)
+    }
+
+    /// Returns one bit for each departing object of a page whose points lie from `first` to `last`.
+    pub fn departing_of_page(&self, slots: &[Slot], first: u64, last: u64) -> u128 {
+        self.departing.as_ref().map_or(0, |departing| departing.of_page(slots, first, last))
     }
 
     /// Returns the exposed objects among `slots`, whose points lie from `first` to `last`. Skips the first `past` of them.

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::block::Block;
 use super::header::Header;
+use super::held_back::{Change, HeldBack};
 use super::history::{History, Unknown};
 use super::linger::Linger;
 use super::page::{Key, Slot};
-use super::pages::Pages;
+use super::pages::{At, Pages};
 use super::uid::Uid;
 use super::view::{Exposure, Piece};
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
@@ -54,6 +55,8 @@ struct ResourceState {
     tombstones: HashMap<Uid, u64>,
     /// Deleted objects that are still in the pages.
     linger: Linger,
+    /// Changes that the pages do not show yet.
+    held_back: HeldBack,
 }
 
 /// The memory of the objects of a resource, in bytes.
@@ -125,7 +128,7 @@ impl ResourceStore {
             for (family, column) in page.columns() {
                 let of_family = &mut footprint.families[family];
                 of_family.series += column.size();
-                of_family.deflated += column.deflated.get().map_or(0, |deflated| deflated.bytes.len());
+                of_family.deflated += column.deflated_size();
             }
         }
         footprint
@@ -134,7 +137,7 @@ impl ResourceStore {
     /// Returns the number of objects, exposed or not.
     pub fn len(&self) -> usize {
         let state = self.state();
-        state.pages.len() - state.linger.len()
+        state.pages.len() - state.linger.len() - state.held_back.deleted()
     }
 
     /// Returns whether there are no objects.
@@ -157,7 +160,7 @@ impl ResourceStore {
     /// Stores an object, new or changed, unless a newer state is known. `hashes` are the hashes of `uid`.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
         let mut state = self.state();
-        let ResourceState { pages, history, tombstones, loaded, clock, linger, .. } = &mut *state;
+        let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         history.heard(version);
         if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
@@ -166,13 +169,23 @@ impl ResourceStore {
             return;
         }
         let key = Key { point: hashes.xxhash64, uid };
-        if linger.comes_back(&key.uid)
+        let was_deleted = held_back.is_deleted(&key.uid);
+        if was_deleted {
+            held_back.take(&key.uid);
+        }
+        if (linger.comes_back(&key.uid) || was_deleted)
             && let Some(at) = pages.find(&key)
         {
             // Treat it like an object that was never present.
             pages.remove(at);
         }
         let Some(at) = pages.find(&key) else {
+            if let Some(replaced) = held_back.replaced_by(block.labels()) {
+                held_back.take(&replaced);
+                if let Some(at) = pages.find(&key_of(&replaced)) {
+                    pages.remove(at);
+                }
+            }
             if !listed {
                 history.changed(version, hashes, true);
             } else if loaded.contains(hashes) {
@@ -191,6 +204,13 @@ impl ResourceStore {
             return;
         }
         (known.version, known.partition) = (version, partition);
+        if held_back.holds(hashes) {
+            let uid = known.key.uid.clone();
+            if held_back.has(&uid) || pages.has_series_beside(at, &block) {
+                held_back.update(&uid, block);
+                return;
+            }
+        }
         pages.update(at, block);
     }
 
@@ -208,11 +228,12 @@ impl ResourceStore {
         let mut state = self.state();
         let key = key(uid);
         let at = if version == 0 { u64::MAX } else { version };
-        let known = state.pages.find(&key).filter(|_| !state.linger.is_gone(&key.uid));
+        let is_gone = state.linger.is_gone(&key.uid) || state.held_back.is_deleted(&key.uid);
+        let known = state.pages.find(&key).filter(|_| !is_gone);
         if let Some(known) = known.filter(|known| state.pages.slot(*known).version <= at) {
             let hashes = state.pages.slot(known).hashes;
             if !state.linger.stays(&key.uid) {
-                state.pages.remove(known);
+                state.remove(known);
             }
             state.end_overdue();
             match version {
@@ -244,12 +265,24 @@ impl ResourceStore {
     /// has applied since then.
     pub fn finish(&self, epoch: Epoch, scope: Scope<'_>, version: u64) {
         let mut state = self.state();
-        let ResourceState { pages, linger, .. } = &mut *state;
+        let ResourceState { pages, linger, held_back, .. } = &mut *state;
+        let mut held = Vec::new();
         pages.retain(|known| {
             let listed = known.partition == scope.partition && scope.slice.contains(known.hashes);
             let stays = !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version);
-            stays || linger.is_gone(&known.key.uid) || linger.stays(&known.key.uid)
+            if stays || linger.is_gone(&known.key.uid) || linger.stays(&known.key.uid) {
+                return true;
+            }
+            if held_back.holds(known.hashes) && !held_back.is_deleted(&known.key.uid) {
+                held.push(known.key.clone());
+            }
+            held_back.holds(known.hashes)
         });
+        for key in held {
+            if let Some(at) = state.pages.find(&key) {
+                state.remove(at);
+            }
+        }
         state.end_overdue();
         state.history.settle(scope.partition, version);
         state.close(epoch);
@@ -288,14 +321,28 @@ impl ResourceStore {
     /// Frees the objects outside `slice`.
     pub fn retain(&self, slice: &Slice) {
         let mut state = self.state();
-        let ResourceState { pages, linger, .. } = &mut *state;
+        let ResourceState { pages, linger, held_back, .. } = &mut *state;
         pages.retain(|known| {
             let stays = slice.contains(known.hashes);
             if !stays {
                 linger.forget(&known.key.uid);
+                held_back.take(&known.key.uid);
             }
             stays
         });
+    }
+
+    /// Holds back changes of the objects in `slice` that would end series: deletions, and updates that lack a series. Applies
+    /// the changes of other objects that were held back.
+    pub fn hold_back(&self, slice: Slice) {
+        let mut state = self.state();
+        for (uid, change) in state.held_back.set(slice, |uid| Hashes::of(&uid.to_string())) {
+            let Some(at) = state.pages.find(&key_of(&uid)) else { continue };
+            match change {
+                Change::Update(block) => state.pages.update(at, block),
+                Change::Delete(_) => state.pages.remove(at),
+            }
+        }
     }
 
     /// Keeps the series of deleted objects for at least `ticks` whole ticks, if their names are known.
@@ -339,12 +386,12 @@ impl ResourceStore {
         let state = self.state();
         let slots = state.pages.slots_after(after.as_ref())?;
         *after = Some(slots.last()?.key.clone());
-        let shown = |slot: &&Slot| exposure.contains(slot.hashes) && !state.linger.is_gone(&slot.key.uid);
+        let shown = |slot: &&Slot| exposure.contains(slot.hashes) && !state.is_gone(&slot.key.uid);
         Some(slots.iter().filter(shown).map(|slot| slot.key.uid.clone()).collect())
     }
 
     pub(super) fn exposure(&self, exposed: &Arc<Slice>) -> Exposure {
-        Exposure { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded) }
+        Exposure { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded), departing: None }
     }
 
     /// Returns the exposed series of `family` from the first page behind `after` that has any; moves `after` to the end of it.
@@ -359,7 +406,9 @@ impl ResourceStore {
             let visible = column.and_then(|_| exposure.of_page(slots, past, first.key.point, last.key.point));
             *after = Some(last.key.clone());
             if let Some(((column, labels), visible)) = column.zip(visible) {
-                return Some(Piece { column: Arc::clone(column), labels: Arc::clone(labels), visible: visible.mask() });
+                let departing = exposure.departing_of_page(slots, first.key.point, last.key.point);
+                let (column, labels) = (Arc::clone(column), Arc::clone(labels));
+                return Some(Piece { column, labels, visible: visible.mask(), departing });
             }
         }
     }
@@ -367,6 +416,10 @@ impl ResourceStore {
 
 fn key(uid: &str) -> Key {
     Key { point: Hasher::XxHash64.hash(uid), uid: uid.into() }
+}
+
+fn key_of(uid: &Uid) -> Key {
+    Key { point: Hasher::XxHash64.hash(&uid.to_string()), uid: uid.clone() }
 }
 
 impl ResourceState {
@@ -379,25 +432,40 @@ impl ResourceState {
             open: HashSet::new(),
             tombstones: HashMap::new(),
             linger: Linger::default(),
+            held_back: HeldBack::default(),
         }
     }
 
     /// Returns the objects that are not deleted.
     fn present(&self) -> impl Iterator<Item = &Slot> {
-        self.pages.slots().filter(|known| !self.linger.is_gone(&known.key.uid))
+        self.pages.slots().filter(|known| !self.is_gone(&known.key.uid))
+    }
+
+    /// Returns whether an object was deleted, and is still in the pages.
+    fn is_gone(&self, uid: &Uid) -> bool {
+        self.linger.is_gone(uid) || self.held_back.is_deleted(uid)
+    }
+
+    /// Removes an object, or holds that back.
+    fn remove(&mut self, at: At) {
+        let (known, labels) = (self.pages.slot(at), self.pages.labels(at));
+        if !self.held_back.holds(known.hashes) || !self.held_back.delete(&known.key.uid, labels) {
+            self.pages.remove(at);
+        }
     }
 
     /// Frees the objects that have lingered long enough or exceed the limit.
     fn end_overdue(&mut self) {
         while let Some(uid) = self.linger.next_over(self.pages.len() - self.linger.len()) {
-            self.end(&uid);
+            if let Some(at) = self.pages.find(&key_of(&uid)) {
+                self.remove(at);
+            }
         }
     }
 
     /// Frees an object that lingers.
     fn end(&mut self, uid: &Uid) {
-        let point = Hasher::XxHash64.hash(&uid.to_string());
-        if let Some(at) = self.pages.find(&Key { point, uid: uid.clone() }) {
+        if let Some(at) = self.pages.find(&key_of(uid)) {
             self.pages.remove(at);
         }
     }

@@ -9,11 +9,13 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use flate2::Compression;
 
+use super::column::Timed;
 use super::gzip::{self, Deflated, Deflater, Trailer};
 use super::page::Key;
 use super::served::{JoinedFamily, Served};
 use super::text::{self, Format};
-use super::view::{Exposure, Piece};
+use super::view::{Departing, DepartingSlices, Exposure, Piece};
+use crate::sync::lock;
 
 /// Approximate size of a chunk, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -31,6 +33,8 @@ pub struct Scrape {
     /// The exposed objects of each resource; `None` if the resource is not selected.
     exposures: Vec<Option<Exposure>>,
     format: Format,
+    /// The end of a line with a timestamp.
+    timestamp: Box<[u8]>,
     gzip: Option<Gzip>,
     /// The position of the next piece: family, member of the family, key before it.
     family: usize,
@@ -61,12 +65,12 @@ impl Gzip {
     }
 
     /// Compresses the exposed series of `piece`.
-    fn deflate(&mut self, name: &[u8], piece: &Piece, room: &mut Vec<u8>) -> Deflated {
+    fn deflate(&mut self, name: &[u8], piece: &Piece, timestamp: &[u8], room: &mut Vec<u8>) -> Deflated {
         let mut text = Vec::with_capacity(CHUNK);
         let mut length = 0;
         let deflater = self.deflater();
         for object in (0..piece.column.len()).filter(|object| piece.shows(*object)) {
-            text::write_series(&mut text, name, piece.labels.get(object), piece.column.section(object, room));
+            write_object(&mut text, name, piece, object, timestamp, room);
             if text.len() >= CHUNK {
                 length += text.len();
                 deflater.write(&text);
@@ -85,6 +89,15 @@ impl Gzip {
     }
 }
 
+/// Writes the series of an object of `piece`.
+fn write_object(out: &mut Vec<u8>, name: &[u8], piece: &Piece, object: usize, timestamp: &[u8], room: &mut Vec<u8>) {
+    let (labels, section) = (piece.labels.get(object), piece.column.section(object, room));
+    match piece.departs(object) {
+        true => text::write_timed_series(out, name, labels, section, timestamp),
+        false => text::write_series(out, name, labels, section),
+    }
+}
+
 fn deflated(text: &[u8]) -> Deflated {
     let mut deflater = Deflater::new(LEVEL);
     deflater.write(text);
@@ -97,6 +110,7 @@ impl Scrape {
             served,
             exposures,
             format,
+            timestamp: Box::default(),
             gzip: None,
             family: 0,
             member: 0,
@@ -115,6 +129,17 @@ impl Scrape {
     pub fn gzipped(self) -> Self {
         let gzip = Gzip { trailer: Trailer::default(), deflater: None, worked: 0 };
         Self { gzip: Some(gzip), out: gzip::HEAD.to_vec(), ..self }
+    }
+
+    /// Adds a timestamp to the series of departing objects, before the first chunk.
+    #[must_use]
+    pub fn departing(mut self, departing: &Departing) -> Self {
+        let slices = Arc::new(DepartingSlices::new(departing.slice.clone()));
+        for exposure in self.exposures.iter_mut().flatten() {
+            exposure.departing = Some(Arc::clone(&slices));
+        }
+        self.timestamp = text::timestamp(departing.at, self.format);
+        self
     }
 
     /// Writes HELP and TYPE of a family.
@@ -137,8 +162,7 @@ impl Scrape {
         let Some(gzip) = &mut self.gzip else {
             for object in object..piece.column.len() {
                 if piece.shows(object) {
-                    let (labels, section) = (piece.labels.get(object), piece.column.section(object, &mut self.room));
-                    text::write_series(&mut self.out, name, labels, section);
+                    write_object(&mut self.out, name, piece, object, &self.timestamp, &mut self.room);
                     if self.out.len() >= CHUNK {
                         return Some(object + 1);
                     }
@@ -146,12 +170,22 @@ impl Scrape {
             }
             return None;
         };
-        if piece.visible.is_some() {
-            let deflated = gzip.deflate(name, piece, &mut self.room);
+        // Other scrapes of the same column wait for a text that can be shared.
+        if piece.departing != 0 {
+            let (mut known, masks) = (lock(&piece.column.timed), (piece.visible, piece.departing));
+            let fits = |known: &Timed| known.masks == masks && known.timestamp == self.timestamp;
+            if !known.as_deref().is_some_and(fits) {
+                let deflated = gzip.deflate(name, piece, &self.timestamp, &mut self.room);
+                *known = Some(Box::new(Timed { timestamp: self.timestamp.clone(), masks, deflated }));
+            }
+            if let Some(known) = known.as_deref() {
+                gzip.send(&known.deflated, &mut self.out);
+            }
+        } else if piece.visible.is_some() {
+            let deflated = gzip.deflate(name, piece, &[], &mut self.room);
             gzip.send(&deflated, &mut self.out);
         } else {
-            // Other scrapes of the same column wait for the result and share it.
-            let known = piece.column.deflated.get_or_init(|| gzip.deflate(name, piece, &mut self.room));
+            let known = piece.column.deflated.get_or_init(|| gzip.deflate(name, piece, &[], &mut self.room));
             gzip.send(known, &mut self.out);
         }
         None

@@ -3,7 +3,7 @@ use std::io::Read;
 
 use super::super::view::Exposure;
 use super::*;
-use crate::exposition::{BlockBuilder, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uid};
+use crate::exposition::{BlockBuilder, Departing, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uid};
 use crate::sharding::Hashes;
 use crate::sharding::Slice;
 
@@ -140,7 +140,11 @@ fn put(things: &ResourceStore, uid: &str, version: u64, value: u32) {
 
 /// Returns the bytes of text that a gzipped scrape compresses.
 fn work(store: &Store, exposed: &Slice) -> usize {
-    let mut scrape = store.scrape(&Selection::All, Format::Text, exposed).gzipped();
+    work_of(store.scrape(&Selection::All, Format::Text, exposed))
+}
+
+fn work_of(scrape: Scrape) -> usize {
+    let mut scrape = scrape.gzipped();
     let mut sum = 0;
     while !scrape.ended {
         scrape.write();
@@ -193,7 +197,7 @@ fn a_slow_reader_keeps_only_its_current_column() {
         put(&things, &n.to_string(), 1, 4);
     }
     let mut after = None;
-    let exposure = Exposure { exposed: Arc::new(Slice::all()), loaded: Arc::new(Slice::all()) };
+    let exposure = Exposure { exposed: Arc::new(Slice::all()), departing: None, loaded: Arc::new(Slice::all()) };
     let columns: Vec<_> = std::iter::from_fn(|| things.piece(0, &exposure, &mut after))
         .map(|piece| Arc::downgrade(&piece.column))
         .collect();
@@ -316,4 +320,54 @@ fn a_gzipped_scrape_during_writes_is_one_valid_stream() {
             });
         }
     });
+}
+
+fn lower_half() -> Slice {
+    Slice::of(crate::sharding::Hasher::XxHash64, crate::sharding::Ranges::from_parts([(0, 1 << 63)]))
+}
+
+#[test]
+fn departing_series_have_a_timestamp_and_all_others_stay_as_they_are() {
+    let (store, things) = things();
+    for n in 0..1000 {
+        put(&things, &n.to_string(), 1, 4);
+    }
+    for (format, timestamp) in [(Format::Text, " 1700000000042"), (Format::OpenMetrics, " 1700000000.042")] {
+        let whole = text(&store, &Selection::All, format);
+        let departing = Departing { slice: lower_half(), at: 1_700_000_000_042 };
+        let scrape = || store.scrape(&Selection::All, format, &Slice::all()).departing(&departing);
+        let plain = String::from_utf8(scrape().flatten().collect()).expect("UTF-8");
+        for _ in 0..2 {
+            assert_eq!(unzipped(scrape()), plain);
+        }
+        let mut timed = 0;
+        for (with, without) in plain.lines().zip(whole.lines()) {
+            let uid = without.split("object=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let departs = uid.is_some_and(|uid| lower_half().contains(Hashes::of(uid)));
+            timed += usize::from(departs);
+            let expected = if departs { format!("{without}{timestamp}") } else { without.to_owned() };
+            assert_eq!(with, expected);
+        }
+        assert!(timed > 500, "{timed}");
+        assert_eq!(plain.lines().count(), whole.lines().count());
+        assert_eq!(text(&store, &Selection::All, format), whole, "the next scrape has none");
+    }
+}
+
+#[test]
+fn departing_pages_are_compressed_once_for_all_scrapes_with_the_same_timestamp() {
+    let (store, things) = things();
+    for n in 0..2000 {
+        put(&things, &n.to_string(), 1, 4);
+    }
+    let whole = work(&store, &Slice::all());
+    let timed = |at| {
+        let departing = Departing { slice: lower_half(), at };
+        work_of(store.scrape(&Selection::All, Format::Text, &Slice::all()).departing(&departing))
+    };
+    let first = timed(1_700_000_000_000);
+    assert!(first > whole / 3 && first < whole, "half of the pages: {first} of {whole}");
+    assert_eq!(timed(1_700_000_000_000), 0);
+    assert_eq!(work(&store, &Slice::all()), 0, "the text without timestamps is kept");
+    assert_eq!(timed(1_700_000_001_000), first);
 }
