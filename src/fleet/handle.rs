@@ -11,7 +11,7 @@ use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
 use super::events::EventQueue;
-use super::handover::{Cause, Event, Plan, Status, millis};
+use super::handover::{Cause, Event, Plan, Stamps, Status, millis};
 use super::measurements::Measurements;
 use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat, MeasuredSwitch};
@@ -34,6 +34,10 @@ pub struct Snapshot {
     pub plan: Plan,
     /// The state of the fleet as the member knows it.
     pub status: Status,
+    /// The exposed series that have a timestamp, because they are about to move.
+    pub stamps: Option<Stamps>,
+    /// The objects of which no series may end for now.
+    pub held_back: Slice,
     /// The ordinal of the member; `None` until it is known.
     pub ordinal: Option<u32>,
     /// Whether the member serves its share of the current generation completely.
@@ -53,6 +57,8 @@ impl Default for Snapshot {
         Self {
             plan: Plan { steps: vec![(Duration::ZERO, Slice::none())], until: None },
             status: Status::default(),
+            stamps: None,
+            held_back: Slice::none(),
             ordinal: None,
             ready: false,
             released: false,
@@ -283,6 +289,16 @@ impl FleetHandle {
     /// Makes the member stop exposing objects and write to its Lease that it has left.
     pub fn mark_left(&self) {
         self.outbox.send(Message::MarkLeft);
+    }
+
+    /// Notes within which time all clients that scrape regularly come again (`--seamless-handover`).
+    pub fn set_scrape_wait(&self, wait: Duration) {
+        self.send(Event::ScrapeWait(wait));
+    }
+
+    /// Notes that all of them have fetched the series that move in this generation, with their timestamp.
+    pub fn set_stamped(&self, generation: u64) {
+        self.send(Event::Stamped(generation));
     }
 
     /// Notifies whenever [`Self::snapshot`] changes.

@@ -263,6 +263,7 @@ mod tests {
             hash: Hasher::default(),
             overlap: Duration::ZERO,
             on_lost_quorum: Default::default(),
+            seamless: false,
         };
         Machine::new(config).heartbeat(clock::now())
     }

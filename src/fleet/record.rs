@@ -95,6 +95,10 @@ pub struct Next {
     /// When the assignment becomes current. Once this is set, the record does not change before that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchTime>,
+    /// With `--seamless-handover`: the series that are about to move have a timestamp, so many milliseconds after the moment
+    /// at which the record first said so. No switch comes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp_wait: Option<u32>,
 }
 
 /// When an assignment becomes current: a moment of the boot clock of the member that wrote the record. Each reader turns it into a
@@ -205,6 +209,12 @@ pub struct Member {
     /// How much it can hold, in units of 2^32 points of the hash space; `None` without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u32>,
+    /// With `--seamless-handover`: within how many milliseconds all clients that scrape it regularly come again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrape_wait: Option<u32>,
+    /// The newest generation for which all of them have fetched the series that it loses, with their timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamped: Option<u64>,
     /// The times of its crashes within the last hour, in Unix seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<u64>,

@@ -119,6 +119,7 @@ mod tests {
             hash: crate::sharding::Hasher::default(),
             overlap: Default::default(),
             on_lost_quorum: Default::default(),
+            seamless: false,
         };
         Machine::new(config).heartbeat(super::super::clock::now()).member
     }

@@ -69,6 +69,8 @@ pub struct Start {
     pub on_lost_quorum: OnLostQuorum,
     /// The value of `--fleet-events`.
     pub events: bool,
+    /// The value of `--seamless-handover`.
+    pub seamless: bool,
     /// Loads the objects that the fleet assigns to this replica.
     pub loader: Arc<dyn ShardLoader>,
     /// The machine that it runs on.
@@ -194,6 +196,7 @@ async fn coordinate(
         hash: start.hash,
         overlap: start.overlap,
         on_lost_quorum: start.on_lost_quorum,
+        seamless: start.seamless,
     };
     let actor = Actor {
         clock,
@@ -400,6 +403,8 @@ impl Actor {
         self.fleet.set_snapshot(Snapshot {
             plan: decision.plan,
             status,
+            stamps: decision.stamps,
+            held_back: decision.held_back,
             ordinal: Some(self.ordinal),
             ready: decision.ready && self.left.is_none(),
             released: decision.released,

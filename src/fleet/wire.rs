@@ -86,6 +86,7 @@ impl Member {
         number("follows", self.follows)?;
         number("found", self.found)?;
         number("refuted", self.refuted)?;
+        number("stamped", self.stamped.unwrap_or_default())?;
         at_most("crashes", self.crashes.len(), MAX_CRASHES)?;
         self.crashes.iter().try_for_each(|at| number("crashes", *at))?;
         at_most("suspects", self.suspects.len(), MOST_UNHEARD)?;
@@ -238,7 +239,7 @@ mod tests {
             lives: vec![1, 2],
         };
         let view = Assignment { generation: 9, total: 4, absent: vec![2], untaken: [2].into(), ..current.clone() };
-        let next = Next { view, switch: Some(SwitchTime { at: 86_403_000 }) };
+        let next = Next { view, switch: Some(SwitchTime { at: 86_403_000 }), stamp_wait: None };
         Record {
             version: RECORD_VERSION,
             program: "0.1.0".to_owned(),
@@ -270,6 +271,8 @@ mod tests {
             hash: Hasher::XxHash64,
             layout: LAYOUT,
             capacity: Some(8_589_934),
+            scrape_wait: None,
+            stamped: None,
             crashes: vec![1_700_000_000],
             suspects: vec![Suspicion { id: id(2), number: 3 }],
             refuted: 2,

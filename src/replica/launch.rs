@@ -16,13 +16,14 @@ use super::live_settings::LiveSettings;
 use super::ports::Ports;
 use super::report::ReplicaReporter;
 use super::resources::{Group, Resources, Rollout, WatchContext};
+use super::seamless;
 use super::security::{MemberSecurity, Security};
 use super::tasks::Spawner;
 use crate::fleet::audit::{Audit, Coverage, HttpCoverageClient, PeerDirectory};
 use crate::fleet::coverage::ExposureSource;
 use crate::fleet::{self, FleetError, FleetHandle};
 use crate::health::Health;
-use crate::server::{self, AuthLayer, ExposureGate, Members, Metrics, ScrapeTracker};
+use crate::server::{self, AuthLayer, ExposureGate, Farewell, Members, Metrics, ScrapeTracker};
 use crate::settings::{Settings, Shard};
 use crate::sharding::Slice;
 use crate::sync::watch;
@@ -46,6 +47,14 @@ pub(super) struct Membership {
     pub unfit: Arc<OnceLock<FleetError>>,
     exposure_gate: Arc<dyn ExposureGate>,
     exposure: Arc<dyn ExposureSource>,
+}
+
+/// What the running servers share with the rest of the replica.
+pub(super) struct Served {
+    /// What the telemetry port reports.
+    pub health: Arc<Health>,
+    pub scrape_tracker: Arc<ScrapeTracker>,
+    pub farewell: Arc<Farewell>,
 }
 
 /// What the replica exposes and sees, and the results of the audit.
@@ -93,6 +102,7 @@ impl Launch<'_> {
                 overlap: self.settings.fixed.handover_overlap,
                 on_lost_quorum: self.settings.fixed.on_lost_quorum,
                 events: self.settings.fixed.fleet_events,
+                seamless: self.settings.fixed.seamless_handover,
                 loader: Arc::clone(resources) as _,
                 host: fleet::Host::system(dialer),
                 roster,
@@ -143,19 +153,19 @@ impl Launch<'_> {
         AuditState { inventory, coverage }
     }
 
-    /// Serves all ports. Returns the health that the telemetry port reports, and the tracker of scrapes.
+    /// Serves all ports.
     ///
     /// # Errors
     /// The fleet port cannot be secured.
     pub fn serve(
         self,
         ports: Ports,
-        resources: &Resources,
+        resources: &Arc<Resources>,
         custom: &CustomResources,
         membership: &Membership,
         AuditState { inventory, coverage }: AuditState,
         reloads: Arc<Reloads>,
-    ) -> Result<(Arc<Health>, Arc<ScrapeTracker>), StartError> {
+    ) -> Result<Served, StartError> {
         let Self { settings, live, security: Security { web, access, members }, spawner, .. } = self;
         let Ports { metrics, telemetry, fleet: fleet_port } = ports;
         let member = &membership.member;
@@ -176,7 +186,14 @@ impl Launch<'_> {
             reloads,
             coverage: Arc::clone(&coverage),
         }));
-        let scrape_tracker = Arc::new(ScrapeTracker::default());
+        let (scrape_tracker, farewell) = (Arc::new(ScrapeTracker::default()), Arc::new(Farewell::default()));
+        if let Some(member) = member.clone().filter(|_| settings.fixed.seamless_handover) {
+            let run = seamless::run(member, Arc::clone(&scrape_tracker), Arc::clone(resources));
+            let stop = spawner.stop_token();
+            spawner.spawn("seamless-handover".to_owned(), async move {
+                stop.run_until_cancelled(run).await;
+            });
+        }
         let reporter: Arc<dyn server::Reporter> = Arc::new(ReplicaReporter {
             started: Instant::now(),
             pod: settings.fixed.fleet.as_ref().map(|fleet| fleet.pod.clone()),
@@ -194,6 +211,7 @@ impl Launch<'_> {
         let scrapes = server::metrics_routes(Metrics {
             store: resources.store(),
             exposure_gate: Arc::clone(&membership.exposure_gate),
+            farewell: Arc::clone(&farewell),
             scrape_tracker: Arc::clone(&scrape_tracker),
             gzip: Arc::clone(&live.gzip),
             telemetry: Arc::clone(&self_metrics),
@@ -229,6 +247,6 @@ impl Launch<'_> {
                 info!(%metrics, %telemetry, shard = ordinal, shards = total, resources, "serving");
             }
         }
-        Ok((health, scrape_tracker))
+        Ok(Served { health, scrape_tracker, farewell })
     }
 }

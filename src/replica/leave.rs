@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::fleet::{FleetHandle, Snapshot};
-use crate::server::ScrapeTracker;
+use crate::server::{Farewell, ScrapeTracker};
 
 /// Part of the grace period that is kept for the announcement and for answers in progress.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -23,10 +23,10 @@ fn limit(grace: Duration) -> Duration {
 }
 
 /// Hands over, and returns when no member and no scraper needs this replica any more, or when the time is up.
-pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
+pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker, farewell: Option<&Farewell>) {
     let snapshot = fleet.snapshot();
     if !snapshot.coordinated {
-        return;
+        return say_farewell(scrape_tracker, farewell).await;
     }
     let began = Instant::now();
     let handed_over = async {
@@ -38,6 +38,8 @@ pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
             // Without this replica, nobody can tell when it hid its objects.
             let measured = timeout(MEASUREMENT, fleet.until_measured());
             let ((), _) = tokio::join!(scrape_tracker.wait_for_all_since(released), measured);
+        } else {
+            say_farewell(scrape_tracker, farewell).await;
         }
     };
     if timeout(limit(snapshot.grace), handed_over).await.is_err() {
@@ -48,6 +50,16 @@ pub(super) async fn leave(fleet: &FleetHandle, scrape_tracker: &ScrapeTracker) {
         warn!("could not announce that this replica has left");
     }
     info!(seconds = began.elapsed().as_secs_f64(), "left the fleet");
+}
+
+/// Serves each client that scrapes regularly once more, with timestamps, so that Prometheus does not end the series.
+pub(super) async fn say_farewell(scrape_tracker: &ScrapeTracker, farewell: Option<&Farewell>) {
+    let wait = scrape_tracker.return_time();
+    let Some(farewell) = farewell.filter(|_| !wait.is_zero()) else { return };
+    info!(seconds = wait.as_secs(), "terminating: serving every scraper once more, with timestamps");
+    farewell.say(wait);
+    // The limit is the same as for the fleet. A scraper that comes more rarely sees a gap.
+    let _ = timeout(wait, scrape_tracker.wait_for_all_since(Instant::now())).await;
 }
 
 /// Returns the time that remains of `grace` after [`leave`], which began at `began`.

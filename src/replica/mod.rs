@@ -21,6 +21,7 @@ mod ports;
 mod private;
 mod report;
 mod resources;
+mod seamless;
 mod security;
 mod tasks;
 mod unconfigured;
@@ -36,13 +37,13 @@ use tracing::warn;
 use crate::exposition::Store;
 use crate::fleet::{FleetError, FleetHandle};
 use crate::health::Health;
-use crate::server::ScrapeTracker;
+use crate::server::{Farewell, ScrapeTracker};
 use crate::settings::Settings;
 use crate::sharding::{Assignment, Slice};
 use crate::telemetry::Reloads;
 use api_connection::ApiConnection;
 use custom::CustomResources;
-use launch::Launch;
+use launch::{Launch, Served};
 use live_settings::LiveSettings;
 use ports::Ports;
 use resources::{Group, Resources, Rollout};
@@ -64,6 +65,8 @@ pub struct Replica {
     tasks: Tasks,
     member: Option<Arc<FleetHandle>>,
     scrape_tracker: Arc<ScrapeTracker>,
+    /// With `--seamless-handover`.
+    farewell: Option<Arc<Farewell>>,
     health: Arc<Health>,
     /// Why the replica cannot be a member of a fleet, once known.
     unfit: Arc<OnceLock<FleetError>>,
@@ -148,7 +151,8 @@ impl Replica {
         let fleet_port = ports.fleet.as_ref().map(|port| port.address);
         let membership = launch.join_fleet(&resources, fleet_port, slice);
         let audit = launch.audit_coverage(&resources, &membership);
-        let (health, scrape_tracker) = launch.serve(ports, &resources, &custom, &membership, audit, reloads)?;
+        let Served { health, scrape_tracker, farewell } =
+            launch.serve(ports, &resources, &custom, &membership, audit, reloads)?;
 
         let (member, unfit) = (membership.member, membership.unfit);
         Ok(Self {
@@ -158,6 +162,7 @@ impl Replica {
             tasks,
             member,
             scrape_tracker,
+            farewell: settings.fixed.seamless_handover.then_some(farewell),
             health,
             unfit,
             resources,
@@ -208,11 +213,16 @@ impl Replica {
         ended.map_err(|reason| StopReason { unfit: self.unfit.get().cloned(), ..reason })
     }
 
-    /// Stops. In a fleet it first hands over, within the grace period of the Pod.
+    /// Stops. In a fleet it first hands over, within the grace period of the Pod. With `--seamless-handover`, a replica that nobody
+    /// takes over from first serves each client that scrapes it regularly once more, with timestamps.
     pub async fn leave(self) {
-        let Some(member) = &self.member else { return self.stop().await };
+        let (scrapers, farewell) = (&self.scrape_tracker, self.farewell.as_deref());
+        let Some(member) = &self.member else {
+            leave::say_farewell(scrapers, farewell).await;
+            return self.stop().await;
+        };
         let started = Instant::now();
-        leave::leave(member, &self.scrape_tracker).await;
+        leave::leave(member, scrapers, farewell).await;
         let remaining = leave::remaining(member.snapshot().grace, started);
         // Requests that are still in progress at the end of the grace period are cut off.
         let _ = tokio::time::timeout(remaining, self.stop()).await;

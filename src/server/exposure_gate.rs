@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use crate::exposition::Departing;
 use crate::fleet::FleetHandle;
 use crate::sharding::Slice;
 
@@ -13,6 +14,11 @@ pub trait ExposureGate: Send + Sync {
     ///
     /// `None` means that the assignment was last confirmed too long ago, so other replicas may already serve these objects.
     fn exposed_slice(&self) -> Option<Arc<Slice>>;
+
+    /// Returns the exposed objects that are about to move to another replica, and the timestamp of their series.
+    fn departing(&self) -> Option<Departing> {
+        None
+    }
 
     /// Returns why nothing is exposed although the process is healthy, in one line, if another process may expose these objects.
     fn doubt(&self) -> Option<String> {
@@ -39,6 +45,11 @@ impl FixedExposure {
 impl ExposureGate for FleetHandle {
     fn exposed_slice(&self) -> Option<Arc<Slice>> {
         self.exposed()
+    }
+
+    fn departing(&self) -> Option<Departing> {
+        let stamps = self.snapshot().stamps.clone()?;
+        Some(Departing { slice: stamps.slice, at: stamps.at })
     }
 
     fn doubt(&self) -> Option<String> {

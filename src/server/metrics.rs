@@ -1,11 +1,12 @@
 //! The metrics port, which Prometheus scrapes: `/metrics`, `/healthz`, `/livez` and the fleet page.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Reply};
@@ -13,8 +14,9 @@ use warp::{Filter, Reply};
 use super::body::ScrapeBody;
 use super::client_ip::ClientIp;
 use super::exposure_gate::ExposureGate;
+use super::farewell::Farewell;
 use super::reply::{Routes, read_only, text};
-use super::scrape_tracker::ScrapeTracker;
+use super::scrape_tracker::{ScrapeTracker, Scraper};
 use super::{negotiation, page};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
@@ -26,6 +28,8 @@ pub struct Metrics {
     pub store: Arc<Store>,
     /// Decides which of them to expose.
     pub exposure_gate: Arc<dyn ExposureGate>,
+    /// Adds timestamps to the last scrapes.
+    pub farewell: Arc<Farewell>,
     /// Records the clients.
     pub scrape_tracker: Arc<ScrapeTracker>,
     /// Whether to compress answers for clients that accept gzip.
@@ -53,7 +57,7 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
                 metrics.exposure_gate.news().await;
                 // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
                 if let Some(ClientIp(ip)) = remote.filter(|_| method == Method::GET) {
-                    metrics.scrape_tracker.record(ip);
+                    metrics.scrape_tracker.record(scraper(ip, &headers, &query));
                 }
                 read_only(&method, || metrics.scrape(&method, &headers, &query))
             }
@@ -75,6 +79,14 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .boxed()
 }
 
+/// Identifies who scrapes what: a pair of Prometheis behind one address has different credentials, or is seen as one that scrapes
+/// more often.
+fn scraper(ip: IpAddr, headers: &HeaderMap, query: &[(String, String)]) -> Scraper {
+    let credentials = headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+    let query = query.iter().flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()]);
+    Scraper::new(ip, [credentials].into_iter().chain(query))
+}
+
 impl Metrics {
     fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
         let Some(exposed) = self.exposure_gate.exposed_slice() else {
@@ -85,6 +97,10 @@ impl Metrics {
         let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
         let mut answer = if method == Method::GET {
             let scrape = self.store.scrape(&selection(query), format, &exposed);
+            let scrape = match self.farewell.departing(self.exposure_gate.departing()) {
+                Some(departing) => scrape.departing(&departing),
+                None => scrape,
+            };
             let scrape = if gzip { scrape.gzipped() } else { scrape };
             warp::reply::stream(ScrapeBody::new(scrape, timer)).into_response()
         } else {

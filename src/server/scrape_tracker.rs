@@ -4,8 +4,9 @@
 //! once.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -14,16 +15,38 @@ use crate::sync::{lock, watch};
 
 /// A client that has not scraped for this long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(300);
+/// Intervals vary: how much longer than the last interval a client may take, and the time until all replicas know that they wait.
+const RESERVE: f64 = 1.2;
+const START: Duration = Duration::from_secs(2);
 /// A client is late after this many times its scrape interval.
 const LATE_FACTOR: f64 = 1.3;
 /// Clients that are tracked. A further one replaces the one that scraped the longest ago, first of those that scraped once: many
 /// addresses that scrape once do not hide a regular client.
 const MAX_CLIENTS: usize = 64;
 
+/// The longest time that [`ScrapeTracker::return_time`] returns.
+const MAX_RETURN_TIME: Duration = Duration::from_secs(120);
+
+/// A client that scrapes, and what it selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scraper {
+    ip: IpAddr,
+    /// A hash of the credentials and the selection. With a random key, so that no client can imitate another one's.
+    details: u64,
+}
+
+impl Scraper {
+    /// Identifies the client at `ip` with these credentials and this selection.
+    pub fn new<'a>(ip: IpAddr, details: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self { ip, details: KEY.hash_one(details.into_iter().collect::<Vec<_>>()) }
+    }
+}
+
 /// The clients that scraped in the last minutes.
 #[derive(Debug, Default)]
 pub struct ScrapeTracker {
-    seen: Mutex<HashMap<IpAddr, ScrapeTimes>>,
+    seen: Mutex<HashMap<Scraper, ScrapeTimes>>,
     /// Notifies waiters of each scrape.
     scraped: watch::Sender<()>,
 }
@@ -36,19 +59,22 @@ struct ScrapeTimes {
 }
 
 impl ScrapeTracker {
-    /// Records a scrape by the client at `ip`.
-    pub fn record(&self, ip: IpAddr) {
+    /// Records a scrape.
+    pub fn record(&self, scraper: Scraper) {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.retain(|_, times| now.duration_since(times.last) <= FORGET_AFTER);
-        if let Some(times) = seen.get_mut(&ip) {
+        if let Some(times) = seen.get_mut(&scraper) {
             *times = ScrapeTimes { last: now, interval: Some(now.duration_since(times.last)) };
         } else {
-            let least = seen.iter().min_by_key(|(_, times)| (times.interval.is_some(), times.last)).map(|(ip, _)| *ip);
+            let least = seen
+                .iter()
+                .min_by_key(|(_, times)| (times.interval.is_some(), times.last))
+                .map(|(scraper, _)| *scraper);
             if let Some(least) = least.filter(|_| seen.len() >= MAX_CLIENTS) {
                 seen.remove(&least);
             }
-            seen.insert(ip, ScrapeTimes { last: now, interval: None });
+            seen.insert(scraper, ScrapeTimes { last: now, interval: None });
         }
         drop(seen);
         self.scraped.send_replace(());
@@ -67,6 +93,28 @@ impl ScrapeTracker {
         }
     }
 
+    /// Whether each client that scrapes regularly has scraped after `since`, or is late.
+    pub fn all_since(&self, since: Instant) -> bool {
+        self.last_deadline(since).is_none()
+    }
+
+    /// Returns within which time every client that scrapes regularly comes again, with some reserve: 0 without one, and at most 2
+    /// minutes. Whole seconds.
+    pub fn return_time(&self) -> Duration {
+        let now = Instant::now();
+        let seen = self.seen();
+        let regular = seen.values().filter_map(|times| Some((times.last, times.interval?)));
+        let on_time = regular.filter(|(last, interval)| *last + interval.mul_f64(LATE_FACTOR) > now);
+        let longest = on_time.map(|(_, interval)| interval).max();
+        let wait = longest.map_or(Duration::ZERO, |interval| interval.mul_f64(RESERVE) + START);
+        Duration::from_secs(wait.min(MAX_RETURN_TIME).as_secs_f64().ceil() as u64)
+    }
+
+    /// Notifies of each scrape.
+    pub fn scraped(&self) -> watch::Receiver<()> {
+        self.scraped.subscribe()
+    }
+
     /// When the last client that has not scraped since `since` becomes late.
     fn last_deadline(&self, since: Instant) -> Option<Instant> {
         let now = Instant::now();
@@ -76,7 +124,7 @@ impl ScrapeTracker {
         late.filter(|at| *at > now).max()
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<IpAddr, ScrapeTimes>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<Scraper, ScrapeTimes>> {
         lock(&self.seen)
     }
 }
@@ -89,8 +137,8 @@ mod tests {
 
     use super::*;
 
-    fn ip(last: u8) -> IpAddr {
-        [10, 0, 0, last].into()
+    fn ip(last: u8) -> Scraper {
+        Scraper::new([10, 0, 0, last].into(), [])
     }
 
     async fn waited(scrape_tracker: &ScrapeTracker) -> u64 {
@@ -146,12 +194,37 @@ mod tests {
         let scrape_tracker = ScrapeTracker::default();
         for scrape in 0..4 {
             for other in (0..100).filter(|_| scrape > 1) {
-                scrape_tracker.record([10, 0, scrape, other].into());
+                scrape_tracker.record(Scraper::new([10, 0, scrape, other].into(), []));
             }
             scrape_tracker.record(ip(1));
             sleep(Duration::from_secs(30)).await;
         }
         assert_eq!(scrape_tracker.seen().len(), MAX_CLIENTS);
         assert_eq!(waited(&scrape_tracker).await, 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_return_time_is_that_of_the_slowest_client_that_still_comes() {
+        let scrape_tracker = ScrapeTracker::default();
+        assert_eq!(scrape_tracker.return_time(), Duration::ZERO);
+        let pair = [b"one".as_slice(), b"other"].map(|credentials| Scraper::new([10, 0, 0, 1].into(), [credentials]));
+        for _ in 0..2 {
+            scrape_tracker.record(pair[0]);
+            sleep(Duration::from_secs(10)).await;
+            scrape_tracker.record(pair[1]);
+            sleep(Duration::from_secs(20)).await;
+        }
+        assert_eq!(scrape_tracker.return_time().as_secs(), 38, "two clients of one address, each every 30 s");
+        let since = Instant::now();
+        scrape_tracker.record(pair[0]);
+        assert!(!scrape_tracker.all_since(since));
+        scrape_tracker.record(pair[1]);
+        assert!(scrape_tracker.all_since(since));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(scrape_tracker.return_time(), Duration::ZERO, "both are late");
+        scrape_tracker.record(ip(3));
+        sleep(Duration::from_secs(250)).await;
+        scrape_tracker.record(ip(3));
+        assert_eq!(scrape_tracker.return_time(), MAX_RETURN_TIME);
     }
 }

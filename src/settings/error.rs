@@ -54,6 +54,12 @@ pub enum SettingsError {
     /// A configuration of custom resources that cannot be read or used.
     #[error(transparent)]
     Custom(#[from] CustomConfigError),
+    /// Both prevent gaps at a handover, and exclude each other.
+    #[error(
+        "--handover-overlap and --seamless-handover exclude each other: the first one makes two replicas expose the same series; remove \
+         one of them"
+    )]
+    SeamlessOverlap,
     /// Two servers on one address.
     #[error("{flags}: both are {port} on {host}; use different ports")]
     SameAddress {

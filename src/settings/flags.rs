@@ -323,6 +323,14 @@ declare_flags! {
             feature: |settings| features::seconds(settings.fixed.handover_overlap);
         }
 
+        /// Print objects that are about to move to another replica, or that a terminating replica serves, with a timestamp. A
+        /// Prometheus that drops the labels of the replica then sees one series per object, without a gap. See docs/scaling.md.
+        "--seamless-handover" seamless_handover: Option<GoBool> = "BOOL" {
+            key: "seamless_handover";
+            fixed: bool = switch(false);
+            feature: |settings| features::on(settings.fixed.seamless_handover);
+        }
+
         /// What a replica of a fleet does when for 15 seconds neither the API server nor all other replicas confirmed its view: it
         /// serves its objects, which another replica may serve too (serve), or it answers 503 (refuse). Default: serve.
         "--on-lost-quorum" on_lost_quorum: Option<OnLostQuorum> = "CHOICE" {

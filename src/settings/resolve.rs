@@ -96,7 +96,11 @@ impl Settings {
                 verbosity: u8::try_from(flags.klog.verbosity.unwrap_or_default().clamp(0, 255)).unwrap_or(u8::MAX),
             },
         };
-        Ok((Self::new(flags, combined)?, warnings))
+        let settings = Self::new(flags, combined)?;
+        if settings.fixed.seamless_handover && !settings.fixed.handover_overlap.is_zero() {
+            return Err(SettingsError::SeamlessOverlap);
+        }
+        Ok((settings, warnings))
     }
 }
 

@@ -524,3 +524,11 @@ fn settings_that_need_a_restart_stay_as_they_were_at_the_start() {
     assert!(started.keys_that_need_restart(&effective).is_empty());
     assert_eq!(effective.live.resources, ["pods"]);
 }
+
+#[test]
+fn a_handover_is_seamless_or_overlaps() {
+    assert!(!resolve(&[]).fixed.seamless_handover);
+    assert!(resolve(&["--seamless-handover", "--handover-overlap=0s"]).fixed.seamless_handover);
+    let message = refusal(&["--seamless-handover", "--handover-overlap=30s"]);
+    assert!(message.contains("--seamless-handover") && message.contains("--handover-overlap"), "{message}");
+}

@@ -117,14 +117,15 @@ fn handover(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
     let states = [
         ("idle", HandoverState::Idle),
         ("preparing", HandoverState::Preparing),
+        ("stamping", HandoverState::Stamping),
         ("switching", HandoverState::Switching),
         ("waiting", HandoverState::Waiting),
     ];
     gauge(
         out,
         "kube_state_fleet_handover_state",
-        "Whether the handover is in this state: there is none (idle), members load their new objects (preparing), the time of \
-         the switch is set (switching), or a member that should serve is missing (waiting).",
+        "Whether the handover is in this state: there is none (idle), members load their new objects (preparing), moving series \
+         have a timestamp (stamping), the time of the switch is set (switching), or a member that should serve is missing (waiting).",
         states.map(|(label, state)| (vec![("state", label)], u64::from(status.handover == state))),
     )?;
     let help = "Seconds for which the assignment has differed from the StatefulSet; 0 if it does not.";

@@ -198,6 +198,7 @@ impl TestReplica {
         let metrics = metrics_routes(Metrics {
             store: Arc::clone(&store),
             exposure_gate: Arc::clone(&exposure_gate) as _,
+            farewell: Arc::default(),
             scrape_tracker: Arc::default(),
             gzip: Arc::new(gzip.into()),
             telemetry: Arc::clone(&telemetry),

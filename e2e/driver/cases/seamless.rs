@@ -33,8 +33,8 @@ use crate::prometheus::{Prometheus, Setup};
 use crate::stage::{Size, Stage};
 use crate::wait::until;
 
-/// The flag of the seamless handover; None while the program does not have it.
-const FLAG: Option<&str> = None;
+/// The flag of the seamless handover.
+const FLAG: Option<&str> = Some("--seamless-handover");
 /// The fleet with an overlap of handovers, and with rewritten rules.
 const OVERLAP: &str = "overlap";
 /// The number of objects.

@@ -33,7 +33,7 @@ pub(super) struct FleetView {
     pub generation: u64,
     /// Number of shards.
     pub shards: u64,
-    /// State of a handover: `idle`, `waiting`, `preparing` or `switching`.
+    /// State of a handover: `idle`, `waiting`, `preparing`, `stamping` or `switching`.
     pub handover: String,
 }
 

@@ -168,6 +168,7 @@ pub(super) fn member(nonce: u64) -> Member {
         hash: Hasher::default(),
         overlap: Duration::ZERO,
         on_lost_quorum: Default::default(),
+        seamless: false,
     };
     Machine::new(config).heartbeat(clock::now()).member
 }

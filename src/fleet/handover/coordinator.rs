@@ -4,7 +4,7 @@
 //! - Immediate, if members are lost: the others take over their ranges and expose them as soon as they are loaded. No range
 //!   moves between live members.
 //! - Planned, in all other cases: the record gets a next assignment. Its members prepare it, then the coordinator schedules
-//!   the switch.
+//!   the switch. With `--seamless-handover`, scrapers come in between ([`super::seamless`]).
 //! - From nothing, if no member serves any more.
 //!
 //! May not know the state machine: [`CoordinatorMemory::propose`] depends on the facts, the time and its memory alone.
@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::facts::Facts;
 use super::peers::Liveness;
 use super::range_cache::all_present;
+use super::seamless::{scrapers_have_come, with_stamps};
 use super::timing::{Now, START_TIMEOUT, SWITCH_LEAD, millis};
 use crate::fleet::record::{Assignment, ColdStart, LAYOUT, Member, Next, Phase, Record, SwitchTime};
 use crate::sharding::Hasher;
@@ -138,8 +139,13 @@ impl CoordinatorMemory {
             Some(_) if desired.is_like(current) => Proposal { change: change(None), ..Proposal::default() },
             Some(next) if next.view.is_like(&desired) => {
                 let waiting_for = blocking_switch(facts, record, &next.view, now);
-                let scheduled = waiting_for.is_empty().then(|| schedule(next, now));
-                let change = scheduled.and_then(|next| change(Some(next)));
+                let step = || match with_stamps(facts, current, next, now) {
+                    Some(stamped) => Some(stamped),
+                    None if !scrapers_have_come(facts, current, &next.view, now) => None,
+                    None => Some(schedule(next, now)),
+                };
+                let step = waiting_for.is_empty().then(step).flatten();
+                let change = step.and_then(|next| change(Some(next)));
                 Proposal { change, waiting_for, ..Proposal::default() }
             }
             _ => {
@@ -366,12 +372,12 @@ fn without_lost(facts: &Facts, current: &Assignment, lost: &[u32], generation: u
 
 const fn unscheduled(mut view: Assignment, generation: u64) -> Next {
     view.generation = generation;
-    Next { view, switch: None }
+    Next { view, switch: None, stamp_wait: None }
 }
 
 /// Returns `next` with its switch scheduled by the boot clock of this member.
 fn schedule(next: &Next, now: Now) -> Next {
-    Next { view: next.view.clone(), switch: Some(SwitchTime { at: millis(now.boot + SWITCH_LEAD) }) }
+    Next { switch: Some(SwitchTime { at: millis(now.boot + SWITCH_LEAD) }), ..next.clone() }
 }
 
 /// Whether each member that gains ranges may own what `after` gives it: at most twice its share with all members present, and no

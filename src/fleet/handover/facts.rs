@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
+use super::seamless::StampPoint;
 use super::status::Lost;
 use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
 use crate::fleet::FormatError;
@@ -76,6 +77,8 @@ pub(super) struct FollowedRecord {
     pub switch_at: Option<Duration>,
     /// When this member first saw the next assignment. Present exactly if the record has one.
     pub next_since: Option<Duration>,
+    /// When the series that move get their timestamp. Present exactly if the record says so.
+    pub stamps: Option<StampPoint>,
 }
 
 /// A record that this program cannot read.
@@ -208,8 +211,9 @@ impl Facts {
             Some(before) => before.next_since,
             None => next_generation(&record).map(|_| now.boot),
         };
+        let stamps = Self::stamp_point(&record, before.as_ref(), now);
         let changed = before.is_none_or(|before| before.record.current.generation != record.current.generation);
-        self.record = Some(FollowedRecord { record, received_at: now.boot, switch_at, next_since });
+        self.record = Some(FollowedRecord { record, received_at: now.boot, switch_at, next_since, stamps });
         changed
     }
 
@@ -227,7 +231,7 @@ impl Facts {
         let known = self.record.as_mut()?;
         let next = known.record.next.take()?;
         known.record.current = next.view;
-        known.switch_at = None;
+        (known.switch_at, known.stamps) = (None, None);
         known.next_since.take()
     }
 
@@ -237,6 +241,19 @@ impl Facts {
         let switch = record.next.as_ref()?.switch?;
         let ours = i64::try_from(switch.at).ok()?.saturating_sub(self.clock_offset(&record.coordinator)?);
         Some(Duration::from_millis(u64::try_from(ours).unwrap_or(0)).min(received_at + SWITCH_LEAD))
+    }
+
+    /// Returns when the series that move get their timestamp. It stays the same within a generation.
+    fn stamp_point(record: &Record, before: Option<&FollowedRecord>, now: Now) -> Option<StampPoint> {
+        let next = record.next.as_ref()?;
+        let (wait, generation) = (next.stamp_wait?, next.view.generation);
+        let known = before.and_then(|before| before.stamps).filter(|known| known.generation == generation);
+        known.or_else(|| Some(StampPoint::new(generation, wait, now)))
+    }
+
+    /// Returns when the series that move in the next generation get their timestamp.
+    pub fn stamps(&self) -> Option<StampPoint> {
+        self.record.as_ref()?.stamps
     }
 
     /// Returns the boot clock of a process minus ours in milliseconds, if known.

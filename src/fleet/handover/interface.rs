@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::confirmation::PAUSE;
+use super::seamless::Stamps;
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
@@ -32,6 +33,8 @@ pub struct Config {
     pub overlap: Duration,
     /// The value of `--on-lost-quorum`.
     pub on_lost_quorum: OnLostQuorum,
+    /// The value of `--seamless-handover`.
+    pub seamless: bool,
 }
 
 /// The memory of a process, in bytes.
@@ -83,6 +86,10 @@ pub enum Event {
     Loaded(Slice),
     /// The memory of the process; `None` without a limit.
     Memory(Option<Memory>),
+    /// With `--seamless-handover`: within this time, all clients that scrape regularly come again.
+    ScrapeWait(Duration),
+    /// All of them have fetched the series of [`Decision::stamps`] for this generation.
+    Stamped(u64),
     /// The process received a request to terminate.
     Leave,
 }
@@ -120,6 +127,10 @@ pub struct Decision {
     pub desired: Slice,
     /// The slices to expose.
     pub plan: Plan,
+    /// The exposed series that have a timestamp until the switch, because they are about to move.
+    pub stamps: Option<Stamps>,
+    /// The objects of which no series may end for now.
+    pub held_back: Slice,
     /// The content of the member's own Lease. The caller writes a change immediately.
     pub member: Member,
     /// A record to create, or to write in place of the existing one.

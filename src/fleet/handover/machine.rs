@@ -15,6 +15,7 @@ use super::interface::{Config, Decision, Event, Notice, Plan, Topic};
 use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
+use super::seamless::{self, HeldBack, MAX_SCRAPE_WAIT, Stamps};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{Change, HandoverState, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
@@ -52,6 +53,7 @@ pub struct Machine {
     desired: DesiredSlice,
     capacity: Capacity,
     overlap: Option<Overlap>,
+    held_back: Option<HeldBack>,
     /// When this member first had its full share loaded (boot time). Changes of the share do not restart the crash backoff.
     full_share_since: Option<Duration>,
     coordinator: CoordinatorMemory,
@@ -102,6 +104,7 @@ impl Machine {
             desired: DesiredSlice::new(Slice::none()),
             capacity: Capacity::default(),
             overlap: None,
+            held_back: None,
             full_share_since: None,
             coordinator: CoordinatorMemory::default(),
             proposal: Proposal::default(),
@@ -177,6 +180,18 @@ impl Machine {
             Event::Pods(pods) => self.facts.ready_pods.extend(pods),
             Event::Loaded(slice) => self.facts.loaded = slice,
             Event::Memory(memory) => self.capacity.note(memory, &self.facts.loaded, self.desired.slice()),
+            Event::ScrapeWait(wait) if self.config.seamless => {
+                let wait = wait.min(MAX_SCRAPE_WAIT).as_millis() as u32;
+                if self.facts.own.scrape_wait.replace(wait) != Some(wait) {
+                    self.facts.own.sequence += 1;
+                }
+            }
+            Event::Stamped(generation) if self.config.seamless => {
+                if self.facts.own.stamped.replace(generation) != Some(generation) {
+                    self.facts.own.sequence += 1;
+                }
+            }
+            Event::ScrapeWait(_) | Event::Stamped(_) => {}
             Event::Leave => {
                 if !self.participation.is_leaving() {
                     self.notify(false, "terminating: serving until the other members take over");
@@ -203,6 +218,8 @@ impl Machine {
         Decision {
             desired: self.desired.slice().clone(),
             plan,
+            stamps: self.stamps(now),
+            held_back: self.held_back.as_ref().map_or_else(Slice::none, |held_back| held_back.slice.clone()),
             member: self.facts.own.clone(),
             write: self.record_to_write(now),
             ready: self.is_ready(),
@@ -237,6 +254,7 @@ impl Machine {
         let assignment = facts.current();
         let handover = match facts.next() {
             Some(next) if next.switch.is_some() => HandoverState::Switching,
+            Some(next) if next.stamp_wait.is_some() => HandoverState::Stamping,
             Some(_) => HandoverState::Preparing,
             None if self.history.pending_since.is_some() => HandoverState::Waiting,
             None => HandoverState::Idle,
@@ -502,6 +520,10 @@ impl Machine {
                 false,
                 match next.switch {
                     Some(_) => format!("scheduled the switch to generation {generation}"),
+                    None if let Some(wait) = next.stamp_wait => format!(
+                        "prepared generation {generation}: moving series have a timestamp for {:.0} s, until every scraper has come",
+                        f64::from(wait) / 1000.0
+                    ),
                     None => format!("preparing generation {generation}: {}", describe(&next.view)),
                 },
             );
@@ -648,6 +670,7 @@ impl Machine {
         self.facts.unreadable_record.take_if(|unreadable| unreadable.until.is_some_and(|until| until <= now.boot));
         self.participation.start_if_allowed(&self.facts, now);
         self.update_desired(now);
+        self.held_back = HeldBack::after(self.held_back.take(), &self.facts, now);
         self.update_statement(now);
         self.update_proposal(now);
     }
@@ -747,6 +770,12 @@ impl Machine {
         self.announce(Topic::HandoverBlocked, text);
     }
 
+    /// Returns which exposed series have a timestamp.
+    fn stamps(&self, now: Now) -> Option<Stamps> {
+        let exposed = self.participation.exposed(&self.facts);
+        seamless::stamps(&self.facts, &exposed, now).filter(|_| self.config.seamless)
+    }
+
     /// Returns what to expose from now on, from each moment to the next (boot time).
     fn plan(&self, now: Now) -> Vec<(Duration, Slice)> {
         let exposed = self.participation.exposed(&self.facts);
@@ -816,7 +845,7 @@ impl Machine {
     fn changed_record(&self, change: &RecordChange) -> Record {
         let facts = &self.facts;
         let with_lives = |assignment: &Assignment| Assignment { lives: facts.lives(assignment), ..assignment.clone() };
-        let next = change.next.as_ref().map(|next| Next { view: with_lives(&next.view), switch: next.switch });
+        let next = change.next.as_ref().map(|next| Next { view: with_lives(&next.view), ..next.clone() });
         Record {
             version: RECORD_VERSION,
             program: PROGRAM.to_owned(),

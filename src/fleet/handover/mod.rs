@@ -16,6 +16,7 @@
 //! | `capacity` | how much this member can load |
 //! | `load` | the slice to load, which shrinks after a delay |
 //! | `range_cache` | the ranges of each member in an assignment |
+//! | `seamless` | timestamps for series that are about to move, and the wait for scrapers |
 //! | `cause` | why the current assignment changed |
 //! | `interface`, `status`, `timing` | inputs and outputs, the view for telemetry, clocks and time limits |
 //!
@@ -35,6 +36,7 @@ mod model;
 mod participation;
 mod peers;
 mod range_cache;
+mod seamless;
 mod statement;
 mod status;
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod timing;
 pub use cause::Cause;
 pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Topic};
 pub use machine::Machine;
+pub use seamless::Stamps;
 pub use status::{Change, HandoverState, Lost, Status};
 pub(super) use timing::millis;
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

@@ -36,6 +36,8 @@ pub(super) fn first_statement(id: Incarnation, address: String, hash: Hasher) ->
         hash,
         layout: LAYOUT,
         capacity: None,
+        scrape_wait: None,
+        stamped: None,
         crashes: Vec::new(),
         suspects: Vec::new(),
         refuted: 0,

@@ -23,6 +23,8 @@ pub enum HandoverState {
     Waiting,
     /// Members load the ranges that the next generation gives them.
     Preparing,
+    /// The moving series have a timestamp, and scrapers come once more (`--seamless-handover`).
+    Stamping,
     /// The switch to the next generation is scheduled.
     Switching,
 }

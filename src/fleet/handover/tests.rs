@@ -36,6 +36,7 @@ fn overlapping(ordinal: u32, nonce: u64, overlap: Duration) -> Machine {
         hash: Hasher::XxHash64,
         overlap,
         on_lost_quorum: OnLostQuorum::Refuse,
+        seamless: false,
     })
 }
 
@@ -651,7 +652,7 @@ fn scheduled(ahead: Duration, now: Now) -> (Machine, Record) {
     let record = machine.known_record().cloned().expect("a record");
     let view = crate::fleet::record::Assignment { generation: 2, absent: vec![2], ..record.current.clone() };
     let switch = Some(SwitchTime { at: millis(now.boot + ahead) + 3000 });
-    let next = Some(Next { view, switch });
+    let next = Some(Next { view, switch, stamp_wait: None });
     (machine, Record { revision: 3, coordinator: incarnation(1, 1), next, ..record })
 }
 

@@ -49,6 +49,8 @@ pub(in crate::replica) enum Rollout {
 pub(super) struct ResourceGroups {
     /// The slice that the fleet wants to be loaded.
     pub desired: Slice,
+    /// The objects of which no series may end for now.
+    pub held_back: Slice,
     pub groups: BTreeMap<Group, GroupState>,
 }
 

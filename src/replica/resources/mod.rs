@@ -82,7 +82,7 @@ impl Resources {
             spawner,
             store: Arc::default(),
             watch_set: SharedWatchSet::default(),
-            groups: Mutex::new(ResourceGroups { desired: Slice::none(), groups }),
+            groups: Mutex::new(ResourceGroups { desired: Slice::none(), held_back: Slice::none(), groups }),
             changed: watch::Sender::new(()),
             reconciled: watch::Sender::new(()),
             served: watch::Sender::new(Arc::default()),
@@ -122,7 +122,7 @@ impl Resources {
         rollout: Rollout,
     ) -> std::io::Result<impl Future<Output = Outcome> + Send + use<>> {
         let mut groups = self.groups();
-        let desired = groups.desired.clone();
+        let (desired, held_back) = (groups.desired.clone(), groups.held_back.clone());
         let shard_state = || self.shard_state(&desired);
         // The replica does not wait for a group that is added later.
         let new_group = || GroupState { decided: true, ..GroupState::default() };
@@ -133,6 +133,7 @@ impl Resources {
                 Some(running) => running,
                 None => match RunningResource::start(spec, &self.context, &self.spawner, shard_state) {
                     Ok(running) => {
+                        running.watched.objects.hold_back(held_back.clone());
                         started.push(Arc::clone(&running));
                         running
                     }
@@ -163,6 +164,15 @@ impl Resources {
         stop(removed);
         self.changed.send_replace(());
         Ok(async { if served.await.is_ok() { Outcome::Served } else { Outcome::Superseded } })
+    }
+
+    /// Holds back changes of the objects in `slice` that would end series, in all resources.
+    pub fn hold_back(&self, slice: &Slice) {
+        let mut groups = self.groups();
+        groups.held_back.clone_from(slice);
+        let all: Vec<_> = groups.all().cloned().collect();
+        drop(groups);
+        all.iter().for_each(|resource| resource.watched.objects.hold_back(slice.clone()));
     }
 
     /// Serves resources as they become ready, and exposes their loaded objects. Never ends.

@@ -33,7 +33,7 @@ use crate::replica::live_settings::LiveSettings;
 use crate::replica::resources::Resources;
 use crate::replica::security::Security;
 use crate::replica::tasks::Tasks;
-use crate::server::{Members, Reporter, ScrapeTracker};
+use crate::server::{Members, Reporter, ScrapeTracker, Scraper};
 use crate::settings::Settings;
 use crate::sharding::{Digest, Slice};
 use crate::simulator::{Body, Broken, Simulator};
@@ -212,6 +212,7 @@ impl Process {
             overlap: settings.fixed.handover_overlap,
             on_lost_quorum: settings.fixed.on_lost_quorum,
             events: settings.fixed.fleet_events,
+            seamless: settings.fixed.seamless_handover,
             loader: Arc::clone(&resources) as _,
             host: Host { clock: Arc::clone(&clocks) as _, dialer: Arc::new(network.dialer(ip, key)), memory: || None },
             roster: Arc::clone(&roster),
@@ -253,7 +254,7 @@ impl Process {
         if self.is_suspended() {
             return None;
         }
-        self.scrape_tracker.record([10, 9, 9, 9].into());
+        self.scrape_tracker.record(Scraper::new([10, 9, 9, 9].into(), []));
         let exposed = self.member.exposed()?;
         let text: Vec<u8> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect();
         self.network.trace.add(|| format!("member {} serves {}", self.ordinal, XxHash64::oneshot(0, &text)));
@@ -264,7 +265,7 @@ impl Process {
     pub fn terminate(&mut self) -> bool {
         let leaving = self.leaving.get_or_insert_with(|| {
             let (member, scrape_tracker) = (Arc::clone(&self.member), Arc::clone(&self.scrape_tracker));
-            let leave = async move { leave::leave(&member, &scrape_tracker).await };
+            let leave = async move { leave::leave(&member, &scrape_tracker, None).await };
             tokio::spawn(Suspendable::new(self.suspended.subscribe(), leave.boxed()))
         });
         leaving.is_finished()

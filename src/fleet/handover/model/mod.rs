@@ -86,6 +86,8 @@ struct Process {
     stored: usize,
     /// Whether it may not know that the record exists, because the Lease has lost its labels.
     misses_record: bool,
+    /// The generation whose timestamps its scrapers are to fetch.
+    stamped: Option<u64>,
     /// The keys that it has read from Leases: the process that each ordinal's Lease names.
     keys: BTreeMap<u32, Incarnation>,
     /// Until when this process alone does not reach the API server, and the other processes.
@@ -188,6 +190,8 @@ struct World {
     on_lost_quorum: OnLostQuorum,
     /// `--handover-overlap` in milliseconds.
     overlap: u64,
+    /// Whether the processes have `--seamless-handover`.
+    seamless: bool,
     /// How much each process can hold, in units of 2^32 points. A fifth of that is not usable.
     memory: Option<u32>,
     points: Vec<Hashes>,
@@ -241,6 +245,7 @@ impl World {
             hash: Hasher::XxHash64,
             on_lost_quorum: if seed.is_multiple_of(2) { OnLostQuorum::Refuse } else { OnLostQuorum::Serve },
             overlap: if seed % 5 < 2 { 500 * (seed % 5 + 1) } else { 0 },
+            seamless: false,
             memory: None,
             points,
             missing: BTreeMap::new(),

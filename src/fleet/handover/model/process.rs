@@ -23,6 +23,7 @@ impl World {
             hash: self.hash,
             overlap: Duration::from_millis(self.overlap),
             on_lost_quorum: self.on_lost_quorum,
+            seamless: self.seamless,
         };
         let boot = Duration::from_secs(self.random.u64(1000..100_000));
         let skew = self.random.i64(-1000..1000);
@@ -52,6 +53,7 @@ impl World {
             misses_record: false,
             unanswered: 0,
             disturbed: 0,
+            stamped: None,
             keys: BTreeMap::new(),
             api_cut_until: 0,
             peers_cut_until: 0,
@@ -117,6 +119,7 @@ impl World {
             self.last_switch = self.now;
         }
         self.history.extend(notices.iter().map(|notice| format!("{:>6} {ordinal}: {notice}", self.now)));
+        self.scrape(p, &decision);
         self.load(p, &decision);
         self.write(p, &decision);
         self.heartbeat(p);
@@ -148,6 +151,20 @@ impl World {
         let process = &self.processes[p];
         let (since, until) = self.failing.get(&process.ordinal)?;
         (self.now < *until).then(|| process.started.max(*since) + 30_000)
+    }
+
+    /// Lets the scrapers of a process fetch the timestamps of moving series: each within 5 s, or too late.
+    fn scrape(&mut self, p: usize, decision: &Decision) {
+        let (clock, wait) = (self.clock(p), Duration::from_secs(5));
+        self.processes[p].machine.handle(Event::ScrapeWait(wait), clock);
+        let generation = decision.stamps.as_ref().map(|stamps| stamps.generation);
+        if generation != self.processes[p].stamped {
+            self.processes[p].stamped = generation;
+            if let Some(generation) = generation {
+                let at = self.now + self.random.u64(0..6_000);
+                self.processes[p].inbox.push((at, Message::Event(Event::Stamped(generation))));
+            }
+        }
     }
 
     /// Returns the memory of a process, in units of 2^32 points.

@@ -8,7 +8,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::super::capacity::units;
 use super::actions::{Action, actions};
-use super::{Entry, World, run, run_attacked, run_script};
+use super::{Entry, World, run, run_attacked, run_in, run_script};
 use crate::sharding::{Assignment, Hasher, Slice};
 
 /// Runs the script of a failure again; the failure prints the command.
@@ -332,4 +332,25 @@ proptest! {
     fn random_scripts_under_attack_leave_no_gap_and_no_duplicate(seed: u64, replicas in 1_u32..5, script in actions()) {
         run_attacked(seed, replicas, &script)?;
     }
+}
+
+/// Returns when a notice of a fleet first contained a text.
+fn first_notice(world: &World, text: &str) -> Option<u64> {
+    let notice = world.history.iter().find(|line| line.contains(text))?;
+    notice.split_whitespace().next()?.parse().ok()
+}
+
+#[test]
+fn a_seamless_switch_comes_when_all_scrapers_have_seen_the_timestamp() {
+    for seed in [1, 4, 7, 10] {
+        let script = [(1_000, Action::Scale(3)), (60_000, Action::Scale(2)), (60_000, Action::Roll)];
+        let world = run_in(World { seamless: true, ..World::new(seed, 2) }, &script).unwrap();
+        let stamped = first_notice(&world, "moving series have a timestamp for 5 s").expect("the series are stamped");
+        let scheduled = first_notice(&world, "scheduled the switch").expect("there is a switch");
+        let waited = scheduled - stamped;
+        // The switch is 3 s ahead, and comes no earlier than the timestamp. A scraper that is late is waited for twice as long.
+        assert!((1_500..=10_500).contains(&waited), "{waited} {:?}", world.history);
+    }
+    let plain = run_script(2, 2, &[(1_000, Action::Scale(3))]).unwrap();
+    assert_eq!(first_notice(&plain, "have a timestamp"), None);
 }

@@ -1,0 +1,122 @@
+//! `--seamless-handover`: series that are about to move have a timestamp, and every scraper sees that before the switch.
+//!
+//! A Prometheus that drops the labels of the replica sees a moved object as one series. It ends a series that a replica no longer
+//! exposes, with a staleness marker, unless its last samples had timestamps. So once a generation is prepared, the
+//! coordinator writes a timestamp into the record. The members that lose ranges print their series with it, and the switch waits
+//! until their scrapers have come. One timestamp serves for all scrapes of a handover: it lies at the end of the wait, so that
+//! it is later than all samples before, and earlier than those of the new owner.
+//!
+//! Prometheus does not notice the end of such a series. Members therefore hold back changes that would end series, until every
+//! scraper has seen the object at its new owner.
+//!
+//! May not know how series look.
+
+use std::time::Duration;
+
+use super::facts::Facts;
+use super::timing::{Now, SWITCH_LEAD, millis};
+use crate::fleet::record::{Assignment, Member, Next};
+use crate::sharding::Slice;
+
+/// The longest wait for scrapers. Prometheus shows the last sample of a series for 5 minutes.
+pub(super) const MAX_SCRAPE_WAIT: Duration = Duration::from_secs(120);
+/// How long after it reads the record a member begins to print timestamps. The members that gain the objects hold back the end
+/// of series by then.
+const STAMP_DELAY: Duration = Duration::from_secs(1);
+
+/// The series that have a timestamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    /// The objects.
+    pub slice: Slice,
+    /// The timestamp, in Unix milliseconds by the own clock.
+    pub at: u64,
+    /// The generation in which others serve them.
+    pub generation: u64,
+}
+
+/// When the series that move in the next generation get their timestamp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StampPoint {
+    pub generation: u64,
+    /// The timestamp by our boot clock.
+    pub due: Duration,
+    /// The same in Unix milliseconds by our clock.
+    pub unix: u64,
+    /// How long before that it was written.
+    pub wait: Duration,
+}
+
+impl StampPoint {
+    /// Returns the point for a record that is read for the first time now. It need not be the same for all members: each one is
+    /// ahead of its own scrapes.
+    pub fn new(generation: u64, wait: u32, now: Now) -> Self {
+        let wait = Duration::from_millis(wait.into()).min(MAX_SCRAPE_WAIT);
+        Self { generation, due: now.boot + wait, unix: now.unix.saturating_add(millis(wait)), wait }
+    }
+
+    const fn written(&self) -> Duration {
+        self.due.saturating_sub(self.wait)
+    }
+}
+
+/// Returns what a member prints with a timestamp now, of `exposed`.
+pub(super) fn stamps(facts: &Facts, exposed: &Slice, now: Now) -> Option<Stamps> {
+    let (point, next) = (facts.stamps()?, &facts.next()?.view);
+    let slice = exposed.minus(&facts.owned(next));
+    let begun = now.boot >= point.written() + STAMP_DELAY;
+    (begun && !slice.is_empty()).then_some(Stamps { slice, at: point.unix, generation: point.generation })
+}
+
+/// Returns the live members that lose ranges in `next`, and print timestamps.
+fn losers<'a>(
+    facts: &'a Facts,
+    current: &'a Assignment,
+    next: &'a Assignment,
+    now: Now,
+) -> impl Iterator<Item = &'a Member> {
+    let loses = move |ordinal: &u32| !facts.gained(next, current, *ordinal).is_empty();
+    let members = current.present().filter(loses).filter_map(move |ordinal| facts.live_member(ordinal, now));
+    members.filter(|member| member.scrape_wait.is_some())
+}
+
+/// Returns `next` with a timestamp for the series that move, unless it has one, or nobody would see it.
+pub(super) fn with_stamps(facts: &Facts, current: &Assignment, next: &Next, now: Now) -> Option<Next> {
+    if next.stamp_wait.is_some() {
+        return None;
+    }
+    let wait = losers(facts, current, &next.view, now).filter_map(|member| member.scrape_wait).max()?;
+    let wait = wait.min(MAX_SCRAPE_WAIT.as_millis() as u32);
+    (wait > 0).then(|| Next { stamp_wait: Some(wait), ..next.clone() })
+}
+
+/// Whether all scrapers of the members that lose ranges have seen the timestamp, or had twice the time.
+pub(super) fn scrapers_have_come(facts: &Facts, current: &Assignment, next: &Assignment, now: Now) -> bool {
+    let Some(point) = facts.stamps() else { return true };
+    let limit = point.written() + (point.wait * 2).min(MAX_SCRAPE_WAIT.max(point.wait));
+    let seen = || losers(facts, current, next, now).all(|member| member.stamped == Some(next.generation));
+    now.boot + SWITCH_LEAD >= point.due && (now.boot >= limit || seen())
+}
+
+/// The objects whose series do not end for now.
+#[derive(Clone, Debug)]
+pub(super) struct HeldBack {
+    pub slice: Slice,
+    until: Duration,
+}
+
+impl HeldBack {
+    /// Returns what to hold back now, after `before`: what this member gains or loses in a generation with a timestamp, until
+    /// every scraper has had the time to come once more after the switch.
+    pub fn after(before: Option<Self>, facts: &Facts, now: Now) -> Option<Self> {
+        let before = before.filter(|before| now.boot < before.until);
+        let (Some(point), Some(next), Some(current)) = (facts.stamps(), facts.next(), facts.current()) else {
+            return before;
+        };
+        let (own, then) = (facts.owned(current), facts.owned(&next.view));
+        let moving = own.minus(&then).union(&then.minus(&own));
+        let until = point.due.max(now.boot) + point.wait;
+        let slice = before.map_or_else(|| moving.clone(), |before| before.slice.union(&moving));
+        Some(Self { slice, until })
+    }
+}
