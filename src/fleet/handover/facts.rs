@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use super::peers::{Liveness, Peer, Peers, runs_in_place_of};
 use super::range_cache::RangeCache;
-use super::seamless::StampPoint;
 use super::status::Lost;
-use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD};
+use super::timing::{LEASE_DURATION, Now, SWITCH_LEAD, StampPoint};
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Assignment, Incarnation, Member, Next, Phase, Record, Suspicion, successor};

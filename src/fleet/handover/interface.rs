@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::confirmation::PAUSE;
-use super::seamless::Stamps;
 use crate::fleet::FormatError;
 use crate::fleet::instructions::Instructions;
 use crate::fleet::record::{Heartbeat, Incarnation, KeyDigest, Member, Record};
@@ -118,6 +117,17 @@ impl Plan {
         }
         self.steps.iter().rev().find(|(from, _)| *from <= boot).or(self.steps.first()).map(|(_, slice)| slice)
     }
+}
+
+/// The series that have a timestamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamps {
+    /// The objects.
+    pub slice: Slice,
+    /// The timestamp, in Unix milliseconds by the own clock.
+    pub at: u64,
+    /// The generation in which others serve them.
+    pub generation: u64,
 }
 
 /// The complete desired state of a member. Each decision replaces the one before.

@@ -11,14 +11,14 @@ use super::confirmation::Wakefulness;
 use super::contest::{Contest, Verdict};
 use super::coordinator::{CoordinatorMemory, Proposal, RecordChange};
 use super::facts::{Facts, StatefulSet, UnreadableRecord};
-use super::interface::{Config, Decision, Event, Notice, Plan, Topic};
+use super::interface::{Config, Decision, Event, Notice, Plan, Stamps, Topic};
 use super::load::{DesiredSlice, Overlap};
 use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
-use super::seamless::{self, HeldBack, MAX_SCRAPE_WAIT, Stamps};
+use super::seamless::{self, HeldBack};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{Change, HandoverState, Status};
-use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
+use super::timing::{LEASE_DURATION, MAX_SCRAPE_WAIT, Now, Pace, RENEW_PERIOD, millis};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{
     Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record, successor,

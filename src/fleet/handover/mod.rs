@@ -44,9 +44,8 @@ mod tests;
 mod timing;
 
 pub use cause::Cause;
-pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Topic};
+pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Stamps, Topic};
 pub use machine::Machine;
-pub use seamless::Stamps;
 pub use status::{Change, HandoverState, Lost, Status};
 pub(super) use timing::millis;
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

@@ -14,51 +14,14 @@
 use std::time::Duration;
 
 use super::facts::Facts;
-use super::timing::{Now, SWITCH_LEAD, millis};
+use super::interface::Stamps;
+use super::timing::{MAX_SCRAPE_WAIT, Now, SWITCH_LEAD};
 use crate::fleet::record::{Assignment, Member, Next};
 use crate::sharding::Slice;
 
-/// The longest wait for scrapers. Prometheus shows the last sample of a series for 5 minutes.
-pub(super) const MAX_SCRAPE_WAIT: Duration = Duration::from_secs(120);
 /// How long after it reads the record a member begins to print timestamps. The members that gain the objects hold back the end
 /// of series by then.
 const STAMP_DELAY: Duration = Duration::from_secs(1);
-
-/// The series that have a timestamp.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamps {
-    /// The objects.
-    pub slice: Slice,
-    /// The timestamp, in Unix milliseconds by the own clock.
-    pub at: u64,
-    /// The generation in which others serve them.
-    pub generation: u64,
-}
-
-/// When the series that move in the next generation get their timestamp.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StampPoint {
-    pub generation: u64,
-    /// The timestamp by our boot clock.
-    pub due: Duration,
-    /// The same in Unix milliseconds by our clock.
-    pub unix: u64,
-    /// How long before that it was written.
-    pub wait: Duration,
-}
-
-impl StampPoint {
-    /// Returns the point for a record that is read for the first time now. It need not be the same for all members: each one is
-    /// ahead of its own scrapes.
-    pub fn new(generation: u64, wait: u32, now: Now) -> Self {
-        let wait = Duration::from_millis(wait.into()).min(MAX_SCRAPE_WAIT);
-        Self { generation, due: now.boot + wait, unix: now.unix.saturating_add(millis(wait)), wait }
-    }
-
-    const fn written(&self) -> Duration {
-        self.due.saturating_sub(self.wait)
-    }
-}
 
 /// Returns what a member prints with a timestamp now, of `exposed`.
 pub(super) fn stamps(facts: &Facts, exposed: &Slice, now: Now) -> Option<Stamps> {

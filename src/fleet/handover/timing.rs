@@ -14,6 +14,9 @@ pub const SWITCH_LEAD: Duration = Duration::from_secs(3);
 /// How long the coordinator waits for a member that has never prepared a generation.
 pub const START_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The longest wait for scrapers. Prometheus shows the last sample of a series for 5 minutes.
+pub(super) const MAX_SCRAPE_WAIT: Duration = Duration::from_secs(120);
+
 /// Events of which only so many may occur per time. Whatever misleads the members, it cannot make them change the record in a
 /// loop.
 #[derive(Clone, Debug, Default)]
@@ -56,5 +59,30 @@ impl Now {
     /// Returns how long ago `at` (boot time) was; zero for a time in the future.
     pub(super) const fn since(self, at: Duration) -> Duration {
         self.boot.saturating_sub(at)
+    }
+}
+
+/// When the series that move in the next generation get their timestamp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StampPoint {
+    pub generation: u64,
+    /// The timestamp by our boot clock.
+    pub due: Duration,
+    /// The same in Unix milliseconds by our clock.
+    pub unix: u64,
+    /// How long before that it was written.
+    pub wait: Duration,
+}
+
+impl StampPoint {
+    /// Returns the point for a record that is read for the first time now. It need not be the same for all members: each one is
+    /// ahead of its own scrapes.
+    pub fn new(generation: u64, wait: u32, now: Now) -> Self {
+        let wait = Duration::from_millis(wait.into()).min(MAX_SCRAPE_WAIT);
+        Self { generation, due: now.boot + wait, unix: now.unix.saturating_add(millis(wait)), wait }
+    }
+
+    pub const fn written(&self) -> Duration {
+        self.due.saturating_sub(self.wait)
     }
 }
