@@ -55,6 +55,10 @@ pub(super) struct Facts {
     pub ready_pods: BTreeMap<u32, bool>,
     /// The slice that is synced and kept up to date.
     pub loaded: Slice,
+    /// With `--seamless-handover`: within which time all clients that scrape regularly come again.
+    pub scrape_wait: Option<Duration>,
+    /// The newest generation for which all of them have fetched the series that it loses, with their timestamp.
+    pub stamped: Option<u64>,
     ranges: RangeCache,
 }
 
@@ -114,6 +118,8 @@ impl Facts {
             rival_until: None,
             ready_pods: BTreeMap::new(),
             loaded: Slice::none(),
+            scrape_wait: None,
+            stamped: None,
             ranges: RangeCache::default(),
         }
     }

@@ -18,7 +18,7 @@ use super::peers::{Evidence, Liveness, Peer};
 use super::seamless::{self, HeldBack};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
 use super::status::{Change, HandoverState, Status};
-use super::timing::{LEASE_DURATION, MAX_SCRAPE_WAIT, Now, Pace, RENEW_PERIOD, millis};
+use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{
     Assignment, Heartbeat, Incarnation, Member, Next, PROGRAM, Phase, RECORD_VERSION, Record, successor,
@@ -180,18 +180,8 @@ impl Machine {
             Event::Pods(pods) => self.facts.ready_pods.extend(pods),
             Event::Loaded(slice) => self.facts.loaded = slice,
             Event::Memory(memory) => self.capacity.note(memory, &self.facts.loaded, self.desired.slice()),
-            Event::ScrapeWait(wait) if self.config.seamless => {
-                let wait = wait.min(MAX_SCRAPE_WAIT).as_millis() as u32;
-                if self.facts.own.scrape_wait.replace(wait) != Some(wait) {
-                    self.facts.own.sequence += 1;
-                }
-            }
-            Event::Stamped(generation) if self.config.seamless => {
-                if self.facts.own.stamped.replace(generation) != Some(generation) {
-                    self.facts.own.sequence += 1;
-                }
-            }
-            Event::ScrapeWait(_) | Event::Stamped(_) => {}
+            Event::ScrapeWait(wait) => self.facts.scrape_wait = Some(wait).filter(|_| self.config.seamless),
+            Event::Stamped(generation) => self.facts.stamped = Some(generation),
             Event::Leave => {
                 if !self.participation.is_leaving() {
                     self.notify(false, "terminating: serving until the other members take over");
@@ -710,11 +700,6 @@ impl Machine {
         }
         if self.facts.has_full_share() {
             self.full_share_since.get_or_insert(now.boot);
-        }
-        let suspects = self.facts.suspicions_to_store(now);
-        if suspects != self.facts.own.suspects {
-            self.facts.own.suspects = suspects;
-            self.facts.own.sequence = successor(self.facts.own.sequence);
         }
         let capacity = self.capacity.units(self.desired.slice());
         self.facts.own = statement(&self.facts, &self.participation, capacity, self.full_share_since, now);

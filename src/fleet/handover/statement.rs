@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::participation::Participation;
-use super::timing::Now;
+use super::timing::{MAX_SCRAPE_WAIT, Now};
 use crate::backoff::doubled;
 use crate::fleet::record::{Assignment, Incarnation, LAYOUT, Member, PROGRAM, Phase, successor};
 use crate::sharding::Hasher;
@@ -92,6 +92,9 @@ pub(super) fn statement(
         loading: participation.is_serving() && !participation.is_ready(),
         follows: record.map_or(own.follows, |record| record.revision),
         capacity,
+        scrape_wait: facts.scrape_wait.map(|wait| wait.min(MAX_SCRAPE_WAIT).as_millis() as u32),
+        stamped: facts.stamped,
+        suspects: facts.suspicions_to_store(now),
         found: Some(own.found).filter(|found| record.is_none_or(|record| record.revision < *found)).unwrap_or_default(),
         ..own.clone()
     };
