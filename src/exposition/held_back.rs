@@ -77,9 +77,16 @@ impl HeldBack {
         true
     }
 
-    /// Returns the deleted object that has the series of a new one with these shared labels. It must end now.
-    pub fn replaced_by(&self, labels: &[u8]) -> Option<Uid> {
-        if self.deleted.is_empty() { None } else { self.deleted.get(labels).cloned() }
+    /// Removes and returns the deleted object that has the series of a new one with these shared labels. It must end now.
+    pub fn yields(&mut self, labels: &[u8]) -> Option<Uid> {
+        let uid = self.deleted.get(labels)?.clone();
+        self.take(&uid);
+        Some(uid)
+    }
+
+    /// Records that an object exists again. Returns whether its deletion was held back.
+    pub fn comes_back(&mut self, uid: &Uid) -> bool {
+        self.is_deleted(uid) && self.take(uid).is_some()
     }
 
     /// Removes and returns the change of an object.

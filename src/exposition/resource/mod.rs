@@ -169,22 +169,15 @@ impl ResourceStore {
             return;
         }
         let key = Key { point: hashes.xxhash64, uid };
-        let was_deleted = held_back.is_deleted(&key.uid);
-        if was_deleted {
-            held_back.take(&key.uid);
-        }
-        if (linger.comes_back(&key.uid) || was_deleted)
+        if (linger.comes_back(&key.uid) || held_back.comes_back(&key.uid))
             && let Some(at) = pages.find(&key)
         {
             // Treat it like an object that was never present.
             pages.remove(at);
         }
         let Some(at) = pages.find(&key) else {
-            if let Some(replaced) = held_back.replaced_by(block.labels()) {
-                held_back.take(&replaced);
-                if let Some(at) = pages.find(&key_of(&replaced)) {
-                    pages.remove(at);
-                }
+            if let Some(at) = held_back.yields(block.labels()).and_then(|uid| pages.find(&key_of(&uid))) {
+                pages.remove(at);
             }
             if !listed {
                 history.changed(version, hashes, true);
@@ -419,7 +412,7 @@ fn key(uid: &str) -> Key {
 }
 
 fn key_of(uid: &Uid) -> Key {
-    Key { point: Hasher::XxHash64.hash(&uid.to_string()), uid: uid.clone() }
+    key(&uid.to_string())
 }
 
 impl ResourceState {

@@ -154,13 +154,19 @@ fn work_of(scrape: Scrape) -> usize {
     sum
 }
 
-#[test]
-fn only_changed_columns_are_compressed_again() {
+/// Creates 2,000 objects, and returns the bytes of text that the first gzipped scrape compressed.
+fn filled() -> (Store, Arc<ResourceStore>, usize) {
     let (store, things) = things();
     for n in 0..2000 {
         put(&things, &n.to_string(), 1, 4);
     }
     let whole = work(&store, &Slice::all());
+    (store, things, whole)
+}
+
+#[test]
+fn only_changed_columns_are_compressed_again() {
+    let (store, things, whole) = filled();
     assert!(whole > 100_000, "{whole}");
     assert_eq!(work(&store, &Slice::all()), 0);
     for n in 0..2000 {
@@ -177,11 +183,7 @@ fn only_changed_columns_are_compressed_again() {
 
 #[test]
 fn a_switch_deflates_no_more_than_the_pages_at_the_ends_of_ranges() {
-    let (store, things) = things();
-    for n in 0..2000 {
-        put(&things, &n.to_string(), 1, 4);
-    }
-    let whole = work(&store, &Slice::all());
+    let (store, things, whole) = filled();
     let lower = Slice::of(crate::sharding::Hasher::XxHash64, crate::sharding::Ranges::from_parts([(0, 1 << 63)]));
     let cut = work(&store, &lower);
     assert!(cut < whole / 8, "{cut} of {whole}");
@@ -356,11 +358,7 @@ fn departing_series_have_a_timestamp_and_all_others_stay_as_they_are() {
 
 #[test]
 fn departing_pages_are_compressed_once_for_all_scrapes_with_the_same_timestamp() {
-    let (store, things) = things();
-    for n in 0..2000 {
-        put(&things, &n.to_string(), 1, 4);
-    }
-    let whole = work(&store, &Slice::all());
+    let (store, _things, whole) = filled();
     let timed = |at| {
         let departing = Departing { slice: lower_half(), at };
         work_of(store.scrape(&Selection::All, Format::Text, &Slice::all()).departing(&departing))
