@@ -1,7 +1,6 @@
 //! Rules in a YAML text: where the text of each expression stands, and how to change it without touching anything else. Knows
 //! nothing of PromQL, except that white space between its words has no meaning.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -270,10 +269,7 @@ fn double_quoted(raw: &str, start: usize) -> Option<(String, Vec<usize>)> {
 }
 
 /// Applies changes of a text. They must not overlap.
-pub(super) fn edit<'a>(text: &'a str, mut edits: Vec<(Range<usize>, String)>) -> Cow<'a, str> {
-    if edits.is_empty() {
-        return Cow::Borrowed(text);
-    }
+pub(super) fn edit(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| range.start);
     let mut result = String::with_capacity(text.len() + edits.len() * 32);
     let mut end = 0;
@@ -283,5 +279,5 @@ pub(super) fn edit<'a>(text: &'a str, mut edits: Vec<(Range<usize>, String)>) ->
         end = range.end;
     }
     result.push_str(&text[end..]);
-    Cow::Owned(result)
+    result
 }

@@ -149,7 +149,7 @@ fn rewrite_file(rewriter: &Rewriter<'_>, path: &Path, text: &str) -> Result<Outc
             }
         }
     }
-    outcome.text = file::edit(text, edits).into_owned();
+    outcome.text = file::edit(text, edits);
     let reread = found(&outcome.text)?;
     let same = |meant: &Option<String>, rule: &file::Rule| {
         meant.as_ref().is_none_or(|meant| promql::words(meant).ok() == promql::words(&rule.expression.text).ok())

@@ -350,7 +350,7 @@ impl<'a> Parser<'a> {
             return Err(ParseError::TooLarge);
         }
         let start = self.begin();
-        let mut left = self.operand()?;
+        let (mut left, mut links) = (self.operand()?, 0);
         while let Some(operator) = self.operator()
             && let Some(strength) = precedence(&operator).filter(|&strength| strength >= least)
         {
@@ -361,7 +361,8 @@ impl<'a> Parser<'a> {
             let binary = Binary { left, operator, matching, right };
             left = Expression { place: start..self.end(), kind: Kind::Binary(Box::new(binary)) };
             // A chain is as deep as it is long.
-            if binary_depth(&left) > MAX_DEPTH {
+            links += 1;
+            if links > MAX_DEPTH {
                 return Err(ParseError::TooLarge);
             }
         }
@@ -605,13 +606,4 @@ impl<'a> Parser<'a> {
         }
         Ok(selector)
     }
-}
-
-/// The length of a chain of operators.
-fn binary_depth(expression: &Expression) -> usize {
-    let (mut depth, mut at) = (0, expression);
-    while let Kind::Binary(binary) = &at.kind {
-        (depth, at) = (depth + 1, &binary.left);
-    }
-    depth
 }

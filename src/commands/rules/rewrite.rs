@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::commands::docs::families;
 
+use super::file::edit;
 use super::promql::{Aggregation, Binary, Expression, Grouping, Kind, Matcher, ParseError, Selector, Side, parse};
 
 /// How targets are labelled, and what a rewritten expression may use.
@@ -39,11 +40,7 @@ pub(super) struct Rewritten {
 impl Rewritten {
     /// The text with the insertions.
     pub fn apply(&self, text: &str) -> String {
-        let mut result = text.to_owned();
-        for (at, insertion) in self.insertions.iter().rev() {
-            result.insert_str(*at, insertion);
-        }
-        result
+        edit(text, self.insertions.iter().map(|(at, insertion)| (*at..*at, insertion.clone())).collect())
     }
 }
 
