@@ -326,6 +326,18 @@ impl Fleet {
         metric(&text, family, labels).with_context(|| format!("replica {ordinal}"))
     }
 
+    /// Waits until every other running replica knows that this one is absent, and no further one.
+    pub async fn until_taken_over(&self, ordinal: u8, limit: Duration) -> Result<()> {
+        until("a takeover", limit, async || {
+            for (other, _) in self.live().into_iter().filter(|(other, _)| *other != ordinal) {
+                let absent = self.metric(other, "kube_state_fleet_members", &[("state", "absent")]).await?;
+                ensure!(absent == 1.0, "replica {other} counts {absent} absent members");
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Returns an error unless the pods match the StatefulSet and are ready, and the replicas agree.
     pub async fn ensure_settled(&self) -> Result<()> {
         let object = self.api.get(&self.path).await?;

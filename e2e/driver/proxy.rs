@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::cluster::{Cluster, write_kubeconfig};
+use crate::kubelet::Board;
 use crate::stage::Stage;
 
 /// The pause before another attempt to listen again.
@@ -101,6 +102,14 @@ impl Proxy {
     /// Sets what happens to connections that are opened from now on. Others continue until an end closes them.
     pub fn set_for_new(&self, mode: Mode) {
         self.new.send_replace(mode);
+    }
+
+    /// Lets the next containers of an ordinal reach the API server by this proxy.
+    pub fn lead(&self, stage: &Stage, cluster: &Cluster, board: &Board, ordinal: u8) -> Result<()> {
+        let kubeconfig = stage.directory.join("kubeconfig-proxy");
+        self.write_kubeconfig(&kubeconfig, cluster)?;
+        board.lock().kubeconfigs.insert(ordinal, kubeconfig);
+        Ok(())
     }
 
     /// Writes a kubeconfig whose server is this proxy.

@@ -93,14 +93,7 @@ async fn paused(fleet: &Fleet, observer: &mut Observer) -> Result<()> {
         .phase(fleet, "paused past a switch", Bounds::missing(SILENCE), async || {
             let at = fleet.at(ordinal)?;
             fleet.signal(ordinal, Signal::STOP)?;
-            until("a takeover", Duration::from_secs(60), async || {
-                for (other, _) in fleet.live() {
-                    let absent = fleet.metric(other, "kube_state_fleet_members", &[("state", "absent")]).await?;
-                    ensure!(absent == 1.0, "replica {other} counts {absent} absent members");
-                }
-                Ok(())
-            })
-            .await?;
+            fleet.until_taken_over(ordinal, Duration::from_secs(60)).await?;
             // It receives the request while paused, and answers before it can have read any event.
             let url = format!("{}?resources=pods", at.metrics_url());
             let early = tokio::spawn(async move { get(&url, &[]).await });

@@ -23,9 +23,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let expected = cluster.api.keys("/api/v1/pods?labelSelector=team", api::uid).await?;
     let proxy = Proxy::start(stage, 2, &cluster).await?;
     let options = fleet::Options::lean(2, &[]);
-    let kubeconfig = stage.directory.join("kubeconfig-proxy");
-    proxy.write_kubeconfig(&kubeconfig, &cluster)?;
-    options.board.lock().kubeconfigs.insert(CUT, kubeconfig);
+    proxy.lead(stage, &cluster, &options.board, CUT)?;
     let fleet = Fleet::start_with(stage, &cluster, options).await?;
     let mut observer = Observer::new(stage, &fleet, &expected)?;
     observer.settle(&fleet).await?;

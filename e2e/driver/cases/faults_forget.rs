@@ -13,7 +13,6 @@ use crate::fleet::{self, Fleet};
 use crate::observer::{Bounds, Observer};
 use crate::process::{self, Outcome, Signal};
 use crate::stage::Stage;
-use crate::wait::until;
 
 const REPLICAS: u8 = 3;
 /// How long `forget` watches a Lease, in seconds.
@@ -71,14 +70,7 @@ async fn lost(command: &Command<'_>, fleet: &Fleet, observer: &mut Observer) -> 
             let start = Instant::now();
             let outcome = command.run(&["forget", "2"]).await?;
             ensure!(outcome.code == 0, "{outcome:?}");
-            until("a takeover", Duration::from_secs(10), async || {
-                for (other, _) in fleet.live() {
-                    let absent = fleet.metric(other, "kube_state_fleet_members", &[("state", "absent")]).await?;
-                    ensure!(absent == 1.0, "replica {other} counts {absent} absent members");
-                }
-                Ok(())
-            })
-            .await?;
+            fleet.until_taken_over(2, Duration::from_secs(10)).await?;
             forgotten = start.elapsed().as_secs_f64();
             let outcome = command.run(&["status", "--output=json"]).await?;
             ensure!(outcome.code == 1, "status without a member: {outcome:?}");

@@ -13,7 +13,6 @@ use crate::observer::{Bounds, Observer};
 use crate::process::Signal;
 use crate::proxy::Mode;
 use crate::stage::Stage;
-use crate::wait::until;
 
 const REPLICAS: u8 = 4;
 /// How long connections between live replicas are disturbed: longer than it takes to dismiss a crashed one.
@@ -73,14 +72,7 @@ async fn killed(fleet: &Fleet, observer: &mut Observer, ordinal: u8, mode: Mode)
             fleet.proxies[usize::from(ordinal)].set_for_new(mode);
             fleet.signal(ordinal, Signal::KILL)?;
             fleet.delete_pod(ordinal).await?;
-            until("a takeover", Duration::from_secs(60), async || {
-                for (other, _) in fleet.live().into_iter().filter(|(other, _)| *other != ordinal) {
-                    let absent = fleet.metric(other, "kube_state_fleet_members", &[("state", "absent")]).await?;
-                    ensure!(absent == 1.0, "replica {other} counts {absent} absent members");
-                }
-                Ok(())
-            })
-            .await?;
+            fleet.until_taken_over(ordinal, Duration::from_secs(60)).await?;
             set_all(fleet, Mode::Open);
             Ok(())
         })

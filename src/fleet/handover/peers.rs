@@ -538,36 +538,44 @@ mod tests {
         assert_eq!(peers.suspicions().count(), 1, "the path worked again, and broke again");
     }
 
-    #[test]
-    fn a_peer_that_another_member_hears_is_not_dead() {
-        let mut peers = peers(Evidence::Lease);
-        let other = Incarnation { ordinal: 2, pod: "pod-other".to_owned(), nonce: 9 };
-        let other = first_statement(other, "10.0.0.9:8082".to_owned(), Hasher::XxHash64);
-        peers.suspect(&member(1, 1).id, at(101));
-        store_suspicion(&mut peers, 101);
-        peers.observe(other.clone(), Evidence::Lease, at(102));
-        peers.observe(other.clone(), Evidence::Answer(Duration::from_secs(102)), at(102));
-        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Suspected));
-        let heartbeat = Heartbeat {
+    /// A third member.
+    fn other() -> Member {
+        let id = Incarnation { ordinal: 2, pod: "pod-other".to_owned(), nonce: 9 };
+        first_statement(id, "10.0.0.9:8082".to_owned(), Hasher::XxHash64)
+    }
+
+    /// A heartbeat of a member that does not hear these processes.
+    fn unheard(member: Member, unheard: Vec<Incarnation>) -> Heartbeat {
+        Heartbeat {
             fleet: String::new(),
-            member: other,
+            member,
             record: None,
             confirmed_age: None,
             now: 0,
             ahead: None,
             unreadable: None,
-            unheard: vec![member(1, 1).id],
+            unheard,
             measured: BTreeMap::new(),
-        };
-        peers.observe_unheard(&heartbeat);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_another_member_hears_is_not_dead() {
+        let mut peers = peers(Evidence::Lease);
+        let other = other();
+        peers.suspect(&member(1, 1).id, at(101));
+        store_suspicion(&mut peers, 101);
+        peers.observe(other.clone(), Evidence::Lease, at(102));
+        peers.observe(other.clone(), Evidence::Answer(Duration::from_secs(102)), at(102));
+        assert_eq!(liveness(&peers, 102, None), Some(Liveness::Suspected));
+        peers.observe_unheard(&unheard(other, vec![member(1, 1).id]));
         assert_eq!(liveness(&peers, 102, None), Some(Liveness::Dead), "two members do not hear it");
     }
 
     #[test]
     fn a_silent_peer_whose_lease_has_expired_is_not_dead_while_another_member_hears_it() {
         let mut peers = peers(Evidence::Lease);
-        let other = Incarnation { ordinal: 2, pod: "pod-other".to_owned(), nonce: 9 };
-        let other = first_statement(other, "10.0.0.9:8082".to_owned(), Hasher::XxHash64);
+        let other = other();
         peers.observe(other.clone(), Evidence::Lease, at(100));
         peers.observe(other.clone(), Evidence::Answer(Duration::from_secs(116)), at(116));
         assert_eq!(liveness(&peers, 116, Some(116)), Some(Liveness::Suspected));
@@ -577,22 +585,10 @@ mod tests {
         };
         assert_eq!(serves(&peers, false), Liveness::Dead, "no assignment counts on it");
         assert_eq!(liveness(&peers, 120, Some(120)), Some(Liveness::Dead), "the other one is silent too");
-        let mut heartbeat = Heartbeat {
-            fleet: String::new(),
-            member: other,
-            record: None,
-            confirmed_age: None,
-            now: 0,
-            ahead: None,
-            unreadable: None,
-            unheard: vec![member(1, 1).id],
-            measured: BTreeMap::new(),
-        };
         let mut confirmed = peers.clone();
-        confirmed.observe_unheard(&heartbeat);
+        confirmed.observe_unheard(&unheard(other.clone(), vec![member(1, 1).id]));
         assert_eq!(liveness(&confirmed, 116, Some(116)), Some(Liveness::Dead), "two members do not hear it");
-        heartbeat.unheard = vec![member(7, 1).id; MOST_UNHEARD];
-        peers.observe_unheard(&heartbeat);
+        peers.observe_unheard(&unheard(other, vec![member(7, 1).id; MOST_UNHEARD]));
         assert_eq!(liveness(&peers, 116, Some(116)), Some(Liveness::Dead), "the other one hears too few to name all");
     }
 
