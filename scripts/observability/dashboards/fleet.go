@@ -76,12 +76,13 @@ func fleet() Dashboard {
 					Kind: Timeline, Title: "Handover", Width: 12, Height: 6, Unit: "short",
 					Description: "The handover state of each replica.",
 					Steps:       []Step{{0, green}},
-					Values:      []Value{{"0", "idle", green}, {"1", "preparing", blue}, {"2", "switching", blue}, {"3", "waiting", orange}},
+					Values:      []Value{{"0", "idle", green}, {"1", "preparing", blue}, {"2", "stamping", blue}, {"3", "switching", blue}, {"4", "waiting", orange}},
 					Queries: []Query{{`max by (cluster, job, instance) (
   0 * kube_state_fleet_handover_state{JOB, state="idle"}
   or 1 * (kube_state_fleet_handover_state{JOB, state="preparing"} == 1)
-  or 2 * (kube_state_fleet_handover_state{JOB, state="switching"} == 1)
-  or 3 * (kube_state_fleet_handover_state{JOB, state="waiting"} == 1)
+  or 2 * (kube_state_fleet_handover_state{JOB, state="stamping"} == 1)
+  or 3 * (kube_state_fleet_handover_state{JOB, state="switching"} == 1)
+  or 4 * (kube_state_fleet_handover_state{JOB, state="waiting"} == 1)
 )`, "{{instance}}"}},
 				},
 				{
