@@ -430,7 +430,7 @@ async fn churn(simulator: Arc<Simulator>, mut random: fastrand::Rng) {
         period.tick().await;
         let object = pod("fleeting", random.usize(..FLEETING));
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        // What exists is deleted, what does not is created.
+        // Existing pods are deleted, missing ones created.
         if simulator.delete("pods", "workload", name).is_err() && simulator.create(&object).is_err() {
             continue;
         }

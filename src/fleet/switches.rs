@@ -56,7 +56,7 @@ pub struct KnownChange {
     pub lost: Option<(Digest, Duration)>,
 }
 
-/// The answer of a member: what it hid and showed.
+/// The answer of a member: the ranges that it hid and showed.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// The time since it arrived.

@@ -5,7 +5,7 @@
 //!
 //! An API server that is restored from a backup goes back to lower resourceVersions. A watch from a higher one is silent, and misses
 //! what happens until the versions have caught up (kubernetes/kubernetes#107457). Such a server was restarted, so each watch that
-//! broke or ended early is resumed only after a read of the newest version, and no list may be older than what is known.
+//! broke or ended early is resumed only after a read of the newest version, and no list may be older than the known version.
 //!
 //! A backup can also be restored with a raised revision (`etcdutl snapshot restore --bump-revision --mark-compacted`). The server then
 //! calls the known version expired, as after any compaction, and its objects have lower versions than the known ones although the

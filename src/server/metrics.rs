@@ -79,7 +79,7 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .boxed()
 }
 
-/// Identifies who scrapes what: a pair of Prometheis behind one address has different credentials, or is seen as one that scrapes
+/// Identifies a client and its selection: a pair of Prometheis behind one address has different credentials, or is seen as one that scrapes
 /// more often.
 fn scraper(ip: IpAddr, headers: &HeaderMap, query: &[(String, String)]) -> Scraper {
     let credentials = headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);

@@ -27,7 +27,7 @@ const MAX_CLIENTS: usize = 64;
 /// The longest time that [`ScrapeTracker::return_time`] returns.
 const MAX_RETURN_TIME: Duration = Duration::from_secs(120);
 
-/// A client that scrapes, and what it selects.
+/// A client that scrapes, and its selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scraper {
     ip: IpAddr,

@@ -10,7 +10,7 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rules").join(name)
 }
 
-/// Returns the exit code, and what is printed.
+/// Returns the exit code and the output.
 fn rules(arguments: &[&str]) -> (ExitCode, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let line = ["kube-state-fleet", "rules"].iter().chain(arguments).map(Into::into);

@@ -477,7 +477,7 @@ proptest! {
                 let after = identities(&held);
                 for ended in before.difference(&after) {
                     let uid = ended.split('"').nth(1).unwrap_or_default();
-                    // One that came back under its UID begins anew.
+                    // One that came back under its UID starts again.
                     prop_assert!(!slice.contains(Hashes::of(uid)) || what > 2, "{ended} ended");
                 }
             }

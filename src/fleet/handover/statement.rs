@@ -57,7 +57,7 @@ pub(super) fn prepared_generation(facts: &Facts, participation: &Participation) 
     prepared_next.or(served).map(|assignment| assignment.generation)
 }
 
-/// Returns the statement of this process. `capacity` is what it can hold, and `full_share_since` when its full share was first
+/// Returns the statement of this process. `capacity` is how much it can hold, and `full_share_since` when its full share was first
 /// loaded (boot time).
 pub(super) fn statement(
     facts: &Facts,

@@ -87,7 +87,7 @@ fn a_seed_determines_all_that_happens() {
     for seed in number("SIMULATION_SEED").map_or(0..3, |seed| seed..seed + 1) {
         let run = || {
             let trace = Trace::recording();
-            // A thread of its own, whose generator and time begin anew.
+            // A thread of its own, whose generator and time start again.
             thread::scope(|scope| scope.spawn(|| play(seed, trace.clone())).join()).expect("the seed passes");
             trace
         };

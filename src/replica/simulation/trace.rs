@@ -34,7 +34,7 @@ impl Trace {
         self.0.as_ref().map_or(0, |events| lock(events).len())
     }
 
-    /// Returns the first difference to another trace, and what was before it.
+    /// Returns the first difference to another trace, and the lines before it.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let (Some(one), Some(other)) = (&self.0, &other.0) else { return None };
         let (one, other) = (lock(one), lock(other));
