@@ -20,6 +20,7 @@ use super::objects::{Objects, Page, Progress};
 use super::request::RequestKind;
 use super::retry::Retry;
 use super::shard_state::{Backfill, ShardState};
+use crate::resource_version::number;
 use crate::sync::watch::Receiver;
 
 /// Backfills of several replicas, and of their many resources, spread their start over this time. After a crash all objects
@@ -89,6 +90,8 @@ impl Backfiller {
             return Err(Failure::Stale { version, at_least });
         }
         self.objects.take_taint();
+        // The list may lack objects that the watch has not seen deleted yet. A server restored in between has to be noticed.
+        api.status.newest_seen.fetch_max(number(&version), Ordering::Relaxed);
         self.objects.done(&version);
         shard.finish_backfill(backfill);
         self.retry.succeeded();

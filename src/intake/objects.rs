@@ -172,7 +172,7 @@ impl Objects {
     /// Declares everything that the server sent before void.
     pub fn rewind(&mut self) {
         self.void_versions();
-        self.status.newest_object.store(0, Ordering::Relaxed);
+        self.status.newest_seen.store(0, Ordering::Relaxed);
         self.forget();
     }
 
@@ -443,7 +443,7 @@ impl Objects {
             bytes: if arrival.encoding == Encoding::Json { exact(arrival.bytes) } else { arrival.bytes },
             unreadable: &unreadable,
         };
-        self.status.newest_object.fetch_max(item.version, Ordering::Relaxed);
+        self.status.newest_seen.fetch_max(item.version, Ordering::Relaxed);
         let applied = match self.sink.apply(&item) {
             Err(DecodeError::Json(_)) if let Some(mended) = mended(item.bytes) => {
                 // The second attempt notes the same fields again.

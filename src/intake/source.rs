@@ -98,8 +98,8 @@ pub struct Status {
     pub last_event: AtomicU64,
     /// The resourceVersion up to which the source applied all events; 0 if there is none or it is not a number.
     pub position: AtomicU64,
-    /// The highest resourceVersion of an own object, since the source last listed from scratch.
-    pub newest_object: AtomicU64,
+    /// The highest resourceVersion of an own object or a backfill, since the source last listed from scratch.
+    pub newest_seen: AtomicU64,
     /// Whether the API server leaves out other shards, judging by the objects received.
     pub filtered: AtomicBool,
     /// The UIDs of all shards, if the source is audited.

@@ -180,7 +180,7 @@ impl Worker {
 
     /// The highest version that the API server is known to have reached.
     fn known(&self) -> u64 {
-        self.known.max(self.api.status.newest_object.load(Ordering::Relaxed))
+        self.known.max(self.api.status.newest_seen.load(Ordering::Relaxed))
     }
 
     /// Checks that the API server has reached what is known, given a version that it has reached.
@@ -439,6 +439,11 @@ impl Worker {
         }
         if self.position.is_none() {
             self.objects.give_up();
+            // After `Rewound`, everything is void.
+            if self.objects.listed() > 0 && !matches!(failure, Failure::Rewound(_)) {
+                // The next list may come from a restored server, whose objects have lower versions than those of this one.
+                self.objects.void_versions();
+            }
         } else if step != Step::Pages && failure.is_likely_to_repeat() {
             self.stuck += 1;
             if self.stuck >= STUCK {

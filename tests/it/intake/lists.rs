@@ -77,7 +77,7 @@ async fn a_server_that_ignores_sendinitialevents_is_asked_for_pages() {
             _ => held = Some(stream),
         }
         run.server.page(None).await.protobuf().send(list("PodList", 20, "", &[object("a", 7)]));
-        run.expect_calls(&["init", "apply a 7", "init", "apply a 7", "done 20"]).await;
+        run.expect_calls(&["init", "apply a 7", "rewind", "init", "apply a 7", "done 20"]).await;
         run.server.watch("20").await;
         drop(held);
     }
@@ -92,7 +92,7 @@ async fn an_expired_page_leads_to_a_list_without_pages() {
     let call = run.server.page(None).await;
     assert_eq!(call.parameter("limit"), None);
     call.protobuf().send(list("PodList", 30, "", &[object("b", 8)]));
-    run.expect_calls(&["init", "apply a 7", "init", "apply b 8", "done 30"]).await;
+    run.expect_calls(&["init", "apply a 7", "rewind", "init", "apply b 8", "done 30"]).await;
     assert_eq!((value(&run.status.lists), value(&run.status.list_errors)), (1, 1));
 }
 
@@ -104,10 +104,10 @@ async fn a_list_that_breaks_off_is_retried() {
     run.server.page(None).await.protobuf().send(whole[..whole.len() - 20].to_vec());
     let broken = run.server.page(None).await.protobuf();
     broken.send(whole[..whole.len() - 20].to_vec());
-    run.expect_calls(&["init", "apply a 7", "init", "apply a 7"]).await;
+    run.expect_calls(&["init", "apply a 7", "rewind", "init", "apply a 7"]).await;
     broken.break_off();
     run.server.page(None).await.protobuf().send(whole);
-    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 20"]).await;
+    run.expect_calls(&["rewind", "init", "apply a 7", "apply b 8", "done 20"]).await;
     assert_eq!(value(&run.status.list_errors), 2);
 }
 
