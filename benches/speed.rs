@@ -149,7 +149,7 @@ fn come_and_go(bencher: Bencher<'_, '_>, pods: u32) {
     bencher.bench_local(|| {
         version += 2;
         world.put(pods, version, block.clone());
-        world.things.delete(&common::uid(pods), version + 1);
+        world.things.delete(0, &common::uid(pods), version + 1);
     });
 }
 

@@ -93,7 +93,7 @@ fn deleted_objects_are_freed() {
     let info = measure(|| {
         let filled = self::world();
         for number in 0..PODS {
-            filled.things.delete(&common::uid(number), 3);
+            filled.things.delete(0, &common::uid(number), 3);
         }
         world = Some(filled);
     });

@@ -362,7 +362,7 @@ mod tests {
                     let block = BlockBuilder::new(&[]).finish();
                     self.pods.apply(0, uid.as_str().into(), Hashes::of(uid), Stamp { version, listed: false }, block);
                 } else {
-                    self.pods.delete(uid, version);
+                    self.pods.delete(0, uid, version);
                 }
             }
             self.seen = self.seen.max(to);

@@ -109,7 +109,7 @@ mod tests {
         fn rewind(&mut self) {}
 
         fn delete(&mut self, uid: &str, version: u64) {
-            self.0.delete(uid, version);
+            self.0.delete(0, uid, version);
         }
 
         fn init_done(&mut self, _: u64) {}

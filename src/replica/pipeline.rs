@@ -70,7 +70,7 @@ impl Sink for Pipeline {
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.objects.delete(uid, version);
+        self.objects.delete(self.partition, uid, version);
     }
 
     fn init_done(&mut self, version: u64) {

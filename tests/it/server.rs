@@ -445,7 +445,7 @@ async fn each_scrape_of_a_connection_sees_the_current_objects() {
         let answer = client.send(Method::GET, "/metrics", &[]).await;
         assert_eq!(answer.text().matches("kube_pod_info{").count(), 1 - usize::from(scrape == 2));
         if scrape == 1 {
-            replica.pods.delete("pod-0", 0);
+            replica.pods.delete(0, "pod-0", 0);
         }
     }
 }

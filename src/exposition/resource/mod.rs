@@ -51,8 +51,8 @@ struct ResourceState {
     clock: u64,
     /// Lists in progress.
     open: HashSet<Epoch>,
-    /// Deletions during a list in progress, with their versions: an older list item must not restore the object.
-    tombstones: HashMap<Uid, u64>,
+    /// Deletions during a list in progress, with their partitions and versions: an older list item must not restore the object.
+    tombstones: HashMap<Uid, (u32, u64)>,
     /// Deleted objects that are still in the pages.
     linger: Linger,
     /// Changes that the pages do not show yet.
@@ -163,9 +163,9 @@ impl ResourceStore {
         let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         history.heard(version);
-        if let Some(deleted) = tombstones.get(&uid).filter(|deleted| version <= **deleted) {
+        if let Some((_, deleted)) = tombstones.get(&uid).copied().filter(|(_, deleted)| version <= *deleted) {
             // The list contains the object, but the history lacks its removal because the object was unknown.
-            history.raise(if *deleted == u64::MAX { 0 } else { *deleted });
+            history.raise(if deleted == u64::MAX { 0 } else { deleted });
             return;
         }
         let key = Key { point: hashes.xxhash64, uid };
@@ -216,8 +216,8 @@ impl ResourceStore {
         }
     }
 
-    /// Deletes an object as of `version`; 0 means unknown and counts as now.
-    pub fn delete(&self, uid: &str, version: u64) {
+    /// Deletes an object of a partition as of `version`; 0 means unknown and counts as now.
+    pub fn delete(&self, partition: u32, uid: &str, version: u64) {
         let mut state = self.state();
         let key = key(uid);
         let at = if version == 0 { u64::MAX } else { version };
@@ -237,7 +237,7 @@ impl ResourceStore {
         state.history.heard(version);
         if !state.open.is_empty() {
             let deleted = state.tombstones.entry(key.uid).or_default();
-            *deleted = at.max(*deleted);
+            *deleted = (partition, at.max(deleted.1));
         }
     }
 
@@ -249,7 +249,7 @@ impl ResourceStore {
     /// Resets the versions of a partition: every state that follows counts as newer.
     pub fn rewind(&self, partition: u32) {
         let mut state = self.state();
-        state.tombstones.clear();
+        state.tombstones.retain(|_, (of, _)| *of != partition);
         state.history.forget(partition);
         state.pages.slots_mut().filter(|known| known.partition == partition).for_each(|known| known.version = 0);
     }

@@ -85,7 +85,7 @@ fn an_older_item_changes_nothing_and_brings_nothing_back() {
     put(&things, "a", 5, "new");
     put(&things, "a", 4, "old");
     put(&things, "b", 5, "b");
-    things.delete("b", 6);
+    things.delete(ALL, "b", 6);
     put(&things, "b", 5, "b again");
     assert_eq!(served(&store), ["new"]);
     things.finish(list, everything(), 5);
@@ -126,7 +126,7 @@ fn tombstones_end_with_the_last_list() {
     let (_, things) = store();
     let list = things.begin(None);
     let retried = things.begin(Some(list));
-    things.delete("a", 3);
+    things.delete(ALL, "a", 3);
     things.finish(retried, everything(), 2);
     assert!(things.state().tombstones.is_empty());
 }
@@ -158,8 +158,8 @@ fn a_digest_is_known_as_of_versions_of_events() {
     things.finish(list, everything(), 5);
     put(&things, "b", 6, "b");
     put(&things, "a", 7, "a'");
-    things.delete("a", 8);
-    things.delete("never seen", 9);
+    things.delete(ALL, "a", 8);
+    things.delete(ALL, "never seen", 9);
     for (version, uids) in [(5, vec!["a"]), (6, vec!["a", "b"]), (7, vec!["a", "b"]), (8, vec!["b"]), (99, vec!["b"])] {
         assert_eq!(things.digest(&Slice::all(), version), Ok(digest_of(&uids)), "as of {version}");
     }
@@ -176,7 +176,7 @@ fn events_that_overtake_the_list_of_a_gained_slice_raise_the_floor() {
     let list = things.begin(None);
     // Both existed in the list at version 5; their events arrived first.
     put(&things, "changed", 7, "changed");
-    things.delete("deleted", 8);
+    things.delete(ALL, "deleted", 8);
     things.apply(ALL, "changed".into(), Hashes::of("changed"), listed(2), block("changed"));
     assert_eq!(things.floor(), Some(7), "nothing that is exposed has changed");
     things.apply(ALL, "deleted".into(), Hashes::of("deleted"), listed(2), block("deleted"));
@@ -208,7 +208,7 @@ proptest! {
                 }
                 3..5 => {
                     if cluster.remove(&uid).is_some() {
-                        things.delete(&uid, version);
+                        things.delete(ALL, &uid, version);
                     }
                 }
                 // The watch misses this event, and a list follows.
@@ -253,7 +253,7 @@ fn a_deleted_object_lingers_but_does_not_count() {
     let (store, things) = lingering(2);
     put_named(&things, "1", 1, 7, "a");
     put_named(&things, "2", 2, 8, "b");
-    things.delete("1", 3);
+    things.delete(ALL, "1", 3);
     for _ in 0..3 {
         assert_eq!(served(&store), ["a", "b"]);
         assert_eq!((things.len(), uids(&things)), (1, vec!["2".into()]));
@@ -264,8 +264,8 @@ fn a_deleted_object_lingers_but_does_not_count() {
     assert_eq!(served(&store), ["b"]);
     assert_eq!(things.lingering(), 0);
     // A repeated deletion counts once.
-    things.delete("2", 4);
-    things.delete("2", 5);
+    things.delete(ALL, "2", 4);
+    things.delete(ALL, "2", 5);
     assert_eq!(things.digest(&Slice::all(), 5).expect("known").count, 0);
     assert_eq!(things.digest(&Slice::all(), 3).expect("known").count, 1);
 }
@@ -274,10 +274,10 @@ fn a_deleted_object_lingers_but_does_not_count() {
 fn an_object_of_the_same_name_on_any_replica_ends_lingering() {
     let (store, things) = lingering(9);
     put_named(&things, "1", 1, 7, "a");
-    things.delete("1", 2);
+    things.delete(ALL, "1", 2);
     put_named(&things, "2", 3, 7, "a again");
     assert_eq!(served(&store), ["a again"]);
-    things.delete("2", 4);
+    things.delete(ALL, "2", 4);
     assert_eq!(served(&store), ["a again"]);
     things.end_lingering(8, None);
     assert_eq!(served(&store), ["a again"]);
@@ -287,7 +287,7 @@ fn an_object_of_the_same_name_on_any_replica_ends_lingering() {
     // A new object appears before the deletion of the old one.
     put_named(&things, "3", 5, 7, "old");
     put_named(&things, "4", 7, 7, "new");
-    things.delete("3", 6);
+    things.delete(ALL, "3", 6);
     assert_eq!(served(&store), ["new"]);
 }
 
@@ -318,7 +318,7 @@ fn an_object_that_is_missing_in_a_list_lingers_and_may_return() {
 fn a_lingering_object_is_not_handed_over() {
     let (store, things) = lingering(9);
     put_named(&things, "1", 1, 7, "a");
-    things.delete("1", 2);
+    things.delete(ALL, "1", 2);
     things.retain(&Slice::none());
     assert!(served(&store).is_empty());
     assert_eq!((things.lingering(), things.len()), (0, 0));
@@ -330,11 +330,11 @@ fn a_lingering_object_is_not_handed_over() {
 fn an_object_without_a_name_does_not_linger() {
     let (store, things) = lingering(9);
     put(&things, "1", 1, "a");
-    things.delete("1", 2);
+    things.delete(ALL, "1", 2);
     assert!(served(&store).is_empty());
     let (store, things) = self::store();
     put_named(&things, "1", 1, 7, "a");
-    things.delete("1", 2);
+    things.delete(ALL, "1", 2);
     assert!(served(&store).is_empty());
 }
 
@@ -344,7 +344,7 @@ fn the_number_of_lingering_objects_is_limited() {
     for n in 0..3000_u64 {
         let uid = n.to_string();
         put_named(&things, &uid, 2 * n + 1, n, "a");
-        things.delete(&uid, 2 * n + 2);
+        things.delete(ALL, &uid, 2 * n + 2);
     }
     assert_eq!(things.lingering(), 1024);
     things.end_lingering(2999, None);
@@ -384,7 +384,7 @@ fn series_do_not_end_while_changes_are_held_back_and_end_afterwards() {
         "new values and new series are shown"
     );
     labelled(&things, "a", 3, &["x"], 3.0);
-    things.delete("b", 3);
+    things.delete(ALL, "b", 3);
     labelled(&things, "c", 3, &["x"], 3.0);
     let held = [named("a", "x", 2), named("a", "y", 2), named("a", "z", 2), named("b", "x", 1), named("c", "x", 3)];
     assert_eq!(series(&store), held);
@@ -424,7 +424,7 @@ fn a_deleted_object_ends_at_once_when_another_one_has_its_series() {
     let (store, things) = store();
     put(&things, "uid 1", 1, "web-0");
     things.hold_back(Slice::all());
-    things.delete("uid 1", 2);
+    things.delete(ALL, "uid 1", 2);
     assert_eq!(served(&store), ["web-0"]);
     put(&things, "uid 2", 3, "web-0");
     assert_eq!((served(&store), things.len()), (vec!["web-0".to_owned()], 1));
@@ -456,8 +456,8 @@ proptest! {
                     holding.hold_back(slice.clone());
                 }
                 1 => {
-                    holding.delete(&uid, version);
-                    things.delete(&uid, version);
+                    holding.delete(ALL, &uid, version);
+                    things.delete(ALL, &uid, version);
                 }
                 2 => match list.take() {
                     None => list = Some((holding.begin(None), things.begin(None))),
@@ -487,4 +487,18 @@ proptest! {
         holding.hold_back(Slice::none());
         prop_assert_eq!(series(&held), series(&plain));
     }
+}
+
+#[test]
+fn a_rewound_partition_leaves_the_deletions_of_others_alone() {
+    let (store, things) = store();
+    let list = things.begin(None);
+    things.delete(1, "a", 5);
+    things.delete(2, "b", 5);
+    things.rewind(2);
+    for (partition, uid) in [(1, "a"), (2, "b")] {
+        things.apply(partition, uid.into(), Hashes::of(uid), listed(4), block(uid));
+    }
+    assert_eq!(served(&store), ["b"], "an older item restores the object only where versions start again");
+    things.abandon(list);
 }

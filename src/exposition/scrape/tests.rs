@@ -176,7 +176,7 @@ fn only_changed_columns_are_compressed_again() {
     put(&things, "7", 3, 5);
     let one = work(&store, &Slice::all());
     assert!(one > 0 && one < whole / 16, "one page of one family: {one} of {whole}");
-    things.delete("7", 4);
+    things.delete(0, "7", 4);
     let page = work(&store, &Slice::all());
     assert!(page > one && page < whole / 8, "one page: {page} of {whole}");
 }
@@ -206,7 +206,7 @@ fn a_slow_reader_keeps_only_its_current_column() {
     let mut scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
     assert!(scrape.next().is_some_and(|chunk| chunk.len() < 2 * CHUNK));
     for n in 0..5000 {
-        things.delete(&n.to_string(), 2);
+        things.delete(0, &n.to_string(), 2);
     }
     let held = columns.iter().filter(|column| column.strong_count() > 0).count();
     assert!(columns.len() > 30 && held <= 1, "{held} of {}", columns.len());
@@ -230,7 +230,7 @@ proptest::proptest! {
                     put(&things, &at.to_string(), *version, value);
                     model.insert(at, value);
                 } else {
-                    things.delete(&at.to_string(), *version);
+                    things.delete(0, &at.to_string(), *version);
                     model.remove(&at);
                 }
             };
@@ -301,7 +301,7 @@ fn a_gzipped_scrape_during_writes_is_one_valid_stream() {
                 for version in 2..3000 {
                     let uid = (2 * random.u64(..600) + writer).to_string();
                     if random.u8(..4) == 0 {
-                        things.delete(&uid, version);
+                        things.delete(0, &uid, version);
                     } else {
                         put(things, &uid, version, random.u32(..6));
                     }

@@ -342,7 +342,7 @@ impl Sink for StoreSink {
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.things.delete(uid, version);
+        self.things.delete(self.partition, uid, version);
     }
 
     fn init_done(&mut self, version: u64) {
