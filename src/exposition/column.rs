@@ -17,7 +17,7 @@ pub struct Column {
     records: Records,
     /// The text of the whole column, compressed by the first gzipped scrape.
     pub deflated: OnceLock<Deflated>,
-    /// The last compressed text in which series have timestamps.
+    /// The last compressed text in which series have timestamps, until [`Self::free_timed`].
     pub timed: Mutex<Option<Box<Timed>>>,
 }
 
@@ -67,6 +67,11 @@ impl Column {
     pub fn deflated_size(&self) -> usize {
         let timed = lock(&self.timed).as_ref().map_or(0, |timed| timed.deflated.bytes.len());
         self.deflated.get().map_or(0, |deflated| deflated.bytes.len()) + timed
+    }
+
+    /// Frees the compressed text in which series have timestamps.
+    pub fn free_timed(&self) {
+        *lock(&self.timed) = None;
     }
 
     /// Returns a copy without compressed text.

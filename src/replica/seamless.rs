@@ -35,6 +35,8 @@ pub(super) async fn run(fleet: Arc<FleetHandle>, scrapers: Arc<ScrapeTracker>, r
         let generation = snapshot.stamps.as_ref().map(|stamps| stamps.generation);
         if stamped.map(|(generation, ..)| generation) != generation {
             stamped = generation.map(|generation| (generation, Instant::now(), false));
+            // Also from one generation to the next: other pages move.
+            resources.free_timed();
         }
         if let Some((generation, since, done @ false)) = &mut stamped
             && scrapers.all_since(*since)
@@ -47,7 +49,12 @@ pub(super) async fn run(fleet: Arc<FleetHandle>, scrapers: Arc<ScrapeTracker>, r
             // The handle and the tracker hold the senders, so these cannot fail.
             _ = changed.changed() => {}
             _ = scraped.changed() => {}
-            () = sleep(PERIOD) => {}
+            () = sleep(PERIOD) => {
+                // A scrape that began before the switch leaves text after it.
+                if stamped.is_none() {
+                    resources.free_timed();
+                }
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! its scope no longer contains. A resource may hold more objects than it exposes: a scrape names the slice to expose.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::block::Block;
@@ -12,7 +13,7 @@ use super::header::Header;
 use super::held_back::{Change, HeldBack};
 use super::history::{History, Unknown};
 use super::linger::Linger;
-use super::page::{Key, Slot};
+use super::page::{Key, Page, Slot};
 use super::pages::{At, Pages};
 use super::uid::Uid;
 use super::view::{Exposure, Piece};
@@ -85,6 +86,8 @@ pub struct ResourceStore {
     name: String,
     headers: Vec<Header>,
     state: Mutex<ResourceState>,
+    /// Whether columns may keep compressed text with timestamps.
+    has_timed: AtomicBool,
 }
 
 impl ResourceStore {
@@ -100,7 +103,7 @@ impl ResourceStore {
 
     fn with(name: &str, headers: Vec<Header>, history: History) -> Arc<Self> {
         let state = Mutex::new(ResourceState::new(headers.len(), history));
-        Arc::new(Self { name: name.to_owned(), headers, state })
+        Arc::new(Self { name: name.to_owned(), headers, state, has_timed: AtomicBool::new(false) })
     }
 
     fn state(&self) -> MutexGuard<'_, ResourceState> {
@@ -335,6 +338,20 @@ impl ResourceStore {
                 Change::Update(block) => state.pages.update(at, block),
                 Change::Delete(_) => state.pages.remove(at),
             }
+        }
+    }
+
+    /// Records that a scrape keeps compressed text with timestamps in a column.
+    pub(super) fn keeps_timed(&self) {
+        self.has_timed.store(true, Relaxed);
+    }
+
+    /// Frees the compressed text with timestamps. A scrape that still prints them compresses again what it sends.
+    pub fn free_timed(&self) {
+        // Cheap if there is none, because it is called often.
+        if self.has_timed.swap(false, Relaxed) {
+            let state = self.state();
+            state.pages.iter().flat_map(Page::columns).for_each(|(_, column)| column.free_timed());
         }
     }
 

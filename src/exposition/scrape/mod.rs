@@ -12,6 +12,7 @@ use flate2::Compression;
 use super::column::Timed;
 use super::gzip::{self, Deflated, Deflater, Trailer};
 use super::page::Key;
+use super::resource::ResourceStore;
 use super::served::{JoinedFamily, Served};
 use super::text::{self, Format};
 use super::view::{Departing, DepartingSlices, Exposure, Piece};
@@ -157,8 +158,8 @@ impl Scrape {
         }
     }
 
-    /// Writes a piece from `object` on. Returns the next object if the chunk is full before the end of the piece.
-    fn write_piece(&mut self, name: &[u8], piece: &Piece, object: usize) -> Option<usize> {
+    /// Writes a piece of `resource` from `object` on. Returns the next object if the chunk is full before the end of the piece.
+    fn write_piece(&mut self, resource: &ResourceStore, name: &[u8], piece: &Piece, object: usize) -> Option<usize> {
         let Some(gzip) = &mut self.gzip else {
             for object in object..piece.column.len() {
                 if piece.shows(object) {
@@ -181,6 +182,9 @@ impl Scrape {
             if let Some(known) = known.as_deref() {
                 gzip.send(&known.deflated, &mut self.out);
             }
+            drop(known);
+            // After the text is there, so that none stays unseen.
+            resource.keeps_timed();
         } else if piece.visible.is_some() {
             let deflated = gzip.deflate(name, piece, &[], &mut self.room);
             gzip.send(&deflated, &mut self.out);
@@ -214,7 +218,8 @@ impl Scrape {
                         Some((piece, 0))
                     });
                     let Some((piece, object)) = piece else { break };
-                    let more = self.write_piece(family.header.name.as_bytes(), &piece, object);
+                    let (resource, name) = (&served.resources[*resource], family.header.name.as_bytes());
+                    let more = self.write_piece(resource, name, &piece, object);
                     self.piece = more.map(|object| (piece, object));
                 }
                 self.member += 1;

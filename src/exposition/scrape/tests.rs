@@ -369,3 +369,27 @@ fn departing_pages_are_compressed_once_for_all_scrapes_with_the_same_timestamp()
     assert_eq!(work(&store, &Slice::all()), 0, "the text without timestamps is kept");
     assert_eq!(timed(1_700_000_001_000), first);
 }
+
+/// Returns the memory of all compressed texts, in bytes.
+fn deflated_bytes(things: &ResourceStore) -> usize {
+    things.footprint().families.iter().map(|family| family.deflated).sum()
+}
+
+#[test]
+fn the_compressed_text_with_timestamps_is_freed() {
+    let (store, things, _) = filled();
+    let before = deflated_bytes(&things);
+    let timed = || {
+        let departing = Departing { slice: lower_half(), at: 1_700_000_000_000 };
+        store.scrape(&Selection::All, Format::Text, &Slice::all()).departing(&departing).gzipped()
+    };
+    let slow = timed();
+    timed().for_each(drop);
+    assert!(deflated_bytes(&things) > before + before / 3, "half of the pages have a second text");
+    things.free_timed();
+    assert_eq!(deflated_bytes(&things), before);
+    slow.for_each(drop);
+    assert!(deflated_bytes(&things) > before, "a scrape that began before keeps text once more");
+    things.free_timed();
+    assert_eq!(deflated_bytes(&things), before);
+}

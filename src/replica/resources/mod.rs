@@ -175,6 +175,12 @@ impl Resources {
         all.iter().for_each(|resource| resource.watched.objects.hold_back(slice.clone()));
     }
 
+    /// Frees the compressed text of series with timestamps, in all resources.
+    pub fn free_timed(&self) {
+        let all: Vec<_> = self.groups().all().cloned().collect();
+        all.iter().for_each(|resource| resource.watched.objects.free_timed());
+    }
+
     /// Serves resources as they become ready, and exposes their loaded objects. Never ends.
     pub async fn run(self: Arc<Self>) {
         let mut changed = self.changed.subscribe();
