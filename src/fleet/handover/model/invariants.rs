@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::capacity::units;
 use super::{Form, Pod, Process, World};
-use crate::fleet::record::{Member, Record};
+use crate::fleet::record::{Assignment, Member, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::Hashes;
 
@@ -116,6 +116,9 @@ impl World {
                 // It hides its ranges when it learns that, and the others have to load them.
                 self.gaps_excused_until = self.gaps_excused_until.max(self.now + RECONNECTION + TAKEOVER);
             }
+            if self.is_confirmed_by_members(p) {
+                self.processes[p].confirmed_last = self.now;
+            }
             if self.hears_news(p) {
                 continue;
             }
@@ -143,18 +146,32 @@ impl World {
         }
     }
 
+    /// Whether every process that serves, as far as `p` knows, runs and answers it. They confirm each other's view: while none of them
+    /// reaches the API server, only a process that they have not read of can change the record.
+    fn is_confirmed_by_members(&self, p: usize) -> bool {
+        let Process { machine, ordinal, .. } = &self.processes[p];
+        let Some(record) = machine.known_record() else { return false };
+        let next = record.next.as_ref().map(|next| &next.view);
+        let members = std::iter::once(&record.current).chain(next).flat_map(Assignment::present);
+        let answers = |member: u32| {
+            let mut processes = (0..self.processes.len()).filter(|q| self.processes[*q].ordinal == member);
+            processes.any(|q| self.runs(q) && self.linked(p, q))
+        };
+        members.filter(|member| member != ordinal).all(answers)
+    }
+
     /// Whether a process knows by now what the others do.
     fn is_informed(&self, p: usize) -> bool {
         self.processes[p].deaf_since.is_none() || self.now > self.processes[p].deaf_last + RECONNECTION
     }
 
     /// Whether processes may expose a point together: at most one of them is informed. With `--on-lost-quorum=refuse`, the others
-    /// expose it for one more Lease duration, except the only member of a fleet: it has no others to hear.
+    /// expose it for one more Lease duration after all members that serve have answered them. The only such member has none to hear.
     fn may_double(&self, exposing: &[usize]) -> bool {
         let overdue = |p: &&usize| {
-            let since = self.processes[**p].deaf_since.unwrap_or(self.now);
-            let has_others = self.processes[**p].machine.known_record().is_none_or(|record| record.current.total > 1);
-            self.on_lost_quorum == OnLostQuorum::Refuse && has_others && self.now > since + LEASE + RENEWAL
+            let Process { deaf_since, confirmed_last, .. } = self.processes[**p];
+            let since = deaf_since.unwrap_or(self.now).max(confirmed_last);
+            self.on_lost_quorum == OnLostQuorum::Refuse && self.now > since + LEASE + RENEWAL
         };
         let (informed, deaf): (Vec<_>, Vec<_>) = exposing.iter().partition(|p| self.is_informed(**p));
         informed.len() <= 1 && !deaf.iter().any(overdue)

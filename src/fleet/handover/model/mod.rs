@@ -62,6 +62,8 @@ struct Process {
     /// Since when, and when last, it has heard no news.
     deaf_since: Option<u64>,
     deaf_last: u64,
+    /// When all members that serve last answered it.
+    confirmed_last: u64,
     decision: Option<Decision>,
     loaded: Slice,
     loading: Option<(u64, Slice)>,

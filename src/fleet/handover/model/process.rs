@@ -37,6 +37,7 @@ impl World {
             paused_until: 0,
             deaf_since: None,
             deaf_last: 0,
+            confirmed_last: 0,
             decision: None,
             loaded: Slice::none(),
             loading: None,

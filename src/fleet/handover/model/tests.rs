@@ -73,6 +73,23 @@ fn scripts_that_failed_once_hold() {
     }
 }
 
+/// They cannot tell this from an API server that is down. A new member, or the replacement of one of them, may reach it, and takes
+/// their ranges over. What the invariants allow ends when one of them hears of that.
+#[test]
+fn members_that_lose_the_api_server_together_serve_until_one_hears_news() {
+    let new_member = [(20_000, Action::CutApi(0, 60_000)), (0, Action::CutApi(1, 60_000)), (100, Action::Scale(3))];
+    run_script(2, 2, &new_member).unwrap();
+    let replacement = [
+        (12_851, Action::Scale(2)),
+        (29_857, Action::CutApi(1, 42_046)),
+        (5_755, Action::Replace(0, 55_185, 33_306)),
+        (29_801, Action::Scale(3)),
+    ];
+    run_script(9_109_257_934_179_137_914, 1, &replacement).unwrap();
+    let only_present_member = [(0, Action::Roll), (13_751, Action::CutApi(1, 25_951))];
+    run_script(984_953_772_719_074_892, 2, &only_present_member).unwrap();
+}
+
 #[test]
 fn planned_changes_leave_no_gap_and_no_duplicate() {
     for seed in 0..4 {
