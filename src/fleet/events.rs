@@ -174,6 +174,17 @@ impl EventQueue {
         self.put(Announcement { reason, action: "Watch", warning, of_member, note, at });
     }
 
+    /// Queues the Event that a handover took place before these scrapers of this member came.
+    pub(super) fn announce_missed_scrapers(&self, scrapers: &str, ordinal: u32, at: u64) {
+        let note = format!(
+            "member {ordinal}: the objects moved before these scrapers had come: {scrapers}; their series may have a gap, and \
+             alerts may start again"
+        );
+        let note = shown::within(&note, NOTE_BYTES);
+        let (reason, action) = ("ScrapersMissed", "Handover");
+        self.put(Announcement { reason, action, warning: true, of_member: true, note, at });
+    }
+
     fn put(&self, event: Announcement) {
         let Some(queue) = &self.queue else { return };
         // It is closed only during shutdown.
@@ -281,8 +292,9 @@ mod tests {
         assert_eq!(received(&mut inbox), [fleet, own]);
         events.announce_resource("pods", Some("timeout"), 2, 7);
         events.announce_resource("pods", None, 2, 7);
+        events.announce_missed_scrapers("10.0.0.1", 2, 7);
         let reasons: Vec<_> = received(&mut inbox).into_iter().map(|it| (it.reason, it.warning)).collect();
-        assert_eq!(reasons, [("ResourceDegraded", true), ("ResourceRecovered", false)]);
+        assert_eq!(reasons, [("ResourceDegraded", true), ("ResourceRecovered", false), ("ScrapersMissed", true)]);
     }
 
     #[test]

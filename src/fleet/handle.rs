@@ -11,7 +11,7 @@ use super::audit::{Peer, PeerDirectory};
 use super::clock::Clock;
 use super::coverage::{Exposure, ExposureSource};
 use super::events::EventQueue;
-use super::handover::{Cause, Event, Plan, Stamps, Status, millis};
+use super::handover::{Cause, Event, HandoverState, Plan, Stamps, Status, millis};
 use super::measurements::Measurements;
 use super::message::{Inbox, Message, Outbox, queue};
 use super::record::{Endpoint, Heartbeat, MeasuredSwitch};
@@ -210,6 +210,13 @@ impl FleetHandle {
         ordinal.is_some()
     }
 
+    /// Announces that a handover took place before these scrapers came.
+    pub fn announce_missed_scrapers(&self, scrapers: &str) {
+        if let Some(ordinal) = self.snapshot.load().ordinal {
+            self.events.announce_missed_scrapers(scrapers, ordinal, self.clock.now().unix);
+        }
+    }
+
     /// Returns why the replica is not ready, in one line; `None` if it is ready.
     pub fn waits_for(&self) -> Option<String> {
         let snapshot = self.snapshot.load();
@@ -268,7 +275,10 @@ impl FleetHandle {
             untaken: status.untaken.clone(),
             handover: HandoverReport {
                 state: status.handover,
-                waiting_for: status.waiting_for.clone(),
+                waiting_for: match status.handover {
+                    HandoverState::Stamping => status.unscraped.clone(),
+                    _ => status.waiting_for.clone(),
+                },
                 pending: status.pending.map(|pending| pending.as_secs_f64()),
                 last: status.since_handover.map(|since| since.as_secs_f64()),
                 took: status.last_handover.map(|took| took.as_secs_f64()),

@@ -103,7 +103,7 @@ pub struct FleetReport {
 pub struct HandoverReport {
     /// The state of the current handover.
     pub state: HandoverState,
-    /// The ordinals that it waits for.
+    /// The ordinals that it waits for. While the state is `stamping`, it waits for their scrapers.
     pub waiting_for: Vec<u32>,
     /// Seconds for which the fleet has differed from its target.
     pub pending: Option<f64>,

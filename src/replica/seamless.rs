@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
 use super::resources::Resources;
 use crate::fleet::FleetHandle;
-use crate::server::ScrapeTracker;
+use crate::server::{Missing, ScrapeTracker, Scraper};
 use crate::sharding::Slice;
 
 /// Whether clients are late is looked at this often.
@@ -15,34 +16,77 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The return time may vary by this much, or each scrape would change the statement of the member.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
+/// Scrapers that a message names at most.
+const MOST_NAMED: usize = 5;
+
+/// The wait for scrapers while the series that move have a timestamp.
+struct Wait {
+    /// The generation in which others serve them.
+    generation: u64,
+    since: Instant,
+    /// The scrapers that came regularly then.
+    expected: Vec<Scraper>,
+    /// Whether all of them have come since.
+    is_over: bool,
+}
+
+impl Wait {
+    fn begin(generation: u64, scrapers: &ScrapeTracker) -> Self {
+        let expected = scrapers.on_time();
+        info!(generation, scrapers = expected.len(), "moving series have a timestamp: waiting for scrapers");
+        Self { generation, since: Instant::now(), expected, is_over: false }
+    }
+
+    /// Names the scrapers that have not come, after the switch: they may see gaps.
+    fn end(self, fleet: &FleetHandle, scrapers: &ScrapeTracker) {
+        let missing = scrapers.missing(&self.expected, self.since);
+        if !missing.is_empty() {
+            let missing = named(&missing);
+            warn!(generation = self.generation, scrapers = missing, "objects moved before all scrapers had come");
+            fleet.announce_missed_scrapers(&missing);
+        }
+    }
+}
+
+fn named(missing: &[Missing]) -> String {
+    let mut named: Vec<_> = missing.iter().take(MOST_NAMED).map(Missing::to_string).collect();
+    if let Some(more) = missing.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        named.push(format!("and {more} more"));
+    }
+    named.join(", ")
+}
+
 /// Connects a member of a fleet with its scrapers and its stores. Never ends.
 pub(super) async fn run(fleet: Arc<FleetHandle>, scrapers: Arc<ScrapeTracker>, resources: Arc<Resources>) {
     let (mut changed, mut scraped) = (fleet.changed(), scrapers.scraped());
     let (mut told, mut held_back) = (None, Slice::none());
-    // The generation whose series have a timestamp, since when, and whether all scrapers have come since.
-    let mut stamped: Option<(u64, Instant, bool)> = None;
+    let mut wait: Option<Wait> = None;
     loop {
         let snapshot = fleet.snapshot();
         if snapshot.held_back != held_back {
             held_back.clone_from(&snapshot.held_back);
             resources.hold_back(&held_back);
         }
-        let wait = scrapers.return_time();
-        if told.is_none_or(|told: Duration| wait > told || wait + TOLERANCE < told) {
-            told = Some(wait);
-            fleet.set_scrape_wait(wait);
+        let time = scrapers.return_time();
+        if told.is_none_or(|told: Duration| time > told || time + TOLERANCE < told) {
+            told = Some(time);
+            fleet.set_scrape_wait(time);
         }
         let generation = snapshot.stamps.as_ref().map(|stamps| stamps.generation);
-        if stamped.map(|(generation, ..)| generation) != generation {
-            stamped = generation.map(|generation| (generation, Instant::now(), false));
+        if wait.as_ref().map(|wait| wait.generation) != generation {
+            // A generation that is cancelled does not come.
+            if let Some(ended) = wait.take().filter(|wait| wait.generation <= snapshot.status.generation) {
+                ended.end(&fleet, &scrapers);
+            }
+            wait = generation.map(|generation| Wait::begin(generation, &scrapers));
             // Also from one generation to the next: other pages move.
             resources.free_timed();
         }
-        if let Some((generation, since, done @ false)) = &mut stamped
-            && scrapers.all_since(*since)
+        if let Some(wait) = wait.as_mut().filter(|wait| !wait.is_over)
+            && scrapers.missing(&wait.expected, wait.since).is_empty()
         {
-            *done = true;
-            fleet.set_stamped(*generation);
+            wait.is_over = true;
+            fleet.set_stamped(wait.generation);
         }
         tokio::select! {
             biased;
@@ -51,7 +95,7 @@ pub(super) async fn run(fleet: Arc<FleetHandle>, scrapers: Arc<ScrapeTracker>, r
             _ = scraped.changed() => {}
             () = sleep(PERIOD) => {
                 // A scrape that began before the switch leaves text after it.
-                if stamped.is_none() {
+                if wait.is_none() {
                     resources.free_timed();
                 }
             }

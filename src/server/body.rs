@@ -12,21 +12,27 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::exposition::Scrape;
 
+/// What a scrape notifies.
+pub(super) trait Guard {
+    /// The last chunk was taken. A scrape that ends before, because its client disconnects, only drops the guard.
+    fn sent(&mut self);
+}
+
 /// The chunks of a scrape. Drops the guard when the scrape ends.
 pub(super) struct ScrapeBody<T> {
     scrape: Scrape,
     /// Whether to yield to the runtime before the next chunk.
     yields: bool,
-    _guard: T,
+    guard: T,
 }
 
 impl<T> ScrapeBody<T> {
     pub(super) const fn new(scrape: Scrape, guard: T) -> Self {
-        Self { scrape, yields: false, _guard: guard }
+        Self { scrape, yields: false, guard }
     }
 }
 
-impl<T: Unpin> Stream for ScrapeBody<T> {
+impl<T: Guard + Unpin> Stream for ScrapeBody<T> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -38,7 +44,11 @@ impl<T: Unpin> Stream for ScrapeBody<T> {
             return Poll::Pending;
         }
         body.yields = true;
-        Poll::Ready(body.scrape.next().map(Ok))
+        let chunk = body.scrape.next();
+        if chunk.is_none() {
+            body.guard.sent();
+        }
+        Poll::Ready(chunk.map(Ok))
     }
 }
 

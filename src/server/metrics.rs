@@ -11,12 +11,12 @@ use http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
-use super::body::ScrapeBody;
+use super::body::{Guard, ScrapeBody};
 use super::client_ip::ClientIp;
 use super::exposure_gate::ExposureGate;
 use super::farewell::Farewell;
 use super::reply::{Routes, read_only, text};
-use super::scrape_tracker::{ScrapeTracker, Scraper};
+use super::scrape_tracker::{ScrapeTracker, Scraper, Visit};
 use super::{negotiation, page};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
@@ -56,10 +56,10 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
             async move {
                 metrics.exposure_gate.news().await;
                 // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
-                if let Some(ClientIp(ip)) = remote.filter(|_| method == Method::GET) {
-                    metrics.scrape_tracker.record(scraper(ip, &headers, &query));
-                }
-                read_only(&method, || metrics.scrape(&method, &headers, &query))
+                let visit = remote
+                    .filter(|_| method == Method::GET)
+                    .map(|ClientIp(ip)| metrics.scrape_tracker.record(scraper(ip, &headers, &query)));
+                read_only(&method, || metrics.scrape(&method, &headers, &query, visit))
             }
         });
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
@@ -88,13 +88,21 @@ fn scraper(ip: IpAddr, headers: &HeaderMap, query: &[(String, String)]) -> Scrap
 }
 
 impl Metrics {
-    fn scrape(&self, method: &Method, headers: &HeaderMap, query: &[(String, String)]) -> Response {
+    fn scrape(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        query: &[(String, String)],
+        visit: Option<Visit>,
+    ) -> Response {
         let Some(exposed) = self.exposure_gate.exposed_slice() else {
+            visit.inspect(|visit| self.scrape_tracker.complete(visit));
             return text(StatusCode::SERVICE_UNAVAILABLE, CLOSED);
         };
         let (format, content_type) = negotiation::format(headers);
         let gzip = self.gzip.load(Relaxed) && negotiation::gzip(headers);
-        let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now() };
+        let visit = visit.map(|visit| (Arc::clone(&self.scrape_tracker), visit));
+        let timer = Timer { telemetry: Arc::clone(&self.telemetry), began: Instant::now(), visit };
         let mut answer = if method == Method::GET {
             let scrape = self.store.scrape(&selection(query), format, &exposed);
             let scrape = match self.farewell.departing(self.exposure_gate.departing()) {
@@ -117,10 +125,19 @@ impl Metrics {
     }
 }
 
-/// Counts a scrape when its body has been sent or dropped.
+/// Counts a scrape when its body has been sent or dropped, and completes its visit when the body has been sent.
 struct Timer {
     telemetry: Arc<Telemetry>,
     began: Instant,
+    visit: Option<(Arc<ScrapeTracker>, Visit)>,
+}
+
+impl Guard for Timer {
+    fn sent(&mut self) {
+        if let Some((scrape_tracker, visit)) = self.visit.take() {
+            scrape_tracker.complete(&visit);
+        }
+    }
 }
 
 impl Drop for Timer {

@@ -39,6 +39,6 @@ pub use metrics::{Metrics, metrics_routes};
 pub use objects::Inventory;
 pub use overview::{Reporter, overview_routes, report_routes};
 pub use reply::{Routes, both};
-pub use scrape_tracker::{ScrapeTracker, Scraper};
+pub use scrape_tracker::{Missing, ScrapeTracker, Scraper, Visit};
 pub use telemetry::telemetry_routes;
 pub use web::WebConfig;

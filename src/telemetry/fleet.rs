@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 
 use super::encode::{Labels, counter, gauge};
 use crate::fleet::FleetHandle;
-use crate::fleet::handover::{Cause, HandoverState, Status};
+use crate::fleet::handover::{Cause, HandoverState, ScrapeOutcome, Status};
 use crate::fleet::record::MeasuredSwitch;
 
 /// The most members that the metrics name as blocking.
@@ -143,6 +143,17 @@ fn handover(out: &mut DescriptorEncoder, status: &Status) -> Result<(), Error> {
          member that left in order (leave) or came back (rejoin), or room for the objects of an absent member (room).",
         Cause::ALL.map(|cause| (vec![("cause", cause.name())], count(cause))),
     )?;
+    if let Some(outcomes) = &status.scrape_outcomes {
+        let count = |outcome| outcomes.get(&outcome).copied().unwrap_or_default();
+        counter(
+            out,
+            "kube_state_fleet_seamless_handovers",
+            "Number of planned handovers since this replica started, by what Prometheus could notice of them: nothing, because every \
+             scraper had fetched the moving series with a timestamp (seamless); gaps, because a scraper did not come in time \
+             (timed_out); there was no timestamp, because no scraper was known (plain). With --seamless-handover only.",
+            ScrapeOutcome::ALL.map(|outcome| (vec![("outcome", outcome.name())], count(outcome))),
+        )?;
+    }
     let help = "Whether an annotation of the StatefulSet pauses handovers.";
     one(out, "kube_state_fleet_handovers_paused", help, u64::from(status.instructions.paused))?;
     let help = "Number of annotations of the StatefulSet with the prefix kube-state-fleet.io/ that have no effect.";

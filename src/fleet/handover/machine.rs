@@ -17,7 +17,7 @@ use super::participation::Participation;
 use super::peers::{Evidence, Liveness, Peer};
 use super::seamless::{self, HeldBack};
 use super::statement::{first_statement, prepared_generation, serves_completely, statement};
-use super::status::{Change, HandoverState, Status};
+use super::status::{Change, HandoverState, ScrapeOutcome, Status};
 use super::timing::{LEASE_DURATION, Now, Pace, RENEW_PERIOD, millis};
 use crate::fleet::instructions::{AVOID, EXCLUDE, Instructions, PAUSE};
 use crate::fleet::record::{
@@ -78,6 +78,8 @@ struct History {
     pending_since: Option<Duration>,
     /// Number of changes of the current assignment.
     handovers: BTreeMap<Cause, u64>,
+    /// With `--seamless-handover`: the number of planned handovers, by outcome.
+    scrape_outcomes: BTreeMap<ScrapeOutcome, u64>,
     /// Since when (boot time) each ordinal blocks a change, and whether that was announced.
     blocked: BTreeMap<u32, (Duration, bool)>,
     last_handover_at: Option<Duration>,
@@ -263,6 +265,8 @@ impl Machine {
             handover,
             pending: self.history.pending_since.map(|since| now.since(since)),
             waiting_for: self.proposal.waiting_for.clone(),
+            unscraped: if handover == HandoverState::Stamping { seamless::unscraped(facts, now) } else { Vec::new() },
+            scrape_outcomes: self.config.seamless.then(|| self.history.scrape_outcomes.clone()),
             blocked_for: self.history.blocked.iter().map(|(ordinal, (at, _))| (*ordinal, now.since(*at))).collect(),
             peers: facts.live_peers(now).map(|peer| peer.member.clone()).collect(),
             contacts: facts.contacts(now).cloned().collect(),
@@ -298,6 +302,12 @@ impl Machine {
     #[cfg(test)]
     pub(super) const fn choose(&mut self, on_lost_quorum: OnLostQuorum) {
         self.config.on_lost_quorum = on_lost_quorum;
+    }
+
+    /// Sets `--seamless-handover`.
+    #[cfg(test)]
+    pub(super) const fn set_seamless(&mut self, seamless: bool) {
+        self.config.seamless = seamless;
     }
 
     /// Returns the record that this member follows.
@@ -528,7 +538,9 @@ impl Machine {
         }
         let before = self.facts.current().cloned();
         let planned = self.facts.scheduled_switch().is_some_and(|(_, it)| it.generation == record.current.generation);
+        let outcome = self.scrape_outcome(now).filter(|_| planned);
         if self.facts.follow(record, now) {
+            self.note_outcome(outcome);
             self.enter(before.as_ref(), planned, &exposed, now);
         }
     }
@@ -538,8 +550,27 @@ impl Machine {
         if self.facts.scheduled_switch().is_some_and(|(due, _)| due <= now.boot) {
             let exposed = self.participation.exposed(&self.facts);
             let before = self.facts.current().cloned();
+            let outcome = self.scrape_outcome(now);
+            self.note_outcome(outcome);
             self.history.last_planned = self.facts.complete_switch().map(|since| now.since(since));
             self.enter(before.as_ref(), true, &exposed, now);
+        }
+    }
+
+    /// Returns whether Prometheus can notice the planned handover, if it takes place now, and the members whose scrapers are missing.
+    fn scrape_outcome(&self, now: Now) -> Option<(ScrapeOutcome, Vec<u32>)> {
+        self.config.seamless.then(|| seamless::outcome(&self.facts, now))
+    }
+
+    fn note_outcome(&mut self, outcome: Option<(ScrapeOutcome, Vec<u32>)>) {
+        let Some((outcome, unscraped)) = outcome else { return };
+        *self.history.scrape_outcomes.entry(outcome).or_default() += 1;
+        if outcome == ScrapeOutcome::TimedOut {
+            let text = format!(
+                "a scraper of members {unscraped:?} did not come before the switch: its series may have a gap; the log of these \
+                 members names it"
+            );
+            self.notify(true, text);
         }
     }
 

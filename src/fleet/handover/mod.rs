@@ -46,6 +46,6 @@ mod timing;
 pub use cause::Cause;
 pub use interface::{Config, Decision, Event, Memory, Notice, Plan, Stamps, Topic};
 pub use machine::Machine;
-pub use status::{Change, HandoverState, Lost, Status};
+pub use status::{Change, HandoverState, Lost, ScrapeOutcome, Status};
 pub(super) use timing::millis;
 pub use timing::{LEASE_DURATION, Now, RENEW_PERIOD};

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::interface::Stamps;
+use super::status::ScrapeOutcome;
 use super::timing::{MAX_SCRAPE_WAIT, Now, SWITCH_LEAD};
 use crate::fleet::record::{Assignment, Member, Next};
 use crate::sharding::Slice;
@@ -51,6 +52,25 @@ pub(super) fn with_stamps(facts: &Facts, current: &Assignment, next: &Next, now:
     let wait = losers(facts, current, &next.view, now).filter_map(|member| member.scrape_wait).max()?;
     let wait = wait.min(MAX_SCRAPE_WAIT.as_millis() as u32);
     (wait > 0).then(|| Next { stamp_wait: Some(wait), ..next.clone() })
+}
+
+/// Returns the outcome of the handover to the next generation if it takes place now, and the members whose scrapers are missing.
+pub(super) fn outcome(facts: &Facts, now: Now) -> (ScrapeOutcome, Vec<u32>) {
+    let unscraped = unscraped(facts, now);
+    match facts.stamps() {
+        None => (ScrapeOutcome::Plain, Vec::new()),
+        Some(_) if unscraped.is_empty() => (ScrapeOutcome::Seamless, unscraped),
+        Some(_) => (ScrapeOutcome::TimedOut, unscraped),
+    }
+}
+
+/// Returns the members that lose ranges in the next generation, and of which a scraper has not seen the timestamp.
+pub(super) fn unscraped(facts: &Facts, now: Now) -> Vec<u32> {
+    let (Some(point), Some(current), Some(next)) = (facts.stamps(), facts.current(), facts.next()) else {
+        return Vec::new();
+    };
+    let missing = |member: &&Member| member.stamped != Some(point.generation);
+    losers(facts, current, &next.view, now).filter(missing).map(|member| member.id.ordinal).collect()
 }
 
 /// Whether all scrapers of the members that lose ranges have seen the timestamp, or had twice the time.

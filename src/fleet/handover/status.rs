@@ -29,6 +29,31 @@ pub enum HandoverState {
     Switching,
 }
 
+/// Whether Prometheus can notice a planned handover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScrapeOutcome {
+    /// All scrapers fetched the moving series with a timestamp.
+    Seamless,
+    /// A scraper did not come in time.
+    TimedOut,
+    /// There was no timestamp: no scraper was known, or the coordinator does not know of timestamps.
+    Plain,
+}
+
+impl ScrapeOutcome {
+    /// All outcomes.
+    pub const ALL: [Self; 3] = [Self::Seamless, Self::TimedOut, Self::Plain];
+
+    /// Returns its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seamless => "seamless",
+            Self::TimedOut => "timed_out",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// A change of the current assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -80,6 +105,10 @@ pub struct Status {
     pub waiting_for: Vec<u32>,
     /// For how long each of them has done so.
     pub blocked_for: BTreeMap<u32, Duration>,
+    /// While the moving series have a timestamp: the ordinals of members of which a scraper has not seen it.
+    pub unscraped: Vec<u32>,
+    /// With `--seamless-handover`: the number of planned handovers since this process started, by outcome.
+    pub scrape_outcomes: Option<BTreeMap<ScrapeOutcome, u64>>,
     /// The other live members, including absent ones.
     pub peers: Vec<Member>,
     /// The recipients of heartbeats: every known member that has not left and whose Lease or messages are recent.

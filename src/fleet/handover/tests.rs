@@ -1006,6 +1006,48 @@ fn a_member_that_blocks_for_long_is_announced_once() {
     assert!(blocked.get(&3).is_some_and(|age| age.as_secs() >= 199), "{blocked:?}");
 }
 
+#[test]
+fn a_wait_for_scrapers_ends_after_two_minutes_and_blocks_nothing() {
+    let now = at(1000);
+    let mut machine = instructed(Instructions::default(), 4, now);
+    machine.set_seamless(true);
+    machine.handle(Event::ScrapeWait(Duration::from_secs(74)), now);
+    let (mut announced, mut scheduled, mut stamped) = (Vec::new(), None, None);
+    for second in 1000..1200 {
+        let now = at(second);
+        let decision = machine.decide(now);
+        if let Some(record) = decision.write {
+            let next = record.next.as_ref();
+            stamped = stamped.or(next.and_then(|next| next.stamp_wait).map(|wait| (second, wait)));
+            scheduled = scheduled.or(next.and_then(|next| next.switch).map(|_| second));
+            machine.handle(Event::Record(record), now);
+        }
+        machine.handle(Event::Loaded(decision.desired), now);
+        let (record, next) =
+            machine.known_record().map(|record| (record.revision, record.next.clone())).expect("it has one");
+        let prepared = next.map(|next| next.view.generation);
+        for ordinal in 1..4 {
+            let joined = Some(1).filter(|_| ordinal < 3);
+            let member =
+                Member { prepared, joined, follows: record, ..serving(ordinal, Phase::Fit, None, second, now) };
+            // The scrapers of member 2 come, those of this one and of member 1 do not.
+            let stamped = prepared.filter(|_| ordinal == 2);
+            machine.handle(Event::Lease(Member { scrape_wait: Some(1000), stamped, ..member }), now);
+        }
+        machine.handle(Event::LeaseConfirmed(now.boot), now);
+        let status = machine.status(now);
+        if status.handover == HandoverState::Stamping && second > 1010 {
+            assert_eq!((status.unscraped, status.waiting_for), (vec![0, 1], vec![]));
+        }
+        announced.extend(machine.notices().into_iter().filter(|it| it.warning));
+    }
+    let (stamped, wait) = stamped.expect("the series have a timestamp");
+    assert_eq!((wait, scheduled), (74_000, Some(stamped + 120)));
+    let texts: Vec<_> = announced.iter().map(|it| &*it.text).collect();
+    assert!(matches!(&texts[..], [text] if text.starts_with("a scraper of members [0, 1] did not come")), "{texts:?}");
+    assert_eq!(machine.status(at(1200)).scrape_outcomes, Some([(ScrapeOutcome::TimedOut, 1)].into()));
+}
+
 /// Returns another process of member 0.
 fn rival(life: u64, sequence: u64, now: Now) -> Member {
     let id = Incarnation { pod: "pod-other".to_owned(), ..incarnation(0, 99) };

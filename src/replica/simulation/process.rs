@@ -254,7 +254,7 @@ impl Process {
         if self.is_suspended() {
             return None;
         }
-        self.scrape_tracker.record(Scraper::new([10, 9, 9, 9].into(), []));
+        self.scrape_tracker.complete(&self.scrape_tracker.record(Scraper::new([10, 9, 9, 9].into(), [])));
         let exposed = self.member.exposed()?;
         let text: Vec<u8> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect();
         self.network.trace.add(|| format!("member {} serves {}", self.ordinal, XxHash64::oneshot(0, &text)));

@@ -66,7 +66,7 @@ function verdict(fleet) {
   const since = ordinal => ordinal + (blockedFor[ordinal] ? " (" + time(blockedFor[ordinal]) + ")" : "");
   const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor.map(since)) : "";
   if (state === "preparing") return ["busy", "Objects are about to change hands", waiting || "replicas load their new objects"];
-  if (state === "stamping") return ["busy", "Objects are about to change hands", "their series have a timestamp until every scraper has come"];
+  if (state === "stamping") return ["busy", "Objects are about to change hands", "waiting for the scrapers of replica " + list(waitingFor) + ", at most 2 minutes (--seamless-handover)"];
   if (state === "switching") return ["busy", "Objects change hands in a moment", "all replicas have loaded their new objects"];
   if (busy) return busy;
   if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the other replicas serve its objects"];

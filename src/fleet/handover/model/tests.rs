@@ -7,6 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::super::capacity::units;
+use super::super::status::ScrapeOutcome;
 use super::actions::{Action, actions};
 use super::{Entry, World, run, run_attacked, run_in, run_script};
 use crate::sharding::{Assignment, Hasher, Slice};
@@ -367,6 +368,13 @@ fn a_seamless_switch_comes_when_all_scrapers_have_seen_the_timestamp() {
         let waited = scheduled - stamped;
         // The switch is 3 s ahead, and comes no earlier than the timestamp. A scraper that is late is waited for twice as long.
         assert!((1_500..=10_500).contains(&waited), "{waited} {:?}", world.history);
+        for process in world.processes.iter().filter(|process| process.alive) {
+            let status = process.machine.status(world.clock(0));
+            let outcomes = status.scrape_outcomes.expect("the flag is set");
+            let seamless = outcomes.get(&ScrapeOutcome::Seamless).copied().unwrap_or_default();
+            assert!(seamless > 0, "{outcomes:?}");
+            assert_eq!(outcomes.get(&ScrapeOutcome::Plain), None, "all have scrapers");
+        }
     }
     let plain = run_script(2, 2, &[(1_000, Action::Scale(3))]).unwrap();
     assert_eq!(first_notice(&plain, "have a timestamp"), None);
