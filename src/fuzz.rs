@@ -4,6 +4,7 @@ use crate::collectors::custom::{
     CommonLabels, CustomCollector, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path,
 };
 use crate::collectors::label_names::LabelName;
+pub use crate::commands::rules_fuzz as rules;
 pub use crate::intake::fuzz::read as intake;
 use crate::settings::custom::CustomResources;
 

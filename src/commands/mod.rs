@@ -30,6 +30,7 @@ use crate::collectors::schedule;
 use crate::settings::{Environment, Flags, Layers, LayersError, Settings, Warning};
 use cli::{Command, Invocation};
 use output::print_line;
+pub use rules::fuzz::rewrite as rules_fuzz;
 
 /// The exit code for a command line or environment that is not valid.
 const USAGE: u8 = 2;

@@ -20,6 +20,9 @@ const INTAKE_ROUNDS: u64 = 60_000;
 /// Rounds of custom resources: about 5 s of CPU in a debug build.
 const CUSTOM_ROUNDS: u64 = 5_000;
 
+/// Rounds of rules: about 5 s of CPU in a debug build.
+const RULES_ROUNDS: u64 = 20_000;
+
 /// Objects that one file of the corpus contributes at most.
 const OBJECTS: usize = 4;
 
@@ -50,6 +53,12 @@ const PIECES: &[&[u8]] = &[
     b"9223372036854775808",
     b"k8s.io/initial-events-end",
     b"kubectl.kubernetes.io/last-applied-configuration",
+    b"kube_node_info",
+    b"sum by (node) (",
+    b"[5m:]",
+    b" offset -1h",
+    b" or ",
+    b"expr: |-\n  ",
 ];
 
 fn data(path: &str) -> PathBuf {
@@ -196,4 +205,24 @@ fn mutated_configs_of_custom_resources_panic_nowhere() {
         .map(|case| format!("{}\0{}", case["config"].as_str().unwrap(), case["object"].as_str().unwrap()).into_bytes())
         .collect();
     run(fuzz::custom, &seeds, CUSTOM_ROUNDS, |_, _| {});
+}
+
+/// The rules of kubernetes-mixin: a file of one rule for each, and the expression alone.
+fn rule_seeds() -> Vec<Vec<u8>> {
+    let text = std::fs::read_to_string(data("rules/kubernetes-mixin.rules.yaml")).unwrap();
+    let mut seeds = Vec::new();
+    for rule in text.split("\n  - ").skip(1) {
+        let (rule, _) = rule.split_once("\n- name:").unwrap_or((rule, ""));
+        seeds.push(format!("groups:\n- name: a\n  rules:\n  - {rule}\n").into_bytes());
+        let (_, expression) = rule.split_once("expr: ").unwrap();
+        let is_next = |line: &&str| line.starts_with("    ") && !line.starts_with("     ");
+        let lines: Vec<_> = expression.lines().take_while(|line| !is_next(line)).collect();
+        seeds.push(lines.join("\n").trim_start_matches('|').as_bytes().to_vec());
+    }
+    seeds
+}
+
+#[test]
+fn mutated_rules_are_rewritten_once_and_can_be_read() {
+    run(fuzz::rules, &rule_seeds(), RULES_ROUNDS, |_, _| {});
 }

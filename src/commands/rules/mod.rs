@@ -3,6 +3,7 @@
 //! reads expressions. Everything that is left as it is, is named with the reason.
 
 mod file;
+pub mod fuzz;
 mod promql;
 mod rewrite;
 #[cfg(test)]
