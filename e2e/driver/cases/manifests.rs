@@ -158,10 +158,6 @@ fn refused(stage: &Stage) -> Result<()> {
         ("verticalPodAutoscaler.enabled=true", "extraManifests"),
         ("autosharding.enabled=false,replicas=2", "autosharding"),
         ("rbac.useClusterRole=false", "namespaces"),
-        (
-            "seamlessHandover.enabled=true,prometheus.monitor.enabled=true,prometheus.monitor.honorLabels=false",
-            "honorLabels",
-        ),
     ] {
         match chart(stage, |helm| helm.arg("--set").arg(values)) {
             Ok(_) => bail!("the chart accepts {values}"),
