@@ -1,4 +1,4 @@
-//! A real Prometheus.
+//! A real Prometheus, or VictoriaMetrics, which has the same API for queries.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +25,18 @@ pub struct Setup<'a> {
     pub interval: Duration,
     pub scrape_configs: Value,
     pub rules: &'a [PathBuf],
+    pub role: Role<'a>,
+}
+
+/// What a Prometheus does with its samples.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Role<'a> {
+    /// Keeps them.
+    Server,
+    /// Keeps them, and those that others write to it.
+    Receiver,
+    /// Writes them to others: agent mode, with this `remote_write`.
+    Agent(&'a Value),
 }
 
 /// A running Prometheus, on the stage's first address.
@@ -72,6 +84,18 @@ struct Series {
     value: (f64, String),
 }
 
+/// A free address for one.
+fn listen(stage: &Stage) -> Result<String> {
+    Ok(format!("{}:{}", stage.address(1), stage.free_port(1)?))
+}
+
+fn write_config(stage: &Stage, name: &str, config: &Value) -> Result<PathBuf> {
+    let file = stage.directory.join(format!("{name}.yml"));
+    // JSON is YAML.
+    std::fs::write(&file, serde_json::to_vec_pretty(config)?)?;
+    Ok(file)
+}
+
 fn read(series: Vec<Series>) -> Result<Vec<Sample>> {
     series.into_iter().map(|series| Ok(Sample { labels: series.metric, value: series.value.1.parse()? })).collect()
 }
@@ -89,54 +113,106 @@ impl Prometheus {
         scrape_configs: Value,
         rules: &[PathBuf],
     ) -> Result<Self> {
-        Self::set_up(stage, Setup { name: "prometheus", interval, scrape_configs, rules }).await
+        let role = Role::Server;
+        Self::set_up(stage, Setup { name: "prometheus", interval, scrape_configs, rules, role }).await
     }
 
     /// Starts one of several.
     pub async fn set_up(stage: &Stage, setup: Setup<'_>) -> Result<Self> {
-        let Setup { name, interval, scrape_configs, rules } = setup;
+        let Setup { name, interval, scrape_configs, rules, role } = setup;
         let interval = format!("{}ms", interval.as_millis());
-        let config = json!({
-            "global": {
-                "scrape_interval": interval,
-                "scrape_timeout": interval,
-                "evaluation_interval": interval,
-                "external_labels": { "prometheus": name },
-            },
-            "rule_files": rules,
-            "scrape_configs": scrape_configs,
+        let global = json!({
+            "scrape_interval": interval,
+            "scrape_timeout": interval,
+            "external_labels": { "prometheus": name },
         });
-        let file = stage.directory.join(format!("{name}.yml"));
-        // JSON is YAML.
-        std::fs::write(&file, serde_json::to_vec_pretty(&config)?)?;
-        let listen = format!("{}:{}", stage.address(1), stage.free_port(1)?);
-        let process = Process::start(
-            &stage.tool("prometheus")?,
-            &[
-                format!("--config.file={}", file.display()),
-                format!("--storage.tsdb.path={}", stage.directory.join(name).display()),
-                format!("--web.listen-address={listen}"),
-            ],
-            &[],
-            &stage.directory.join(format!("{name}.log")),
-            None,
-        )?;
+        let mut config = json!({ "global": global, "scrape_configs": scrape_configs });
+        if let Role::Agent(remote_write) = role {
+            config["remote_write"] = remote_write.clone();
+        } else {
+            config["global"]["evaluation_interval"] = json!(interval);
+            config["rule_files"] = json!(rules);
+        }
+        let folder = stage.directory.join(name);
+        let mut flags = match role {
+            Role::Agent(_) => vec!["--agent".to_owned(), format!("--storage.agent.path={}", folder.display())],
+            _ => vec![format!("--storage.tsdb.path={}", folder.display())],
+        };
+        if role == Role::Receiver {
+            flags.push("--web.enable-remote-write-receiver".to_owned());
+        }
+        let listen = listen(stage)?;
+        flags.push(format!("--config.file={}", write_config(stage, name, &config)?.display()));
+        flags.push(format!("--web.listen-address={listen}"));
+        Self::run(stage, "prometheus", name, &listen, &flags, "/-/ready").await
+    }
+
+    /// Starts VictoriaMetrics, or its agent, which writes to the URL `remote_write`.
+    pub async fn victoria(
+        stage: &Stage,
+        name: &str,
+        interval: Duration,
+        scrape_configs: Value,
+        remote_write: Option<&str>,
+    ) -> Result<Self> {
+        let interval = format!("{}ms", interval.as_millis());
+        let global = json!({ "scrape_interval": interval, "scrape_timeout": interval });
+        let config = json!({ "global": global, "scrape_configs": scrape_configs });
+        let (listen, folder) = (listen(stage)?, stage.directory.join(name));
+        let mut flags = vec![
+            format!("-promscrape.config={}", write_config(stage, name, &config)?.display()),
+            format!("-httpListenAddr={listen}"),
+        ];
+        let tool = match remote_write {
+            Some(url) => {
+                flags.push(format!("-remoteWrite.url={url}"));
+                flags.push(format!("-remoteWrite.tmpDataPath={}", folder.display()));
+                "vmagent"
+            }
+            None => {
+                flags.push(format!("-storageDataPath={}", folder.display()));
+                "victoria-metrics"
+            }
+        };
+        Self::run(stage, tool, name, &listen, &flags, "/health").await
+    }
+
+    /// Starts a program, and waits until it is ready.
+    async fn run(stage: &Stage, tool: &str, name: &str, listen: &str, flags: &[String], ready: &str) -> Result<Self> {
+        let log = stage.directory.join(format!("{name}.log"));
+        let process = Process::start(&stage.tool(tool)?, flags, &[], &log, None)?;
         let mut prometheus = Self { url: format!("http://{listen}"), process };
-        until("Prometheus", START_LIMIT, async || {
+        until(tool, START_LIMIT, async || {
             if prometheus.process.ended()?.is_some() {
                 return Ok(false);
             }
-            get_text(&format!("{}/-/ready", prometheus.url)).await.map(|_| true)
+            get_text(&format!("{}{ready}", prometheus.url)).await.map(|_| true)
         })
         .await?
         .then_some(())
-        .with_context(|| format!("Prometheus ended: {}", prometheus.process.last_words()))?;
+        .with_context(|| format!("{tool} ended: {}", prometheus.process.last_words()))?;
         Ok(prometheus)
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
     }
 
     /// An instant query.
     pub async fn query(&self, query: &str) -> Result<Vec<Sample>> {
         read(self.ask("query", &[("query", query)]).await?)
+    }
+
+    /// An instant query with these parameters.
+    pub async fn instant(&self, parameters: &[(&str, String)]) -> Result<Vec<Sample>> {
+        let parameters: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        read(self.ask("query", &parameters).await?)
     }
 
     /// An instant query at this Unix time, in seconds.

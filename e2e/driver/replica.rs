@@ -80,10 +80,15 @@ impl Replica {
             telemetry_port: stage.free_port(host)?,
             fleet_port: stage.free_port(host)?,
         };
+        Self::start_at(stage, at, kubeconfig, flags)
+    }
+
+    /// The same at these addresses.
+    pub fn start_at(stage: &Stage, at: Endpoints, kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
         let mut arguments = at.flags();
         arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
         arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
-        let log = stage.directory.join(format!("exporter-{host}.log"));
+        let log = stage.directory.join(format!("exporter-{}.log", at.address.octets()[3]));
         Ok(Self { process: Process::start(&stage.exporter()?, &arguments, &[], &log, None)?, at })
     }
 

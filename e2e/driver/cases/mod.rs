@@ -21,7 +21,9 @@ mod old_server;
 mod page;
 mod rbac;
 mod reload;
+mod restarts;
 mod rights;
+mod scrapers;
 mod scrapes;
 mod seamless;
 mod secret;
@@ -52,6 +54,8 @@ pub struct Case {
 pub const CASES: &[Case] = &[
     Case { name: "handover-server-side", shares: false, run: |stage| Box::pin(handover::run_server_side(stage)) },
     Case { name: "seamless", shares: false, run: |stage| Box::pin(seamless::run(stage)) },
+    Case { name: "scrapers", shares: false, run: |stage| Box::pin(scrapers::run(stage)) },
+    Case { name: "restarts", shares: false, run: |stage| Box::pin(restarts::run(stage)) },
     Case { name: "cover", shares: false, run: |stage| Box::pin(cover::run(stage)) },
     Case { name: "faults-restore", shares: false, run: |stage| Box::pin(faults_restore::run(stage)) },
     Case { name: "faults-restore-rolled", shares: false, run: |stage| Box::pin(faults_restore::run_rolled(stage)) },

@@ -29,43 +29,46 @@ use serde_json::{Value, json};
 use crate::cluster::{self, Cluster};
 use crate::fleet::{self, Fleet};
 use crate::kubelet::Board;
-use crate::prometheus::{Prometheus, Setup};
+use crate::prometheus::{Prometheus, Role, Setup};
 use crate::stage::{Size, Stage};
 use crate::wait::until;
 
+/// The flags of all replicas: few series, so that many queries are cheap.
+pub(super) const FLAGS: [&str; 2] = ["--resources=pods", "--metric-allowlist=kube_pod_info,kube_pod_status_phase"];
 /// The flag of the seamless handover.
 const FLAG: Option<&str> = Some("--seamless-handover");
 /// The fleet with an overlap of handovers, and with rewritten rules.
 const OVERLAP: &str = "overlap";
 /// The number of objects.
-const OBJECTS: usize = 1000;
+pub(super) const OBJECTS: usize = 1000;
 /// Selects the objects that exist all the time, and not the pods of the fleets.
-const STEADY: &str = r#"namespace=~"team-.*""#;
+pub(super) const STEADY: &str = r#"namespace=~"team-.*""#;
 /// The scrape interval.
-const INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 /// The resolution of the evaluation, in seconds.
 const STEP: f64 = 0.1;
 /// The range of one query, in seconds. Prometheus holds all steps of it in memory.
-const RANGE: f64 = 30.0;
+pub(super) const RANGE: f64 = 30.0;
 /// How long a fleet must be settled before the next change.
 const CALM: Duration = Duration::from_secs(2);
 /// How long a change may take.
-const LIMIT: Duration = Duration::from_secs(150);
+pub(super) const LIMIT: Duration = Duration::from_secs(150);
 /// The wall clocks of the replicas, by ordinal, in milliseconds.
 const CLOCKS: [i32; 3] = [0, 200, -200];
 
 /// A fleet of the case.
-struct Troupe {
+pub(super) struct Troupe {
     /// Its StatefulSet, and its job in the Prometheis.
-    name: &'static str,
-    seamless: bool,
-    clocks_apart: bool,
+    pub name: &'static str,
+    pub seamless: bool,
+    pub clocks_apart: bool,
     /// Its `--handover-overlap`; then its alerts are rewritten ones.
-    overlap: Option<Duration>,
+    pub overlap: Option<Duration>,
+    pub replicas: u8,
 }
 
 impl Troupe {
-    const PLAIN: Self = Self { name: "plain", seamless: false, clocks_apart: false, overlap: None };
+    pub const PLAIN: Self = Self { name: "plain", seamless: false, clocks_apart: false, overlap: None, replicas: 2 };
 
     /// Whether the result of a Prometheus is as promised.
     fn is_right(&self, seen: &Seen) -> bool {
@@ -100,13 +103,14 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let rules = rules(stage)?;
     let prometheis = try_join_all(["a", "b"].map(async |name| {
         let jobs = scraped.iter().map(|(troupe, fleet)| job(stage, &cluster, troupe, fleet, name)).collect();
-        let setup = Setup { name, interval: INTERVAL, scrape_configs: Value::Array(jobs), rules: &rules };
+        let setup =
+            Setup { name, interval: INTERVAL, scrape_configs: Value::Array(jobs), rules: &rules, role: Role::Server };
         anyhow::Ok((name, Prometheus::set_up(stage, setup).await?))
     }))
     .await?;
     for (name, prometheus) in &prometheis {
         for troupe in &troupes {
-            until("all objects and alerts in Prometheus", LIMIT, async || complete(prometheus, troupe).await)
+            until("all objects and alerts in Prometheus", LIMIT, async || complete(prometheus, troupe.name).await)
                 .await
                 .with_context(|| format!("{}, Prometheus {name}", troupe.name))?;
         }
@@ -124,7 +128,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let mut wrong = Vec::new();
     for (name, prometheus) in &prometheis {
         for troupe in &troupes {
-            let found = evaluate(prometheus, troupe, from, to).await?;
+            let found = evaluate(prometheus, troupe.name, from, to).await?;
             let row = format!("{:<12} in Prometheus {name}: {found}", troupe.name);
             table += &format!("\n    {row}");
             if !troupe.is_right(&found) {
@@ -136,18 +140,19 @@ pub async fn run(stage: &Stage) -> Result<String> {
     Ok(table)
 }
 
-/// Starts the fleet of two.
-async fn start(stage: &Stage, cluster: &Cluster, troupe: &Troupe) -> Result<Fleet> {
+/// Starts a fleet.
+pub(super) async fn start(stage: &Stage, cluster: &Cluster, troupe: &Troupe) -> Result<Fleet> {
     let board = Board::default();
     if troupe.clocks_apart {
         let library = clock_library(stage, troupe)?;
         board.lock().environment =
             (0..).zip(CLOCKS).map(|(ordinal, clock)| (ordinal, moved(&library, clock))).collect();
     }
-    let flags = ["--resources=pods", "--metric-allowlist=kube_pod_info,kube_pod_status_phase"];
+    let flags = FLAGS;
     let overlap = troupe.overlap.map(|overlap| format!("--handover-overlap={}s", overlap.as_secs()));
     let flags = flags.into_iter().chain(FLAG.filter(|_| troupe.seamless)).map(str::to_owned).chain(overlap).collect();
-    let options = fleet::Options { flags, board: board.clone(), name: Some(troupe.name), ..fleet::Options::default() };
+    let (replicas, name) = (troupe.replicas, Some(troupe.name));
+    let options = fleet::Options { replicas, flags, board: board.clone(), name, ..fleet::Options::default() };
     let fleet = Fleet::start_with(stage, cluster, options).await?;
     // As for an image that the node has, or has to pull.
     board.lock().start_delay = Duration::from_secs(if stage.size == Size::Long { 10 } else { 2 });
@@ -172,47 +177,75 @@ fn moved(library: &Path, milliseconds: i32) -> Vec<(String, String)> {
 /// The scrape job of a fleet in one of the Prometheis. Where the series of objects keep the labels of the target, these are those
 /// of a PodMonitor; otherwise the job is that of `manifests/components/seamless-handover`.
 fn job(stage: &Stage, cluster: &Cluster, troupe: &Troupe, fleet: &Fleet, prometheus: &str) -> Value {
+    let is_dropped = troupe.seamless || (prometheus == "b" && troupe.overlap.is_none());
+    if is_dropped {
+        return dropping_job(stage, cluster, troupe.name, fleet, prometheus);
+    }
     let mut job = fleet.scrape_job(stage, cluster, troupe.name, true);
     job["authorization"] = json!({ "credentials": prometheus });
-    let is_dropped = troupe.seamless || (prometheus == "b" && troupe.overlap.is_none());
-    for rule in job["relabel_configs"].as_array_mut().into_iter().flatten() {
-        if rule["target_label"] == "replica" {
-            rule["target_label"] = json!(if is_dropped { "instance" } else { "pod" });
-        }
-    }
-    if is_dropped {
-        job["metric_relabel_configs"] = json!([{ "action": "labeldrop", "regex": "instance" }]);
-    }
+    name_replica(&mut job, "pod");
     job
 }
 
-/// An alert like KubePodNotReady of kubernetes-mixin, which fires for the pods of two namespaces, and the same as `rules` rewrites it.
+/// The scrape job of `manifests/components/seamless-handover`, with these credentials.
+pub(super) fn dropping_job(stage: &Stage, cluster: &Cluster, name: &str, fleet: &Fleet, credentials: &str) -> Value {
+    let mut job = fleet.scrape_job(stage, cluster, name, true);
+    job["authorization"] = json!({ "credentials": credentials });
+    name_replica(&mut job, "pod");
+    drop_target(&mut job);
+    job
+}
+
+/// Drops the labels of the target from the series of objects, which keep their own `pod`.
+pub(super) fn drop_target(job: &mut Value) {
+    job["honor_labels"] = json!(false);
+    job["metric_relabel_configs"] = json!([
+        { "action": "labeldrop", "regex": "instance|pod" },
+        { "action": "labelmap", "regex": "exported_(.+)" },
+        { "action": "labeldrop", "regex": "exported_.+" },
+    ]);
+}
+
+/// Sets the label of the target that names the replica.
+fn name_replica(job: &mut Value, label: &str) {
+    for rule in job["relabel_configs"].as_array_mut().into_iter().flatten() {
+        if rule["target_label"] == "replica" {
+            rule["target_label"] = json!(label);
+        }
+    }
+}
+
+/// The rules of [`rule_file`] for all fleets but one, and for that one as `rules` rewrites them.
 fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
-    let rule = |name: &str, jobs: &str| {
-        json!({ "groups": [{
-            "name": name,
-            // Often, so that no absence passes unseen.
-            "interval": "1s",
-            "rules": [{
-                "alert": "PodRunning",
-                "expr": format!(r#"kube_pod_status_phase{{phase="Running", namespace=~"team-000[13]", job{jobs}"}} == 1"#),
-                "for": "30s",
-            }],
-        }]})
-    };
-    let [plain, rewritten] = ["rules.yml", "rewritten-rules.yml"].map(|name| stage.directory.join(name));
-    fs::write(&plain, serde_json::to_vec_pretty(&rule("pods", &format!("!=\"{OVERLAP}")))?)?;
-    fs::write(&rewritten, serde_json::to_vec_pretty(&rule("rewritten", &format!("=\"{OVERLAP}")))?)?;
+    let plain = rule_file(stage, "rules.yml", &format!(", job!=\"{OVERLAP}\""))?;
+    let rewritten = rule_file(stage, "rewritten-rules.yml", &format!(", job=\"{OVERLAP}\""))?;
     let output = Command::new(stage.exporter()?).args(["rules", "--write"]).arg(&rewritten).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(vec![plain, rewritten])
 }
 
+/// Writes an alert like KubePodNotReady of kubernetes-mixin, which fires for the pods of two namespaces, with these matchers besides.
+pub(super) fn rule_file(stage: &Stage, name: &str, matchers: &str) -> Result<PathBuf> {
+    let rule = json!({ "groups": [{
+        "name": name,
+        // Often, so that no absence passes unseen.
+        "interval": "1s",
+        "rules": [{
+            "alert": "PodRunning",
+            "expr": format!(r#"kube_pod_status_phase{{phase="Running", namespace=~"team-000[13]"{matchers}}} == 1"#),
+            "for": "30s",
+        }],
+    }]});
+    let file = stage.directory.join(name);
+    fs::write(&file, serde_json::to_vec_pretty(&rule)?)?;
+    Ok(file)
+}
+
 /// Returns an error unless all objects of a fleet are in Prometheus, and its alerts pending or firing.
-async fn complete(prometheus: &Prometheus, troupe: &Troupe) -> Result<()> {
-    let name = troupe.name;
+pub(super) async fn complete(prometheus: &Prometheus, name: &str) -> Result<()> {
     for (query, least) in [
-        (format!(r#"count(kube_pod_info{{job="{name}",{STEADY}}})"#), OBJECTS),
+        (format!(r#"count(kube_pod_info{{job="{name}",pod!="",exported_pod="",{STEADY}}})"#), OBJECTS),
+        (format!(r#"count(up{{job="{name}",pod!=""}})"#), 1),
         (format!(r#"count(ALERTS_FOR_STATE{{job="{name}"}})"#), 1),
     ] {
         let found = prometheus.query(&query).await?.first().map_or(0.0, |sample| sample.value);
@@ -222,7 +255,7 @@ async fn complete(prometheus: &Prometheus, troupe: &Troupe) -> Result<()> {
 }
 
 /// Makes the changes. Returns how long each took to settle.
-async fn play(stage: &Stage, fleet: &Fleet) -> Result<String> {
+pub(super) async fn play(stage: &Stage, fleet: &Fleet) -> Result<String> {
     let mut times = Vec::new();
     let both = async |replicas| {
         fleet.scale(replicas).await?;
@@ -244,7 +277,7 @@ async fn play(stage: &Stage, fleet: &Fleet) -> Result<String> {
 }
 
 /// Makes a change and waits until the fleet has settled.
-async fn phase(fleet: &Fleet, name: &str, change: impl AsyncFnOnce() -> Result<()>) -> Result<String> {
+pub(super) async fn phase(fleet: &Fleet, name: &str, change: impl AsyncFnOnce() -> Result<()>) -> Result<String> {
     let start = std::time::Instant::now();
     change().await?;
     let mut since = None;
@@ -265,22 +298,22 @@ async fn phase(fleet: &Fleet, name: &str, change: impl AsyncFnOnce() -> Result<(
 
 /// What a Prometheus saw of a fleet.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// In object-seconds.
-    absent: f64,
+    pub absent: f64,
     doubled: f64,
     /// The numbers of objects that were absent or doubled at some step.
     absent_objects: usize,
     doubled_objects: usize,
     /// The longest time for which one object was absent, in seconds, all its absences together.
-    longest: f64,
+    pub longest: f64,
     /// The number of alerts, and how often one of them started again.
-    alerts: usize,
+    pub alerts: usize,
     restarted: usize,
 }
 
 impl Seen {
-    const fn is_seamless(&self) -> bool {
+    pub const fn is_seamless(&self) -> bool {
         self.absent_objects == 0 && self.doubled_objects == 0 && self.restarted == 0 && self.alerts > 0
     }
 }
@@ -294,8 +327,7 @@ impl fmt::Display for Seen {
 }
 
 /// Evaluates each object at each step, and the states of each alert.
-async fn evaluate(prometheus: &Prometheus, troupe: &Troupe, from: f64, to: f64) -> Result<Seen> {
-    let name = troupe.name;
+pub(super) async fn evaluate(prometheus: &Prometheus, name: &str, from: f64, to: f64) -> Result<Seen> {
     let series = format!(r#"count by (uid) (kube_pod_info{{job="{name}",{STEADY}}})"#);
     let steps = (RANGE / STEP).round();
     let mut seen = Seen::default();
@@ -339,6 +371,6 @@ async fn evaluate(prometheus: &Prometheus, troupe: &Troupe, from: f64, to: f64) 
 }
 
 /// Unix seconds.
-fn now() -> Result<f64> {
+pub(super) fn now() -> Result<f64> {
     Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64())
 }
