@@ -1,5 +1,10 @@
 //! Shared by the benches: pods like those of a real cluster, and a store of them.
 
+#![allow(dead_code, reason = "each bench uses a part")]
+
+pub mod events;
+pub mod wire;
+
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;

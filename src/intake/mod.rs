@@ -15,6 +15,7 @@ mod discard;
 mod encoding;
 mod event;
 mod failure;
+mod feed;
 mod form;
 mod frames;
 #[doc(hidden)]
@@ -43,6 +44,8 @@ pub use client::{SwappableClient, private_client, shared_client};
 pub use condition::{Condition, Trouble, Vitals};
 pub use decode::{DecodeError, Item, decode_object};
 pub use encoding::Encoding;
+#[doc(hidden)]
+pub use feed::Feed;
 pub use form::Form;
 pub use shard_state::ShardState;
 pub use sink::Sink;

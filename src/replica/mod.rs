@@ -53,6 +53,8 @@ use url::without_password;
 
 pub use client::{ClientConfig, ClientError, client_config, client_files};
 pub use error::StartError;
+#[doc(hidden)]
+pub use pipeline::sink;
 pub use tasks::StopReason;
 pub use unconfigured::serve_unconfigured;
 

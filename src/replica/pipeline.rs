@@ -31,6 +31,11 @@ pub(super) fn sinks(blocks: impl Blocks + 'static) -> NewSink {
     })
 }
 
+/// Returns the only sink of a resource: for benches and tests.
+pub fn sink<R: Resource>(collector: Collector<R>, objects: Arc<ResourceStore>) -> Box<dyn Sink> {
+    sinks(collector)(0, objects)
+}
+
 /// Turns the events of one source into changes of the store.
 pub(super) struct Pipeline {
     pub blocks: Arc<dyn Blocks>,

@@ -1,0 +1,238 @@
+//! Events of the busiest kinds, and a store that receives them through intake, collector and sink, as in a replica.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use k8s_openapi::Resource as _;
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
+use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Store};
+use kube_state_fleet::intake::{Encoding, Endpoint, Feed, Form};
+use kube_state_fleet::replica::sink;
+use kube_state_fleet::sharding::{Hasher, Ranges, Slice};
+use serde_json::{Value as Json, json};
+
+use super::wire::{New, field, set};
+use super::{drain, uid};
+
+/// The busiest kinds.
+pub const KINDS: [&str; 10] = [
+    "configmaps",
+    "deployments",
+    "endpoints",
+    "endpointslices",
+    "jobs",
+    "leases",
+    "nodes",
+    "pods",
+    "replicasets",
+    "secrets",
+];
+
+/// Number of objects in the store: a page.
+const OBJECTS: u32 = 100;
+
+/// The pod of `pod.json` as protobuf.
+const POD: &[u8] = include_bytes!("../data/pod.bin");
+
+/// What an event changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// An object of another shard.
+    Foreign,
+    /// Nothing that a family shows: for nodes a heartbeat, for others `managedFields`.
+    Invisible,
+    /// The state: for Leases their renewal, for ConfigMaps and Secrets a label that is not shown.
+    Update,
+}
+
+impl What {
+    pub const ALL: [(&'static str, Self); 3] =
+        [("foreign", Self::Foreign), ("invisible", Self::Invisible), ("update", Self::Update)];
+}
+
+/// Half of the hash space.
+fn slice() -> Slice {
+    Slice::of(Hasher::default(), Ranges::from_parts([(0, 1 << 63)]))
+}
+
+/// Returns the UIDs inside or outside of the slice.
+fn uids(own: bool) -> impl Iterator<Item = String> {
+    (0..).map(uid).filter(move |uid| slice().contains_uid(uid) == own)
+}
+
+/// A store of objects of one kind, and the events for it.
+pub struct Events {
+    feed: Feed,
+    pub store: Store,
+    encoding: Encoding,
+    frame: Box<dyn Fn(&Change<'_>) -> Vec<u8>>,
+    version: u64,
+}
+
+/// The state of an object.
+struct Change<'a> {
+    uid: &'a str,
+    name: String,
+    version: u64,
+    /// A number that is in a field that no family shows.
+    invisible: u64,
+    /// A number that the state depends on.
+    state: u64,
+}
+
+impl Events {
+    /// Creates a full page of objects of a kind.
+    pub fn new(kind: &str) -> Self {
+        let mut find = Find { kind, found: None };
+        visit_all(&mut find);
+        find.found.expect("a resource has this name")
+    }
+
+    fn of<R: Resource>() -> Self {
+        let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
+        let objects = ResourceStore::new(name::<R>(), collector.headers());
+        let store = Store::new(vec![Arc::clone(&objects)]);
+        let form = Form::of::<R::Object>();
+        let endpoint = Endpoint {
+            group: R::Object::GROUP.to_owned(),
+            version: R::Object::VERSION.to_owned(),
+            kind: R::Object::KIND.to_owned(),
+            plural: R::Object::URL_PATH_SEGMENT.to_owned(),
+            namespaced: true,
+            form,
+            protobuf: true,
+        };
+        let feed = Feed::new(endpoint, slice(), sink(collector, objects));
+        let (encoding, frame): (_, Box<dyn Fn(&Change<'_>) -> Vec<u8>>) = match form {
+            Form::Table => (Encoding::Json, table()),
+            Form::Object => (Encoding::Protobuf, message::<R>(recorded(name::<R>()))),
+            Form::Metadata => (Encoding::Protobuf, message::<R>(Vec::new())),
+        };
+        let mut events = Self { feed, store, encoding, frame, version: 1 };
+        for (number, uid) in (0..OBJECTS).zip(uids(true)) {
+            let change = Change { uid: &uid, name: format!("object-{number:05}"), version: 1, invisible: 0, state: 0 };
+            let frame = (events.frame)(&change);
+            events.feed.event(encoding, &frame, true);
+        }
+        events.feed.listed("1");
+        // Columns are compressed, as usual between scrapes.
+        drain(events.store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
+        events
+    }
+
+    /// Returns this number of events for the same object, each of which changes it.
+    pub fn frames(&mut self, what: What, number: u64) -> Vec<Vec<u8>> {
+        let uid = uids(what != What::Foreign).nth(7).expect("there are many");
+        let frame = |number: u64| {
+            let (invisible, state) = if what == What::Update { (0, number) } else { (number, 0) };
+            self.version += 1;
+            (self.frame)(&Change { uid: &uid, name: "object-00007".to_owned(), version: self.version, invisible, state })
+        };
+        (1..=number).map(frame).collect()
+    }
+
+    /// Handles events.
+    pub fn receive(&mut self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            self.feed.event(self.encoding, frame, false);
+        }
+    }
+
+    /// Returns the numbers of objects that were stored, and of objects that were discarded.
+    pub fn counts(&self) -> (u64, u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        (self.feed.status().applied.load(Relaxed), self.feed.status().foreign.load(Relaxed))
+    }
+}
+
+struct Find<'a> {
+    kind: &'a str,
+    found: Option<Events>,
+}
+
+impl Visitor for Find<'_> {
+    fn visit<R: Resource>(&mut self) {
+        if name::<R>() == self.kind {
+            self.found = Some(Events::of::<R>());
+        }
+    }
+}
+
+/// The largest object of the recorded corpus, and a realistic pod, as the bare protobuf message.
+fn recorded(resource: &str) -> Vec<u8> {
+    if resource == "pods" {
+        return POD.to_vec();
+    }
+    let path = format!("{}/tests/data/corpus/{resource}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let file = File::open(path).expect("the corpus has every resource");
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    let messages = lines.map(|line| {
+        let case: Json = serde_json::from_str(&line.expect("UTF-8")).expect("JSON");
+        STANDARD.decode(case["protobuf"].as_str().expect("a message")).expect("base64")
+    });
+    messages.max_by_key(Vec::len).expect("an object")
+}
+
+/// Returns the event for a state of the object in `message`.
+fn message<R: Resource>(message: Vec<u8>) -> Box<dyn Fn(&Change<'_>) -> Vec<u8>> {
+    let kind = if Form::of::<R::Object>() == Form::Object { R::Object::KIND } else { "PartialObjectMetadata" };
+    let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
+    Box::new(move |change| {
+        // ObjectMeta: name 1, uid 5, resourceVersion 6, managedFields 17 with manager 1.
+        let mut object = set(&message, &[1, 1], &(&*change.name).into());
+        object = set(&object, &[1, 5], &change.uid.into());
+        object = set(&object, &[1, 6], &(&*change.version.to_string()).into());
+        object = set(&object, &[1, 17, 1], &(&*format!("kubelet-{:05}", change.invisible)).into());
+        let number = New::Number;
+        let edits: Vec<(&[u32], New<'_>)> = match name::<R>() {
+            "configmaps" => vec![(&[1, 11, 2], New::Bytes(format!("v{:05}", change.state).into_bytes().into()))],
+            "deployments" | "replicasets" => vec![(&[3, 1], number(change.state)), (&[3, 2], number(change.state))],
+            // The first address of the first subset.
+            "endpoints" => vec![(&[2, 1, 1], New::Bytes(format!("10.0.0.{}", change.state % 256).into_bytes().into()))],
+            // Whether the first endpoint is ready.
+            "endpointslices" => vec![(&[2, 2, 1], number(change.state % 2))],
+            "jobs" => vec![(&[3, 4], number(change.state)), (&[3, 5], number(change.state))],
+            // spec.renewTime.seconds
+            "leases" => vec![(&[2, 4, 1], number(1_790_000_000 + change.state))],
+            // The heartbeat and the status of the first condition.
+            "nodes" => vec![
+                (&[3, 4, 3, 1], number(1_790_000_000 + change.invisible)),
+                (&[3, 4, 2], if change.state % 2 == 0 { "True".into() } else { "False".into() }),
+            ],
+            // restartCount and ready of the first container.
+            "pods" => vec![(&[3, 8, 5], number(change.state)), (&[3, 8, 4], number(change.state % 2))],
+            _ => Vec::new(),
+        };
+        for (path, new) in &edits {
+            object = set(&object, path, new);
+        }
+        let unknown = [b"k8s\0".to_vec(), field(1, &types), field(2, &object)].concat();
+        [field(1, b"MODIFIED"), field(2, &field(1, &unknown))].concat()
+    })
+}
+
+/// Returns the event for a state of a Secret: a Table of one row.
+fn table() -> Box<dyn Fn(&Change<'_>) -> Vec<u8>> {
+    Box::new(|change| {
+        let metadata = json!({
+            "name": change.name,
+            "namespace": "team-0001-production",
+            "uid": change.uid,
+            "resourceVersion": change.version.to_string(),
+            "creationTimestamp": "2026-09-21T14:13:21Z",
+            "labels": {"state": change.state.to_string(), "app.kubernetes.io/part-of": "shop"},
+            "managedFields": [{"manager": format!("kubectl-{:05}", change.invisible)}],
+        });
+        let object = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+        let columns = json!([{"name": "Name"}, {"name": "Type"}, {"name": "Data"}]);
+        let rows = json!([{"cells": [change.name, "Opaque", 1], "object": object}]);
+        let table =
+            json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": columns, "rows": rows});
+        json!({"type": "MODIFIED", "object": table}).to_string().into_bytes()
+    })
+}
