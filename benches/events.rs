@@ -1,6 +1,7 @@
 //! Instructions of an event by kind, counted by valgrind: `scripts/count-instructions`.
 //!
-//! `cargo bench --bench events -- pods update 20` handles 20 events in [`measured`], the function that valgrind observes.
+//! `cargo bench --bench events -- pods update 20` handles 20 events of pods in [`measured`], which valgrind observes. Without
+//! arguments, 10 events of each sort of each kind.
 
 #![allow(clippy::expect_used, reason = "a bench may panic")]
 
@@ -14,8 +15,8 @@ fn main() {
     let chosen = |name: &str, place: usize| arguments.get(place).is_none_or(|chosen| chosen == "all" || chosen == name);
     let number = arguments.get(2).and_then(|number| number.parse().ok()).unwrap_or(10);
     for kind in KINDS.into_iter().filter(|kind| chosen(kind, 0)) {
+        let mut events = Events::new(kind);
         for (name, what) in What::ALL.into_iter().filter(|(name, _)| chosen(name, 1)) {
-            let mut events = Events::new(kind);
             // The first event of a kind fills tables that are created once.
             let first = events.frames(what, 2);
             events.receive(&first);

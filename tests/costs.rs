@@ -1,6 +1,7 @@
 //! Limits for allocations and memory, so that they do not grow unnoticed. Tests count these instead of measuring time.
 //!
 //! Each limit was set a fifth above the count at that time. If a change has a reason to exceed it, raise it and give the reason.
+//! The counts of events are in `benches/data/events.tsv`; `UPDATE_COSTS=1 cargo test --test costs events` writes them again.
 
 #![allow(clippy::expect_used, reason = "a failed test may panic")]
 
@@ -19,6 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use common::events::{Events, KINDS, What};
 use common::{World, drain};
 
 const PODS: u32 = 2_000;
@@ -98,6 +100,50 @@ fn deleted_objects_are_freed() {
         world = Some(filled);
     });
     assert!(info.bytes_current < 65_000, "{} bytes are left", info.bytes_current);
+}
+
+/// Allocations and allocated bytes per event, by kind and sort of event.
+const EVENTS: &str = "benches/data/events.tsv";
+
+/// Returns the allocations and allocated bytes of one event, of each sort and kind.
+fn events() -> Vec<(String, [u64; 2])> {
+    const NUMBER: u64 = 20;
+    let mut counts = Vec::new();
+    for kind in KINDS {
+        let mut events = Events::new(kind);
+        for (name, what) in What::ALL {
+            // The first ones fill tables that are created once.
+            let first = events.frames(what, 2);
+            events.receive(&first);
+            let (frames, before) = (events.frames(what, NUMBER), events.counts());
+            let info = measure(|| events.receive(&frames));
+            let (applied, foreign) = (events.counts().0 - before.0, events.counts().1 - before.1);
+            assert_eq!(if what == What::Foreign { foreign } else { applied }, NUMBER, "{kind} {name}");
+            counts.push((format!("{kind}\t{name}"), [info.count_total / NUMBER, info.bytes_total / NUMBER]));
+        }
+    }
+    counts
+}
+
+#[test]
+fn events_of_the_busiest_kinds() {
+    let path = format!("{}/{EVENTS}", env!("CARGO_MANIFEST_DIR"));
+    let counts = events();
+    if std::env::var_os("UPDATE_COSTS").is_some() {
+        let rows: String =
+            counts.iter().map(|(event, [count, bytes])| format!("{event}\t{count}\t{bytes}\n")).collect();
+        std::fs::write(&path, format!("# kind, event, allocations, bytes\n{rows}")).expect("the file can be written");
+    }
+    let recorded = std::fs::read_to_string(&path).expect("the recorded counts");
+    for (event, new) in &counts {
+        let row = recorded.lines().find_map(|row| row.strip_prefix(&format!("{event}\t")));
+        let old =
+            row.unwrap_or_else(|| panic!("{EVENTS} lacks {event}")).split('\t').map(|number| number.parse::<u64>());
+        for (old, new) in old.zip(new) {
+            let old = old.expect("a number");
+            assert!(*new <= old + old / 10, "{event}: {new} instead of {old} allocations or bytes an event");
+        }
+    }
 }
 
 /// The UIDs of a store.

@@ -131,7 +131,13 @@ impl Events {
         let frame = |number: u64| {
             let (invisible, state) = if what == What::Update { (0, number) } else { (number, 0) };
             self.version += 1;
-            (self.frame)(&Change { uid: &uid, name: "object-00007".to_owned(), version: self.version, invisible, state })
+            (self.frame)(&Change {
+                uid: &uid,
+                name: "object-00007".to_owned(),
+                version: self.version,
+                invisible,
+                state,
+            })
         };
         (1..=number).map(frame).collect()
     }

@@ -1,5 +1,7 @@
 //! Edits protobuf messages.
 
+#![allow(dead_code, reason = "each bench and test uses a part")]
+
 use std::borrow::Cow;
 
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};

@@ -118,6 +118,8 @@ impl<'a> Node<'a> {
 struct Root<'a> {
     api_version: &'a str,
     kind: &'a str,
+    /// Empty for the list of all fields.
+    view: &'a str,
     node: Node<'a>,
 }
 
@@ -132,13 +134,18 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
         }
         if !line.starts_with(' ') {
             let heading = line.trim();
-            let (api_version, kind) =
-                heading.split_once(' ').ok_or_else(|| failed("a heading is an apiVersion and a kind".into()))?;
-            let message = messages.kinds.get(heading).ok_or_else(|| failed(format!("unknown kind {heading}")))?;
-            if roots.iter().any(|root| (root.api_version, root.kind) == (api_version, kind)) {
+            let words: Vec<&str> = heading.split(' ').collect();
+            let (api_version, kind, view) = match words[..] {
+                [api_version, kind] => (api_version, kind, ""),
+                [api_version, kind, view] => (api_version, kind, view),
+                _ => return Err(failed("a heading is an apiVersion, a kind and perhaps a view".into())),
+            };
+            let name = format!("{api_version} {kind}");
+            let message = messages.kinds.get(&*name).ok_or_else(|| failed(format!("unknown kind {name}")))?;
+            if roots.iter().any(|root| (root.api_version, root.kind, root.view) == (api_version, kind, view)) {
                 return Err(failed(format!("{heading} is listed twice")));
             }
-            roots.push(Root { api_version, kind, node: Node::new(message) });
+            roots.push(Root { api_version, kind, view, node: Node::new(message) });
             continue;
         }
         let root = roots.last_mut().ok_or_else(|| failed("a path without a heading".into()))?;
@@ -219,11 +226,16 @@ fn screaming(name: &str) -> String {
 fn source(messages: &str, list: &str) -> Result<String, String> {
     let messages = Messages::parse(messages)?;
     let mut writer = Writer::default();
-    let mut arms = String::new();
-    for root in roots(&messages, list)? {
-        let table = writer.table(&root.node, &screaming(root.kind))?;
-        let (group, version) = root.api_version.split_once('/').unwrap_or(("", root.api_version));
-        let _ = writeln!(arms, "        ({group:?}, {version:?}, {:?}) => &{table},", root.kind);
+    let (mut arms, mut views) = (String::new(), String::new());
+    for Root { api_version, kind, view, node } in roots(&messages, list)? {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let _ = if view.is_empty() {
+            let table = writer.table(&node, &screaming(kind))?;
+            writeln!(arms, "        ({group:?}, {version:?}, {kind:?}) => &{table},")
+        } else {
+            let table = writer.table(&node, &format!("{}__{}", screaming(kind), screaming(view)))?;
+            writeln!(views, "        ({group:?}, {version:?}, {kind:?}, {view:?}) => &{table},")
+        };
     }
     let tables = writer.text;
     Ok(format!(
@@ -235,6 +247,13 @@ use super::table::{{Field, Kind, Shape, Table}};
 pub(super) fn root(group: &str, version: &str, kind: &str) -> Option<&'static Table> {{
     Some(match (group, version, kind) {{
 {arms}        _ => return None,
+    }})
+}}
+
+/// The table of a kind's message with the fields of a view alone.
+pub(super) fn view(group: &str, version: &str, kind: &str, view: &str) -> Option<&'static Table> {{
+    Some(match (group, version, kind, view) {{
+{views}        _ => return None,
     }})
 }}
 "

@@ -3,6 +3,7 @@
 use k8s_openapi::Metadata;
 
 use super::labels::{self, KeyFilter};
+use super::parts::Parts;
 use super::table::{Family, Resource, Series};
 use crate::exposition::{Block, BlockBuilder, Header};
 
@@ -31,6 +32,23 @@ impl<R: Resource> Collector<R> {
     /// Returns the headers of the enabled families, in order. The family index of a block points into this list.
     pub fn headers(&self) -> Vec<Header> {
         self.families.iter().map(|f| f.header()).collect()
+    }
+
+    /// Returns whether annotations of objects are shown.
+    pub fn shows_annotations(&self) -> bool {
+        self.annotations != KeyFilter::None
+    }
+
+    /// Returns the series of the families that read `parts`, without the labels that all series of the object share. `object`
+    /// needs only the fields that they read.
+    pub fn collect_parts(&self, object: &R::Object, parts: Parts) -> Block {
+        let mut block = BlockBuilder::beside();
+        for (index, family) in self.families.iter().enumerate().filter(|(_, family)| family.reads.meets(parts)) {
+            if let Series::Of(series) = family.series {
+                block.family(index as u16, |samples| series(object, samples));
+            }
+        }
+        block.finish()
     }
 
     /// Returns all series of `object`.

@@ -7,6 +7,7 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 use super::common::{
     bool_value, condition_states, exists, integer_if_set, integer_or_zero, name, namespace, text, time_if_present,
 };
+use super::parts::{Cut, DESIRED, STATUS};
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
@@ -18,54 +19,64 @@ impl Resource for Jobs {
     const FAMILIES: &'static [Family<Job>] = &[
         Family::annotations("kube_job_annotations"),
         Family::labels("kube_job_labels").stable(),
-        Family::gauge("kube_job_info", "Whether the Job exists; always 1.", exists).stable(),
+        Family::gauge("kube_job_info", "Whether the Job exists; always 1.", exists).reads(DESIRED).stable(),
         Family::created("kube_job_created").stable(),
         Family::gauge(
             "kube_job_spec_parallelism",
             "Number of Pods of the Job that may run at the same time.",
             spec_parallelism,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_job_spec_completions",
             "Number of Pods that must succeed for the Job to complete.",
             spec_completions,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_job_spec_active_deadline_seconds",
             "Number of seconds that the Job may run.",
             spec_active_deadline_seconds,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge("kube_job_status_succeeded", "Number of Pods of the Job that succeeded.", status_succeeded)
+            .reads(STATUS)
             .stable(),
         Family::gauge(
             "kube_job_status_failed",
             "Number of Pods of the Job that failed; once the Job has failed, 1 for the reason.",
             status_failed,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge(
             "kube_job_status_active",
             "Number of Pods of the Job that have neither succeeded nor failed.",
             status_active,
         )
+        .reads(STATUS)
         .stable(),
-        Family::gauge("kube_job_status_ready", "Number of ready Pods of the Job.", status_ready),
-        Family::gauge("kube_job_complete", "Whether the Job completed.", complete).stable(),
-        Family::gauge("kube_job_failed", "Whether the Job failed.", failed).stable(),
+        Family::gauge("kube_job_status_ready", "Number of ready Pods of the Job.", status_ready).reads(STATUS),
+        Family::gauge("kube_job_complete", "Whether the Job completed.", complete).reads(STATUS).stable(),
+        Family::gauge("kube_job_failed", "Whether the Job failed.", failed).reads(STATUS).stable(),
         Family::gauge("kube_job_status_start_time", "Unix timestamp of the start of the Job.", status_start_time)
+            .reads(STATUS)
             .stable(),
         Family::gauge(
             "kube_job_status_completion_time",
             "Unix timestamp of the completion of the Job.",
             status_completion_time,
         )
+        .reads(STATUS)
         .stable(),
-        Family::gauge("kube_job_status_suspended", "Whether the Job is suspended.", status_suspended),
+        Family::gauge("kube_job_status_suspended", "Whether the Job is suspended.", status_suspended).reads(STATUS),
         Family::owner("kube_job_owner").stable(),
     ];
+
+    const CUT: Cut = Cut::STATUS;
 
     fn identity(job: &Job) -> Identity<'_> {
         vec![("namespace", namespace(job)), ("job_name", name(job))]

@@ -30,6 +30,7 @@ mod mutatingwebhookconfiguration;
 mod namespace;
 mod networkpolicy;
 mod node;
+pub mod parts;
 mod persistentvolume;
 mod persistentvolumeclaim;
 mod pod;

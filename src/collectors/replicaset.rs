@@ -5,6 +5,7 @@
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 
 use super::common::{integer_if_set, integer_or_zero, name, namespace};
+use super::parts::{Cut, DESIRED, STATUS};
 use super::table::{Family, Identity, Resource};
 use crate::exposition::Samples;
 
@@ -15,41 +16,50 @@ impl Resource for ReplicaSets {
     type Object = ReplicaSet;
     const FAMILIES: &'static [Family<ReplicaSet>] = &[
         Family::created("kube_replicaset_created").stable(),
-        Family::gauge("kube_replicaset_status_replicas", "Number of Pods of the ReplicaSet.", status_replicas).stable(),
+        Family::gauge("kube_replicaset_status_replicas", "Number of Pods of the ReplicaSet.", status_replicas)
+            .reads(STATUS)
+            .stable(),
         Family::gauge(
             "kube_replicaset_status_fully_labeled_replicas",
             "Number of Pods with all labels of the template.",
             status_fully_labeled_replicas,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge(
             "kube_replicaset_status_ready_replicas",
             "Number of ready Pods of the ReplicaSet.",
             status_ready_replicas,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge(
             "kube_replicaset_status_terminating_replicas",
             "Number of Pods of the ReplicaSet that are being deleted.",
             status_terminating_replicas,
-        ),
+        )
+        .reads(STATUS),
         Family::gauge(
             "kube_replicaset_status_observed_generation",
             "Latest generation that the ReplicaSet controller has observed.",
             status_observed_generation,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge(
             "kube_replicaset_spec_replicas",
             "Number of Pods that the ReplicaSet should have.",
             spec_replicas,
         )
+        .reads(DESIRED)
         .stable(),
         Family::generation("kube_replicaset_metadata_generation").stable(),
         Family::owner("kube_replicaset_owner").stable(),
         Family::annotations("kube_replicaset_annotations"),
         Family::labels("kube_replicaset_labels").stable(),
     ];
+
+    const CUT: Cut = Cut::STATUS;
 
     fn identity(set: &ReplicaSet) -> Identity<'_> {
         vec![("namespace", namespace(set)), ("replicaset", name(set))]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::common;
+use super::parts::{Cut, DESIRED, Parts};
 use crate::exposition::{Header, MetricType, Samples};
 
 /// The promise of kube-state-metrics about the name and the labels of a family. Only docs/metrics.md shows it.
@@ -26,6 +27,8 @@ pub trait Resource: 'static {
     type Object: Metadata<Ty = ObjectMeta> + k8s_openapi::Resource + DeserializeOwned + Serialize + Send + 'static;
     /// The families in printing order.
     const FAMILIES: &'static [Family<Self::Object>];
+    /// How objects are cut into parts. Worth it for kinds whose status changes often.
+    const CUT: Cut = Cut::NONE;
     /// The labels that every series of the object carries.
     fn identity(object: &Self::Object) -> Identity<'_>;
 }
@@ -43,6 +46,8 @@ pub struct Family<T: 'static> {
     pub stability: Stability,
     /// Whether the family is served only if `--metric-opt-in-list` names it.
     pub opt_in: bool,
+    /// The parts of an object that its series depend on, besides the identity.
+    pub reads: Parts,
     /// The source of its series.
     pub series: Series<T>,
 }
@@ -69,6 +74,7 @@ impl<T> Family<T> {
             help,
             stability: Stability::Alpha,
             opt_in: false,
+            reads: Parts::ALL,
             series: Series::Of(series),
         }
     }
@@ -81,18 +87,18 @@ impl<T> Family<T> {
     /// The family of the object's labels.
     pub const fn labels(name: &'static str) -> Self {
         let help = "Kubernetes labels of the object that --metric-labels-allowlist includes.";
-        Self { series: Series::Labels, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::Labels, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
     }
 
     /// The family of all labels of the object.
     pub const fn all_labels(name: &'static str, help: &'static str) -> Self {
-        Self { series: Series::AllLabels, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::AllLabels, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
     }
 
     /// The family of the object's annotations.
     pub const fn annotations(name: &'static str) -> Self {
         let help = "Annotations of the object that --metric-annotations-allowlist includes.";
-        Self { series: Series::Annotations, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::Annotations, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
     }
 
     /// Marks the row STABLE.
@@ -107,9 +113,15 @@ impl<T> Family<T> {
         self
     }
 
+    /// Declares that its series depend on these parts alone.
+    pub const fn reads(mut self, parts: Parts) -> Self {
+        self.reads = parts;
+        self
+    }
+
     /// Returns the header that precedes its series.
     pub fn header(&self) -> Header {
-        Header { name: self.name.to_owned(), help: self.help.to_owned(), kind: self.kind }
+        Header { name: self.name.to_owned(), help: self.help.to_owned(), kind: self.kind, reads: self.reads }
     }
 }
 
@@ -117,28 +129,29 @@ impl<T> Family<T> {
 impl<T: Metadata<Ty = ObjectMeta>> Family<T> {
     /// The creation time.
     pub const fn created(name: &'static str) -> Self {
-        Self::gauge(name, "Unix timestamp of the creation of the object.", common::created)
+        Self::gauge(name, "Unix timestamp of the creation of the object.", common::created).reads(DESIRED)
     }
 
     /// The time of the request to delete the object.
     pub const fn deletion_timestamp(name: &'static str) -> Self {
         Self::gauge(name, "Unix timestamp of the request to delete the object.", common::deletion_timestamp)
+            .reads(DESIRED)
     }
 
     /// The resourceVersion.
     pub const fn resource_version(name: &'static str) -> Self {
-        Self::gauge(name, "The resourceVersion of the object.", common::metadata_resource_version)
+        Self::gauge(name, "The resourceVersion of the object.", common::metadata_resource_version).reads(DESIRED)
     }
 
     /// The generation of the desired state.
     pub const fn generation(name: &'static str) -> Self {
-        Self::gauge(name, "The generation of the desired state.", common::metadata_generation)
+        Self::gauge(name, "The generation of the desired state.", common::metadata_generation).reads(DESIRED)
     }
 
     /// The owners.
     pub const fn owner(name: &'static str) -> Self {
         let help = "Owners of the object, one series per owner; labels are empty without an owner.";
-        Self::gauge(name, help, common::owner)
+        Self::gauge(name, help, common::owner).reads(DESIRED)
     }
 }
 

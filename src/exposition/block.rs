@@ -102,6 +102,13 @@ impl BlockBuilder {
         Self(Samples { bytes, lines: Vec::new(), hashed: HashMap::new(), labelled })
     }
 
+    /// Starts a block beside the rest of an object whose series share labels, which it does not repeat.
+    pub fn beside() -> Self {
+        let mut block = Self::new(&[]);
+        block.0.labelled = true;
+        block
+    }
+
     /// Adds the series that `fill` emits to the family with this index in the table of the resource.
     pub fn family(&mut self, index: u16, fill: impl FnOnce(&mut Samples)) {
         let samples = &mut self.0;

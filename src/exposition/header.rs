@@ -1,5 +1,7 @@
 //! Headers of families.
 
+use super::parts::Parts;
+
 /// The type of a family, as in `# TYPE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricType {
@@ -13,7 +15,7 @@ pub enum MetricType {
     StateSet,
 }
 
-/// The header of a family: name, type, HELP.
+/// The header of a family: name, type, HELP, and what it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The name of the metric.
@@ -22,4 +24,6 @@ pub struct Header {
     pub help: String,
     /// The type.
     pub kind: MetricType,
+    /// The parts of an object that its series depend on.
+    pub reads: Parts,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::block::{Block, Sections, lines};
 use super::column::{Column, ColumnBuilder};
+use super::parts::Fingerprints;
 use super::records::{Adopted, Texts};
 use super::uid::Uid;
 use crate::sharding::Hashes;
@@ -28,31 +29,47 @@ pub struct Key {
 pub struct Slot {
     /// The position.
     pub key: Key,
-    /// The hashes of the UID.
-    pub hashes: Hashes,
+    /// The other hash of the UID.
+    fnv1a64: u64,
     /// The resourceVersion.
     pub version: u64,
     /// The source of the object.
     pub partition: u32,
     /// The epoch in which the object was last applied.
-    pub epoch: u64,
+    pub epoch: u32,
+    /// The fingerprints of the state that its series show.
+    pub fingerprints: Fingerprints,
     location: Location,
 }
+
+// Each object has one.
+const _: () = assert!(size_of::<Slot>() <= 88, "a larger slot costs memory per object");
 
 /// The location of the series of an object.
 #[derive(Debug)]
 enum Location {
     /// Waiting to be put into the columns.
-    Waiting(Block),
+    Waiting(Box<Block>),
     /// In the columns, at this index.
     Column(u8),
 }
 
 impl Slot {
-    /// Creates a slot for a new object.
-    pub fn new(key: Key, hashes: Hashes, version: u64, partition: u32, epoch: u64, mut block: Block) -> Self {
+    /// Creates a slot for a new object without fingerprints.
+    pub fn new(key: Key, hashes: Hashes, version: u64, partition: u32, epoch: u32, mut block: Block) -> Self {
         block.shrink();
-        Self { key, hashes, version, partition, epoch, location: Location::Waiting(block) }
+        let (fnv1a64, fingerprints) = (hashes.fnv1a64, Fingerprints::default());
+        Self { key, fnv1a64, version, partition, epoch, fingerprints, location: Location::Waiting(Box::new(block)) }
+    }
+
+    /// Returns the hashes of the UID.
+    pub const fn hashes(&self) -> Hashes {
+        Hashes { xxhash64: self.key.point, fnv1a64: self.fnv1a64 }
+    }
+
+    /// Returns whether the series are in the columns.
+    pub const fn is_settled(&self) -> bool {
+        matches!(self.location, Location::Column(_))
     }
 }
 
@@ -168,17 +185,18 @@ impl Page {
         }
     }
 
-    /// Replaces the series of an object. Keeps columns that do not change.
-    pub fn update(&mut self, at: usize, mut block: Block) {
+    /// Replaces the series of an object. Keeps columns that do not change. If `block` does not show the whole object, `shown`
+    /// returns the families that it shows; the series of others and the shared labels stay.
+    pub fn update(&mut self, at: usize, mut block: Block, shown: Option<&dyn Fn(usize) -> bool>) {
         let index = match &mut self.slots[at].location {
             Location::Waiting(waiting) => {
                 block.shrink();
-                *waiting = block;
+                **waiting = block;
                 return;
             }
             Location::Column(index) => usize::from(*index),
         };
-        if self.labels.get(index) != block.labels() {
+        if shown.is_none() && self.labels.get(index) != block.labels() {
             let mut labels: Vec<_> = (0..self.labels.0.len()).map(|other| self.labels.get(other)).collect();
             labels[index] = block.labels();
             self.labels = Arc::new(Labels(Texts::of(&labels)));
@@ -192,6 +210,9 @@ impl Page {
         let builder = || ColumnBuilder::new(objects);
         let mut sections = block.sections();
         for (family, own) in self.columns.iter_mut().enumerate() {
+            if shown.is_some_and(|shown| !shown(family)) {
+                continue;
+            }
             let new = sections.take(family as u16);
             match own {
                 None if new.is_empty() => {}
@@ -291,13 +312,15 @@ impl Page {
     /// Returns the memory of the objects without their columns, in bytes.
     pub fn shared_size(&self) -> usize {
         let waiting = self.slots.iter().map(|slot| match &slot.location {
-            Location::Waiting(block) => block.size(),
+            Location::Waiting(block) => size_of::<Block>() + block.size(),
             Location::Column(_) => 0,
         });
+        let fingerprints = self.slots.iter().map(|slot| slot.fingerprints.size());
         self.slots.capacity() * size_of::<Slot>()
             + size_of_val(&*self.columns)
             + self.labels.0.size()
             + waiting.sum::<usize>()
+            + fingerprints.sum::<usize>()
     }
 
     /// Returns the series of a family and the labels of the objects. The page must be settled.

@@ -69,9 +69,9 @@ impl Pages {
         self.pages[at.page].slot_mut(at.slot)
     }
 
-    /// Replaces the series of the object at a position.
-    pub fn update(&mut self, at: At, block: Block) {
-        self.pages[at.page].update(at.slot, block);
+    /// Replaces the series of the object at a position: all, or those of the families for which `shown` returns true.
+    pub fn update(&mut self, at: At, block: Block, shown: Option<&dyn Fn(usize) -> bool>) {
+        self.pages[at.page].update(at.slot, block, shown);
     }
 
     /// Returns the labels that the series of the object at a position share.

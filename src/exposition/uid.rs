@@ -5,8 +5,8 @@ use std::fmt;
 /// The key of an object. UUIDs, the usual UIDs, need no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Uid {
-    /// A UUID in its usual text form: lower-case hexadecimal digits in groups of 8, 4, 4, 4, 12.
-    Uuid(u128),
+    /// A UUID in its usual text form: lower-case hexadecimal digits in groups of 8, 4, 4, 4, 12. Bytes need no alignment.
+    Uuid([u8; 16]),
     /// Anything else.
     Text(Box<str>),
 }
@@ -21,6 +21,7 @@ impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uuid(value) => {
+                let value = u128::from_be_bytes(*value);
                 let group = |shift: u32, digits: u32| value >> shift & ((1 << (4 * digits)) - 1);
                 let [a, b, c, d, e] = [group(96, 8), group(80, 4), group(64, 4), group(48, 4), group(0, 12)];
                 write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
@@ -30,7 +31,7 @@ impl fmt::Display for Uid {
     }
 }
 
-fn parse_uuid(text: &str) -> Option<u128> {
+fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     let bytes = text.as_bytes();
     if bytes.len() != 36 {
         return None;
@@ -46,7 +47,7 @@ fn parse_uuid(text: &str) -> Option<u128> {
         };
         value = value << 4 | u128::from(digit);
     }
-    Some(value)
+    Some(value.to_be_bytes())
 }
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn only_canonical_uuids_are_packed() {
-        assert_eq!(Uid::from("00000000-0000-0000-0000-00000000001f"), Uid::Uuid(31));
+        assert_eq!(Uid::from("00000000-0000-0000-0000-00000000001f"), Uid::Uuid(31_u128.to_be_bytes()));
         for text in ["", "00000000-0000-0000-0000-00000000001F", "00000000000000000000000000000000001f", "node-1"] {
             assert_eq!(Uid::from(text), Uid::Text(text.into()));
         }

@@ -44,7 +44,7 @@ impl DepartingSlices {
         if self.staying.contains_span(first, last) && self.departing.ranges(Hasher::Fnv1a64).is_empty() {
             return 0;
         }
-        let departs = |slot: &Slot| self.departing.contains(slot.hashes);
+        let departs = |slot: &Slot| self.departing.contains(slot.hashes());
         slots.iter().enumerate().filter(|(_, slot)| departs(slot)).fold(0, |mask, (at, _)| mask | 1 << at)
     }
 }
@@ -103,7 +103,7 @@ impl Exposure {
         if past == 0 && [&self.exposed, &self.loaded].iter().all(|slice| slice.contains_span(first, last)) {
             return Some(Visible::All);
         }
-        let shown = |slot: &Slot| self.contains(slot.hashes);
+        let shown = |slot: &Slot| self.contains(slot.hashes());
         let bits = slots.iter().enumerate().skip(past).filter(|(_, slot)| shown(slot));
         let (mask, count) = bits.fold((0_u128, 0), |(mask, count), (at, _)| (mask | 1 << at, count + 1));
         match count {

@@ -4,6 +4,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _};
 
 use super::encoding::Encoding;
+use super::fingerprint::{self, Fingerprinter, Room};
 use super::form::Form;
 use super::redact::kept;
 use super::unreadable::Unreadable;
@@ -68,6 +69,31 @@ impl Item<'_> {
             Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form, self.unreadable)?),
             Encoding::Json => json(self.bytes, self.form, self.table_type, self.unreadable),
         }
+    }
+
+    /// Returns the fingerprints of the object's parts. `None` if it does not come as protobuf, or is malformed.
+    pub fn fingerprints(&self, fingerprinter: &Fingerprinter, room: &mut Room) -> Option<Box<[u128]>> {
+        let whole = (self.encoding, self.form) == (Encoding::Protobuf, Form::Object);
+        whole.then(|| fingerprinter.of(self.bytes, room)).flatten()
+    }
+
+    /// Returns the fingerprint of a custom resource without managedFields and resourceVersion. `None` if it is malformed.
+    pub fn fingerprint_of_custom(&self, room: &mut Room) -> Option<Box<[u128]>> {
+        (self.encoding == Encoding::Json).then(|| fingerprint::of_json(self.bytes, room)).flatten()
+    }
+
+    /// Decodes the fields of a view of `fields.txt`. Notes those that cannot be read. `None` if there is no such view, or the
+    /// object does not come whole and as protobuf.
+    ///
+    /// # Errors
+    /// As [`Item::decode`].
+    pub fn decode_view<T: k8s_openapi::Resource + DeserializeOwned>(
+        &self,
+        view: &str,
+    ) -> Option<Result<T, DecodeError>> {
+        let whole = (self.encoding, self.form) == (Encoding::Protobuf, Form::Object);
+        let read = whole.then(|| protobuf::read_view(self.bytes, view, self.unreadable)).flatten()?;
+        Some(read.map_err(DecodeError::from))
     }
 
     /// Returns the text of an object without a k8s-openapi type, a custom resource.

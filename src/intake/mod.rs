@@ -16,6 +16,7 @@ mod encoding;
 mod event;
 mod failure;
 mod feed;
+mod fingerprint;
 mod form;
 mod frames;
 #[doc(hidden)]
@@ -46,6 +47,7 @@ pub use decode::{DecodeError, Item, decode_object};
 pub use encoding::Encoding;
 #[doc(hidden)]
 pub use feed::Feed;
+pub use fingerprint::{Fingerprinter, Room};
 pub use form::Form;
 pub use shard_state::ShardState;
 pub use sink::Sink;

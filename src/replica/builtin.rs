@@ -42,7 +42,7 @@ impl Visitor for Specs<'_> {
             headers: collector.headers(),
             series,
         };
-        let sink = pipeline::sinks(collector);
+        let sink = pipeline::typed(collector);
         let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
         self.specs.push(ResourceSpec { name, kind, shape, sink });
     }

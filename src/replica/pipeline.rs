@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::resources::NewSink;
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Block, Epoch, ResourceStore, Scope, Stamp};
-use crate::intake::{DecodeError, Item, Sink};
+use crate::exposition::{Block, Epoch, Fingerprints, Parts, ResourceStore, Scope, Stamp, Uid, Update};
+use crate::intake::{DecodeError, Fingerprinter, Item, Room, Sink};
 use crate::sharding::Slice;
 
 /// Makes series from objects.
@@ -15,25 +15,58 @@ pub(super) trait Blocks: Send + Sync {
     /// # Errors
     /// The object cannot be decoded.
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError>;
+
+    /// Returns the fingerprints of the parts of an object; none if it must always be read whole.
+    fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints>;
+
+    /// Returns the series of the families that read `parts`. `None` if only the whole object can be read.
+    ///
+    /// # Errors
+    /// The object cannot be decoded.
+    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
+        let _ = (item, parts);
+        None
+    }
 }
 
-impl<R: Resource> Blocks for Collector<R> {
+/// The series of a resource with a k8s-openapi type.
+struct Typed<R: Resource> {
+    collector: Collector<R>,
+    fingerprinter: Option<Fingerprinter>,
+}
+
+impl<R: Resource> Blocks for Typed<R> {
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
-        Ok(self.collect(&item.decode::<R::Object>()?))
+        Ok(self.collector.collect(&item.decode::<R::Object>()?))
     }
+
+    fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
+        item.fingerprints(self.fingerprinter.as_ref()?, room).map(Fingerprints::from)
+    }
+
+    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
+        let read = item.decode_view::<R::Object>(R::CUT.view(parts)?)?;
+        Some(read.map(|object| self.collector.collect_parts(&object, parts)))
+    }
+}
+
+/// Returns the constructor of the sinks of a resource with a k8s-openapi type.
+pub(super) fn typed<R: Resource>(collector: Collector<R>) -> NewSink {
+    let fingerprinter = Fingerprinter::new::<R>(collector.shows_annotations());
+    sinks(Typed { collector, fingerprinter })
 }
 
 /// Returns the constructor of a resource's sinks, whose objects `blocks` decodes.
 pub(super) fn sinks(blocks: impl Blocks + 'static) -> NewSink {
     let blocks: Arc<dyn Blocks> = Arc::new(blocks);
     Box::new(move |partition, objects| {
-        Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None })
+        Box::new(Pipeline { blocks: Arc::clone(&blocks), objects, partition, list: None, room: Room::default() })
     })
 }
 
 /// Returns the only sink of a resource: for benches and tests.
 pub fn sink<R: Resource>(collector: Collector<R>, objects: Arc<ResourceStore>) -> Box<dyn Sink> {
-    sinks(collector)(0, objects)
+    typed(collector)(0, objects)
 }
 
 /// Turns the events of one source into changes of the store.
@@ -44,6 +77,13 @@ pub(super) struct Pipeline {
     pub partition: u32,
     /// The list in progress, and the slice that it covers.
     pub list: Option<(Epoch, Slice)>,
+    /// For fingerprints.
+    pub room: Room,
+}
+
+/// Returns the fingerprints of an object that was read; none if fields of it cannot be read, so that each event counts them.
+fn complete(fingerprints: &Fingerprints, item: &Item<'_>) -> Fingerprints {
+    if item.unreadable.count() == 0 { fingerprints.clone() } else { Fingerprints::default() }
 }
 
 impl Sink for Pipeline {
@@ -54,9 +94,24 @@ impl Sink for Pipeline {
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
-        let block = self.blocks.block(item)?;
-        let stamp = Stamp { version: item.version, listed: item.listed };
-        self.objects.apply(self.partition, item.uid.into(), item.hashes, stamp, block);
+        let Self { blocks, objects, partition, room, .. } = self;
+        let (uid, stamp) = (Uid::from(item.uid), Stamp { version: item.version, listed: item.listed });
+        let mut fingerprints = blocks.fingerprints(item, room).unwrap_or_default();
+        let parts = objects.compare(*partition, &uid, item.hashes, stamp, &fingerprints);
+        if parts == Parts::NONE {
+            return Ok(());
+        }
+        if let Some(block) = blocks.block_of(item, parts) {
+            let update = Update { block: block?, parts, fingerprints: complete(&fingerprints, item) };
+            if objects.apply(*partition, uid.clone(), item.hashes, stamp, update) {
+                return Ok(());
+            }
+            // Read again below.
+            item.unreadable.reset();
+        }
+        let block = blocks.block(item)?;
+        fingerprints = complete(&fingerprints, item);
+        objects.apply(*partition, uid, item.hashes, stamp, Update { block, parts: Parts::ALL, fingerprints });
         Ok(())
     }
 
@@ -113,7 +168,8 @@ mod tests {
     fn pipeline() -> Pipeline {
         let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new("things", collector.headers());
-        Pipeline { blocks: Arc::new(collector), objects, partition: 0, list: None }
+        let blocks = Arc::new(Typed { collector, fingerprinter: None });
+        Pipeline { blocks, objects, partition: 0, list: None, room: Room::default() }
     }
 
     fn apply(pipeline: &mut Pipeline, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {

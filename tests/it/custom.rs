@@ -16,10 +16,10 @@ use kube_state_fleet::sharding::{Hashes, Slice};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Case {
-    config: String,
+pub struct Case {
+    pub config: String,
     /// JSON.
-    object: String,
+    pub object: String,
     /// The error, if the config is rejected.
     error: Option<String>,
     /// The message, if the collector panicked.
@@ -72,12 +72,17 @@ fn cases() -> PathBuf {
     std::env::var_os("KSF_CUSTOM_CASES").map_or_else(recorded, PathBuf::from)
 }
 
+/// Returns all cases.
+pub fn all_cases() -> impl Iterator<Item = Case> {
+    let file = std::fs::File::open(cases()).expect("the cases");
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    lines.map(|line| serde_json::from_str(&line.expect("UTF-8")).expect("a case"))
+}
+
 #[test]
 fn series_equal_those_of_kube_state_metrics() {
-    let file = std::fs::File::open(cases()).expect("the cases");
     let (mut compared, mut wrong) = (0, Vec::new());
-    for (number, line) in BufReader::new(GzDecoder::new(file)).lines().enumerate() {
-        let case: Case = serde_json::from_str(&line.expect("UTF-8")).expect("a case");
+    for (number, case) in all_cases().enumerate() {
         let custom = match (CustomResources::parse("config", &case.config), &case.error) {
             (Ok(custom), None) => custom,
             (Err(_), Some(_)) => continue,

@@ -21,6 +21,7 @@ mod intake;
 mod label_sets;
 mod labels;
 mod modules;
+mod parts;
 mod readme;
 mod registry;
 mod reload;

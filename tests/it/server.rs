@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{
-    BlockBuilder, Format, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uids,
+    BlockBuilder, Format, Header, MetricType, Parts, ResourceStore, Selection, Stamp, Store, Uids,
 };
 use kube_state_fleet::fleet::audit::Coverage;
 use kube_state_fleet::fleet::coverage::Proof;
@@ -122,7 +122,7 @@ pub struct TestReplica {
 }
 
 fn header(name: &str, kind: MetricType) -> Header {
-    Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind }
+    Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind, reads: Parts::ALL }
 }
 
 impl TestReplica {

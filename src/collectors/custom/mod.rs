@@ -23,13 +23,13 @@ use serde::Deserializer;
 use serde::de::DeserializeSeed;
 
 use super::label_names::LabelName;
-use crate::exposition::{Block, BlockBuilder, Header};
+use crate::exposition::{Block, BlockBuilder, Header, Parts};
 pub use each::{Each, Kind};
 use each::{Line, Out};
 pub use hints::Hints;
 pub use labels::LabelPaths;
 use labels::Labels;
-use mask::{Mask, NodeIds, ROOT};
+use mask::{Counts, Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
 use read::Read;
 use value::Value;
@@ -159,12 +159,21 @@ impl CustomCollector {
         Self { families, bases, mask, root }
     }
 
+    /// Returns whether a path may reach the managedFields or the resourceVersion.
+    pub fn reads_what_every_write_changes(&self) -> bool {
+        let Some(root) = &self.root else { return true };
+        let Some(metadata) = self.mask.field(root, "metadata").map(Counts::into_narrow) else { return false };
+        let reaches = |nodes: &NodeIds, name| self.mask.field(nodes, name).is_some();
+        metadata.is_none_or(|nodes| reaches(&nodes, "managedFields") || reaches(&nodes, "resourceVersion"))
+    }
+
     /// Returns the headers of the families, in order. The family index of a block points into this list.
     pub fn headers(&self) -> Vec<Header> {
         let header = |family: &Family| Header {
             name: family.metric.name.clone(),
             help: family.metric.help.clone(),
             kind: family.metric.each.metric_type(),
+            reads: Parts::ALL,
         };
         self.families.iter().map(header).collect()
     }

@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use self::containers::{Init, Main};
 use super::common::{name, namespace, text};
+use super::parts::{CONTAINERS, Cut, DESIRED, STATUS};
 use super::table::{Family, Identity, Resource};
 
 /// The resource `pods`.
@@ -27,78 +28,93 @@ impl Resource for Pods {
             "Unix timestamp at which the last container of the Pod ended.",
             status::completion_time,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge("kube_pod_container_info", "Image and ID of the container, as labels.", containers::info)
+            .reads(DESIRED.and(CONTAINERS))
             .stable(),
         Family::gauge(
             "kube_pod_container_resource_limits",
             "Limit of the container for a resource.",
             containers::limits::<Main>,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_pod_container_resource_requests",
             "Amount of a resource that the container requests.",
             containers::requests::<Main>,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_pod_container_state_started",
             "Unix timestamp of the start of the container.",
             containers::state_started::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_container_status_last_terminated_reason",
             "Reason of the previous termination of the container, as a label.",
             containers::last_terminated_reason::<Main>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_container_status_last_terminated_exitcode",
             "Exit code of the previous termination of the container.",
             containers::last_terminated_exitcode::<Main>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_container_status_last_terminated_timestamp",
             "Unix timestamp of the previous termination of the container.",
             containers::last_terminated_timestamp::<Main>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge("kube_pod_container_status_ready", "Whether the container is ready.", containers::ready::<Main>)
+            .reads(CONTAINERS)
             .stable(),
         Family::counter(
             "kube_pod_container_status_restarts_total",
             "Number of restarts of the container.",
             containers::restarts_total::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_container_status_running",
             "Whether the container is running.",
             containers::running::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_container_status_terminated",
             "Whether the container has terminated.",
             containers::terminated::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_container_status_terminated_reason",
             "Reason why the container has terminated, as a label.",
             containers::terminated_reason::<Main>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_container_status_waiting",
             "Whether the container is waiting.",
             containers::waiting::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_container_status_waiting_reason",
             "Reason why the container is waiting, as a label.",
             containers::waiting_reason::<Main>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::created("kube_pod_created").stable(),
         Family::deletion_timestamp("kube_pod_deletion_timestamp"),
@@ -107,184 +123,233 @@ impl Resource for Pods {
             "Addresses, node, controller and priority class of the Pod, as labels.",
             status::info,
         )
+        .reads(DESIRED.and(STATUS))
         .stable(),
-        Family::gauge("kube_pod_ips", "IP addresses of the Pod, one series per address.", status::ips),
+        Family::gauge("kube_pod_ips", "IP addresses of the Pod, one series per address.", status::ips).reads(STATUS),
         Family::gauge(
             "kube_pod_init_container_info",
             "Image and ID of the init container, as labels.",
             containers::init_info,
         )
+        .reads(DESIRED.and(CONTAINERS))
         .stable(),
         Family::gauge(
             "kube_pod_init_container_resource_limits",
             "Limit of the init container for a resource.",
             containers::limits::<Init>,
-        ),
+        )
+        .reads(DESIRED),
         Family::gauge(
             "kube_pod_init_container_resource_requests",
             "Amount of a resource that the init container requests.",
             containers::requests::<Init>,
-        ),
+        )
+        .reads(DESIRED),
         Family::gauge(
             "kube_pod_init_container_state_started",
             "Unix timestamp of the start of the init container.",
             containers::state_started::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_reason",
             "Reason of the previous termination of the init container, as a label.",
             containers::last_terminated_reason::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_exitcode",
             "Exit code of the previous termination of the init container.",
             containers::last_terminated_exitcode::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_init_container_status_last_terminated_timestamp",
             "Unix timestamp of the previous termination of the init container.",
             containers::last_terminated_timestamp::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_init_container_status_ready",
             "Whether the init container is ready.",
             containers::ready::<Init>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::counter(
             "kube_pod_init_container_status_restarts_total",
             "Number of restarts of the init container.",
             containers::restarts_total::<Init>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_running",
             "Whether the init container is running.",
             containers::running::<Init>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_terminated",
             "Whether the init container has terminated.",
             containers::terminated::<Init>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_terminated_reason",
             "Reason why the init container has terminated, as a label.",
             containers::terminated_reason::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::gauge(
             "kube_pod_init_container_status_waiting",
             "Whether the init container is waiting.",
             containers::waiting::<Init>,
         )
+        .reads(CONTAINERS)
         .stable(),
         Family::gauge(
             "kube_pod_init_container_status_waiting_reason",
             "Reason why the init container is waiting, as a label.",
             containers::waiting_reason::<Init>,
-        ),
+        )
+        .reads(CONTAINERS),
         Family::annotations("kube_pod_annotations"),
         Family::labels("kube_pod_labels").stable(),
         Family::gauge(
             "kube_pod_overhead_cpu_cores",
             "Number of CPU cores that the Pod needs in addition to its containers.",
             spec::overhead_cpu_cores,
-        ),
+        )
+        .reads(DESIRED),
         Family::gauge(
             "kube_pod_overhead_memory_bytes",
             "Memory that the Pod needs in addition to its containers, in bytes.",
             spec::overhead_memory_bytes,
-        ),
+        )
+        .reads(DESIRED),
         Family::owner("kube_pod_owner").stable(),
         Family::gauge(
             "kube_pod_resourceclaim_info",
             "Resource claims of the Pod, one series per claim.",
             spec::resourceclaim_info,
-        ),
+        )
+        .reads(DESIRED.and(STATUS)),
         Family::gauge("kube_pod_restart_policy", "Restart policy of the Pod, as a label.", spec::restart_policy)
+            .reads(DESIRED)
             .stable(),
         Family::gauge(
             "kube_pod_runtimeclass_name_info",
             "Runtime class of the Pod, as a label.",
             spec::runtimeclass_name_info,
-        ),
+        )
+        .reads(DESIRED),
         Family::gauge(
             "kube_pod_spec_volumes_persistentvolumeclaims_info",
             "Claims that the volumes of the Pod use, one series per volume.",
             spec::claims_info,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_pod_spec_volumes_persistentvolumeclaims_readonly",
             "Whether the Pod mounts the claim of a volume read-only.",
             spec::claims_readonly,
         )
+        .reads(DESIRED)
         .stable(),
         Family::gauge(
             "kube_pod_start_time",
             "Unix timestamp at which the kubelet accepted the Pod.",
             status::start_time,
         )
+        .reads(STATUS)
         .stable(),
-        Family::gauge("kube_pod_status_phase", "Whether the Pod is in this phase.", status::phase).stable(),
+        Family::gauge("kube_pod_status_phase", "Whether the Pod is in this phase.", status::phase)
+            .reads(STATUS)
+            .stable(),
         Family::gauge(
             "kube_pod_status_qos_class",
             "Whether the Pod has this quality of service class.",
             status::qos_class,
-        ),
+        )
+        .reads(STATUS),
         Family::gauge(
             "kube_pod_status_ready",
             "Whether the condition Ready of the Pod has this status.",
             status::ready,
         )
+        .reads(STATUS)
         .stable(),
-        Family::gauge("kube_pod_status_ready_time", "Unix timestamp since which the Pod is ready.", status::ready_time),
+        Family::gauge("kube_pod_status_ready_time", "Unix timestamp since which the Pod is ready.", status::ready_time)
+            .reads(STATUS),
         Family::gauge(
             "kube_pod_status_initialized_time",
             "Unix timestamp since which all init containers are done.",
             status::initialized_time,
-        ),
+        )
+        .reads(STATUS),
         Family::gauge(
             "kube_pod_status_container_ready_time",
             "Unix timestamp since which all containers are ready.",
             status::container_ready_time,
-        ),
+        )
+        .reads(STATUS),
         Family::gauge(
             "kube_pod_status_reason",
             "Known reasons for the state of the Pod, one series per reason; `Other` stands for all others.",
             status::reason,
-        ),
+        )
+        .reads(STATUS.and(CONTAINERS)),
         Family::gauge(
             "kube_pod_status_disruption_reason",
             "Known reason for the coming disruption of the Pod, as a label; `Other` stands for all others.",
             status::disruption_reason,
-        ),
+        )
+        .reads(STATUS),
         Family::gauge(
             "kube_pod_status_scheduled",
             "Whether the condition PodScheduled of the Pod has this status.",
             status::scheduled,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge(
             "kube_pod_status_scheduled_time",
             "Unix timestamp at which the Pod was assigned to a node.",
             status::scheduled_time,
         )
+        .reads(STATUS)
         .stable(),
         Family::gauge("kube_pod_status_unschedulable", "Whether the Pod is unscheduled.", status::unschedulable)
+            .reads(STATUS)
             .stable(),
         Family::gauge(
             "kube_pod_status_unscheduled_time",
             "Unix timestamp since which the Pod is unscheduled.",
             status::unscheduled_time,
-        ),
-        Family::gauge("kube_pod_tolerations", "Tolerations of the Pod, one series per toleration.", spec::tolerations),
-        Family::gauge("kube_pod_nodeselectors", "Node labels that the Pod requires.", spec::nodeselectors).opt_in(),
-        Family::gauge("kube_pod_service_account", "ServiceAccount of the Pod, as a label.", spec::service_account),
-        Family::gauge("kube_pod_scheduler", "Scheduler of the Pod, as a label.", spec::scheduler),
+        )
+        .reads(STATUS),
+        Family::gauge("kube_pod_tolerations", "Tolerations of the Pod, one series per toleration.", spec::tolerations)
+            .reads(DESIRED),
+        Family::gauge("kube_pod_nodeselectors", "Node labels that the Pod requires.", spec::nodeselectors)
+            .reads(DESIRED)
+            .opt_in(),
+        Family::gauge("kube_pod_service_account", "ServiceAccount of the Pod, as a label.", spec::service_account)
+            .reads(DESIRED),
+        Family::gauge("kube_pod_scheduler", "Scheduler of the Pod, as a label.", spec::scheduler).reads(DESIRED),
     ];
+
+    const CUT: Cut = Cut {
+        parts: &[
+            ("status", STATUS),
+            ("status.containerStatuses", CONTAINERS),
+            ("status.initContainerStatuses", CONTAINERS),
+        ],
+        views: &[("containers", CONTAINERS), ("status", STATUS.and(CONTAINERS))],
+    };
 
     fn identity(pod: &Pod) -> Identity<'_> {
         vec![("namespace", namespace(pod)), ("pod", name(pod)), ("uid", text(&pod.metadata.uid))]

@@ -15,6 +15,7 @@ use super::history::{History, Unknown};
 use super::linger::Linger;
 use super::page::{Key, Page, Slot};
 use super::pages::{At, Pages};
+use super::parts::{Fingerprints, Parts};
 use super::uid::Uid;
 use super::view::{Exposure, Piece};
 use crate::sharding::{Digest, Hasher, Hashes, Slice};
@@ -22,7 +23,7 @@ use crate::sync::lock;
 
 /// The start of a list, as a point in the life of a [`ResourceStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(u64);
+pub struct Epoch(u32);
 
 /// The objects that a finished list covers.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,24 @@ pub struct Stamp {
     pub listed: bool,
 }
 
+/// A new state of an object.
+#[derive(Debug)]
+pub struct Update {
+    /// The series; only those of families that read `parts`.
+    pub block: Block,
+    /// The parts that may have changed.
+    pub parts: Parts,
+    /// The fingerprints of all parts.
+    pub fingerprints: Fingerprints,
+}
+
+impl From<Block> for Update {
+    /// A whole object without fingerprints.
+    fn from(block: Block) -> Self {
+        Self { block, parts: Parts::ALL, fingerprints: Fingerprints::default() }
+    }
+}
+
 #[derive(Debug)]
 struct ResourceState {
     pages: Pages,
@@ -49,7 +68,7 @@ struct ResourceState {
     loaded: Arc<Slice>,
     history: History,
     /// The newest epoch.
-    clock: u64,
+    clock: u32,
     /// Lists in progress.
     open: HashSet<Epoch>,
     /// Deletions during a list in progress, with their partitions and versions: an older list item must not restore the object.
@@ -160,16 +179,45 @@ impl ResourceStore {
         epoch
     }
 
+    /// Returns the parts of an object that differ from its stored state: all of an unknown one. If no part differs, the state is
+    /// stored with this call. Otherwise [`ResourceStore::apply`] has to follow. `hashes` are the hashes of `uid`.
+    pub fn compare(&self, partition: u32, uid: &Uid, hashes: Hashes, stamp: Stamp, new: &Fingerprints) -> Parts {
+        let mut state = self.state();
+        let ResourceState { pages, history, tombstones, clock, linger, held_back, .. } = &mut *state;
+        if tombstones.contains_key(uid) || linger.is_gone(uid) || held_back.has(uid) {
+            return Parts::ALL;
+        }
+        let Some(at) = pages.find(&Key { point: hashes.xxhash64, uid: uid.clone() }) else { return Parts::ALL };
+        let known = pages.slot_mut(at);
+        let changed = known.fingerprints.changed(new);
+        if changed == Parts::NONE {
+            history.heard(stamp.version);
+            known.renew(partition, *clock, stamp, history);
+        }
+        changed
+    }
+
     /// Stores an object, new or changed, unless a newer state is known. `hashes` are the hashes of `uid`.
-    pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, block: Block) {
+    ///
+    /// Returns false, and stores nothing, if an update of some parts does not suffice: because the stored state differs in others
+    /// as well, or because of series that are held back.
+    pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, update: impl Into<Update>) -> bool {
+        let Update { block, parts, fingerprints } = update.into();
         let mut state = self.state();
         let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
+        if parts != Parts::ALL {
+            let known = pages.find(&Key { point: hashes.xxhash64, uid: uid.clone() }).map(|at| pages.slot(at));
+            let suffices = |known: &Slot| known.is_settled() && parts.covers(known.fingerprints.changed(&fingerprints));
+            if !known.is_some_and(suffices) || linger.is_gone(&uid) || held_back.holds(hashes) {
+                return false;
+            }
+        }
         history.heard(version);
         if let Some((_, deleted)) = tombstones.get(&uid).copied().filter(|(_, deleted)| version <= *deleted) {
             // The list contains the object, but the history lacks its removal because the object was unknown.
             history.raise(if deleted == u64::MAX { 0 } else { deleted });
-            return;
+            return true;
         }
         let key = Key { point: hashes.xxhash64, uid };
         if (linger.comes_back(&key.uid) || held_back.comes_back(&key.uid))
@@ -187,27 +235,27 @@ impl ResourceStore {
             } else if loaded.contains(hashes) {
                 history.unsettle(partition);
             }
-            pages.insert(Slot::new(key, hashes, version, partition, *clock, block));
-            return;
+            let mut slot = Slot::new(key, hashes, version, partition, *clock, block);
+            slot.fingerprints = fingerprints;
+            pages.insert(slot);
+            return true;
         };
-        let known = pages.slot_mut(at);
-        known.epoch = *clock;
-        if known.version > version {
-            if listed {
-                // The object existed before the event that the history takes for its creation.
-                history.raise(known.version);
-            }
-            return;
+        if !pages.slot_mut(at).renew(partition, *clock, stamp, history) {
+            return true;
         }
-        (known.version, known.partition) = (version, partition);
         if held_back.holds(hashes) {
-            let uid = known.key.uid.clone();
+            let uid = pages.slot(at).key.uid.clone();
             if held_back.has(&uid) || pages.has_series_beside(at, &block) {
                 held_back.update(&uid, block);
-                return;
+                // The series show neither the known state nor, once the change ends, one with known fingerprints.
+                pages.slot_mut(at).fingerprints = Fingerprints::default();
+                return true;
             }
         }
-        pages.update(at, block);
+        pages.slot_mut(at).fingerprints = fingerprints;
+        let shown = |family: usize| self.headers.get(family).is_none_or(|header| header.reads.meets(parts));
+        pages.update(at, block, (parts != Parts::ALL).then_some(&shown));
+        true
     }
 
     /// Keeps an object in its known state, because its new state does not decode.
@@ -227,7 +275,7 @@ impl ResourceStore {
         let is_gone = state.linger.is_gone(&key.uid) || state.held_back.is_deleted(&key.uid);
         let known = state.pages.find(&key).filter(|_| !is_gone);
         if let Some(known) = known.filter(|known| state.pages.slot(*known).version <= at) {
-            let hashes = state.pages.slot(known).hashes;
+            let hashes = state.pages.slot(known).hashes();
             if !state.linger.stays(&key.uid) {
                 state.remove(known);
             }
@@ -264,15 +312,15 @@ impl ResourceStore {
         let ResourceState { pages, linger, held_back, .. } = &mut *state;
         let mut held = Vec::new();
         pages.retain(|known| {
-            let listed = known.partition == scope.partition && scope.slice.contains(known.hashes);
+            let listed = known.partition == scope.partition && scope.slice.contains(known.hashes());
             let stays = !listed || known.epoch >= epoch.0 || (version != 0 && known.version > version);
             if stays || linger.is_gone(&known.key.uid) || linger.stays(&known.key.uid) {
                 return true;
             }
-            if held_back.holds(known.hashes) && !held_back.is_deleted(&known.key.uid) {
+            if held_back.holds(known.hashes()) && !held_back.is_deleted(&known.key.uid) {
                 held.push(known.key.clone());
             }
-            held_back.holds(known.hashes)
+            held_back.holds(known.hashes())
         });
         for key in held {
             if let Some(at) = state.pages.find(&key) {
@@ -298,7 +346,7 @@ impl ResourceStore {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
         let mut now = Digest::default();
-        state.present().filter(|known| within(known.hashes)).for_each(|known| now.add(known.hashes));
+        state.present().filter(|known| within(known.hashes())).for_each(|known| now.add(known.hashes()));
         state.history.undo(now, version, within)
     }
 
@@ -311,7 +359,7 @@ impl ResourceStore {
     pub fn count(&self, exposed: &Slice) -> usize {
         let state = self.state();
         let within = |hashes| state.loaded.contains(hashes) && exposed.contains(hashes);
-        state.present().filter(|known| within(known.hashes)).count()
+        state.present().filter(|known| within(known.hashes())).count()
     }
 
     /// Frees the objects outside `slice`.
@@ -319,7 +367,7 @@ impl ResourceStore {
         let mut state = self.state();
         let ResourceState { pages, linger, held_back, .. } = &mut *state;
         pages.retain(|known| {
-            let stays = slice.contains(known.hashes);
+            let stays = slice.contains(known.hashes());
             if !stays {
                 linger.forget(&known.key.uid);
                 held_back.take(&known.key.uid);
@@ -335,7 +383,7 @@ impl ResourceStore {
         for (uid, change) in state.held_back.set(slice, |uid| Hashes::of(&uid.to_string())) {
             let Some(at) = state.pages.find(&key_of(&uid)) else { continue };
             match change {
-                Change::Update(block) => state.pages.update(at, block),
+                Change::Update(block) => state.pages.update(at, block, None),
                 Change::Delete(_) => state.pages.remove(at),
             }
         }
@@ -396,7 +444,7 @@ impl ResourceStore {
         let state = self.state();
         let slots = state.pages.slots_after(after.as_ref())?;
         *after = Some(slots.last()?.key.clone());
-        let shown = |slot: &&Slot| exposure.contains(slot.hashes) && !state.is_gone(&slot.key.uid);
+        let shown = |slot: &&Slot| exposure.contains(slot.hashes()) && !state.is_gone(&slot.key.uid);
         Some(slots.iter().filter(shown).map(|slot| slot.key.uid.clone()).collect())
     }
 
@@ -432,6 +480,23 @@ fn key_of(uid: &Uid) -> Key {
     key(&uid.to_string())
 }
 
+impl Slot {
+    /// Records that an object has arrived. Returns false if its state is older than the known one.
+    fn renew(&mut self, partition: u32, epoch: u32, stamp: Stamp, history: &mut History) -> bool {
+        let Stamp { version, listed } = stamp;
+        self.epoch = epoch;
+        if self.version > version {
+            if listed {
+                // The object existed before the event that the history takes for its creation.
+                history.raise(self.version);
+            }
+            return false;
+        }
+        (self.version, self.partition) = (version, partition);
+        true
+    }
+}
+
 impl ResourceState {
     fn new(families: usize, history: History) -> Self {
         Self {
@@ -459,7 +524,7 @@ impl ResourceState {
     /// Removes an object, or holds that back.
     fn remove(&mut self, at: At) {
         let (known, labels) = (self.pages.slot(at), self.pages.labels(at));
-        if !self.held_back.holds(known.hashes) || !self.held_back.delete(&known.key.uid, labels) {
+        if !self.held_back.holds(known.hashes()) || !self.held_back.delete(&known.key.uid, labels) {
             self.pages.remove(at);
         }
     }

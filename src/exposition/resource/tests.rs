@@ -29,8 +29,12 @@ fn block(text: &str) -> Block {
 }
 
 fn store() -> (Store, Arc<ResourceStore>) {
-    let header =
-        Header { name: "kube_thing_info".into(), help: "A thing.".into(), kind: crate::exposition::MetricType::Gauge };
+    let header = Header {
+        name: "kube_thing_info".into(),
+        help: "A thing.".into(),
+        kind: crate::exposition::MetricType::Gauge,
+        reads: Parts::ALL,
+    };
     let things = ResourceStore::new("things", vec![header]);
     (Store::new(vec![Arc::clone(&things)]), things)
 }

@@ -3,14 +3,16 @@ use std::io::Read;
 
 use super::super::view::Exposure;
 use super::*;
-use crate::exposition::{BlockBuilder, Departing, Header, MetricType, ResourceStore, Selection, Stamp, Store, Uid};
+use crate::exposition::{
+    BlockBuilder, Departing, Header, MetricType, Parts, ResourceStore, Selection, Stamp, Store, Uid,
+};
 use crate::sharding::Hashes;
 use crate::sharding::Slice;
 
 const STAMP: Stamp = Stamp { version: 1, listed: false };
 
 fn header(name: &str, kind: MetricType) -> Header {
-    Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind }
+    Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind, reads: Parts::ALL }
 }
 
 /// Returns the plain text, after comparing the gzipped text with it.

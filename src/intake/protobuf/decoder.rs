@@ -299,18 +299,6 @@ impl<'de> Level<'de> {
         Self { table, fields: Fields::new(bytes), shown: 0, place: 0 }
     }
 
-    /// Returns the field with a number, and its index in the table. Encoders write fields in ascending order, so it is near.
-    fn find(&mut self, number: u32) -> Option<(usize, &'static Field)> {
-        let fields = self.table.fields;
-        while self.place > 0 && fields.get(self.place - 1).is_some_and(|field| field.number >= number) {
-            self.place -= 1;
-        }
-        while fields.get(self.place).is_some_and(|field| field.number < number) {
-            self.place += 1;
-        }
-        fields.get(self.place).filter(|field| field.number == number).map(|field| (self.place, field))
-    }
-
     /// Whether a repeated field was not passed on yet.
     fn first(&mut self, index: usize) -> bool {
         let bit = 1 << index;
@@ -336,7 +324,7 @@ impl<'de> Message<'de> {
                 self.unreadable.note("the rest of a message");
                 continue;
             };
-            let Some((index, field)) = self.level.find(number) else { continue };
+            let Some((index, field)) = self.level.table.find(&mut self.level.place, number) else { continue };
             let shown = match field.shape {
                 Shape::One => readable(field, value, self.unreadable),
                 Shape::UnlessEmpty => {

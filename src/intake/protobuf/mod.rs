@@ -17,7 +17,7 @@ use wire::{Fields, Value};
 pub(super) use decoder::LAST_APPLIED;
 use decoder::Node;
 pub use error::Error;
-pub(super) use table::{Kind, Shape, Table};
+pub(super) use table::{Field, Kind, Shape, Table};
 
 use super::form::Form;
 use super::unreadable::Unreadable;
@@ -40,6 +40,18 @@ where
         Form::Object => Node::One(Kind::Message(table), Value::Bytes(bytes), unreadable),
         Form::Metadata | Form::Table => Node::Partial(table, bytes, unreadable),
     })
+}
+
+/// Reads the fields of a `T` that a view of `fields.txt` lists, if there is such a view. Notes the fields that cannot be read.
+///
+/// # Errors
+/// The bytes are no message.
+pub(super) fn read_view<T>(bytes: &[u8], view: &str, unreadable: &Unreadable) -> Option<Result<T, Error>>
+where
+    T: k8s_openapi::Resource + DeserializeOwned,
+{
+    let table = tables::view(T::GROUP, T::VERSION, T::KIND, view)?;
+    Some(T::deserialize(Node::One(Kind::Message(table), Value::Bytes(bytes), unreadable)))
 }
 
 /// Reads a tree of JSON as a `T`, with the same code as messages.

@@ -7,6 +7,21 @@ pub(in crate::intake) struct Table {
     pub(in crate::intake) fields: &'static [Field],
 }
 
+impl Table {
+    /// Returns the field with a number, and its index. Moves `place`, the index below which all numbers are less than the last
+    /// one: encoders write fields in ascending order, so the next field is near.
+    pub(in crate::intake) fn find(&self, place: &mut usize, number: u32) -> Option<(usize, &'static Field)> {
+        let fields = self.fields;
+        while *place > 0 && fields.get(*place - 1).is_some_and(|field| field.number >= number) {
+            *place -= 1;
+        }
+        while fields.get(*place).is_some_and(|field| field.number < number) {
+            *place += 1;
+        }
+        fields.get(*place).filter(|field| field.number == number).map(|field| (*place, field))
+    }
+}
+
 /// One field of a message.
 #[derive(Debug)]
 pub(in crate::intake) struct Field {

@@ -162,6 +162,10 @@ static DEPLOYMENT: Table = Table {
     ],
 };
 
+static DEPLOYMENT__STATUS: Table = Table {
+    fields: &[Field { number: 3, name: "status", kind: Kind::Message(&DEPLOYMENT_STATUS), shape: Shape::One }],
+};
+
 static ENDPOINTS_METADATA: Table = Table {
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -829,6 +833,9 @@ static JOB: Table = Table {
         Field { number: 3, name: "status", kind: Kind::Message(&JOB_STATUS), shape: Shape::One },
     ],
 };
+
+static JOB__STATUS: Table =
+    Table { fields: &[Field { number: 3, name: "status", kind: Kind::Message(&JOB_STATUS), shape: Shape::One }] };
 
 static LEASE_METADATA: Table = Table {
     fields: &[
@@ -1649,6 +1656,115 @@ static POD: Table = Table {
     ],
 };
 
+static POD__CONTAINERS_SPEC_CONTAINERS: Table = Table {
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
+    ],
+};
+
+static POD__CONTAINERS_SPEC_INIT_CONTAINERS: Table = Table {
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 24, name: "restartPolicy", kind: Kind::String, shape: Shape::One },
+    ],
+};
+
+static POD__CONTAINERS_SPEC: Table = Table {
+    fields: &[
+        Field {
+            number: 2,
+            name: "containers",
+            kind: Kind::Message(&POD__CONTAINERS_SPEC_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+        Field {
+            number: 20,
+            name: "initContainers",
+            kind: Kind::Message(&POD__CONTAINERS_SPEC_INIT_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+    ],
+};
+
+static POD__CONTAINERS_STATUS_CONDITIONS: Table =
+    Table { fields: &[Field { number: 5, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+
+static POD__CONTAINERS_STATUS: Table = Table {
+    fields: &[
+        Field {
+            number: 2,
+            name: "conditions",
+            kind: Kind::Message(&POD__CONTAINERS_STATUS_CONDITIONS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 4, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 8,
+            name: "containerStatuses",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES),
+            shape: Shape::Repeated,
+        },
+        Field {
+            number: 10,
+            name: "initContainerStatuses",
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES),
+            shape: Shape::Repeated,
+        },
+    ],
+};
+
+static POD__CONTAINERS: Table = Table {
+    fields: &[
+        Field { number: 2, name: "spec", kind: Kind::Message(&POD__CONTAINERS_SPEC), shape: Shape::One },
+        Field { number: 3, name: "status", kind: Kind::Message(&POD__CONTAINERS_STATUS), shape: Shape::One },
+    ],
+};
+
+static POD__STATUS_METADATA: Table = Table {
+    fields: &[Field {
+        number: 13,
+        name: "ownerReferences",
+        kind: Kind::Message(&JOB_METADATA_OWNER_REFERENCES),
+        shape: Shape::Repeated,
+    }],
+};
+
+static POD__STATUS_SPEC: Table = Table {
+    fields: &[
+        Field {
+            number: 2,
+            name: "containers",
+            kind: Kind::Message(&POD__CONTAINERS_SPEC_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 10, name: "nodeName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 11, name: "hostNetwork", kind: Kind::Bool, shape: Shape::UnlessEmpty },
+        Field {
+            number: 20,
+            name: "initContainers",
+            kind: Kind::Message(&POD__CONTAINERS_SPEC_INIT_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 24, name: "priorityClassName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 39,
+            name: "resourceClaims",
+            kind: Kind::Message(&POD_SPEC_RESOURCE_CLAIMS),
+            shape: Shape::Repeated,
+        },
+    ],
+};
+
+static POD__STATUS: Table = Table {
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&POD__STATUS_METADATA), shape: Shape::One },
+        Field { number: 2, name: "spec", kind: Kind::Message(&POD__STATUS_SPEC), shape: Shape::One },
+        Field { number: 3, name: "status", kind: Kind::Message(&POD_STATUS), shape: Shape::One },
+    ],
+};
+
 static POD_DISRUPTION_BUDGET_STATUS: Table = Table {
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
@@ -1707,6 +1823,10 @@ static REPLICA_SET: Table = Table {
         Field { number: 2, name: "spec", kind: Kind::Message(&REPLICA_SET_SPEC), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&REPLICA_SET_STATUS), shape: Shape::One },
     ],
+};
+
+static REPLICA_SET__STATUS: Table = Table {
+    fields: &[Field { number: 3, name: "status", kind: Kind::Message(&REPLICA_SET_STATUS), shape: Shape::One }],
 };
 
 static REPLICATION_CONTROLLER_METADATA: Table = Table {
@@ -2133,6 +2253,18 @@ pub(super) fn root(group: &str, version: &str, kind: &str) -> Option<&'static Ta
         ("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration") => &VALIDATING_WEBHOOK_CONFIGURATION,
         ("storage.k8s.io", "v1", "VolumeAttachment") => &VOLUME_ATTACHMENT,
         ("certificates.k8s.io", "v1", "CertificateSigningRequest") => &CERTIFICATE_SIGNING_REQUEST,
+        _ => return None,
+    })
+}
+
+/// The table of a kind's message with the fields of a view alone.
+pub(super) fn view(group: &str, version: &str, kind: &str, view: &str) -> Option<&'static Table> {
+    Some(match (group, version, kind, view) {
+        ("apps", "v1", "Deployment", "status") => &DEPLOYMENT__STATUS,
+        ("batch", "v1", "Job", "status") => &JOB__STATUS,
+        ("", "v1", "Pod", "containers") => &POD__CONTAINERS,
+        ("", "v1", "Pod", "status") => &POD__STATUS,
+        ("apps", "v1", "ReplicaSet", "status") => &REPLICA_SET__STATUS,
         _ => return None,
     })
 }

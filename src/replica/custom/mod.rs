@@ -19,9 +19,9 @@ use super::resources::{
 };
 use super::tasks::Spawner;
 use crate::collectors::custom::CustomCollector;
-use crate::exposition::Block;
+use crate::exposition::{Block, Fingerprints, ResourceStore};
 use crate::health::{DEFINITIONS, Degraded, SharedDegraded};
-use crate::intake::{self, DecodeError, Endpoint, Form, Item, ShardState, Sink, Source, Status};
+use crate::intake::{self, DecodeError, Endpoint, Form, Item, Room, ShardState, Sink, Source, Status};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 use crate::sharding::Slice;
@@ -287,6 +287,11 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
     Some(ResourceSpec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
 }
 
+/// Returns the only sink of a custom resource: for tests.
+pub fn custom_sink(collector: CustomCollector, objects: Arc<ResourceStore>) -> Box<dyn Sink> {
+    pipeline::sinks(LoggingCollector { collector, problems: ProblemLog::default() })(0, objects)
+}
+
 /// A collector that logs the problems of objects.
 struct LoggingCollector {
     collector: CustomCollector,
@@ -302,5 +307,10 @@ impl Blocks for LoggingCollector {
             self.problems.log(&collected.object, problem);
         }
         Ok(collected.block)
+    }
+
+    fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
+        let reads_all = self.collector.reads_what_every_write_changes();
+        (!reads_all).then(|| item.fingerprint_of_custom(room)).flatten().map(Fingerprints::from)
     }
 }

@@ -5,6 +5,8 @@ pub mod saturate;
 pub mod series;
 pub mod strict;
 pub mod tls;
+#[path = "../../../benches/common/wire.rs"]
+pub mod wire;
 
 use std::net::SocketAddr;
 

@@ -12,7 +12,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::client::Body;
 use kube_state_fleet::exposition::{
-    Block, BlockBuilder, Epoch, Format, Header, MetricType, ResourceStore, Scope, Selection, Stamp, Store,
+    Block, BlockBuilder, Epoch, Format, Header, MetricType, Parts, ResourceStore, Scope, Selection, Stamp, Store,
 };
 use kube_state_fleet::intake::{self, DecodeError, Item, ShardState, Sink, Status};
 use kube_state_fleet::sharding::{Digest, Hasher, Hashes, Ranges, Slice};
@@ -378,7 +378,7 @@ impl Test {
     }
 
     fn start(world: World, server_side: bool, use_cache: bool) -> Self {
-        let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge };
+        let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge, reads: Parts::ALL };
         let namespaces = world.namespaces;
         let things = ResourceStore::new("things", vec![header]);
         let test = Self {
