@@ -15,7 +15,7 @@ impl World {
         let exists = self.now >= self.orphaned_until;
         for ordinal in 0..self.replicas {
             if exists && !self.pods.contains_key(&ordinal) {
-                let uid = format!("pod-{ordinal}-{}", self.random.u32(..));
+                let uid = format!("pod-{ordinal}-{}", self.name());
                 let address = self.addresses.remove(&ordinal).unwrap_or_else(|| uid.clone());
                 let (revision, start) = (self.revision, self.now + self.start_delay);
                 let pod = Pod { uid, address, revision, process: None, start, deleting: None, released: None };
@@ -176,10 +176,11 @@ impl World {
             // As `api::leases`: only a higher life writes over the Lease of another process.
         } else if self.now >= self.processes[p].renew || (changed && self.processes[p].unanswered == 0) {
             let lost = self.loses_answer(ordinal);
+            // It waits 4 s for the answer, and tries again.
+            let next = if lost { self.now + 4_000 + self.vary(200..2_000) } else { self.next_period(ordinal, 5_000) };
             let process = &mut self.processes[p];
             process.unanswered = if lost { process.unanswered + 1 } else { 0 };
-            // It waits 4 s for the answer, and tries again.
-            process.renew = self.now + if lost { 4_000 + self.random.u64(200..2_000) } else { 5_000 };
+            process.renew = next;
             process.written = Some(decision.member.clone());
             process.own_writes.push((self.log.len(), (!lost).then_some(boot)));
             let (renewed, since_boot) = (Some(self.clock(p).unix), Some(millis(boot)));

@@ -21,7 +21,7 @@ const LEASE: u64 = 15_000;
 const RENEWAL: u64 = 5_000;
 /// How long (ms) a process may expose what others serve after it hears news again: until the next heartbeat, of a peer that
 /// may itself have waited for one.
-const RECONNECTION: u64 = 2_500;
+pub(super) const RECONNECTION: u64 = 2_500;
 /// How long (ms) a range may be missing after its process resumes from a pause in which the others may have dismissed it: until
 /// they have loaded it.
 pub(super) const TAKEOVER: u64 = 4_000;

@@ -12,13 +12,15 @@
 //! | `network` | heartbeats, who reaches whom |
 //! | `hostile` | a peer that sends forged, garbled and repeated messages |
 //! | `seeded` | faults that break a rule of the fleet, which the model has to find |
-//! | `explore` | every placement of few faults, instead of random ones |
+//! | `explore` | every order of few faults at a time, instead of random ones |
+//! | `canonical` | the canonical form of a world, by which `explore` recognizes equal ones |
 //! | `tests` | scripts |
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
 mod actions;
 mod api;
+mod canonical;
 mod explore;
 mod hostile;
 mod invariants;
@@ -29,6 +31,7 @@ mod store;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -48,6 +51,19 @@ enum Message {
     Heartbeat(usize, Heartbeat, Duration),
     /// The answer to a write of the record that led to this version.
     Stored(usize, Record),
+}
+
+/// The first moment of an exploration, in milliseconds. It is far from 0, so that moments differ from durations.
+const ORIGIN: u64 = 5_000_000_000;
+/// The boot clocks of the ordinals at that moment, in milliseconds. The differences between them are no moments of any clock.
+const BOOT_CLOCKS: [u64; 4] = [10_000_000_000, 30_000_000_000, 70_000_000_000, 150_000_000_000];
+/// How much faster than time the wall clocks run in an exploration, so that the memory of crashes, an hour, ends after a minute.
+const WALL_CLOCK_RATE: u64 = 60;
+
+/// What only an exploration has.
+#[derive(Clone, Debug, Default)]
+struct Explored {
+    names: u64,
 }
 
 #[derive(Clone)]
@@ -105,7 +121,7 @@ struct Process {
 }
 
 /// A change of a stored object.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Entry {
     Lease(Member),
     LeaseGone(u32),
@@ -151,6 +167,8 @@ struct World {
     /// Milliseconds between two steps.
     step: u64,
     random: fastrand::Rng,
+    /// In an exploration, nothing is random.
+    explored: Option<Explored>,
     log: Vec<(u64, Entry)>,
     /// The readable statements in Leases, and the Leases that no list shows.
     leases: BTreeMap<u32, Member>,
@@ -219,6 +237,7 @@ impl World {
             now: 0,
             step: 50,
             random,
+            explored: None,
             log: Vec::new(),
             leases: BTreeMap::new(),
             hidden: BTreeSet::new(),
@@ -264,12 +283,46 @@ impl World {
 
     fn clock(&self, p: usize) -> Now {
         let process = &self.processes[p];
-        let unix = 1_700_000_000_000_i64 + self.now as i64 + process.skew;
-        Now { boot: process.boot + Duration::from_millis(self.now), unix: unix as u64 }
+        Now { boot: process.boot + Duration::from_millis(self.now), unix: (self.unix() + process.skew) as u64 }
+    }
+
+    /// Returns the Unix time in milliseconds.
+    fn unix(&self) -> i64 {
+        let ran = self.explored.as_ref().map_or(self.now, |_| (self.now - ORIGIN) * WALL_CLOCK_RATE);
+        1_700_000_000_000 + ran as i64
     }
 
     fn delay(&mut self) -> u64 {
-        self.random.u64(2..40)
+        self.vary(2..40)
+    }
+
+    /// Returns a duration in milliseconds: a random one, in an exploration the mean.
+    fn vary(&mut self, range: Range<u64>) -> u64 {
+        match self.explored {
+            Some(_) => range.start.midpoint(range.end),
+            None => self.random.u64(range),
+        }
+    }
+
+    /// Returns a number that names a Pod or a process.
+    fn name(&mut self) -> u64 {
+        match &mut self.explored {
+            Some(explored) => {
+                explored.names += 1;
+                explored.names
+            }
+            None => self.random.u64(..),
+        }
+    }
+
+    /// Returns when something that an ordinal does periodically is due again. In an exploration that is on a grid of its own, so
+    /// that the phases of the members to each other do not depend on their histories.
+    fn next_period(&self, ordinal: u32, period: u64) -> u64 {
+        let phase = u64::from(ordinal) * 300;
+        match self.explored {
+            Some(_) => (self.now + period - phase) / period * period + phase,
+            None => self.now + period,
+        }
     }
 
     fn runs(&self, p: usize) -> bool {

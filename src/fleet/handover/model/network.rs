@@ -63,9 +63,9 @@ impl World {
         if self.now < self.processes[p].next_heartbeat && self.processes[p].announced == news {
             return;
         }
-        self.processes[p].next_heartbeat = self.now + 1_000;
-        self.processes[p].announced = news;
         let from = self.processes[p].ordinal;
+        self.processes[p].next_heartbeat = self.next_period(from, 1_000);
+        self.processes[p].announced = news;
         for peer in self.processes[p].machine.status(clock).contacts {
             let at = self.now + self.delay();
             let lost = Message::Event(Event::ConnectionLost(peer.id.clone()));

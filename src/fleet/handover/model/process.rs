@@ -6,14 +6,15 @@ use std::time::Duration;
 use super::super::capacity::units;
 use super::super::{Config, Decision, Event, Machine, Memory};
 use super::seeded::Seeded;
-use super::{Message, Process, World};
+use super::{BOOT_CLOCKS, Message, ORIGIN, Process, World};
 use crate::fleet::record::Incarnation;
 use crate::sharding::Slice;
 
 impl World {
     pub(super) fn start(&mut self, ordinal: u32) {
+        let nonce = self.name();
         let pod = &self.pods[&ordinal];
-        let id = Incarnation { ordinal, pod: pod.uid.clone(), nonce: self.random.u64(..) };
+        let id = Incarnation { ordinal, pod: pod.uid.clone(), nonce };
         let config = Config {
             owns_pod: Some(true),
             id,
@@ -25,8 +26,10 @@ impl World {
             on_lost_quorum: self.on_lost_quorum,
             seamless: self.seamless,
         };
-        let boot = Duration::from_secs(self.random.u64(1000..100_000));
-        let skew = self.random.i64(-1000..1000);
+        let (boot, skew) = match self.explored {
+            Some(_) => (Duration::from_millis(BOOT_CLOCKS[ordinal as usize] - ORIGIN), 0),
+            None => (Duration::from_secs(self.random.u64(1000..100_000)), self.random.i64(-1000..1000)),
+        };
         let index = self.processes.len();
         self.processes.push(Process {
             machine: Machine::new(config),
@@ -162,7 +165,7 @@ impl World {
         if generation != self.processes[p].stamped {
             self.processes[p].stamped = generation;
             if let Some(generation) = generation {
-                let at = self.now + self.random.u64(0..6_000);
+                let at = self.now + self.vary(0..6_000);
                 self.processes[p].inbox.push((at, Message::Event(Event::Stamped(generation))));
             }
         }
@@ -177,7 +180,7 @@ impl World {
     pub(super) fn load(&mut self, p: usize, decision: &Decision) {
         let ordinal = self.processes[p].ordinal;
         let reaches = self.reaches_api(p) && self.stalled.get(&ordinal).is_none_or(|until| self.now >= *until);
-        let time = self.random.u64(200..2_000);
+        let time = self.vary(200..2_000);
         let now = self.now;
         let process = &mut self.processes[p];
         if process.loaded.covers(&decision.desired) {
