@@ -239,6 +239,7 @@ fn describe_process(process: &Process, world: &World, text: &mut String) {
         paused_until,
         deaf_since,
         deaf_last,
+        confirmed_last,
         decision,
         loaded,
         loading,
@@ -271,7 +272,7 @@ fn describe_process(process: &Process, world: &World, text: &mut String) {
     let from_end = |place: usize| if place == usize::MAX { -1 } else { world.log.len() as i64 - place as i64 };
     // As `is_informed` and `note_isolation` compare it.
     let deaf = deaf_since.filter(|_| world.now <= deaf_last + super::invariants::RECONNECTION);
-    let deaf = deaf.map(|since| (since, *deaf_last));
+    let deaf = deaf.map(|since| (since, *deaf_last, *confirmed_last));
     let own_writes: Vec<_> = own_writes.iter().map(|(place, sent)| (from_end(*place), sent)).collect();
     write!(
         text,
