@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use cases::{CASES, Case};
+use cases::{CASES, Case, ON_REQUEST};
 use cluster::Shared;
 use stage::{Size, Stage};
 
@@ -79,8 +79,11 @@ fn run(arguments: &[String]) -> Result<bool> {
     if let Some(name) = names.iter().find(|name| CASES.iter().all(|c| c.name != name.as_str())) {
         bail!("unknown case {name}; the cases are {}", known());
     }
-    let chosen: Vec<&Case> =
-        CASES.iter().filter(|c| names.is_empty() || names.iter().any(|name| *name == c.name)).collect();
+    let is_chosen = |case: &&Case| match &names[..] {
+        [] => size == Size::Long || !ON_REQUEST.contains(&case.name),
+        names => names.iter().any(|name| *name == case.name),
+    };
+    let chosen: Vec<&Case> = CASES.iter().filter(is_chosen).collect();
 
     let start = Instant::now();
     let verdicts = run_all(&chosen, size)?;

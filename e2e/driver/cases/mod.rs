@@ -49,6 +49,10 @@ pub struct Case {
     pub run: for<'a> fn(&'a Stage) -> Play<'a>,
 }
 
+/// Cases that run only with `--long`, or by name: they take minutes, and what they show changes with other programs more than with this
+/// one.
+pub const ON_REQUEST: [&str; 1] = ["scrapers"];
+
 /// All cases, in the order in which they start: the longest first, and the first ones with their own control plane, while the
 /// shared one starts.
 pub const CASES: &[Case] = &[
