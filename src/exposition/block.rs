@@ -90,7 +90,11 @@ pub struct BlockBuilder(Samples);
 impl BlockBuilder {
     /// Starts a block with the labels that all series of the object share.
     pub fn new(shared: &[(&str, &str)]) -> Self {
-        let mut bytes = Vec::with_capacity(8 << 10);
+        Self::with_capacity(8 << 10, shared)
+    }
+
+    fn with_capacity(size: usize, shared: &[(&str, &str)]) -> Self {
+        let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(&[0; 4]);
         if !shared.is_empty() {
             bytes.push(b'{');
@@ -104,7 +108,7 @@ impl BlockBuilder {
 
     /// Starts a block beside the rest of an object whose series share labels, which it does not repeat.
     pub fn beside() -> Self {
-        let mut block = Self::new(&[]);
+        let mut block = Self::with_capacity(1 << 10, &[]);
         block.0.labelled = true;
         block
     }

@@ -227,6 +227,8 @@ impl ResourceStore {
             pages.remove(at);
         }
         let Some(at) = pages.find(&key) else {
+            // A change of an earlier object with this UID that lingered.
+            held_back.take(&key.uid);
             if let Some(at) = held_back.yields(block.labels()).and_then(|uid| pages.find(&key_of(&uid))) {
                 pages.remove(at);
             }

@@ -506,3 +506,130 @@ fn a_rewound_partition_leaves_the_deletions_of_others_alone() {
     assert_eq!(served(&store), ["b"], "an older item restores the object only where versions start again");
     things.abandon(list);
 }
+
+/// A store of objects in two parts, each with a family; the shared labels belong to the first part.
+fn parted() -> (Store, Arc<ResourceStore>) {
+    let header = |number: usize| Header {
+        name: format!("kube_part_{number}"),
+        help: "A part.".into(),
+        kind: crate::exposition::MetricType::Gauge,
+        reads: Parts::one(number),
+    };
+    let things = ResourceStore::new("things", vec![header(0), header(1)]);
+    (Store::new(vec![Arc::clone(&things)]), things)
+}
+
+/// Stores an object, and reads only its changed parts if the store permits it. Returns how many parts were read.
+fn put_parts(things: &ResourceStore, uid: &str, stamp: Stamp, parts: [u8; 2]) -> usize {
+    let emit = |samples: &mut crate::exposition::Samples, part: usize| {
+        (0..parts[part] % 3).for_each(|number| samples.sample(&[("n", &number.to_string())], parts[part].into()));
+    };
+    let fingerprints = || Fingerprints::from(Box::from(parts.map(u128::from)));
+    let hashes = Hashes::of(uid);
+    match things.compare(ALL, &uid.into(), hashes, stamp, &fingerprints()) {
+        Parts::NONE => return 0,
+        changed if changed == Parts::one(1) => {
+            let mut block = BlockBuilder::beside();
+            block.family(1, |samples| emit(samples, 1));
+            let update = Update { block: block.finish(), parts: changed, fingerprints: fingerprints() };
+            if things.apply(ALL, uid.into(), hashes, stamp, update) {
+                return 1;
+            }
+        }
+        _ => {}
+    }
+    let mut block = BlockBuilder::new(&[("object", uid), ("first", &parts[0].to_string())]);
+    (0..2).for_each(|part| block.family(part as u16, |samples| emit(samples, part)));
+    let update = Update { block: block.finish(), parts: Parts::ALL, fingerprints: fingerprints() };
+    assert!(things.apply(ALL, uid.into(), hashes, stamp, update), "a whole object is always stored");
+    2
+}
+
+#[test]
+fn an_object_is_read_as_far_as_it_changed_once_it_is_in_columns() {
+    let (store, things) = parted();
+    assert_eq!(put_parts(&things, "a", event(1), [1, 1]), 2);
+    assert_eq!(put_parts(&things, "a", event(2), [1, 2]), 2, "it waits, so its series are in one block");
+    assert_eq!(put_parts(&things, "a", event(3), [1, 2]), 0);
+    let of = |second: &[&str], value: u8| -> Vec<String> {
+        let line =
+            |family: u8, n: &str, value| format!("kube_part_{family}{{object=\"a\",first=\"1\",n=\"{n}\"}} {value}");
+        [line(0, "0", 1)].into_iter().chain(second.iter().map(|n| line(1, n, value))).collect()
+    };
+    assert_eq!(series(&store), of(&["0", "1"], 2));
+    assert_eq!(put_parts(&things, "a", event(4), [1, 4]), 1);
+    assert_eq!(series(&store), of(&["0"], 4));
+    assert_eq!(put_parts(&things, "a", event(5), [2, 4]), 2, "the first part has the shared labels");
+    things.hold_back(Slice::all());
+    assert_eq!(put_parts(&things, "a", event(6), [2, 3]), 2, "a series would end");
+    assert_eq!(put_parts(&things, "a", event(7), [2, 3]), 2, "the series are not those of this state");
+    things.delete(ALL, "a", 8);
+    assert_eq!(put_parts(&things, "a", event(9), [2, 3]), 2);
+    // An older state changes nothing, but its version is known.
+    things.hold_back(Slice::none());
+    assert_eq!(put_parts(&things, "a", event(7), [2, 3]), 0);
+    assert_eq!(things.state().pages.slots().map(|slot| slot.version).collect::<Vec<_>>(), [9]);
+}
+
+#[test]
+fn a_change_that_was_held_back_ends_with_its_object() {
+    let (store, things) = parted();
+    things.linger(2);
+    things.hold_back(Slice::all());
+    put_parts(&things, "a", event(1), [0, 0]);
+    things.named("a", 1);
+    put_parts(&things, "a", event(2), [1, 0]);
+    things.delete(ALL, "a", 3);
+    put_parts(&things, "a", event(4), [0, 1]);
+    things.hold_back(Slice::none());
+    assert_eq!(series(&store), ["kube_part_1{object=\"a\",first=\"0\",n=\"0\"} 1"]);
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+    /// Plays the same changes into a store that compares fingerprints, and into one that reads each object whole.
+    #[test]
+    fn reading_changed_parts_changes_nothing_else(
+        steps in proptest::collection::vec((0..10_u8, 0..4_u8, 0..4_u8, 0..5_u8), 1..60),
+    ) {
+        let ((ours, comparing), (plain, things)) = (parted(), parted());
+        let both = [&comparing, &things];
+        let lower = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
+        let slices = [Slice::none(), lower, Slice::all()];
+        comparing.linger(2);
+        things.linger(2);
+        let mut list = None;
+        for (version, (what, object, first, second)) in (10_u64..).zip(steps) {
+            let uid = format!("{object}");
+            match what {
+                0 => both.iter().for_each(|store| store.hold_back(slices[usize::from(second) % 3].clone())),
+                1 => both.iter().for_each(|store| store.delete(ALL, &uid, version - u64::from(second))),
+                2 => match list.take() {
+                    None => list = Some(both.map(|store| store.begin(None))),
+                    Some(epochs) => {
+                        both.iter().zip(epochs).for_each(|(store, epoch)| store.finish(epoch, everything(), version));
+                    }
+                },
+                3 if second == 0 => both.iter().for_each(|store| store.rewind(ALL)),
+                3 => both.iter().for_each(|store| store.tick()),
+                _ => {
+                    // Some states are older than the known one.
+                    let stamp = Stamp { version: version - u64::from(what > 8) * 7, listed: what == 4 };
+                    put_parts(&comparing, &uid, stamp, [first / 2, second]);
+                    // Without fingerprints before, all parts differ.
+                    things.state().pages.slots_mut().for_each(|slot| slot.fingerprints = Fingerprints::default());
+                    put_parts(&things, &uid, stamp, [first / 2, second]);
+                    both.iter().for_each(|store| store.named(&uid, object.into()));
+                }
+            }
+            prop_assert_eq!(series(&ours), series(&plain));
+            prop_assert_eq!(comparing.len(), things.len());
+            prop_assert_eq!(comparing.floor(), things.floor());
+            prop_assert_eq!(comparing.digest(&Slice::all(), version), things.digest(&Slice::all(), version));
+            let known = |store: &ResourceStore| -> Vec<_> {
+                store.state().pages.slots().map(|slot| (slot.key.clone(), slot.version, slot.epoch)).collect()
+            };
+            prop_assert_eq!(known(&comparing), known(&things));
+        }
+    }
+}
