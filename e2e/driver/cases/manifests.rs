@@ -1,5 +1,5 @@
-//! An API server accepts every manifest: all kustomizations, and the chart with each of its values files. The program accepts the
-//! arguments in them.
+//! An API server accepts every manifest: all kustomizations, and the chart with each of its values files and with each value of
+//! kube-state-metrics' chart. The program accepts the arguments in them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,12 @@ use std::{fs, iter};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::certificates::Authority;
 use crate::cluster::Cluster;
 use crate::stage::Stage;
 use crate::wait::until;
+
+mod values;
 
 /// The namespace in the manifests.
 const NAMESPACE: &str = "kube-state-fleet";
@@ -28,8 +31,8 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for entry in fs::read_dir(stage.repository("e2e/.cache/crds")).context("run scripts/e2e --build-tools")? {
         api.create_all(&fs::read_to_string(entry?.path())?).await?;
     }
-    for plural in ["podmonitors", "prometheusrules"] {
-        until(plural, LIMIT, async || api.list(&format!("/apis/monitoring.coreos.com/v1/{plural}")).await).await?;
+    for plural in ["v1/podmonitors", "v1/servicemonitors", "v1alpha1/scrapeconfigs", "v1/prometheusrules"] {
+        until(plural, LIMIT, async || api.list(&format!("/apis/monitoring.coreos.com/{plural}")).await).await?;
     }
 
     let (mut sources, mut objects, mut programs) = (0, 0, 0);
@@ -47,8 +50,9 @@ pub async fn run(stage: &Stage) -> Result<String> {
     }
     ensure!(sources >= 10 && programs >= 8, "{sources} sources, {programs} programs");
     refused(stage)?;
+    let values = values::walk(stage, api).await?;
     Ok(format!(
-        "{objects} objects of {sources} kustomizations and sets of values are accepted, and {programs} command lines"
+        "{objects} objects of {sources} kustomizations and sets of values are accepted, and {programs} command lines; {values}"
     ))
 }
 
@@ -108,22 +112,35 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The mount path of the ConfigMap of custom resources in the pods.
+/// The mount paths in the pods: of the ConfigMap of custom resources, of the web configuration, and of the certificate.
 const CUSTOM_RESOURCES: &str = "/etc/customresourcestate/";
+const WEB: &str = "/etc/web/";
+const CERTIFICATE: &str = "/etc/certificate/";
 
-/// The same path on this machine.
+/// The path of all of them on this machine.
 fn mounted(stage: &Stage) -> PathBuf {
-    stage.directory.join("customresourcestate")
+    stage.directory.join("mounted")
 }
 
 /// Writes the files that the pods of these manifests would find there.
 fn mount(stage: &Stage, documents: &[Value]) -> Result<()> {
-    fs::create_dir_all(mounted(stage))?;
-    let maps = documents.iter().filter(|object| object["kind"] == "ConfigMap");
-    let files = maps.filter_map(|map| Some((map["metadata"]["name"].as_str()?, map["data"].as_object()?)));
-    for (_, data) in files.filter(|(name, _)| name.ends_with("-custom-resources")) {
-        for (file, text) in data {
-            fs::write(mounted(stage).join(file), text.as_str().context("data that is not text")?)?;
+    let folder = mounted(stage);
+    if !folder.exists() {
+        fs::create_dir_all(&folder)?;
+        Authority::new()?.issue("kube-state-fleet.example")?.write(&folder)?;
+    }
+    for object in documents {
+        let (field, ending) = match object["kind"].as_str() {
+            Some("ConfigMap") => ("data", "-custom-resources"),
+            Some("Secret") => ("stringData", "-web"),
+            _ => continue,
+        };
+        let Some(data) = object[field].as_object() else { continue };
+        if object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with(ending)) {
+            for (file, text) in data {
+                let text = text.as_str().context("data that is not text")?;
+                fs::write(folder.join(file), text.replace(CERTIFICATE, &format!("{}/", folder.display())))?;
+            }
         }
     }
     Ok(())
@@ -131,14 +148,18 @@ fn mount(stage: &Stage, documents: &[Value]) -> Result<()> {
 
 /// Checks that the program accepts the arguments of a workload's containers. Returns the number of containers.
 fn starts(stage: &Stage, object: &Value) -> Result<usize> {
-    let containers = object["spec"]["template"]["spec"]["containers"].as_array();
+    // The pod of `helm test` is one of its own.
+    let pod = if object["kind"] == "Pod" { object } else { &object["spec"]["template"] };
     let mut count = 0;
-    for container in containers.into_iter().flatten().filter(|each| each["name"] == "kube-state-fleet") {
+    for container in
+        pod["spec"]["containers"].as_array().into_iter().flatten().filter(|each| each["name"] == "kube-state-fleet")
+    {
         let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let arguments = arguments.map(|argument| {
             let argument = argument.replace("$(POD_NAME)", "kube-state-fleet-0").replace("$(NODE_NAME)", "node");
             let argument = argument.replace("$(POD_NAMESPACE)", NAMESPACE);
-            argument.replace(CUSTOM_RESOURCES, &format!("{}/", mounted(stage).display()))
+            let folder = format!("{}/", mounted(stage).display());
+            argument.replace(CUSTOM_RESOURCES, &folder).replace(WEB, &folder)
         });
         let output = Command::new(stage.exporter()?)
             .args(arguments.chain(iter::once(format!("--kubeconfig={NO_KUBECONFIG}"))))
