@@ -2,10 +2,10 @@
 //! kube-state-metrics' chart. The program accepts the arguments in them.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use std::{fs, iter};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::stage::Stage;
 use crate::wait::until;
 
+mod secured;
 mod values;
 
 /// The namespace in the manifests.
@@ -50,9 +51,11 @@ pub async fn run(stage: &Stage) -> Result<String> {
     }
     ensure!(sources >= 10 && programs >= 8, "{sources} sources, {programs} programs");
     refused(stage)?;
+    let pods = secured::scrape(stage, &cluster).await.context("the chart with HTTPS and tokens")?;
     let values = values::walk(stage, api).await?;
     Ok(format!(
-        "{objects} objects of {sources} kustomizations and sets of values are accepted, and {programs} command lines; {values}"
+        "{objects} objects of {sources} kustomizations and sets of values are accepted, and {programs} command lines; {pods} pods by \
+         HTTPS with the chart's token; {values}"
     ))
 }
 
@@ -151,24 +154,29 @@ fn starts(stage: &Stage, object: &Value) -> Result<usize> {
     // The pod of `helm test` is one of its own.
     let pod = if object["kind"] == "Pod" { object } else { &object["spec"]["template"] };
     let mut count = 0;
-    for container in
-        pod["spec"]["containers"].as_array().into_iter().flatten().filter(|each| each["name"] == "kube-state-fleet")
-    {
-        let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let arguments = arguments.map(|argument| {
-            let argument = argument.replace("$(POD_NAME)", "kube-state-fleet-0").replace("$(NODE_NAME)", "node");
-            let argument = argument.replace("$(POD_NAMESPACE)", NAMESPACE);
-            let folder = format!("{}/", mounted(stage).display());
-            argument.replace(CUSTOM_RESOURCES, &folder).replace(WEB, &folder)
-        });
-        let output = Command::new(stage.exporter()?)
-            .args(arguments.chain(iter::once(format!("--kubeconfig={NO_KUBECONFIG}"))))
-            .output()?;
+    for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+        if container["name"] != "kube-state-fleet" {
+            continue;
+        }
+        let mut arguments = arguments(stage, container);
+        arguments.push(format!("--kubeconfig={NO_KUBECONFIG}"));
+        let output = Command::new(stage.exporter()?).args(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(!output.status.success() && said.contains(NO_KUBECONFIG), "the program says: {}", said.trim());
         count += 1;
     }
     Ok(count)
+}
+
+/// The arguments of a container, as they are in its pod, with files of this machine.
+fn arguments(stage: &Stage, container: &Value) -> Vec<String> {
+    let folder = format!("{}/", mounted(stage).display());
+    let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let filled = arguments.map(|argument| {
+        let argument = argument.replace("$(POD_NAME)", "kube-state-fleet-0").replace("$(NODE_NAME)", "node");
+        argument.replace("$(POD_NAMESPACE)", NAMESPACE).replace(CUSTOM_RESOURCES, &folder).replace(WEB, &folder)
+    });
+    filled.collect()
 }
 
 /// The chart rejects unsupported values, and names the alternative.
