@@ -187,6 +187,15 @@ fn refused(stage: &Stage) -> Result<()> {
         ("verticalPodAutoscaler.enabled=true", "extraManifests"),
         ("autosharding.enabled=false,replicas=2", "autosharding"),
         ("rbac.useClusterRole=false", "namespaces"),
+        ("service.type=NodePort,service.nodePort=30000", "service.nodePort"),
+        ("autosharding.enabled=false,replicas=1,service.nodePort=30000", "service.type"),
+        ("updateStrategy=Recreate", "OnDelete"),
+        ("collectorsExclude={secret}", "secrets"),
+        ("collectors={pods},collectorsExclude={pods}", "--custom-resource-state-only"),
+        ("prometheus.rules.disabled.KubeNodeUnknown=true", "docs/runbooks.md"),
+        ("prometheus.monitor.enabled=true,prometheus.scrapeconfig.enabled=true", "prometheus.monitor.enabled"),
+        ("prometheus.monitor.htttp.interval=1m", "htttp"),
+        ("livenessProbe.httpGet.path=/", "livenessProbe/httpGet"),
     ] {
         match chart(stage, |helm| helm.arg("--set").arg(values)) {
             Ok(_) => bail!("the chart accepts {values}"),
