@@ -25,7 +25,7 @@ use super::{BOOT_CLOCKS, Message, ORIGIN, Pod, Process, World};
 
 /// The longest limit (ms) that two moments are compared with, and a step: `invariants::LEASE` + `RENEWAL`.
 pub(super) const GAP: i64 = 20_100;
-/// How long (ms) a store remembers what it held before. No restore goes back further.
+/// How long (ms) a store remembers its earlier states. No restore goes back further.
 pub(super) const STORE_MEMORY: u64 = 30_000;
 /// How long (ms) an exploration lasts at most, and the length of a clock's window of numbers.
 const SPAN: i128 = 1_000_000_000;
@@ -48,7 +48,7 @@ impl Form {
         Self(writer.form)
     }
 
-    /// Returns the first difference to another form, with what is around it.
+    /// Returns the first difference to another form, with its surroundings.
     pub fn difference(&self, other: &Self) -> String {
         let at = self.0.bytes().zip(other.0.bytes()).position(|(a, b)| a != b).unwrap_or_default();
         let around = |text: &str| {
@@ -623,7 +623,7 @@ impl Writer {
                 }
                 return;
             }
-            // What it had served is compared with the first generations of fleets alone.
+            // These are compared with the first generations of fleets alone.
             "joined" | "prepared" if place.predecessor => {
                 let rank = self.fresh.range(..=number).count();
                 return write!(self.form, "{rank}").unwrap();

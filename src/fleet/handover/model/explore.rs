@@ -11,13 +11,14 @@
 //! | safety | at each step of the model, every sampled point is exposed as `invariants` demands |
 //! | bounded liveness | from every state the fleet settles within [`SETTLED`] if no further fault begins |
 //!
-//! What is explored is complete for these faults and bounds, and for nothing else:
+//! The exploration is complete for these faults and bounds, and for nothing else:
 //! - Faults begin at decision points, and have fixed durations.
 //! - Nothing is random: delays and loads take the same time always, members send and renew in fixed phases to each other. Their
 //!   boot clocks differ, and their wall clocks run [`super::WALL_CLOCK_RATE`] times as fast as time.
 //! - Between two decision points the model steps every 100 ms, and checks a sample of points of the hash space.
 //!
-//! `EXPLORE_FAULTS` and `EXPLORE_SLOTS` set the limits of the ignored test. A counterexample is printed as the script of its
+//! `EXPLORE_FAULTS`, `EXPLORE_SLOTS` and `EXPLORE_STATES` set the limits of the ignored test, `EXPLORE_REFUSE` its choice of
+//! `--on-lost-quorum`, and `EXPLORE_PROGRESS` lets it print its progress. A counterexample is printed as the script of its
 //! faults, followed by what the members logged.
 //!
 //! Why not Stateright (0.31, about one release a year): the states, their canonical form and the invariants at each step between
@@ -159,7 +160,7 @@ impl Place {
         form.key() ^ u128::from(self.faults) << 64 ^ u128::from(self.calm)
     }
 
-    /// What may happen here.
+    /// Returns the faults that may begin here, and `None`.
     fn choices(&self, most: u32) -> impl Iterator<Item = Option<Fault>> {
         let faults = Fault::all().filter(move |fault| self.faults < most && fault.is_possible(&self.world));
         std::iter::once(None).chain(faults.map(Some))
@@ -186,7 +187,7 @@ impl Place {
     }
 }
 
-/// What is known of a state that was visited.
+/// A state that was visited.
 struct Visited {
     /// The state before, and what happened there; `None` for the first state.
     from: Option<(u128, Option<Fault>)>,
@@ -270,11 +271,12 @@ impl Search {
             }
             frontier = next;
             outcome.depth += 1;
+            outcome.states = known.len();
             if std::env::var_os("EXPLORE_PROGRESS").is_some() {
-                println!("{outcome}, {} states, frontier {}", known.len(), frontier.len());
+                println!("{outcome} ({} to follow)", frontier.len());
             }
         }
-        (outcome.states, outcome.is_complete) = (known.len(), frontier.is_empty());
+        outcome.is_complete = frontier.is_empty();
         outcome.settles_within = self.check_liveness(&known)?;
         outcome.known = known;
         Ok(outcome)
