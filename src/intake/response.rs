@@ -1,11 +1,14 @@
 //! One response of the API server: its status and headers are checked, then its body is read chunk by chunk.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use kube::client::Body;
 use tokio::time::{Instant, Sleep, sleep, timeout};
@@ -65,25 +68,30 @@ impl ApiResponse {
     /// # Errors
     /// The connection broke, or nothing arrived in time.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.timer.as_mut().reset(Instant::now() + self.silence);
-        loop {
-            let frame = tokio::select! {
-                biased;
-                frame = self.body.frame() => frame,
-                () = &mut self.timer => return Err(Failure::Silent(self.silence)),
-            };
+        let mut waits = false;
+        poll_fn(|cx| self.poll_chunk(cx, &mut waits)).await
+    }
+
+    /// Looks for the next bytes. `waits`: the timer of this call runs, because an earlier look found none. Most pieces of a batch
+    /// are there already, and need no timer.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>, waits: &mut bool) -> Poll<Result<Option<Bytes>, Failure>> {
+        while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             match frame {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Failure::Broken(error)),
+                None => return Poll::Ready(Ok(None)),
+                Some(Err(error)) => return Poll::Ready(Err(Failure::Broken(error))),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()
                     {
-                        return Ok(Some(data));
+                        return Poll::Ready(Ok(Some(data)));
                     }
                 }
             }
         }
+        if !std::mem::replace(waits, true) {
+            self.timer.as_mut().reset(Instant::now() + self.silence);
+        }
+        self.timer.as_mut().poll(cx).map(|()| Err(Failure::Silent(self.silence)))
     }
 
     /// Returns the time since its head arrived.

@@ -12,11 +12,13 @@
 //! list is newer. A list after an expired version therefore replaces the state of every object.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures::poll;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -365,18 +367,29 @@ impl Worker {
                     return Ok(End::SelectorChanged);
                 }
             }
-            let chunk: Bytes = tokio::select! {
-                biased;
-                _ = self.wakeups.changed() => {
-                    adapted = false;
-                    continue;
+            if self.wakeups.has_changed().unwrap_or_default() {
+                self.wakeups.mark_unchanged();
+                adapted = false;
+                continue;
+            }
+            let chunk = {
+                let mut next = pin!(self.api.chunk(answer, watching.initial.then_some(STREAMING_TIMEOUT)));
+                match poll!(next.as_mut()) {
+                    Poll::Ready(chunk) => chunk?,
+                    Poll::Pending => tokio::select! {
+                        biased;
+                        _ = self.wakeups.changed() => {
+                            adapted = false;
+                            continue;
+                        }
+                        chunk = next => chunk?,
+                        () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => {
+                            return Ok(End::Over);
+                        }
+                    },
                 }
-                chunk = self.api.chunk(answer, watching.initial.then_some(STREAMING_TIMEOUT)) => match chunk? {
-                    Some(chunk) => chunk,
-                    None => return Ok(End::Over),
-                },
-                () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => return Ok(End::Over),
             };
+            let Some(chunk) = chunk else { return Ok(End::Over) };
             self.api.arrived();
             let was_initial = watching.initial;
             let known = self.known();
