@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::fleet::{FleetHandle, Snapshot};
-use crate::server::{Farewell, ScrapeTracker};
+use crate::server::{Farewell, Missing, ScrapeTracker};
 
 /// Part of the grace period that is kept for the announcement and for answers in progress.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -57,9 +57,14 @@ pub(super) async fn say_farewell(scrape_tracker: &ScrapeTracker, farewell: Optio
     let wait = scrape_tracker.return_time();
     let Some(farewell) = farewell.filter(|_| !wait.is_zero()) else { return };
     info!(seconds = wait.as_secs(), "terminating: serving every scraper once more, with timestamps");
+    let (expected, since) = (scrape_tracker.on_time(), Instant::now());
     farewell.say(wait);
     // The limit is the same as for the fleet. A scraper that comes more rarely sees a gap.
-    let _ = timeout(wait, scrape_tracker.wait_for_all_since(Instant::now())).await;
+    let _ = timeout(wait, scrape_tracker.wait_for_all_since(since)).await;
+    let missing = scrape_tracker.missing(&expected, since);
+    if !missing.is_empty() {
+        warn!(scrapers = Missing::name(&missing), "ending before all scrapers had come: their series may have a gap");
+    }
 }
 
 /// Returns the time that remains of `grace` after [`leave`], which began at `began`.

@@ -16,9 +16,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The return time may vary by this much, or each scrape would change the statement of the member.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Scrapers that a message names at most.
-const MOST_NAMED: usize = 5;
-
 /// The wait for scrapers while the series that move have a timestamp.
 struct Wait {
     /// The generation in which others serve them.
@@ -41,19 +38,11 @@ impl Wait {
     fn end(self, fleet: &FleetHandle, scrapers: &ScrapeTracker) {
         let missing = scrapers.missing(&self.expected, self.since);
         if !missing.is_empty() {
-            let missing = named(&missing);
+            let missing = Missing::name(&missing);
             warn!(generation = self.generation, scrapers = missing, "objects moved before all scrapers had come");
             fleet.announce_missed_scrapers(&missing);
         }
     }
-}
-
-fn named(missing: &[Missing]) -> String {
-    let mut named: Vec<_> = missing.iter().take(MOST_NAMED).map(Missing::to_string).collect();
-    if let Some(more) = missing.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-        named.push(format!("and {more} more"));
-    }
-    named.join(", ")
 }
 
 /// Connects a member of a fleet with its scrapers and its stores. Never ends.

@@ -24,6 +24,8 @@ const LATE_FACTOR: f64 = 1.3;
 /// Clients that are tracked. A further one replaces the one that scraped the longest ago, first of those that scraped once: many
 /// addresses that scrape once do not hide a regular client.
 const MAX_CLIENTS: usize = 64;
+/// Clients that a message names at most.
+const MOST_NAMED: usize = 5;
 
 /// The longest time that [`ScrapeTracker::return_time`] returns.
 const MAX_RETURN_TIME: Duration = Duration::from_secs(120);
@@ -102,6 +104,17 @@ pub struct Visit {
     began: Instant,
 }
 
+impl Missing {
+    /// Names clients for people, the first few of them.
+    pub fn name(missing: &[Self]) -> String {
+        let mut named: Vec<_> = missing.iter().take(MOST_NAMED).map(Self::to_string).collect();
+        if let Some(more) = missing.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+            named.push(format!("and {more} more"));
+        }
+        named.join(", ")
+    }
+}
+
 impl ScrapeTracker {
     /// Records that a scrape begins.
     pub fn record(&self, scraper: Scraper) -> Visit {
@@ -123,7 +136,7 @@ impl ScrapeTracker {
         Visit { scraper, began: now }
     }
 
-    /// Records that a scrape received its whole answer: only then has the client seen what it shows.
+    /// Records that a scrape received its whole answer, so the client has seen what it shows.
     pub fn complete(&self, visit: &Visit) {
         if let Some(times) = self.seen().get_mut(&visit.scraper) {
             times.completed = times.completed.max(Some(visit.began));
@@ -330,6 +343,8 @@ mod tests {
         sleep(2 * MAX_RETURN_TIME).await;
         let missing = scrape_tracker.missing(&[ip(3)], since);
         assert_eq!(missing[0].to_string(), "10.0.0.3 (last seen 240 s ago, comes every 250 s)");
-        assert_eq!(scrape_tracker.missing(&[ip(4)], since)[0].to_string(), "10.0.0.4");
+        let many: Vec<_> = (4..13).map(ip).collect();
+        let named = Missing::name(&scrape_tracker.missing(&many, since));
+        assert_eq!(named, "10.0.0.4, 10.0.0.5, 10.0.0.6, 10.0.0.7, 10.0.0.8, and 4 more");
     }
 }
