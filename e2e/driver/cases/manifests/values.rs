@@ -73,7 +73,7 @@ struct Walk<'a> {
     stage: &'a Stage,
     api: &'a Api,
     defaults: Values,
-    /// Outputs without the value of a row, by what it sets besides.
+    /// Outputs without the value of a row, by the values in its `with`.
     plain: BTreeMap<String, String>,
     /// Objects that the API server accepts.
     accepted: BTreeSet<String>,
