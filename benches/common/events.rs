@@ -70,9 +70,12 @@ pub struct Events {
     feed: Feed,
     pub store: Store,
     encoding: Encoding,
-    frame: Box<dyn Fn(&Change<'_>) -> Vec<u8>>,
+    frame: Frame,
     version: u64,
 }
+
+/// Returns the event for a state of an object.
+type Frame = Box<dyn Fn(&Change<'_>) -> Vec<u8>>;
 
 /// The state of an object.
 struct Change<'a> {
@@ -108,7 +111,7 @@ impl Events {
             protobuf: true,
         };
         let feed = Feed::new(endpoint, slice(), sink(collector, objects));
-        let (encoding, frame): (_, Box<dyn Fn(&Change<'_>) -> Vec<u8>>) = match form {
+        let (encoding, frame): (_, Frame) = match form {
             Form::Table => (Encoding::Json, table()),
             Form::Object => (Encoding::Protobuf, message::<R>(recorded(name::<R>()))),
             Form::Metadata => (Encoding::Protobuf, message::<R>(Vec::new())),
@@ -185,7 +188,7 @@ fn recorded(resource: &str) -> Vec<u8> {
 }
 
 /// Returns the event for a state of the object in `message`.
-fn message<R: Resource>(message: Vec<u8>) -> Box<dyn Fn(&Change<'_>) -> Vec<u8>> {
+fn message<R: Resource>(message: Vec<u8>) -> Frame {
     let kind = if Form::of::<R::Object>() == Form::Object { R::Object::KIND } else { "PartialObjectMetadata" };
     let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
     Box::new(move |change| {
@@ -223,7 +226,7 @@ fn message<R: Resource>(message: Vec<u8>) -> Box<dyn Fn(&Change<'_>) -> Vec<u8>>
 }
 
 /// Returns the event for a state of a Secret: a Table of one row.
-fn table() -> Box<dyn Fn(&Change<'_>) -> Vec<u8>> {
+fn table() -> Frame {
     Box::new(|change| {
         let metadata = json!({
             "name": change.name,

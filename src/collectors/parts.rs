@@ -29,7 +29,7 @@ impl Cut {
     pub const STATUS: Self = Self { parts: &[("status", STATUS)], views: &[("status", STATUS)] };
 
     /// Returns the number of parts.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.parts.iter().map(|(_, part)| part.index() + 1).max().unwrap_or(1)
     }
 

@@ -86,7 +86,7 @@ impl Fingerprinter {
                 _ => Place::Part(own),
             });
         }
-        let parts = R::CUT.len();
+        let parts = R::CUT.count();
         (parts <= MOST_PARTS).then_some(Self { table, places, parts })
     }
 
