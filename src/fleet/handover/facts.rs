@@ -199,6 +199,16 @@ impl Facts {
         Some((self.record.as_ref()?.switch_at?, &self.next()?.view))
     }
 
+    /// Whether the scheduled switch may have ended an assignment. No member writes the record again after a switch, so a process that
+    /// has just started may read it much later. It cannot tell until it knows the clock of the member that wrote it.
+    pub fn may_be_over(&self, assignment: &Assignment) -> bool {
+        self.record().is_some_and(|record| {
+            record.is_switching()
+                && record.current.generation == assignment.generation
+                && self.clock_offset(&record.coordinator).is_none()
+        })
+    }
+
     /// Whether others depend on this member after the scheduled switch.
     pub fn is_about_to_serve(&self) -> bool {
         self.scheduled_switch().is_some_and(|(_, assignment)| assignment.has(self.ordinal()))

@@ -115,7 +115,8 @@ impl Participation {
                 || self.prepared.contains(&assignment.generation)
                 || ((self.may_start(assignment, facts) || self.may_resume(assignment, facts))
                     && !facts.may_have_predecessor(now)
-                    && !facts.is_behind(now)))
+                    && !facts.is_behind(now)
+                    && !facts.may_be_over(assignment)))
     }
 
     /// Whether it may start to serve without preparation: in a fleet that started from nothing, as the first process of its
@@ -212,7 +213,7 @@ mod tests {
     use super::super::statement::first_statement;
     use super::super::timing::LEASE_DURATION;
     use super::*;
-    use crate::fleet::record::{ColdStart, Incarnation, Member, RECORD_VERSION, Record};
+    use crate::fleet::record::{ColdStart, Incarnation, Member, Next, RECORD_VERSION, Record, SwitchTime};
     use crate::sharding::Hasher;
 
     const NOW: Now = Now { boot: Duration::from_secs(100), unix: 1_700_000_000_000 };
@@ -271,6 +272,27 @@ mod tests {
         assert!(!participation.is_serving());
         participation.start_if_allowed(&facts, Now { boot: NOW.boot + LEASE_DURATION, ..NOW });
         assert!(participation.is_serving());
+    }
+
+    #[test]
+    fn a_process_does_not_start_in_an_assignment_that_a_switch_may_have_ended() {
+        let mut facts = facts(4, &[]);
+        let mut record = facts.record().expect("it follows one").clone();
+        record.revision += 1;
+        // The predecessor has left since, by a switch that no member has written down.
+        record.coordinator = Incarnation { ordinal: 1, pod: "pod-1".to_owned(), nonce: 3 };
+        let view = Assignment { generation: 6, absent: vec![0], ..record.current.clone() };
+        record.next = Some(Next { view, switch: Some(SwitchTime { at: 5 }), stamp_wait: None });
+        facts.follow(record.clone(), NOW);
+        let mut participation = Participation::new();
+        enter(&mut participation, &facts);
+        participation.start_if_allowed(&facts, NOW);
+        assert!(!participation.is_serving(), "the clock of the coordinator is unknown");
+        record.revision += 1;
+        record.coordinator = facts.own.id.clone();
+        facts.follow(record, NOW);
+        participation.start_if_allowed(&facts, NOW);
+        assert!(participation.is_serving(), "it knows the clock, so it knows whether the switch has taken place");
     }
 
     #[test]
