@@ -40,7 +40,7 @@ use shared::Shared;
 
 pub use body::{Body, Broken, RequestBody};
 pub use error::ApiError;
-pub use objects::uid;
+pub use objects::{Saved, uid};
 pub use options::{Faults, Options};
 pub use request::Request;
 pub use resource_type::ResourceType;
@@ -259,6 +259,24 @@ impl Simulator {
     /// Forgets all history: resuming a watch at an older version, or continuing a list, gets 410.
     pub fn compact(&self) {
         self.shared.state().compact();
+    }
+
+    /// Returns the number of changes of a resource so far; 0 if it does not exist.
+    pub fn changes(&self, resource: &str) -> u64 {
+        self.shared.state().named(resource).map_or(0, |table| table.next())
+    }
+
+    /// Saves the content.
+    pub fn save(&self) -> Saved {
+        self.shared.state().save()
+    }
+
+    /// Goes back to what was saved, as after the restore of a backup of etcd and a restart: versions go back, the history is lost, and
+    /// open watches break.
+    pub fn restore(&self, saved: &Saved) {
+        let mut state = self.shared.state();
+        state.restore(saved);
+        statefulsets::settle(&mut state);
     }
 
     fn decide(&self, resource: &str, fate: Fate) -> Result<(), ApiError> {

@@ -69,6 +69,8 @@ impl RunningResource {
                 let (sink, objects) = (sink(number, Arc::clone(&objects)), Arc::clone(&objects));
                 if context.linger.is_zero() { sink } else { Box::new(LingerSink { sink, objects }) }
             });
+            #[cfg(test)]
+            let sinks = crate::replica::simulation::seeded::sinks(sinks);
             tasks.push(private::SourceTask { source, sinks, status });
         }
         for run in private::run_all(&context.client, context.private.as_ref(), tasks, &stop)? {

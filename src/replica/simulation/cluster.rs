@@ -10,30 +10,25 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::excuses::{Ability, Excuses};
 use super::network::Network;
+use super::objects::{self, NAMESPACE, Objects, Served};
 use super::process::Process;
 use super::trace::Trace;
-use crate::settings::{Environment, Flags, Settings};
-use crate::simulator::{Options, ResourceType, Simulator};
+use crate::fleet::handover::Status;
+use crate::settings::{Environment, Flags, OnLostQuorum, Settings};
+use crate::simulator::{Options, ResourceType, Saved, Simulator};
 
-/// Number of objects.
-const OBJECTS: usize = 24;
 /// The time between scrapes.
 pub const STEP: Duration = Duration::from_millis(100);
 /// The time in which a container starts again.
 const RESTART: std::ops::Range<u64> = 1..30;
+/// How long objects may be missing after no replica was ready: until one has started, and is alone or sees that others are gone.
+const NOBODY: Duration = Duration::from_secs(40);
+/// In how many of 256 steps an object comes, changes or goes.
+const CHURN: u8 = 26;
 /// Lines of the history that a failure shows.
 const SHOWN: usize = 60;
-
-/// How long objects may be missing, and served twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    pub missing: Duration,
-    pub doubled: Duration,
-}
-
-/// The promise of a fleet without crashes: half a second.
-pub const PROMISE: Bound = Bound { missing: Duration::from_millis(500), doubled: Duration::from_millis(500) };
 
 /// The containers of a pod.
 struct Pod {
@@ -56,16 +51,17 @@ pub struct Cluster {
     ips: u8,
     replicas: u32,
     revision: u64,
-    /// The UIDs of the objects that the fleet serves.
-    objects: BTreeSet<String>,
-    /// Since when each object has been missing, or served twice.
-    missing: BTreeMap<String, Instant>,
-    doubled: BTreeMap<String, Instant>,
-    bound: Bound,
+    objects: Objects,
+    pub excuses: Excuses,
+    /// The pods of the fleet, and the number of changes of pods when they were read.
+    existing: (u64, Vec<Value>),
+    saved: Option<Saved>,
     history: Vec<String>,
     /// Chooses the faults. What the replicas draw comes from the generator of the thread.
     pub random: fastrand::Rng,
     last_state: String,
+    /// What must not happen.
+    failure: Option<String>,
 }
 
 impl Cluster {
@@ -75,26 +71,28 @@ impl Cluster {
             ResourceType::new("", "v1", "pods", "Pod", true),
             ResourceType::new("apps", "v1", "statefulsets", "StatefulSet", true),
             ResourceType::new("coordination.k8s.io", "v1", "leases", "Lease", true),
+            ResourceType::new("", "v1", "services", "Service", true),
             ResourceType::new("events.k8s.io", "v1", "events", "Event", true),
         ];
         let options = Options { seed, statefulsets: true, ..Options::default() };
         let api = Arc::new(Simulator::unconnected(types, options));
-        for i in 0..OBJECTS {
-            let pod =
-                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": format!("p{i}")}});
-            api.create(&pod).expect("a new pod");
-        }
-        let objects = api.uids("pods");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let objects = Objects::new(Arc::clone(&api), &mut random);
+        // A resource that the fleet does not need, and that may fail for ever.
+        let resources = if random.u8(..3) == 0 { &["pods", "services"][..] } else { &["pods"] };
         let flags = Flags {
-            resources: vec!["pods".to_owned()],
-            namespaces: vec!["shop".to_owned()],
+            resources: resources.iter().map(|resource| (*resource).to_owned()).collect(),
+            namespaces: vec![NAMESPACE.to_owned()],
             metric_allowlist: vec!["kube_pod_info".to_owned()],
             pod: Some("fleet-0".to_owned()),
             pod_namespace: Some("ops".to_owned()),
             ..Flags::default()
         };
-        let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
-        let cluster = Self {
+        let mut settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+        settings.fixed.on_lost_quorum = if random.bool() { OnLostQuorum::Serve } else { OnLostQuorum::Refuse };
+        settings.fixed.handover_overlap = Duration::from_secs(if random.u8(..4) == 0 { random.u64(1..8) } else { 0 });
+        let excuses = Excuses::new(settings.fixed.on_lost_quorum, settings.fixed.handover_overlap);
+        let mut cluster = Self {
             api,
             network: Network::new(trace),
             settings,
@@ -104,13 +102,16 @@ impl Cluster {
             replicas,
             revision: 0,
             objects,
-            missing: BTreeMap::new(),
-            doubled: BTreeMap::new(),
-            bound: Bound { missing: Duration::MAX, doubled: Duration::MAX },
+            excuses,
+            existing: (u64::MAX, Vec::new()),
+            saved: None,
             history: Vec::new(),
-            random: fastrand::Rng::with_seed(seed),
+            random,
             last_state: String::new(),
+            failure: None,
         };
+        let (choice, overlap) = (cluster.settings.fixed.on_lost_quorum, cluster.settings.fixed.handover_overlap);
+        cluster.note(&format!("{replicas} replicas, {choice:?}, overlap {overlap:?}"));
         cluster.apply_statefulset();
         cluster
     }
@@ -126,6 +127,11 @@ impl Cluster {
         panic!("{why}\n{}", self.history[from..].join("\n"));
     }
 
+    /// Returns the time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     pub fn replicas(&self) -> u32 {
         self.replicas
     }
@@ -133,14 +139,6 @@ impl Cluster {
     /// Returns the processes that run.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.pods.values().filter_map(|pod| pod.process.as_ref())
-    }
-
-    pub fn process(&self, ordinal: u32) -> Option<&Process> {
-        self.pods.get(&ordinal)?.process.as_ref()
-    }
-
-    pub fn set_bound(&mut self, bound: Bound) {
-        self.bound = bound;
     }
 
     pub fn scale(&mut self, replicas: u32) {
@@ -186,11 +184,48 @@ impl Cluster {
         }
     }
 
+    /// Saves the content of the API server.
+    pub fn save(&mut self) {
+        self.saved = Some(self.api.save());
+    }
+
+    /// Gives the whole API server back what it had.
+    pub fn restore_all(&mut self) {
+        let Some(saved) = self.saved.take() else { return };
+        let uids = |api: &Simulator| -> BTreeSet<String> {
+            let pods = api.list("pods", "ops").expect("there are pods");
+            pods.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect()
+        };
+        let before = uids(&self.api);
+        self.api.restore(&saved);
+        if uids(&self.api) != before {
+            // The kubelet ends the containers of pods that no longer exist.
+            self.excuses.crash(false);
+        }
+        self.excuses.relist();
+        self.objects.learn();
+        let set = self.api.list("statefulsets", "ops").expect("there are StatefulSets").remove(0);
+        self.replicas = set["spec"]["replicas"].as_u64().expect("a number") as u32;
+        self.note(&format!("there are {} replicas again", self.replicas));
+    }
+
+    /// Gives the Leases back what they had.
+    pub fn restore_leases(&mut self) {
+        let Some(saved) = self.saved.take() else { return };
+        for lease in saved.objects("leases") {
+            self.api.apply(&versionless(lease)).expect("the Lease is valid");
+        }
+    }
+
     /// Does what the kubelet does.
     fn run_pods(&mut self) {
-        let existing = self.api.list("pods", "ops").expect("there are pods");
+        let changes = self.api.changes("pods");
+        if self.existing.0 != changes {
+            self.existing = (changes, self.api.list("pods", "ops").expect("there are pods"));
+        }
+        let existing = std::mem::take(&mut self.existing.1);
         let mut present = BTreeSet::new();
-        for object in existing {
+        for object in &existing {
             let name = object["metadata"]["name"].as_str().expect("a name");
             let uid = object["metadata"]["uid"].as_str().expect("a UID");
             let ordinal: u32 = name.rsplit('-').next().expect("a name").parse().expect("an ordinal");
@@ -211,6 +246,9 @@ impl Cluster {
                 pod.starts_in = pod.starts_in.saturating_sub(1);
                 gone = pod.starts_in == 0;
             } else if object["metadata"]["deletionTimestamp"].is_null() {
+                if let Some(why) = pod.process.as_mut().and_then(Process::ended) {
+                    self.failure.get_or_insert(format!("the process of member {ordinal} ended: {why}"));
+                }
                 if pod.process.is_none() {
                     pod.starts_in = pod.starts_in.saturating_sub(1);
                     if pod.starts_in == 0 {
@@ -237,6 +275,7 @@ impl Cluster {
                 self.api.delete("pods", "ops", name).expect("the pod exists");
             }
         }
+        self.existing.1 = existing;
         for ordinal in self.pods.keys().copied().filter(|ordinal| !present.contains(ordinal)).collect::<Vec<_>>() {
             self.remove(ordinal);
         }
@@ -251,20 +290,23 @@ impl Cluster {
     /// Lets time pass, then scrapes all replicas, and checks the result.
     pub async fn step(&mut self) {
         self.run_pods();
+        if self.random.u8(..) < CHURN {
+            self.objects.churn(&mut self.random);
+        }
         sleep(STEP).await;
-        let (mut times, mut state) = (BTreeMap::<String, u32>::new(), String::new());
+        let (mut served, mut state) = (Served::new(), String::new());
         for (ordinal, pod) in &self.pods {
             let Some(process) = &pod.process else { continue };
             let snapshot = process.member.snapshot();
             let scrape = process.scrape();
-            let count = scrape.as_ref().map(|text| count(text, &mut times));
+            let count = scrape.as_ref().map(|text| objects::read(text, *ordinal, &mut served));
             let _ = write!(
                 state,
                 " [{ordinal} g{} {:?} {}{}{}{}]",
                 snapshot.status.generation,
                 snapshot.status.handover,
-                count.map_or("-".to_owned(), |count| count.to_string()),
-                if snapshot.ready { " ready" } else { "" },
+                if count.is_some() { "" } else { "503" },
+                if snapshot.ready { "ready" } else { "" },
                 if process.is_suspended() { " suspended" } else { "" },
                 if snapshot.status.coordinator { " coordinator" } else { "" },
             );
@@ -273,31 +315,52 @@ impl Cluster {
             self.note(&state);
             self.last_state = state;
         }
-        self.check(&times);
+        self.check(&served);
     }
 
-    fn check(&mut self, times: &BTreeMap<String, u32>) {
-        let now = Instant::now();
-        let mut worst = (Duration::ZERO, Duration::ZERO);
-        for uid in &self.objects {
-            let served = times.get(uid).copied().unwrap_or_default();
-            let track = |since: &mut BTreeMap<String, Instant>, bad: bool| {
-                if bad {
-                    now - *since.entry(uid.clone()).or_insert(now)
-                } else {
-                    since.remove(uid);
-                    Duration::ZERO
-                }
-            };
-            worst.0 = worst.0.max(track(&mut self.missing, served == 0));
-            worst.1 = worst.1.max(track(&mut self.doubled, served > 1));
+    /// Returns what each process can do now.
+    fn abilities(&self) -> BTreeMap<u32, Ability> {
+        let linked = |one: &Process, other: &Process| {
+            !other.is_suspended() && self.network.is_open(one.ip, other.ip) && self.network.is_open(other.ip, one.ip)
+        };
+        let of = |process: &Process| Ability {
+            runs: !process.is_suspended(),
+            reads_api: process.reads_api(),
+            links: self
+                .processes()
+                .filter(|other| other.ordinal != process.ordinal)
+                .map(|other| (other.ordinal, linked(process, other)))
+                .collect(),
+        };
+        self.processes().map(|process| (process.ordinal, of(process))).collect()
+    }
+
+    fn check(&mut self, served: &Served) {
+        if let Some(failure) = &self.failure {
+            self.fail(failure);
         }
-        let Bound { missing, doubled } = self.bound;
-        if worst.0 > missing {
-            self.fail(&format!("objects are missing for {:?}, which may take {missing:?}", worst.0));
+        if self.processes().all(|process| process.member.snapshot().status.generation == 0 || !process.is_ready()) {
+            // Nobody can take over.
+            self.excuses.gap(NOBODY);
         }
-        if worst.1 > doubled {
-            self.fail(&format!("objects are served twice for {:?}, which may take {doubled:?}", worst.1));
+        let untaken = |status: &Status| !status.untaken.is_empty() && status.absent.len() > 1;
+        if self.processes().any(|process| untaken(&process.member.snapshot().status)) {
+            // Nobody serves the ranges of one of them, until it rejoins after its backoff.
+            self.excuses.recover();
+        }
+        self.excuses.note(&self.abilities());
+        let may_double = |by: &[u32]| self.excuses.may_double(by);
+        let worst = match self.objects.check(served, self.excuses.known(), may_double) {
+            Ok(worst) => worst,
+            Err(wrong) => self.fail(&wrong),
+        };
+        let (lasts, object) = worst.missing;
+        if let Some(limit) = self.excuses.missing().filter(|limit| lasts > *limit) {
+            self.fail(&format!("{object}: missing for {lasts:?}, which may take {limit:?}"));
+        }
+        let (limit, (lasts, object)) = (self.excuses.doubled(), worst.doubled);
+        if lasts > limit {
+            self.fail(&format!("{object}: served twice for {lasts:?}, which may take {limit:?}"));
         }
     }
 
@@ -306,8 +369,7 @@ impl Cluster {
         let wanted: Vec<_> = (0..self.replicas).collect();
         let snapshots: Vec<_> = self.processes().map(|process| process.member.snapshot()).collect();
         let generation = snapshots.first().map(|snapshot| snapshot.status.generation);
-        self.missing.is_empty()
-            && self.doubled.is_empty()
+        self.objects.is_exact()
             && self.pods.keys().copied().eq(wanted)
             && snapshots.len() == self.pods.len()
             && self.processes().all(Process::is_ready)
@@ -341,12 +403,4 @@ fn versionless(mut object: Value) -> Value {
         metadata.remove("resourceVersion");
     }
     object
-}
-
-/// Counts the UIDs in a scrape.
-fn count(scrape: &[u8], times: &mut BTreeMap<String, u32>) -> usize {
-    let text = std::str::from_utf8(scrape).expect("UTF-8");
-    let uids = text.lines().filter(|line| line.starts_with("kube_pod_info{"));
-    let uids = uids.filter_map(|line| Some(line.split_once("uid=\"")?.1.split_once('"')?.0));
-    uids.map(|uid| *times.entry(uid.to_owned()).or_default() += 1).count()
 }

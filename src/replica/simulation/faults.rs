@@ -1,162 +1,235 @@
-//! What happens to a simulated cluster.
-//!
-//! The bounds are those of the table of faults in docs/fleet.md, plus the time between two scrapes.
+//! What happens to a simulated cluster: rounds of one to three faults that overlap, while objects come and go. After each round
+//! everything is healed, and the fleet must settle.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::cluster::{Bound, Cluster, PROMISE, STEP};
+use super::cluster::{Cluster, STEP};
 use super::network::Cut;
 use super::process::{Path, Process};
 
-/// Number of faults in a run.
-const FAULTS: usize = 2;
-/// How long a fleet may take to start, and to settle after a fault.
-const LIMIT: Duration = Duration::from_secs(240);
-/// A killed process is replaced within this time.
-const KILLED: Duration = Duration::from_secs(3);
-/// A silent process is replaced after this time: its Lease expires (20 s), and its objects are loaded.
-const SILENT: Duration = Duration::from_secs(23);
+/// Most rounds in a run, and most faults in a round.
+const ROUNDS: usize = 2;
+const FAULTS: usize = 3;
+/// When a fault of a round begins, and how long it lasts, in steps.
+const BEGINS: Range<u64> = 0..80;
+const LASTS: Range<u64> = 5..250;
+/// How long a fleet may take to start, and to settle after a round. A member that crashed twice rejoins after a minute, and
+/// a member that takes ranges over waits for one that does not.
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// A fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     /// SIGKILL; the container starts again.
     Kill,
     LoseNode,
     Suspend,
-    Scale,
+    /// The StatefulSet has this many replicas.
+    Scale(u32),
     Roll,
-    /// Nothing passes between two members, in one direction or both.
-    CutPeers(Cut),
+    /// Nothing passes between a member and another one, in one direction or both.
+    CutPeers {
+        other: u32,
+        both: bool,
+        cut: Cut,
+    },
     /// No connection between any two members.
     CutAllPeers(Cut),
+    /// Nothing passes between one member and any other, nor to the API server.
+    Isolate(Cut),
     /// The API server for one member.
     ApiOfOne(Path),
     /// The API server for all members.
     ApiOfAll(Path),
     /// Watches end with 410.
-    ExpireWatches,
-    /// The wall clock of a member jumps.
-    ClockJumps,
+    ExpireWatches {
+        resource: &'static str,
+        compact: bool,
+    },
+    /// The open watches deliver nothing any more.
+    DeafWatches(&'static str),
+    /// The wall clock of a member jumps by milliseconds.
+    ClockJumps(i64),
+    /// The Leases get the content back that they had at the beginning of the fault.
+    RestoreLeases,
+    /// So does the whole API server: versions go back, and objects come back.
+    RestoreAll,
+    /// Requests for a resource that the fleet does not need fail for ever.
+    FailResource,
 }
 
-fn missing(limit: Duration) -> Bound {
-    Bound { missing: limit, ..PROMISE }
+/// A fault at its time.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    fault: Fault,
+    victim: u32,
+    from: u64,
+    until: u64,
+}
+
+fn choose<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
+    from[random.usize(..from.len())]
 }
 
 impl Fault {
-    fn random(random: &mut fastrand::Rng) -> Self {
-        let cut = if random.bool() { Cut::Silent } else { Cut::Refused };
-        let path = match random.u8(0..6) {
-            0 => Path::Silent,
-            1 => Path::Refused,
-            2 => Path::Failing,
-            3 => Path::Slow(Duration::from_millis(random.u64(50..2_000))),
-            4 => Path::LosesAnswers,
-            _ => Path::Deaf,
-        };
-        match random.u8(0..11) {
-            0 => Self::Kill,
-            1 => Self::LoseNode,
-            2 => Self::Suspend,
-            3 => Self::Scale,
-            4 => Self::Roll,
-            5 => Self::CutPeers(cut),
-            6 => Self::CutAllPeers(cut),
-            7 => Self::ApiOfOne(path),
-            8 => Self::ApiOfAll(path),
-            9 => Self::ExpireWatches,
-            _ => Self::ClockJumps,
+    fn random(random: &mut fastrand::Rng, replicas: u32) -> Self {
+        let cut = choose(random, &[Cut::Silent, Cut::Refused]);
+        let slow = Path::Slow(Duration::from_millis(random.u64(50..2_000)));
+        let path = choose(random, &[Path::Silent, Path::Refused, Path::Failing, slow, Path::LosesAnswers, Path::Deaf]);
+        let resource = choose(random, &["pods", "leases", "statefulsets"]);
+        match random.u8(0..18) {
+            0 | 1 => Self::Kill,
+            2 => Self::LoseNode,
+            3 => Self::Suspend,
+            4 | 5 => Self::Scale(random.u32(1..=6)),
+            6 => Self::Roll,
+            7 => Self::CutPeers { other: random.u32(..replicas), both: random.bool(), cut },
+            8 => Self::CutAllPeers(cut),
+            9 => Self::Isolate(cut),
+            10 => Self::ApiOfOne(path),
+            11 | 12 => Self::ApiOfAll(path),
+            13 => Self::ExpireWatches { resource, compact: random.bool() },
+            14 => Self::DeafWatches(resource),
+            15 => Self::ClockJumps(random.i64(-3_600_000..3_600_000) / i64::from(random.u32(1..1_000))),
+            16 => choose(random, &[Self::RestoreLeases, Self::RestoreAll]),
+            _ => Self::FailResource,
         }
     }
+}
 
-    /// Returns for how long it excuses a violation.
-    fn bound(self) -> Bound {
-        match self {
-            Self::Kill => missing(KILLED),
-            Self::LoseNode | Self::Suspend => missing(SILENT),
-            _ => PROMISE,
+/// Draws the faults of a round.
+fn plan(random: &mut fastrand::Rng, replicas: u32) -> Vec<Planned> {
+    let count = random.usize(1..=FAULTS);
+    (0..count)
+        .map(|_| {
+            let from = random.u64(BEGINS);
+            let until = from + random.u64(LASTS);
+            Planned { fault: Fault::random(random, replicas), victim: random.u32(..replicas), from, until }
+        })
+        .collect()
+}
+
+/// Does what happens at the beginning of a fault. What lasts is up to [`last`].
+fn begin(cluster: &mut Cluster, planned: &Planned, alone: bool) {
+    let Planned { fault, victim, from, until } = *planned;
+    cluster.note(&format!("{fault:?} member {victim}, {:?}", STEP * (until - from) as u32));
+    match fault {
+        Fault::Kill => {
+            cluster.excuses.crash(alone);
+            cluster.kill(victim);
+        }
+        Fault::LoseNode => {
+            cluster.excuses.crash(false);
+            cluster.lose_node(victim, until - from);
+        }
+        Fault::Suspend => cluster.excuses.crash(false),
+        Fault::Scale(replicas) => cluster.scale(replicas),
+        Fault::Roll => cluster.roll(),
+        Fault::ExpireWatches { resource, compact } => {
+            cluster.excuses.relist();
+            if compact {
+                cluster.api.compact();
+            }
+            cluster.api.expire_watches(resource).expect("there is such a resource");
+        }
+        Fault::DeafWatches(resource) => {
+            if resource == "pods" {
+                cluster.excuses.deafen();
+            }
+            cluster.api.silence_watches(resource).expect("there is such a resource");
+        }
+        Fault::ClockJumps(jump) => each(cluster, Some(victim), |process| {
+            process.clocks.error.fetch_add(jump, Relaxed);
+        }),
+        Fault::RestoreLeases | Fault::RestoreAll => cluster.save(),
+        Fault::FailResource => {
+            cluster.api.faults("services", |faults| faults.refuse = Some(500)).expect("there are services");
+        }
+        _ => {}
+    }
+}
+
+/// Does what happens at the end of a fault.
+fn end(cluster: &mut Cluster, planned: &Planned) {
+    cluster.note(&format!("{:?} ends", planned.fault));
+    match planned.fault {
+        Fault::RestoreLeases => cluster.restore_leases(),
+        Fault::RestoreAll => cluster.restore_all(),
+        _ => {}
+    }
+}
+
+/// Makes paths and processes what the active faults say.
+fn last(cluster: &Cluster, active: &[Planned]) {
+    let addresses: Vec<(u32, IpAddr)> = cluster.processes().map(|process| (process.ordinal, process.ip)).collect();
+    let mut cuts = Vec::new();
+    for Planned { fault, victim, .. } in active {
+        for (one, from) in &addresses {
+            for (other, to) in addresses.iter().filter(|(other, _)| other != one) {
+                let cut = match fault {
+                    Fault::CutAllPeers(cut) => Some(cut),
+                    Fault::Isolate(cut) if [one, other].contains(&victim) => Some(cut),
+                    Fault::CutPeers { other: peer, both, cut } => {
+                        let matches = (one, other) == (victim, peer) || *both && (one, other) == (peer, victim);
+                        matches.then_some(cut)
+                    }
+                    _ => None,
+                };
+                cuts.extend(cut.map(|cut| ((*from, *to), *cut)));
+            }
         }
     }
-
-    async fn play(self, cluster: &mut Cluster) {
-        let replicas = cluster.replicas();
-        let victim = cluster.random.u32(0..replicas);
-        let steps = cluster.random.u64(5..300);
-        cluster.note(&format!("{self:?} member {victim}, {:?}", STEP * steps as u32));
-        cluster.set_bound(self.bound());
-        let addresses: Vec<IpAddr> = cluster.processes().map(|process| process.ip).collect();
-        let own = cluster.process(victim).map(|process| process.ip);
-        match self {
-            Self::Kill => cluster.kill(victim),
-            Self::LoseNode => cluster.lose_node(victim, steps),
-            Self::Suspend => each(cluster, Some(victim), |process| process.suspend(true)),
-            Self::Scale => {
-                let count = cluster.random.u32(1..=6);
-                cluster.scale(count);
-            }
-            Self::Roll => cluster.roll(),
-            Self::CutPeers(cut) => {
-                let other = addresses[cluster.random.usize(..addresses.len())];
-                if let Some(own) = own.filter(|own| *own != other) {
-                    cluster.network.cut(own, other, cut);
-                    if cluster.random.bool() {
-                        cluster.network.cut(other, own, cut);
-                    }
-                }
-            }
-            Self::CutAllPeers(cut) => {
-                for from in &addresses {
-                    for to in addresses.iter().filter(|to| *to != from) {
-                        cluster.network.cut(*from, *to, cut);
-                    }
-                }
-            }
-            Self::ApiOfOne(path) => each(cluster, Some(victim), |process| {
-                process.path.send_replace(path);
+    cluster.network.set_cuts(cuts.into_iter().collect());
+    each(cluster, None, |process| {
+        let path = active.iter().rev().find_map(|Planned { fault, victim, .. }| match fault {
+            Fault::ApiOfAll(path) => Some(*path),
+            Fault::ApiOfOne(path) if *victim == process.ordinal => Some(*path),
+            Fault::Isolate(cut) if *victim == process.ordinal => Some(match cut {
+                Cut::Silent => Path::Silent,
+                Cut::Refused => Path::Refused,
             }),
-            Self::ApiOfAll(path) => each(cluster, None, |process| {
-                process.path.send_replace(path);
-            }),
-            Self::ExpireWatches => {
-                let resource = ["pods", "leases", "statefulsets"][cluster.random.usize(..3)];
-                if cluster.random.bool() {
-                    cluster.api.compact();
-                }
-                cluster.api.expire_watches(resource).unwrap();
-            }
-            Self::ClockJumps => {
-                let jump = cluster.random.i64(-3_600_000..3_600_000) / i64::from(cluster.random.u32(1..1_000));
-                each(cluster, Some(victim), |process| {
-                    process.clocks.error.fetch_add(jump, Relaxed);
-                });
-            }
-        }
-        for _ in 0..steps {
-            cluster.step().await;
-        }
-        cluster.note("healed");
-        cluster.network.heal();
-        each(cluster, None, |process| {
-            process.suspend(false);
-            process.path.send_replace(Path::Open);
+            _ => None,
         });
-        cluster.settle(LIMIT).await;
-    }
+        process.set_path(path.unwrap_or_default());
+        let suspended = |planned: &Planned| planned.fault == Fault::Suspend && planned.victim == process.ordinal;
+        process.suspend(active.iter().any(suspended));
+    });
 }
 
 fn each(cluster: &Cluster, only: Option<u32>, change: impl Fn(&Process)) {
     cluster.processes().filter(|process| only.is_none_or(|only| only == process.ordinal)).for_each(change);
 }
 
-/// Starts the fleet, and plays random faults.
-pub async fn play(cluster: &mut Cluster) {
+/// Plays a round of faults that overlap.
+async fn round(cluster: &mut Cluster) {
+    let replicas = cluster.replicas();
+    let planned = plan(&mut cluster.random, replicas);
+    let alone = planned.len() == 1;
+    let length = planned.iter().map(|planned| planned.until).max().unwrap_or_default();
+    for step in 0..=length {
+        for planned in planned.iter().filter(|planned| planned.from == step) {
+            begin(cluster, planned, alone);
+        }
+        for planned in planned.iter().filter(|planned| planned.until == step) {
+            end(cluster, planned);
+        }
+        let active: Vec<_> =
+            planned.iter().filter(|planned| (planned.from..planned.until).contains(&step)).copied().collect();
+        last(cluster, &active);
+        cluster.step().await;
+    }
     cluster.settle(LIMIT).await;
-    for _ in 0..FAULTS {
-        cluster.set_bound(PROMISE);
-        let fault = Fault::random(&mut cluster.random);
-        fault.play(cluster).await;
+}
+
+/// Starts the fleet, and plays rounds of random faults.
+pub async fn play(cluster: &mut Cluster) {
+    cluster.excuses.gap(LIMIT);
+    cluster.settle(LIMIT).await;
+    cluster.excuses.started();
+    for _ in 0..cluster.random.usize(1..=ROUNDS) {
+        round(cluster).await;
     }
 }

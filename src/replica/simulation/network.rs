@@ -117,14 +117,16 @@ impl Network {
         });
     }
 
-    pub fn cut(&self, from: IpAddr, to: IpAddr, cut: Cut) {
-        self.change(|state| {
-            state.cuts.insert((from, to), cut);
-        });
+    /// Replaces what is cut.
+    pub fn set_cuts(&self, cuts: BTreeMap<(IpAddr, IpAddr), Cut>) {
+        if self.state().cuts != cuts {
+            self.change(|state| state.cuts = cuts);
+        }
     }
 
-    pub fn heal(&self) {
-        self.change(|state| state.cuts.clear());
+    /// Whether packets pass.
+    pub fn is_open(&self, from: IpAddr, to: IpAddr) -> bool {
+        self.state().cut(from, to).is_none()
     }
 
     /// Returns the connections of the process that has `key`, at `ip`.

@@ -3,8 +3,8 @@
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use twox_hash::XxHash64;
 
 use super::network::{Network, latency};
+use super::seeded::Exposures;
 use super::trace::Trace;
 use crate::exposition::{Format, Selection};
 use crate::fleet::audit::CoverageView;
@@ -50,7 +52,7 @@ pub enum Path {
     /// It works.
     #[default]
     Open,
-    /// Packets vanish.
+    /// Packets vanish. Requests arrive later.
     Silent,
     /// Connections are refused, and open ones are reset.
     Refused,
@@ -143,12 +145,15 @@ pub struct Process {
     pub ip: IpAddr,
     pub member: Arc<FleetHandle>,
     pub clocks: Arc<Clocks>,
-    pub path: watch::Sender<Path>,
+    path: watch::Sender<Path>,
     suspended: watch::Sender<bool>,
     network: Network,
     resources: Arc<Resources>,
     scrape_tracker: Arc<ScrapeTracker>,
-    _tasks: Tasks,
+    exposures: Exposures,
+    tasks: Tasks,
+    /// Why it cannot be a member any more.
+    unfit: Arc<OnceLock<String>>,
     /// Ends when it has left.
     leaving: Option<JoinHandle<()>>,
 }
@@ -188,6 +193,7 @@ impl Process {
         let (trace, started) = (network.trace.clone(), AtomicU64::new(0));
         let tasks = Tasks::wrapping(CancellationToken::new(), move |task| {
             let task = traced(trace.clone(), ordinal, started.fetch_add(1, Relaxed), task);
+            let task = task.instrument(tracing::info_span!("member", ordinal));
             Suspendable::new(pause.clone(), task.boxed()).boxed()
         });
         let client = client(Arc::clone(api), path.subscribe(), (network.trace.clone(), ordinal));
@@ -217,7 +223,12 @@ impl Process {
             host: Host { clock: Arc::clone(&clocks) as _, dialer: Arc::new(network.dialer(ip, key)), memory: || None },
             roster: Arc::clone(&roster),
         });
-        tasks.spawner().spawn("fleet-member".to_owned(), async move { panic!("{}", task.await) });
+        let unfit = Arc::new(OnceLock::new());
+        let ended = Arc::clone(&unfit);
+        tasks.spawner().spawn("fleet-member".to_owned(), async move {
+            let error = task.await;
+            ended.get_or_init(|| error.to_string());
+        });
         let members =
             Members { fleet: Arc::clone(&member), coverage_view: Arc::new(Silent), reporter: Arc::new(Silent), roster };
         network.listen(ip, key, members);
@@ -231,12 +242,32 @@ impl Process {
             network: network.clone(),
             resources,
             scrape_tracker: Arc::default(),
-            _tasks: tasks,
+            exposures: Exposures::default(),
+            tasks,
+            unfit,
             leaving: None,
         }
     }
 
+    /// Returns why it has ended, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        let stopped = self.tasks.ended().now_or_never()?.err()?;
+        Some(self.unfit.get().cloned().unwrap_or_else(|| stopped.to_string()))
+    }
+
+    pub fn set_path(&self, path: Path) {
+        self.path.send_if_modified(|before| std::mem::replace(before, path) != path);
+    }
+
+    /// Whether requests arrive, and watches are heard.
+    pub fn reads_api(&self) -> bool {
+        *self.path.borrow() == Path::Open
+    }
+
     pub fn suspend(&self, suspended: bool) {
+        if self.is_suspended() == suspended {
+            return;
+        }
         self.network.suspend(self.ip, suspended);
         self.suspended.send_replace(suspended);
     }
@@ -255,7 +286,7 @@ impl Process {
             return None;
         }
         self.scrape_tracker.complete(&self.scrape_tracker.record(Scraper::new([10, 9, 9, 9].into(), [])));
-        let exposed = self.member.exposed()?;
+        let exposed = self.exposures.of(&self.member, self.clocks.boot())?;
         let text: Vec<u8> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect();
         self.network.trace.add(|| format!("member {} serves {}", self.ordinal, XxHash64::oneshot(0, &text)));
         Some(text)
@@ -284,14 +315,16 @@ async fn traced(trace: Trace, ordinal: u32, number: u64, mut task: BoxFuture<'st
 /// Returns a client of `api` by way of `path`, for the member with this ordinal.
 fn client(api: Arc<Simulator>, path: watch::Receiver<Path>, (trace, ordinal): (Trace, u32)) -> kube::Client {
     let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-        let (api, path, trace) = (Arc::clone(&api), path.clone(), trace.clone());
+        let (api, mut path, trace) = (Arc::clone(&api), path.clone(), trace.clone());
         async move {
             trace.add(|| format!("member {ordinal} requests {} {}", request.method(), request.uri()));
             sleep(latency()).await;
             let writes = *request.method() != Method::GET;
-            let now = *path.borrow();
+            let watches = request.uri().query().is_some_and(|query| query.contains("watch="));
+            // TCP repeats what was lost.
+            let heard = path.wait_for(|path| *path != Path::Silent).await.map(|path| *path);
+            let Ok(now) = heard else { return Err(std::io::ErrorKind::TimedOut.into()) };
             match now {
-                Path::Silent => std::future::pending().await,
                 Path::Refused => return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
                 Path::Failing => {
                     let status = r#"{"kind":"Status","code":503,"message":"overloaded"}"#;
@@ -301,27 +334,30 @@ fn client(api: Arc<Simulator>, path: watch::Receiver<Path>, (trace, ordinal): (T
                     return Ok(answer);
                 }
                 Path::Slow(most) => sleep(most.mul_f64(fastrand::f64())).await,
-                Path::LosesAnswers | Path::Deaf | Path::Open => {}
+                Path::LosesAnswers | Path::Deaf | Path::Open | Path::Silent => {}
             }
             let answer = api.answer(request).await;
+            if let Path::Slow(most) = now {
+                sleep(most.mul_f64(fastrand::f64())).await;
+            }
             if now == Path::LosesAnswers && writes && fastrand::bool() {
                 return Err(std::io::ErrorKind::ConnectionReset.into());
             }
             sleep(latency()).await;
-            Ok(answer.map(|body| delivered(body, path)))
+            Ok(answer.map(|body| delivered(body, path, watches)))
         }
     });
     kube::Client::new(service, "ops")
 }
 
 /// Returns `body` as it arrives by way of `path`.
-fn delivered(body: Body, path: watch::Receiver<Path>) -> Body {
-    let frames = stream::unfold((body, path), |(mut body, mut path)| async move {
+fn delivered(body: Body, path: watch::Receiver<Path>, watches: bool) -> Body {
+    let frames = stream::unfold((body, path), move |(mut body, mut path)| async move {
         loop {
             let now = *path.borrow_and_update();
             match now {
                 Path::Refused => return Some((Err(Broken::from("connection reset")), (body, path))),
-                Path::Silent | Path::Deaf => {
+                Path::Silent | Path::Deaf if watches || now == Path::Silent => {
                     if path.changed().await.is_err() {
                         return None;
                     }

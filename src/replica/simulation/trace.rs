@@ -1,13 +1,32 @@
 //! What happened in a run, in order. Two runs of one seed must give the same trace.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 use crate::sync::lock;
 
 /// Lines before the first difference that a comparison shows.
 const SHOWN: usize = 40;
+
+/// The time since the first event of a thread. The clock is frozen between timers, and differs between runs. Their differences do
+/// not.
+fn elapsed() -> Duration {
+    thread_local!(static START: Instant = Instant::now());
+    START.with(Instant::elapsed)
+}
+
+/// Begins lines of the log with the simulated time.
+pub struct Simulated;
+
+impl FormatTime for Simulated {
+    fn format_time(&self, line: &mut Writer<'_>) -> std::fmt::Result {
+        write!(line, "{:8.3} s", elapsed().as_secs_f64())
+    }
+}
 
 /// The events of a run, if they are recorded.
 #[derive(Clone, Default)]
@@ -22,9 +41,7 @@ impl Trace {
     /// Records an event.
     pub fn add(&self, event: impl FnOnce() -> String) {
         if let Some(events) = &self.0 {
-            // The clock is frozen between timers, and differs between runs. Their differences do not.
-            thread_local!(static START: Instant = Instant::now());
-            let at = START.with(Instant::elapsed);
+            let at = elapsed();
             lock(events).push(format!("{at:?} {}", event()));
         }
     }

@@ -79,6 +79,20 @@ pub(super) struct Page {
     pub remaining: usize,
 }
 
+/// The content of the server at one version.
+pub struct Saved {
+    version: u64,
+    tables: Vec<(String, BTreeMap<(String, String), Object>)>,
+}
+
+impl Saved {
+    /// The objects of a resource, by plural.
+    pub fn objects(&self, plural: &str) -> Vec<Value> {
+        let of = self.tables.iter().filter(|(name, _)| name == plural);
+        of.flat_map(|(_, objects)| objects.values()).map(|object| Value::clone(object)).collect()
+    }
+}
+
 /// The whole state of the server.
 pub(super) struct State {
     pub version: u64,
@@ -381,6 +395,24 @@ impl State {
             }
             table.floor = self.version;
             table.changed.send_replace(());
+        }
+    }
+
+    pub fn save(&self) -> Saved {
+        let content = |table: &Table| (table.resource.plural.clone(), table.objects.clone());
+        Saved { version: self.version, tables: self.tables.iter().map(content).collect() }
+    }
+
+    /// Goes back to an earlier version, as after the restore of a backup: the history is lost, and open watches break.
+    pub fn restore(&mut self, saved: &Saved) {
+        self.compact();
+        self.version = saved.version;
+        for (table, (_, objects)) in self.tables.iter_mut().zip(&saved.tables) {
+            table.objects.clone_from(objects);
+            table.floor = saved.version;
+            // Counts as a change, so that a sequence number never names two events.
+            table.first += 1;
+            table.decide(Fate::Cut);
         }
     }
 

@@ -1,0 +1,168 @@
+//! For how long the active faults excuse that objects are missing, served twice, or old. The bounds are those of the table of faults in
+//! docs/fleet.md, plus the time between two scrapes. Faults that overlap excuse what each of them excuses. While
+//! the API server is away nobody recovers from a crash, so that time begins again until it is back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::OnLostQuorum;
+
+/// How long moved objects may be missing or served twice: clock offsets are estimates.
+const SWITCH: Duration = Duration::from_millis(500);
+/// A killed process of a settled fleet is replaced within this time.
+const KILLED: Duration = Duration::from_secs(3);
+/// The same during another fault, or a handover: a set switch passes, a coordinator is elected, another member loads the ranges.
+const RECOVERY: Duration = Duration::from_secs(12);
+/// How long an assignment is valid without a confirmation.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a Lease is renewed.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// Until a Lease has expired, and an observer has renewed its own.
+const LEASE_EXPIRY: Duration = Duration::from_secs(20);
+/// Until a process whose connections work again has heard the news, from a peer that itself may have waited for them.
+const RECONNECTION: Duration = Duration::from_millis(2_500);
+/// Until others have loaded what a process hid.
+const TAKEOVER: Duration = Duration::from_secs(4);
+/// How long a change may take from the API server to a scrape.
+pub const NEWS: Duration = Duration::from_secs(1);
+/// How long a replica may pause between two attempts, with jitter, and then list.
+const RETRY: Duration = Duration::from_secs(40);
+/// How long a watch may be silent before a replica lists again, and the time for that.
+const SILENCE: Duration = Duration::from_secs(150 + 40);
+
+/// What a process can do now.
+pub struct Ability {
+    pub runs: bool,
+    /// It requests, and hears watches.
+    pub reads_api: bool,
+    /// Each other process, and whether both exchange heartbeats.
+    pub links: BTreeMap<u32, bool>,
+}
+
+impl Ability {
+    fn hears_all(&self) -> bool {
+        self.links.values().all(|linked| *linked)
+    }
+}
+
+/// How long a process has heard no news.
+#[derive(Clone, Copy)]
+struct Deaf {
+    since: Instant,
+    last: Instant,
+}
+
+/// The excuses of a fleet.
+pub struct Excuses {
+    on_lost_quorum: OnLostQuorum,
+    overlap: Duration,
+    gaps_until: Instant,
+    /// Until when what changes may take longer to be served.
+    old_until: Instant,
+    /// What happened until then must show in scrapes.
+    known: Instant,
+    deaf: BTreeMap<u32, Deaf>,
+}
+
+impl Excuses {
+    /// The excuses of a fleet that has not started.
+    pub fn new(on_lost_quorum: OnLostQuorum, overlap: Duration) -> Self {
+        let now = Instant::now();
+        Self { on_lost_quorum, overlap, gaps_until: now, old_until: now, known: now, deaf: BTreeMap::new() }
+    }
+
+    /// A process ends, or falls silent. `alone`: this is the only fault, the fleet is settled, and connections to it are
+    /// refused.
+    pub fn crash(&mut self, alone: bool) {
+        self.gap(if alone { KILLED } else { RECOVERY + LEASE_EXPIRY });
+    }
+
+    /// Objects may be missing for this time from now on.
+    pub fn gap(&mut self, limit: Duration) {
+        self.gaps_until = self.gaps_until.max(Instant::now() + limit);
+    }
+
+    /// Objects may be missing, until the others have recovered.
+    pub fn recover(&mut self) {
+        self.gap(RECOVERY);
+    }
+
+    /// Watches ended, and replicas list again.
+    pub fn relist(&mut self) {
+        self.old_until = self.old_until.max(Instant::now() + RETRY);
+    }
+
+    /// The fleet has started: from now on its objects are served.
+    pub fn started(&mut self) {
+        self.gaps_until = Instant::now();
+    }
+
+    /// Open watches deliver nothing any more.
+    pub fn deafen(&mut self) {
+        self.old_until = Instant::now() + SILENCE;
+    }
+
+    /// Notes what the processes can do now.
+    pub fn note(&mut self, processes: &BTreeMap<u32, Ability>) {
+        let now = Instant::now();
+        self.deaf.retain(|ordinal, _| processes.contains_key(ordinal));
+        let impaired = processes.values().any(|process| !process.runs || !process.reads_api);
+        for (ordinal, process) in processes.iter().filter(|(_, process)| !process.reads_api) {
+            if !process.hears_all() {
+                // Others may dismiss it. It hides its ranges when it learns that, and they have to load them.
+                self.gap(RECONNECTION + TAKEOVER);
+            }
+            let hears = |other: &u32| processes.get(other).is_some_and(|other| other.runs && other.reads_api);
+            if process.runs && process.links.iter().any(|(other, linked)| *linked && hears(other)) {
+                continue;
+            }
+            let deaf = self.deaf.entry(*ordinal).or_insert(Deaf { since: now, last: now });
+            if now - deaf.last > RECONNECTION {
+                deaf.since = now;
+            }
+            deaf.last = now;
+            let since = deaf.since;
+            if self.on_lost_quorum == OnLostQuorum::Refuse && now + RENEWAL >= since + LEASE && !process.hears_all() {
+                self.gap(RECOVERY + LEASE_EXPIRY);
+            }
+        }
+        if impaired {
+            self.old_until = self.old_until.max(now + RETRY);
+            if self.gaps_until > now {
+                // Until then nobody recovers from a crash, and nobody can load.
+                self.gap(RECOVERY + LEASE_EXPIRY);
+            }
+        }
+        if now >= self.old_until {
+            self.known = now - NEWS;
+        }
+    }
+
+    /// What happened until then must show in scrapes.
+    pub fn known(&self) -> Instant {
+        self.known
+    }
+
+    /// Returns whether processes may serve an object together: at most one of them hears the news.
+    pub fn may_double(&self, by: &[u32]) -> bool {
+        let now = Instant::now();
+        // When it hears that others took its ranges, it keeps serving for the overlap.
+        let heard = RECONNECTION + self.overlap;
+        let deaf = |ordinal: &u32| self.deaf.get(ordinal).filter(|deaf| now <= deaf.last + heard);
+        let informed = by.iter().filter(|ordinal| deaf(ordinal).is_none()).count();
+        let overdue = by.iter().filter_map(deaf).any(|deaf| now > deaf.since + LEASE + RENEWAL);
+        informed <= 1 && !(overdue && self.on_lost_quorum == OnLostQuorum::Refuse)
+    }
+
+    /// Returns for how long objects may be missing; `None` without a limit for now.
+    pub fn missing(&self) -> Option<Duration> {
+        (Instant::now() >= self.gaps_until).then_some(SWITCH)
+    }
+
+    /// Returns for how long objects may be served twice by replicas that hear the news.
+    pub fn doubled(&self) -> Duration {
+        SWITCH + self.overlap
+    }
+}

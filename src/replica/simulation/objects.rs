@@ -1,0 +1,239 @@
+//! The objects that the fleet serves. They come, change and go all the time. Each scrape of all replicas is compared with what the
+//! API server had.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::excuses::NEWS;
+use crate::simulator::Simulator;
+
+/// The namespace of the objects, and their number: at the start, and while they come and go.
+pub const NAMESPACE: &str = "shop";
+const FIRST: usize = 16;
+const COUNT: std::ops::Range<usize> = 8..24;
+/// Changes of the servers of an object that a failure shows.
+const SHOWN: usize = 6;
+/// What lasts shorter is never wrong.
+const NOTABLE: Duration = Duration::from_millis(400);
+/// Names are taken again, by objects with other UIDs.
+const NAMES: u32 = 30;
+
+/// An object, and what is wrong with it.
+struct Object {
+    name: String,
+    created: Instant,
+    deleted: Option<Instant>,
+    /// Its values, and since when it has them.
+    values: Vec<(Instant, String)>,
+    /// Since when it has been missing.
+    missing: Option<Instant>,
+    /// The pairs of replicas that serve it, and since when. The old owner of a handover may keep serving, so an object that moves
+    /// twice has two such pairs.
+    doubled: BTreeMap<(u32, u32), Instant>,
+    /// Since when which replicas have served it: for the message of a failure.
+    served: Vec<(Instant, Vec<u32>)>,
+}
+
+impl Object {
+    /// Describes who served it in the last seconds.
+    fn history(&self, now: Instant) -> String {
+        let text = |(since, by): &(Instant, Vec<u32>)| format!("{by:?} {:.1} s ago", (now - *since).as_secs_f64());
+        let last = self.served.len().saturating_sub(SHOWN);
+        self.served[last..].iter().map(text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a scrape of all replicas contains of each UID: the ordinal of the replica, and the value.
+pub type Served = BTreeMap<String, Vec<(u32, String)>>;
+
+/// For how long objects have been missing and served twice, at most.
+#[derive(Clone, Debug, Default)]
+pub struct Worst {
+    pub missing: (Duration, String),
+    pub doubled: (Duration, String),
+}
+
+/// All objects, also those that are gone: they must not come back.
+pub struct Objects {
+    api: Arc<Simulator>,
+    known: BTreeMap<String, Object>,
+    changes: u64,
+    /// Whether the last scrape showed something that changed longer ago than a change takes.
+    stale: bool,
+}
+
+impl Objects {
+    /// Creates the first objects.
+    pub fn new(api: Arc<Simulator>, random: &mut fastrand::Rng) -> Self {
+        let mut objects = Self { api, known: BTreeMap::new(), changes: 0, stale: false };
+        while objects.count() < FIRST {
+            objects.add(random);
+        }
+        objects.learn();
+        objects
+    }
+
+    fn count(&self) -> usize {
+        self.api.list("pods", NAMESPACE).expect("there are pods").len()
+    }
+
+    fn object(&mut self, name: &str) -> serde_json::Value {
+        self.changes += 1;
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": NAMESPACE, "name": name},
+            "spec": {"nodeName": format!("n{}", self.changes), "containers": []},
+        })
+    }
+
+    fn add(&mut self, random: &mut fastrand::Rng) {
+        let object = self.object(&format!("p{}", random.u32(..NAMES)));
+        // The name may be taken.
+        let _ = self.api.create(&object);
+    }
+
+    /// Adds, changes or deletes an object.
+    pub fn churn(&mut self, random: &mut fastrand::Rng) {
+        let live: Vec<_> = self.known.values().filter(|object| object.deleted.is_none()).collect();
+        let any = live.get(random.usize(..live.len().max(1))).map(|object| object.name.clone());
+        let count = live.len();
+        match (any, random.u8(..4)) {
+            (Some(name), 0) if count > COUNT.start => {
+                self.api.delete("pods", NAMESPACE, &name).expect("it exists");
+            }
+            (Some(name), 1) => {
+                let object = self.object(&name);
+                self.api.update(&object).expect("it exists");
+            }
+            // Deleted and created in one step.
+            (Some(name), 2) => {
+                self.api.delete("pods", NAMESPACE, &name).expect("it exists");
+                let object = self.object(&name);
+                self.api.create(&object).expect("the name is free");
+            }
+            _ if count < COUNT.end => self.add(random),
+            _ => {}
+        }
+        self.learn();
+    }
+
+    /// Learns what the API server has.
+    pub fn learn(&mut self) {
+        let now = Instant::now();
+        let mut present = std::collections::BTreeSet::new();
+        for object in self.api.list("pods", NAMESPACE).expect("there are pods") {
+            let text = |pointer: &str| object.pointer(pointer).and_then(|v| v.as_str()).expect("a text").to_owned();
+            let (uid, value) = (text("/metadata/uid"), text("/spec/nodeName"));
+            let known = self.known.entry(uid.clone()).or_insert_with(|| Object {
+                name: text("/metadata/name"),
+                created: now,
+                deleted: None,
+                values: Vec::new(),
+                missing: None,
+                doubled: BTreeMap::new(),
+                served: Vec::new(),
+            });
+            if known.deleted.take().is_some() {
+                known.created = now;
+            }
+            if known.values.last().is_none_or(|(_, last)| *last != value) {
+                known.values.push((now, value));
+            }
+            present.insert(uid);
+        }
+        for (_, object) in self.known.iter_mut().filter(|(uid, _)| !present.contains(*uid)) {
+            object.deleted.get_or_insert(now);
+            object.missing = None;
+            object.doubled.clear();
+        }
+    }
+
+    /// Returns what a scrape of all replicas contains that was gone, or replaced by another value, at `known`.
+    fn old(&self, served: &Served, known: Instant) -> Option<String> {
+        let mut old = String::new();
+        for (uid, copies) in served {
+            let Some(object) = self.known.get(uid) else {
+                let _ = write!(old, "{uid} never existed; ");
+                continue;
+            };
+            if object.deleted.is_some_and(|deleted| deleted <= known) {
+                let _ = write!(old, "{} ({uid}) is served by {copies:?}, although it is gone; ", object.name);
+            }
+            let replaced = object.values.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+            let values = object.values.iter().zip(replaced);
+            let current: Vec<_> =
+                values.filter(|(_, at)| at.is_none_or(|at| at > known)).map(|(it, _)| &it.1).collect();
+            for (ordinal, value) in copies.iter().filter(|(_, value)| !current.contains(&value)) {
+                let _ = write!(old, "{ordinal} serves {} ({uid}) with {value}, not {current:?}; ", object.name);
+            }
+        }
+        Some(old).filter(|old| !old.is_empty())
+    }
+
+    /// Compares a scrape of all replicas with what the API server had at `known` and later. `may_double` decides whether these
+    /// replicas may serve an object at the same time.
+    ///
+    /// # Errors
+    /// An object is served that was gone, or with a value that it no longer had.
+    pub fn check(
+        &mut self,
+        served: &Served,
+        known: Instant,
+        may_double: impl Fn(&[u32]) -> bool,
+    ) -> Result<Worst, String> {
+        let now = Instant::now();
+        let mut worst = Worst::default();
+        self.stale = self.old(served, now - NEWS).is_some();
+        if self.stale
+            && let Some(old) = self.old(served, known)
+        {
+            return Err(old);
+        }
+        for (uid, object) in self.known.iter_mut().filter(|(_, object)| object.deleted.is_none()) {
+            let copies = served.get(uid).map(Vec::as_slice).unwrap_or_default();
+            let by: Vec<u32> = copies.iter().map(|(ordinal, _)| *ordinal).collect();
+            if object.served.last().is_none_or(|(_, last)| *last != by) {
+                object.served.push((now, by.clone()));
+            }
+            let missing = by.is_empty() && object.created <= known;
+            object.missing = missing.then(|| object.missing.unwrap_or(now));
+            let pairs = by.iter().enumerate().flat_map(|(i, one)| by[i + 1..].iter().map(|other| (*one, *other)));
+            let pairs = pairs.filter(|(one, other)| !may_double(&[*one, *other]));
+            object.doubled = pairs.map(|pair| (pair, object.doubled.get(&pair).copied().unwrap_or(now))).collect();
+            let note = |since: Option<Instant>, worst: &mut (Duration, String)| {
+                let lasts = since.map_or(Duration::ZERO, |since| now - since);
+                if lasts > worst.0.max(NOTABLE) {
+                    *worst = (lasts, format!("{} ({uid}) was served by {}", object.name, object.history(now)));
+                }
+            };
+            note(object.missing, &mut worst.missing);
+            note(object.doubled.values().min().copied(), &mut worst.doubled);
+        }
+        Ok(worst)
+    }
+
+    /// Whether nothing is missing, served twice or old.
+    pub fn is_exact(&self) -> bool {
+        !self.stale && self.known.values().all(|object| object.missing.is_none() && object.doubled.is_empty())
+    }
+}
+
+/// Adds what a replica serves. Returns the number of objects.
+pub fn read(scrape: &[u8], ordinal: u32, served: &mut Served) -> usize {
+    let text = std::str::from_utf8(scrape).expect("UTF-8");
+    let label = |line: &str, name: &str| {
+        let (_, rest) = line.split_once(name)?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let mut count = 0;
+    for line in text.lines().filter(|line| line.starts_with("kube_pod_info{")) {
+        let uid = label(line, "uid=\"").expect("a UID");
+        served.entry(uid).or_default().push((ordinal, label(line, "node=\"").expect("a node")));
+        count += 1;
+    }
+    count
+}
