@@ -47,7 +47,7 @@ pub(super) enum Fate {
 /// One resource: its objects and its recent history.
 pub(super) struct Table {
     pub resource: ResourceType,
-    pub objects: BTreeMap<(String, String), Object>,
+    pub objects: Content,
     history: VecDeque<Event>,
     /// Sequence number of the oldest remembered event.
     first: u64,
@@ -79,10 +79,13 @@ pub(super) struct Page {
     pub remaining: usize,
 }
 
+/// The objects of a resource, by namespace and name.
+type Content = BTreeMap<(String, String), Object>;
+
 /// The content of the server at one version.
 pub struct Saved {
     version: u64,
-    tables: Vec<(String, BTreeMap<(String, String), Object>)>,
+    tables: Vec<(String, Content)>,
 }
 
 impl Saved {
