@@ -15,7 +15,7 @@ pub enum MetricType {
     StateSet,
 }
 
-/// The header of a family: name, type, HELP, and what it reads.
+/// The header of a family: name, type, HELP, and the parts that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The name of the metric.

@@ -284,7 +284,7 @@ fn changed_parts_show_what_a_whole_object_shows() {
     visit_all(&mut Compare(seed()));
 }
 
-/// Pods with a family that lies about what it reads.
+/// Pods with a family that declares the wrong part.
 struct Liars;
 
 impl Resource for Liars {

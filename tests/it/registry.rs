@@ -12,13 +12,14 @@ use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use serde_json::json;
 
 /// Files without a resource.
-const HELPERS: [&str; 13] = [
+const HELPERS: [&str; 14] = [
     "collector",
     "common",
     "custom",
     "label_names",
     "labels",
     "mod",
+    "parts",
     "quantity",
     "resources",
     "schedule",

@@ -396,7 +396,7 @@ impl ResourceStore {
         self.has_timed.store(true, Relaxed);
     }
 
-    /// Frees the compressed text with timestamps. A scrape that still prints them compresses again what it sends.
+    /// Frees the compressed text with timestamps. A scrape that still prints them compresses its text again.
     pub fn free_timed(&self) {
         // Cheap if there is none, because it is called often.
         if self.has_timed.swap(false, Relaxed) {
