@@ -63,6 +63,7 @@ impl<'a> Messages<'a> {
 }
 
 /// The part of a message that the listed paths lead into.
+#[derive(Clone)]
 struct Node<'a> {
     message: &'a str,
     /// By number. A scalar has no node.
@@ -99,6 +100,13 @@ impl<'a> Node<'a> {
             }
             _ => Err(format!("{message}.{name} is inlined twice, which the decoder cannot read")),
         }
+    }
+
+    /// Returns the listed message at the end of a path.
+    fn at(&self, path: &str) -> Option<&Self> {
+        path.split('.').try_fold(self, |node, name| {
+            node.fields.values().find(|(field, _)| field.name == name).and_then(|(_, inner)| inner.as_ref())
+        })
     }
 
     fn add(&mut self, messages: &'a Messages<'a>, field: &'a Field<'a>) -> Result<Option<&mut Self>, String> {
@@ -148,8 +156,17 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
             roots.push(Root { api_version, kind, view, node: Node::new(message) });
             continue;
         }
-        let root = roots.last_mut().ok_or_else(|| failed("a path without a heading".into()))?;
         let (prefix, names) = line.split_once(':').unwrap_or(("", line));
+        let (root, before) = roots.split_last_mut().ok_or_else(|| failed("a path without a heading".into()))?;
+        if names.trim() == "*" {
+            let all = before.iter().find(|it| (it.api_version, it.kind, it.view) == (root.api_version, root.kind, ""));
+            let listed = all.and_then(|all| all.node.at(prefix.trim()));
+            let listed = listed.ok_or_else(|| failed("`*` copies what the list of all fields has at this path".into()))?;
+            if let Some(node) = root.node.walk(messages, prefix.trim()).map_err(failed)? {
+                *node = listed.clone();
+            }
+            continue;
+        }
         for name in names.split_whitespace() {
             let prefix = prefix.trim();
             let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
