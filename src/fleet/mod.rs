@@ -3,13 +3,15 @@
 //! `record` defines the data that members exchange, `wire` reads it, and `handover` is the pure state machine. `run` is the task around that
 //! machine: it receives events from `api` (the API server) and `peers` (the other members), and publishes each decision in
 //! a [`FleetHandle`]. `events` decides which decisions operators see as Kubernetes Events. `roster` knows the keys of the members, and `tls` authenticates connections by them. `coverage` checks that the members together expose each object once, and `audit` collects the data for
-//! that check. `switches` measures how exactly the members switch, and `measurements` keeps the results. `report` and `overview` describe the fleet for the status page.
+//! that check. `bounds` holds the times that faults may cost, for the tests. `switches` measures how exactly the members switch, and `measurements` keeps the results. `report` and `overview` describe the fleet for the status page.
 //!
 //! May not know the format of series.
 
 mod address;
 mod api;
 pub mod audit;
+#[cfg(test)]
+pub mod bounds;
 pub mod clock;
 pub mod coverage;
 pub mod events;

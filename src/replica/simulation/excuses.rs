@@ -7,24 +7,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::fleet::bounds;
 use crate::settings::OnLostQuorum;
 
-/// How long moved objects may be missing or served twice: clock offsets are estimates.
-const SWITCH: Duration = Duration::from_millis(500);
-/// A killed process of a settled fleet is replaced within this time.
+/// A killed process of a settled fleet is replaced within this time. During another fault, or a handover, it takes
+/// [`RECOVERY`].
 const KILLED: Duration = Duration::from_secs(3);
-/// The same during another fault, or a handover: a set switch passes, a coordinator is elected, another member loads the ranges.
-const RECOVERY: Duration = Duration::from_secs(12);
-/// How long an assignment is valid without a confirmation.
-const LEASE: Duration = Duration::from_secs(15);
-/// How often a Lease is renewed.
-const RENEWAL: Duration = Duration::from_secs(5);
-/// Until a Lease has expired, and an observer has renewed its own.
-const LEASE_EXPIRY: Duration = Duration::from_secs(20);
-/// Until a process whose connections work again has heard the news, from a peer that itself may have waited for them.
-const RECONNECTION: Duration = Duration::from_millis(2_500);
-/// Until others have loaded what a process hid.
-const TAKEOVER: Duration = Duration::from_secs(4);
+const SWITCH: Duration = Duration::from_millis(bounds::SWITCH);
+const RECOVERY: Duration = Duration::from_millis(bounds::RECOVERY);
+const LEASE: Duration = Duration::from_millis(bounds::LEASE);
+const RENEWAL: Duration = Duration::from_millis(bounds::RENEWAL);
+const LEASE_EXPIRY: Duration = Duration::from_millis(bounds::LEASE_EXPIRY);
+const RECONNECTION: Duration = Duration::from_millis(bounds::RECONNECTION);
+const TAKEOVER: Duration = Duration::from_millis(bounds::TAKEOVER);
 /// How long a change may take from the API server to a scrape.
 pub const NEWS: Duration = Duration::from_secs(1);
 /// How long a replica may pause between two attempts, with jitter, and then list.

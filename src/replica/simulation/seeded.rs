@@ -37,55 +37,36 @@ fn is_seeded(seeded: Seeded) -> bool {
 }
 
 /// Returns what the two sinks of a source seem to be: that of its list and watch, and that of its backfills.
-pub fn sinks(sinks: [Box<dyn Sink>; 2]) -> [Box<dyn Sink>; 2] {
-    if SEEDED.get().is_none() {
-        return sinks;
-    }
-    let [sink, of_backfills] = sinks;
-    [(sink, false), (of_backfills, true)].map(|(sink, of_backfills)| Box::new(Misled { sink, of_backfills }) as _)
+pub fn sinks([sink, of_backfills]: [Box<dyn Sink>; 2]) -> [Box<dyn Sink>; 2] {
+    [sink, if is_seeded(Seeded::BackfillSkipped) { Box::new(Empty(of_backfills)) } else { of_backfills }]
 }
 
-/// A sink that does not hear everything.
-struct Misled {
-    sink: Box<dyn Sink>,
-    of_backfills: bool,
-}
+/// A sink whose lists contain nothing.
+struct Empty(Box<dyn Sink>);
 
-impl Sink for Misled {
+impl Sink for Empty {
     fn init(&mut self, slice: &Slice) {
-        self.sink.init(slice);
+        self.0.init(slice);
     }
 
-    fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
-        if self.of_backfills && is_seeded(Seeded::BackfillSkipped) { Ok(()) } else { self.sink.apply(item) }
-    }
-
-    fn keep(&mut self, uid: &str) {
-        self.sink.keep(uid);
+    fn apply(&mut self, _: &Item<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 
     fn give_up(&mut self) {
-        self.sink.give_up();
+        self.0.give_up();
     }
 
     fn rewind(&mut self) {
-        self.sink.rewind();
+        self.0.rewind();
     }
 
     fn delete(&mut self, uid: &str, version: u64) {
-        self.sink.delete(uid, version);
-    }
-
-    fn wants_foreign(&self) -> bool {
-        self.sink.wants_foreign()
-    }
-
-    fn foreign(&mut self, namespace: &str, name: &str) {
-        self.sink.foreign(namespace, name);
+        self.0.delete(uid, version);
     }
 
     fn init_done(&mut self, version: u64) {
-        self.sink.init_done(version);
+        self.0.init_done(version);
     }
 }
 

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::invariants::TAKEOVER;
 use super::store::{Loss, MOST_WRITES_BACK};
 use super::{Entry, Form, Process, World};
+use crate::fleet::bounds::TAKEOVER;
 use crate::fleet::record::Record;
 use crate::sharding::Hasher;
 

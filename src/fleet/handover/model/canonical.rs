@@ -22,8 +22,9 @@ use std::fmt::Write;
 use twox_hash::XxHash64;
 
 use super::{BOOT_CLOCKS, Message, ORIGIN, Pod, Process, World};
+use crate::fleet::bounds;
 
-/// The longest limit (ms) that two moments are compared with, and a step: `invariants::LEASE` + `RENEWAL`.
+/// The longest limit (ms) that two moments are compared with, and a step: `bounds::LEASE` + `RENEWAL`.
 pub(super) const GAP: i64 = 20_100;
 /// How long (ms) a store remembers its earlier states. No restore goes back further.
 pub(super) const STORE_MEMORY: u64 = 30_000;
@@ -271,7 +272,7 @@ fn describe_process(process: &Process, world: &World, text: &mut String) {
     } = process;
     let from_end = |place: usize| if place == usize::MAX { -1 } else { world.log.len() as i64 - place as i64 };
     // As `is_informed` and `note_isolation` compare it.
-    let deaf = deaf_since.filter(|_| world.now <= deaf_last + super::invariants::RECONNECTION);
+    let deaf = deaf_since.filter(|_| world.now <= deaf_last + bounds::RECONNECTION);
     let deaf = deaf.map(|since| (since, *deaf_last, *confirmed_last));
     let own_writes: Vec<_> = own_writes.iter().map(|(place, sent)| (from_end(*place), sent)).collect();
     write!(

@@ -6,28 +6,10 @@ use proptest::prelude::*;
 
 use super::super::capacity::units;
 use super::{Form, Pod, Process, World};
+use crate::fleet::bounds::{LEASE, LEASE_EXPIRY, RECONNECTION, RECOVERY, RENEWAL, SWITCH, TAKEOVER};
 use crate::fleet::record::{Assignment, Member, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::Hashes;
-
-/// How long (ms) a moved range may be duplicated or missing: clock offsets are estimates, and scrapes take time.
-const SWITCH_TOLERANCE: u64 = 500;
-/// How long (ms) a range may be missing after a crash: until the crash is noticed, a scheduled switch has passed, a
-/// coordinator is elected, and another member has loaded the range.
-pub(super) const RECOVERY: u64 = 12_000;
-/// How long (ms) an assignment is valid without a confirmation, and a process waits at most for one after a pause.
-const LEASE: u64 = 15_000;
-/// How often (ms) a Lease is renewed: the last confirmation may be that old when a process loses the API server.
-const RENEWAL: u64 = 5_000;
-/// How long (ms) a process may expose what others serve after it hears news again: until the next heartbeat, of a peer that
-/// may itself have waited for one.
-pub(super) const RECONNECTION: u64 = 2_500;
-/// How long (ms) a range may be missing after its process resumes from a pause in which the others may have dismissed it: until
-/// they have loaded it.
-pub(super) const TAKEOVER: u64 = 4_000;
-/// How much longer (ms) if another member has no connection to the crashed one: until the Lease has expired, which shows with
-/// the next renewal of the own Lease.
-const LEASE_EXPIRY: u64 = 20_000;
 
 /// How long (ms) the fleet waits for a member that does not start.
 const START: u64 = 120_000;
@@ -231,9 +213,9 @@ impl World {
             let missing = count(&mut self.missing, exposed_by.is_empty());
             let duplicated = count(&mut self.duplicated, exposed_by.len() > 1 && !excused);
             let story = || format!("at {}: {exposed_by:?}\n{}", self.now, self.history.join("\n"));
-            prop_assert!(duplicated <= SWITCH_TOLERANCE + self.overlap, "duplicated for {duplicated} ms {}", story());
+            prop_assert!(duplicated <= SWITCH + self.overlap, "duplicated for {duplicated} ms {}", story());
             prop_assert!(
-                missing <= SWITCH_TOLERANCE || self.now < self.gaps_excused_until,
+                missing <= SWITCH || self.now < self.gaps_excused_until,
                 "missing for {missing} ms {}",
                 story()
             );
