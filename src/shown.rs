@@ -53,6 +53,15 @@ pub fn within(text: &str, maximum: usize) -> String {
     shown
 }
 
+/// Returns the names of the first few items, and how many more there are.
+pub fn few<T>(items: &[T], most: usize, separator: &str, name: impl FnMut(&T) -> String) -> String {
+    let mut named: Vec<_> = items.iter().take(most).map(name).collect();
+    if let Some(more) = items.len().checked_sub(most).filter(|more| *more > 0) {
+        named.push(format!("and {more} more"));
+    }
+    named.join(separator)
+}
+
 /// Returns a message of a parser as one line, without the values that it quotes.
 pub fn without_values(message: &impl ToString) -> String {
     let text = message.to_string();

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::poll;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -352,6 +353,31 @@ impl Worker {
         false
     }
 
+    /// Waits for the next data of a watch, for work to do, or for its end, at `scrub_at` at the latest.
+    async fn hear(
+        &mut self,
+        answer: &mut ApiResponse,
+        initial: bool,
+        scrub_at: Option<Instant>,
+    ) -> Result<Heard, Failure> {
+        if self.wakeups.has_changed().unwrap_or_default() {
+            self.wakeups.mark_unchanged();
+            return Ok(Heard::Wakeup);
+        }
+        let mut chunk = pin!(self.api.chunk(answer, initial.then_some(STREAMING_TIMEOUT)));
+        // Most pieces of a batch are there already, and need none of the timers.
+        let chunk = match poll!(chunk.as_mut()) {
+            Poll::Ready(chunk) => chunk,
+            Poll::Pending => tokio::select! {
+                biased;
+                _ = self.wakeups.changed() => return Ok(Heard::Wakeup),
+                chunk = chunk => chunk,
+                () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => return Ok(Heard::End),
+            },
+        };
+        Ok(chunk?.map_or(Heard::End, Heard::Data))
+    }
+
     /// Reads the events of a watch until it ends.
     async fn follow(&mut self, answer: &mut ApiResponse, watching: &mut WatchProgress) -> Result<End, Failure> {
         let encoding = answer.encoding;
@@ -367,29 +393,14 @@ impl Worker {
                     return Ok(End::SelectorChanged);
                 }
             }
-            if self.wakeups.has_changed().unwrap_or_default() {
-                self.wakeups.mark_unchanged();
-                adapted = false;
-                continue;
-            }
-            let chunk = {
-                let mut next = pin!(self.api.chunk(answer, watching.initial.then_some(STREAMING_TIMEOUT)));
-                match poll!(next.as_mut()) {
-                    Poll::Ready(chunk) => chunk?,
-                    Poll::Pending => tokio::select! {
-                        biased;
-                        _ = self.wakeups.changed() => {
-                            adapted = false;
-                            continue;
-                        }
-                        chunk = next => chunk?,
-                        () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => {
-                            return Ok(End::Over);
-                        }
-                    },
+            let chunk = match self.hear(answer, watching.initial, scrub_at).await? {
+                Heard::Data(chunk) => chunk,
+                Heard::Wakeup => {
+                    adapted = false;
+                    continue;
                 }
+                Heard::End => return Ok(End::Over),
             };
-            let Some(chunk) = chunk else { return Ok(End::Over) };
             self.api.arrived();
             let was_initial = watching.initial;
             let known = self.known();
@@ -570,6 +581,15 @@ struct WatchProgress {
     version: String,
     /// The slice to which the server was asked to restrict the watch; `None` if it was not.
     selected: Option<Slice>,
+}
+
+/// What happens next in an open watch.
+enum Heard {
+    Data(Bytes),
+    /// There may be work to do.
+    Wakeup,
+    /// The server ended it, or its connection has to be closed.
+    End,
 }
 
 /// How a watch ended without an error.

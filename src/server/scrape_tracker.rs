@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::shown;
 use crate::sync::{lock, watch};
 
 /// A client that has not scraped for this long is forgotten.
@@ -107,11 +108,7 @@ pub struct Visit {
 impl Missing {
     /// Names clients for people, the first few of them.
     pub fn name(missing: &[Self]) -> String {
-        let mut named: Vec<_> = missing.iter().take(MOST_NAMED).map(Self::to_string).collect();
-        if let Some(more) = missing.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-            named.push(format!("and {more} more"));
-        }
-        named.join(", ")
+        shown::few(missing, MOST_NAMED, ", ", Self::to_string)
     }
 }
 

@@ -206,27 +206,28 @@ impl ResourceStore {
         let mut state = self.state();
         let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
+        let key = Key { point: hashes.xxhash64, uid };
+        let mut known = pages.find(&key);
         if parts != Parts::ALL {
-            let known = pages.find(&Key { point: hashes.xxhash64, uid: uid.clone() }).map(|at| pages.slot(at));
             let suffices = |known: &Slot| known.is_settled() && parts.covers(known.fingerprints.changed(&fingerprints));
-            if !known.is_some_and(suffices) || linger.is_gone(&uid) || held_back.holds(hashes) {
+            if !known.is_some_and(|at| suffices(pages.slot(at))) || linger.is_gone(&key.uid) || held_back.holds(hashes)
+            {
                 return false;
             }
         }
         history.heard(version);
-        if let Some((_, deleted)) = tombstones.get(&uid).copied().filter(|(_, deleted)| version <= *deleted) {
+        if let Some((_, deleted)) = tombstones.get(&key.uid).copied().filter(|(_, deleted)| version <= *deleted) {
             // The list contains the object, but the history lacks its removal because the object was unknown.
             history.raise(if deleted == u64::MAX { 0 } else { deleted });
             return true;
         }
-        let key = Key { point: hashes.xxhash64, uid };
         if (linger.comes_back(&key.uid) || held_back.comes_back(&key.uid))
-            && let Some(at) = pages.find(&key)
+            && let Some(at) = known.take()
         {
             // Treat it like an object that was never present.
             pages.remove(at);
         }
-        let Some(at) = pages.find(&key) else {
+        let Some(at) = known else {
             // A change of an earlier object with this UID that lingered.
             held_back.take(&key.uid);
             if let Some(at) = held_back.yields(block.labels()).and_then(|uid| pages.find(&key_of(&uid))) {

@@ -25,6 +25,7 @@ use crate::fleet::record::{
 };
 use crate::settings::OnLostQuorum;
 use crate::sharding::{MOST_SHARDS, Slice};
+use crate::shown;
 
 /// The longest time between two decisions.
 const TICK: Duration = Duration::from_millis(250);
@@ -621,13 +622,9 @@ impl Machine {
     fn announce_dismissed(&mut self, before: Option<&Assignment>, after: &Assignment, now: Now) {
         let served = |ordinal: &&u32| before.is_some_and(|before| before.has(**ordinal));
         let dismissed: Vec<_> = after.absent.iter().filter(served).collect();
-        let named = dismissed.iter().take(MOST_NAMED);
-        let mut texts: Vec<_> = named.map(|ordinal| format!("{ordinal}: {}", self.why_gone(**ordinal, now))).collect();
-        if let Some(more) = dismissed.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-            texts.push(format!("and {more} more"));
-        }
-        let text =
-            format!("dismissed members that do not run any more, others take their objects; {}", texts.join("; "));
+        let why = |ordinal: &&u32| format!("{ordinal}: {}", self.why_gone(**ordinal, now));
+        let named = shown::few(&dismissed, MOST_NAMED, "; ", why);
+        let text = format!("dismissed members that do not run any more, others take their objects; {named}");
         self.announce(Topic::MemberDismissed, text);
     }
 

@@ -44,6 +44,16 @@ fn losers<'a>(
     members.filter(|member| member.scrape_wait.is_some())
 }
 
+/// Returns those of the [`losers`] of which a scraper has not seen the timestamp.
+fn unseen<'a>(
+    facts: &'a Facts,
+    current: &'a Assignment,
+    next: &'a Assignment,
+    now: Now,
+) -> impl Iterator<Item = &'a Member> {
+    losers(facts, current, next, now).filter(|member| member.stamped != Some(next.generation))
+}
+
 /// Returns `next` with a timestamp for the series that move, unless it has one, or nobody would see it.
 pub(super) fn with_stamps(facts: &Facts, current: &Assignment, next: &Next, now: Now) -> Option<Next> {
     if next.stamp_wait.is_some() {
@@ -64,21 +74,19 @@ pub(super) fn outcome(facts: &Facts, now: Now) -> (ScrapeOutcome, Vec<u32>) {
     }
 }
 
-/// Returns the members that lose ranges in the next generation, and of which a scraper has not seen the timestamp.
+/// Returns the ordinals of [`unseen`], while there is a timestamp.
 pub(super) fn unscraped(facts: &Facts, now: Now) -> Vec<u32> {
-    let (Some(point), Some(current), Some(next)) = (facts.stamps(), facts.current(), facts.next()) else {
+    let (Some(_), Some(current), Some(next)) = (facts.stamps(), facts.current(), facts.next()) else {
         return Vec::new();
     };
-    let missing = |member: &&Member| member.stamped != Some(point.generation);
-    losers(facts, current, &next.view, now).filter(missing).map(|member| member.id.ordinal).collect()
+    unseen(facts, current, &next.view, now).map(|member| member.id.ordinal).collect()
 }
 
 /// Whether all scrapers of the members that lose ranges have seen the timestamp, or had twice the time.
 pub(super) fn scrapers_have_come(facts: &Facts, current: &Assignment, next: &Assignment, now: Now) -> bool {
     let Some(point) = facts.stamps() else { return true };
     let limit = point.written() + (point.wait * 2).min(MAX_SCRAPE_WAIT.max(point.wait));
-    let seen = || losers(facts, current, next, now).all(|member| member.stamped == Some(next.generation));
-    now.boot + SWITCH_LEAD >= point.due && (now.boot >= limit || seen())
+    now.boot + SWITCH_LEAD >= point.due && (now.boot >= limit || unseen(facts, current, next, now).next().is_none())
 }
 
 /// The objects whose series do not end for now.
