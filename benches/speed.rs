@@ -5,14 +5,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::rc::Rc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
-use flate2::read::GzDecoder;
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
@@ -20,7 +16,7 @@ use kube_state_fleet::intake::protobuf::wire::Fields;
 use kube_state_fleet::intake::{Encoding, Form, Item, Unreadable};
 use kube_state_fleet::sharding::{Hasher, Hashes};
 
-use common::{World, drain};
+use common::{World, drain, recorded};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -80,18 +76,6 @@ impl Visitor for Kinds {
         let collect = Rc::new(move || drop(black_box(collector.collect(black_box(&object)))));
         self.0.insert(R::Object::URL_PATH_SEGMENT, Kind { bytes, decode, collect });
     }
-}
-
-/// The largest object of the recorded corpus, as the bare protobuf message.
-fn recorded(resource: &str) -> Vec<u8> {
-    let path = format!("{}/tests/data/corpus/{resource}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
-    let file = std::fs::File::open(path).expect("the corpus has every resource");
-    let lines = BufReader::new(GzDecoder::new(file)).lines();
-    let messages = lines.map(|line| {
-        let case: serde_json::Value = serde_json::from_str(&line.expect("UTF-8")).expect("JSON");
-        STANDARD.decode(case["protobuf"].as_str().expect("a message")).expect("base64")
-    });
-    messages.max_by_key(Vec::len).expect("an object")
 }
 
 fn kinds() -> Vec<&'static str> {

@@ -1,12 +1,7 @@
 //! Events of the busiest kinds, and a store that receives them through intake, collector and sink, as in a replica.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use flate2::read::GzDecoder;
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
@@ -14,10 +9,10 @@ use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Store};
 use kube_state_fleet::intake::{Encoding, Endpoint, Feed, Form};
 use kube_state_fleet::replica::sink;
 use kube_state_fleet::sharding::{Hasher, Ranges, Slice};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::wire::{New, field, set};
-use super::{drain, uid};
+use super::{drain, recorded, uid};
 
 /// The busiest kinds.
 pub const KINDS: [&str; 10] = [
@@ -113,7 +108,7 @@ impl Events {
         let feed = Feed::new(endpoint, slice(), sink(collector, objects));
         let (encoding, frame): (_, Frame) = match form {
             Form::Table => (Encoding::Json, table()),
-            Form::Object => (Encoding::Protobuf, message::<R>(recorded(name::<R>()))),
+            Form::Object => (Encoding::Protobuf, message::<R>(example(name::<R>()))),
             Form::Metadata => (Encoding::Protobuf, message::<R>(Vec::new())),
         };
         let mut events = Self { feed, store, encoding, frame, version: 1 };
@@ -172,19 +167,9 @@ impl Visitor for Find<'_> {
     }
 }
 
-/// The largest object of the recorded corpus, and a realistic pod, as the bare protobuf message.
-fn recorded(resource: &str) -> Vec<u8> {
-    if resource == "pods" {
-        return POD.to_vec();
-    }
-    let path = format!("{}/tests/data/corpus/{resource}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
-    let file = File::open(path).expect("the corpus has every resource");
-    let lines = BufReader::new(GzDecoder::new(file)).lines();
-    let messages = lines.map(|line| {
-        let case: Json = serde_json::from_str(&line.expect("UTF-8")).expect("JSON");
-        STANDARD.decode(case["protobuf"].as_str().expect("a message")).expect("base64")
-    });
-    messages.max_by_key(Vec::len).expect("an object")
+/// Returns a realistic pod, and of other kinds the largest recorded object, as the bare protobuf message.
+fn example(resource: &str) -> Vec<u8> {
+    if resource == "pods" { POD.to_vec() } else { recorded(resource) }
 }
 
 /// Returns the event for a state of the object in `message`.

@@ -5,8 +5,13 @@
 pub mod events;
 pub mod wire;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
 use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Pods};
@@ -21,6 +26,18 @@ const POD: &str = include_str!("../data/pod.json");
 pub fn pod() -> Pod {
     let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
     decode_object(&json, Form::Object, &Unreadable::default()).expect("the file holds a pod")
+}
+
+/// Returns the largest object of the recorded corpus, as the bare protobuf message.
+pub fn recorded(resource: &str) -> Vec<u8> {
+    let path = format!("{}/tests/data/corpus/{resource}.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let file = File::open(path).expect("the corpus has every resource");
+    let lines = BufReader::new(GzDecoder::new(file)).lines();
+    let messages = lines.map(|line| {
+        let case: serde_json::Value = serde_json::from_str(&line.expect("UTF-8")).expect("JSON");
+        STANDARD.decode(case["protobuf"].as_str().expect("a message")).expect("base64")
+    });
+    messages.max_by_key(Vec::len).expect("an object")
 }
 
 /// A store of pods, and the collector that fills it.
