@@ -255,6 +255,7 @@ impl Audit {
         let mut request = CoverageRequest { fleet: self.members.fleet(), versions: BTreeMap::new() };
         let first = self.request_all(&peers, &request).await;
         let own = self.view.report(&request);
+        let selected = own.selections;
         let resources: Vec<_> =
             own.known_versions.into_keys().filter(|r| only.is_none_or(|only| only.contains(r))).collect();
         let mut results = Attempt::new();
@@ -276,6 +277,11 @@ impl Audit {
         for (resource, seen) in seen {
             let proof = second.as_ref().map_err(Clone::clone).and_then(|reports| {
                 let exposed = exposed(&resource, reports)?;
+                // Namespaces that the selectors select come and go.
+                let selection = |reports: &Reports| reports.first()?.1.selections.get(&resource).copied();
+                if selection(reports) != selected.get(&resource).copied() {
+                    return Err(ProofError::OtherSelection(SELF.to_owned()));
+                }
                 Ok(Proof { seen: seen?, exposed })
             });
             results.insert(resource, Some(proof));
@@ -401,6 +407,7 @@ mod tests {
             settled: true,
             known_versions: [(PODS.to_owned(), KnownVersions::Versions { oldest: 1, newest: 9 })].into(),
             digests: [(PODS.to_owned(), digest(uids))].into(),
+            selections: BTreeMap::new(),
             switches: Vec::new(),
         }
     }

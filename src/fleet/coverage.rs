@@ -38,6 +38,10 @@ pub struct CoverageReport {
     /// The requested digests, by resource. Absent where the member does not know the version.
     #[serde(default)]
     pub digests: BTreeMap<String, Digest>,
+    /// By resource, a hash of what the selectors of the settings select. Absent without selectors, and in answers of older
+    /// replicas.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selections: BTreeMap<String, u64>,
     /// What the member hid and showed in the last changes of the assignment. Absent in answers of older replicas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub switches: Vec<SwitchReport>,
@@ -135,6 +139,9 @@ pub enum ProofError {
     /// No version is known to all members.
     #[error("no resourceVersion is known to all members")]
     NoCommonVersion,
+    /// Members select different objects of the resource.
+    #[error("{0} selects other objects: its selectors differ, or it has not seen a change of a Namespace yet")]
+    OtherSelection(String),
     /// A member discarded the chosen version between the two requests.
     #[error("{0} has discarded the chosen resourceVersion")]
     VersionForgotten(String),
@@ -200,6 +207,15 @@ pub fn generation(reports: &Reports) -> Result<u64, ProofError> {
     if generations.all(|other| other == Some(first)) { Ok(first) } else { Err(ProofError::HandoverInProgress) }
 }
 
+/// Checks that all members select the same objects of `resource`.
+fn same_selection(resource: &str, reports: &Reports) -> Result<(), ProofError> {
+    let first = reports.first().and_then(|(_, report)| report.selections.get(resource));
+    match reports.iter().find(|(_, report)| report.selections.get(resource) != first) {
+        Some((member, _)) => Err(ProofError::OtherSelection(member.clone())),
+        None => Ok(()),
+    }
+}
+
 /// Returns the newest resourceVersion of `resource` that all members know, within the range `cluster` of versions as of which
 /// one replica sees all objects.
 ///
@@ -207,12 +223,13 @@ pub fn generation(reports: &Reports) -> Result<u64, ProofError> {
 /// wait for those, and the objects of those are missing.
 ///
 /// # Errors
-/// A member or `cluster` knows no version, or they have none in common.
+/// A member or `cluster` knows no version, or they have none in common; or members select different objects.
 pub fn common_version(resource: &str, reports: &Reports, cluster: KnownVersions) -> Result<Option<u64>, ProofError> {
     let known = |report: &CoverageReport| report.known_versions.get(resource).copied();
     if reports.iter().all(|(_, report)| known(report) == Some(KnownVersions::Refused)) {
         return Ok(None);
     }
+    same_selection(resource, reports)?;
     let (mut lowest, mut highest) = match cluster {
         KnownVersions::Versions { oldest, newest } => (oldest, newest),
         KnownVersions::None => return Err(SeenError::Listing.into()),
@@ -233,8 +250,9 @@ pub fn common_version(resource: &str, reports: &Reports, cluster: KnownVersions)
 /// Returns the sum of the digests of `resource` over all members.
 ///
 /// # Errors
-/// [`ProofError::VersionForgotten`] if a report has no digest.
+/// [`ProofError::VersionForgotten`] if a report has no digest, [`ProofError::OtherSelection`] if members select different objects.
 pub fn exposed(resource: &str, reports: &Reports) -> Result<Digest, ProofError> {
+    same_selection(resource, reports)?;
     reports.iter().try_fold(Digest::default(), |sum, (member, report)| {
         let digest = report.digests.get(resource).ok_or_else(|| ProofError::VersionForgotten(member.clone()))?;
         Ok(sum.plus(*digest))
@@ -285,6 +303,30 @@ mod tests {
         assert_eq!(seen(KnownVersions::Versions { oldest: 0, newest: 2 }), Err(ProofError::NoCommonVersion));
         assert!(matches!(seen(KnownVersions::Refused), Err(ProofError::NotAllSeen(_))));
         assert!(matches!(seen(KnownVersions::None), Err(ProofError::NotAllSeen(_))));
+    }
+
+    #[test]
+    fn members_that_select_different_objects_prove_nothing() {
+        let all = KnownVersions::Versions { oldest: 0, newest: 100 };
+        let with = |selection: Option<u64>| {
+            let digests = [(RESOURCE.to_owned(), Digest::default())].into();
+            let selections = selection.map(|hash| (RESOURCE.to_owned(), hash)).into_iter().collect();
+            CoverageReport { selections, digests, ..report(1, 3, 9) }
+        };
+        let other = |member: &str| Err(ProofError::OtherSelection(member.to_owned()));
+        for (selections, expected) in [
+            ([None, None, None], Ok(Some(9))),
+            ([Some(1), Some(1), Some(1)], Ok(Some(9))),
+            ([Some(1), Some(1), Some(2)], other("member 2")),
+            ([Some(1), None, Some(1)], other("member 1")),
+            ([None, Some(1), None], other("member 1")),
+        ] {
+            let reports = named(selections.map(with).into());
+            assert_eq!(common_version(RESOURCE, &reports, all), expected);
+            assert_eq!(exposed(RESOURCE, &reports).map(|_| ()), expected.map(|_| ()));
+        }
+        let json = serde_json::to_string(&report(1, 3, 9)).expect("it is plain data");
+        assert!(!json.contains("selections"), "without selectors the answer stays as it was");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct WatchedResource {
     pub sources: Vec<Arc<Status>>,
     /// Why the resource is degraded, if it is.
     pub degraded: SharedDegraded,
+    /// A hash of what the selectors of the settings select; `None` without selectors.
+    pub selection: Option<u64>,
 }
 
 /// A resource for which nothing waits: a source of it has failed for long, while others succeed.

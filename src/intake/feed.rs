@@ -26,6 +26,7 @@ impl Feed {
             endpoint,
             namespace: None,
             field_selector: String::new(),
+            label_selector: String::new(),
             shard: Arc::new(ShardState::new(slice.clone())),
             server_side: false,
             audited: false,

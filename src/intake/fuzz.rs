@@ -64,6 +64,7 @@ impl Reader<'_> {
             endpoint,
             namespace: None,
             field_selector: String::new(),
+            label_selector: String::new(),
             shard: Arc::new(ShardState::new(slice.clone())),
             server_side: bit(2),
             audited: bit(3),

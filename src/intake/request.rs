@@ -54,6 +54,9 @@ pub fn request(
     if !source.field_selector.is_empty() {
         query.append_pair("fieldSelector", &source.field_selector);
     }
+    if !source.label_selector.is_empty() {
+        query.append_pair("labelSelector", &source.label_selector);
+    }
     if source.endpoint.form == Form::Table {
         query.append_pair("includeObject", "Metadata");
     }
@@ -155,6 +158,7 @@ mod tests {
             },
             namespace: None,
             field_selector: String::new(),
+            label_selector: String::new(),
             shard: Arc::new(ShardState::new(Slice::all())),
             server_side: false,
             audited: false,
@@ -186,6 +190,24 @@ mod tests {
             uri(&source, RequestKind::Page { limit: Some(2), from: "a=b", at_least: 9 })
                 .ends_with("&limit=2&continue=a%3Db")
         );
+    }
+
+    #[test]
+    fn every_request_carries_the_selectors() {
+        let mut source = source("", Form::Metadata);
+        source.field_selector = "status.phase=Running".to_owned();
+        source.label_selector = "app in (a,b),!c".to_owned();
+        for kind in [
+            RequestKind::Page { limit: None, from: "", at_least: 0 },
+            RequestKind::Page { limit: Some(1), from: "next", at_least: 0 },
+            RequestKind::Newest,
+            RequestKind::Watch("1"),
+            RequestKind::StreamingList { at_least: 0 },
+        ] {
+            let uri = request(&source, kind, Some("shardRange()")).unwrap().uri().to_string();
+            let start = "/api/v1/things?fieldSelector=status.phase%3DRunning&labelSelector=app+in+%28a%2Cb%29%2C%21c&";
+            assert!(uri.starts_with(start) && uri.contains("shardSelector="), "{uri}");
+        }
     }
 
     #[test]

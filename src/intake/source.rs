@@ -46,6 +46,8 @@ pub struct Source {
     pub namespace: Option<String>,
     /// The `fieldSelector` of lists and watches; empty for none.
     pub field_selector: String,
+    /// The `labelSelector` of lists and watches; empty for none.
+    pub label_selector: String,
     /// The slice of objects to hold. The desired slice may change while the source runs.
     pub shard: Arc<ShardState>,
     /// Whether to ask the API server to leave out other shards (KEP-5866).

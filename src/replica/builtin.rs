@@ -38,6 +38,7 @@ impl Visitor for Specs<'_> {
         let shape = ResourceShape {
             endpoint: endpoint(&kind),
             partitions: selectors(self.settings, &kind).iter().map(Partition::of).collect(),
+            selected: self.settings.live.selections.has(kind.plural),
             options: ReadOptions::of(self.settings, self.cluster),
             headers: collector.headers(),
             series,

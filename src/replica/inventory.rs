@@ -62,6 +62,7 @@ impl CoverageView for Inventory {
         }
         for watched in &self.watch_set.load().resources {
             let objects = &watched.objects;
+            report.selections.extend(watched.selection.map(|selection| (watched.name.clone(), selection)));
             report.known_versions.insert(watched.name.clone(), known_versions(&watched.sources, objects, &counted));
             let digest = request.versions.get(&watched.name).map(|version| objects.digest(&counted, *version));
             if counted.is_empty() {
@@ -213,6 +214,7 @@ mod tests {
             objects,
             sources: sources.to_vec(),
             degraded: Arc::default(),
+            selection: None,
         };
         let watch_set = WatchSet { resources: vec![watched], undecided: Vec::new() };
         let watch_set = Arc::new(ArcSwap::from_pointee(watch_set));

@@ -43,6 +43,25 @@ pub enum SettingsError {
         /// The reason.
         reason: &'static str,
     },
+    /// A selector that does not have the syntax of Kubernetes.
+    #[error(
+        "{flag}: {resource}: {reason} at character {position} of {value:?}{}",
+        if *flag == "--namespace-selector" { "" } else {
+            "; a comma begins the next resource only before the plural of a known resource and a single ="
+        }
+    )]
+    Selector {
+        /// The flag.
+        flag: &'static str,
+        /// The resource that it is for.
+        resource: String,
+        /// The whole value of the flag, or the selector from a map of the config file.
+        value: String,
+        /// The number of the character in the value where the mistake is, from 1.
+        position: usize,
+        /// The mistake.
+        reason: String,
+    },
     /// A host that is not an IP address.
     #[error("{flag}: {value:?} is not an IP address or localhost")]
     Host {

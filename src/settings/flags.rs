@@ -20,7 +20,8 @@ use super::declare::declare_flags;
 use super::features::{self, Feature};
 use super::fleet::OnLostQuorum;
 use super::log::{Log, LogFormat};
-use super::values::{Given, GoBool, GoDuration, KeyLists, duration, items, path, switch, value_or};
+use super::selection::Selections;
+use super::values::{Given, GoBool, GoDuration, KeyLists, SelectorLists, duration, items, path, switch, value_or};
 use super::{FamilyFilter, FleetSettings, Klog, SettingsError, Shard, Timeouts};
 use crate::collectors::labels::KeyFilter;
 
@@ -198,6 +199,21 @@ declare_flags! {
             feature: |settings| features::on(settings.live.track_unscheduled_pods);
             differs: "serves other resources that --resources names whole; without --resources, excludes namespaced ones with a warning; \
                       in kube-state-metrics their lists fail";
+        }
+
+        /// Of a resource, serve only the objects whose labels match: 'pods=app!=ci,secrets=type=x'. The API server applies the
+        /// selectors, in the syntax of kubectl. Repeat the flag for custom resources: 'things.example.com=tier in (a,b)'. See
+        /// docs/selecting.md.
+        "--resource-selector" resource_selector: SelectorLists = "LIST" {
+            key: "resource_selector";
+            feature: |settings| features::names(settings.live.selections.resources());
+        }
+
+        /// Of a resource, serve only the objects whose fields match, where the API server can select by the field:
+        /// 'pods=spec.nodeName!=x,secrets=type=Opaque'.
+        "--resource-field-selector" resource_field_selector: SelectorLists = "LIST" {
+            key: "resource_field_selector";
+            feature: |settings| features::names(settings.live.selections.resources_by_field());
         }
 
         /// Maximum number of objects per resource, counted before sharding. Default: 0, no limit.
@@ -492,6 +508,8 @@ declare_flags! {
         denied_namespaces: Vec<String>;
         /// `--node`; empty with `--track-unscheduled-pods`.
         nodes: Vec<String>;
+        /// `--resource-selector`, `--resource-field-selector`, by resource.
+        selections: Selections;
         /// `--metric-allowlist`, `--metric-denylist`, `--metric-opt-in-list`.
         families: FamilyFilter;
         /// `--metric-labels-allowlist`, by resource.

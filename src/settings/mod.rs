@@ -26,6 +26,7 @@ mod pattern;
 mod reference;
 mod resolve;
 pub mod resources;
+pub mod selection;
 pub mod selectors;
 mod shard;
 mod timeouts;
@@ -46,7 +47,7 @@ pub use log::{Log, LogFormat};
 pub use reference::difference;
 pub use shard::Shard;
 pub use timeouts::Timeouts;
-pub use values::{GoBool, GoDuration, KeyLists};
+pub use values::{GoBool, GoDuration, KeyLists, SelectorEntry, SelectorLists};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::flags::Combined;
 use super::log::{Log, LogFormat};
 use super::values::{self, is_true, items, non_empty};
 use super::{Environment, FamilyFilter, Flags, Settings, SettingsError, Shard, Timeouts, Warning};
-use super::{fleet, keys, names, resources, shard};
+use super::{fleet, keys, names, resources, selection, shard};
 use crate::collectors::labels::KeyFilter;
 
 /// The default of `--port`.
@@ -66,6 +66,7 @@ impl Settings {
         names::namespaces("--namespaces", &items(&flags.namespaces))?;
         names::namespaces("--namespaces-denylist", &items(&flags.namespaces_denylist))?;
         let (namespaces, denied_namespaces) = namespaces(items(&flags.namespaces), items(&flags.namespaces_denylist));
+        let selections = selection::selections(&flags.resource_selector, &flags.resource_field_selector, &custom)?;
         let keys = |flag, given: &Option<values::KeyLists>| -> Result<BTreeMap<String, KeyFilter>, SettingsError> {
             keys::by_resource(flag, given.as_ref().map_or("", |lists| &lists.0), &resources)
         };
@@ -79,6 +80,7 @@ impl Settings {
             namespaces,
             denied_namespaces,
             nodes,
+            selections,
             families: FamilyFilter::new(
                 &items(&flags.metric_allowlist),
                 &items(&flags.metric_denylist),

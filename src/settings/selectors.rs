@@ -1,16 +1,22 @@
-//! The lists that the settings require for a resource: their namespaces and field selectors.
+//! The lists that the settings require for a resource: their namespaces, field selectors and label selectors.
 //!
 //! A resource is listed in disjoint partitions, one per namespace or node. A [`Selector`] is one partition, both as a request to
-//! the API server and as a predicate over a given object.
+//! the API server and as a predicate over a given object. The selectors of a resource ([`super::selection`]) are the same in all its
+//! partitions, and are no part of that predicate.
 
 use super::Settings;
 use super::resources::Kind;
+use super::selection::escaped;
 
 /// One partition of a resource's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     namespace: Option<String>,
     terms: Vec<Term>,
+    /// `--resource-field-selector`.
+    fields: String,
+    /// `--resource-selector`.
+    labels: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +39,22 @@ pub fn selectors(settings: &Settings, kind: &Kind) -> Vec<Selector> {
     } else {
         settings.live.nodes.iter().cloned().map(|node| Some(Term::OnNode(node))).collect()
     };
-    partitions(settings, kind.namespaced, &nodes)
+    partitions(settings, kind.plural, kind.namespaced, &nodes)
 }
 
-/// Returns the partitions of a custom resource; none if pods are selected by node.
-pub fn of_custom(settings: &Settings, namespaced: bool) -> Vec<Selector> {
+/// Returns the partitions of a custom resource, `plural.group`; none if pods are selected by node.
+pub fn of_custom(settings: &Settings, resource: &str, namespaced: bool) -> Vec<Selector> {
     match settings.selects_by_node() {
         true => Vec::new(),
-        false => partitions(settings, namespaced, &[None]),
+        false => partitions(settings, resource, namespaced, &[None]),
     }
 }
 
-fn partitions(settings: &Settings, namespaced: bool, nodes: &[Option<Term>]) -> Vec<Selector> {
+fn partitions(settings: &Settings, resource: &str, namespaced: bool, nodes: &[Option<Term>]) -> Vec<Selector> {
+    let selections = &settings.live.selections;
+    let (fields, labels) = (selections.field_selector(resource), selections.label_selector(resource));
     if !namespaced {
-        return vec![Selector::default()];
+        return vec![Selector { fields, labels, ..Selector::default() }];
     }
     let denied: Vec<_> = settings.live.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
     let namespaces: Vec<Option<&String>> = if settings.live.namespaces.is_empty() {
@@ -58,7 +66,8 @@ fn partitions(settings: &Settings, namespaced: bool, nodes: &[Option<Term>]) -> 
     for namespace in namespaces {
         for node in nodes {
             let terms = denied.iter().chain(node).cloned().collect();
-            selectors.push(Selector { namespace: namespace.cloned(), terms });
+            let (namespace, fields, labels) = (namespace.cloned(), fields.clone(), labels.clone());
+            selectors.push(Selector { namespace, terms, fields, labels });
         }
     }
     selectors
@@ -79,11 +88,17 @@ impl Selector {
                 Term::NotInNamespace(namespace) => format!("metadata.namespace!={}", escaped(namespace)),
                 Term::OnNode(node) => format!("spec.nodeName={}", escaped(node)),
             })
+            .chain((!self.fields.is_empty()).then(|| self.fields.clone()))
             .collect();
         terms.join(",")
     }
 
-    /// Whether the API server would list an object of this namespace and node (empty for none).
+    /// `labelSelector` of a list or watch, empty for none.
+    pub fn label_selector(&self) -> &str {
+        &self.labels
+    }
+
+    /// Whether the partition contains an object of this namespace and node (empty for none), if the resource's selectors do.
     pub fn selects(&self, namespace: &str, node: &str) -> bool {
         self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
             && self.terms.iter().all(|term| match term {
@@ -91,16 +106,4 @@ impl Selector {
                 Term::OnNode(wanted) => wanted == node,
             })
     }
-}
-
-/// Source: `EscapeValue` in <https://pkg.go.dev/k8s.io/apimachinery/pkg/fields>.
-fn escaped(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for c in value.chars() {
-        if matches!(c, '\\' | ',' | '=') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

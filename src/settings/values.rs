@@ -162,6 +162,53 @@ impl Scalar for KeyLists {
     }
 }
 
+/// Selectors by resource. They are parsed by `selection::selections`. If the flag is repeated, they add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelectorLists(pub Vec<SelectorEntry>);
+
+/// Selectors as they are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectorEntry {
+    /// Of one or several resources: `pods=app!=ci,secrets=type=x`.
+    Text(String),
+    /// Of one resource, in a map of the config file.
+    Of {
+        /// The resource.
+        resource: String,
+        /// Its selector.
+        selector: String,
+    },
+}
+
+impl Given for SelectorLists {
+    fn arg(arg: Arg) -> Arg {
+        arg.action(ArgAction::Append).value_parser(value_parser!(String))
+    }
+
+    fn update(&mut self, matches: &ArgMatches, id: &str) {
+        if let Some(values) = matches.get_many::<String>(id) {
+            self.0 = values.cloned().map(SelectorEntry::Text).collect();
+        }
+    }
+
+    /// A map from resources to selectors, a list of texts in the form of the flag, or one such text.
+    fn from_config(value: &Value) -> Result<Self, String> {
+        let text = |value: &Value| value.as_str().map(|text| SelectorEntry::Text(text.to_owned()));
+        let entries = match value {
+            Value::Object(map) => map
+                .iter()
+                .map(|(resource, value)| {
+                    let selector = value.as_str()?.to_owned();
+                    Some(SelectorEntry::Of { resource: resource.clone(), selector })
+                })
+                .collect(),
+            Value::Array(items) => items.iter().map(text).collect(),
+            other => text(other).map(|entry| vec![entry]),
+        };
+        entries.map(Self).ok_or_else(|| "a selector for each resource, as in {pods: \"app!=ci\"}".to_owned())
+    }
+}
+
 impl Scalar for String {
     fn arg(arg: Arg) -> Arg {
         arg.value_parser(value_parser!(Self))

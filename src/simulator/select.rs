@@ -31,6 +31,8 @@ enum Of {
 enum Test {
     Is(String),
     IsNot(String),
+    In(Vec<String>),
+    NotIn(Vec<String>),
     Exists,
     ExistsNot,
 }
@@ -47,7 +49,7 @@ impl Scope {
         let mut requirements = Vec::new();
         for term in terms(fields) {
             let (key, test) = parse(term);
-            if matches!(test, Test::Exists | Test::ExistsNot) {
+            if !matches!(test, Test::Is(_) | Test::IsNot(_)) {
                 return Err(ApiError::bad_request(format!("invalid selector: '{term}'; can't understand '{key}'")));
             }
             let field = FIELDS.iter().find(|(name, _)| *name == key && (*name != "spec.nodeName" || plural == "pods"));
@@ -56,10 +58,10 @@ impl Scope {
             requirements.push(Requirement { of: Of::Field(pointer), test });
         }
         for term in terms(labels) {
-            if term.contains(['(', ')', ' ']) {
-                return Err(ApiError::bad_request(format!("the simulator knows no sets in label selectors: '{term}'")));
+            let (key, test) = set(term).unwrap_or_else(|| parse(term));
+            if key.contains(['(', ')', ' ']) {
+                return Err(ApiError::bad_request(format!("unable to parse requirement: '{term}'")));
             }
-            let (key, test) = parse(term);
             requirements.push(Requirement { of: Of::Label(key.to_owned()), test });
         }
         Ok(Self { namespace, requirements, shards: None })
@@ -87,6 +89,8 @@ impl Scope {
             match &requirement.test {
                 Test::Is(wanted) => value == Some(wanted),
                 Test::IsNot(wanted) => value != Some(wanted),
+                Test::In(wanted) => value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value)),
+                Test::NotIn(wanted) => value.is_none_or(|value| wanted.iter().all(|wanted| wanted != value)),
                 Test::Exists => value.is_some(),
                 Test::ExistsNot => value.is_none(),
             }
@@ -94,8 +98,25 @@ impl Scope {
     }
 }
 
+/// The terms of a selector. Commas in parentheses separate values.
 fn terms(selector: &str) -> impl Iterator<Item = &str> {
-    selector.split(',').map(str::trim).filter(|term| !term.is_empty())
+    let mut depth = 0;
+    let split = selector.split(move |c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        c == ',' && depth == 0
+    });
+    split.map(str::trim).filter(|term| !term.is_empty())
+}
+
+/// A term with a set: `app in (a,b)`.
+fn set(term: &str) -> Option<(&str, Test)> {
+    let (before, values) = term.strip_suffix(')')?.split_once('(')?;
+    let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+    match before.split_whitespace().collect::<Vec<_>>()[..] {
+        [key, "in"] => Some((key, Test::In(values))),
+        [key, "notin"] => Some((key, Test::NotIn(values))),
+        _ => None,
+    }
 }
 
 fn parse(term: &str) -> (&str, Test) {
@@ -141,6 +162,13 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_in_sets() {
+        assert!(matches("", "app in (db, web),tier in (),canary notin (yes,no)"));
+        assert!(!matches("", "app in (db,cache)"));
+        assert!(!matches("", "app notin (db,web)"));
+    }
+
+    #[test]
     fn unsupported_selectors_are_rejected() {
         for (fields, labels, plural) in
             [("spec.replicas=1", "", "pods"), ("spec.nodeName=a", "", "services"), ("metadata.name", "", "pods")]
@@ -148,6 +176,6 @@ mod tests {
             let error = Scope::new(None, fields, labels, plural).expect_err(fields);
             assert_eq!(error.code, 400);
         }
-        assert!(Scope::new(None, "", "app in (a,b)", "pods").is_err());
+        assert!(Scope::new(None, "", "app within (a,b)", "pods").is_err());
     }
 }

@@ -134,6 +134,34 @@ fn namespaces_and_limit_select_the_objects_of_the_api_server() {
 }
 
 #[test]
+fn selectors_select_the_objects_of_the_api_server() {
+    let pod = |name: &str, labels: &str, spec: &str, phase: &str| {
+        format!(
+            "---\n{{apiVersion: v1, kind: Pod, metadata: {{namespace: a, name: {name}, labels: {{{labels}}}}}, spec: {{{spec}}}, \
+             status: {{phase: {phase}}}}}\n"
+        )
+    };
+    let dump = [
+        pod("one", "app: web, tier: front", "nodeName: n1", "Running"),
+        pod("two", "app: ci", "nodeName: n2, hostNetwork: true", "Running"),
+        pod("three", "", "", "Pending"),
+    ]
+    .concat();
+    let info = |flags: &[&str]| -> Vec<String> {
+        let name = |s: String| s.split("pod=\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+        series("kube_pod_info", flags, &dump).into_iter().filter_map(name).collect()
+    };
+    assert_eq!(info(&["--resource-selector", "pods=app!=ci,services=app"]), ["one", "three"]);
+    assert_eq!(info(&["--resource-selector", "pods=app in (web,ci),!tier"]), ["two"]);
+    assert_eq!(info(&["--resource-selector", "services=app"]), ["one", "three", "two"]);
+    assert_eq!(info(&["--resource-field-selector", "pods=spec.nodeName!=n1"]), ["three", "two"]);
+    assert_eq!(info(&["--resource-field-selector", "pods=spec.hostNetwork=false,status.phase=Running"]), ["one"]);
+    let both = ["--resource-selector=pods=app", "--resource-field-selector=pods=spec.nodeName!=n1"];
+    assert_eq!(info(&both), ["two"]);
+    assert_eq!(info(&["--resource-selector=pods=app", "--node=n1"]), ["one"]);
+}
+
+#[test]
 fn unknown_kinds_are_counted_and_do_not_fail() {
     let dump = "apiVersion: example.com/v1\nkind: Widget\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: v2\nkind: ConfigMap\n";
     let dump = file(dump);

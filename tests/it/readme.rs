@@ -1,5 +1,5 @@
-//! Runs the README's commands that need no cluster, and compares their output with the README. The test binary replaces `cargo run`,
-//! and a script that prints a dump replaces `kubectl`.
+//! Runs the commands of the README and of `docs/selecting.md` that need no cluster, and compares their output with the page. The test binary
+//! replaces `cargo run`, and a script that prints a dump replaces `kubectl`.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
+const SELECTING: &str = include_str!("../../docs/selecting.md");
 
 /// The output of `kubectl get deployments -A -o yaml`.
 const DUMP: &str = "\
@@ -29,7 +30,11 @@ struct Block<'a> {
 }
 
 fn blocks() -> Vec<Block<'static>> {
-    let mut parts = README.split("```console\n");
+    blocks_of(README)
+}
+
+fn blocks_of(page: &str) -> Vec<Block<'_>> {
+    let mut parts = page.split("```console\n");
     let mut before = parts.next().expect("a beginning");
     let mut blocks = Vec::new();
     for part in parts {
@@ -157,4 +162,22 @@ fn the_rendered_output_matches_the_readme() {
         count += 1;
     }
     assert!(count >= 1, "no block is tested");
+}
+
+#[test]
+fn the_examples_of_selecting_print_what_the_page_shows() {
+    let shims = Shims::new();
+    let (_, rest) = SELECTING.split_once("```yaml\n").expect("the page shows its objects");
+    let (objects, _) = rest.split_once("```\n").expect("they end");
+    std::fs::write(shims.path("shop.yaml"), objects).expect("room for a file");
+    shims.add("bin/kube-state-fleet", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_kube-state-fleet")));
+    let blocks = blocks_of(SELECTING);
+    let tested: Vec<_> = blocks.iter().filter(|block| block.mark == "<!-- tested -->").collect();
+    assert!(!tested.is_empty());
+    for block in tested {
+        let output = shims.start(block.commands).wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", block.commands);
+        let shown = block.output.expect("with its output");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{}", block.commands);
+    }
 }

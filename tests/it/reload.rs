@@ -202,6 +202,44 @@ async fn a_changed_config_file_is_applied_without_a_gap_and_an_invalid_one_is_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_that_leave_the_selectors_end_their_series_and_a_reload_changes_the_selectors() {
+    let simulator = cluster("a").await;
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        let config = "resources: {pods: {}, services: {}}\nresource_selector: {pods: 'app in (web,db)'}\n\
+                      resource_field_selector: ['pods=metadata.name!=a-0']\n";
+        std::fs::write(&file, config).expect("written");
+        let file = file.display();
+        vec![format!("--config={file}"), format!("--apiserver={}", simulator.url()), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let infos = |answer: &str, kind: &str| {
+        series(answer).iter().filter(|series| series.starts_with(&format!("kube_{kind}_info{{"))).count()
+    };
+    let now = get(metrics, "/metrics").await;
+    assert_eq!((infos(&now, "pod"), infos(&now, "service")), (19, 20), "only pods are selected");
+    let services: BTreeSet<_> = series(&now).into_iter().filter(|series| series.starts_with("kube_service_")).collect();
+    without_a_gap(metrics, &services, async {
+        let mut pod = simulator.get("pods", "shop", "a-1").expect("it exists");
+        pod["metadata"]["labels"]["app"] = json!("ci");
+        let mut pod = simulator.apply(&pod).expect("applied");
+        until("the end of its series", metrics, "/metrics", |answer| infos(answer, "pod") == 18).await;
+        assert!(!get(metrics, "/metrics").await.contains("pod=\"a-1\""));
+        pod["metadata"]["labels"]["app"] = json!("db");
+        simulator.apply(&pod).expect("applied");
+        until("its return", metrics, "/metrics", |answer| infos(answer, "pod") == 19).await;
+        exporter.write("resources: {pods: {}, services: {}}\nresource_selector: {pods: app=db}\n");
+        until("the new selector", metrics, "/metrics", |answer| infos(answer, "pod") == 1).await;
+        assert!(get(metrics, "/metrics").await.contains("pod=\"a-1\""));
+        exporter.write("resources: {pods: {}, services: {}}\nresource_selector: {pods: app in db}\n");
+        let line = exporter.says("reloading the configuration failed").await.to_string();
+        assert!(line.contains("resource_selector: pods: found"), "{line}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_kubeconfig_switches_the_cluster_atomically() {
     let (a, b) = (cluster("a").await, cluster("b").await);
     let kubeconfig = |simulator: &Simulator| {

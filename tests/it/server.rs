@@ -157,6 +157,7 @@ impl TestReplica {
             objects: Arc::clone(objects),
             sources,
             degraded: Arc::default(),
+            selection: None,
         };
         let settled = || {
             let status = Arc::new(Status::default());

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube_state_fleet::commands;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::{Flags, Settings};
+use kube_state_fleet::settings::{Flags, SelectorEntry, SelectorLists, Settings};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 
@@ -75,6 +75,46 @@ impl World {
             self.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
         self.verify(&urls.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_outside_the_selectors_are_not_missing() {
+    let resources = vec![ResourceType::of::<Node>(), ResourceType::of::<Pod>()];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    for i in 0..40 {
+        let mut pod = pod(&format!("web-{i:02}"));
+        pod["metadata"]["labels"] = json!({ "app": (if i < 10 { "ci" } else { "web" }) });
+        simulator.apply(&pod).expect("applied");
+    }
+    let text = |text: &str| SelectorLists(vec![SelectorEntry::Text(text.to_owned())]);
+    let mut replicas = Vec::new();
+    for shard in 0..2 {
+        let flags = Flags {
+            resources: vec!["pods,nodes".to_owned()],
+            resource_selector: text("pods=app!=ci"),
+            resource_field_selector: text("pods=metadata.name!=web-39"),
+            shard: Some(shard),
+            total_shards: Some(2),
+            ..Flags::default()
+        };
+        let replica =
+            Replica::start(crate::common::settings(flags), client(&simulator.url())).await.expect("it starts");
+        tokio::time::timeout(LONG, ready(&replica)).await.expect("it loads");
+        replicas.push(replica);
+    }
+    let world = World { simulator: Arc::new(simulator), replicas };
+    let urls: Vec<_> = world.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
+    let of = |selectors: &[&str]| {
+        let line: Vec<_> = urls.iter().map(String::as_str).chain(["--resources=pods,nodes"]).collect();
+        [line, selectors.to_vec()].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let same = of(&["--resource-selector=pods=app!=ci", "--resource-field-selector=pods=metadata.name!=web-39"]);
+    let (code, out, err) = world.verify(&same.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    assert_eq!(columns(&out, "pods"), ["29", "29", "0", "0"], "{out}");
+    let (code, out, _) = world.verify(&of(&[]).iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(code, ExitCode::from(1));
+    assert_eq!(columns(&out, "pods"), ["40", "29", "11", "0"], "{out}");
 }
 
 fn settings(shard: u32, total: u32) -> Settings {

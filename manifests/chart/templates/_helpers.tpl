@@ -223,6 +223,12 @@ collectorsExtra alone is the whole list if collectors is empty. Without collecto
 {{- with .Values.namespacesDenylist }}
 - --namespaces-denylist={{ tpl (include "fleet.list" .) $ }}
 {{- end }}
+{{- range $resource, $selector := .Values.resourceSelectors | default dict }}
+- {{ printf "--resource-selector=%s=%s" $resource $selector | quote }}
+{{- end }}
+{{- range $resource, $selector := .Values.resourceFieldSelectors | default dict }}
+- {{ printf "--resource-field-selector=%s=%s" $resource $selector | quote }}
+{{- end }}
 {{- if .Values.customResourceState.enabled }}
 - --custom-resource-state-config-file=/etc/customresourcestate/{{ .Values.customResourceState.key }}
 {{- end }}

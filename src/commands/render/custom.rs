@@ -48,7 +48,7 @@ impl<'s> Custom<'s> {
     }
 
     /// Returns the renderer of `object`, if the configuration has one for its kind.
-    pub fn of(&mut self, object: &Object) -> Option<&mut dyn Render> {
+    pub fn of(&mut self, object: &Object) -> Option<(String, &mut dyn Render)> {
         let (group, version) = object.api_version.split_once('/')?;
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };
         let settings = self.settings;
@@ -58,9 +58,10 @@ impl<'s> Custom<'s> {
             }
             return None;
         };
+        let resource = resource(settings, &of);
         let rendered = self.kinds.entry(of).or_insert_with_key(|of| {
             let collector = settings.custom_collector(entry, of);
-            let partitions = |namespaced| Partitions::new(settings, of_custom(settings, namespaced));
+            let partitions = |namespaced| Partitions::new(settings, of_custom(settings, &resource, namespaced));
             Rendered {
                 objects: ResourceStore::without_history(&of.to_string(), collector.headers()),
                 collector,
@@ -70,7 +71,7 @@ impl<'s> Custom<'s> {
                 infos: BTreeMap::new(),
             }
         });
-        Some(rendered)
+        Some((resource, rendered))
     }
 
     /// What the author of the configuration should know, one line each.
@@ -109,6 +110,17 @@ impl<'s> Custom<'s> {
     pub fn into_stores(self) -> impl Iterator<Item = Arc<ResourceStore>> {
         self.kinds.into_values().map(|kind| kind.objects)
     }
+}
+
+/// Returns the name by which the selectors of a custom resource are configured, `plural.group`. Objects name only their kind, so it is
+/// the name with a plural of English that a selector has; else any name without one.
+pub(super) fn resource(settings: &Settings, of: &GroupVersionKind) -> String {
+    let kind = of.kind.to_lowercase();
+    let ies = format!("{}ies", kind.trim_end_matches('y'));
+    let plurals = [format!("{kind}s"), format!("{kind}es"), ies, kind];
+    let names: Vec<_> = plurals.iter().map(|plural| format!("{plural}.{}", of.group)).collect();
+    let has_selector = |name: &&String| settings.live.selections.has(name);
+    names.iter().find(has_selector).or(names.first()).cloned().unwrap_or_default()
 }
 
 impl Render for Rendered {

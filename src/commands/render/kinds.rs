@@ -10,6 +10,7 @@ use crate::intake::{Form, Unreadable, decode_object};
 use crate::resource_version;
 use crate::settings::Settings;
 use crate::settings::resources::Kind;
+use crate::settings::selection::Selectable;
 use crate::settings::selectors::selectors;
 use crate::sharding::Hasher;
 
@@ -31,6 +32,7 @@ pub(super) enum Outcome {
 
 /// All kinds with a collector, and the stores that they fill.
 pub(super) struct Kinds<'s> {
+    settings: &'s Settings,
     /// The stores of the built-in kinds.
     stores: Vec<Arc<ResourceStore>>,
     /// The built-in kinds that the settings enable.
@@ -45,20 +47,23 @@ impl<'s> Kinds<'s> {
     pub(super) fn new(settings: &'s Settings) -> Self {
         let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
-        Self { stores: build.resources, enabled: build.enabled, custom: Custom::new(settings), nameless: 0 }
+        Self { settings, stores: build.resources, enabled: build.enabled, custom: Custom::new(settings), nameless: 0 }
     }
 
     /// Puts an object's series into the store.
     pub(super) fn take(&mut self, mut object: Object) -> Outcome {
         let is_built_in = crate::settings::resources::all().iter().any(|kind| is(kind, &object));
-        let kind: &mut dyn Render = if is_built_in {
+        let (resource, kind): (String, &mut dyn Render) = if is_built_in {
             let Some(kind) = self.enabled.iter_mut().find(|k| is(k.kind(), &object)) else { return Outcome::Taken };
-            kind.as_mut()
-        } else if let Some(kind) = self.custom.of(&object) {
-            kind
+            (kind.kind().plural.to_owned(), kind.as_mut())
+        } else if let Some(found) = self.custom.of(&object) {
+            found
         } else {
             return Outcome::NoCollector(format!("{} ({})", object.kind, object.api_version));
         };
+        if !self.settings.live.selections.selects(&resource, &Fields(&object.fields)) {
+            return Outcome::Taken;
+        }
         let name = text(&object.fields, "metadata", "name");
         if name.is_empty() {
             self.nameless += 1;
@@ -110,6 +115,25 @@ fn is(kind: &Kind, object: &Object) -> bool {
             Some((group, version)) => kind.group == group && kind.version == version,
             None => kind.group.is_empty() && kind.version == object.api_version,
         }
+}
+
+/// The fields of an object, for selectors.
+struct Fields<'a>(&'a Map<String, Value>);
+
+impl Selectable for Fields<'_> {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.0.get("metadata")?.get("labels")?.get(key)?.as_str()
+    }
+
+    fn field(&self, path: &str) -> String {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|key| self.0.get(key));
+        match keys.try_fold(first, |value, key| Some(value?.get(key))).flatten() {
+            Some(Value::String(text)) => text.clone(),
+            Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
+            _ => String::new(),
+        }
+    }
 }
 
 /// Returns the text at `section.key`, or an empty one.

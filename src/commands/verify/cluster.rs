@@ -151,6 +151,9 @@ fn url(kind: &Kind, selector: &Selector, next: &str) -> String {
     if !fields.is_empty() {
         query.append_pair("fieldSelector", &fields);
     }
+    if !selector.label_selector().is_empty() {
+        query.append_pair("labelSelector", selector.label_selector());
+    }
     if !next.is_empty() {
         query.append_pair("continue", next);
     }

@@ -133,6 +133,7 @@ fn source(settings: &Settings, shard: ShardState) -> Source {
         },
         namespace: None,
         field_selector: String::new(),
+        label_selector: String::new(),
         shard: Arc::new(shard),
         server_side: false,
         audited: false,
@@ -262,7 +263,8 @@ fn serve(resources: &Resources, specs: Vec<ResourceSpec>, rollout: Rollout) {
 fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<ResourceSpec> {
     let CustomKind { of, plural, namespaced } = kind;
     let entry = settings.live.custom.of(of)?;
-    let partitions: Vec<_> = of_custom(settings, *namespaced).iter().map(Partition::of).collect();
+    let resource = format!("{plural}.{}", of.group);
+    let partitions: Vec<_> = of_custom(settings, &resource, *namespaced).iter().map(Partition::of).collect();
     if partitions.is_empty() {
         return None;
     }
@@ -278,6 +280,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
             protobuf: false,
         },
         partitions,
+        selected: settings.live.selections.has(&resource),
         options: ReadOptions::of(settings, cluster),
         headers: collector.headers(),
         series: SeriesOptions::Custom(entry.definition.clone()),

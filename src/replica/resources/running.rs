@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::context::WatchContext;
 use super::degradation::{Degradation, LIMIT};
-use super::spec::{Partition, ReadOptions, ResourceShape, ResourceSpec};
+use super::spec::{self, Partition, ReadOptions, ResourceShape, ResourceSpec};
 use crate::exposition::ResourceStore;
 use crate::health::{Degraded, WatchedResource};
 use crate::intake::{Condition, ShardState, Sink, Source, Status, Vitals};
@@ -79,7 +79,8 @@ impl RunningResource {
         guard.disarm();
         let object_limit = shape.options.object_limit;
         let degraded = Arc::default();
-        let watched = WatchedResource { name, kind, object_limit, objects, sources: statuses, degraded };
+        let selection = shape.selected.then(|| spec::selection(&shape.partitions));
+        let watched = WatchedResource { name, kind, object_limit, objects, sources: statuses, degraded, selection };
         let now = Instant::now();
         let degradations = Mutex::new(sources.iter().map(|_| Degradation::new(now)).collect());
         Ok(Arc::new(Self { shape, watched, sources, degradations, stop }))
@@ -167,6 +168,7 @@ fn source(shape: &ResourceShape, partition: &Partition, shard: ShardState, audit
         endpoint: shape.endpoint.clone(),
         namespace: partition.namespace.clone(),
         field_selector: partition.field_selector.clone(),
+        label_selector: partition.label_selector.clone(),
         shard: Arc::new(shard),
         server_side,
         audited,

@@ -9,6 +9,7 @@ use crate::exposition::{Header, ResourceStore};
 use crate::intake::{Endpoint, Sink};
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
+use crate::sharding::Hasher;
 
 /// Makes the sink of one partition, which fills the store. It hides the type of the resource's objects.
 pub(in crate::replica) type NewSink = Box<dyn Fn(u32, Arc<ResourceStore>) -> Box<dyn Sink> + Send>;
@@ -32,6 +33,8 @@ pub(in crate::replica) struct ResourceShape {
     pub endpoint: Endpoint,
     /// The partitions, which share no object.
     pub partitions: Vec<Partition>,
+    /// Whether selectors of the settings choose its objects, so that members of a fleet compare what they select.
+    pub selected: bool,
     /// How all partitions are read.
     pub options: ReadOptions,
     /// The families.
@@ -63,13 +66,32 @@ pub(in crate::replica) struct Partition {
     pub namespace: Option<String>,
     /// `fieldSelector`, empty for none.
     pub field_selector: String,
+    /// `labelSelector`, empty for none.
+    pub label_selector: String,
 }
 
 impl Partition {
     /// The partition that `selector` describes.
     pub fn of(selector: &Selector) -> Self {
-        Self { namespace: selector.namespace().map(str::to_owned), field_selector: selector.field_selector() }
+        Self {
+            namespace: selector.namespace().map(str::to_owned),
+            field_selector: selector.field_selector(),
+            label_selector: selector.label_selector().to_owned(),
+        }
     }
+}
+
+/// Returns a hash of what the partitions select, for the comparison of members of a fleet.
+pub(super) fn selection(partitions: &[Partition]) -> u64 {
+    // No name or selector contains a newline, and the order of the partitions does not matter.
+    let mut lines: Vec<_> = partitions
+        .iter()
+        .map(|Partition { namespace, field_selector, label_selector }| {
+            format!("{namespace:?}\n{field_selector}\n{label_selector}\n")
+        })
+        .collect();
+    lines.sort();
+    Hasher::XxHash64.hash(&lines.concat())
 }
 
 /// The settings for requests to the API server.

@@ -98,6 +98,7 @@ fn pods() -> Source {
         },
         namespace: None,
         field_selector: String::new(),
+        label_selector: String::new(),
         shard: Arc::new(ShardState::new(Slice::all())),
         server_side: false,
         audited: false,

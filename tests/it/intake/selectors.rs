@@ -1,4 +1,4 @@
-//! Server-side sharding: selectors, and servers that ignore or refuse them.
+//! Selectors of labels, and of server-side sharding, with servers that ignore or refuse the latter.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -193,4 +193,39 @@ async fn a_watch_of_everything_is_reopened_with_a_selector_for_a_part() {
     let call = run.server.watch("9").await;
     assert_eq!(asked(&call), Some(selector(&["b"])));
     run.server.quiet(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_leaves_the_label_selector_is_deleted_and_comes_back() {
+    let mut source = pods();
+    let shard = Arc::new(ShardState::new(of(&["a"])));
+    source.shard = Arc::clone(&shard);
+    source.label_selector = "app!=ci".to_owned();
+    source.field_selector = "status.phase=Running".to_owned();
+    (source.server_side, source.audited) = (true, true);
+    let mut run = start(source);
+    let check = |call: &Call, uids: &[&str]| {
+        assert_eq!(call.parameter("labelSelector").as_deref(), Some("app!=ci"));
+        assert_eq!(call.parameter("fieldSelector").as_deref(), Some("status.phase=Running"));
+        assert_eq!(asked(call), Some(selector(uids)));
+    };
+    let call = run.server.streaming_list().await;
+    check(&call, &["a"]);
+    let stream = call.protobuf();
+    stream.send([pod("ADDED", "a", 5), bookmark(9, true)].concat());
+    run.expect_calls(&["init", "apply a 5", "done 9"]).await;
+    // The server reports an object that no longer matches as deleted, as of the change, and as added when it matches again.
+    stream.send(pod("DELETED", "a", 10));
+    run.expect_calls(&["delete a 10"]).await;
+    stream.send(pod("ADDED", "a", 12));
+    run.expect_calls(&["apply a 12"]).await;
+    // The watch is reopened with more ranges, and the backfill has the same selectors.
+    shard.set_desired(of(&["a", "b"]));
+    let call = run.server.watch("12").await;
+    check(&call, &["a", "b"]);
+    let _stream = call.protobuf();
+    let call = run.server.page(None).await;
+    check(&call, &["b"]);
+    call.protobuf().send(list("PodList", 13, "", &[object("b", 6)]));
+    run.expect_calls(&["backfill: init", "backfill: apply b 6", "backfill: done 13"]).await;
 }
