@@ -234,7 +234,7 @@ fn type_name(of: &str) -> &str {
         "sequence start" | "sequence" | "a sequence" | "sequence item" => "a list",
         "string" | "a string" | "string scalar" | "scalar" | "a scalar" | "str" => "text",
         "bool" | "a boolean" | "boolean" => "true or false",
-        "f32" | "f64" | "float" => "a number",
+        "f32" | "f64" | "float" | "floating point" => "a number",
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" | "integer" => "a whole number",
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number from 0",
         // Types of serde's derived code begin with this.

@@ -59,6 +59,9 @@ const PIECES: &[&[u8]] = &[
     b" offset -1h",
     b" or ",
     b"expr: |-\n  ",
+    b"[*]\n",
+    b"[..]\n",
+    b"[key]\n",
 ];
 
 fn data(path: &str) -> PathBuf {
@@ -201,9 +204,14 @@ fn mutated_responses_panic_nowhere() {
 
 #[test]
 fn mutated_configs_of_custom_resources_panic_nowhere() {
-    let seeds: Vec<_> = lines(data("custom/cases.jsonl.gz"))
-        .map(|case| format!("{}\0{}", case["config"].as_str().unwrap(), case["object"].as_str().unwrap()).into_bytes())
-        .collect();
+    let cases: Vec<_> = lines(data("custom/cases.jsonl.gz")).collect();
+    let text = |case: &Value, key: &str| case[key].as_str().unwrap().to_owned();
+    let richer =
+        ["spec\n[*]\n[*]\n[..]\n[key]", "[*]\nstatus\n[*]\n[..]\n[..]\na", "[*]\n[*]\n[*]\n[*]", "spec\n[*]\na\n[*]"];
+    let configs = cases.iter().map(|case| text(case, "config")).chain(richer.map(str::to_owned));
+    let objects = cases.iter().cycle().map(|case| text(case, "object"));
+    let seeds: Vec<_> =
+        configs.zip(objects).map(|(config, object)| format!("{config}\0{object}").into_bytes()).collect();
     run(fuzz::custom, &seeds, CUSTOM_ROUNDS, |_, _| {});
 }
 

@@ -9,6 +9,7 @@ mod common;
 mod configurations;
 mod conformance;
 mod custom;
+mod custom_format;
 mod demo;
 mod encodings;
 mod estimate;

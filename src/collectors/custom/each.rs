@@ -64,7 +64,7 @@ pub(super) struct Out<'v, 'p> {
 }
 
 impl Out<'_, '_> {
-    fn problem(&mut self, text: impl FnOnce() -> String) {
+    pub fn problem(&mut self, text: impl FnOnce() -> String) {
         if let Some(problems) = &mut self.problems {
             problems.push(text());
         }

@@ -7,11 +7,16 @@ use serde::Deserializer;
 use serde::de::DeserializeSeed;
 
 use super::each::{Kind, Out};
+use super::entries::{EntryKind, NumberSource};
 use super::labels::LabelPaths;
 use super::path::Path;
 use super::read::Read;
 use super::value::Value;
-use super::{CustomCollector, Family, Problem};
+use super::walk::{Found, Reach, Trail};
+use super::{CustomCollector, Each, Entries, Family, Problem, SeriesOf};
+
+/// The most hints of one metric about one object.
+const HINTS: usize = 64;
 
 /// What an object shows about a config.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +50,13 @@ impl CustomCollector {
 
 impl Family {
     fn hints(&self, object: &Value<'_>, texts: &mut Vec<String>, infos: &mut Vec<(String, bool)>) {
-        let each = &self.metric.each;
+        match &self.metric.series {
+            SeriesOf::Each(each) => self.of_each(each, object, texts, infos),
+            SeriesOf::Entries(entries) => self.of_entries(entries, object, texts, infos),
+        }
+    }
+
+    fn of_each(&self, each: &Each, object: &Value<'_>, texts: &mut Vec<String>, infos: &mut Vec<(String, bool)>) {
         texts.extend(each.path.lost_in_list(object));
         let Some(value) = each.path.get(Some(object)) else { return };
         if matches!(each.kind, Kind::Info { .. }) {
@@ -69,6 +80,55 @@ impl Family {
             }
         }
     }
+}
+
+impl Family {
+    fn of_entries(
+        &self,
+        entries: &Entries,
+        object: &Value<'_>,
+        texts: &mut Vec<String>,
+        infos: &mut Vec<(String, bool)>,
+    ) {
+        let mut exists = false;
+        entries.path.ends(Some(object), &mut |trail| {
+            exists |= trail.last().is_some_and(|(value, _)| value.is_some());
+            for (name, reach) in entries.labels.named() {
+                texts.extend(lost(reach, trail).map(|text| format!("label {name}: {text}")));
+                if let Some(Found::Value(value @ (Value::List(_) | Value::Map(_)))) = reach.get(trail) {
+                    let kind = value.kind();
+                    texts.push(format!("label {name}: {reach} is {kind}; a label shows it as Go prints it"));
+                }
+            }
+            for reach in entries.labels.copied() {
+                texts.extend(lost(reach, trail));
+                if let Some(Found::Value(value @ Value::List(_))) = reach.get(trail) {
+                    texts.push(format!("{reach} is {}; only a map can be copied to labels", value.kind()));
+                }
+            }
+            match &entries.kind {
+                EntryKind::Gauge(number) => {
+                    if let NumberSource::At(reach) = &number.source {
+                        texts.extend(lost(reach, trail));
+                    }
+                }
+                EntryKind::StateSet { from, .. } => texts.extend(lost(from, trail)),
+                EntryKind::Info => {}
+            }
+            texts.len() < HINTS
+        });
+        if exists && matches!(entries.kind, EntryKind::Info) {
+            let mut out = Out { lines: Vec::new(), problems: None };
+            entries.lines(object, &mut out);
+            infos.push((self.metric.name.clone(), !out.lines.is_empty()));
+        }
+    }
+}
+
+/// Why a path ends at a list.
+fn lost(reach: &Reach, trail: &Trail<'_, '_>) -> Option<String> {
+    let (value, _) = reach.start(trail)?;
+    reach.path().lost_in_list(value?)
 }
 
 /// Adds the label paths that go through a list, or lead to a list or map.

@@ -49,6 +49,8 @@ pub struct LabelPaths {
     /// `*`, `prefix_*` or `*name`, with the prefix of each key of the copied map.
     copies: Vec<(String, Path)>,
     named: Vec<(LabelName<'static>, Path)>,
+    /// The values of labels whose path leads to nothing. Not a part of the format of kube-state-metrics.
+    defaults: Vec<(LabelName<'static>, String)>,
 }
 
 impl LabelPaths {
@@ -69,6 +71,13 @@ impl LabelPaths {
         all
     }
 
+    /// Takes the values of labels whose path leads to nothing. Ignores empty and reserved names.
+    pub fn with_defaults<'d>(mut self, defaults: impl IntoIterator<Item = (&'d str, &'d str)>) -> Self {
+        let defaults = defaults.into_iter().filter_map(|(name, value)| Some((LabelName::new(name).ok()?, value)));
+        self.defaults = defaults.map(|(name, value)| (name.into_owned(), value.to_owned())).collect();
+        self
+    }
+
     /// Sets the labels whose paths exist. Of several with the same name the last counts; named labels win over copied ones. A key
     /// with a reserved name is not copied.
     pub(super) fn set<'v>(&'v self, from: Option<&'v Value<'_>>, labels: &mut Labels<'v>) {
@@ -84,6 +93,9 @@ impl LabelPaths {
                     labels.set(name, value.label());
                 }
             }
+        }
+        for (name, value) in &self.defaults {
+            labels.set(name.reborrow(), Cow::Borrowed(value));
         }
         for (name, path) in &self.named {
             if let Some(value) = path.get(from) {

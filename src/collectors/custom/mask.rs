@@ -55,7 +55,12 @@ impl Default for Mask {
 impl Mask {
     /// Adds a path that starts at `from`, and returns the node of its end.
     pub fn add(&mut self, from: NodeId, path: &Path) -> NodeId {
-        path.steps().iter().fold(from, |at, step| match step {
+        path.steps().iter().fold(from, |at, step| self.add_step(at, step))
+    }
+
+    /// Adds a step from `at`, and returns the node of its end.
+    pub fn add_step(&mut self, at: NodeId, step: &Step) -> NodeId {
+        match step {
             Step::Field { name, equals } => {
                 if let Some((key, _)) = equals {
                     self.field_of(at, key);
@@ -67,7 +72,7 @@ impl Mask {
                 self.field_of(items, key);
                 items
             }
-        })
+        }
     }
 
     /// Adds the field at this path of names.

@@ -4,7 +4,9 @@
 //! and kind into a [`Block`].
 //! Must not depend on the syntax of a config or the source of an object.
 
+mod duration;
 mod each;
+mod entries;
 mod hints;
 mod labels;
 mod mask;
@@ -14,6 +16,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod value;
+mod walk;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -23,9 +26,10 @@ use serde::Deserializer;
 use serde::de::DeserializeSeed;
 
 use super::label_names::LabelName;
-use crate::exposition::{Block, BlockBuilder, Header, Parts};
+use crate::exposition::{Block, BlockBuilder, Header, MetricType, Parts};
 pub use each::{Each, Kind};
 use each::{Line, Out};
+pub use entries::{Convert, Entries, EntryKind, EntryLabels, Number, NumberSource};
 pub use hints::Hints;
 pub use labels::LabelPaths;
 use labels::Labels;
@@ -33,6 +37,7 @@ use mask::{Counts, Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
 use read::Read;
 use value::Value;
+pub use walk::{Reach, Walk, WalkError, is_extended};
 
 /// The group, version and kind of objects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,7 +83,40 @@ pub struct Metric {
     /// `errorLogV`: the verbosity from which on its problems are logged.
     pub error_log_v: i32,
     /// The path, the type and the labels.
-    pub each: Each,
+    pub series: SeriesOf,
+}
+
+/// The rules by which the series of a metric are generated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SeriesOf {
+    /// Those of kube-state-metrics.
+    Each(Each),
+    /// Those of the richer format.
+    Entries(Box<Entries>),
+}
+
+impl SeriesOf {
+    /// Returns the type of the family.
+    pub fn metric_type(&self) -> MetricType {
+        match self {
+            Self::Each(each) => each.metric_type(),
+            Self::Entries(entries) => entries.metric_type(),
+        }
+    }
+
+    fn lines<'v>(&'v self, object: &'v Value<'_>, out: &mut Out<'v, '_>) {
+        match self {
+            Self::Each(each) => each.lines(object, out),
+            Self::Entries(entries) => entries.lines(object, out),
+        }
+    }
+
+    fn need(&self, mask: &mut Mask) {
+        match self {
+            Self::Each(each) => each.need(mask),
+            Self::Entries(entries) => entries.need(mask),
+        }
+    }
 }
 
 /// Labels of an object that several families share.
@@ -148,7 +186,7 @@ impl CustomCollector {
                 bases.push(base);
                 bases.len() - 1
             });
-            metric.each.need(&mut mask);
+            metric.series.need(&mut mask);
             let reports_problems = metric.error_log_v <= i32::from(verbosity);
             families.push(Family { metric: metric.clone(), base: at, reports_problems });
         }
@@ -172,7 +210,7 @@ impl CustomCollector {
         let header = |family: &Family| Header {
             name: family.metric.name.clone(),
             help: family.metric.help.clone(),
-            kind: family.metric.each.metric_type(),
+            kind: family.metric.series.metric_type(),
             reads: Parts::ALL,
         };
         self.families.iter().map(header).collect()
@@ -252,7 +290,7 @@ impl Family {
     fn lines<'v>(&'v self, object: &'v Value<'_>, problems: &mut Vec<Problem>) -> Vec<Line<'v>> {
         let mut texts = Vec::new();
         let mut out = Out { lines: Vec::new(), problems: self.reports_problems.then_some(&mut texts) };
-        self.metric.each.lines(object, &mut out);
+        self.metric.series.lines(object, &mut out);
         let lines = out.lines;
         problems.extend(texts.into_iter().map(|problem| Problem { metric: self.metric.name.clone(), problem }));
         lines

@@ -63,7 +63,7 @@ impl Path {
 }
 
 impl Step {
-    fn new(part: &str) -> Result<Self, PathError> {
+    pub(super) fn new(part: &str) -> Result<Self, PathError> {
         let Some(inner) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
             let equals = part.split_once('=').filter(|(_, value)| !value.contains('='));
             let equals = equals.map(|(key, value)| (key.to_owned(), value.to_owned()));

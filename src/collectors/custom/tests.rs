@@ -131,7 +131,7 @@ fn problems_are_reported_from_their_verbosity_on() {
         common_labels: BTreeMap::new(),
         labels: LabelPaths::default(),
         error_log_v,
-        each: Each { path: path(&["spec"]), labels: LabelPaths::default(), kind: gauge.clone() },
+        series: SeriesOf::Each(Each { path: path(&["spec"]), labels: LabelPaths::default(), kind: gauge.clone() }),
     };
     let definition = Definition { metrics: vec![metric("a", 0), metric("b", 5)], ..Definition::default() };
     let of = GroupVersionKind { group: "g".to_owned(), version: "v1".to_owned(), kind: "K".to_owned() };
@@ -146,6 +146,138 @@ fn problems_are_reported_from_their_verbosity_on() {
         problems(5, &json!({"spec": [1, {}]})),
         ["a: item 1 of [spec]: a map is not a number", "b: item 1 of [spec]: a map is not a number"]
     );
+}
+
+/// The series and problems of one metric, as `labels value`.
+fn series_of(entries: Entries, object: &Json) -> (Vec<String>, Vec<String>) {
+    let mut mask = Mask::default();
+    entries.need(&mut mask);
+    let places = mask.root().into_narrow();
+    let value = Read { mask: &mask, at: places.as_ref() }.deserialize(object).unwrap();
+    let mut problems = Vec::new();
+    let mut out = Out { lines: Vec::new(), problems: Some(&mut problems) };
+    entries.lines(&value, &mut out);
+    let line = |line: &Line<'_>| {
+        let labels: Vec<_> = line.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} {}", labels.join(","), line.value)
+    };
+    let lines = out.lines.iter().map(line).collect();
+    (lines, problems)
+}
+
+fn walk(parts: &[&str]) -> Walk {
+    Walk::new(parts).unwrap()
+}
+
+/// A gauge with labels from `labels`, by the ends of `path`.
+fn gauge(path: &[&str], labels: &[(&str, &[&str], Option<&str>)], number: Number) -> Entries {
+    let path = walk(path);
+    let label = |(name, parts, default): &(&str, &[&str], Option<&str>)| {
+        ((*name).to_owned(), (Reach::new(parts, path.len()).unwrap(), default.map(str::to_owned)))
+    };
+    let labels = EntryLabels::new(labels.iter().map(label).collect());
+    Entries { path, labels, label_from_key: None, kind: EntryKind::Gauge(number) }
+}
+
+fn number(source: NumberSource) -> Number {
+    Number { source, convert: Convert::Number, default: None }
+}
+
+fn reach(parts: &[&str]) -> Reach {
+    Reach::new(parts, usize::MAX).unwrap()
+}
+
+#[test]
+fn nested_lists_and_maps_are_iterated_with_labels_from_every_level() {
+    let object = json!({"spec": {"class": "web", "rules": [
+        {"host": "a", "backends": {"x": {"weight": 1}, "y": {"weight": "2"}, "none": null}},
+        {"host": "b", "backends": {"z": {"weight": 3}, "bad": {"weight": []}, "empty": {}}},
+        {"host": "c"}, null, {"host": "d", "backends": 5},
+    ]}});
+    let labels: &[(&str, &[&str], Option<&str>)] = &[
+        ("backend", &["[key]"], None),
+        ("host", &["[..]", "[..]", "host"], None),
+        ("rule", &["[..]", "[..]", "[key]"], None),
+        ("class", &["[..]", "[..]", "[..]", "[..]", "class"], None),
+        ("zone", &["zone"], Some("any")),
+    ];
+    let path = &["spec", "rules", "[*]", "backends", "[*]"];
+    let at = number(NumberSource::At(reach(&["weight"])));
+    let (lines, problems) = series_of(gauge(path, labels, at), &object);
+    assert_eq!(
+        lines,
+        [
+            "backend=x,class=web,host=a,rule=0,zone=any 1",
+            "backend=y,class=web,host=a,rule=0,zone=any 2",
+            "backend=z,class=web,host=b,rule=1,zone=any 3",
+        ]
+    );
+    assert_eq!(problems, ["[spec, rules, 1, backends, bad]: a list is not a number"]);
+}
+
+#[test]
+fn values_are_counted_and_summed() {
+    let object = json!({"spec": {"pools": [
+        {"name": "a", "sizes": [1, "2", null], "ports": {"http": 80, "off": null}, "ttl": ["1h", "30m"]},
+        {"name": "b", "sizes": ["x"]},
+        {"name": "c"},
+    ]}});
+    let pools = &["spec", "pools", "[*]"];
+    let name: &[(&str, &[&str], Option<&str>)] = &[("name", &["name"], None)];
+    let of = |number| series_of(gauge(pools, name, number), &object);
+    let (lines, problems) = of(number(NumberSource::Count(walk(&["sizes"]))));
+    assert_eq!((lines.as_slice(), problems.len()), (&["name=a 2", "name=b 1", "name=c 0"].map(str::to_owned)[..], 0));
+    assert_eq!(of(number(NumberSource::Count(walk(&["ports"])))).0, ["name=a 1", "name=b 0", "name=c 0"]);
+    assert_eq!(of(number(NumberSource::Count(walk(&["name"])))).0, ["name=a 1", "name=b 1", "name=c 1"]);
+    let (lines, problems) = of(number(NumberSource::Sum(walk(&["sizes"]))));
+    assert_eq!(lines, ["name=a 3", "name=c 0"], "a sum that lacks a part is left out");
+    assert_eq!(problems, ["[spec, pools, 1]: [sizes]: \"x\" is not a number"]);
+    let durations = Number { convert: Convert::Duration, ..number(NumberSource::Sum(walk(&["ttl", "[*]"]))) };
+    assert_eq!(of(durations).0, ["name=a 5400", "name=b 0", "name=c 0"]);
+    let all = number(NumberSource::Count(walk(&["spec", "pools", "[*]", "sizes", "[*]"])));
+    assert_eq!(series_of(gauge(&[], &[], all), &object).0, [" 3"]);
+}
+
+#[test]
+fn values_are_durations_or_read_by_a_table_or_a_default() {
+    let object = json!({"items": [{"v": "Ready"}, {"v": true}, {"v": "2160h"}, {"v": 7}, {}]});
+    let of = |convert, default| {
+        let number = Number { source: NumberSource::At(reach(&["v"])), convert, default };
+        let (lines, problems) = series_of(gauge(&["items", "[*]"], &[], number), &object);
+        (lines.iter().map(|line| line.trim().to_owned()).collect::<Vec<_>>(), problems)
+    };
+    let numbers = || [("Ready".to_owned(), 1.0), ("true".to_owned(), 2.0), ("7".to_owned(), 3.0)].into();
+    let (values, problems) = of(Convert::Values { numbers: numbers(), otherwise: None }, None);
+    assert_eq!(values, ["1", "2", "3"]);
+    assert_eq!(problems, ["[items, 2]: \"2160h\" is none of values, and there is no otherwise"]);
+    assert_eq!(
+        of(Convert::Values { numbers: numbers(), otherwise: Some(-1.0) }, Some(-2.0)).0,
+        ["1", "2", "-1", "3", "-2"]
+    );
+    let (values, problems) = of(Convert::Duration, Some(0.0));
+    assert_eq!(values, ["7776000", "7", "0"]);
+    assert_eq!(problems.len(), 2);
+    let missing = Number { default: Some(4.0), ..number(NumberSource::At(Reach::default())) };
+    assert_eq!(series_of(gauge(&["gone", "away"], &[], missing.clone()), &object).0, [" 4"]);
+    assert_eq!(series_of(gauge(&["items", "[*]", "gone"], &[], missing.clone()), &object).0, vec![" 4"; 5]);
+    assert!(series_of(gauge(&["gone", "[*]"], &[], missing), &object).0.is_empty(), "nothing to iterate");
+}
+
+#[test]
+fn labels_from_values_before_the_entries_are_bounded() {
+    let object = json!({"text": "x".repeat(400_000), "list": [1, 2, 3, 4, 5], "map": {"a": 1}});
+    let at = || number(NumberSource::At(Reach::default()));
+    let long: &[(&str, &[&str], Option<&str>)] = &[("text", &["[..]", "[..]", "text"], None)];
+    let (lines, problems) = series_of(gauge(&["list", "[*]"], long, at()), &object);
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        problems,
+        ["[list, [*]]: labels from values before the entries exceed 1 MiB; the remaining entries are left out"]
+    );
+    let whole: &[(&str, &[&str], Option<&str>)] = &[("map", &["[..]", "[..]", "map"], None)];
+    let (lines, problems) = series_of(gauge(&["list", "[*]"], whole, at()), &object);
+    assert!(lines.is_empty());
+    assert_eq!(problems[0], "[list, 0]: label map: [[..], [..], map] is a map; lead it to a text");
 }
 
 fn any_json() -> impl Strategy<Value = Json> {
@@ -193,7 +325,88 @@ fn any_kind() -> impl Strategy<Value = Kind> {
     ]
 }
 
+fn any_walk() -> impl Strategy<Value = Walk> {
+    let part = prop_oneof![3 => Just("[*]".to_owned()), 2 => "[a-c0]", 1 => "\\[[a-c]=[a-c0]\\]"];
+    prop::collection::vec(part, 0..4).prop_map(|parts| Walk::new(parts).unwrap())
+}
+
+/// Parts of a [`Reach`] from an end of `steps` steps.
+fn any_reach(steps: usize) -> impl Strategy<Value = Reach> {
+    let rest = prop_oneof![3 => prop::collection::vec("[a-c0]", 0..3), 1 => Just(vec!["[key]".to_owned()])];
+    (0..=steps, rest).prop_map(move |(back, rest)| {
+        let parts: Vec<_> = std::iter::repeat_n("[..]".to_owned(), back).chain(rest).collect();
+        Reach::new(&parts, steps).unwrap_or_default()
+    })
+}
+
+fn any_entries() -> impl Strategy<Value = Entries> {
+    any_walk().prop_flat_map(|path| {
+        let steps = path.len();
+        let label = (any_reach(steps), prop::option::of("[a-c]"));
+        let labels = prop::collection::btree_map(prop_oneof![3 => "[a-c]", 1 => Just("p_*".to_owned())], label, 0..3);
+        let source = prop_oneof![
+            any_reach(steps).prop_map(NumberSource::At),
+            any_walk().prop_map(NumberSource::Count),
+            any_walk().prop_map(NumberSource::Sum)
+        ];
+        let convert = prop_oneof![
+            Just(Convert::Number),
+            Just(Convert::Duration),
+            Just(Convert::Values { numbers: [("a".to_owned(), 1.0)].into(), otherwise: Some(0.0) })
+        ];
+        let gauge = (source, convert, prop::option::of(Just(5.0)))
+            .prop_map(|(source, convert, default)| EntryKind::Gauge(Number { source, convert, default }));
+        let set = (any_reach(steps), prop::option::of("[a-c]")).prop_map(|(from, default)| EntryKind::StateSet {
+            label_name: LabelName::new("state").unwrap(),
+            states: vec!["a".to_owned(), "b".to_owned()],
+            from,
+            default,
+        });
+        let key = path.behind_last_each().map(|behind| (LabelName::new("k").unwrap(), Reach::key(behind)));
+        (Just(path), labels, prop_oneof![gauge, Just(EntryKind::Info), set], any::<bool>()).prop_map(
+            move |(path, labels, kind, keyed)| Entries {
+                path,
+                labels: EntryLabels::new(labels),
+                label_from_key: key.clone().filter(|_| keyed),
+                kind,
+            },
+        )
+    })
+}
+
+/// The number of values in a tree.
+fn size(json: &Json) -> usize {
+    1 + match json {
+        Json::Array(items) => items.iter().map(size).sum(),
+        Json::Object(fields) => fields.values().map(size).sum(),
+        _ => 0,
+    }
+}
+
 proptest! {
+    #[test]
+    fn the_richer_format_is_bounded_by_the_object_and_skips_only_what_it_does_not_read(
+        object in any_json(),
+        entries in any_entries(),
+    ) {
+        let (lines, _) = series_of(entries.clone(), &object);
+        prop_assert!(lines.len() <= 2 * size(&object), "{} lines", lines.len());
+        let metric = Metric {
+            name: "m".to_owned(),
+            help: String::new(),
+            common_labels: BTreeMap::new(),
+            labels: LabelPaths::default(),
+            error_log_v: 0,
+            series: SeriesOf::Entries(Box::new(entries)),
+        };
+        let definition = Definition { metrics: vec![metric], ..Definition::default() };
+        let of = GroupVersionKind { group: "g".to_owned(), version: "v1".to_owned(), kind: "K".to_owned() };
+        let narrow = CustomCollector::new(&definition, &of, |_| true, 0);
+        let whole = CustomCollector { root: None, ..CustomCollector::new(&definition, &of, |_| true, 0) };
+        prop_assert_eq!(narrow.collect(&object).unwrap(), whole.collect(&object).unwrap());
+        narrow.hints(&object).unwrap();
+    }
+
     #[test]
     fn skipped_fields_change_no_series(object in any_json(), path in any_path(), labels in any_labels(), base in any_labels(), kind in any_kind()) {
         let metric = Metric {
@@ -202,7 +415,7 @@ proptest! {
             common_labels: BTreeMap::new(),
             labels: base,
             error_log_v: 0,
-            each: Each { path, labels, kind },
+            series: SeriesOf::Each(Each { path, labels, kind }),
         };
         let definition = Definition { metrics: vec![metric], ..Definition::default() };
         let of = GroupVersionKind { group: "g".to_owned(), version: "v1".to_owned(), kind: "K".to_owned() };

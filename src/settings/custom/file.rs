@@ -3,10 +3,14 @@
 //! Unknown keys are ignored, `null` counts as not given, and a number or boolean in place of a string is read as its text.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use crate::collectors::label_names::LabelName;
 use crate::settings::yaml::or_default;
 
 /// The whole file.
@@ -91,8 +95,7 @@ pub(super) struct Gauge {
     #[serde(deserialize_with = "or_default")]
     pub labels_from_path: Paths,
     pub label_from_key: Option<Spanned<Text>>,
-    #[serde(deserialize_with = "or_default")]
-    pub value_from: Parts,
+    pub value_from: Option<Spanned<ValueFrom>>,
     #[serde(deserialize_with = "or_default")]
     pub nil_is_zero: bool,
 }
@@ -119,15 +122,14 @@ pub(super) struct StateSet {
     pub label_name: Option<Spanned<Text>>,
     #[serde(deserialize_with = "or_default")]
     pub list: Vec<Text>,
-    #[serde(deserialize_with = "or_default")]
-    pub value_from: Parts,
+    pub value_from: Option<Spanned<ValueFrom>>,
 }
 
 /// `commonLabels`.
 pub(super) type Labels = BTreeMap<Text, Spanned<Text>>;
 
 /// `labelsFromPath`.
-pub(super) type Paths = BTreeMap<Text, Option<Parts>>;
+pub(super) type Paths = BTreeMap<Text, Option<Spanned<LabelFrom>>>;
 
 /// A path: each part with its place.
 pub(super) type Parts = Vec<Spanned<Text>>;
@@ -141,3 +143,96 @@ impl<'de> Deserialize<'de> for Text {
         or_default(deserializer).map(Self)
     }
 }
+
+/// The value of a label.
+pub(super) enum LabelFrom {
+    Path(Parts),
+    Source(LabelSource),
+}
+
+/// Returns the label name in `name`. `None` if it is empty or reserved.
+pub(super) fn name_of_key(name: &Option<Spanned<Text>>) -> Option<LabelName<'static>> {
+    LabelName::new(name.as_ref()?.value.0.as_str()).ok().map(LabelName::into_owned)
+}
+
+impl LabelFrom {
+    /// Its parts.
+    pub fn parts(&self) -> &Parts {
+        match self {
+            Self::Path(parts) => parts,
+            Self::Source(source) => &source.path,
+        }
+    }
+
+    /// The line of its first part.
+    pub fn line(from: &Spanned<Self>) -> Option<u64> {
+        from.value.parts().first().map(|part| part.referenced.line())
+    }
+}
+
+/// The value of a label in the richer format, which kube-state-metrics rejects: it expects a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct LabelSource {
+    #[serde(deserialize_with = "or_default")]
+    pub path: Parts,
+    pub default: Option<Text>,
+}
+
+/// `valueFrom`.
+pub(super) enum ValueFrom {
+    Path(Parts),
+    Source(ValueSource),
+}
+
+/// `valueFrom` in the richer format.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ValueSource {
+    pub path: Option<Parts>,
+    pub count: Option<Parts>,
+    pub sum: Option<Parts>,
+    pub format: Option<Text>,
+    pub values: Option<BTreeMap<Text, f64>>,
+    pub otherwise: Option<f64>,
+    pub default: Option<Text>,
+}
+
+/// Reads a list as a path, and a map as a source.
+macro_rules! path_or_source {
+    ($type:ident, $source:ty) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Path(path) => path.fmt(f),
+                    Self::Source(source) => source.fmt(f),
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Any;
+                impl<'de> Visitor<'de> for Any {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a list")
+                    }
+
+                    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<$type, A::Error> {
+                        Parts::deserialize(SeqAccessDeserializer::new(parts)).map($type::Path)
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<$type, A::Error> {
+                        <$source>::deserialize(MapAccessDeserializer::new(fields)).map($type::Source)
+                    }
+                }
+                deserializer.deserialize_any(Any)
+            }
+        }
+    };
+}
+
+path_or_source!(LabelFrom, LabelSource);
+path_or_source!(ValueFrom, ValueSource);

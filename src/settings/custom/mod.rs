@@ -4,10 +4,12 @@
 //! [`CustomResources::parse`] compiles it; errors name file, line and key. Only the cluster knows which kinds exist:
 //! [`CustomResources::of`] returns the entry for a kind.
 
+mod extended;
 mod file;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod wrong;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,10 +19,13 @@ use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
 use super::yaml;
-use crate::collectors::custom::{CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path};
+use crate::collectors::custom::{
+    CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, SeriesOf, is_extended,
+};
 use crate::collectors::label_names::{LabelName, LabelNameError};
 use crate::shown;
-use file::{Labels, Parts, Paths, Text};
+use file::{LabelFrom, Labels, Parts, Paths, Text, ValueFrom, name_of_key};
+use wrong::{Wrong, within, wrong};
 
 /// A compiled configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,18 +179,6 @@ impl CustomResources {
     }
 }
 
-/// Line, key and reason.
-type Wrong = (Option<u64>, String, String);
-
-fn wrong(line: u64, key: impl Into<String>, reason: impl Into<String>) -> Wrong {
-    (Some(line), key.into(), reason.into())
-}
-
-fn within(outer: &str, (line, key, reason): Wrong) -> Wrong {
-    let dot = if key.is_empty() || key.starts_with('[') { "" } else { "." };
-    (line, format!("{outer}{dot}{key}"), reason)
-}
-
 /// Reads a document.
 fn read(document: &str) -> Result<file::File, Wrong> {
     let key = RefCell::new(String::new());
@@ -275,84 +268,108 @@ fn metric(resource: &file::Resource, prefix: &str, metric: &Spanned<file::Metric
         return Err(wrong(line, "name", format!("{full_name:?} is not a metric name")));
     }
     // A path of the metric replaces a path of the resource for the same label.
-    let resource_paths = paths(&resource.labels_from_path)?;
-    let mut label_paths = resource_paths;
-    label_paths.extend(paths(labels_from_path)?);
+    let mut label_paths = base_labels(&resource.labels_from_path)?;
+    label_paths.extend(base_labels(labels_from_path)?);
     let Some(each) = each else {
         return Err(wrong(line, "each", "missing; expected the type and the paths of the metric"));
     };
+    let defaults = label_paths.iter().filter_map(|(name, (_, default))| Some((name.as_str(), default.as_deref()?)));
     Ok(Metric {
         name: full_name,
         help: help.clone(),
         common_labels: labels(common_labels)?,
-        labels: LabelPaths::new(label_paths.iter().map(|(name, path)| (name.as_str(), path))),
+        labels: LabelPaths::new(label_paths.iter().map(|(name, (path, _))| (name.as_str(), path)))
+            .with_defaults(defaults),
         error_log_v: if *error_log_v == 0 { resource.error_log_v } else { *error_log_v },
-        each: self::each(each).map_err(|wrong| within("each", wrong))?,
+        series: self::each(each).map_err(|wrong| within("each", wrong))?,
     })
 }
 
-fn each(each: &Spanned<file::Each>) -> Result<Each, Wrong> {
+fn each(each: &Spanned<file::Each>) -> Result<SeriesOf, Wrong> {
     let file::Each { kind, gauge, state_set, info } = &each.value;
     let line = kind.as_ref().map_or(each.referenced.line(), |kind| kind.referenced.line());
     let kind = kind.as_ref().map_or("", |kind| &kind.value.0);
     let missing = |key: &str| wrong(line, key, format!("missing, but required by type {kind}"));
     match kind.to_lowercase().as_str() {
         "gauge" => {
-            let file::Gauge { path, labels_from_path, label_from_key, value_from, nil_is_zero } =
-                gauge.as_ref().ok_or_else(|| missing("gauge"))?;
-            let kind = Kind::Gauge {
-                label_from_key: name_of_key(label_from_key),
-                value_from: self::path("valueFrom", value_from).map_err(|wrong| within("gauge", wrong))?,
-                nil_is_zero: *nil_is_zero,
-            };
-            self::from_path(path, labels_from_path, kind).map_err(|wrong| within("gauge", wrong))
+            let gauge = gauge.as_ref().ok_or_else(|| missing("gauge"))?;
+            self::gauge(gauge).map_err(|wrong| within("gauge", wrong))
         }
         "info" => {
-            let file::Info { path, labels_from_path, label_from_key } = info.as_ref().ok_or_else(|| missing("info"))?;
-            let kind = Kind::Info { label_from_key: name_of_key(label_from_key) };
-            self::from_path(path, labels_from_path, kind).map_err(|wrong| within("info", wrong))
+            let info = info.as_ref().ok_or_else(|| missing("info"))?;
+            self::info(info).map_err(|wrong| within("info", wrong))
         }
         "stateset" => {
-            let file::StateSet { path, labels_from_path, label_name, list, value_from } =
-                state_set.as_ref().ok_or_else(|| missing("stateSet"))?;
-            // Without this label, all states would be one series.
-            let label_name = match label_name.as_ref().map(|name| (name, LabelName::new(name.value.0.as_str()))) {
-                Some((_, Ok(name))) => name.into_owned(),
-                Some((name, Err(reserved @ LabelNameError::Reserved(_)))) => {
-                    let line = name.referenced.line();
-                    return Err(wrong(line, "stateSet.labelName", format!("{reserved}; choose another name")));
-                }
-                None | Some((_, Err(LabelNameError::Empty))) => {
-                    let reason = "missing; expected the name of the label for the state";
-                    return Err(wrong(line, "stateSet.labelName", reason));
-                }
-            };
-            let kind = Kind::StateSet {
-                label_name,
-                states: list.iter().map(|state| state.0.clone()).collect(),
-                value_from: self::path("valueFrom", value_from).map_err(|wrong| within("stateSet", wrong))?,
-            };
-            self::from_path(path, labels_from_path, kind).map_err(|wrong| within("stateSet", wrong))
+            let set = state_set.as_ref().ok_or_else(|| missing("stateSet"))?;
+            self::state_set(set, line).map_err(|wrong| within("stateSet", wrong))
         }
         _ => Err(wrong(line, "type", format!("{kind:?} is not a type; expected Gauge, Info or StateSet"))),
     }
 }
 
-fn from_path(path: &Parts, labels: &Paths, kind: Kind) -> Result<Each, Wrong> {
-    let labels = paths(labels)?;
-    Ok(Each {
-        path: self::path("path", path)?,
-        labels: LabelPaths::new(labels.iter().map(|(name, path)| (name.as_str(), path))),
-        kind,
-    })
+fn gauge(gauge: &file::Gauge) -> Result<SeriesOf, Wrong> {
+    let file::Gauge { path, labels_from_path, label_from_key, value_from, nil_is_zero } = gauge;
+    if extended::is_extended(path, labels_from_path, value_from) {
+        return extended::gauge(gauge);
+    }
+    let kind = Kind::Gauge {
+        label_from_key: name_of_key(label_from_key),
+        value_from: value_path(value_from)?,
+        nil_is_zero: *nil_is_zero,
+    };
+    from_path(path, labels_from_path, kind)
 }
 
-fn name_of_key(name: &Option<Spanned<Text>>) -> Option<LabelName<'static>> {
-    LabelName::new(name.as_ref()?.value.0.as_str()).ok().map(LabelName::into_owned)
+fn info(info: &file::Info) -> Result<SeriesOf, Wrong> {
+    let file::Info { path, labels_from_path, label_from_key } = info;
+    if extended::is_extended(path, labels_from_path, &None) {
+        return extended::info(info);
+    }
+    from_path(path, labels_from_path, Kind::Info { label_from_key: name_of_key(label_from_key) })
+}
+
+fn state_set(set: &file::StateSet, line: u64) -> Result<SeriesOf, Wrong> {
+    let file::StateSet { path, labels_from_path, label_name, list, value_from } = set;
+    // Without this label, all states would be one series.
+    let label_name = match label_name.as_ref().map(|name| (name, LabelName::new(name.value.0.as_str()))) {
+        Some((_, Ok(name))) => name.into_owned(),
+        Some((name, Err(reserved @ LabelNameError::Reserved(_)))) => {
+            return Err(wrong(name.referenced.line(), "labelName", format!("{reserved}; choose another name")));
+        }
+        None | Some((_, Err(LabelNameError::Empty))) => {
+            return Err(wrong(line, "labelName", "missing; expected the name of the label for the state"));
+        }
+    };
+    let states = list.iter().map(|state| state.0.clone()).collect();
+    if extended::is_extended(path, labels_from_path, value_from) {
+        return extended::state_set(set, label_name, states);
+    }
+    from_path(path, labels_from_path, Kind::StateSet { label_name, states, value_from: value_path(value_from)? })
+}
+
+fn from_path(path: &Parts, labels: &Paths, kind: Kind) -> Result<SeriesOf, Wrong> {
+    // NB: without the richer format there are no defaults.
+    let labels = base_labels(labels)?;
+    Ok(SeriesOf::Each(Each {
+        path: self::path("path", path)?,
+        labels: LabelPaths::new(labels.iter().map(|(name, (path, _))| (name.as_str(), path))),
+        kind,
+    }))
+}
+
+fn value_path(from: &Option<Spanned<ValueFrom>>) -> Result<Path, Wrong> {
+    match from.as_ref().map(|from| &from.value) {
+        Some(ValueFrom::Path(parts)) => path("valueFrom", parts),
+        Some(ValueFrom::Source(_)) | None => Ok(Path::default()),
+    }
 }
 
 fn path(key: &str, parts: &Parts) -> Result<Path, Wrong> {
     for (index, part) in parts.iter().enumerate() {
+        if is_extended(&part.value.0) {
+            let reason = format!("{:?} is only possible in gauge, info and stateSet", part.value.0);
+            return Err(wrong(part.referenced.line(), format!("{key}[{index}]"), reason));
+        }
         if let Err(error) = Path::new([&part.value.0]) {
             return Err(wrong(part.referenced.line(), format!("{key}[{index}]"), error.to_string()));
         }
@@ -362,13 +379,23 @@ fn path(key: &str, parts: &Parts) -> Result<Path, Wrong> {
     Path::new(texts).map_err(|error| (None, key.to_owned(), error.to_string()))
 }
 
-fn paths(paths: &Paths) -> Result<BTreeMap<String, Path>, Wrong> {
-    let path = |(name, parts): (&Text, &Option<Parts>)| {
-        let parts = parts.as_ref();
-        let path = parts.map_or_else(|| Ok(Path::default()), |parts| path(&name.0, parts));
-        path.map(|path| (name.0.clone(), path)).map_err(|wrong| within("labelsFromPath", wrong))
+/// The paths of labels from the object, and their defaults.
+type LabelsFromObject = BTreeMap<String, (Path, Option<String>)>;
+
+/// Returns the labels that begin at the object.
+fn base_labels(paths: &Paths) -> Result<LabelsFromObject, Wrong> {
+    let label = |(name, from): (&Text, &Option<Spanned<LabelFrom>>)| {
+        let (path, default) = match from.as_ref().map(|from| (&from.value, from.referenced.line())) {
+            None => (Path::default(), None),
+            Some((LabelFrom::Path(parts), _)) => (path(&name.0, parts)?, None),
+            Some((LabelFrom::Source(source), line)) => {
+                let path = path("path", &source.path).map_err(|wrong| within(&name.0, wrong))?;
+                (path, extended::label_default(&name.0, source, line)?)
+            }
+        };
+        Ok((name.0.clone(), (path, default)))
     };
-    paths.iter().map(path).collect()
+    paths.iter().map(label).collect::<Result<_, _>>().map_err(|wrong| within("labelsFromPath", wrong))
 }
 
 fn labels(labels: &Labels) -> Result<CommonLabels, Wrong> {
@@ -396,7 +423,7 @@ fn reserved_labels(file: &file::File) -> Vec<Wrong> {
             check(&name.0, value.referenced.line(), &|| format!("{at}.commonLabels.{}", name.0));
         }
         for (name, path) in paths {
-            let line = path.iter().flatten().next().map_or(line, |part| part.referenced.line());
+            let line = path.as_ref().and_then(LabelFrom::line).unwrap_or(line);
             check(&name.0, line, &|| format!("{at}.labelsFromPath.{}", name.0));
         }
         if let Some(name) = from_key {

@@ -232,6 +232,112 @@ fn names_get_the_prefix_and_labels_are_sanitized() {
     assert_eq!(metrics[0].error_log_v, 3);
 }
 
+/// Reads `each` of a metric; returns its compiled form or the error behind `each.`.
+fn each_of(each: &str) -> Result<SeriesOf, String> {
+    let text = changed("{type: Gauge, gauge: {path: [spec, size]}}", each);
+    match CustomResources::parse("custom.yaml", &text) {
+        Ok(custom) => {
+            assert_eq!(custom.unknown_keys(), []);
+            Ok(custom.entries()[0].definition.metrics[0].series.clone())
+        }
+        Err(error) => Err(error.to_string().split_once("each.").map(|(_, rest)| rest.to_owned()).unwrap_or_default()),
+    }
+}
+
+#[test]
+fn a_section_is_in_the_richer_format_if_kube_state_metrics_rejects_it() {
+    for (each, is_rich) in [
+        ("{type: Gauge, gauge: {path: [spec, '*'], valueFrom: ['*', '..', key]}}", false),
+        ("{type: Info, info: {labelsFromPath: {a: }}, gauge: {path: ['[*]']}}", false),
+        ("{type: Gauge, gauge: {path: [spec, '[*]']}}", true),
+        ("{type: Gauge, gauge: {path: [spec], valueFrom: {count: [ports]}}}", true),
+        ("{type: Gauge, gauge: {path: [spec], valueFrom: {sum: [ports, '[*]'], format: Duration}}}", true),
+        (
+            "{type: Gauge, gauge: {valueFrom: {path: [a], values: {True: 1, Failed: 0}, otherwise: -1, default: 0.5}}}",
+            true,
+        ),
+        ("{type: Gauge, gauge: {path: [spec], labelsFromPath: {a: {path: [b], default: none}}}}", true),
+        ("{type: Info, info: {path: [spec, '[*]'], labelFromKey: a, labelsFromPath: {b: ['[..]', '[..]', c]}}}", true),
+        (
+            "{type: StateSet, stateSet: {path: [spec], labelName: a, list: [b], valueFrom: {path: [c], default: b}}}",
+            true,
+        ),
+    ] {
+        assert_eq!(each_of(each).map(|series| matches!(series, SeriesOf::Entries(_))), Ok(is_rich), "{each}");
+    }
+}
+
+#[test]
+fn faults_of_the_richer_format_are_reported_at_their_places() {
+    for (gauge, expected) in [
+        (
+            "path: [a, '[..]']",
+            "gauge.path[1]: \"[..]\" is not possible here: only labels and valueFrom go back along a path",
+        ),
+        (
+            "path: [a, '[*]', '[x]']",
+            "gauge.path[2]: invalid path element \"[x]\": write a lookup in a list as [key=value]",
+        ),
+        (
+            "path: [a], valueFrom: [b, '[*]']",
+            "gauge.valueFrom[1]: \"[*]\" is not possible here: only path, count and sum iterate",
+        ),
+        (
+            "path: [a], labelsFromPath: {b: ['[..]', '[..]', c]}",
+            "gauge.labelsFromPath.b[1]: \"[..]\" is not possible here: it leads back beyond the object, where the path begins",
+        ),
+        (
+            "path: [a], labelsFromPath: {b: {path: ['[..]', '[key]']}}",
+            "gauge.labelsFromPath.b.path[1]: \"[key]\" is not possible here: the object itself has no key",
+        ),
+        (
+            "path: [a, '[*]'], labelsFromPath: {b: ['[key]', c]}",
+            "gauge.labelsFromPath.b[1]: \"[key]\" is not possible here",
+        ),
+        (
+            "valueFrom: {count: [a], sum: [b]}",
+            "gauge.valueFrom.sum: count is given as well; choose one of path, count and sum",
+        ),
+        ("valueFrom: {count: [a], default: 1}", "gauge.valueFrom.default: the count or sum of nothing is 0"),
+        ("valueFrom: {path: [a], default: x}", "gauge.valueFrom.default: \"x\" is not a number"),
+        ("valueFrom: {format: age}", "gauge.valueFrom.format: \"age\" is not a format; expected number or duration"),
+        ("valueFrom: {format: duration, values: {a: 1}}", "gauge.valueFrom.values: format is given as well"),
+        ("valueFrom: {values: {a: .nan}}", "gauge.valueFrom.values.a: expected a finite number"),
+        ("valueFrom: {values: {a: x}}", "gauge.valueFrom.values: expected a number"),
+        ("valueFrom: {otherwise: 1}", "gauge.valueFrom.otherwise: there are no values"),
+        ("valueFrom: {path: [a]}, labelFromKey: k", "gauge.labelFromKey: the path has no \"[*]\""),
+        (
+            "labelsFromPath: {'a_*': {path: [a], default: b}}",
+            "gauge.labelsFromPath.a_*.default: a label that copies a map",
+        ),
+        ("valueFrom: 3", "gauge.valueFrom: expected a list"),
+    ] {
+        let error = each_of(&format!("{{type: Gauge, gauge: {{{gauge}}}}}")).unwrap_err();
+        assert!(error.starts_with(expected), "{gauge}: {error}");
+    }
+    let set = "{type: StateSet, stateSet: {labelName: a, valueFrom: {count: [c]}}}";
+    assert_eq!(each_of(set), Err("stateSet.valueFrom.count: only a gauge has it; a state is a string".to_owned()));
+    let text = changed("metrics:", "labelsFromPath: {a: ['[..]']}\n      metrics:");
+    assert_eq!(
+        error(&text),
+        "custom.yaml: line 7: spec.resources[0].metrics[0].labelsFromPath.a[0]: \"[..]\" is only possible in gauge, info and stateSet"
+    );
+}
+
+#[test]
+fn unknown_keys_of_the_richer_format_are_reported() {
+    let gauge = "gauge: {valueFrom: {path: [a], defualt: 1}, labelsFromPath: {a: {path: [b], format: x}}, ";
+    assert_eq!(
+        unknown(&changed("gauge: {", gauge)),
+        [
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.valueFrom.defualt: unknown key, ignored; did you mean \
+             default?",
+            "custom.yaml: line 7: spec.resources[0].metrics[0].each.gauge.labelsFromPath.a.format: unknown key, ignored; it belongs \
+             in valueFrom",
+        ]
+    );
+}
+
 #[test]
 fn labels_with_reserved_names_are_left_out_and_reported() {
     let text = "\
@@ -270,7 +376,8 @@ spec:
     );
     let Definition { common_labels, metrics } = &custom.entries()[0].definition;
     assert_eq!(common_labels.keys().map(LabelName::as_str).collect::<Vec<_>>(), ["le"]);
-    assert_eq!(metrics[1].each.kind, Kind::Info { label_from_key: None });
+    let SeriesOf::Each(each) = &metrics[1].series else { panic!("not the format of kube-state-metrics") };
+    assert_eq!(each.kind, Kind::Info { label_from_key: None });
     assert_eq!(
         error(&changed("Gauge, gauge: {", "StateSet, stateSet: {labelName: --name--, ")),
         "custom.yaml: line 7: spec.resources[0].metrics[0].each.stateSet.labelName: Prometheus reserves the label name \

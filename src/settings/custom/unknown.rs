@@ -18,6 +18,9 @@ use crate::settings::yaml;
 /// How many characters of a key are shown.
 const SHOWN: usize = 64;
 
+/// The key below which every key is the name of a label.
+const LABELS: &str = "labelsFromPath";
+
 /// Keys of a Kubernetes object, which a configuration may have although nothing reads them.
 const OF_ANY_OBJECT: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
@@ -104,10 +107,13 @@ enum Level {
     Gauge,
     Info,
     StateSet,
+    ValueFrom,
+    /// The value of a label, whose key may have any name.
+    LabelFrom,
 }
 
 impl Level {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::File,
         Self::Spec,
         Self::Resource,
@@ -117,6 +123,8 @@ impl Level {
         Self::Gauge,
         Self::Info,
         Self::StateSet,
+        Self::ValueFrom,
+        Self::LabelFrom,
     ];
 
     /// The key whose value it is; empty for the whole file.
@@ -131,7 +139,14 @@ impl Level {
             Self::Gauge => "gauge",
             Self::Info => "info",
             Self::StateSet => "stateSet",
+            Self::ValueFrom => "valueFrom",
+            Self::LabelFrom => LABELS,
         }
+    }
+
+    /// Whether kube-state-metrics does not have it.
+    fn is_richer(self) -> bool {
+        matches!(self, Self::ValueFrom | Self::LabelFrom)
     }
 
     /// Its keys.
@@ -146,6 +161,8 @@ impl Level {
             Self::Gauge => fields::<file::Gauge>(),
             Self::Info => fields::<file::Info>(),
             Self::StateSet => fields::<file::StateSet>(),
+            Self::ValueFrom => fields::<file::ValueSource>(),
+            Self::LabelFrom => fields::<file::LabelSource>(),
         }
     }
 
@@ -233,11 +250,16 @@ impl Search {
 
     fn key(&mut self, key: &Spanned<Text>, value: &Spanned<Node>, level: Level, path: &str) {
         let name = key.value.0.as_str();
-        let shown: String = name.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-        let path = format!("{path}{}{shown}", if path.is_empty() { "" } else { "." });
+        let path = format!("{path}{}{}", if path.is_empty() { "" } else { "." }, shown(name));
         if level.keys().contains(&name) {
-            if let Some(below) = level.below(name) {
-                self.level(&value.value, below, &path);
+            match (level.below(name), &value.value) {
+                (Some(below @ Level::LabelFrom), Node::Map(labels)) => {
+                    for (label, value) in labels {
+                        self.level(&value.value, below, &format!("{path}.{}", shown(&label.value.0)));
+                    }
+                }
+                (Some(Level::LabelFrom) | None, _) => {}
+                (Some(below), value) => self.level(value, below, &path),
             }
             return;
         }
@@ -251,6 +273,10 @@ impl Search {
     }
 }
 
+fn shown(key: &str) -> String {
+    key.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+}
+
 fn each_child(node: &Spanned<Node>, mut visit: impl FnMut(&Spanned<Node>)) {
     match &node.value {
         Node::Scalar => {}
@@ -262,7 +288,12 @@ fn each_child(node: &Spanned<Node>, mut visit: impl FnMut(&Spanned<Node>)) {
 /// What the author may have meant by the unknown key `name`.
 fn advice(name: &str, level: Level) -> String {
     let elsewhere = |key: &str| {
-        let levels: Vec<_> = Level::ALL.into_iter().filter(|l| l.keys().contains(&key)).map(Level::name).collect();
+        let mut levels: Vec<_> = Level::ALL.into_iter().filter(|level| level.keys().contains(&key)).collect();
+        // A key that kube-state-metrics knows is rarely meant for the richer format.
+        if levels.iter().any(|level| !level.is_richer()) {
+            levels.retain(|level| !level.is_richer());
+        }
+        let levels: Vec<_> = levels.into_iter().map(Level::name).collect();
         match levels.as_slice() {
             [] => None,
             [""] => Some("the top level".to_owned()),
