@@ -38,7 +38,8 @@ impl Visitor for Specs<'_> {
         let shape = ResourceShape {
             endpoint: endpoint(&kind),
             partitions: selectors(self.settings, &kind).iter().map(Partition::of).collect(),
-            selected: self.settings.live.selections.has(kind.plural),
+            selected: self.settings.selects(kind.plural, kind.namespaced),
+            follows: self.settings.live.selected_namespaces.is_some() && kind.namespaced,
             options: ReadOptions::of(self.settings, self.cluster),
             headers: collector.headers(),
             series,

@@ -37,6 +37,8 @@ pub(super) struct CoverageWatch {
 /// The watches of all objects of one resource. Dropping it stops them.
 struct ResourceWatch {
     resource: Arc<RunningResource>,
+    /// As in [`RunningResource::sources`].
+    changes: u64,
     statuses: Vec<Arc<Status>>,
     _stop: DropGuard,
 }
@@ -64,9 +66,12 @@ impl CoverageWatch {
         let mut watches: Vec<ResourceWatch> = Vec::new();
         while self.members.peers().is_some() {
             let now = Arc::clone(&served.borrow_and_update());
-            watches.retain(|watch| now.iter().any(|resource| Arc::ptr_eq(resource, &watch.resource)));
+            let is_current = |watch: &ResourceWatch, resource: &Arc<RunningResource>| {
+                Arc::ptr_eq(resource, &watch.resource) && resource.sources().1 == watch.changes
+            };
+            watches.retain(|watch| now.iter().any(|resource| is_current(watch, resource)));
             for resource in now.iter() {
-                if !watches.iter().any(|watch| Arc::ptr_eq(resource, &watch.resource)) {
+                if !watches.iter().any(|watch| is_current(watch, resource)) {
                     watches.push(self.watch_resource(resource, stop.child_token(), &mut running));
                 }
             }
@@ -91,17 +96,23 @@ impl CoverageWatch {
         running: &mut JoinSet<()>,
     ) -> ResourceWatch {
         let (mut statuses, mut tasks) = (Vec::new(), Vec::new());
-        for source in resource.sources.iter().map(all_shards) {
+        let (sources, changes) = resource.sources();
+        for source in sources.iter().map(all_shards) {
             let status = Arc::new(Status::default());
             statuses.push(Arc::clone(&status));
-            tasks.push(SourceTask { source, sinks: [Box::new(DiscardSink), Box::new(DiscardSink)], status });
+            tasks.push(SourceTask {
+                source,
+                sinks: [Box::new(DiscardSink), Box::new(DiscardSink)],
+                status,
+                stop: stop.clone(),
+            });
         }
         match private::run_all(&self.client, self.config.as_ref(), tasks, &stop) {
-            Ok(runs) => runs.into_iter().for_each(|run| drop(running.spawn(run))),
+            Ok(runs) => runs.into_iter().for_each(|(_, run)| drop(running.spawn(run))),
             // The audit then reports the resource as unproven.
             Err(error) => error!(%error, "cannot start a thread for the coverage watch"),
         }
-        ResourceWatch { resource: Arc::clone(resource), statuses, _stop: stop.drop_guard() }
+        ResourceWatch { resource: Arc::clone(resource), changes, statuses, _stop: stop.drop_guard() }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, Exposure
 use crate::fleet::handover::Cause;
 use crate::fleet::record::MeasuredSwitch;
 use crate::fleet::switches::KnownChange;
-use crate::health::SharedWatchSet;
+use crate::health::{SharedWatchSet, WatchedResource};
 use crate::intake::Status;
 use crate::server;
 use crate::sharding::{Digest, Slice};
@@ -63,7 +63,11 @@ impl CoverageView for Inventory {
         for watched in &self.watch_set.load().resources {
             let objects = &watched.objects;
             report.selections.extend(watched.selection.map(|selection| (watched.name.clone(), selection)));
-            report.known_versions.insert(watched.name.clone(), known_versions(&watched.sources, objects, &counted));
+            let known = match is_of_no_namespace(watched) {
+                true => ALL_VERSIONS,
+                false => known_versions(&watched.sources, objects, &counted),
+            };
+            report.known_versions.insert(watched.name.clone(), known);
             let digest = request.versions.get(&watched.name).map(|version| objects.digest(&counted, *version));
             if counted.is_empty() {
                 report.digests.insert(watched.name.clone(), Digest::default());
@@ -75,6 +79,9 @@ impl CoverageView for Inventory {
     }
 
     fn cluster_versions(&self, resource: &str) -> KnownVersions {
+        if self.watch_set.load().find(resource).is_some_and(is_of_no_namespace) {
+            return ALL_VERSIONS;
+        }
         match position(&self.unfiltered_sources(resource)) {
             Position::Refused => KnownVersions::Refused,
             Position::None => KnownVersions::None,
@@ -104,6 +111,14 @@ impl Inventory {
             }
         }
     }
+}
+
+/// Nothing is known as of every version.
+const ALL_VERSIONS: KnownVersions = KnownVersions::Versions { oldest: 0, newest: u64::MAX };
+
+/// Whether `--namespace-selector` selects no namespace now, so that nothing is watched.
+fn is_of_no_namespace(watched: &WatchedResource) -> bool {
+    watched.selection.is_some() && watched.sources.is_empty()
 }
 
 /// The oldest position of several sources.

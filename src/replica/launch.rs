@@ -6,16 +6,16 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::builtin;
 use super::coverage_watch::CoverageWatch;
 use super::custom::CustomResources;
 use super::degradation_events;
 use super::error::StartError;
 use super::inventory::{AuditableMembers, CoverageSources, Inventory, StandaloneView};
 use super::live_settings::LiveSettings;
+use super::namespaces::FollowedNamespaces;
 use super::ports::Ports;
 use super::report::ReplicaReporter;
-use super::resources::{Group, Resources, Rollout, WatchContext};
+use super::resources::{Group, Resources, WatchContext};
 use super::seamless;
 use super::security::{MemberSecurity, Security};
 use super::tasks::Spawner;
@@ -63,9 +63,12 @@ pub(super) struct AuditState {
     coverage: Arc<Coverage>,
 }
 
+/// The resources, the custom ones among them, and their settings.
+type Watched = (Arc<Resources>, Arc<CustomResources>, FollowedNamespaces);
+
 impl Launch<'_> {
     /// Starts to watch the built-in and the custom resources. Outside a fleet they hold `slice`.
-    pub fn watch_resources(&self, slice: &Slice) -> Result<(Arc<Resources>, CustomResources), StartError> {
+    pub fn watch_resources(&self, slice: &Slice) -> Result<Watched, StartError> {
         let settings = self.settings;
         let context = WatchContext {
             client: self.client.clone(),
@@ -77,15 +80,16 @@ impl Launch<'_> {
         let custom_group = (!settings.live.custom.is_empty()).then_some(Group::Custom);
         let groups = [Group::BuiltIn].into_iter().chain(custom_group);
         let resources = Resources::new(context, self.spawner.clone(), groups);
+        let custom = Arc::new(CustomResources::new(Arc::clone(&resources), self.client.clone(), self.spawner.clone()));
+        let (client, spawner) = (self.client.clone(), self.spawner.clone());
+        let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::clone(&custom), client, spawner);
         // The first set is served immediately.
-        drop(resources.set(Group::BuiltIn, builtin::specs(settings, 0), Rollout::Atomic).map_err(StartError::Thread)?);
-        let custom = CustomResources::new(Arc::clone(&resources), self.client.clone(), self.spawner.clone());
-        custom.follow(settings, 0);
+        namespaces.follow(settings, 0).map_err(StartError::Thread)?;
         let (run, stop) = (Arc::clone(&resources).run(), self.spawner.stop_token());
         self.spawner.spawn("resource-loader".to_owned(), async move {
             stop.run_until_cancelled(run).await;
         });
-        Ok((resources, custom))
+        Ok((resources, custom, namespaces))
     }
 
     /// Joins the fleet, if the settings name one. Else the replica exposes `slice`.

@@ -15,6 +15,7 @@ mod launch;
 mod leave;
 mod linger;
 mod live_settings;
+mod namespaces;
 mod pipeline;
 mod plugin;
 mod ports;
@@ -42,11 +43,11 @@ use crate::settings::Settings;
 use crate::sharding::{Assignment, Slice};
 use crate::telemetry::Reloads;
 use api_connection::ApiConnection;
-use custom::CustomResources;
 use launch::{Launch, Served};
 use live_settings::LiveSettings;
+use namespaces::FollowedNamespaces;
 use ports::Ports;
-use resources::{Group, Resources, Rollout};
+use resources::Resources;
 use security::Security;
 use tasks::Tasks;
 use url::without_password;
@@ -75,7 +76,7 @@ pub struct Replica {
     /// Why the replica cannot be a member of a fleet, once known.
     unfit: Arc<OnceLock<FleetError>>,
     resources: Arc<Resources>,
-    custom: CustomResources,
+    namespaces: FollowedNamespaces,
     /// The settings at the start.
     settings: Settings,
     /// `None` if the caller gave a client, which cannot change.
@@ -127,10 +128,7 @@ impl Replica {
             connection.replace(config)?;
         }
         let cluster = self.connection.as_ref().map_or(0, ApiConnection::cluster);
-        let specs = builtin::specs(&effective, cluster);
-        // The log says when the set is served.
-        drop(self.resources.set(Group::BuiltIn, specs, Rollout::Atomic).map_err(StartError::Thread)?);
-        self.custom.follow(&effective, cluster);
+        self.namespaces.follow(&effective, cluster).map_err(StartError::Thread)?;
         self.live.set(&effective);
         Ok(self.settings.keys_that_need_restart(settings))
     }
@@ -151,7 +149,7 @@ impl Replica {
         let config = connection.as_ref().map(ApiConnection::config);
         let launch = Launch { settings: &settings, client, config, live: &live, security, spawner: tasks.spawner() };
 
-        let (resources, custom) = launch.watch_resources(&slice)?;
+        let (resources, custom, namespaces) = launch.watch_resources(&slice)?;
         let fleet_port = ports.fleet.as_ref().map(|port| port.address);
         let membership = launch.join_fleet(&resources, fleet_port, slice);
         let audit = launch.audit_coverage(&resources, &membership);
@@ -170,7 +168,7 @@ impl Replica {
             health,
             unfit,
             resources,
-            custom,
+            namespaces,
             settings,
             connection,
             live,

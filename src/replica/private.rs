@@ -18,10 +18,12 @@ pub(super) struct SourceTask {
     pub source: Source,
     pub sinks: [Box<dyn Sink>; 2],
     pub status: Arc<Status>,
+    /// Stops it: the token of all tasks, or a child of it.
+    pub stop: CancellationToken,
 }
 
 /// Runs each of `tasks` with `client`. With a `config`, those that may receive a Secret's data share a private thread with a
-/// client of its own. Each future ends with the source that it runs.
+/// client of its own. Each future ends with the source that it runs, which the token beside it stops. `stop` stops all tasks.
 ///
 /// # Errors
 /// The thread cannot be started.
@@ -30,19 +32,27 @@ pub(super) fn run_all(
     config: Option<&watch::Receiver<kube::Config>>,
     tasks: Vec<SourceTask>,
     stop: &CancellationToken,
-) -> io::Result<Vec<BoxFuture<'static, ()>>> {
+) -> io::Result<Vec<(CancellationToken, BoxFuture<'static, ()>)>> {
     let is_private = |task: &SourceTask| task.source.endpoint.form == Form::Table && config.is_some();
     let (private, others): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_private);
-    let by_client = |w: SourceTask| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone()).boxed();
+    let by_client = |w: SourceTask| {
+        let run = intake::run(client.clone(), w.source, w.sinks, w.status, w.stop.clone());
+        (w.stop, run.boxed())
+    };
     let mut all: Vec<_> = others.into_iter().map(by_client).collect();
     if let Some(config) = config.filter(|_| !private.is_empty()) {
-        all.push(run(config.clone(), private, stop.clone())?.boxed());
+        // One thread for all that start together, and a further one for each namespace that is selected later.
+        let until = match &*private {
+            [task] => task.stop.clone(),
+            _ => stop.clone(),
+        };
+        all.push((until.clone(), run(config.clone(), private, until)?.boxed()));
     }
     Ok(all)
 }
 
 /// Runs `tasks` on a thread of their own, with a client that reuses no connection and follows changes of `config`. The future
-/// ends with the first task.
+/// ends with the first task that is not stopped by itself.
 fn run(
     mut config: watch::Receiver<kube::Config>,
     tasks: Vec<SourceTask>,
@@ -60,7 +70,15 @@ fn run(
                 Ok(client) => SwappableClient::new(client),
                 Err(error) => return error!(%error, "cannot set up a client"),
             };
-            let run = |w: SourceTask| intake::run(client.clone(), w.source, w.sinks, w.status, stop.clone());
+            let run = |w: SourceTask| {
+                let (client, stop) = (client.clone(), stop.clone());
+                async move {
+                    intake::run(client, w.source, w.sinks, w.status, w.stop.clone()).await;
+                    if w.stop.is_cancelled() {
+                        stop.cancelled().await;
+                    }
+                }
+            };
             let first = select_all(tasks.into_iter().map(|task| Box::pin(run(task))));
             tokio::select! {
                 _ = first => {}

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
 use super::inventory::{CoverageSources, Inventory};
-use super::resources::{RunningResource, WatchContext};
+use super::resources::{Group, Rollout, RunningResource, WatchContext};
 use super::*;
 use crate::fleet::audit::{Audit, Coverage, CoverageClient, CoverageView, Peer, PeerDirectory};
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource};

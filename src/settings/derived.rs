@@ -35,6 +35,11 @@ impl Settings {
         self.live.track_unscheduled_pods || !self.live.nodes.is_empty()
     }
 
+    /// Whether selectors choose the objects of a resource: its own, or `--namespace-selector`.
+    pub fn selects(&self, resource: &str, namespaced: bool) -> bool {
+        self.live.selections.has(resource) || (namespaced && self.live.namespace_selector.is_some())
+    }
+
     /// Whether the replicas together read all objects of the served resources.
     pub fn reads_all(&self) -> bool {
         !self.selects_by_node() && self.live.object_limit == 0

@@ -20,7 +20,7 @@ use super::declare::declare_flags;
 use super::features::{self, Feature};
 use super::fleet::OnLostQuorum;
 use super::log::{Log, LogFormat};
-use super::selection::Selections;
+use super::selection::{LabelSelector, Selections, namespace_selector};
 use super::values::{Given, GoBool, GoDuration, KeyLists, SelectorLists, duration, items, path, switch, value_or};
 use super::{FamilyFilter, FleetSettings, Klog, SettingsError, Shard, Timeouts};
 use crate::collectors::labels::KeyFilter;
@@ -182,6 +182,14 @@ declare_flags! {
         "--namespaces-denylist" namespaces_denylist: Vec<String> = "LIST" {
             key: "namespaces_denylist";
             feature: |settings| features::names(&settings.live.denied_namespaces);
+        }
+
+        /// Serve only the namespaces whose Namespace has matching labels: 'team in (a,b)'. Follows changes of the labels. With
+        /// --namespaces, those of the listed ones. See docs/selecting.md.
+        "--namespace-selector" namespace_selector: Option<String> = "SELECTOR" {
+            key: "namespace_selector";
+            live: Option<LabelSelector> = namespace_selector;
+            feature: |settings| settings.live.namespace_selector.as_ref().map(ToString::to_string);
         }
 
         /// Of all pods, serve only those on this node, or on several nodes, comma-separated. For a DaemonSet, with
@@ -506,6 +514,8 @@ declare_flags! {
         namespaces: Vec<String>;
         /// `--namespaces-denylist`, if `namespaces` is empty, or if it denies all of them.
         denied_namespaces: Vec<String>;
+        /// The namespaces that `--namespace-selector` selects, once they are known: set by whoever reads the Namespaces.
+        selected_namespaces: Option<Vec<String>>;
         /// `--node`; empty with `--track-unscheduled-pods`.
         nodes: Vec<String>;
         /// `--resource-selector`, `--resource-field-selector`, by resource.

@@ -79,6 +79,7 @@ impl Settings {
             fleet,
             namespaces,
             denied_namespaces,
+            selected_namespaces: None,
             nodes,
             selections,
             families: FamilyFilter::new(

@@ -6,7 +6,7 @@
 
 use super::Settings;
 use super::resources::Kind;
-use super::selection::escaped;
+use super::selection::{LabelSelector, escaped};
 
 /// One partition of a resource's objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,11 +56,20 @@ fn partitions(settings: &Settings, resource: &str, namespaced: bool, nodes: &[Op
     if !namespaced {
         return vec![Selector { fields, labels, ..Selector::default() }];
     }
-    let denied: Vec<_> = settings.live.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
-    let namespaces: Vec<Option<&String>> = if settings.live.namespaces.is_empty() {
+    let live = &settings.live;
+    let mut denied: Vec<_> = live.denied_namespaces.iter().cloned().map(Term::NotInNamespace).collect();
+    let namespaces: Vec<Option<&String>> = if live.namespace_selector.is_some() {
+        denied.clear();
+        // None while they are not known.
+        let selected = live.selected_namespaces.iter().flatten();
+        let stays = |name: &&String| {
+            (live.namespaces.is_empty() || live.namespaces.contains(name)) && !live.denied_namespaces.contains(name)
+        };
+        selected.filter(stays).map(Some).collect()
+    } else if live.namespaces.is_empty() {
         vec![None]
     } else {
-        settings.live.namespaces.iter().map(Some).collect()
+        live.namespaces.iter().map(Some).collect()
     };
     let mut selectors = Vec::with_capacity(namespaces.len() * nodes.len());
     for namespace in namespaces {
@@ -74,6 +83,11 @@ fn partitions(settings: &Settings, resource: &str, namespaced: bool, nodes: &[Op
 }
 
 impl Selector {
+    /// Returns the selector of all objects with these labels.
+    pub fn of_labels(labels: &LabelSelector) -> Self {
+        Self { labels: labels.to_string(), ..Self::default() }
+    }
+
     /// The namespace to list; none for all.
     pub fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()

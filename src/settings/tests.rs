@@ -334,6 +334,29 @@ fn denying_all_allowed_namespaces_selects_nothing() {
 }
 
 #[test]
+fn selected_namespaces_are_listed_one_by_one_within_the_other_lists() {
+    let pods = kind("pods", true);
+    let of = |line: &[&str], selected: Option<&[&str]>| {
+        let mut settings = resolve(line);
+        settings.live.selected_namespaces = selected.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let partition = |s: &selectors::Selector| (s.namespace().unwrap_or("all").to_owned(), s.field_selector());
+        selectors::selectors(&settings, &pods).iter().map(partition).collect::<Vec<_>>()
+    };
+    let one = |name: &str| (name.to_owned(), String::new());
+    let selector = "--namespace-selector=team";
+    assert!(of(&[selector], None).is_empty(), "not known yet");
+    assert!(of(&[selector], Some(&[])).is_empty());
+    assert_eq!(of(&[selector], Some(&["a", "b"])), [one("a"), one("b")]);
+    assert_eq!(of(&[selector, "--namespaces=b,c"], Some(&["a", "b"])), [one("b")]);
+    assert_eq!(of(&[selector, "--namespaces-denylist=b,c"], Some(&["a", "b"])), [one("a")]);
+    assert_eq!(of(&["--namespace-selector="], None), [all("")], "an empty selector selects everything");
+    let node = of(&[selector, "--node=n"], Some(&["a"]));
+    assert_eq!(node, [("a".to_owned(), "spec.nodeName=n".to_owned())]);
+    let error = resolve_in(&["--namespace-selector=team in a"], &[]).expect_err("a set has parentheses").to_string();
+    assert_eq!(error, "--namespace-selector: namespaces: found \"a\", expected \"(\" at character 9 of \"team in a\"");
+}
+
+#[test]
 fn only_pods_are_listed_by_node() {
     let (pods, services) = (kind("pods", true), kind("services", true));
     assert_eq!(partitions(&["--node=n1"], &pods), [all("spec.nodeName=n1")]);

@@ -162,6 +162,26 @@ fn selectors_select_the_objects_of_the_api_server() {
 }
 
 #[test]
+fn the_namespaces_in_the_files_are_selected() {
+    let namespace = |name: &str, team: &str| {
+        format!("---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {{team: {team}}}}}}}\n")
+    };
+    // They may come after their objects.
+    let objects: String = ["a", "b", "c"].map(|name| config_map(name, "x")).concat();
+    let dump = [objects, namespace("a", "one"), namespace("b", "two"), namespace("d", "one")].concat();
+    let names = |flags: &[&str]| -> Vec<String> {
+        let namespace = |s: String| s.split('"').nth(1).map(str::to_owned);
+        series(INFO, flags, &dump).into_iter().filter_map(namespace).collect()
+    };
+    assert_eq!(names(&[]), ["a", "b", "c"]);
+    assert_eq!(names(&["--namespace-selector=team=one"]), ["a"]);
+    assert_eq!(names(&["--namespace-selector", "team in (one,two)"]), ["a", "b"]);
+    assert_eq!(names(&["--namespace-selector=team", "--namespaces=b,c"]), ["b"]);
+    assert_eq!(names(&["--namespace-selector=team", "--namespaces-denylist=b,c"]), ["a"]);
+    assert!(names(&["--namespace-selector=team=three"]).is_empty());
+}
+
+#[test]
 fn unknown_kinds_are_counted_and_do_not_fail() {
     let dump = "apiVersion: example.com/v1\nkind: Widget\n---\napiVersion: example.com/v1\nkind: Widget\n---\napiVersion: v2\nkind: ConfigMap\n";
     let dump = file(dump);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Secret, Service};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 async fn cluster(name: &str) -> Simulator {
     let resources = vec![
+        ResourceType::of::<Namespace>(),
         ResourceType::of::<Node>(),
         ResourceType::of::<Pod>(),
         ResourceType::of::<Service>(),
@@ -237,6 +238,51 @@ async fn objects_that_leave_the_selectors_end_their_series_and_a_reload_changes_
         assert!(line.contains("resource_selector: pods: found"), "{line}");
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_that_match_come_and_go_without_a_gap_in_the_others() {
+    let simulator = cluster("a").await;
+    let namespace = |name: &str, team: &str| {
+        let metadata = json!({ "name": name, "labels": { "team": team } });
+        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
+    };
+    namespace("shop", "one");
+    namespace("bank", "two");
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        let config = "resources: {pods: {}, nodes: {}, secrets: {}}\nnamespace_selector: team in (one, three)\n";
+        std::fs::write(&file, config).expect("written");
+        let file = file.display();
+        vec![format!("--config={file}"), format!("--apiserver={}", simulator.url()), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let infos = |answer: &str, namespace: &str| {
+        let start = |kind: &str| format!("kube_{kind}_info{{namespace=\"{namespace}\"");
+        ["pod", "secret"].map(|kind| series(answer).iter().filter(|series| series.starts_with(&start(kind))).count())
+    };
+    let first = get(metrics, "/metrics").await;
+    assert_eq!((infos(&first, "shop"), infos(&first, "bank")), ([10, 10], [0, 0]));
+    assert!(first.contains("kube_node_info{"), "cluster-scoped objects are served");
+    without_a_gap(metrics, &series(&first), async {
+        namespace("bank", "three");
+        until("the namespace", metrics, "/metrics", |answer| infos(answer, "bank") == [10, 10]).await;
+        namespace("bank", "two");
+        until("its end", metrics, "/metrics", |answer| infos(answer, "bank") == [0, 0]).await;
+        exporter.write("resources: {pods: {}, nodes: {}, secrets: {}}\nnamespace_selector: team\n");
+        until("the new selector", metrics, "/metrics", |answer| infos(answer, "bank") == [10, 10]).await;
+        namespace("bank", "four");
+    })
+    .await;
+    // Secrets of a namespace that came later are followed, and end alone.
+    simulator.delete("secrets", "bank", "a-15").expect("deleted");
+    until("the deletion", metrics, "/metrics", |answer| infos(answer, "bank") == [10, 9]).await;
+    exporter.write("resources: {pods: {}, nodes: {}, secrets: {}}\nnamespaces: [bank]\nnamespace_selector: team\n");
+    until("the listed namespace", metrics, "/metrics", |answer| infos(answer, "shop") == [0, 0]).await;
+    assert_eq!(infos(&get(metrics, "/metrics").await, "bank"), [10, 9]);
+    exporter.write("resources: {pods: {}, nodes: {}, secrets: {}}\n");
+    until("all", metrics, "/metrics", |answer| infos(answer, "shop") == [10, 10]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,7 @@ mod scrapes;
 mod seamless;
 mod secret;
 mod secured;
+mod selecting;
 mod two_servers;
 mod union;
 mod upstream_chart;
@@ -80,6 +81,7 @@ pub const CASES: &[Case] = &[
     Case { name: "hostile", shares: true, run: |stage| Box::pin(hostile::run(stage)) },
     Case { name: "custom-resources", shares: true, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },
+    Case { name: "selecting", shares: false, run: |stage| Box::pin(selecting::run(stage)) },
     Case { name: "union", shares: false, run: |stage| Box::pin(union::run(stage)) },
     Case { name: "freshness", shares: true, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", shares: true, run: |stage| Box::pin(formats::run(stage)) },

@@ -190,6 +190,11 @@ collectorsExtra alone is the whole list if collectors is empty. Without collecto
 {{- end -}}
 {{- end }}
 {{- /* The rest is about objects outside of namespaces, which a Role cannot permit. */}}
+{{- if and .Values.rbac.useClusterRole .Values.namespaceSelector (not (has "namespaces" $wanted)) }}
+- apiGroups: [""]
+  resources: ["namespaces"]
+  verbs: ["list", "watch"]
+{{- end }}
 {{- if and .Values.rbac.useClusterRole .Values.customResourceState.enabled .Values.rbac.customResourceState.createClusterRoleRules }}
 - apiGroups: ["apiextensions.k8s.io"]
   resources: ["customresourcedefinitions"]
@@ -222,6 +227,9 @@ collectorsExtra alone is the whole list if collectors is empty. Without collecto
 {{- end }}
 {{- with .Values.namespacesDenylist }}
 - --namespaces-denylist={{ tpl (include "fleet.list" .) $ }}
+{{- end }}
+{{- with .Values.namespaceSelector }}
+- {{ printf "--namespace-selector=%s" . | quote }}
 {{- end }}
 {{- range $resource, $selector := .Values.resourceSelectors | default dict }}
 - {{ printf "--resource-selector=%s=%s" $resource $selector | quote }}

@@ -23,11 +23,12 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
             resources,
             custom_resource_state_config_file: file,
             custom_resource_state_only: only,
+            namespace_selector,
             auth_filter,
         } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
             let custom = file.as_deref().map(CustomResources::read).transpose().map_err(SettingsError::Custom)?;
-            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *auth_filter)
+            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *namespace_selector, *auth_filter)
         }
     };
     Ok(out.write_all(text.as_bytes()))

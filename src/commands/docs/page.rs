@@ -24,6 +24,9 @@ pub(in crate::commands) enum Page {
         /// Only the custom resources.
         #[arg(long)]
         custom_resource_state_only: bool,
+        /// Also the permission for --namespace-selector, to list and watch Namespaces.
+        #[arg(long)]
+        namespace_selector: bool,
         /// Also the permissions for --auth-filter: token and access reviews, and requests between replicas.
         #[arg(long)]
         auth_filter: bool,

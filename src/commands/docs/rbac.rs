@@ -22,10 +22,13 @@ const AUTH_FILTER: &str = "  # --auth-filter: checks tokens and their permission
 ";
 
 /// Returns a ClusterRole that can only list and watch the served resources.
-pub fn cluster_role(kinds: &[Kind], custom: &CustomResources, auth_filter: bool) -> String {
+pub fn cluster_role(kinds: &[Kind], custom: &CustomResources, namespaces: bool, auth_filter: bool) -> String {
     let mut by_group: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for kind in kinds {
         by_group.entry(kind.group).or_default().insert(kind.plural.to_owned());
+    }
+    if namespaces {
+        by_group.entry("").or_default().insert("namespaces".to_owned());
     }
     if !custom.is_empty() {
         by_group.entry("apiextensions.k8s.io").or_default().insert("customresourcedefinitions".to_owned());

@@ -117,6 +117,13 @@ fn is(kind: &Kind, object: &Object) -> bool {
         }
 }
 
+/// Returns the name of a Namespace that `--namespace-selector` selects.
+pub(super) fn selected_namespace(settings: &Settings, object: &Object) -> Option<String> {
+    let selector = settings.live.namespace_selector.as_ref()?;
+    let is_namespace = object.kind == "Namespace" && object.api_version == "v1";
+    (is_namespace && selector.selects(&Fields(&object.fields))).then(|| text(&object.fields, "metadata", "name"))
+}
+
 /// The fields of an object, for selectors.
 struct Fields<'a>(&'a Map<String, Value>);
 

@@ -81,13 +81,44 @@ pub(super) fn filled(
     files: &[PathBuf],
     err: &mut dyn Write,
 ) -> Result<(Store, bool), RenderError> {
+    let texts = files.iter().map(|file| {
+        let read = read_counting(file).map_err(|reason| RenderError::File { file: file.clone(), reason });
+        Ok((file, read?))
+    });
+    // The Namespaces may come after their objects, and standard input can be read once.
+    if settings.live.namespace_selector.is_some() {
+        let texts = texts.collect::<Result<Vec<_>, RenderError>>()?;
+        let mut selected = settings.clone();
+        selected.live.selected_namespaces = Some(selected_namespaces(settings, &texts)?);
+        return fill(&selected, texts.into_iter().map(Ok), err);
+    }
+    fill(settings, texts, err)
+}
+
+/// A file, its text, and the number of bytes that were not UTF-8.
+type Text<'a> = (&'a PathBuf, (String, u64));
+
+/// Returns the names of the Namespaces in `texts` that `--namespace-selector` selects.
+fn selected_namespaces(settings: &Settings, texts: &[Text<'_>]) -> Result<Vec<String>, RenderError> {
+    let mut names = Vec::new();
+    for (file, (text, _)) in texts {
+        input::objects(text, |_, object| names.extend(kinds::selected_namespace(settings, &object)))
+            .map_err(|reason| RenderError::Input { file: (*file).clone(), reason })?;
+    }
+    Ok(names)
+}
+
+fn fill<'a>(
+    settings: &Settings,
+    texts: impl Iterator<Item = Result<Text<'a>, RenderError>>,
+    err: &mut dyn Write,
+) -> Result<(Store, bool), RenderError> {
     let mut kinds = Kinds::new(settings);
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
     let mut all_read = true;
     let (mut progress, mut count) = (Progress::new(), 0_u64);
-    for file in files {
-        let (text, not_utf8) =
-            read_counting(file).map_err(|reason| RenderError::File { file: file.clone(), reason })?;
+    for text in texts {
+        let (file, (text, not_utf8)) = text?;
         let halves = input::objects(&text, |position, object| {
             count += 1;
             progress.report(|| format!("{}: {count} objects read", name(file)));

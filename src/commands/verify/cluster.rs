@@ -39,6 +39,8 @@ pub(in crate::commands) enum ClusterError {
     Silent(&'static str),
 }
 
+const NAMESPACES: Kind = Kind { group: "", version: "v1", kind: "Namespace", plural: "namespaces", namespaced: false };
+
 /// Lists objects with the API server.
 pub(super) struct Cluster {
     client: kube::Client,
@@ -81,7 +83,7 @@ impl Cluster {
     /// Returns all objects of a kind that the settings select, or `None` if the API server does not have the resource.
     pub async fn objects(&self, settings: &Settings, kind: &Kind) -> Result<Option<Objects>, ClusterError> {
         let mut objects = Objects::new();
-        for selector in selectors(settings, kind) {
+        for selector in self.selectors(settings, kind).await? {
             let mut restarts = 0;
             loop {
                 match self.list(kind, &selector, &mut objects).await? {
@@ -94,6 +96,28 @@ impl Cluster {
             }
         }
         Ok(Some(objects))
+    }
+
+    /// Returns the partitions of a kind, with the namespaces that `--namespace-selector` selects now.
+    async fn selectors(&self, settings: &Settings, kind: &Kind) -> Result<Vec<Selector>, ClusterError> {
+        let Some(of_namespaces) = settings.live.namespace_selector.as_ref().filter(|_| kind.namespaced) else {
+            return Ok(selectors(settings, kind));
+        };
+        let mut namespaces = Objects::new();
+        let selector = Selector::of_labels(of_namespaces);
+        let mut restarts = 0;
+        loop {
+            match self.list(&NAMESPACES, &selector, &mut namespaces).await? {
+                Listed::Complete | Listed::NotFound => break,
+                Listed::Expired if restarts < RESTARTS => restarts += 1,
+                Listed::Expired => return Err(ClusterError::Expired(NAMESPACES.plural)),
+            }
+        }
+        let mut names: Vec<_> = namespaces.into_values().collect();
+        names.sort();
+        let mut settings = settings.clone();
+        settings.live.selected_namespaces = Some(names);
+        Ok(selectors(&settings, kind))
     }
 
     async fn list(&self, kind: &Kind, selector: &Selector, objects: &mut Objects) -> Result<Listed, ClusterError> {

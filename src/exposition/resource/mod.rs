@@ -335,6 +335,12 @@ impl ResourceStore {
         state.close(epoch);
     }
 
+    /// Removes all objects of a partition. Its source must have stopped to change it.
+    pub fn remove_partition(&self, partition: u32) {
+        let epoch = self.begin(None);
+        self.finish(epoch, Scope { partition, slice: &Slice::all() }, 0);
+    }
+
     /// Declares that all objects of `loaded` are present. Objects outside it are not exposed.
     pub fn set_loaded(&self, loaded: Slice) {
         self.state().loaded = Arc::new(loaded);

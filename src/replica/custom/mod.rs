@@ -265,7 +265,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
     let entry = settings.live.custom.of(of)?;
     let resource = format!("{plural}.{}", of.group);
     let partitions: Vec<_> = of_custom(settings, &resource, *namespaced).iter().map(Partition::of).collect();
-    if partitions.is_empty() {
+    if partitions.is_empty() && settings.live.selected_namespaces.is_none() {
         return None;
     }
     let collector = settings.custom_collector(entry, of);
@@ -280,7 +280,8 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
             protobuf: false,
         },
         partitions,
-        selected: settings.live.selections.has(&resource),
+        selected: settings.selects(&resource, *namespaced),
+        follows: settings.live.selected_namespaces.is_some() && *namespaced,
         options: ReadOptions::of(settings, cluster),
         headers: collector.headers(),
         series: SeriesOptions::Custom(entry.definition.clone()),

@@ -108,8 +108,8 @@ impl ResourceGroups {
     pub fn update_visible(&self) {
         for resource in self.all() {
             let visible =
-                resource.shard_states().map(|shard| shard.visible()).reduce(|a, b| Arc::new(a.intersection(&b)));
-            resource.watched.objects.set_loaded(visible.map_or_else(Slice::all, |visible| Slice::clone(&visible)));
+                resource.shard_states().iter().map(|shard| shard.visible()).reduce(|a, b| Arc::new(a.intersection(&b)));
+            resource.resource.objects.set_loaded(visible.map_or_else(Slice::all, |visible| Slice::clone(&visible)));
         }
     }
 }
@@ -131,7 +131,7 @@ impl GroupState {
 
     /// Returns the resource that already runs as `spec` describes.
     pub fn find(&self, spec: &ResourceSpec) -> Option<Arc<RunningResource>> {
-        self.all().find(|running| running.name() == spec.name && running.shape == spec.shape).cloned()
+        self.all().find(|running| running.name() == spec.name && running.shape.is_kept_for(&spec.shape)).cloned()
     }
 
     /// Returns those of `before` that are no longer in the group.

@@ -22,6 +22,7 @@ mod groups;
 mod running;
 mod shard_loader;
 mod spec;
+mod staged;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -130,10 +131,16 @@ impl Resources {
         let (mut resources, mut started) = (Vec::new(), Vec::new());
         for spec in specs {
             let resource = match state.find(&spec) {
-                Some(running) => running,
+                Some(running) => {
+                    if spec.shape.follows {
+                        let partitions = &spec.shape.partitions;
+                        running.repartition(partitions, &spec.sink, &self.context, &self.spawner, shard_state)?;
+                    }
+                    running
+                }
                 None => match RunningResource::start(spec, &self.context, &self.spawner, shard_state) {
                     Ok(running) => {
-                        running.watched.objects.hold_back(held_back.clone());
+                        running.resource.objects.hold_back(held_back.clone());
                         started.push(Arc::clone(&running));
                         running
                     }
@@ -172,13 +179,13 @@ impl Resources {
         groups.held_back.clone_from(slice);
         let all: Vec<_> = groups.all().cloned().collect();
         drop(groups);
-        all.iter().for_each(|resource| resource.watched.objects.hold_back(slice.clone()));
+        all.iter().for_each(|resource| resource.resource.objects.hold_back(slice.clone()));
     }
 
     /// Frees the compressed text of series with timestamps, in all resources.
     pub fn free_timed(&self) {
         let all: Vec<_> = self.groups().all().cloned().collect();
-        all.iter().for_each(|resource| resource.watched.objects.free_timed());
+        all.iter().for_each(|resource| resource.resource.objects.free_timed());
     }
 
     /// Serves resources as they become ready, and exposes their loaded objects. Never ends.
@@ -212,7 +219,10 @@ impl Resources {
             removed.extend(left);
             next_check = next_check.into_iter().chain(check).min();
         }
-        let is_unchanged = before.len() == groups.served().count() && before.iter().zip(groups.served()).all(is_same);
+        // All of them, without stopping at the first.
+        let has_joined = groups.all().fold(false, |joined, resource| resource.join() || joined);
+        let is_unchanged =
+            !has_joined && before.len() == groups.served().count() && before.iter().zip(groups.served()).all(is_same);
         if !is_unchanged {
             self.publish(&groups);
         }
@@ -226,8 +236,8 @@ impl Resources {
         let served: Arc<[_]> = groups.served().cloned().collect();
         let undecided = groups.groups.iter().filter(|(_, state)| !state.decided).map(|(group, _)| group.name());
         let undecided = undecided.collect();
-        let resources = served.iter().map(|running| running.watched.clone()).collect();
-        self.store.serve(served.iter().map(|running| Arc::clone(&running.watched.objects)).collect());
+        let resources = served.iter().map(|running| running.watched()).collect();
+        self.store.serve(served.iter().map(|running| Arc::clone(&running.resource.objects)).collect());
         self.watch_set.store(Arc::new(WatchSet { resources, undecided }));
         self.served.send_replace(served);
     }

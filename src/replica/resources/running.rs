@@ -1,7 +1,7 @@
 //! A resource while it is watched.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,8 @@ use tracing::{info, warn};
 
 use super::context::WatchContext;
 use super::degradation::{Degradation, LIMIT};
-use super::spec::{self, Partition, ReadOptions, ResourceShape, ResourceSpec};
+use super::spec::{self, NewSink, Partition, ReadOptions, ResourceShape, ResourceSpec};
+use super::staged::{self, Gate};
 use crate::exposition::ResourceStore;
 use crate::health::{Degraded, WatchedResource};
 use crate::intake::{Condition, ShardState, Sink, Source, Status, Vitals};
@@ -21,14 +22,38 @@ use crate::sync::lock;
 /// A resource with its sources and its store.
 #[derive(Debug)]
 pub(in crate::replica) struct RunningResource {
+    /// As at the start; the partitions of one that follows namespaces change.
     pub shape: ResourceShape,
-    pub watched: WatchedResource,
-    /// One per partition.
-    pub sources: Vec<Source>,
-    /// How long each source has failed.
-    degradations: Mutex<Vec<Degradation>>,
+    /// Without its sources, which [`RunningResource::watched`] adds.
+    pub resource: WatchedResource,
+    parts: Mutex<Parts>,
     /// Stops its watches.
     pub stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    parts: Vec<Part>,
+    /// The number of the next partition. No number is used twice.
+    next: u32,
+    /// Counts the changes.
+    changes: u64,
+}
+
+/// A partition while it is watched.
+#[derive(Debug)]
+struct Part {
+    partition: Partition,
+    number: u32,
+    source: Source,
+    status: Arc<Status>,
+    /// How long the source has failed.
+    degradation: Degradation,
+    /// Whether it was added to a running resource and is not loaded yet. Nothing waits for it.
+    is_joining: bool,
+    /// Of a resource whose partitions may end.
+    gate: Option<Arc<Gate>>,
+    stop: CancellationToken,
 }
 
 impl RunningResource {
@@ -51,7 +76,6 @@ impl RunningResource {
         let stop = spawner.stop_token().child_token();
         // Stops everything if a later step fails.
         let guard = stop.clone().drop_guard();
-        let task = format!("watch-{name}");
         if !context.linger.is_zero() {
             let keep = linger::keep(Arc::clone(&objects), context.linger);
             let until = stop.clone();
@@ -59,55 +83,166 @@ impl RunningResource {
                 until.run_until_cancelled(keep).await;
             });
         }
-        let (mut sources, mut statuses, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, partition) in (0_u32..).zip(&shape.partitions) {
+        let (object_limit, degraded) = (shape.options.object_limit, Arc::default());
+        let sources = Vec::new();
+        let resource = WatchedResource { name, kind, object_limit, objects, sources, degraded, selection: None };
+        let running = Self { shape, resource, parts: Mutex::default(), stop };
+        let wanted: Vec<_> = running.shape.partitions.iter().collect();
+        running.add(&mut running.parts(), &wanted, false, &sink, context, spawner, shard_state)?;
+        guard.disarm();
+        Ok(Arc::new(running))
+    }
+
+    /// Changes the partitions of a resource that follows namespaces. New ones load beside the others, and their objects appear
+    /// together when they are loaded. The objects of the others end at once.
+    ///
+    /// # Errors
+    /// No thread can be started for Secrets. The new partitions are missing then.
+    pub fn repartition(
+        &self,
+        wanted: &[Partition],
+        sink: &NewSink,
+        context: &WatchContext,
+        spawner: &Spawner,
+        shard_state: impl Fn() -> ShardState,
+    ) -> std::io::Result<()> {
+        let mut parts = self.parts();
+        let ended: Vec<_> = parts.parts.extract_if(.., |part| !wanted.contains(&part.partition)).collect();
+        for part in ended {
+            part.stop.cancel();
+            if let Some(gate) = part.gate {
+                gate.close();
+            }
+            self.resource.objects.remove_partition(part.number);
+            parts.changes += 1;
+        }
+        let new: Vec<_> =
+            wanted.iter().filter(|wanted| parts.parts.iter().all(|part| part.partition != **wanted)).collect();
+        self.add(&mut parts, &new, true, sink, context, spawner, shard_state)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one caller more than a function needs")]
+    fn add(
+        &self,
+        parts: &mut Parts,
+        wanted: &[&Partition],
+        is_joining: bool,
+        sink_of: &NewSink,
+        context: &WatchContext,
+        spawner: &Spawner,
+        shard_state: impl Fn() -> ShardState,
+    ) -> std::io::Result<()> {
+        let objects = &self.resource.objects;
+        let task = format!("watch-{}", self.name());
+        let (mut added, mut tasks) = (Vec::new(), Vec::new());
+        for partition in wanted {
+            let number = parts.next;
+            parts.next += 1;
             let status = Arc::new(Status::default());
-            let source = source(&shape, partition, shard_state(), context.audited);
-            statuses.push(Arc::clone(&status));
-            sources.push(source.clone());
+            let source = source(&self.shape, partition, shard_state(), context.audited);
             let sinks = [(); 2].map(|()| -> Box<dyn Sink> {
-                let (sink, objects) = (sink(number, Arc::clone(&objects)), Arc::clone(&objects));
+                let (sink, objects) = (sink_of(number, Arc::clone(objects)), Arc::clone(objects));
                 if context.linger.is_zero() { sink } else { Box::new(LingerSink { sink, objects }) }
             });
             #[cfg(test)]
             let sinks = crate::replica::simulation::seeded::sinks(sinks);
-            tasks.push(private::SourceTask { source, sinks, status });
+            let (sinks, gate) = match self.shape.follows {
+                true => {
+                    let scratch =
+                        || sink_of(number, ResourceStore::without_history(self.name(), self.shape.headers.clone()));
+                    let (sinks, gate) = staged::sinks(sinks, is_joining.then(scratch));
+                    (sinks, Some(gate))
+                }
+                false => (sinks, None),
+            };
+            // The token of the resource stops the sources of one whose partitions never end.
+            let stop = if gate.is_some() { self.stop.child_token() } else { self.stop.clone() };
+            let (status_of_task, stop_of_task) = (Arc::clone(&status), stop.clone());
+            tasks.push(private::SourceTask {
+                source: source.clone(),
+                sinks,
+                status: status_of_task,
+                stop: stop_of_task,
+            });
+            added.push(Part {
+                partition: (*partition).clone(),
+                number,
+                source,
+                status,
+                degradation: Degradation::new(Instant::now()),
+                is_joining,
+                gate,
+                stop,
+            });
         }
-        for run in private::run_all(&context.client, context.private.as_ref(), tasks, &stop)? {
-            spawner.spawn_until(stop.clone(), task.clone(), run);
+        for (stop, run) in private::run_all(&context.client, context.private.as_ref(), tasks, &self.stop)? {
+            spawner.spawn_until(stop, task.clone(), run);
         }
-        guard.disarm();
-        let object_limit = shape.options.object_limit;
-        let degraded = Arc::default();
-        let selection = shape.selected.then(|| spec::selection(&shape.partitions));
-        let watched = WatchedResource { name, kind, object_limit, objects, sources: statuses, degraded, selection };
-        let now = Instant::now();
-        let degradations = Mutex::new(sources.iter().map(|_| Degradation::new(now)).collect());
-        Ok(Arc::new(Self { shape, watched, sources, degradations, stop }))
+        parts.changes += u64::from(!added.is_empty());
+        parts.parts.extend(added);
+        Ok(())
     }
 
     pub fn name(&self) -> &str {
-        &self.watched.name
+        &self.resource.name
     }
 
-    pub fn shard_states(&self) -> impl Iterator<Item = &ShardState> {
-        self.sources.iter().map(|source| &*source.shard)
+    /// Returns what health and telemetry see: without partitions that are not loaded yet.
+    pub fn watched(&self) -> WatchedResource {
+        let parts = self.parts();
+        let joined = || parts.parts.iter().filter(|part| !part.is_joining);
+        let sources = joined().map(|part| Arc::clone(&part.status)).collect();
+        let selection = self.shape.selected.then(|| spec::selection(joined().map(|part| &part.partition)));
+        WatchedResource { sources, selection, ..self.resource.clone() }
+    }
+
+    /// Returns the sources, without those of partitions that are not loaded yet, and how often they have changed.
+    pub fn sources(&self) -> (Vec<Source>, u64) {
+        let parts = self.parts();
+        let joined = parts.parts.iter().filter(|part| !part.is_joining);
+        (joined.map(|part| part.source.clone()).collect(), parts.changes)
+    }
+
+    /// Returns the shard states, without those of partitions that are not loaded yet.
+    pub fn shard_states(&self) -> Vec<Arc<ShardState>> {
+        let parts = self.parts();
+        let joined = parts.parts.iter().filter(|part| !part.is_joining);
+        joined.map(|part| Arc::clone(&part.source.shard)).collect()
+    }
+
+    /// Returns all shard states.
+    pub fn all_shard_states(&self) -> Vec<Arc<ShardState>> {
+        self.parts().parts.iter().map(|part| Arc::clone(&part.source.shard)).collect()
+    }
+
+    /// Counts the partitions that are loaded now, or that nothing waits for, among the others. Returns whether there are any.
+    pub fn join(&self) -> bool {
+        let mut parts = self.parts();
+        let mut joined = false;
+        for part in parts.parts.iter_mut().filter(|part| part.is_joining) {
+            let shard = &part.source.shard;
+            if shard.ready().covers(&shard.desired()) {
+                (part.is_joining, joined) = (false, true);
+            }
+        }
+        parts.changes += u64::from(joined);
+        joined
     }
 
     /// Whether the API server refuses one of its sources.
     pub fn is_refused(&self) -> bool {
-        self.shard_states().any(ShardState::is_refused)
+        self.shard_states().iter().any(|shard| shard.is_refused())
     }
 
     /// Whether a source proves that the API server works.
     pub fn is_proof(&self, now: Instant) -> bool {
-        self.shard_states().any(|shard| shard.vitals().is_proof(now))
+        self.all_shard_states().iter().any(|shard| shard.vitals().is_proof(now))
     }
 
     /// Whether it is degraded, and does not work again yet.
     pub fn is_degraded(&self) -> bool {
-        self.watched.degraded().is_some()
-            && self.shard_states().any(|shard| shard.vitals().condition != Condition::Fine)
+        self.resource.degraded().is_some()
+            && self.all_shard_states().iter().any(|shard| shard.vitals().condition != Condition::Fine)
     }
 
     /// Decides which sources are degraded. `api_works`: a source of any resource proves that the API server works. Returns when
@@ -115,8 +250,8 @@ impl RunningResource {
     pub fn degrade(&self, now: Instant, api_works: bool) -> Option<Instant> {
         let mut next_check = None;
         let mut degraded: Option<Degraded> = None;
-        let mut degradations = lock(&self.degradations);
-        for ((source, status), degradation) in self.sources.iter().zip(&self.watched.sources).zip(&mut *degradations) {
+        let mut parts = self.parts();
+        for Part { source, status, degradation, .. } in &mut parts.parts {
             let vitals = source.shard.vitals();
             let check = degradation.observe(now, &vitals, api_works);
             next_check = next_check.into_iter().chain(check).min();
@@ -131,9 +266,9 @@ impl RunningResource {
                 degraded = Some(Degraded { trouble, sources });
             }
         }
-        drop(degradations);
-        if self.watched.degraded().as_deref() != degraded.as_ref() {
-            self.watched.degraded.store(degraded.map(Arc::new));
+        drop(parts);
+        if self.resource.degraded().as_deref() != degraded.as_ref() {
+            self.resource.degraded.store(degraded.map(Arc::new));
         }
         next_check
     }
@@ -158,7 +293,11 @@ impl RunningResource {
 
     /// Whether it can be served: the desired slice is loaded and up to date, or the API server refuses the resource.
     pub fn is_ready(&self) -> bool {
-        self.shard_states().all(|shard| shard.ready().covers(&shard.desired()))
+        self.shard_states().iter().all(|shard| shard.ready().covers(&shard.desired()))
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        lock(&self.parts)
     }
 }
 

@@ -12,14 +12,14 @@ impl fleet::ShardLoader for Resources {
         groups.desired.clone_from(slice);
         // Loading resources as well: otherwise they would never be ready to be served.
         let all: Vec<_> = groups.all().cloned().collect();
-        for shard in all.iter().flat_map(|resource| resource.shard_states()) {
+        for shard in all.iter().flat_map(|resource| resource.all_shard_states()) {
             shard.set_desired(slice.clone());
         }
         groups.update_visible();
         drop(groups);
         if shrinks {
             // Outside the lock: the fleet calls this method from one task only.
-            all.iter().for_each(|resource| resource.watched.objects.retain(slice));
+            all.iter().for_each(|resource| resource.resource.objects.retain(slice));
         }
     }
 

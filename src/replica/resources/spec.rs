@@ -35,12 +35,24 @@ pub(in crate::replica) struct ResourceShape {
     pub partitions: Vec<Partition>,
     /// Whether selectors of the settings choose its objects, so that members of a fleet compare what they select.
     pub selected: bool,
+    /// Whether the partitions are the selected namespaces, which change while it runs.
+    pub follows: bool,
     /// How all partitions are read.
     pub options: ReadOptions,
     /// The families.
     pub headers: Vec<Header>,
     /// What else determines the series.
     pub series: SeriesOptions,
+}
+
+impl ResourceShape {
+    /// Whether a running resource of this shape is kept for a spec of the shape `wanted`, perhaps with other partitions.
+    pub(super) fn is_kept_for(&self, wanted: &Self) -> bool {
+        match self.follows && wanted.follows {
+            true => *self == Self { partitions: self.partitions.clone(), ..wanted.clone() },
+            false => self == wanted,
+        }
+    }
 }
 
 /// The settings, besides the families, that determine the series of a resource.
@@ -82,10 +94,9 @@ impl Partition {
 }
 
 /// Returns a hash of what the partitions select, for the comparison of members of a fleet.
-pub(super) fn selection(partitions: &[Partition]) -> u64 {
+pub(super) fn selection<'a>(partitions: impl Iterator<Item = &'a Partition>) -> u64 {
     // No name or selector contains a newline, and the order of the partitions does not matter.
     let mut lines: Vec<_> = partitions
-        .iter()
         .map(|Partition { namespace, field_selector, label_selector }| {
             format!("{namespace:?}\n{field_selector}\n{label_selector}\n")
         })

@@ -552,3 +552,106 @@ async fn definitions_that_cannot_be_listed_delay_nothing() {
     seconds(100).await;
     assert!(custom.degraded().load().is_none());
 }
+
+/// The specs of ServiceAccounts, when `--namespace-selector` selects these namespaces.
+fn in_namespaces(selected: &[&str]) -> Vec<ResourceSpec> {
+    let flags = Flags {
+        resources: vec!["serviceaccounts,namespaces".to_owned()],
+        namespace_selector: Some("team".to_owned()),
+        ..Flags::default()
+    };
+    let mut settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+    settings.live.selected_namespaces = Some(selected.iter().map(|name| (*name).to_owned()).collect());
+    builtin::specs(&settings, 0)
+}
+
+impl World {
+    /// Returns the served ServiceAccounts.
+    fn accounts(&self) -> BTreeSet<String> {
+        let store = self.resources.store();
+        let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+        let text = String::from_utf8(text).expect("UTF-8");
+        let name = |line: &str| Some(line.split_once("serviceaccount=\"")?.1.split_once('"')?.0.to_owned());
+        text.lines().filter_map(name).collect()
+    }
+
+    fn selection(&self) -> Option<u64> {
+        self.resources.watch_set().load().find("serviceaccounts").expect("it is watched").selection
+    }
+}
+
+fn names(uids: &[&str]) -> BTreeSet<String> {
+    uids.iter().map(|uid| format!("o-{uid}")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn selected_namespaces_come_and_go_without_a_change_of_the_others() {
+    let world = World::new(Some(Slice::all()));
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("a/serviceaccounts", Answer::Has(&["1"]));
+    world.cluster.says("b/serviceaccounts", Answer::Has(&["2"]));
+    assert_eq!(world.set(in_namespaces(&[]), Rollout::Atomic).await, Outcome::Served);
+    settle().await;
+    assert_eq!((world.accounts(), world.awaited()), (names(&[]), vec![]));
+    let none = world.selection();
+    drop(world.set(in_namespaces(&["a", "b"]), Rollout::Atomic));
+    settle().await;
+    let two = world.selection();
+    assert_eq!(world.accounts(), names(&["1", "2"]));
+    assert!(none != two && none.is_some());
+    let running = world.resources.served().borrow().clone();
+    // A namespace that loads delays nothing, and its objects are not shown before.
+    drop(world.set(in_namespaces(&["a", "b", "c"]), Rollout::Atomic));
+    settle().await;
+    assert_eq!((world.accounts(), world.awaited(), world.selection()), (names(&["1", "2"]), vec![], two));
+    assert!(
+        world.covers(&Slice::none()) && world.resources.served().borrow().iter().all(|resource| resource.is_ready())
+    );
+    world.cluster.says("c/serviceaccounts", Answer::Has(&["3", "4"]));
+    settle().await;
+    assert_eq!(world.accounts(), names(&["1", "2", "3", "4"]));
+    assert_ne!(world.selection(), two);
+    // One that ends takes its series along at once, although another one fails.
+    world.cluster.says("d/serviceaccounts", FAILS);
+    drop(world.set(in_namespaces(&["a", "c", "d"]), Rollout::Atomic));
+    assert_eq!(world.accounts(), names(&["1", "3", "4"]));
+    settle().await;
+    assert_eq!(world.cluster.watches("b/serviceaccounts"), 0);
+    assert_eq!(world.cluster.watches("a/serviceaccounts"), 1);
+    assert_eq!((world.awaited(), world.degraded()), (vec![], vec![]));
+    seconds(60).await;
+    assert_eq!(world.degraded(), [("serviceaccounts".to_owned(), "status")]);
+    world.cluster.says("d/serviceaccounts", Answer::Has(&["5"]));
+    seconds(150).await;
+    assert_eq!((world.accounts(), world.degraded()), (names(&["1", "3", "4", "5"]), vec![]));
+    let now = world.resources.served().borrow().clone();
+    assert!(running.iter().zip(now.iter()).all(|(before, now)| Arc::ptr_eq(before, now)), "no resource was replaced");
+    // It comes back.
+    drop(world.set(in_namespaces(&["a", "b"]), Rollout::Atomic));
+    settle().await;
+    assert_eq!((world.accounts(), world.selection()), (names(&["1", "2"]), two));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_of_a_fleet_loads_its_slice_of_a_new_namespace() {
+    let world = World::new(None);
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("a/serviceaccounts", Answer::Has(&["1"]));
+    drop(world.set(in_namespaces(&["a"]), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    settle().await;
+    assert!(world.covers(&Slice::all()));
+    drop(world.set(in_namespaces(&["a", "b"]), Rollout::Atomic));
+    settle().await;
+    assert!(world.covers(&Slice::all()), "handovers do not wait for a namespace that loads");
+    world.cluster.says("b/serviceaccounts", Answer::Has(&["2"]));
+    settle().await;
+    assert_eq!(world.accounts(), names(&["1", "2"]));
+    world.resources.set_desired(&Slice::none());
+    assert_eq!(world.accounts(), names(&[]));
+    world.resources.set_desired(&Slice::all());
+    assert!(!world.covers(&Slice::all()), "both namespaces load again");
+    settle().await;
+    assert!(world.covers(&Slice::all()));
+    assert_eq!(world.accounts(), names(&["1", "2"]));
+}

@@ -206,7 +206,7 @@ impl Process {
             security: Security { web: None, access: None, members: None },
             spawner: tasks.spawner(),
         };
-        let (resources, _custom) = launch.watch_resources(&Slice::none()).expect("no thread is needed");
+        let (resources, _custom, _namespaces) = launch.watch_resources(&Slice::none()).expect("no thread is needed");
         let key = KeyDigest(std::array::from_fn(|_| fastrand::u8(..)));
         let roster = Arc::default();
         let (member, task) = fleet::run(fleet::Start {

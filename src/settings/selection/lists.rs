@@ -83,7 +83,6 @@ pub(in crate::settings) fn selections(
 }
 
 /// Parses the value of `--namespace-selector`; `None` if it is empty.
-#[allow(dead_code)]
 pub(in crate::settings) fn namespace_selector(
     flag: &'static str,
     given: &Option<String>,

@@ -12,7 +12,7 @@ pub use labels::LabelSelector;
 pub use lists::Selections;
 
 pub(super) use fields::escaped;
-pub(super) use lists::selections;
+pub(super) use lists::{namespace_selector, selections};
 
 /// Why a selector is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
