@@ -109,6 +109,13 @@ pub(super) enum Command {
     /// nothing but their expressions. Names on stderr each expression that it leaves as it is, and why. See docs/scaling.md. Exit
     /// codes: 0 if all rules hold, 1 if some are left as they are, or a file cannot be read.
     Rules(Rules),
+    /// Check a config of custom resources, and measure its metrics with objects from a dump
+    ///
+    /// Reports unknown keys, labels that Prometheus reserves, entries that a later one replaces, and Infos without labels. With a dump, as
+    /// printed by kubectl, also kinds of which it has neither an object nor a CustomResourceDefinition, paths that lead to lists or maps where
+    /// a value is needed, metrics without series, and the number of series of each metric. Exit codes: 0 for no finding, 1 for findings, 2 if
+    /// the config or the dump cannot be read.
+    LintCustomResources(LintCustomResources),
     /// Print a page of the reference, such as docs/metrics.md, docs/cli.md or the ClusterRole
     Docs {
         /// The page.
@@ -262,6 +269,20 @@ pub(super) struct Rules {
     pub write: bool,
 }
 
+/// Arguments of `lint-custom-resources`.
+#[derive(Args, Debug)]
+pub(super) struct LintCustomResources {
+    /// Config to check, as for --custom-resource-state-config-file.
+    #[arg(value_name = "FILE")]
+    pub config: PathBuf,
+    /// Files with objects and CustomResourceDefinitions; - for standard input.
+    #[arg(value_name = "DUMP")]
+    pub dumps: Vec<PathBuf>,
+    /// Format of the findings.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+}
+
 /// Parses the name of a label.
 fn label(text: &str) -> Result<String, String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -350,7 +371,7 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
 /// Returns the message of an error on one line, without usage and tips.
 pub(super) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "docs: no page given; expected families, cli, flags or rbac".to_owned();
+        return "docs: no page given; expected families, cli, flags, custom-resources-schema or rbac".to_owned();
     }
     let text = error.render().to_string();
     let parts: Vec<_> = text

@@ -1,4 +1,4 @@
-//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `status`, `forget`, `estimate`, `migrate`, `rules`, `docs`, `completion`, `version`.
+//! The subcommands: `run` (the default), `render`, `demo`, `verify`, `status`, `forget`, `estimate`, `migrate`, `rules`, `lint-custom-resources`, `docs`, `completion`, `version`.
 //!
 //! Parses the command line, resolves the settings, runs the subcommand, and turns its result into an exit code: 0 for
 //! success, 1 for bad input, 2 for a command line or environment that is not valid.
@@ -9,6 +9,7 @@ mod connect;
 mod demo;
 mod docs;
 mod estimate;
+mod lint;
 mod migrate;
 mod output;
 mod progress;
@@ -128,6 +129,12 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write, err: &mut dyn Write) ->
             Ok(false) => FAILURE.into(),
             Err(rules::RulesError::Output(error)) => printed(Err(error), err),
             Err(error) => fail(err, &error.to_string()),
+        }),
+        Command::LintCustomResources(arguments) => Ok(match lint::run(&arguments, out) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => FAILURE.into(),
+            Err(lint::LintError::Output(error)) => printed(Err(error), err),
+            Err(error) => refuse(err, &error.to_string()),
         }),
         Command::Docs { page } => Ok(printed(docs::write(&page, out)?, err)),
         Command::Completion { shell } => Ok(printed(out.write_all(&cli::completion(shell)), err)),

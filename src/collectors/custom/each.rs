@@ -12,6 +12,9 @@ use super::value::Value;
 use crate::collectors::label_names::LabelName;
 use crate::exposition::MetricType;
 
+/// The problem of a path that leads to nothing. Often it is none: the field is optional.
+pub const NO_VALUE: &str = "no value";
+
 /// A metric: its path, and the series that it generates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Each {
@@ -239,7 +242,7 @@ impl<'v> Gauge<'v> {
         match self.value_from.get(from) {
             Some(value) => number::of(value).map(Some),
             None if self.nil_is_zero => Ok(Some(0.0)),
-            None if from.is_none() => Err("no value".to_owned()),
+            None if from.is_none() => Err(NO_VALUE.to_owned()),
             None => Ok(None),
         }
     }

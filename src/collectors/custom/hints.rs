@@ -3,12 +3,14 @@
 //! kube-state-metrics leaves out what a path does not reach, without a word, because a missing field is no mistake. A path that goes
 //! through a list, and an Info without labels, are.
 
+use std::collections::HashSet;
+
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 
-use super::each::{Kind, Out};
+use super::each::{Kind, Line, Out};
 use super::entries::{EntryKind, NumberSource};
-use super::labels::LabelPaths;
+use super::labels::{LabelPaths, Labels};
 use super::path::Path;
 use super::read::Read;
 use super::value::Value;
@@ -25,6 +27,38 @@ pub struct Hints {
     pub problems: Vec<Problem>,
     /// The Info metrics whose path exists in the object, and whether they have a series.
     pub infos: Vec<(String, bool)>,
+    /// The series of each metric, in the order of the config.
+    pub series: Vec<SeriesCount>,
+}
+
+/// The number of series that a metric has for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesCount {
+    /// The name of the family.
+    pub metric: String,
+    /// The number of different label sets.
+    pub distinct: u64,
+    /// The number of series whose labels an earlier one has: they are not served.
+    pub repeated: u64,
+}
+
+impl SeriesOf {
+    /// Whether it is an Info that no object can give a label of its own.
+    pub fn is_info_without_labels(&self) -> bool {
+        match self {
+            Self::Each(each) => {
+                let Kind::Info { label_from_key } = &each.kind else { return false };
+                label_from_key.is_none()
+                    && each.labels.named().next().is_none()
+                    && each.labels.copied().next().is_none()
+            }
+            Self::Entries(entries) => {
+                let labels = &entries.labels;
+                let is_empty = labels.named().next().is_none() && labels.copied().next().is_none();
+                matches!(entries.kind, EntryKind::Info) && entries.label_from_key.is_none() && is_empty
+            }
+        }
+    }
 }
 
 impl CustomCollector {
@@ -42,6 +76,7 @@ impl CustomCollector {
             texts.sort();
             texts.dedup();
             let metric = &family.metric.name;
+            hints.series.push(family.count(&object, &self.bases[family.base].labels(&object)));
             hints.problems.extend(texts.into_iter().map(|problem| Problem { metric: metric.clone(), problem }));
         }
         Ok(hints)
@@ -49,6 +84,21 @@ impl CustomCollector {
 }
 
 impl Family {
+    fn count(&self, object: &Value<'_>, base: &Labels<'_>) -> SeriesCount {
+        let mut out = Out { lines: Vec::new(), problems: None };
+        self.metric.series.lines(object, &mut out);
+        let labels = |line: &Line<'_>| {
+            let base = base.iter().filter(|(name, _)| line.labels.get(name).is_none());
+            let all = base.chain(line.labels.iter()).filter(|(_, value)| !value.is_empty());
+            let mut all: Vec<_> = all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            all.sort_unstable();
+            all
+        };
+        let distinct = out.lines.iter().map(labels).collect::<HashSet<_>>().len();
+        let repeated = (out.lines.len() - distinct) as u64;
+        SeriesCount { metric: self.metric.name.clone(), distinct: distinct as u64, repeated }
+    }
+
     fn hints(&self, object: &Value<'_>, texts: &mut Vec<String>, infos: &mut Vec<(String, bool)>) {
         match &self.metric.series {
             SeriesOf::Each(each) => self.of_each(each, object, texts, infos),
@@ -156,6 +206,11 @@ impl Path {
                 && step.is_name()
             {
                 let list = self.beginning(index);
+                if step.to_string() == "*" {
+                    return Some(format!(
+                        "{list} is a list, and \"*\" is a field of a map; write \"[*]\" for each item"
+                    ));
+                }
                 return Some(format!(
                     "{list} is a list, so {self} leads nowhere; select an item by its index or as \"[key=value]\", or end the path of \
                      the metric at the list"

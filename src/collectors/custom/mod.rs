@@ -27,10 +27,10 @@ use serde::de::DeserializeSeed;
 
 use super::label_names::LabelName;
 use crate::exposition::{Block, BlockBuilder, Header, MetricType, Parts};
-pub use each::{Each, Kind};
+pub use each::{Each, Kind, NO_VALUE};
 use each::{Line, Out};
 pub use entries::{Convert, Entries, EntryKind, EntryLabels, Number, NumberSource};
-pub use hints::Hints;
+pub use hints::{Hints, SeriesCount};
 pub use labels::LabelPaths;
 use labels::Labels;
 use mask::{Counts, Mask, NodeIds, ROOT};

@@ -9,7 +9,7 @@ mod rbac;
 use std::io::{self, Write};
 
 use crate::settings::SettingsError;
-use crate::settings::custom::CustomResources;
+use crate::settings::custom::{CustomResources, json_schema};
 use crate::settings::resources;
 use page::Page;
 
@@ -19,6 +19,7 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
         Page::Families => families::page(),
         Page::Cli => cli_page::commands(),
         Page::Flags => cli_page::compatibility(),
+        Page::CustomResourcesSchema => format!("{:#}\n", json_schema()),
         Page::Rbac {
             resources,
             custom_resource_state_config_file: file,

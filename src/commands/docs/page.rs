@@ -13,6 +13,8 @@ pub(in crate::commands) enum Page {
     Cli,
     /// Every flag of kube-state-metrics and its effect here (a table of docs/compatibility.md)
     Flags,
+    /// The JSON schema of a config of custom resources, for editors (docs/custom-resources.schema.json)
+    CustomResourcesSchema,
     /// The ClusterRole for the enabled resources (manifests/base/clusterrole.yaml)
     Rbac {
         /// Resources to serve, in the form of --resources. Default: the resources that are served by default.

@@ -6,6 +6,8 @@ use std::iter::Sum;
 
 use serde::Serialize;
 
+use crate::commands::output::columns;
+
 /// Maximum number of families, and of labels, in the table.
 const MAX_ROWS: usize = 20;
 
@@ -172,26 +174,6 @@ fn more(out: &mut dyn Write, all: usize, what: &str) -> io::Result<()> {
         Some(left @ 1..) => writeln!(out, "and {left} more {what} (use --output json to list all)"),
         _ => Ok(()),
     }
-}
-
-/// Prints a blank line and a table: the first column left-aligned, the others right-aligned.
-fn columns<const N: usize>(
-    out: &mut dyn Write,
-    head: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> io::Result<()> {
-    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
-    writeln!(out)?;
-    for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(widths).skip(1) {
-            line.push_str(&format!("  {cell:>width$}"));
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 /// Formats a number with commas between thousands.

@@ -92,6 +92,11 @@ impl fmt::Display for CustomConfigError {
     }
 }
 
+/// Returns the JSON schema of a configuration, for editors.
+pub fn json_schema() -> serde_json::Value {
+    file::schema().to_value()
+}
+
 /// The default of `metricNamePrefix`.
 const PREFIX: &str = "kube_customresource";
 
