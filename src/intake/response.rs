@@ -34,6 +34,9 @@ pub struct ApiResponse {
     batch_delay: Option<BatchDelay>,
     silence: Duration,
     timer: Pin<Box<Sleep>>,
+    /// The timer runs, because nothing has arrived since the last piece. It runs on if a read is given up and another one begins, as
+    /// when a watch is widened.
+    waits: bool,
     /// When its head arrived.
     begun: Instant,
 }
@@ -60,7 +63,8 @@ impl ApiResponse {
         }
         let encoding = encoding(source, &head.headers)?;
         let batch_delay = head.extensions.remove();
-        Ok(Self { encoding, body, batch_delay, silence, timer: Box::pin(sleep(silence)), begun: Instant::now() })
+        let timer = Box::pin(sleep(silence));
+        Ok(Self { encoding, body, batch_delay, silence, timer, waits: false, begun: Instant::now() })
     }
 
     /// Returns the next bytes, at least one; `None` at the end.
@@ -68,13 +72,11 @@ impl ApiResponse {
     /// # Errors
     /// The connection broke, or nothing arrived in time.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
-        let mut waits = false;
-        poll_fn(|cx| self.poll_chunk(cx, &mut waits)).await
+        poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    /// Looks for the next bytes. `waits`: the timer of this call runs, because an earlier look found none. Most pieces of a batch
-    /// are there already, and need no timer.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>, waits: &mut bool) -> Poll<Result<Option<Bytes>, Failure>> {
+    /// Looks for the next bytes. Most pieces of a batch are there already, and need no timer.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
         while let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             match frame {
                 None => return Poll::Ready(Ok(None)),
@@ -83,12 +85,13 @@ impl ApiResponse {
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()
                     {
+                        self.waits = false;
                         return Poll::Ready(Ok(Some(data)));
                     }
                 }
             }
         }
-        if !std::mem::replace(waits, true) {
+        if !std::mem::replace(&mut self.waits, true) {
             self.timer.as_mut().reset(Instant::now() + self.silence);
         }
         self.timer.as_mut().poll(cx).map(|()| Err(Failure::Silent(self.silence)))

@@ -26,7 +26,9 @@ const RESTART: std::ops::Range<u64> = 1..30;
 /// How long objects may be missing after no replica was ready: until one has started, and is alone or sees that others are gone.
 const NOBODY: Duration = Duration::from_secs(40);
 /// In how many of 256 steps an object comes, changes or goes.
-const CHURN: u8 = 26;
+const CHURN: std::ops::Range<u8> = 8..80;
+/// How long large lists take at most.
+const LISTS: Duration = Duration::from_millis(800);
 /// Lines of the history that a failure shows.
 const SHOWN: usize = 60;
 
@@ -57,6 +59,9 @@ pub struct Cluster {
     existing: (u64, Vec<Value>),
     saved: Option<Saved>,
     history: Vec<String>,
+    churn: u8,
+    /// How long a list of objects takes at most.
+    lists: Duration,
     /// Chooses the faults. What the replicas draw comes from the generator of the thread.
     pub random: fastrand::Rng,
     last_state: String,
@@ -91,6 +96,7 @@ impl Cluster {
         let mut settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
         settings.fixed.on_lost_quorum = if random.bool() { OnLostQuorum::Serve } else { OnLostQuorum::Refuse };
         settings.fixed.handover_overlap = Duration::from_secs(if random.u8(..4) == 0 { random.u64(1..8) } else { 0 });
+        let (churn, lists) = (random.u8(CHURN), if random.bool() { Duration::ZERO } else { LISTS });
         let excuses = Excuses::new(settings.fixed.on_lost_quorum, settings.fixed.handover_overlap);
         let mut cluster = Self {
             api,
@@ -106,12 +112,14 @@ impl Cluster {
             existing: (u64::MAX, Vec::new()),
             saved: None,
             history: Vec::new(),
+            churn,
+            lists,
             random,
             last_state: String::new(),
             failure: None,
         };
         let (choice, overlap) = (cluster.settings.fixed.on_lost_quorum, cluster.settings.fixed.handover_overlap);
-        cluster.note(&format!("{replicas} replicas, {choice:?}, overlap {overlap:?}"));
+        cluster.note(&format!("{replicas} replicas, {choice:?}, overlap {overlap:?}, churn {churn}, lists {lists:?}"));
         cluster.apply_statefulset();
         cluster
     }
@@ -246,15 +254,26 @@ impl Cluster {
                 pod.starts_in = pod.starts_in.saturating_sub(1);
                 gone = pod.starts_in == 0;
             } else if object["metadata"]["deletionTimestamp"].is_null() {
+                // It has left, and then the API server got the Pod back as it was before.
+                if pod.process.as_ref().is_some_and(Process::has_left) {
+                    pod.process = None;
+                    pod.starts_in = fastrand::u64(RESTART);
+                }
                 if let Some(why) = pod.process.as_mut().and_then(Process::ended) {
                     self.failure.get_or_insert(format!("the process of member {ordinal} ended: {why}"));
                 }
                 if pod.process.is_none() {
                     pod.starts_in = pod.starts_in.saturating_sub(1);
                     if pod.starts_in == 0 {
-                        let process =
-                            Process::start(&self.settings, ordinal, pod.ip, self.start, &self.api, &self.network);
-                        pod.process = Some(process);
+                        pod.process = Some(Process::start(
+                            &self.settings,
+                            ordinal,
+                            pod.ip,
+                            self.start,
+                            &self.api,
+                            self.lists,
+                            &self.network,
+                        ));
                     }
                 }
                 let ready = pod.process.as_ref().is_some_and(Process::is_ready);
@@ -290,13 +309,14 @@ impl Cluster {
     /// Lets time pass, then scrapes all replicas, and checks the result.
     pub async fn step(&mut self) {
         self.run_pods();
-        if self.random.u8(..) < CHURN {
+        if self.random.u8(..) < self.churn {
             self.objects.churn(&mut self.random);
         }
         sleep(STEP).await;
-        let (mut served, mut state) = (Served::new(), String::new());
-        for (ordinal, pod) in &self.pods {
-            let Some(process) = &pod.process else { continue };
+        let (mut served, mut state, mut new) = (Served::new(), String::new(), Vec::new());
+        for (ordinal, pod) in &mut self.pods {
+            let Some(process) = &mut pod.process else { continue };
+            new.extend(process.first_ready().map(|exposed| (*ordinal, exposed)));
             let snapshot = process.member.snapshot();
             let scrape = process.scrape();
             let count = scrape.as_ref().map(|text| objects::read(text, *ordinal, &mut served));
@@ -316,6 +336,12 @@ impl Cluster {
             self.last_state = state;
         }
         self.check(&served);
+        for (ordinal, exposed) in new {
+            // A load balancer, and the StatefulSet controller, rely on that.
+            if let Some(lacking) = self.objects.lacking(&served, self.excuses.known(), ordinal, &exposed) {
+                self.fail(&format!("{ordinal} is ready, but does not serve {lacking}"));
+            }
+        }
     }
 
     /// Returns what each process can do now.
@@ -326,6 +352,7 @@ impl Cluster {
         let of = |process: &Process| Ability {
             runs: !process.is_suspended(),
             reads_api: process.reads_api(),
+            members: process.known_members(),
             links: self
                 .processes()
                 .filter(|other| other.ordinal != process.ordinal)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::fleet::bounds;
+use crate::fleet::bounds::{self, Isolation};
 use crate::settings::OnLostQuorum;
 
 /// A killed process of a settled fleet is replaced within this time. During another fault, or a handover, it takes
@@ -15,8 +15,6 @@ use crate::settings::OnLostQuorum;
 const KILLED: Duration = Duration::from_secs(3);
 const SWITCH: Duration = Duration::from_millis(bounds::SWITCH);
 const RECOVERY: Duration = Duration::from_millis(bounds::RECOVERY);
-const LEASE: Duration = Duration::from_millis(bounds::LEASE);
-const RENEWAL: Duration = Duration::from_millis(bounds::RENEWAL);
 const LEASE_EXPIRY: Duration = Duration::from_millis(bounds::LEASE_EXPIRY);
 const RECONNECTION: Duration = Duration::from_millis(bounds::RECONNECTION);
 const TAKEOVER: Duration = Duration::from_millis(bounds::TAKEOVER);
@@ -34,38 +32,40 @@ pub struct Ability {
     pub reads_api: bool,
     /// Each other process, and whether both exchange heartbeats.
     pub links: BTreeMap<u32, bool>,
+    /// The other members that serve, as far as it knows.
+    pub members: Vec<u32>,
 }
 
 impl Ability {
     fn hears_all(&self) -> bool {
         self.links.values().all(|linked| *linked)
     }
-}
 
-/// How long a process has heard no news.
-#[derive(Clone, Copy)]
-struct Deaf {
-    since: Instant,
-    last: Instant,
+    /// Whether all members that serve run and answer it.
+    fn is_confirmed_by_members(&self) -> bool {
+        self.runs && self.members.iter().all(|member| self.links.get(member).is_some_and(|linked| *linked))
+    }
 }
 
 /// The excuses of a fleet.
 pub struct Excuses {
     on_lost_quorum: OnLostQuorum,
     overlap: Duration,
+    start: Instant,
     gaps_until: Instant,
     /// Until when what changes may take longer to be served.
     old_until: Instant,
     /// What happened until then must show in scrapes.
     known: Instant,
-    deaf: BTreeMap<u32, Deaf>,
+    isolated: BTreeMap<u32, Isolation>,
 }
 
 impl Excuses {
     /// The excuses of a fleet that has not started.
     pub fn new(on_lost_quorum: OnLostQuorum, overlap: Duration) -> Self {
         let now = Instant::now();
-        Self { on_lost_quorum, overlap, gaps_until: now, old_until: now, known: now, deaf: BTreeMap::new() }
+        let isolated = BTreeMap::new();
+        Self { on_lost_quorum, overlap, start: now, gaps_until: now, old_until: now, known: now, isolated }
     }
 
     /// A process ends, or falls silent. `alone`: this is the only fault, the fleet is settled, and connections to it are
@@ -102,24 +102,26 @@ impl Excuses {
     /// Notes what the processes can do now.
     pub fn note(&mut self, processes: &BTreeMap<u32, Ability>) {
         let now = Instant::now();
-        self.deaf.retain(|ordinal, _| processes.contains_key(ordinal));
+        self.isolated.retain(|ordinal, _| processes.contains_key(ordinal));
         let impaired = processes.values().any(|process| !process.runs || !process.reads_api);
         for (ordinal, process) in processes.iter().filter(|(_, process)| !process.reads_api) {
             if !process.hears_all() {
                 // Others may dismiss it. It hides its ranges when it learns that, and they have to load them.
                 self.gap(RECONNECTION + TAKEOVER);
             }
+            let at = self.millis(now);
+            let isolation = self.isolated.entry(*ordinal).or_default();
+            if process.is_confirmed_by_members() {
+                isolation.confirmed_last = at;
+            }
             let hears = |other: &u32| processes.get(other).is_some_and(|other| other.runs && other.reads_api);
             if process.runs && process.links.iter().any(|(other, linked)| *linked && hears(other)) {
                 continue;
             }
-            let deaf = self.deaf.entry(*ordinal).or_insert(Deaf { since: now, last: now });
-            if now - deaf.last > RECONNECTION {
-                deaf.since = now;
-            }
-            deaf.last = now;
-            let since = deaf.since;
-            if self.on_lost_quorum == OnLostQuorum::Refuse && now + RENEWAL >= since + LEASE && !process.hears_all() {
+            let since = isolation.deaf_since.filter(|_| !isolation.is_informed(at)).unwrap_or(at);
+            (isolation.deaf_since, isolation.deaf_last) = (Some(since), at);
+            let refuses = self.on_lost_quorum == OnLostQuorum::Refuse && at + bounds::RENEWAL >= since + bounds::LEASE;
+            if refuses && !process.hears_all() {
                 self.gap(RECOVERY + LEASE_EXPIRY);
             }
         }
@@ -140,15 +142,14 @@ impl Excuses {
         self.known
     }
 
-    /// Returns whether processes may serve an object together: at most one of them hears the news.
+    /// Returns whether processes may serve an object together.
     pub fn may_double(&self, by: &[u32]) -> bool {
-        let now = Instant::now();
-        // When it hears that others took its ranges, it keeps serving for the overlap.
-        let heard = RECONNECTION + self.overlap;
-        let deaf = |ordinal: &u32| self.deaf.get(ordinal).filter(|deaf| now <= deaf.last + heard);
-        let informed = by.iter().filter(|ordinal| deaf(ordinal).is_none()).count();
-        let overdue = by.iter().filter_map(deaf).any(|deaf| now > deaf.since + LEASE + RENEWAL);
-        informed <= 1 && !(overdue && self.on_lost_quorum == OnLostQuorum::Refuse)
+        let isolation = |ordinal: &u32| self.isolated.get(ordinal).copied().unwrap_or_default();
+        bounds::may_double(self.on_lost_quorum, self.millis(Instant::now()), by.iter().map(isolation))
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        (at - self.start).as_millis() as u64
     }
 
     /// Returns for how long objects may be missing; `None` without a limit for now.

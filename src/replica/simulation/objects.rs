@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::excuses::NEWS;
+use crate::sharding::Slice;
 use crate::simulator::Simulator;
 
 /// The namespace of the objects, and their number: at the start, and while they come and go.
@@ -172,6 +173,16 @@ impl Objects {
             }
         }
         Some(old).filter(|old| !old.is_empty())
+    }
+
+    /// Returns an object of a slice that has existed since `known`, and which a replica does not serve.
+    pub fn lacking(&self, served: &Served, known: Instant, ordinal: u32, slice: &Slice) -> Option<String> {
+        let lacks = |(uid, object): &(&String, &Object)| {
+            let copies = served.get(*uid).map(Vec::as_slice).unwrap_or_default();
+            let exists = object.deleted.is_none() && object.created <= known;
+            exists && slice.contains_uid(uid) && copies.iter().all(|(by, _)| *by != ordinal)
+        };
+        self.known.iter().find(lacks).map(|(uid, object)| format!("{} ({uid})", object.name))
     }
 
     /// Compares a scrape of all replicas with what the API server had at `known` and later. `may_double` decides whether these

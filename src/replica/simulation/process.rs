@@ -19,13 +19,13 @@ use tracing::Instrument;
 use twox_hash::XxHash64;
 
 use super::network::{Network, latency};
-use super::seeded::Exposures;
+use super::seeded::{self, Exposures};
 use super::trace::Trace;
 use crate::exposition::{Format, Selection};
 use crate::fleet::audit::CoverageView;
 use crate::fleet::clock::Clock;
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, KnownVersions, SeenError};
-use crate::fleet::handover::Now;
+use crate::fleet::handover::{HandoverState, Now};
 use crate::fleet::record::{Endpoint, KeyDigest};
 use crate::fleet::report::ReplicaReport;
 use crate::fleet::{self, FleetHandle, Host};
@@ -41,6 +41,8 @@ use crate::sharding::{Digest, Slice};
 use crate::simulator::{Body, Broken, Simulator};
 use crate::sync::watch;
 
+/// Where the objects are.
+const OBJECTS: &str = "/api/v1/namespaces/shop/pods";
 /// The fleet port of every process.
 const PORT: u16 = 8082;
 /// The wall clock at time 0 of a simulation, in Unix milliseconds.
@@ -151,6 +153,8 @@ pub struct Process {
     resources: Arc<Resources>,
     scrape_tracker: Arc<ScrapeTracker>,
     exposures: Exposures,
+    /// It was ready once.
+    was_ready: bool,
     tasks: Tasks,
     /// Why it cannot be a member any more.
     unfit: Arc<OnceLock<String>>,
@@ -176,6 +180,7 @@ impl Process {
         ip: IpAddr,
         start: Instant,
         api: &Arc<Simulator>,
+        lists: Duration,
         network: &Network,
     ) -> Self {
         let mut settings = settings.clone();
@@ -196,7 +201,7 @@ impl Process {
             let task = task.instrument(tracing::info_span!("member", ordinal));
             Suspendable::new(pause.clone(), task.boxed()).boxed()
         });
-        let client = client(Arc::clone(api), path.subscribe(), (network.trace.clone(), ordinal));
+        let client = client(Arc::clone(api), lists, path.subscribe(), (network.trace.clone(), ordinal));
         let live = LiveSettings::new(&settings);
         let launch = Launch {
             settings: &settings,
@@ -219,7 +224,7 @@ impl Process {
             on_lost_quorum: settings.fixed.on_lost_quorum,
             events: settings.fixed.fleet_events,
             seamless: settings.fixed.seamless_handover,
-            loader: Arc::clone(&resources) as _,
+            loader: seeded::loader(Arc::clone(&resources) as _),
             host: Host { clock: Arc::clone(&clocks) as _, dialer: Arc::new(network.dialer(ip, key)), memory: || None },
             roster: Arc::clone(&roster),
         });
@@ -243,6 +248,7 @@ impl Process {
             resources,
             scrape_tracker: Arc::default(),
             exposures: Exposures::default(),
+            was_ready: false,
             tasks,
             unfit,
             leaving: None,
@@ -280,6 +286,21 @@ impl Process {
         self.member.snapshot().ready && !self.is_suspended()
     }
 
+    /// Returns the slice that it exposes, if it has just become ready for the first time.
+    pub fn first_ready(&mut self) -> Option<Arc<Slice>> {
+        let is_first = self.is_ready() && !self.was_ready;
+        self.was_ready |= is_first;
+        is_first.then(|| self.member.exposed()).flatten()
+    }
+
+    /// Returns the other members that serve, as far as it knows.
+    pub fn known_members(&self) -> Vec<u32> {
+        let status = &self.member.snapshot().status;
+        let grows = matches!(status.handover, HandoverState::Preparing | HandoverState::Switching);
+        let total = status.total.max(status.replicas.filter(|_| grows).unwrap_or_default());
+        (0..total).filter(|member| *member != self.ordinal && !status.absent.contains(member)).collect()
+    }
+
     /// Returns the answer to a scrape; `None` if there is none, or it is 503.
     pub fn scrape(&self) -> Option<Vec<u8>> {
         if self.is_suspended() {
@@ -287,9 +308,15 @@ impl Process {
         }
         self.scrape_tracker.complete(&self.scrape_tracker.record(Scraper::new([10, 9, 9, 9].into(), [])));
         let exposed = self.exposures.of(&self.member, self.clocks.boot())?;
-        let text: Vec<u8> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).flatten().collect();
+        let pieces: Vec<_> = self.resources.store().scrape(&Selection::All, Format::Text, &exposed).collect();
+        let text = pieces.concat();
         self.network.trace.add(|| format!("member {} serves {}", self.ordinal, XxHash64::oneshot(0, &text)));
         Some(text)
+    }
+
+    /// Whether it was told to leave, and has left.
+    pub fn has_left(&self) -> bool {
+        self.leaving.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Sends SIGTERM. Returns whether it has left.
@@ -312,15 +339,23 @@ async fn traced(trace: Trace, ordinal: u32, number: u64, mut task: BoxFuture<'st
     .await;
 }
 
-/// Returns a client of `api` by way of `path`, for the member with this ordinal.
-fn client(api: Arc<Simulator>, path: watch::Receiver<Path>, (trace, ordinal): (Trace, u32)) -> kube::Client {
+/// Returns a client of `api` by way of `path`, for the member with this ordinal. A list of the objects takes up to `longest`.
+fn client(
+    api: Arc<Simulator>,
+    longest: Duration,
+    path: watch::Receiver<Path>,
+    (trace, ordinal): (Trace, u32),
+) -> kube::Client {
     let service = tower::service_fn(move |request: Request<kube::client::Body>| {
         let (api, mut path, trace) = (Arc::clone(&api), path.clone(), trace.clone());
         async move {
             trace.add(|| format!("member {ordinal} requests {} {}", request.method(), request.uri()));
             sleep(latency()).await;
             let writes = *request.method() != Method::GET;
-            let watches = request.uri().query().is_some_and(|query| query.contains("watch="));
+            let query = request.uri().query().unwrap_or_default();
+            let watches = query.contains("watch=");
+            let lists = !watches || query.contains("sendInitialEvents=");
+            let lists_objects = lists && request.uri().path() == OBJECTS;
             // TCP repeats what was lost.
             let heard = path.wait_for(|path| *path != Path::Silent).await.map(|path| *path);
             let Ok(now) = heard else { return Err(std::io::ErrorKind::TimedOut.into()) };
@@ -337,6 +372,9 @@ fn client(api: Arc<Simulator>, path: watch::Receiver<Path>, (trace, ordinal): (T
                 Path::LosesAnswers | Path::Deaf | Path::Open | Path::Silent => {}
             }
             let answer = api.answer(request).await;
+            if lists_objects {
+                sleep(longest.mul_f64(fastrand::f64())).await;
+            }
             if let Path::Slow(most) = now {
                 sleep(most.mul_f64(fastrand::f64())).await;
             }

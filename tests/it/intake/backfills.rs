@@ -54,6 +54,23 @@ async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
+/// Each change of the slice wakes the source up. That is no news from the server.
+#[tokio::test(start_paused = true)]
+async fn a_silent_watch_is_reopened_in_time_although_the_slice_changes_meanwhile() {
+    let (mut run, shard, stream) = synced_with_a().await;
+    let since = Instant::now();
+    for _ in 0..4 {
+        sleep(Duration::from_secs(30)).await;
+        shard.set_desired(Slice::none());
+        settle().await;
+        shard.set_desired(of(&["a"]));
+        backfill_request(&mut run, "9").await.protobuf().send(whole(9, &[object("a", 5)]));
+    }
+    run.server.watch("9").await;
+    assert!(stream.is_dropped());
+    assert_eq!(since.elapsed().as_secs(), 150);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backfill_runs_beside_the_watch() {
     let (mut run, shard, stream) = synced_with_a().await;

@@ -396,6 +396,7 @@ fn every_order_of_few_faults_keeps_the_promise() {
     let limits = |faults, slots| Limits { faults, slots: Some(slots), states: usize::MAX };
     search(&[Start::Rest, Start::Rolling], OnLostQuorum::Serve, limits(1, 2));
     search(&[Start::Growing], OnLostQuorum::Serve, limits(2, 2));
+    search(&[Start::Rest], OnLostQuorum::Refuse, limits(1, 2));
 }
 
 /// `EXPLORE_SLOTS` bounds the decision points, `EXPLORE_STATES` the states. Without both, it ends when no new state is left.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::capacity::units;
 use super::{Form, Pod, Process, World};
-use crate::fleet::bounds::{LEASE, LEASE_EXPIRY, RECONNECTION, RECOVERY, RENEWAL, SWITCH, TAKEOVER};
+use crate::fleet::bounds::{self, Isolation, LEASE, LEASE_EXPIRY, RECONNECTION, RECOVERY, RENEWAL, SWITCH, TAKEOVER};
 use crate::fleet::record::{Assignment, Member, Record};
 use crate::settings::OnLostQuorum;
 use crate::sharding::Hashes;
@@ -142,21 +142,13 @@ impl World {
         members.filter(|member| member != ordinal).all(answers)
     }
 
-    /// Whether a process knows by now what the others do.
-    fn is_informed(&self, p: usize) -> bool {
-        self.processes[p].deaf_since.is_none() || self.now > self.processes[p].deaf_last + RECONNECTION
-    }
-
-    /// Whether processes may expose a point together: at most one of them is informed. With `--on-lost-quorum=refuse`, the others
-    /// expose it for one more Lease duration after all members that serve have answered them. The only such member has none to hear.
+    /// Whether processes may expose a point together.
     fn may_double(&self, exposing: &[usize]) -> bool {
-        let overdue = |p: &&usize| {
-            let Process { deaf_since, confirmed_last, .. } = self.processes[**p];
-            let since = deaf_since.unwrap_or(self.now).max(confirmed_last);
-            self.on_lost_quorum == OnLostQuorum::Refuse && self.now > since + LEASE + RENEWAL
+        let isolation = |p: &usize| {
+            let Process { deaf_since, deaf_last, confirmed_last, .. } = self.processes[*p];
+            Isolation { deaf_since, deaf_last, confirmed_last }
         };
-        let (informed, deaf): (Vec<_>, Vec<_>) = exposing.iter().partition(|p| self.is_informed(**p));
-        informed.len() <= 1 && !deaf.iter().any(overdue)
+        bounds::may_double(self.on_lost_quorum, self.now, exposing.iter().map(isolation))
     }
 
     pub(super) fn exposes(&self, p: usize, point: Hashes) -> bool {

@@ -34,6 +34,8 @@ pub(super) enum Seeded {
     ClocksIgnored,
     /// Assignments do not say which process they mean, and no Lease tells a process that it was replaced.
     LivesIgnored,
+    /// A process does not look at the Lease of its predecessor before it writes it.
+    PredecessorForgotten,
     /// Members do not say how much they can hold.
     MemoryIgnored,
     /// A process relies on what it knew before it was paused.
@@ -74,6 +76,11 @@ impl World {
             (Seeded::ClocksIgnored, Some(member)) => (member.renewed, member.boot) = (None, None),
             (Seeded::LivesIgnored, Some(member))
                 if member.id.ordinal == own.ordinal && member.id != own && self.processes[p].written.is_some() =>
+            {
+                return None;
+            }
+            (Seeded::PredecessorForgotten, Some(member))
+                if member.id.ordinal == own.ordinal && member.id != own && self.processes[p].written.is_none() =>
             {
                 return None;
             }
@@ -215,6 +222,7 @@ found! {
     a_changed_switch_time_is_found: SwitchTimeChanges within 40 of Scripts::Random;
     ignored_clocks_are_found: ClocksIgnored within 40 of Scripts::Random;
     ignored_lives_are_found: LivesIgnored within 40 of Scripts::Random;
+    a_forgotten_predecessor_is_found: PredecessorForgotten within 40 of Scripts::Random;
     an_ignored_memory_is_found: MemoryIgnored within 40 of Scripts::Random;
     an_ignored_pause_is_found: PauseIgnored within 8 of Scripts::This(&[
         (0, Action::Pause(1, 30_000)),
