@@ -12,6 +12,8 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
         out.push(b'1');
     } else if value.abs() < 1e6 && value.trunc() == value {
         write_integer(out, value);
+    } else if value.abs() < MOST_EXACT && value.trunc() == value {
+        write_large_integer(out, value);
     } else if value.is_nan() {
         out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
@@ -21,20 +23,52 @@ pub fn write_number(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// Below this, every whole number is a value of its own. So no shorter text reads back the same, but for zeros at the end.
+const MOST_EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
 /// Most values are small whole numbers.
 fn write_integer(out: &mut Vec<u8>, value: f64) {
-    let mut digits = [0; 6];
-    let mut rest = value.abs() as u32;
-    let mut at = digits.len();
-    while rest > 0 {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
+    write_sign(out, value);
+    let mut room = [0; DIGITS];
+    out.extend_from_slice(digits(value, &mut room));
+}
+
+/// Most other values are times in seconds, and bytes.
+fn write_large_integer(out: &mut Vec<u8>, value: f64) {
+    write_sign(out, value);
+    let mut room = [0; DIGITS];
+    let digits = digits(value, &mut room);
+    let exponent = digits.len() - 1;
+    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+    if let [first, rest @ ..] = &digits[..digits.len() - zeros] {
+        out.push(*first);
+        if !rest.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(rest);
+        }
     }
+    out.extend_from_slice(&[b'e', b'+', b'0' + (exponent / 10) as u8, b'0' + (exponent % 10) as u8]);
+}
+
+fn write_sign(out: &mut Vec<u8>, value: f64) {
     if value < 0.0 {
         out.push(b'-');
     }
-    out.extend_from_slice(&digits[at..]);
+}
+
+/// Number of digits of [`MOST_EXACT`].
+const DIGITS: usize = 16;
+
+/// Returns the decimal digits of a whole number below [`MOST_EXACT`], without its sign.
+fn digits(value: f64, room: &mut [u8; DIGITS]) -> &[u8] {
+    let mut rest = value.abs() as u64;
+    let mut at = room.len();
+    while rest > 0 {
+        at -= 1;
+        room[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    &room[at..]
 }
 
 fn write_finite(out: &mut Vec<u8>, value: f64) {
@@ -55,7 +89,7 @@ fn write_finite(out: &mut Vec<u8>, value: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::write_number;
+    use super::{write_finite, write_number};
 
     fn text(value: f64) -> String {
         let mut out = Vec::new();
@@ -91,6 +125,16 @@ mod tests {
         #[test]
         fn a_number_reads_back_as_itself(value in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
             proptest::prop_assert_eq!(text(value).parse::<f64>(), Ok(value));
+        }
+
+        #[test]
+        fn a_whole_number_looks_like_any_other(number in -(1_i64 << 53)..1 << 53, zeros in 0_u32..12) {
+            let value = (number / 10_i64.pow(zeros) * 10_i64.pow(zeros)) as f64;
+            let mut general = Vec::new();
+            if value != 0.0 {
+                write_finite(&mut general, value);
+                proptest::prop_assert_eq!(text(value).into_bytes(), general);
+            }
         }
     }
 }
