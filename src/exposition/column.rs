@@ -12,8 +12,7 @@ use crate::sync::lock;
 /// The sections of one family of a page.
 #[derive(Debug)]
 pub struct Column {
-    /// The record number of each object, or [`NONE`].
-    index: Box<[u8]>,
+    /// Behind the record number of each object, or [`NONE`].
     records: Records,
     /// The text of the whole column, compressed by the first gzipped scrape.
     pub deflated: OnceLock<Deflated>,
@@ -33,34 +32,47 @@ pub struct Timed {
 }
 
 impl Column {
-    const fn new(index: Box<[u8]>, records: Records) -> Self {
-        Self { index, records, deflated: OnceLock::new(), timed: Mutex::new(None) }
+    const fn new(records: Records) -> Self {
+        Self { records, deflated: OnceLock::new(), timed: Mutex::new(None) }
     }
 
     /// Returns the section of the object with this index. Uses `room` to assemble a section that is stored as edits.
     pub fn section<'a>(&'a self, index: usize, room: &'a mut Vec<u8>) -> &'a [u8] {
-        match self.index[index] {
+        match self.number(index) {
             NONE => &[],
             own => self.records.get(own, room),
         }
     }
 
+    /// Returns the record number of the object with this index, or [`NONE`].
+    fn number(&self, index: usize) -> u8 {
+        self.records.head()[index]
+    }
+
     /// Returns the number of objects.
-    pub const fn len(&self) -> usize {
-        self.index.len()
+    pub fn len(&self) -> usize {
+        self.records.head().len()
     }
 
     /// Returns whether the object with this index has this section.
     pub fn shows(&self, index: usize, section: &[u8]) -> bool {
-        match self.index[index] {
+        match self.number(index) {
             NONE => section.is_empty(),
             own => self.records.is(own, section),
         }
     }
 
+    /// Loads the section of the object with this index into the cache of the processor.
+    pub fn touch(&self, index: usize) {
+        match self.number(index) {
+            NONE => {}
+            own => self.records.touch(own),
+        }
+    }
+
     /// Returns the memory of the column without its compressed text, in bytes.
     pub const fn size(&self) -> usize {
-        size_of::<Self>() + self.index.len() + self.records.size()
+        size_of::<Self>() + self.records.size()
     }
 
     /// Returns the memory of its compressed texts, in bytes.
@@ -76,7 +88,7 @@ impl Column {
 
     /// Returns a copy without compressed text.
     pub fn renewed(&self) -> Arc<Self> {
-        Arc::new(Self::new(self.index.clone(), self.records.clone()))
+        Arc::new(Self::new(self.records.clone()))
     }
 }
 
@@ -102,7 +114,7 @@ impl ColumnBuilder {
 
     /// Copies the section of the object `other` in `old` to the object with this index. `adopted` belongs to `old`.
     pub fn adopt(&mut self, index: usize, old: &Column, other: usize, adopted: &mut Adopted) {
-        let number = old.index[other];
+        let number = old.number(other);
         if number != NONE {
             self.index[index] = self.records.adopt(&old.records, number, adopted);
         }
@@ -127,9 +139,8 @@ impl ColumnBuilder {
 
     /// Returns the column if it has any section, and starts over.
     pub fn finish(&mut self) -> Option<Arc<Column>> {
-        let records = self.records.finish()?;
-        let index = self.index.as_slice().into();
+        let records = self.records.finish(&self.index)?;
         self.index.fill(NONE);
-        Some(Arc::new(Column::new(index, records)))
+        Some(Arc::new(Column::new(records)))
     }
 }

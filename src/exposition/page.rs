@@ -2,6 +2,7 @@
 //!
 //! Holds the objects and their order; [`super::column`] holds the series.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -73,6 +74,10 @@ impl Slot {
     }
 }
 
+fn point_of_first(slots: &[Slot]) -> u64 {
+    slots.first().map_or(0, |first| first.key.point)
+}
+
 /// Returns whether the section `old` has a series that `new` lacks.
 fn has_series_beside(old: &[u8], new: &[u8]) -> bool {
     if old.is_empty() || old == new {
@@ -94,6 +99,8 @@ pub struct Page {
     columns: Box<[Option<Arc<Column>>]>,
     /// Number of insertions and removals since the columns were built.
     waiting: usize,
+    /// The hash of the first object, beside those of other pages, so that a search reads little memory.
+    first: u64,
 }
 
 /// The shared labels of the objects of a page.
@@ -133,7 +140,13 @@ impl<'a> Series<'a> {
 impl Page {
     /// Creates an empty page for this number of families.
     pub fn new(families: usize) -> Self {
-        Self { slots: Vec::new(), labels: Arc::default(), columns: vec![None; families].into_boxed_slice(), waiting: 0 }
+        Self {
+            slots: Vec::new(),
+            labels: Arc::default(),
+            columns: vec![None; families].into_boxed_slice(),
+            waiting: 0,
+            first: 0,
+        }
     }
 
     /// Returns the objects, in the order of their keys.
@@ -144,6 +157,18 @@ impl Page {
     /// Returns the objects, to change fields other than keys and series.
     pub fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
         self.slots.iter_mut()
+    }
+
+    fn note_first(&mut self) {
+        self.first = point_of_first(&self.slots);
+    }
+
+    /// Returns whether the key of the first object is `key` or a lower one.
+    pub fn starts_by(&self, key: &Key) -> bool {
+        match self.first.cmp(&key.point) {
+            Ordering::Equal => self.slots.first().is_none_or(|first| first.key <= *key),
+            order => order.is_lt(),
+        }
     }
 
     /// Returns the position of `key`, or the position at which to insert it.
@@ -159,12 +184,14 @@ impl Page {
     /// Inserts an object at the position that [`Page::find`] returns.
     pub fn insert(&mut self, at: usize, slot: Slot) {
         self.slots.insert(at, slot);
+        self.note_first();
         self.waited();
     }
 
     /// Removes an object.
     pub fn remove(&mut self, at: usize) {
         self.slots.remove(at);
+        self.note_first();
         self.waited();
     }
 
@@ -172,6 +199,7 @@ impl Page {
     pub fn retain(&mut self, keep: impl FnMut(&Slot) -> bool) {
         let before = self.slots.len();
         self.slots.retain(keep);
+        self.note_first();
         if self.slots.len() < before {
             self.waiting += before - self.slots.len();
             self.settle();
@@ -205,12 +233,17 @@ impl Page {
             }
         }
         let objects = self.labels.0.len();
+        let is_shown = |family: usize| shown.is_none_or(|shown| shown(family));
+        // Each column lies elsewhere in memory. The processor loads several at once if nothing waits for them in between.
+        for (_, column) in self.columns().filter(|(family, _)| is_shown(*family)) {
+            column.touch(index);
+        }
         // Usually few columns change, or none.
         let mut changed = None;
         let builder = || ColumnBuilder::new(objects);
         let mut sections = block.sections();
         for (family, own) in self.columns.iter_mut().enumerate() {
-            if shown.is_some_and(|shown| !shown(family)) {
+            if !is_shown(family) {
                 continue;
             }
             let new = sections.take(family as u16);
@@ -301,7 +334,8 @@ impl Page {
         for (index, slot) in (0..).zip(&mut slots) {
             slot.location = Location::Column(index);
         }
-        Self { slots, labels, columns, waiting: 0 }
+        let first = point_of_first(&slots);
+        Self { slots, labels, columns, waiting: 0, first }
     }
 
     /// Returns the columns with the indices of their families.

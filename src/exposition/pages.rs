@@ -49,7 +49,7 @@ impl Pages {
 
     /// Returns the page that contains `key` or would contain it.
     fn page_of(&self, key: &Key) -> usize {
-        self.pages.partition_point(|page| page.slots()[0].key <= *key).saturating_sub(1)
+        self.pages.partition_point(|page| page.starts_by(key)).saturating_sub(1)
     }
 
     /// Returns the position of the object with this key.

@@ -7,6 +7,7 @@
 //! record, its base, and the rest is a list of edits. An edit is the number of bytes to copy from the base, the number of
 //! bytes to skip in it, the number of new bytes, and these. Numbers are LEB128. The remainder of the base follows the last edit.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use memchr::memchr2;
@@ -31,39 +32,69 @@ const SHORT: usize = 32;
 /// Number of recent whole sections to try as a base.
 const TRIED: usize = 4;
 
-/// Texts in one buffer.
+/// Texts in one buffer, behind a few bytes of their owner. One buffer, because a reader waits for each piece of memory that it
+/// has not read lately.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    ends: Box<[u32]>,
-    bytes: Box<[u8]>,
+    /// The bytes of the owner, the end of each text among all texts as a little-endian `u32`, and the texts.
+    buffer: Box<[u8]>,
+    /// Number of bytes of the owner.
+    head: u16,
+    /// Number of texts.
+    count: u16,
 }
 
+/// The size of an end.
+const END: usize = size_of::<u32>();
+
 impl Texts {
+    /// Copies `head`, and the texts in `bytes` that end at `ends`.
+    ///
+    /// NB: pages limit both numbers to 255. etcd limits an object to 1.5 MiB by default, so the texts of a page fit into a `u32`.
+    fn new(head: &[u8], ends: &[u32], bytes: &[u8]) -> Self {
+        let mut buffer = Vec::with_capacity(head.len() + ends.len() * END + bytes.len());
+        buffer.extend_from_slice(head);
+        ends.iter().for_each(|end| buffer.extend_from_slice(&end.to_le_bytes()));
+        buffer.extend_from_slice(bytes);
+        Self { buffer: buffer.into_boxed_slice(), head: head.len() as u16, count: ends.len() as u16 }
+    }
+
+    /// Returns the bytes of the owner.
+    pub fn head(&self) -> &[u8] {
+        &self.buffer[..self.head.into()]
+    }
+
     /// Returns the text with this index.
     pub fn get(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-        &self.bytes[start..self.ends[index] as usize]
+        let (ends, texts) = self.buffer[self.head.into()..].split_at(usize::from(self.count) * END);
+        let end = |index: usize| {
+            let bytes = ends[index * END..].first_chunk().copied().unwrap_or_default();
+            u32::from_le_bytes(bytes) as usize
+        };
+        &texts[index.checked_sub(1).map_or(0, end)..end(index)]
     }
 
     /// Returns the memory of the texts and their index, in bytes.
     pub const fn size(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<u32>()
+        self.buffer.len()
     }
 
     /// Returns the number of texts.
-    pub const fn len(&self) -> usize {
-        self.ends.len()
+    pub fn len(&self) -> usize {
+        self.count.into()
     }
 
     /// Copies `texts`.
     pub fn of(texts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::with_capacity(texts.iter().map(|text| text.len()).sum());
-        let ends = texts.iter().map(|text| {
-            bytes.extend_from_slice(text);
-            // NB: etcd limits an object to 1.5 MiB by default, so a page fits into a `u32`.
-            bytes.len() as u32
-        });
-        Self { ends: ends.collect(), bytes: bytes.into_boxed_slice() }
+        let mut end = 0;
+        let ends: Vec<_> = texts
+            .iter()
+            .map(|text| {
+                end += text.len() as u32;
+                end
+            })
+            .collect();
+        Self::new(&[], &ends, &texts.concat())
     }
 }
 
@@ -72,9 +103,23 @@ impl Texts {
 pub struct Records(Texts);
 
 impl Records {
-    /// Returns the memory of the records, in bytes.
+    /// Returns the bytes that [`RecordsBuilder::finish`] was given.
+    pub fn head(&self) -> &[u8] {
+        self.0.head()
+    }
+
+    /// Returns the memory of the records and the head, in bytes.
     pub const fn size(&self) -> usize {
         self.0.size()
+    }
+
+    /// Loads the section with this number into the cache of the processor.
+    pub fn touch(&self, number: u8) {
+        let first = |number: u8| self.0.get(number.into()).first().copied().unwrap_or(NONE);
+        match first(number) {
+            NONE => {}
+            base => _ = black_box(first(base)),
+        }
     }
 
     /// Returns the section with this number. Uses `room` to assemble a section that is stored as edits.
@@ -351,12 +396,12 @@ impl RecordsBuilder {
         number
     }
 
-    /// Returns the records, if there are any, and starts over.
-    pub fn finish(&mut self) -> Option<Records> {
+    /// Returns the records behind `head`, if there are any, and starts over.
+    pub fn finish(&mut self, head: &[u8]) -> Option<Records> {
         if self.ends.is_empty() {
             return None;
         }
-        let texts = Texts { ends: self.ends.as_slice().into(), bytes: self.bytes.as_slice().into() };
+        let texts = Texts::new(head, &self.ends, &self.bytes);
         (self.table, self.bases, self.adopted_bases) = ([NONE; TABLE], [NONE; TRIED], 0);
         self.ends.clear();
         self.bytes.clear();
@@ -389,7 +434,7 @@ mod tests {
     fn built(sections: &[impl AsRef<[u8]>]) -> (Vec<u8>, Records) {
         let mut builder = RecordsBuilder::default();
         let numbers = sections.iter().map(|section| builder.add(section.as_ref())).collect();
-        (numbers, builder.finish().expect("there is one"))
+        (numbers, builder.finish(&[]).expect("there is one"))
     }
 
     fn container(id: u32, tag: &str) -> String {
@@ -405,7 +450,7 @@ mod tests {
         for (number, expected) in numbers.iter().zip(&sections) {
             assert_eq!(section(&records, *number), expected.as_bytes());
         }
-        let (kept, told) = (records.0.bytes.len(), sections.iter().map(String::len).sum::<usize>());
+        let (kept, told) = (records.size(), sections.iter().map(String::len).sum::<usize>());
         assert!(kept < told / 2, "{kept} bytes of {told}");
     }
 
@@ -429,7 +474,7 @@ mod tests {
         let mut builder = RecordsBuilder::default();
         let numbers: Vec<_> =
             olds.iter().map(|(number, old)| builder.adopt(old, *number, &mut Adopted::default())).collect();
-        let records = builder.finish().expect("there is one");
+        let records = builder.finish(&[]).expect("there is one");
         for (number, (old_number, old)) in numbers.iter().zip(&olds) {
             assert_eq!(section(&records, *number), section(old, *old_number));
         }
@@ -450,7 +495,7 @@ mod tests {
                 .map(|(number, text)| (builder.adopt(&old, **number, &mut adopted), text.as_bytes()))
                 .collect();
             expected.extend(new.iter().map(|text| (builder.add(text.as_bytes()), text.as_bytes())));
-            let records = builder.finish();
+            let records = builder.finish(&[]);
             for (number, text) in numbers.iter().zip(&texts) {
                 prop_assert_eq!(section(&old, *number), text.as_bytes());
             }
