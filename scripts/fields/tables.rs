@@ -68,11 +68,13 @@ struct Node<'a> {
     message: &'a str,
     /// By number. A scalar has no node.
     fields: BTreeMap<u32, (&'a Field<'a>, Option<Node<'a>>)>,
+    /// The names of the fields of which an element needs one to be read. If there are none, all elements are read.
+    needs: Vec<&'a str>,
 }
 
 impl<'a> Node<'a> {
     fn new(message: &'a str) -> Self {
-        Self { message, fields: BTreeMap::new() }
+        Self { message, fields: BTreeMap::new(), needs: Vec::new() }
     }
 
     /// Adds the fields on a path; returns the message at its end, or `None` if it ends in a scalar.
@@ -99,6 +101,20 @@ impl<'a> Node<'a> {
                 inner.step(messages, name)
             }
             _ => Err(format!("{message}.{name} is inlined twice, which the decoder cannot read")),
+        }
+    }
+
+    /// Reads an element only if it has the listed field that JSON calls `name`, or another one that is needed.
+    fn need(&mut self, name: &'a str) {
+        for (field, inner) in self.fields.values_mut() {
+            match inner {
+                Some(inner) if field.shape == "inline" && inner.fields.values().any(|(field, _)| field.name == name) => {
+                    self.needs.push(field.name);
+                    inner.need(name);
+                }
+                _ if field.name == name => self.needs.push(name),
+                _ => {}
+            }
         }
     }
 
@@ -167,10 +183,16 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
             }
             continue;
         }
+        let (prefix, is_need) = match prefix.trim().strip_suffix(" only with") {
+            Some(prefix) => (prefix, true),
+            None => (prefix.trim(), false),
+        };
         for name in names.split_whitespace() {
-            let prefix = prefix.trim();
             let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             root.node.walk(messages, &path).map_err(failed)?;
+            if is_need && let Some(node) = root.node.walk(messages, prefix).map_err(failed)? {
+                node.need(name);
+            }
         }
     }
     Ok(roots)
@@ -187,8 +209,9 @@ struct Writer {
 impl Writer {
     /// Writes a table after those that it refers to, and returns its name.
     fn table(&mut self, node: &Node<'_>, path: &str) -> Result<String, String> {
-        let mut body = String::new();
-        for (field, inner) in node.fields.values() {
+        let (mut body, mut needs) = (String::new(), 0_u64);
+        for (index, (field, inner)) in node.fields.values().enumerate() {
+            needs |= u64::from(node.needs.contains(&field.name)) << index;
             let kind = match inner {
                 Some(inner) => {
                     let table = self.table(inner, &format!("{path}_{}", screaming(field.name)))?;
@@ -211,7 +234,7 @@ impl Writer {
                 "    Field {{ number: {number}, name: {name:?}, kind: Kind::{kind}, shape: Shape::{shape} }},"
             );
         }
-        let content = format!("{}\n{body}", node.message);
+        let content = format!("{}\n{needs}\n{body}", node.message);
         if let Some(name) = self.names.get(&content) {
             return Ok(name.clone());
         }
@@ -220,7 +243,7 @@ impl Writer {
         }
         self.names.insert(content, path.to_owned());
         let newline = if body.is_empty() { "" } else { "\n" };
-        let _ = writeln!(self.text, "static {path}: Table = Table {{ fields: &[{newline}{body}] }};\n");
+        let _ = writeln!(self.text, "static {path}: Table = Table {{ needs: {needs:#b}, fields: &[{newline}{body}] }};\n");
         Ok(path.to_owned())
     }
 }

@@ -171,6 +171,9 @@ fn copy(field: &Field, raw: &[u8], value: Value<'_>, out: &mut Vec<u8>) -> Optio
             Shape::One | Shape::UnlessEmpty | Shape::Repeated | Shape::Inline,
             Value::Bytes(bytes),
         ) => {
+            if field.shape == Shape::Repeated && !table.takes(bytes) {
+                return Some(());
+            }
             mark(out, field.number, START);
             for found in Listed::new(table, bytes) {
                 let Found { field, raw, value, .. } = found?;

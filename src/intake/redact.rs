@@ -73,6 +73,12 @@ impl Part {
         }
     }
 
+    /// Whether an element of a list is read.
+    fn takes(self, element: &Value) -> bool {
+        let Self::Message(table) = self else { return true };
+        table.takes_named(&|name| element.get(name).is_some())
+    }
+
     /// The value for a null element or entry.
     fn zero(self) -> Value {
         match self {
@@ -227,8 +233,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let part = Part::of(kind);
         while let Some(value) = list.next_element_seed(Reader { part, ..self })? {
             match value {
-                Some(Value::Null) => elements.push(part.zero()),
-                Some(value) => elements.push(value),
+                Some(Value::Null) if part.takes(&Value::Null) => elements.push(part.zero()),
+                Some(value) if part.takes(&value) => elements.push(value),
+                Some(_) => {}
                 None => self.unreadable.note("an element of a list"),
             }
         }

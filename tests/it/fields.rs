@@ -22,6 +22,7 @@ fn listed(kind: &str) -> Vec<Vec<&'static str>> {
         };
         if ours {
             let (prefix, names) = fields.split_once(": ").unwrap_or(("", fields));
+            let prefix = prefix.strip_suffix(" only with").unwrap_or(prefix);
             let prefix = || prefix.split('.').filter(|part| !part.is_empty());
             paths.extend(names.split_whitespace().map(|name| prefix().chain([name]).collect()));
         }

@@ -418,10 +418,31 @@ impl<'de> Many<'de> {
     fn next_element(&mut self) -> Option<Value<'de>> {
         loop {
             let value = self.next()?;
-            if readable(self.field, value, self.unreadable) {
+            if self.takes(value) && readable(self.field, value, self.unreadable) {
                 return Some(value);
             }
         }
+    }
+
+    fn takes(&self, element: Value<'de>) -> bool {
+        match (self.field.kind, element) {
+            (Kind::Message(table), Value::Bytes(bytes)) => table.takes(bytes),
+            _ => true,
+        }
+    }
+
+    /// Returns the number of elements that are left, some of which may be unreadable. So a vector of them never grows: that
+    /// would copy elements of up to 2 KB.
+    fn count(&self) -> usize {
+        let mut left = Self {
+            field: self.field,
+            redacted: false,
+            first: self.first,
+            rest: self.rest.clone(),
+            value: None,
+            unreadable: self.unreadable,
+        };
+        std::iter::from_fn(|| left.next()).filter(|element| self.takes(*element)).count()
     }
 
     /// The value of a map's entry without one.
@@ -488,8 +509,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
 
     fn size_hint(&self) -> Option<usize> {
         match self {
-            // Counting would need to read the rest of the message.
-            Self::Repeated(_) => None,
+            Self::Repeated(many) => Some(many.count()),
             Self::Array(values) => Some(values.len()),
         }
     }

@@ -1,13 +1,41 @@
 //! The shape of the generated tables.
 
+use super::wire::{Fields, Value};
+
 /// The fields of a message that are read.
 #[derive(Debug)]
 pub(in crate::intake) struct Table {
+    /// A bit per field, by its index. An element of a list is read only if it has one of these fields; all are read if this is 0.
+    pub(in crate::intake) needs: u64,
     /// Ascending by number, at most 64.
     pub(in crate::intake) fields: &'static [Field],
 }
 
 impl Table {
+    /// Returns whether an element of a list is read. A malformed one is, so that it is noted.
+    pub(in crate::intake) fn takes(&self, element: &[u8]) -> bool {
+        let mut place = 0;
+        let is_needed = |field| {
+            let Ok((number, value)) = field else { return true };
+            let found = self.find(&mut place, number).filter(|(index, _)| self.needs >> index & 1 == 1);
+            found.is_some_and(|(_, field)| match (field.shape, field.kind, value) {
+                (Shape::Inline, Kind::Message(inner), Value::Bytes(bytes)) => inner.takes(bytes),
+                _ => true,
+            })
+        };
+        self.needs == 0 || Fields::new(element).any(is_needed)
+    }
+
+    /// Returns whether an element of a list is read that has the JSON fields for which `has` returns true.
+    pub(in crate::intake) fn takes_named(&self, has: &impl Fn(&str) -> bool) -> bool {
+        let needed = self.fields.iter().enumerate().filter(|(index, _)| self.needs >> index & 1 == 1);
+        let mut needed = needed.map(|(_, field)| match (field.shape, field.kind) {
+            (Shape::Inline, Kind::Message(inner)) => inner.takes_named(has),
+            _ => has(field.name),
+        });
+        self.needs == 0 || needed.any(|is_there| is_there)
+    }
+
     /// Returns the field with a number, and its index. Moves `place`, the index below which all numbers are less than the last
     /// one: encoders write fields in ascending order, so the next field is near.
     pub(in crate::intake) fn find(&self, place: &mut usize, number: u32) -> Option<(usize, &'static Field)> {

@@ -3,6 +3,7 @@
 use super::table::{Field, Kind, Shape, Table};
 
 static CONFIG_MAP_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -14,10 +15,12 @@ static CONFIG_MAP_METADATA: Table = Table {
 };
 
 static CONFIG_MAP: Table = Table {
+    needs: 0b0,
     fields: &[Field { number: 1, name: "metadata", kind: Kind::Message(&CONFIG_MAP_METADATA), shape: Shape::One }],
 };
 
 static CRON_JOB_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "schedule", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "startingDeadlineSeconds", kind: Kind::Int, shape: Shape::One },
@@ -29,9 +32,10 @@ static CRON_JOB_SPEC: Table = Table {
     ],
 };
 
-static CRON_JOB_STATUS_ACTIVE: Table = Table { fields: &[] };
+static CRON_JOB_STATUS_ACTIVE: Table = Table { needs: 0b0, fields: &[] };
 
 static CRON_JOB_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "active", kind: Kind::Message(&CRON_JOB_STATUS_ACTIVE), shape: Shape::Repeated },
         Field { number: 4, name: "lastScheduleTime", kind: Kind::Time, shape: Shape::One },
@@ -40,6 +44,7 @@ static CRON_JOB_STATUS: Table = Table {
 };
 
 static CRON_JOB: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&CONFIG_MAP_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&CRON_JOB_SPEC), shape: Shape::One },
@@ -48,6 +53,7 @@ static CRON_JOB: Table = Table {
 };
 
 static DAEMON_SET_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -60,6 +66,7 @@ static DAEMON_SET_METADATA: Table = Table {
 };
 
 static DAEMON_SET_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "currentNumberScheduled", kind: Kind::Int32, shape: Shape::One },
         Field { number: 2, name: "numberMisscheduled", kind: Kind::Int32, shape: Shape::One },
@@ -73,6 +80,7 @@ static DAEMON_SET_STATUS: Table = Table {
 };
 
 static DAEMON_SET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&DAEMON_SET_METADATA), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&DAEMON_SET_STATUS), shape: Shape::One },
@@ -80,6 +88,7 @@ static DAEMON_SET: Table = Table {
 };
 
 static DEPLOYMENT_METADATA_OWNER_REFERENCES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
@@ -87,6 +96,7 @@ static DEPLOYMENT_METADATA_OWNER_REFERENCES: Table = Table {
 };
 
 static DEPLOYMENT_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -105,6 +115,7 @@ static DEPLOYMENT_METADATA: Table = Table {
 };
 
 static DEPLOYMENT_SPEC_STRATEGY_ROLLING_UPDATE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "maxUnavailable", kind: Kind::IntOrString, shape: Shape::One },
         Field { number: 2, name: "maxSurge", kind: Kind::IntOrString, shape: Shape::One },
@@ -112,6 +123,7 @@ static DEPLOYMENT_SPEC_STRATEGY_ROLLING_UPDATE: Table = Table {
 };
 
 static DEPLOYMENT_SPEC_STRATEGY: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 2,
         name: "rollingUpdate",
@@ -121,6 +133,7 @@ static DEPLOYMENT_SPEC_STRATEGY: Table = Table {
 };
 
 static DEPLOYMENT_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field { number: 4, name: "strategy", kind: Kind::Message(&DEPLOYMENT_SPEC_STRATEGY), shape: Shape::One },
@@ -129,6 +142,7 @@ static DEPLOYMENT_SPEC: Table = Table {
 };
 
 static DEPLOYMENT_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -137,6 +151,7 @@ static DEPLOYMENT_STATUS_CONDITIONS: Table = Table {
 };
 
 static DEPLOYMENT_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "replicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
@@ -155,6 +170,7 @@ static DEPLOYMENT_STATUS: Table = Table {
 };
 
 static DEPLOYMENT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&DEPLOYMENT_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&DEPLOYMENT_SPEC), shape: Shape::One },
@@ -163,10 +179,12 @@ static DEPLOYMENT: Table = Table {
 };
 
 static DEPLOYMENT__STATUS: Table = Table {
+    needs: 0b0,
     fields: &[Field { number: 3, name: "status", kind: Kind::Message(&DEPLOYMENT_STATUS), shape: Shape::One }],
 };
 
 static ENDPOINTS_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -177,9 +195,10 @@ static ENDPOINTS_METADATA: Table = Table {
 };
 
 static ENDPOINTS_SUBSETS_ADDRESSES: Table =
-    Table { fields: &[Field { number: 1, name: "ip", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "ip", kind: Kind::String, shape: Shape::One }] };
 
 static ENDPOINTS_SUBSETS_PORTS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "port", kind: Kind::Int32, shape: Shape::One },
@@ -188,6 +207,7 @@ static ENDPOINTS_SUBSETS_PORTS: Table = Table {
 };
 
 static ENDPOINTS_SUBSETS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -206,6 +226,7 @@ static ENDPOINTS_SUBSETS: Table = Table {
 };
 
 static ENDPOINTS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&ENDPOINTS_METADATA), shape: Shape::One },
         Field { number: 2, name: "subsets", kind: Kind::Message(&ENDPOINTS_SUBSETS), shape: Shape::Repeated },
@@ -213,6 +234,7 @@ static ENDPOINTS: Table = Table {
 };
 
 static ENDPOINT_SLICE_ENDPOINTS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "ready", kind: Kind::Bool, shape: Shape::One },
         Field { number: 2, name: "serving", kind: Kind::Bool, shape: Shape::One },
@@ -221,6 +243,7 @@ static ENDPOINT_SLICE_ENDPOINTS_CONDITIONS: Table = Table {
 };
 
 static ENDPOINT_SLICE_ENDPOINTS_TARGET_REF: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -229,9 +252,10 @@ static ENDPOINT_SLICE_ENDPOINTS_TARGET_REF: Table = Table {
 };
 
 static ENDPOINT_SLICE_ENDPOINTS_HINTS_FOR_ZONES: Table =
-    Table { fields: &[Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One }] };
 
 static ENDPOINT_SLICE_ENDPOINTS_HINTS: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "forZones",
@@ -241,6 +265,7 @@ static ENDPOINT_SLICE_ENDPOINTS_HINTS: Table = Table {
 };
 
 static ENDPOINT_SLICE_ENDPOINTS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "addresses", kind: Kind::String, shape: Shape::Repeated },
         Field {
@@ -263,6 +288,7 @@ static ENDPOINT_SLICE_ENDPOINTS: Table = Table {
 };
 
 static ENDPOINT_SLICE_PORTS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "protocol", kind: Kind::String, shape: Shape::One },
@@ -271,6 +297,7 @@ static ENDPOINT_SLICE_PORTS: Table = Table {
 };
 
 static ENDPOINT_SLICE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&ENDPOINTS_METADATA), shape: Shape::One },
         Field { number: 2, name: "endpoints", kind: Kind::Message(&ENDPOINT_SLICE_ENDPOINTS), shape: Shape::Repeated },
@@ -280,6 +307,7 @@ static ENDPOINT_SLICE: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_SCALE_TARGET_REF: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "name", kind: Kind::String, shape: Shape::One },
@@ -288,6 +316,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_SCALE_TARGET_REF: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_TARGET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "value", kind: Kind::Quantity, shape: Shape::One },
         Field { number: 3, name: "averageValue", kind: Kind::Quantity, shape: Shape::One },
@@ -296,6 +325,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_TARGET: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR_MATCH_EXPRESSIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "key", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "operator", kind: Kind::String, shape: Shape::One },
@@ -304,6 +334,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR_MATCH_EXPRE
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "matchLabels", kind: Kind::String, shape: Shape::Map },
         Field {
@@ -316,6 +347,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC_SELECTOR: Table = Ta
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -328,6 +360,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT_METRIC: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -351,6 +384,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_OBJECT: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_PODS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -368,6 +402,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_PODS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_RESOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -380,6 +415,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_RESOURCE: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_EXTERNAL: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -397,6 +433,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_EXTERNAL: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_CONTAINER_RESOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -410,6 +447,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS_CONTAINER_RESOURCE: Table = Table 
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field {
@@ -446,9 +484,10 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_METRICS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_BEHAVIOR_SCALE_UP: Table =
-    Table { fields: &[Field { number: 4, name: "tolerance", kind: Kind::Quantity, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 4, name: "tolerance", kind: Kind::Quantity, shape: Shape::One }] };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC_BEHAVIOR: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -466,6 +505,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC_BEHAVIOR: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -491,6 +531,7 @@ static HORIZONTAL_POD_AUTOSCALER_SPEC: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT_CURRENT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "value", kind: Kind::Quantity, shape: Shape::One },
         Field { number: 2, name: "averageValue", kind: Kind::Quantity, shape: Shape::One },
@@ -499,6 +540,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT_CURRENT: Table = 
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -522,6 +564,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_OBJECT: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_PODS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -539,6 +582,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_PODS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_RESOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -551,6 +595,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_RESOURCE: Table = Table 
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_EXTERNAL: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -568,6 +613,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_EXTERNAL: Table = Table 
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_CONTAINER_RESOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -581,6 +627,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS_CONTAINER_RESOURCE: Tabl
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field {
@@ -617,6 +664,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CURRENT_METRICS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -624,6 +672,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS_CONDITIONS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 3, name: "currentReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
         Field { number: 4, name: "desiredReplicas", kind: Kind::Int32, shape: Shape::One },
@@ -643,6 +692,7 @@ static HORIZONTAL_POD_AUTOSCALER_STATUS: Table = Table {
 };
 
 static HORIZONTAL_POD_AUTOSCALER: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&DAEMON_SET_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&HORIZONTAL_POD_AUTOSCALER_SPEC), shape: Shape::One },
@@ -651,6 +701,7 @@ static HORIZONTAL_POD_AUTOSCALER: Table = Table {
 };
 
 static INGRESS_SPEC_TLS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "hosts", kind: Kind::String, shape: Shape::Repeated },
         Field { number: 2, name: "secretName", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -658,6 +709,7 @@ static INGRESS_SPEC_TLS: Table = Table {
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_RESOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "apiGroup", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "kind", kind: Kind::String, shape: Shape::One },
@@ -666,9 +718,10 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_RESOURCE: Table 
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE_PORT: Table =
-    Table { fields: &[Field { number: 2, name: "number", kind: Kind::Int32, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 2, name: "number", kind: Kind::Int32, shape: Shape::UnlessEmpty }] };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -681,6 +734,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND_SERVICE: Table =
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 3,
@@ -698,6 +752,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS_BACKEND: Table = Table {
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "path", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -711,6 +766,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP_PATHS: Table = Table {
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "paths",
@@ -720,6 +776,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE_HTTP: Table = Table {
 };
 
 static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "http",
@@ -729,6 +786,7 @@ static INGRESS_SPEC_RULES_INGRESS_RULE_VALUE: Table = Table {
 };
 
 static INGRESS_SPEC_RULES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "host", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -741,6 +799,7 @@ static INGRESS_SPEC_RULES: Table = Table {
 };
 
 static INGRESS_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "tls", kind: Kind::Message(&INGRESS_SPEC_TLS), shape: Shape::Repeated },
         Field { number: 3, name: "rules", kind: Kind::Message(&INGRESS_SPEC_RULES), shape: Shape::Repeated },
@@ -749,6 +808,7 @@ static INGRESS_SPEC: Table = Table {
 };
 
 static INGRESS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&CONFIG_MAP_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&INGRESS_SPEC), shape: Shape::One },
@@ -756,6 +816,7 @@ static INGRESS: Table = Table {
 };
 
 static INGRESS_CLASS_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 8, name: "creationTimestamp", kind: Kind::Time, shape: Shape::One },
@@ -764,10 +825,13 @@ static INGRESS_CLASS_METADATA: Table = Table {
     ],
 };
 
-static INGRESS_CLASS_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "controller", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+static INGRESS_CLASS_SPEC: Table = Table {
+    needs: 0b0,
+    fields: &[Field { number: 1, name: "controller", kind: Kind::String, shape: Shape::UnlessEmpty }],
+};
 
 static INGRESS_CLASS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&INGRESS_CLASS_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&INGRESS_CLASS_SPEC), shape: Shape::One },
@@ -775,6 +839,7 @@ static INGRESS_CLASS: Table = Table {
 };
 
 static JOB_METADATA_OWNER_REFERENCES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "kind", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
@@ -783,6 +848,7 @@ static JOB_METADATA_OWNER_REFERENCES: Table = Table {
 };
 
 static JOB_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -799,6 +865,7 @@ static JOB_METADATA: Table = Table {
 };
 
 static JOB_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "parallelism", kind: Kind::Int32, shape: Shape::One },
         Field { number: 2, name: "completions", kind: Kind::Int32, shape: Shape::One },
@@ -807,6 +874,7 @@ static JOB_SPEC: Table = Table {
 };
 
 static JOB_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -815,6 +883,7 @@ static JOB_STATUS_CONDITIONS: Table = Table {
 };
 
 static JOB_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "conditions", kind: Kind::Message(&JOB_STATUS_CONDITIONS), shape: Shape::Repeated },
         Field { number: 2, name: "startTime", kind: Kind::Time, shape: Shape::One },
@@ -827,6 +896,7 @@ static JOB_STATUS: Table = Table {
 };
 
 static JOB: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&JOB_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&JOB_SPEC), shape: Shape::One },
@@ -834,10 +904,13 @@ static JOB: Table = Table {
     ],
 };
 
-static JOB__STATUS: Table =
-    Table { fields: &[Field { number: 3, name: "status", kind: Kind::Message(&JOB_STATUS), shape: Shape::One }] };
+static JOB__STATUS: Table = Table {
+    needs: 0b0,
+    fields: &[Field { number: 3, name: "status", kind: Kind::Message(&JOB_STATUS), shape: Shape::One }],
+};
 
 static LEASE_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -851,6 +924,7 @@ static LEASE_METADATA: Table = Table {
 };
 
 static LEASE_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "holderIdentity", kind: Kind::String, shape: Shape::One },
         Field { number: 4, name: "renewTime", kind: Kind::MicroTime, shape: Shape::One },
@@ -858,6 +932,7 @@ static LEASE_SPEC: Table = Table {
 };
 
 static LEASE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LEASE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&LEASE_SPEC), shape: Shape::One },
@@ -865,6 +940,7 @@ static LEASE: Table = Table {
 };
 
 static LIMIT_RANGE_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -873,6 +949,7 @@ static LIMIT_RANGE_METADATA: Table = Table {
 };
 
 static LIMIT_RANGE_SPEC_LIMITS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "max", kind: Kind::Quantity, shape: Shape::Map },
@@ -884,6 +961,7 @@ static LIMIT_RANGE_SPEC_LIMITS: Table = Table {
 };
 
 static LIMIT_RANGE_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "limits",
@@ -893,6 +971,7 @@ static LIMIT_RANGE_SPEC: Table = Table {
 };
 
 static LIMIT_RANGE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&LIMIT_RANGE_SPEC), shape: Shape::One },
@@ -900,6 +979,7 @@ static LIMIT_RANGE: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY_SPEC_PARAM_KIND: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "apiVersion", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "kind", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -907,6 +987,7 @@ static MUTATING_ADMISSION_POLICY_SPEC_PARAM_KIND: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -920,6 +1001,7 @@ static MUTATING_ADMISSION_POLICY_SPEC: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&MUTATING_ADMISSION_POLICY_SPEC), shape: Shape::One },
@@ -927,6 +1009,7 @@ static MUTATING_ADMISSION_POLICY: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY_BINDING_SPEC_PARAM_REF: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -935,6 +1018,7 @@ static MUTATING_ADMISSION_POLICY_BINDING_SPEC_PARAM_REF: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "policyName", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -947,6 +1031,7 @@ static MUTATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
 };
 
 static MUTATING_ADMISSION_POLICY_BINDING: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field {
@@ -959,6 +1044,7 @@ static MUTATING_ADMISSION_POLICY_BINDING: Table = Table {
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -968,6 +1054,7 @@ static MUTATING_WEBHOOK_CONFIGURATION_METADATA: Table = Table {
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS_CLIENT_CONFIG_SERVICE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "namespace", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "name", kind: Kind::String, shape: Shape::One },
@@ -975,6 +1062,7 @@ static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS_CLIENT_CONFIG_SERVICE: Table = Ta
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS_CLIENT_CONFIG: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "service",
@@ -984,6 +1072,7 @@ static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS_CLIENT_CONFIG: Table = Table {
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -996,6 +1085,7 @@ static MUTATING_WEBHOOK_CONFIGURATION_WEBHOOKS: Table = Table {
 };
 
 static MUTATING_WEBHOOK_CONFIGURATION: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1013,6 +1103,7 @@ static MUTATING_WEBHOOK_CONFIGURATION: Table = Table {
 };
 
 static NAMESPACE_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -1020,6 +1111,7 @@ static NAMESPACE_STATUS_CONDITIONS: Table = Table {
 };
 
 static NAMESPACE_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -1032,17 +1124,19 @@ static NAMESPACE_STATUS: Table = Table {
 };
 
 static NAMESPACE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&INGRESS_CLASS_METADATA), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&NAMESPACE_STATUS), shape: Shape::One },
     ],
 };
 
-static NETWORK_POLICY_SPEC_INGRESS: Table = Table { fields: &[] };
+static NETWORK_POLICY_SPEC_INGRESS: Table = Table { needs: 0b0, fields: &[] };
 
-static NETWORK_POLICY_SPEC_EGRESS: Table = Table { fields: &[] };
+static NETWORK_POLICY_SPEC_EGRESS: Table = Table { needs: 0b0, fields: &[] };
 
 static NETWORK_POLICY_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "ingress", kind: Kind::Message(&NETWORK_POLICY_SPEC_INGRESS), shape: Shape::Repeated },
         Field { number: 3, name: "egress", kind: Kind::Message(&NETWORK_POLICY_SPEC_EGRESS), shape: Shape::Repeated },
@@ -1050,6 +1144,7 @@ static NETWORK_POLICY_SPEC: Table = Table {
 };
 
 static NETWORK_POLICY: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&ENDPOINTS_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&NETWORK_POLICY_SPEC), shape: Shape::One },
@@ -1057,6 +1152,7 @@ static NETWORK_POLICY: Table = Table {
 };
 
 static NODE_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 8, name: "creationTimestamp", kind: Kind::Time, shape: Shape::One },
@@ -1067,6 +1163,7 @@ static NODE_METADATA: Table = Table {
 };
 
 static NODE_SPEC_TAINTS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "key", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "value", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1075,6 +1172,7 @@ static NODE_SPEC_TAINTS: Table = Table {
 };
 
 static NODE_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "podCIDR", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "providerID", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1085,6 +1183,7 @@ static NODE_SPEC: Table = Table {
 };
 
 static NODE_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -1092,6 +1191,7 @@ static NODE_STATUS_CONDITIONS: Table = Table {
 };
 
 static NODE_STATUS_ADDRESSES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "address", kind: Kind::String, shape: Shape::One },
@@ -1099,6 +1199,7 @@ static NODE_STATUS_ADDRESSES: Table = Table {
 };
 
 static NODE_STATUS_NODE_INFO: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "systemUUID", kind: Kind::String, shape: Shape::One },
         Field { number: 4, name: "kernelVersion", kind: Kind::String, shape: Shape::One },
@@ -1109,6 +1210,7 @@ static NODE_STATUS_NODE_INFO: Table = Table {
 };
 
 static NODE_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "capacity", kind: Kind::Quantity, shape: Shape::Map },
         Field { number: 2, name: "allocatable", kind: Kind::Quantity, shape: Shape::Map },
@@ -1119,6 +1221,7 @@ static NODE_STATUS: Table = Table {
 };
 
 static NODE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&NODE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&NODE_SPEC), shape: Shape::One },
@@ -1127,12 +1230,13 @@ static NODE: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_GCE_PERSISTENT_DISK: Table =
-    Table { fields: &[Field { number: 1, name: "pdName", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "pdName", kind: Kind::String, shape: Shape::One }] };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_AWS_ELASTIC_BLOCK_STORE: Table =
-    Table { fields: &[Field { number: 1, name: "volumeID", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "volumeID", kind: Kind::String, shape: Shape::One }] };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_HOST_PATH: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "path", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "type", kind: Kind::String, shape: Shape::One },
@@ -1140,6 +1244,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_HOST_PATH: Table = Table 
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_NFS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "server", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "path", kind: Kind::String, shape: Shape::One },
@@ -1147,6 +1252,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_NFS: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_ISCSI: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "targetPortal", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "iqn", kind: Kind::String, shape: Shape::One },
@@ -1156,6 +1262,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_ISCSI: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_FC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "targetWWNs", kind: Kind::String, shape: Shape::Repeated },
         Field { number: 2, name: "lun", kind: Kind::Int32, shape: Shape::One },
@@ -1164,9 +1271,10 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_FC: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_AZURE_DISK: Table =
-    Table { fields: &[Field { number: 1, name: "diskName", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "diskName", kind: Kind::String, shape: Shape::One }] };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_LOCAL: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "path", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "fsType", kind: Kind::String, shape: Shape::One },
@@ -1174,6 +1282,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_LOCAL: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_CSI: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "driver", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "volumeHandle", kind: Kind::String, shape: Shape::One },
@@ -1182,6 +1291,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE_CSI: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1241,6 +1351,7 @@ static PERSISTENT_VOLUME_SPEC_PERSISTENT_VOLUME_SOURCE: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC_CLAIM_REF: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1248,6 +1359,7 @@ static PERSISTENT_VOLUME_SPEC_CLAIM_REF: Table = Table {
 };
 
 static PERSISTENT_VOLUME_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "capacity", kind: Kind::Quantity, shape: Shape::Map },
         Field {
@@ -1270,9 +1382,10 @@ static PERSISTENT_VOLUME_SPEC: Table = Table {
 };
 
 static PERSISTENT_VOLUME_STATUS: Table =
-    Table { fields: &[Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty }] };
 
 static PERSISTENT_VOLUME: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&NODE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&PERSISTENT_VOLUME_SPEC), shape: Shape::One },
@@ -1281,6 +1394,7 @@ static PERSISTENT_VOLUME: Table = Table {
 };
 
 static PERSISTENT_VOLUME_CLAIM_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1292,9 +1406,10 @@ static PERSISTENT_VOLUME_CLAIM_METADATA: Table = Table {
 };
 
 static PERSISTENT_VOLUME_CLAIM_SPEC_RESOURCES: Table =
-    Table { fields: &[Field { number: 2, name: "requests", kind: Kind::Quantity, shape: Shape::Map }] };
+    Table { needs: 0b0, fields: &[Field { number: 2, name: "requests", kind: Kind::Quantity, shape: Shape::Map }] };
 
 static PERSISTENT_VOLUME_CLAIM_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "accessModes", kind: Kind::String, shape: Shape::Repeated },
         Field {
@@ -1310,6 +1425,7 @@ static PERSISTENT_VOLUME_CLAIM_SPEC: Table = Table {
 };
 
 static PERSISTENT_VOLUME_CLAIM_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -1317,6 +1433,7 @@ static PERSISTENT_VOLUME_CLAIM_STATUS_CONDITIONS: Table = Table {
 };
 
 static PERSISTENT_VOLUME_CLAIM_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -1329,6 +1446,7 @@ static PERSISTENT_VOLUME_CLAIM_STATUS: Table = Table {
 };
 
 static PERSISTENT_VOLUME_CLAIM: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1342,6 +1460,7 @@ static PERSISTENT_VOLUME_CLAIM: Table = Table {
 };
 
 static POD_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1360,15 +1479,17 @@ static POD_METADATA: Table = Table {
 };
 
 static POD_SPEC_VOLUMES_VOLUME_SOURCE_PERSISTENT_VOLUME_CLAIM: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "claimName", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "readOnly", kind: Kind::Bool, shape: Shape::UnlessEmpty },
     ],
 };
 
-static POD_SPEC_VOLUMES_VOLUME_SOURCE_EPHEMERAL: Table = Table { fields: &[] };
+static POD_SPEC_VOLUMES_VOLUME_SOURCE_EPHEMERAL: Table = Table { needs: 0b0, fields: &[] };
 
 static POD_SPEC_VOLUMES_VOLUME_SOURCE: Table = Table {
+    needs: 0b11,
     fields: &[
         Field {
             number: 10,
@@ -1386,6 +1507,7 @@ static POD_SPEC_VOLUMES_VOLUME_SOURCE: Table = Table {
 };
 
 static POD_SPEC_VOLUMES: Table = Table {
+    needs: 0b10,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -1398,6 +1520,7 @@ static POD_SPEC_VOLUMES: Table = Table {
 };
 
 static POD_SPEC_CONTAINERS_RESOURCES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "limits", kind: Kind::Quantity, shape: Shape::Map },
         Field { number: 2, name: "requests", kind: Kind::Quantity, shape: Shape::Map },
@@ -1405,6 +1528,7 @@ static POD_SPEC_CONTAINERS_RESOURCES: Table = Table {
 };
 
 static POD_SPEC_CONTAINERS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1413,6 +1537,7 @@ static POD_SPEC_CONTAINERS: Table = Table {
 };
 
 static POD_SPEC_INIT_CONTAINERS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1422,6 +1547,7 @@ static POD_SPEC_INIT_CONTAINERS: Table = Table {
 };
 
 static POD_SPEC_TOLERATIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "key", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "operator", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1432,6 +1558,7 @@ static POD_SPEC_TOLERATIONS: Table = Table {
 };
 
 static POD_SPEC_RESOURCE_CLAIMS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "resourceClaimName", kind: Kind::String, shape: Shape::One },
@@ -1440,6 +1567,7 @@ static POD_SPEC_RESOURCE_CLAIMS: Table = Table {
 };
 
 static POD_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "volumes", kind: Kind::Message(&POD_SPEC_VOLUMES), shape: Shape::Repeated },
         Field { number: 2, name: "containers", kind: Kind::Message(&POD_SPEC_CONTAINERS), shape: Shape::Repeated },
@@ -1469,6 +1597,7 @@ static POD_SPEC: Table = Table {
 };
 
 static POD_STATUS_CONDITIONS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "status", kind: Kind::String, shape: Shape::One },
@@ -1478,12 +1607,13 @@ static POD_STATUS_CONDITIONS: Table = Table {
 };
 
 static POD_STATUS_CONTAINER_STATUSES_STATE_WAITING: Table =
-    Table { fields: &[Field { number: 1, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty }] };
 
 static POD_STATUS_CONTAINER_STATUSES_STATE_RUNNING: Table =
-    Table { fields: &[Field { number: 1, name: "startedAt", kind: Kind::Time, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "startedAt", kind: Kind::Time, shape: Shape::One }] };
 
 static POD_STATUS_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 5, name: "startedAt", kind: Kind::Time, shape: Shape::One },
@@ -1492,6 +1622,7 @@ static POD_STATUS_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
 };
 
 static POD_STATUS_CONTAINER_STATUSES_STATE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1515,6 +1646,7 @@ static POD_STATUS_CONTAINER_STATUSES_STATE: Table = Table {
 };
 
 static POD_STATUS_CONTAINER_STATUSES_LAST_STATE_TERMINATED: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "exitCode", kind: Kind::Int32, shape: Shape::One },
         Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1523,6 +1655,7 @@ static POD_STATUS_CONTAINER_STATUSES_LAST_STATE_TERMINATED: Table = Table {
 };
 
 static POD_STATUS_CONTAINER_STATUSES_LAST_STATE: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 3,
         name: "terminated",
@@ -1532,6 +1665,7 @@ static POD_STATUS_CONTAINER_STATUSES_LAST_STATE: Table = Table {
 };
 
 static POD_STATUS_CONTAINER_STATUSES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -1555,6 +1689,7 @@ static POD_STATUS_CONTAINER_STATUSES: Table = Table {
 };
 
 static POD_STATUS_INIT_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 3, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 5, name: "startedAt", kind: Kind::Time, shape: Shape::One },
@@ -1562,6 +1697,7 @@ static POD_STATUS_INIT_CONTAINER_STATUSES_STATE_TERMINATED: Table = Table {
 };
 
 static POD_STATUS_INIT_CONTAINER_STATUSES_STATE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1585,6 +1721,7 @@ static POD_STATUS_INIT_CONTAINER_STATUSES_STATE: Table = Table {
 };
 
 static POD_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -1608,9 +1745,10 @@ static POD_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
 };
 
 static POD_STATUS_POD_IPS: Table =
-    Table { fields: &[Field { number: 1, name: "ip", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "ip", kind: Kind::String, shape: Shape::One }] };
 
 static POD_STATUS_RESOURCE_CLAIM_STATUSES: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "resourceClaimName", kind: Kind::String, shape: Shape::One },
@@ -1618,6 +1756,7 @@ static POD_STATUS_RESOURCE_CLAIM_STATUSES: Table = Table {
 };
 
 static POD_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "conditions", kind: Kind::Message(&POD_STATUS_CONDITIONS), shape: Shape::Repeated },
@@ -1649,6 +1788,7 @@ static POD_STATUS: Table = Table {
 };
 
 static POD: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&POD_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&POD_SPEC), shape: Shape::One },
@@ -1657,6 +1797,7 @@ static POD: Table = Table {
 };
 
 static POD__CONTAINERS_SPEC_CONTAINERS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1664,6 +1805,7 @@ static POD__CONTAINERS_SPEC_CONTAINERS: Table = Table {
 };
 
 static POD__CONTAINERS_SPEC_INIT_CONTAINERS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "image", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1672,6 +1814,7 @@ static POD__CONTAINERS_SPEC_INIT_CONTAINERS: Table = Table {
 };
 
 static POD__CONTAINERS_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 2,
@@ -1689,9 +1832,10 @@ static POD__CONTAINERS_SPEC: Table = Table {
 };
 
 static POD__CONTAINERS_STATUS_CONDITIONS: Table =
-    Table { fields: &[Field { number: 5, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 5, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty }] };
 
 static POD__CONTAINERS_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 2,
@@ -1716,6 +1860,7 @@ static POD__CONTAINERS_STATUS: Table = Table {
 };
 
 static POD__CONTAINERS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "spec", kind: Kind::Message(&POD__CONTAINERS_SPEC), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&POD__CONTAINERS_STATUS), shape: Shape::One },
@@ -1723,6 +1868,7 @@ static POD__CONTAINERS: Table = Table {
 };
 
 static POD__STATUS_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 13,
         name: "ownerReferences",
@@ -1732,6 +1878,7 @@ static POD__STATUS_METADATA: Table = Table {
 };
 
 static POD__STATUS_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 2,
@@ -1758,6 +1905,7 @@ static POD__STATUS_SPEC: Table = Table {
 };
 
 static POD__STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&POD__STATUS_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&POD__STATUS_SPEC), shape: Shape::One },
@@ -1766,6 +1914,7 @@ static POD__STATUS: Table = Table {
 };
 
 static POD_DISRUPTION_BUDGET_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "disruptionsAllowed", kind: Kind::Int32, shape: Shape::One },
@@ -1776,6 +1925,7 @@ static POD_DISRUPTION_BUDGET_STATUS: Table = Table {
 };
 
 static POD_DISRUPTION_BUDGET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -1788,6 +1938,7 @@ static POD_DISRUPTION_BUDGET: Table = Table {
 };
 
 static REPLICA_SET_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1805,9 +1956,10 @@ static REPLICA_SET_METADATA: Table = Table {
 };
 
 static REPLICA_SET_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
 
 static REPLICA_SET_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
@@ -1818,6 +1970,7 @@ static REPLICA_SET_STATUS: Table = Table {
 };
 
 static REPLICA_SET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&REPLICA_SET_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&REPLICA_SET_SPEC), shape: Shape::One },
@@ -1826,10 +1979,12 @@ static REPLICA_SET: Table = Table {
 };
 
 static REPLICA_SET__STATUS: Table = Table {
+    needs: 0b0,
     fields: &[Field { number: 3, name: "status", kind: Kind::Message(&REPLICA_SET_STATUS), shape: Shape::One }],
 };
 
 static REPLICATION_CONTROLLER_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1845,9 +2000,10 @@ static REPLICATION_CONTROLLER_METADATA: Table = Table {
 };
 
 static REPLICATION_CONTROLLER_SPEC: Table =
-    Table { fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One }] };
 
 static REPLICATION_CONTROLLER_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field { number: 2, name: "fullyLabeledReplicas", kind: Kind::Int32, shape: Shape::UnlessEmpty },
@@ -1858,6 +2014,7 @@ static REPLICATION_CONTROLLER_STATUS: Table = Table {
 };
 
 static REPLICATION_CONTROLLER: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&REPLICATION_CONTROLLER_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&REPLICATION_CONTROLLER_SPEC), shape: Shape::One },
@@ -1866,6 +2023,7 @@ static REPLICATION_CONTROLLER: Table = Table {
 };
 
 static RESOURCE_QUOTA_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "hard", kind: Kind::Quantity, shape: Shape::Map },
         Field { number: 2, name: "used", kind: Kind::Quantity, shape: Shape::Map },
@@ -1873,6 +2031,7 @@ static RESOURCE_QUOTA_STATUS: Table = Table {
 };
 
 static RESOURCE_QUOTA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&ENDPOINTS_METADATA), shape: Shape::One },
         Field { number: 3, name: "status", kind: Kind::Message(&RESOURCE_QUOTA_STATUS), shape: Shape::One },
@@ -1880,6 +2039,7 @@ static RESOURCE_QUOTA: Table = Table {
 };
 
 static CLUSTER_ROLE_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 6, name: "resourceVersion", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1890,10 +2050,12 @@ static CLUSTER_ROLE_METADATA: Table = Table {
 };
 
 static CLUSTER_ROLE: Table = Table {
+    needs: 0b0,
     fields: &[Field { number: 1, name: "metadata", kind: Kind::Message(&CLUSTER_ROLE_METADATA), shape: Shape::One }],
 };
 
 static CLUSTER_ROLE_BINDING_ROLE_REF: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 2, name: "kind", kind: Kind::String, shape: Shape::One },
         Field { number: 3, name: "name", kind: Kind::String, shape: Shape::One },
@@ -1901,6 +2063,7 @@ static CLUSTER_ROLE_BINDING_ROLE_REF: Table = Table {
 };
 
 static CLUSTER_ROLE_BINDING: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&CLUSTER_ROLE_METADATA), shape: Shape::One },
         Field { number: 3, name: "roleRef", kind: Kind::Message(&CLUSTER_ROLE_BINDING_ROLE_REF), shape: Shape::One },
@@ -1908,10 +2071,12 @@ static CLUSTER_ROLE_BINDING: Table = Table {
 };
 
 static ROLE: Table = Table {
+    needs: 0b0,
     fields: &[Field { number: 1, name: "metadata", kind: Kind::Message(&CONFIG_MAP_METADATA), shape: Shape::One }],
 };
 
 static ROLE_BINDING: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&CONFIG_MAP_METADATA), shape: Shape::One },
         Field { number: 3, name: "roleRef", kind: Kind::Message(&CLUSTER_ROLE_BINDING_ROLE_REF), shape: Shape::One },
@@ -1919,6 +2084,7 @@ static ROLE_BINDING: Table = Table {
 };
 
 static SECRET_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1936,6 +2102,7 @@ static SECRET_METADATA: Table = Table {
 };
 
 static SECRET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&SECRET_METADATA), shape: Shape::One },
         Field { number: 3, name: "type", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1943,6 +2110,7 @@ static SECRET: Table = Table {
 };
 
 static SERVICE_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 3, name: "namespace", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1955,6 +2123,7 @@ static SERVICE_METADATA: Table = Table {
 };
 
 static SERVICE_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 3, name: "clusterIP", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 4, name: "type", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1966,6 +2135,7 @@ static SERVICE_SPEC: Table = Table {
 };
 
 static SERVICE_STATUS_LOAD_BALANCER_INGRESS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "ip", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "hostname", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -1973,6 +2143,7 @@ static SERVICE_STATUS_LOAD_BALANCER_INGRESS: Table = Table {
 };
 
 static SERVICE_STATUS_LOAD_BALANCER: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "ingress",
@@ -1982,6 +2153,7 @@ static SERVICE_STATUS_LOAD_BALANCER: Table = Table {
 };
 
 static SERVICE_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[Field {
         number: 1,
         name: "loadBalancer",
@@ -1991,6 +2163,7 @@ static SERVICE_STATUS: Table = Table {
 };
 
 static SERVICE: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&SERVICE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&SERVICE_SPEC), shape: Shape::One },
@@ -1999,12 +2172,13 @@ static SERVICE: Table = Table {
 };
 
 static SERVICE_ACCOUNT_SECRETS: Table =
-    Table { fields: &[Field { number: 3, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 3, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty }] };
 
 static SERVICE_ACCOUNT_IMAGE_PULL_SECRETS: Table =
-    Table { fields: &[Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty }] };
 
 static SERVICE_ACCOUNT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&SERVICE_METADATA), shape: Shape::One },
         Field { number: 2, name: "secrets", kind: Kind::Message(&SERVICE_ACCOUNT_SECRETS), shape: Shape::Repeated },
@@ -2019,6 +2193,7 @@ static SERVICE_ACCOUNT: Table = Table {
 };
 
 static STATEFUL_SET_SPEC_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "whenDeleted", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "whenScaled", kind: Kind::String, shape: Shape::UnlessEmpty },
@@ -2026,9 +2201,10 @@ static STATEFUL_SET_SPEC_PERSISTENT_VOLUME_CLAIM_RETENTION_POLICY: Table = Table
 };
 
 static STATEFUL_SET_SPEC_ORDINALS: Table =
-    Table { fields: &[Field { number: 1, name: "start", kind: Kind::Int32, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "start", kind: Kind::Int32, shape: Shape::One }] };
 
 static STATEFUL_SET_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "replicas", kind: Kind::Int32, shape: Shape::One },
         Field {
@@ -2042,6 +2218,7 @@ static STATEFUL_SET_SPEC: Table = Table {
 };
 
 static STATEFUL_SET_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "observedGeneration", kind: Kind::Int, shape: Shape::UnlessEmpty },
         Field { number: 2, name: "replicas", kind: Kind::Int32, shape: Shape::One },
@@ -2055,6 +2232,7 @@ static STATEFUL_SET_STATUS: Table = Table {
 };
 
 static STATEFUL_SET: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&DAEMON_SET_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&STATEFUL_SET_SPEC), shape: Shape::One },
@@ -2063,6 +2241,7 @@ static STATEFUL_SET: Table = Table {
 };
 
 static STORAGE_CLASS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&INGRESS_CLASS_METADATA), shape: Shape::One },
         Field { number: 2, name: "provisioner", kind: Kind::String, shape: Shape::One },
@@ -2072,6 +2251,7 @@ static STORAGE_CLASS: Table = Table {
 };
 
 static VALIDATING_ADMISSION_POLICY_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -2084,6 +2264,7 @@ static VALIDATING_ADMISSION_POLICY_SPEC: Table = Table {
 };
 
 static VALIDATING_ADMISSION_POLICY: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&VALIDATING_ADMISSION_POLICY_SPEC), shape: Shape::One },
@@ -2091,6 +2272,7 @@ static VALIDATING_ADMISSION_POLICY: Table = Table {
 };
 
 static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "policyName", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field {
@@ -2104,6 +2286,7 @@ static VALIDATING_ADMISSION_POLICY_BINDING_SPEC: Table = Table {
 };
 
 static VALIDATING_ADMISSION_POLICY_BINDING: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&LIMIT_RANGE_METADATA), shape: Shape::One },
         Field {
@@ -2116,6 +2299,7 @@ static VALIDATING_ADMISSION_POLICY_BINDING: Table = Table {
 };
 
 static VALIDATING_WEBHOOK_CONFIGURATION_WEBHOOKS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
         Field {
@@ -2128,6 +2312,7 @@ static VALIDATING_WEBHOOK_CONFIGURATION_WEBHOOKS: Table = Table {
 };
 
 static VALIDATING_WEBHOOK_CONFIGURATION: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -2145,6 +2330,7 @@ static VALIDATING_WEBHOOK_CONFIGURATION: Table = Table {
 };
 
 static VOLUME_ATTACHMENT_METADATA: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "name", kind: Kind::String, shape: Shape::UnlessEmpty },
         Field { number: 8, name: "creationTimestamp", kind: Kind::Time, shape: Shape::One },
@@ -2152,10 +2338,13 @@ static VOLUME_ATTACHMENT_METADATA: Table = Table {
     ],
 };
 
-static VOLUME_ATTACHMENT_SPEC_SOURCE: Table =
-    Table { fields: &[Field { number: 1, name: "persistentVolumeName", kind: Kind::String, shape: Shape::One }] };
+static VOLUME_ATTACHMENT_SPEC_SOURCE: Table = Table {
+    needs: 0b0,
+    fields: &[Field { number: 1, name: "persistentVolumeName", kind: Kind::String, shape: Shape::One }],
+};
 
 static VOLUME_ATTACHMENT_SPEC: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "attacher", kind: Kind::String, shape: Shape::One },
         Field { number: 2, name: "source", kind: Kind::Message(&VOLUME_ATTACHMENT_SPEC_SOURCE), shape: Shape::One },
@@ -2164,6 +2353,7 @@ static VOLUME_ATTACHMENT_SPEC: Table = Table {
 };
 
 static VOLUME_ATTACHMENT_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "attached", kind: Kind::Bool, shape: Shape::One },
         Field { number: 2, name: "attachmentMetadata", kind: Kind::String, shape: Shape::Map },
@@ -2171,6 +2361,7 @@ static VOLUME_ATTACHMENT_STATUS: Table = Table {
 };
 
 static VOLUME_ATTACHMENT: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&VOLUME_ATTACHMENT_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&VOLUME_ATTACHMENT_SPEC), shape: Shape::One },
@@ -2179,12 +2370,13 @@ static VOLUME_ATTACHMENT: Table = Table {
 };
 
 static CERTIFICATE_SIGNING_REQUEST_SPEC: Table =
-    Table { fields: &[Field { number: 7, name: "signerName", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 7, name: "signerName", kind: Kind::String, shape: Shape::One }] };
 
 static CERTIFICATE_SIGNING_REQUEST_STATUS_CONDITIONS: Table =
-    Table { fields: &[Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One }] };
+    Table { needs: 0b0, fields: &[Field { number: 1, name: "type", kind: Kind::String, shape: Shape::One }] };
 
 static CERTIFICATE_SIGNING_REQUEST_STATUS: Table = Table {
+    needs: 0b0,
     fields: &[
         Field {
             number: 1,
@@ -2197,6 +2389,7 @@ static CERTIFICATE_SIGNING_REQUEST_STATUS: Table = Table {
 };
 
 static CERTIFICATE_SIGNING_REQUEST: Table = Table {
+    needs: 0b0,
     fields: &[
         Field { number: 1, name: "metadata", kind: Kind::Message(&INGRESS_CLASS_METADATA), shape: Shape::One },
         Field { number: 2, name: "spec", kind: Kind::Message(&CERTIFICATE_SIGNING_REQUEST_SPEC), shape: Shape::One },

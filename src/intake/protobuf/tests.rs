@@ -27,6 +27,8 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Field, Kind, Shape, Table};
 use super::{Error, read, tables};
+use crate::intake::decode_object;
+use crate::intake::form::Form;
 use crate::intake::unreadable::Unreadable;
 
 /// The objects of the corpus file `plural`, as JSON and as protobuf.
@@ -43,7 +45,7 @@ fn corpus(plural: &str) -> Vec<(Json, Vec<u8>)> {
 }
 
 fn decode<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    read::<T>(bytes, crate::intake::form::Form::Object, &Unreadable::default())
+    read::<T>(bytes, Form::Object, &Unreadable::default())
 }
 
 /// Removes the fields of `json` that `table` does not have, and empty arrays and maps, which protobuf does not have.
@@ -60,7 +62,10 @@ fn prune(json: &mut Json, table: &'static Table) {
         Some(Field { shape: Shape::Repeated | Shape::Map, .. }) if *value == json!([]) || *value == json!({}) => false,
         Some(Field { kind: Kind::Message(inner), shape, .. }) => {
             match (shape, value) {
-                (Shape::Repeated, Json::Array(elements)) => elements.iter_mut().for_each(|e| prune(e, inner)),
+                (Shape::Repeated, Json::Array(elements)) => {
+                    elements.iter_mut().for_each(|e| prune(e, inner));
+                    elements.retain(|e| inner.takes_named(&|name| e.get(name).is_some()));
+                }
                 (_, value) => prune(value, inner),
             }
             true
@@ -208,6 +213,33 @@ fn repeated_fields_and_maps_are_whole_wherever_their_parts_are() {
 }
 
 #[test]
+fn a_volume_is_read_only_if_it_has_a_claim() {
+    let claim = wire().bytes(1, "data");
+    let volumes = [
+        wire().bytes(1, "scratch").bytes(2, wire().bytes(2, wire())),
+        wire().bytes(1, "disk").bytes(2, wire().bytes(10, claim)),
+        wire().bytes(1, "token"),
+        // The ephemeral source is there, although it is empty.
+        wire().bytes(1, "cache").bytes(2, wire().bytes(29, wire())),
+    ];
+    let spec = volumes.iter().fold(wire(), |spec, volume| spec.bytes(1, volume));
+    let pod = decode::<Pod>(wire().bytes(2, spec).as_ref()).unwrap();
+    let volumes = pod.spec.unwrap().volumes.unwrap();
+    let json = json!({"spec": {"volumes": [
+        {"name": "scratch", "emptyDir": {}},
+        {"name": "disk", "persistentVolumeClaim": {"claimName": "data"}},
+        null,
+        {"name": "token", "ephemeral": null},
+        {"name": "cache", "ephemeral": {}},
+    ]}});
+    let of_json: Pod = decode_object(json, Form::Object, &Unreadable::default()).unwrap();
+    assert_eq!(volumes.iter().map(|volume| &*volume.name).collect::<Vec<_>>(), ["disk", "cache"]);
+    assert_eq!(volumes[0].persistent_volume_claim.as_ref().unwrap().claim_name, "data");
+    assert!(volumes[1].ephemeral.is_some());
+    assert_eq!(Some(volumes), of_json.spec.unwrap().volumes);
+}
+
+#[test]
 fn times_are_null_when_empty_and_as_precise_as_in_json() {
     let time = |time: Wire| {
         let pod: Result<Pod, _> = decode(wire().bytes(1, wire().bytes(8, time)).as_ref());
@@ -236,7 +268,7 @@ fn text_that_is_not_utf8_reads_as_the_api_server_writes_it_in_json() {
 fn a_value_that_does_not_fit_its_field_costs_no_other_field() {
     let decode = |bytes: Wire| {
         let unreadable = Unreadable::default();
-        let pod: Pod = read(bytes.as_ref(), crate::intake::form::Form::Object, &unreadable).unwrap();
+        let pod: Pod = read(bytes.as_ref(), Form::Object, &unreadable).unwrap();
         (pod, unreadable.count(), unreadable.first())
     };
     let (pod, count, first) = decode(wire().bytes(3, wire().varint(5, 1).bytes(6, "address").varint(99, 1)));
