@@ -1,5 +1,5 @@
 //! The labels of Namespaces and objects change during scrapes every 100 ms, under `--namespace-selector` and `--resource-selector`. Series
-//! begin and end as the selectors say, and every scrape has all series of what did not change. The permissions are those that `docs rbac`
+//! begin and end as the selectors say, and every scrape has all series of the other objects. The permissions are those that `docs rbac`
 //! prints.
 
 use std::cell::Cell;

@@ -56,7 +56,7 @@ impl FollowedNamespaces {
     }
 
     /// Serves what `settings` ask for, from the cluster of this number. With `--namespace-selector`, once the Namespaces are known.
-    /// What is served stays until then.
+    /// The previous resources are served until then.
     ///
     /// # Errors
     /// A thread for Secrets does not start. The resources stay as they are.

@@ -220,7 +220,7 @@ impl Resources {
             next_check = next_check.into_iter().chain(check).min();
         }
         // All of them, without stopping at the first.
-        let has_joined = groups.all().fold(false, |joined, resource| resource.join() || joined);
+        let has_joined = groups.all().filter(|resource| resource.join()).count() > 0;
         let is_unchanged =
             !has_joined && before.len() == groups.served().count() && before.iter().zip(groups.served()).all(is_same);
         if !is_unchanged {

@@ -19,7 +19,7 @@ pub(super) use lists::{namespace_selector, selections};
 pub(super) struct Problem {
     /// The byte of the text where it is.
     pub at: usize,
-    /// What is wrong there.
+    /// The mistake.
     pub reason: String,
 }
 
