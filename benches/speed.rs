@@ -11,6 +11,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
 use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::parts::FieldSet;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::Fields;
 use kube_state_fleet::intake::{Encoding, Form, Item, Unreadable};
@@ -67,7 +68,7 @@ impl Visitor for Kinds {
                 bytes: message,
                 unreadable: &Unreadable::default(),
             };
-            item.decode::<R::Object>().expect("the corpus decodes")
+            item.decode::<R::Object>(FieldSet::Usual).expect("the corpus decodes")
         };
         let object = decode(&message);
         let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);

@@ -142,7 +142,7 @@ impl<'a> Node<'a> {
 struct Root<'a> {
     api_version: &'a str,
     kind: &'a str,
-    /// Empty for the list of all fields.
+    /// Empty for the list of all fields. `+` is the list with the fields of opt-in families, and `+VIEW` a view of it.
     view: &'a str,
     node: Node<'a>,
 }
@@ -162,7 +162,7 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
             let (api_version, kind, view) = match words[..] {
                 [api_version, kind] => (api_version, kind, ""),
                 [api_version, kind, view] => (api_version, kind, view),
-                _ => return Err(failed("a heading is an apiVersion, a kind and perhaps a view".into())),
+                _ => return Err(failed("a heading is an apiVersion, a kind and perhaps a view or a +".into())),
             };
             let name = format!("{api_version} {kind}");
             let message = messages.kinds.get(&*name).ok_or_else(|| failed(format!("unknown kind {name}")))?;
@@ -175,10 +175,14 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
         let (prefix, names) = line.split_once(':').unwrap_or(("", line));
         let (root, before) = roots.split_last_mut().ok_or_else(|| failed("a path without a heading".into()))?;
         if names.trim() == "*" {
-            let all = before.iter().find(|it| (it.api_version, it.kind, it.view) == (root.api_version, root.kind, ""));
-            let listed = all.and_then(|all| all.node.at(prefix.trim()));
+            // A view of the list with a + takes over its fields, and that list those of the list without.
+            let of = if root.view.len() > 1 && root.view.starts_with('+') { "+" } else { "" };
+            let all = before.iter().find(|it| (it.api_version, it.kind, it.view) == (root.api_version, root.kind, of));
+            let path = prefix.trim();
+            let listed = all.and_then(|all| if path.is_empty() { Some(&all.node) } else { all.node.at(path) });
             let listed = listed.ok_or_else(|| failed("`*` copies what the list of all fields has at this path".into()))?;
-            if let Some(node) = root.node.walk(messages, prefix.trim()).map_err(failed)? {
+            let node = if path.is_empty() { Some(&mut root.node) } else { root.node.walk(messages, path).map_err(failed)? };
+            if let Some(node) = node {
                 *node = listed.clone();
             }
             continue;
@@ -273,7 +277,9 @@ fn source(messages: &str, list: &str) -> Result<String, String> {
             let table = writer.table(&node, &screaming(kind))?;
             writeln!(arms, "        ({group:?}, {version:?}, {kind:?}) => &{table},")
         } else {
-            let table = writer.table(&node, &format!("{}__{}", screaming(kind), screaming(view)))?;
+            let (name, more) = view.strip_prefix('+').map_or((view, ""), |name| (name, "__MORE"));
+            let of = if name.is_empty() { String::new() } else { format!("__{}", screaming(name)) };
+            let table = writer.table(&node, &format!("{}{of}{more}", screaming(kind)))?;
             writeln!(views, "        ({group:?}, {version:?}, {kind:?}, {view:?}) => &{table},")
         };
     }

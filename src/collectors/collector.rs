@@ -3,7 +3,7 @@
 use k8s_openapi::Metadata;
 
 use super::labels::{self, KeyFilter};
-use super::parts::Parts;
+use super::parts::{FieldSet, Parts};
 use super::table::{Family, Resource, Series};
 use crate::exposition::{Block, BlockBuilder, Header};
 
@@ -32,6 +32,12 @@ impl<R: Resource> Collector<R> {
     /// Returns the headers of the enabled families, in order. The family index of a block points into this list.
     pub fn headers(&self) -> Vec<Header> {
         self.families.iter().map(|f| f.header()).collect()
+    }
+
+    /// Returns the fields of objects that the enabled families read.
+    pub fn fields(&self) -> FieldSet {
+        let reads_more = self.families.iter().any(|family| family.fields == FieldSet::More);
+        if reads_more { FieldSet::More } else { FieldSet::Usual }
     }
 
     /// Returns whether annotations of objects are shown.

@@ -20,13 +20,24 @@ pub struct Cut {
     pub parts: &'static [(&'static str, Parts)],
     /// The lists of `fields.txt`, by the last word of their headings, that are enough to collect the families of these parts.
     pub views: &'static [(&'static str, Parts)],
+    /// The same for [`FieldSet::More`].
+    pub more_views: &'static [(&'static str, Parts)],
+}
+
+/// The fields of the objects of a kind that are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldSet {
+    /// Those of the families that are served without being asked for, and of opt-in families that need no others.
+    Usual,
+    /// All that any family reads: the list with a `+` in `fields.txt`.
+    More,
 }
 
 impl Cut {
     /// An object is one part.
-    pub const NONE: Self = Self { parts: &[], views: &[] };
+    pub const NONE: Self = Self { parts: &[], views: &[], more_views: &[] };
     /// The status is a part.
-    pub const STATUS: Self = Self { parts: &[("status", STATUS)], views: &[("status", STATUS)] };
+    pub const STATUS: Self = Self { parts: &[("status", STATUS)], views: &[("status", STATUS)], more_views: &[] };
 
     /// Returns the number of parts.
     pub fn count(&self) -> usize {
@@ -34,7 +45,11 @@ impl Cut {
     }
 
     /// Returns the name of the first list that is enough for the families that read `changed`.
-    pub fn view(&self, changed: Parts) -> Option<&'static str> {
-        self.views.iter().find(|(_, parts)| parts.covers(changed)).map(|(name, _)| *name)
+    pub fn view(&self, fields: FieldSet, changed: Parts) -> Option<&'static str> {
+        let views = match fields {
+            FieldSet::Usual => self.views,
+            FieldSet::More => self.more_views,
+        };
+        views.iter().find(|(_, parts)| parts.covers(changed)).map(|(name, _)| *name)
     }
 }

@@ -50,6 +50,9 @@ impl Resource for PersistentVolumeClaims {
         Family::deletion_timestamp("kube_persistentvolumeclaim_deletion_timestamp"),
     ];
 
+    /// The storage class may be an annotation.
+    const READS_ANNOTATIONS: bool = true;
+
     fn identity(claim: &PersistentVolumeClaim) -> Identity<'_> {
         vec![("namespace", namespace(claim)), ("persistentvolumeclaim", name(claim))]
     }

@@ -4,6 +4,8 @@
 //! even on overflow. So this module has the same two representations: a short number is an `i64` and a power of ten, a long
 //! number a decimal with nine places. The rules: <https://pkg.go.dev/k8s.io/apimachinery/pkg/api/resource#Quantity>
 
+use std::cmp::Ordering;
+
 /// The largest number of units whose thousandths fit into an `i64`.
 const MAX_WITH_MILLI: i64 = i64::MAX / 1000;
 
@@ -65,6 +67,63 @@ impl Amount {
         if exponent == 0 { digits } else { digits * power_of_ten(exponent) }
     }
 
+    /// Returns the exact sum, as Go's `Quantity.Add` computes it. NB: a sum beyond 128 bits is capped.
+    pub fn plus(self, other: Self) -> Self {
+        self.short_sum(other).unwrap_or_else(|| Self::Long(self.nanos().saturating_add(other.nanos())))
+    }
+
+    /// Returns the sum of short numbers, if it is one.
+    fn short_sum(self, other: Self) -> Option<Self> {
+        let (Self::Short { value: a, scale: of_a }, Self::Short { value: b, scale: of_b }) = (self, other) else {
+            return None;
+        };
+        match (a, b) {
+            (_, 0) => return Some(self),
+            (0, _) => return Some(other),
+            _ => {}
+        }
+        let scale = of_a.min(of_b);
+        let scaled = |value: i64, of: i32| value.checked_mul(10_i64.checked_pow(of.abs_diff(scale))?);
+        Some(Self::Short { value: scaled(a, of_a)?.checked_add(scaled(b, of_b)?)?, scale })
+    }
+
+    /// Returns the larger quantity.
+    pub fn max(self, other: Self) -> Self {
+        if self.compare(other) == Ordering::Less { other } else { self }
+    }
+
+    /// Returns whether this is zero.
+    pub const fn is_zero(self) -> bool {
+        matches!(self, Self::Short { value: 0, .. } | Self::Long(0))
+    }
+
+    /// Compares by size. (Equality compares representations: 1 is not 1000m.)
+    pub fn compare(self, other: Self) -> Ordering {
+        let parts = |amount| match amount {
+            Self::Short { value, scale } => (i128::from(value), scale),
+            Self::Long(nanos) => (nanos, NANO),
+        };
+        let ((a, of_a), (b, of_b)) = (parts(self), parts(other));
+        let scale = of_a.min(of_b);
+        // A number that overflows is larger than every number that does not, and only one of the two is scaled.
+        let scaled = |value: i128, of: i32| {
+            let power = 10_i128.checked_pow(of.abs_diff(scale)).unwrap_or(i128::MAX);
+            value.saturating_mul(power)
+        };
+        scaled(a, of_a).cmp(&scaled(b, of_b))
+    }
+
+    /// Returns billionths, capped at 128 bits.
+    fn nanos(self) -> i128 {
+        match self {
+            Self::Short { value, scale } => {
+                let power = 10_i128.checked_pow(scale.abs_diff(NANO)).unwrap_or(i128::MAX);
+                i128::from(value).saturating_mul(power)
+            }
+            Self::Long(nanos) => nanos,
+        }
+    }
+
     /// Returns whole units, rounded up.
     pub fn value(self) -> i64 {
         self.scaled(0)
@@ -79,7 +138,7 @@ impl Amount {
                 let step = 10_i128.pow(to.abs_diff(NANO));
                 // NB: a long number below the range of an i64 wraps, and its remainder rounds up regardless of the sign.
                 let nanos = if nanos < 0 { i128::from(nanos as i64) } else { nanos };
-                (nanos / step) as i64 + i64::from(nanos % step != 0)
+                ((nanos / step) as i64).wrapping_add(i64::from(nanos % step != 0))
             }
         }
     }
@@ -267,7 +326,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn quantities_compare_and_add_up_by_size() {
+        let amount = |text| Amount::parse(text).unwrap_or_else(|| panic!("{text} is a quantity"));
+        for (small, large) in
+            [("999m", "1"), ("1", "1001m"), ("-1", "0"), ("1Mi", "1.1Mi"), ("1n", "1e30"), ("-1e30", "-1n")]
+        {
+            let (small, large) = (amount(small), amount(large));
+            assert_eq!((small.compare(large), large.compare(small)), (Ordering::Less, Ordering::Greater));
+            assert_eq!((small.max(large), large.max(small)), (large, large));
+        }
+        assert_eq!(amount("1000m").compare(amount("1")), Ordering::Equal);
+        assert_eq!(amount("9223372036854775807").compare(amount("9223372036854775806.5")), Ordering::Greater);
+        for (a, b, sum) in [
+            ("100m", "0.25", "350m"),
+            ("1Gi", "1M", "1074741824"),
+            ("9223372036854775807", "1", "9223372036854775808"),
+            ("1.000000001", "9e17", "900000000000000001.000000001"),
+            ("-1", "1", "0"),
+            ("1n", "12345678901234567890", "12345678901234567890.000000001"),
+        ] {
+            for (a, b) in [(a, b), (b, a)] {
+                assert_eq!(amount(a).plus(amount(b)).compare(amount(sum)), Ordering::Equal, "{a} + {b}");
+            }
+        }
+        assert!(amount("0.000").is_zero() && !amount("1n").is_zero());
+    }
+
     proptest! {
+        #[test]
+        fn sums_of_billionths_are_exact(a in any::<i64>(), b in any::<i64>()) {
+            let amount = |number: i128| Amount::parse(&format!("{number}n"));
+            let sum = amount(a.into()).zip(amount(b.into())).map(|(a, b)| a.plus(b));
+            let expected = amount(i128::from(a) + i128::from(b));
+            prop_assert_eq!(sum.zip(expected).map(|(sum, expected)| sum.compare(expected)), Some(Ordering::Equal));
+        }
+
         #[test]
         fn no_text_makes_it_panic(text in "[+-]?[0-9.]{0,45}[eEinumkKMGTP]{0,2}[+-]?[0-9]{0,12}") {
             let _ = to_f64(&text);

@@ -30,6 +30,20 @@ pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amou
     }
 }
 
+/// As [`each_with_unit`], for amounts.
+pub fn each_amount<'a>(amounts: impl IntoIterator<Item = (&'a str, Amount)>, mut emit: impl FnMut(&str, &str, Amount)) {
+    for (name, amount) in amounts {
+        for unit in units(name).into_iter().flatten() {
+            emit(&sanitise(name), unit, amount);
+        }
+    }
+}
+
+/// Returns the number that upstream prints. NB: it shows only cores in thousandths, and rounds other amounts up to whole units.
+pub fn in_unit(unit: &str, amount: Amount) -> f64 {
+    if unit == CORE { amount.to_f64() } else { amount.value() as f64 }
+}
+
 /// Returns the units of a resource. NB: a name may match both huge pages and an extended resource; upstream then shows both.
 fn units(name: &str) -> [Option<&'static str>; 2] {
     match name {

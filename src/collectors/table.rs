@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::common;
-use super::parts::{Cut, DESIRED, Parts};
+use super::parts::{Cut, DESIRED, FieldSet, Parts};
 use crate::exposition::{Header, MetricType, Samples};
 
 /// The promise of kube-state-metrics about the name and the labels of a family. Only docs/metrics.md shows it.
@@ -29,6 +29,8 @@ pub trait Resource: 'static {
     const FAMILIES: &'static [Family<Self::Object>];
     /// How objects are cut into parts. Worth it for kinds whose status changes often.
     const CUT: Cut = Cut::NONE;
+    /// Whether a family reads an annotation, even if no annotations are shown.
+    const READS_ANNOTATIONS: bool = false;
     /// The labels that every series of the object carries.
     fn identity(object: &Self::Object) -> Identity<'_>;
 }
@@ -48,6 +50,8 @@ pub struct Family<T: 'static> {
     pub opt_in: bool,
     /// The parts of an object that its series depend on, besides the identity.
     pub reads: Parts,
+    /// The fields of an object that its series depend on. Only opt-in families may read more.
+    pub fields: FieldSet,
     /// The source of its series.
     pub series: Series<T>,
 }
@@ -75,6 +79,7 @@ impl<T> Family<T> {
             stability: Stability::Alpha,
             opt_in: false,
             reads: Parts::ALL,
+            fields: FieldSet::Usual,
             series: Series::Of(series),
         }
     }
@@ -117,6 +122,12 @@ impl<T> Family<T> {
     pub const fn reads(mut self, parts: Parts) -> Self {
         self.reads = parts;
         self
+    }
+
+    /// Marks the row as opt-in, and as reading fields that are decoded only for such rows.
+    pub const fn reads_more(mut self) -> Self {
+        self.fields = FieldSet::More;
+        self.opt_in()
     }
 
     /// Returns the header that precedes its series.

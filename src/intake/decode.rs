@@ -9,6 +9,7 @@ use super::form::Form;
 use super::redact::kept;
 use super::unreadable::Unreadable;
 use super::{discard, protobuf};
+use crate::collectors::parts::FieldSet;
 use crate::sharding::Hashes;
 use crate::shown::without_values;
 
@@ -60,14 +61,17 @@ pub enum DecodeError {
 }
 
 impl Item<'_> {
-    /// Decodes the fields that the form holds and the collectors read. Notes those that cannot be read.
+    /// Decodes these fields, as far as the form holds them. Notes those that cannot be read.
     ///
     /// # Errors
     /// The bytes are no object in the item's encoding, or no collector reads `T`.
-    pub fn decode<T: k8s_openapi::Resource + DeserializeOwned>(&self) -> Result<T, DecodeError> {
+    pub fn decode<T>(&self, fields: FieldSet) -> Result<T, DecodeError>
+    where
+        T: k8s_openapi::Resource + DeserializeOwned,
+    {
         match self.encoding {
-            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form, self.unreadable)?),
-            Encoding::Json => json(self.bytes, self.form, self.table_type, self.unreadable),
+            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form, fields, self.unreadable)?),
+            Encoding::Json => json(self.bytes, self.form, fields, self.table_type, self.unreadable),
         }
     }
 
@@ -108,7 +112,7 @@ impl Item<'_> {
     }
 }
 
-/// Decodes the fields that `form` would hold from JSON or a similar format (a `serde_json::Value`, a YAML document). The data of
+/// Decodes all fields that any family reads and `form` would hold from JSON or a similar format (a `serde_json::Value`, a YAML document). The data of
 /// a whole Secret or ConfigMap, and the annotation with a copy of it, are skipped without becoming values. Notes the fields that
 /// cannot be read, and leaves them out.
 ///
@@ -119,16 +123,23 @@ where
     T: k8s_openapi::Resource + DeserializeOwned,
     D: Deserializer<'de>,
 {
-    let tree = kept(object, protobuf::table::<T>()?, form, None, unreadable).map_err(serde_json::Error::custom)?;
+    let tree = kept(object, protobuf::table::<T>(FieldSet::More)?, form, None, unreadable)
+        .map_err(serde_json::Error::custom)?;
     protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
 
-fn json<T>(text: &[u8], form: Form, table_type: Option<&str>, unreadable: &Unreadable) -> Result<T, DecodeError>
+fn json<T>(
+    text: &[u8],
+    form: Form,
+    fields: FieldSet,
+    table_type: Option<&str>,
+    unreadable: &Unreadable,
+) -> Result<T, DecodeError>
 where
     T: k8s_openapi::Resource + DeserializeOwned,
 {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let tree = kept(&mut reader, protobuf::table::<T>()?, form, table_type, unreadable)?;
+    let tree = kept(&mut reader, protobuf::table::<T>(fields)?, form, table_type, unreadable)?;
     reader.end()?;
     protobuf::of_tree(tree).map_err(DecodeError::Shape)
 }
@@ -156,7 +167,7 @@ mod tests {
     where
         T: k8s_openapi::Resource + DeserializeOwned,
     {
-        item(encoding, form, bytes, &Unreadable::default()).decode()
+        item(encoding, form, bytes, &Unreadable::default()).decode(FieldSet::Usual)
     }
 
     fn whole(kind: &str) -> Value {
@@ -213,7 +224,7 @@ mod tests {
             table_type: Some("helm.sh/release.v1"),
             ..item(Encoding::Json, Form::Table, row.as_bytes(), &unreadable)
         };
-        let secret: Secret = item.decode().unwrap();
+        let secret: Secret = item.decode(FieldSet::Usual).unwrap();
         assert_eq!(secret.type_.as_deref(), Some("helm.sh/release.v1"));
         assert_eq!(secret.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&secret), []);
@@ -225,7 +236,7 @@ mod tests {
         let unreadable = Unreadable::default();
         let item =
             Item { table_type: Some("printed"), ..item(Encoding::Json, Form::Table, secret.as_bytes(), &unreadable) };
-        assert_eq!(item.decode::<Secret>().unwrap().type_.as_deref(), Some("printed"));
+        assert_eq!(item.decode::<Secret>(FieldSet::Usual).unwrap().type_.as_deref(), Some("printed"));
     }
 
     #[test]
@@ -287,7 +298,8 @@ mod tests {
         let read = |status: Value| {
             let unreadable = Unreadable::default();
             let text = object(status).to_string();
-            let pod: Pod = item(Encoding::Json, Form::Object, text.as_bytes(), &unreadable).decode().unwrap();
+            let pod: Pod =
+                item(Encoding::Json, Form::Object, text.as_bytes(), &unreadable).decode(FieldSet::Usual).unwrap();
             assert_eq!(pod.metadata.labels.unwrap().len(), 1);
             assert_eq!(unreadable.first(), "a");
             (pod.status.unwrap_or_default(), unreadable.count() - 1)
@@ -323,7 +335,7 @@ mod tests {
         // {metadata = {name = "n", labels = {"a": "\xff"}}}
         let bytes = [b"\x0a\x0b\x0a\x01n\x5a\x06\x0a\x01a\x12\x01\xff".as_slice()].concat();
         let unreadable = Unreadable::default();
-        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes, &unreadable).decode().unwrap();
+        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes, &unreadable).decode(FieldSet::Usual).unwrap();
         assert_eq!(pod.metadata.labels.unwrap()["a"], "\u{fffd}");
         assert_eq!((unreadable.count(), unreadable.first().as_str()), (1, NOT_UNICODE));
     }
@@ -332,8 +344,9 @@ mod tests {
     fn an_object_whose_name_is_no_text_is_an_error() {
         for (form, name) in [(Form::Object, "name"), (Form::Metadata, "namespace")] {
             let text = object!({"metadata": {name: 7}}).to_string();
-            let error =
-                item(Encoding::Json, form, text.as_bytes(), &Unreadable::default()).decode::<Pod>().unwrap_err();
+            let error = item(Encoding::Json, form, text.as_bytes(), &Unreadable::default())
+                .decode::<Pod>(FieldSet::Usual)
+                .unwrap_err();
             let expected = format!("does not fit its kind: metadata.{name}: not a text");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }

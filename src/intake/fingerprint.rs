@@ -20,7 +20,7 @@ use super::json::{Malformed, Members, trim};
 use super::protobuf::wire::{Fields, Value};
 use super::protobuf::{Field, Kind, Shape, Table, table};
 use crate::collectors::Resource;
-use crate::collectors::parts::DESIRED;
+use crate::collectors::parts::{DESIRED, FieldSet};
 
 /// Length of the secret: the longest that XXH3 uses.
 const SECRET: usize = 192;
@@ -62,12 +62,12 @@ pub struct Fingerprinter {
 }
 
 impl Fingerprinter {
-    /// Returns `None` if every change is visible, because a family shows the resourceVersion. `annotations`: families show
-    /// annotations.
+    /// Returns `None` if every change is visible, because a family shows the resourceVersion. `fields`: those that families read.
+    /// `annotations`: families show annotations.
     #[must_use]
-    pub fn new<R: Resource>(annotations: bool) -> Option<Self> {
-        let table = table::<R::Object>().ok()?;
-        let is_hidden = |path: &str| path == "metadata.annotations" && !annotations;
+    pub fn new<R: Resource>(fields: FieldSet, annotations: bool) -> Option<Self> {
+        let table = table::<R::Object>(fields).ok()?;
+        let is_hidden = |path: &str| path == "metadata.annotations" && !annotations && !R::READS_ANNOTATIONS;
         let part = |path: &str, outer: usize| {
             R::CUT.parts.iter().rfind(|(of, _)| *of == path).map_or(outer, |(_, part)| part.index())
         };

@@ -114,7 +114,7 @@ impl<R: Resource> Sink for Collected<R> {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         item.names();
-        drop(self.0.collect(&item.decode::<R::Object>()?));
+        drop(self.0.collect(&item.decode::<R::Object>(self.0.fields())?));
         Ok(())
     }
 

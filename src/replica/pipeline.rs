@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::resources::NewSink;
+use crate::collectors::parts::FieldSet;
 use crate::collectors::{Collector, Resource};
 use crate::exposition::{Block, Epoch, Fingerprints, Parts, ResourceStore, Scope, Stamp, Uid, Update};
 use crate::intake::{DecodeError, Fingerprinter, Item, Room, Sink};
@@ -32,12 +33,13 @@ pub(super) trait Blocks: Send + Sync {
 /// The series of a resource with a k8s-openapi type.
 struct Typed<R: Resource> {
     collector: Collector<R>,
+    fields: FieldSet,
     fingerprinter: Option<Fingerprinter>,
 }
 
 impl<R: Resource> Blocks for Typed<R> {
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
-        Ok(self.collector.collect(&item.decode::<R::Object>()?))
+        Ok(self.collector.collect(&item.decode::<R::Object>(self.fields)?))
     }
 
     fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
@@ -45,15 +47,16 @@ impl<R: Resource> Blocks for Typed<R> {
     }
 
     fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
-        let read = item.decode_view::<R::Object>(R::CUT.view(parts)?)?;
+        let read = item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?;
         Some(read.map(|object| self.collector.collect_parts(&object, parts)))
     }
 }
 
 /// Returns the constructor of the sinks of a resource with a k8s-openapi type.
 pub(super) fn typed<R: Resource>(collector: Collector<R>) -> NewSink {
-    let fingerprinter = Fingerprinter::new::<R>(collector.shows_annotations());
-    sinks(Typed { collector, fingerprinter })
+    let fields = collector.fields();
+    let fingerprinter = Fingerprinter::new::<R>(fields, collector.shows_annotations());
+    sinks(Typed { collector, fields, fingerprinter })
 }
 
 /// Returns the constructor of a resource's sinks, whose objects `blocks` decodes.
@@ -168,7 +171,7 @@ mod tests {
     fn pipeline() -> Pipeline {
         let collector = Collector::<Things>::new(|_| true, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new("things", collector.headers());
-        let blocks = Arc::new(Typed { collector, fingerprinter: None });
+        let blocks = Arc::new(Typed { collector, fields: FieldSet::Usual, fingerprinter: None });
         Pipeline { blocks, objects, partition: 0, list: None, room: Room::default() }
     }
 

@@ -11,16 +11,16 @@ use serde_json::Value as Json;
 
 use crate::common::corpus::objects;
 
-/// Returns the fields under the heading `kind` in `fields.txt`, as paths of JSON names.
+/// Returns the fields under the headings `kind` and `kind +` in `fields.txt`, as paths of JSON names.
 fn listed(kind: &str) -> Vec<Vec<&'static str>> {
     let mut paths = Vec::new();
     let mut ours = false;
     for line in include_str!("../../src/intake/protobuf/fields.txt").lines().filter(|line| !line.starts_with('#')) {
         let Some(fields) = line.strip_prefix("  ") else {
-            ours = line == kind;
+            ours = line.strip_suffix(" +").unwrap_or(line) == kind;
             continue;
         };
-        if ours {
+        if ours && fields != "*" {
             let (prefix, names) = fields.split_once(": ").unwrap_or(("", fields));
             let prefix = prefix.strip_suffix(" only with").unwrap_or(prefix);
             let prefix = || prefix.split('.').filter(|part| !part.is_empty());

@@ -23,6 +23,7 @@ mod label_sets;
 mod labels;
 mod modules;
 mod parts;
+mod pods;
 mod readme;
 mod registry;
 mod reload;

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::common::{ZERO_TIME, bool_value, text, unix};
-use super::super::resources::{CORE, ResourceList, each_with_unit};
+use super::super::resources::{ResourceList, each_with_unit, in_unit};
 use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
 
@@ -92,9 +92,7 @@ fn resources<C: Containers>(pod: &Pod, list: fn(&ResourceRequirements) -> &Resou
         each_with_unit(list(resources), |resource, unit, amount| {
             let labels =
                 [("container", container.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
-            // NB: only cores are shown in thousandths; upstream rounds what else a container asks for up to whole units.
-            let number = if unit == CORE { amount.to_f64() } else { amount.value() as f64 };
-            samples.sample(&labels, number);
+            samples.sample(&labels, in_unit(unit, amount));
         });
     }
 }

@@ -1,12 +1,14 @@
 //! Pods, `v1`.
 //!
 //! This file holds the table; [`containers`] what a container prints, for ordinary and init containers alike; [`spec`]
-//! what the desired state says, and [`status`] how the pod is.
+//! what the desired state says, [`status`] how the pod is, and [`resources`] what it
+//! has and needs of resources.
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/pod-metrics.md>
 
 mod containers;
 mod parts;
+mod resources;
 mod spec;
 mod status;
 
@@ -340,6 +342,95 @@ impl Resource for Pods {
         Family::gauge("kube_pod_service_account", "ServiceAccount of the Pod, as a label.", spec::service_account)
             .reads(DESIRED),
         Family::gauge("kube_pod_scheduler", "Scheduler of the Pod, as a label.", spec::scheduler).reads(DESIRED),
+        Family::gauge(
+            "kube_state_fleet_pod_container_status_resource_requests",
+            "Amount of a resource that the running container requests, which differs from its spec during a resize.",
+            resources::status_requests::<Main>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_container_status_resource_limits",
+            "Limit of the running container for a resource, which differs from its spec during a resize.",
+            resources::status_limits::<Main>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_container_status_allocated_resources",
+            "Amount of a resource that the node has allocated to the container.",
+            resources::allocated::<Main>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_init_container_status_resource_requests",
+            "Amount of a resource that the running init container requests, which differs from its spec during a resize.",
+            resources::status_requests::<Init>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_init_container_status_resource_limits",
+            "Limit of the running init container for a resource, which differs from its spec during a resize.",
+            resources::status_limits::<Init>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_init_container_status_allocated_resources",
+            "Amount of a resource that the node has allocated to the init container.",
+            resources::allocated::<Init>,
+        )
+        .reads(DESIRED.and(CONTAINERS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_resource_requests",
+            "Amount of a resource that the spec requests for the Pod as a whole.",
+            resources::pod_requests,
+        )
+        .reads(DESIRED)
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_resource_limits",
+            "Limit for a resource that the spec sets for the Pod as a whole.",
+            resources::pod_limits,
+        )
+        .reads(DESIRED)
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_status_resource_requests",
+            "Amount of a resource that the running Pod requests as a whole, which differs from its spec during a resize.",
+            resources::pod_status_requests,
+        )
+        .reads(DESIRED.and(STATUS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_status_resource_limits",
+            "Limit of the running Pod as a whole for a resource, which differs from its spec during a resize.",
+            resources::pod_status_limits,
+        )
+        .reads(DESIRED.and(STATUS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_status_allocated_resources",
+            "Amount of a resource that the node has allocated to the Pod as a whole.",
+            resources::pod_allocated,
+        )
+        .reads(DESIRED.and(STATUS))
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_effective_resource_requests",
+            "Amount of a resource that the scheduler counts for the Pod.",
+            resources::effective_requests,
+        )
+        .reads_more(),
+        Family::gauge(
+            "kube_state_fleet_pod_effective_resource_limits",
+            "Limit of the Pod for a resource, computed from all of its containers as the scheduler computes the request.",
+            resources::effective_limits,
+        )
+        .reads_more(),
     ];
 
     const CUT: Cut = Cut {
@@ -349,6 +440,7 @@ impl Resource for Pods {
             ("status.initContainerStatuses", CONTAINERS),
         ],
         views: &[("containers", CONTAINERS), ("status", STATUS.and(CONTAINERS))],
+        more_views: &[("+status", STATUS.and(CONTAINERS))],
     };
 
     fn identity(pod: &Pod) -> Identity<'_> {

@@ -21,17 +21,21 @@ pub(super) use table::{Field, Kind, Shape, Table};
 
 use super::form::Form;
 use super::unreadable::Unreadable;
+use crate::collectors::parts::FieldSet;
+
+/// The list of `fields.txt` with the fields of all families.
+const MORE: &str = "+";
 
 /// Reads the protobuf message of a `T`, without its `k8s\0` envelope. In reduced forms kubectl's last-applied annotation is
 /// skipped. Notes the fields that cannot be read, and leaves them out.
 ///
 /// # Errors
 /// No collector reads the kind, so it has no table; or the bytes are no message.
-pub fn read<T>(bytes: &[u8], form: Form, unreadable: &Unreadable) -> Result<T, Error>
+pub fn read<T>(bytes: &[u8], form: Form, fields: FieldSet, unreadable: &Unreadable) -> Result<T, Error>
 where
     T: k8s_openapi::Resource + DeserializeOwned,
 {
-    let table = table::<T>()?;
+    let table = table::<T>(fields)?;
     // The rest of a message that breaks off would look like an object without a status.
     if let Some(Err(error)) = Fields::new(bytes).find(Result::is_err) {
         return Err(error.into());
@@ -66,7 +70,12 @@ pub(super) fn of_tree<T: DeserializeOwned>(tree: serde_json::Value) -> Result<T,
 ///
 /// # Errors
 /// No collector reads the kind.
-pub(super) fn table<T: k8s_openapi::Resource>() -> Result<&'static Table, Error> {
+pub(super) fn table<T: k8s_openapi::Resource>(fields: FieldSet) -> Result<&'static Table, Error> {
+    if fields == FieldSet::More
+        && let Some(table) = tables::view(T::GROUP, T::VERSION, T::KIND, MORE)
+    {
+        return Ok(table);
+    }
     tables::root(T::GROUP, T::VERSION, T::KIND).ok_or(Error::UnknownKind { api_version: T::API_VERSION, kind: T::KIND })
 }
 

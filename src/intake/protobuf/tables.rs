@@ -1913,6 +1913,174 @@ static POD__STATUS: Table = Table {
     ],
 };
 
+static POD__MORE_SPEC: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "volumes", kind: Kind::Message(&POD_SPEC_VOLUMES), shape: Shape::Repeated },
+        Field { number: 2, name: "containers", kind: Kind::Message(&POD_SPEC_CONTAINERS), shape: Shape::Repeated },
+        Field { number: 3, name: "restartPolicy", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 7, name: "nodeSelector", kind: Kind::String, shape: Shape::Map },
+        Field { number: 8, name: "serviceAccountName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 10, name: "nodeName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 11, name: "hostNetwork", kind: Kind::Bool, shape: Shape::UnlessEmpty },
+        Field { number: 19, name: "schedulerName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 20,
+            name: "initContainers",
+            kind: Kind::Message(&POD_SPEC_INIT_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 22, name: "tolerations", kind: Kind::Message(&POD_SPEC_TOLERATIONS), shape: Shape::Repeated },
+        Field { number: 24, name: "priorityClassName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 29, name: "runtimeClassName", kind: Kind::String, shape: Shape::One },
+        Field { number: 32, name: "overhead", kind: Kind::Quantity, shape: Shape::Map },
+        Field {
+            number: 39,
+            name: "resourceClaims",
+            kind: Kind::Message(&POD_SPEC_RESOURCE_CLAIMS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 40, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+    ],
+};
+
+static POD__MORE_STATUS_CONTAINER_STATUSES: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field {
+            number: 2,
+            name: "state",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_STATE),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "lastState",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_LAST_STATE),
+            shape: Shape::One,
+        },
+        Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
+        Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
+        Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 10, name: "allocatedResources", kind: Kind::Quantity, shape: Shape::Map },
+        Field { number: 11, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+    ],
+};
+
+static POD__MORE_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field {
+            number: 2,
+            name: "state",
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES_STATE),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "lastState",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_LAST_STATE),
+            shape: Shape::One,
+        },
+        Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
+        Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
+        Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 10, name: "allocatedResources", kind: Kind::Quantity, shape: Shape::Map },
+        Field { number: 11, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+    ],
+};
+
+static POD__MORE_STATUS_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUSES: Table =
+    Table { needs: 0b0, fields: &[Field { number: 3, name: "resources", kind: Kind::Quantity, shape: Shape::Map }] };
+
+static POD__MORE_STATUS: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "phase", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 2, name: "conditions", kind: Kind::Message(&POD_STATUS_CONDITIONS), shape: Shape::Repeated },
+        Field { number: 4, name: "reason", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 5, name: "hostIP", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 6, name: "podIP", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 7, name: "startTime", kind: Kind::Time, shape: Shape::One },
+        Field {
+            number: 8,
+            name: "containerStatuses",
+            kind: Kind::Message(&POD__MORE_STATUS_CONTAINER_STATUSES),
+            shape: Shape::Repeated,
+        },
+        Field { number: 9, name: "qosClass", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field {
+            number: 10,
+            name: "initContainerStatuses",
+            kind: Kind::Message(&POD__MORE_STATUS_INIT_CONTAINER_STATUSES),
+            shape: Shape::Repeated,
+        },
+        Field { number: 12, name: "podIPs", kind: Kind::Message(&POD_STATUS_POD_IPS), shape: Shape::Repeated },
+        Field {
+            number: 15,
+            name: "resourceClaimStatuses",
+            kind: Kind::Message(&POD_STATUS_RESOURCE_CLAIM_STATUSES),
+            shape: Shape::Repeated,
+        },
+        Field { number: 19, name: "allocatedResources", kind: Kind::Quantity, shape: Shape::Map },
+        Field { number: 20, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+        Field {
+            number: 21,
+            name: "nodeAllocatableResourceClaimStatuses",
+            kind: Kind::Message(&POD__MORE_STATUS_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUSES),
+            shape: Shape::Repeated,
+        },
+    ],
+};
+
+static POD__MORE: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&POD_METADATA), shape: Shape::One },
+        Field { number: 2, name: "spec", kind: Kind::Message(&POD__MORE_SPEC), shape: Shape::One },
+        Field { number: 3, name: "status", kind: Kind::Message(&POD__MORE_STATUS), shape: Shape::One },
+    ],
+};
+
+static POD__STATUS__MORE_SPEC: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 2, name: "containers", kind: Kind::Message(&POD_SPEC_CONTAINERS), shape: Shape::Repeated },
+        Field { number: 10, name: "nodeName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 11, name: "hostNetwork", kind: Kind::Bool, shape: Shape::UnlessEmpty },
+        Field {
+            number: 20,
+            name: "initContainers",
+            kind: Kind::Message(&POD_SPEC_INIT_CONTAINERS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 24, name: "priorityClassName", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 32, name: "overhead", kind: Kind::Quantity, shape: Shape::Map },
+        Field {
+            number: 39,
+            name: "resourceClaims",
+            kind: Kind::Message(&POD_SPEC_RESOURCE_CLAIMS),
+            shape: Shape::Repeated,
+        },
+        Field { number: 40, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+    ],
+};
+
+static POD__STATUS__MORE: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "metadata", kind: Kind::Message(&POD__STATUS_METADATA), shape: Shape::One },
+        Field { number: 2, name: "spec", kind: Kind::Message(&POD__STATUS__MORE_SPEC), shape: Shape::One },
+        Field { number: 3, name: "status", kind: Kind::Message(&POD__MORE_STATUS), shape: Shape::One },
+    ],
+};
+
 static POD_DISRUPTION_BUDGET_STATUS: Table = Table {
     needs: 0b0,
     fields: &[
@@ -2457,6 +2625,8 @@ pub(super) fn view(group: &str, version: &str, kind: &str, view: &str) -> Option
         ("batch", "v1", "Job", "status") => &JOB__STATUS,
         ("", "v1", "Pod", "containers") => &POD__CONTAINERS,
         ("", "v1", "Pod", "status") => &POD__STATUS,
+        ("", "v1", "Pod", "+") => &POD__MORE,
+        ("", "v1", "Pod", "+status") => &POD__STATUS__MORE,
         ("apps", "v1", "ReplicaSet", "status") => &REPLICA_SET__STATUS,
         _ => return None,
     })

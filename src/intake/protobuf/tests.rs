@@ -27,6 +27,7 @@ use serde_json::{Value as Json, json};
 
 use super::table::{Field, Kind, Shape, Table};
 use super::{Error, read, tables};
+use crate::collectors::parts::FieldSet;
 use crate::intake::decode_object;
 use crate::intake::form::Form;
 use crate::intake::unreadable::Unreadable;
@@ -45,7 +46,7 @@ fn corpus(plural: &str) -> Vec<(Json, Vec<u8>)> {
 }
 
 fn decode<T: k8s_openapi::Resource + DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    read::<T>(bytes, Form::Object, &Unreadable::default())
+    read::<T>(bytes, Form::Object, FieldSet::Usual, &Unreadable::default())
 }
 
 /// Removes the fields of `json` that `table` does not have, and empty arrays and maps, which protobuf does not have.
@@ -268,7 +269,7 @@ fn text_that_is_not_utf8_reads_as_the_api_server_writes_it_in_json() {
 fn a_value_that_does_not_fit_its_field_costs_no_other_field() {
     let decode = |bytes: Wire| {
         let unreadable = Unreadable::default();
-        let pod: Pod = read(bytes.as_ref(), Form::Object, &unreadable).unwrap();
+        let pod: Pod = read(bytes.as_ref(), Form::Object, FieldSet::Usual, &unreadable).unwrap();
         (pod, unreadable.count(), unreadable.first())
     };
     let (pod, count, first) = decode(wire().bytes(3, wire().varint(5, 1).bytes(6, "address").varint(99, 1)));
