@@ -320,7 +320,7 @@ fn faults_of_the_richer_format_are_reported_at_their_places() {
     let text = changed("metrics:", "labelsFromPath: {a: ['[..]']}\n      metrics:");
     assert_eq!(
         error(&text),
-        "custom.yaml: line 7: spec.resources[0].metrics[0].labelsFromPath.a[0]: \"[..]\" is only possible in gauge, info and stateSet"
+        "custom.yaml: line 5: spec.resources[0].metrics[0].labelsFromPath.a[0]: \"[..]\" is only possible in gauge, info and stateSet"
     );
 }
 
