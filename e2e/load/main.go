@@ -3,7 +3,7 @@
 // It writes objects directly into etcd, because the API would need minutes instead of seconds. One pod is created
 // through the API first, and all pods get its managedFields and defaults. Names and UIDs are the same in every run.
 // Before each pod it writes the objects that the pod needs: a namespace per 200 pods, a node per 30, a deployment with its
-// replicaset, service, configmap and secret per 10.
+// replicaset, service, configmap and secret per 10. With -nodes it writes nodes and their leases instead.
 package main
 
 import (
@@ -35,6 +35,7 @@ const writers = 16
 type options struct {
 	kubeconfig, etcd string
 	from, pods       int
+	nodes            int
 	churn            float64
 	duration         time.Duration
 }
@@ -45,7 +46,8 @@ func main() {
 	flag.StringVar(&o.etcd, "etcd", "", "client URL of its etcd (required)")
 	flag.IntVar(&o.pods, "pods", 1000, "pods that there are in the end")
 	flag.IntVar(&o.from, "from", 0, "number of the first pod to write")
-	flag.Float64Var(&o.churn, "churn", 0, "instead of filling, change the status of so many pods a second")
+	flag.IntVar(&o.nodes, "nodes", 0, "write so many nodes and their leases instead of pods")
+	flag.Float64Var(&o.churn, "churn", 0, "instead of filling, change the status of so many pods a second, or renew so many leases")
 	flag.DurationVar(&o.duration, "for", 30*time.Second, "how long to churn")
 	flag.Parse()
 	if err := run(context.Background(), o); err != nil {
@@ -58,7 +60,7 @@ func run(ctx context.Context, o options) error {
 		flag.Usage()
 		return errors.New("-kubeconfig and -etcd are required, and nothing but flags")
 	}
-	if o.from < 0 || o.from >= o.pods || o.churn < 0 {
+	if o.from < 0 || o.from >= o.pods || o.churn < 0 || o.nodes < 0 {
 		return fmt.Errorf("nothing to write: -from %d -pods %d -churn %v", o.from, o.pods, o.churn)
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
@@ -74,16 +76,26 @@ func run(ctx context.Context, o options) error {
 		return fmt.Errorf("etcd: %w", err)
 	}
 	defer etcd.Close()
-	template, err := template(ctx, api)
-	if err != nil {
-		return fmt.Errorf("the first pod: %w", err)
+	var first *corev1.Pod
+	if o.nodes == 0 {
+		if first, err = template(ctx, api); err != nil {
+			return fmt.Errorf("the first pod: %w", err)
+		}
 	}
 	start := time.Now()
 	written, err := write(ctx, etcd, func(queue chan<- object) {
-		if o.churn > 0 {
-			churn(o, template, queue)
-		} else {
-			fill(o, template, queue)
+		switch {
+		case o.nodes > 0 && o.churn > 0:
+			renew(o, queue)
+		case o.nodes > 0:
+			for i := range o.nodes {
+				queue <- node(i * podsPerNode)
+				queue <- lease(i, time.Now())
+			}
+		case o.churn > 0:
+			churn(o, first, queue)
+		default:
+			fill(o, first, queue)
 		}
 	})
 	if err != nil {
@@ -127,6 +139,33 @@ func churn(o options, template *corev1.Pod, queue chan<- object) {
 			status.RestartCount = rand.Int32N(1000)
 			status.Ready = rand.IntN(2) == 0
 			queue <- changed
+		}
+	}
+}
+
+// renewalsPerHeartbeat is how often a kubelet renews its lease (every 10 s) for each status that it writes without a change
+// (every 5 min).
+const renewalsPerHeartbeat = 30
+
+// renew queues leases of random nodes with a new time, at the given rate, and heartbeats in the status of nodes.
+func renew(o options, queue chan<- object) {
+	ticker := time.NewTicker(time.Duration(float64(time.Second) / o.churn))
+	defer ticker.Stop()
+	end := time.After(o.duration)
+	for count := 0; ; count++ {
+		select {
+		case <-end:
+			return
+		case now := <-ticker.C:
+			queue <- lease(rand.IntN(o.nodes), now)
+			if count%renewalsPerHeartbeat == 0 {
+				beating := node(rand.IntN(o.nodes) * podsPerNode)
+				conditions := beating.value.(*corev1.Node).Status.Conditions
+				for i := range conditions {
+					conditions[i].LastHeartbeatTime = metav1.NewTime(now)
+				}
+				queue <- beating
+			}
 		}
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -105,6 +107,20 @@ func node(i int) object {
 				KernelVersion: "6.12.0", OSImage: "Debian 13", ContainerRuntimeVersion: "containerd://2.1.0",
 				KubeletVersion: "v1.36.3", Architecture: "amd64", OperatingSystem: "linux",
 			},
+		},
+	}}
+}
+
+// lease is the lease of the n-th node, as its kubelet renews it.
+func lease(n int, renewed time.Time) object {
+	name := nodeName(n * podsPerNode)
+	m := meta("Lease", name, n*podsPerNode)
+	m.Namespace, m.Labels = corev1.NamespaceNodeLease, nil
+	m.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: name, UID: uid("Node", n*podsPerNode)}}
+	return object{"leases/" + m.Namespace + "/" + name, &coordinationv1.Lease{
+		TypeMeta: metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"}, ObjectMeta: m,
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: &name, LeaseDurationSeconds: new(int32(40)), RenewTime: &metav1.MicroTime{Time: renewed},
 		},
 	}}
 }
