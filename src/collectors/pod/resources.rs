@@ -244,7 +244,6 @@ fn raise<'a>(total: &mut Amounts<'a>, other: &Amounts<'a>) {
 #[allow(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
     use std::cmp::Ordering;
-    use std::fs::File;
     use std::io::{BufRead, BufReader};
 
     use flate2::read::GzDecoder;
@@ -268,9 +267,9 @@ mod tests {
     /// Recorded by scripts/gen-pod-resources.
     #[test]
     fn effective_resources_are_those_of_the_scheduler() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/pod-resources.jsonl.gz");
+        let recorded = include_bytes!("../../../tests/data/pod-resources.jsonl.gz").as_slice();
         let mut resized = 0;
-        for line in BufReader::new(GzDecoder::new(File::open(path).unwrap())).lines() {
+        for line in BufReader::new(GzDecoder::new(recorded)).lines() {
             let case: Json = serde_json::from_str(&line.unwrap()).unwrap();
             let pod = pod(&case["pod"]);
             let list = |side: &str| serde_json::from_value::<BTreeMap<String, Quantity>>(case[side].clone()).unwrap();
