@@ -3,8 +3,8 @@
 //! A fault sits between two parts of a replica, and changes what one of them hears from the other, as if that one did not follow
 //! the rule. The parts have no code for it. A fault that no seed finds shows a hole in the simulation.
 //!
-//! No seed of the first 80 finds that a replica ignores the expiry of its assignment: within a second, it hears what others took.
-//! The model of the handover does (`an_ignored_pause_is_found`), because it checks the first scrape after a pause.
+//! That a replica ignores the expiry of its assignment is left to the model of the handover (`an_ignored_pause_is_found`), which checks
+//! the first scrape after a pause. In the simulation a replica hears within a second what others took.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
