@@ -11,7 +11,7 @@ use super::labels::Labels;
 use super::mask::{Mask, NodeId, ROOT};
 use super::number;
 use super::value::Value;
-use super::walk::{Found, Reach, Shown, Trail, Walk};
+use super::walk::{Found, Memory, Reach, Shown, Trail, Walk};
 use crate::collectors::label_names::LabelName;
 use crate::exposition::MetricType;
 
@@ -158,19 +158,25 @@ impl EntryLabels {
     ///
     /// # Errors
     /// A label would show a list or map of an earlier value, which all ends would repeat.
-    fn set<'v>(&'v self, trail: &Trail<'v, '_>, labels: &mut Labels<'v>) -> Result<usize, String> {
+    fn set<'v, 'a>(
+        &'v self,
+        trail: &Trail<'v, 'a>,
+        memory: &mut Memory<'v, 'a>,
+        labels: &mut Labels<'v>,
+    ) -> Result<usize, String> {
         let mut shared = 0;
         for (prefix, reach) in &self.copies {
-            let Some(Found::Value(Value::Map(fields))) = reach.get(trail) else { continue };
+            let Some(Found::Value(Value::Map(fields))) = reach.get(trail, memory) else { continue };
             for (key, value) in fields {
-                let Ok(name) = LabelName::new(format!("{prefix}{key}")) else { continue };
                 let value = value.label();
-                shared += if reach.goes_back() { name.as_str().len() + value.len() } else { 0 };
+                // Names that are left out count as well: each takes time.
+                shared += if reach.goes_back() { key.len() + value.len() + 1 } else { 0 };
+                let Ok(name) = LabelName::new(format!("{prefix}{key}")) else { continue };
                 labels.set(name, value);
             }
         }
         for (name, reach, default) in &self.named {
-            let value = match reach.get(trail) {
+            let value = match reach.get(trail, memory) {
                 Some(Found::Value(value @ (Value::List(_) | Value::Map(_)))) if reach.goes_back() => {
                     return Err(format!("label {}: {reach} is {}; lead it to a text", name.as_str(), value.kind()));
                 }
@@ -204,9 +210,9 @@ impl Entries {
 
     /// Generates the series of `object`.
     pub(super) fn lines<'v>(&'v self, object: &'v Value<'_>, out: &mut Out<'v, '_>) {
-        let (mut shared, mut problems) = (0, 0);
+        let (mut shared, mut problems, mut memory) = (0, 0, Memory::default());
         self.path.ends(Some(object), &mut |trail| {
-            let line = self.line(trail, &mut shared, out);
+            let line = self.line(trail, &mut memory, &mut shared, out);
             if shared > SHARED_LABEL_BYTES {
                 out.problem(|| {
                     format!(
@@ -227,17 +233,23 @@ impl Entries {
         });
     }
 
-    fn line<'v>(&'v self, trail: &Trail<'v, '_>, shared: &mut usize, out: &mut Out<'v, '_>) -> Result<(), String> {
+    fn line<'v, 'a>(
+        &'v self,
+        trail: &Trail<'v, 'a>,
+        memory: &mut Memory<'v, 'a>,
+        shared: &mut usize,
+        out: &mut Out<'v, '_>,
+    ) -> Result<(), String> {
         let exists = trail.last().is_some_and(|(value, _)| value.is_some());
         let value = match &self.kind {
-            EntryKind::Gauge(number) => match number.value(trail)? {
+            EntryKind::Gauge(number) => match number.value(trail, memory)? {
                 Some(value) => value,
                 None => return Ok(()),
             },
             EntryKind::Info if !exists => return Ok(()),
             EntryKind::Info => 1.0,
             EntryKind::StateSet { label_name, states, from, default } => {
-                let found = from.get(trail);
+                let found = from.get(trail, memory);
                 let current = match (&found, default) {
                     (Some(Found::Value(Value::Text(text))), _) => text.as_ref(),
                     (Some(Found::Key(key)), _) => key.as_ref(),
@@ -249,7 +261,7 @@ impl Entries {
                 };
                 for state in states {
                     let mut labels = Labels::default();
-                    *shared += self.set_labels(trail, &mut labels)?;
+                    *shared += self.set_labels(trail, memory, &mut labels)?;
                     if *shared > SHARED_LABEL_BYTES {
                         return Ok(());
                     }
@@ -260,23 +272,28 @@ impl Entries {
             }
         };
         let mut labels = Labels::default();
-        *shared += self.set_labels(trail, &mut labels)?;
+        *shared += self.set_labels(trail, memory, &mut labels)?;
         if *shared <= SHARED_LABEL_BYTES && !(matches!(self.kind, EntryKind::Info) && labels.is_empty()) {
             out.lines.push(Line { labels, value });
         }
         Ok(())
     }
 
-    fn set_labels<'v>(&'v self, trail: &Trail<'v, '_>, labels: &mut Labels<'v>) -> Result<usize, String> {
+    fn set_labels<'v, 'a>(
+        &'v self,
+        trail: &Trail<'v, 'a>,
+        memory: &mut Memory<'v, 'a>,
+        labels: &mut Labels<'v>,
+    ) -> Result<usize, String> {
         let mut shared = 0;
         if let Some((name, reach)) = &self.label_from_key
-            && let Some(found) = reach.get(trail)
+            && let Some(found) = reach.get(trail, memory)
         {
             let key = found.label();
             shared += if reach.goes_back() { key.len() } else { 0 };
             labels.set(name.reborrow(), key);
         }
-        Ok(shared + self.labels.set(trail, labels)?)
+        Ok(shared + self.labels.set(trail, memory, labels)?)
     }
 
     /// Adds the fields that the metric reads to the mask.
@@ -300,10 +317,10 @@ impl Entries {
 
 impl Number {
     /// Returns the number at the end of `trail`. `None` if there is none.
-    fn value(&self, trail: &Trail<'_, '_>) -> Result<Option<f64>, String> {
+    fn value<'v, 'a>(&self, trail: &Trail<'v, 'a>, memory: &mut Memory<'v, 'a>) -> Result<Option<f64>, String> {
         let from = trail.last().and_then(|(value, _)| *value);
         let number = match &self.source {
-            NumberSource::At(reach) => match reach.get(trail) {
+            NumberSource::At(reach) => match reach.get(trail, memory) {
                 Some(found) => Some(self.convert.of_found(found)?),
                 None => self.default,
             },

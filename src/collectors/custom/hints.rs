@@ -14,7 +14,7 @@ use super::labels::{LabelPaths, Labels};
 use super::path::Path;
 use super::read::Read;
 use super::value::Value;
-use super::walk::{Found, Reach, Trail};
+use super::walk::{Found, Memory, Reach, Trail};
 use super::{CustomCollector, Each, Entries, Family, Problem, SeriesOf};
 
 /// The most hints of one metric about one object.
@@ -140,29 +140,29 @@ impl Family {
         texts: &mut Vec<String>,
         infos: &mut Vec<(String, bool)>,
     ) {
-        let mut exists = false;
+        let (mut exists, mut memory, mut checked) = (false, Memory::default(), Memory::default());
         entries.path.ends(Some(object), &mut |trail| {
             exists |= trail.last().is_some_and(|(value, _)| value.is_some());
             for (name, reach) in entries.labels.named() {
-                texts.extend(lost(reach, trail).map(|text| format!("label {name}: {text}")));
-                if let Some(Found::Value(value @ (Value::List(_) | Value::Map(_)))) = reach.get(trail) {
+                texts.extend(lost(reach, trail, &mut checked).map(|text| format!("label {name}: {text}")));
+                if let Some(Found::Value(value @ (Value::List(_) | Value::Map(_)))) = reach.get(trail, &mut memory) {
                     let kind = value.kind();
                     texts.push(format!("label {name}: {reach} is {kind}; a label shows it as Go prints it"));
                 }
             }
             for reach in entries.labels.copied() {
-                texts.extend(lost(reach, trail));
-                if let Some(Found::Value(value @ Value::List(_))) = reach.get(trail) {
+                texts.extend(lost(reach, trail, &mut checked));
+                if let Some(Found::Value(value @ Value::List(_))) = reach.get(trail, &mut memory) {
                     texts.push(format!("{reach} is {}; only a map can be copied to labels", value.kind()));
                 }
             }
             match &entries.kind {
                 EntryKind::Gauge(number) => {
                     if let NumberSource::At(reach) = &number.source {
-                        texts.extend(lost(reach, trail));
+                        texts.extend(lost(reach, trail, &mut checked));
                     }
                 }
-                EntryKind::StateSet { from, .. } => texts.extend(lost(from, trail)),
+                EntryKind::StateSet { from, .. } => texts.extend(lost(from, trail, &mut checked)),
                 EntryKind::Info => {}
             }
             texts.len() < HINTS
@@ -176,9 +176,9 @@ impl Family {
 }
 
 /// Why a path ends at a list.
-fn lost(reach: &Reach, trail: &Trail<'_, '_>) -> Option<String> {
-    let (value, _) = reach.start(trail)?;
-    reach.path().lost_in_list(value?)
+fn lost<'v, 'a>(reach: &Reach, trail: &Trail<'v, 'a>, checked: &mut Memory<'v, 'a>) -> Option<String> {
+    let value = reach.start(trail)?.0?;
+    checked.is_new(reach.path(), value).then(|| reach.path().lost_in_list(value)).flatten()
 }
 
 /// Adds the label paths that go through a list, or lead to a list or map.

@@ -188,6 +188,19 @@ fn reach(parts: &[&str]) -> Reach {
 }
 
 #[test]
+fn entries_look_through_an_earlier_list_once_for_each_list() {
+    let rule = |default: u64| json!({"backends": [{"weight": 7}, {"default": true, "weight": default}]});
+    let object = json!({"rules": [rule(1), rule(2)]});
+    let labels: &[(&str, &[&str], Option<&str>)] = &[("rule", &["[..]", "[..]", "[key]"], None)];
+    let of_default = || number(NumberSource::At(reach(&["[..]", "[default=true]", "weight"])));
+    let entries = || gauge(&["rules", "[*]", "backends", "[*]"], labels, of_default());
+    assert_eq!(series_of(entries(), &object).0, ["rule=0 1", "rule=0 1", "rule=1 2", "rule=1 2"]);
+    // If each entry looked through the list, this would take days.
+    let many = json!({"rules": [{"backends": vec![json!({}); 300_000]}]});
+    assert!(series_of(entries(), &many).0.is_empty());
+}
+
+#[test]
 fn nested_lists_and_maps_are_iterated_with_labels_from_every_level() {
     let object = json!({"spec": {"class": "web", "rules": [
         {"host": "a", "backends": {"x": {"weight": 1}, "y": {"weight": "2"}, "none": null}},

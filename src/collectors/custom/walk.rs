@@ -4,6 +4,7 @@
 //! [`Reach`] can go back along the path. The cost of a walk is bounded by its steps times the size of the object.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use super::mask::{Mask, NodeId};
@@ -266,13 +267,17 @@ impl Reach {
         trail.get(trail.len().checked_sub(1 + self.back)?).copied()
     }
 
-    /// Returns the value at the path.
-    pub(super) fn get<'v, 'a>(&self, trail: &Trail<'v, 'a>) -> Option<Found<'v, 'a>> {
+    /// Returns the value at the path. `memory` belongs to one walk.
+    pub(super) fn get<'v, 'a>(&self, trail: &Trail<'v, 'a>, memory: &mut Memory<'v, 'a>) -> Option<Found<'v, 'a>> {
         let (value, place) = self.start(trail)?;
         if self.key {
             return place.text().map(Found::Key);
         }
-        self.path.get(value).map(Found::Value)
+        let found = match value {
+            Some(value) if self.goes_back() => memory.found(&self.path, value),
+            value => self.path.get(value),
+        };
+        found.map(Found::Value)
     }
 
     /// Adds the whole value at the path to the mask, whose nodes are those of the way to the end.
@@ -295,6 +300,34 @@ impl fmt::Display for Reach {
         let parts: Vec<_> = back.chain(self.key.then_some(KEY)).map(str::to_owned).collect();
         let path = self.path.steps().iter().map(ToString::to_string);
         write!(f, "[{}]", parts.into_iter().chain(path).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What paths from values before the ends led to. A walk comes to all ends behind a value before it comes to the next value, so the last
+/// value of each path suffices. Without this, each entry of a list could look through the whole list.
+#[derive(Debug, Default)]
+pub(super) struct Memory<'v, 'a>(HashMap<*const Path, Known<'v, 'a>>);
+
+#[derive(Debug)]
+struct Known<'v, 'a> {
+    from: &'v Value<'a>,
+    found: Option<&'v Value<'a>>,
+}
+
+impl<'v, 'a> Memory<'v, 'a> {
+    /// Returns whether this is another value than at the last call with this path.
+    pub fn is_new(&mut self, path: &Path, from: &'v Value<'a>) -> bool {
+        let before = self.0.insert(path, Known { from, found: None });
+        before.is_none_or(|before| !std::ptr::eq(before.from, from))
+    }
+
+    fn found(&mut self, path: &Path, from: &'v Value<'a>) -> Option<&'v Value<'a>> {
+        let find = || Known { from, found: path.get(Some(from)) };
+        let known = self.0.entry(path).or_insert_with(find);
+        if !std::ptr::eq(known.from, from) {
+            *known = find();
+        }
+        known.found
     }
 }
 
