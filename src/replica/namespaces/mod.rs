@@ -5,10 +5,12 @@
 
 mod known;
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::builtin;
@@ -31,8 +33,9 @@ pub(super) struct FollowedNamespaces {
     custom: Arc<CustomResources>,
     client: kube::Client,
     spawner: Spawner,
-    /// `None` while the settings do not depend on Namespaces.
-    active: Mutex<Option<Active>>,
+    /// `None` while the settings do not depend on Namespaces. Whoever sets resources holds this lock, so that a selector that was
+    /// stopped sets nothing afterwards.
+    active: Arc<Mutex<Option<Active>>>,
 }
 
 /// A running watch of Namespaces.
@@ -52,7 +55,7 @@ impl FollowedNamespaces {
         client: kube::Client,
         spawner: Spawner,
     ) -> Self {
-        Self { resources, custom, client, spawner, active: Mutex::default() }
+        Self { resources, custom, client, spawner, active: Arc::default() }
     }
 
     /// Serves what `settings` ask for, from the cluster of this number. With `--namespace-selector`, once the Namespaces are known.
@@ -92,6 +95,8 @@ impl FollowedNamespaces {
             shard,
             namespaces,
             conditions,
+            active: Arc::clone(&self.active),
+            stop: stop.clone(),
         };
         let until = stop.clone();
         self.spawner.spawn_until(stop.clone(), "namespace-selector".to_owned(), async move {
@@ -150,10 +155,14 @@ struct NamespaceSelector {
     namespaces: watch::Receiver<KnownNamespaces>,
     /// Ticks when the API server starts or stops refusing the Namespaces.
     conditions: watch::Receiver<()>,
+    active: Arc<Mutex<Option<Active>>>,
+    /// Stops it.
+    stop: CancellationToken,
 }
 
 impl NamespaceSelector {
-    async fn run(mut self) {
+    /// Runs until it is stopped.
+    async fn run(mut self) -> Infallible {
         let (mut is_new, mut was_refused) = (true, false);
         let mut selected: Option<Vec<String>> = None;
         loop {
@@ -181,15 +190,18 @@ impl NamespaceSelector {
                 }
             }
             is_new = false;
-            // An error means that the sender is gone: this task is about to be stopped as well.
-            tokio::select! {
+            let changed = tokio::select! {
                 biased;
-                changed = self.settings.changed() => match changed {
-                    Ok(()) => is_new = true,
-                    Err(_) => return,
-                },
-                changed = self.namespaces.changed() => if changed.is_err() { return },
-                changed = self.conditions.changed() => if changed.is_err() { return },
+                changed = self.settings.changed() => {
+                    is_new = true;
+                    changed
+                }
+                changed = self.namespaces.changed() => changed,
+                changed = self.conditions.changed() => changed,
+            };
+            if changed.is_err() {
+                // The sender is gone, so this task is about to be stopped as well.
+                return pending().await;
             }
         }
     }
@@ -206,6 +218,10 @@ impl NamespaceSelector {
         }
         let mut settings = settings.clone();
         settings.live.selected_namespaces = Some(selected.to_vec());
+        let _no_change = lock(&self.active);
+        if self.stop.is_cancelled() {
+            return;
+        }
         if let Err(error) = apply(&self.resources, &self.custom, &settings, self.cluster) {
             warn!(%error, "cannot start the watches of the selected namespaces");
         }
