@@ -259,12 +259,14 @@ impl Entries {
                     (None, Some(default)) => default.as_str(),
                     (None, None) => return Ok(()),
                 };
+                let mut common = Labels::default();
+                let bytes = self.set_labels(trail, memory, &mut common)?;
                 for state in states {
-                    let mut labels = Labels::default();
-                    *shared += self.set_labels(trail, memory, &mut labels)?;
+                    *shared += bytes;
                     if *shared > SHARED_LABEL_BYTES {
                         return Ok(());
                     }
+                    let mut labels = common.clone();
                     labels.set(label_name.reborrow(), Cow::Borrowed(state));
                     out.lines.push(Line { labels, value: f64::from(u8::from(state == current)) });
                 }

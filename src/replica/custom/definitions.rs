@@ -1,11 +1,11 @@
 //! The CustomResourceDefinitions of the API server, as far as it serves their kinds.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
+use super::super::followed::{self, KnownObjects};
 use crate::collectors::custom::GroupVersionKind;
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
@@ -28,24 +28,15 @@ pub(super) type KnownKinds = Option<Arc<[CustomKind]>>;
 /// The definitions and their kinds.
 #[derive(Debug)]
 pub(super) struct Definitions {
-    index: Mutex<DefinitionIndex>,
+    /// resourceVersion and kinds of each definition.
+    objects: Mutex<KnownObjects<(u64, Vec<CustomKind>)>>,
     kinds: watch::Sender<KnownKinds>,
     events: Arc<DefinitionEvents>,
 }
 
-#[derive(Debug, Default)]
-struct DefinitionIndex {
-    /// resourceVersion and kinds of each definition, by its UID.
-    by_uid: HashMap<String, (u64, Vec<CustomKind>)>,
-    /// The UIDs that the current list has contained so far.
-    listed: Option<HashSet<String>>,
-    /// Whether a list has been completed.
-    complete: bool,
-}
-
 impl Definitions {
     pub fn new(events: Arc<DefinitionEvents>) -> Arc<Self> {
-        Arc::new(Self { index: Mutex::default(), kinds: watch::Sender::new(None), events })
+        Arc::new(Self { objects: Mutex::default(), kinds: watch::Sender::new(None), events })
     }
 
     /// Returns the kinds, and changes to them.
@@ -53,25 +44,16 @@ impl Definitions {
         self.kinds.subscribe()
     }
 
-    fn index(&self) -> MutexGuard<'_, DefinitionIndex> {
-        lock(&self.index)
-    }
-
-    /// Publishes the kinds if they have changed and no list is in progress.
-    fn publish(&self, index: &DefinitionIndex) {
-        self.events.cached.store(index.by_uid.len() as u64, Relaxed);
-        if !index.complete || index.listed.is_some() {
-            return;
+    /// Changes what is known, and publishes the kinds unless a list is in progress.
+    fn change(&self, change: impl FnOnce(&mut KnownObjects<(u64, Vec<CustomKind>)>)) {
+        let mut objects = lock(&self.objects);
+        change(&mut objects);
+        self.events.cached.store(objects.len() as u64, Relaxed);
+        if let Some(all) = objects.all() {
+            let mut kinds: Vec<_> = all.flat_map(|(_, kinds)| kinds).cloned().collect();
+            kinds.sort();
+            followed::publish(&self.kinds, kinds.into());
         }
-        let mut kinds: Vec<_> = index.by_uid.values().flat_map(|(_, kinds)| kinds).cloned().collect();
-        kinds.sort();
-        self.kinds.send_if_modified(|published| {
-            let is_new = published.as_deref() != Some(&kinds);
-            if is_new {
-                *published = Some(kinds.into());
-            }
-            is_new
-        });
     }
 }
 
@@ -80,54 +62,44 @@ pub(super) struct DefinitionSink(pub Arc<Definitions>);
 
 impl Sink for DefinitionSink {
     fn init(&mut self, _: &Slice) {
-        self.0.index().listed = Some(HashSet::new());
+        lock(&self.0.objects).init();
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let kinds = serde_json::from_slice::<Definition>(item.json()?)?.kinds();
-        let mut index = self.0.index();
-        if let Some(listed) = &mut index.listed {
-            listed.insert(item.uid.to_owned());
-        }
-        match index.by_uid.insert(item.uid.to_owned(), (item.version, kinds)) {
-            None => self.0.events.added.fetch_add(1, Relaxed),
-            Some((version, _)) if version != item.version => self.0.events.updated.fetch_add(1, Relaxed),
-            // A list repeats known definitions.
-            Some(_) => 0,
-        };
-        self.0.publish(&index);
+        self.0.change(|objects| {
+            match objects.apply(item.uid, (item.version, kinds)) {
+                None => self.0.events.added.fetch_add(1, Relaxed),
+                Some((version, _)) if version != item.version => self.0.events.updated.fetch_add(1, Relaxed),
+                // A list repeats known definitions.
+                Some(_) => 0,
+            };
+        });
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        if let Some(listed) = &mut self.0.index().listed {
-            listed.insert(uid.to_owned());
-        }
+        lock(&self.0.objects).keep(uid);
     }
 
     fn give_up(&mut self) {
-        self.0.index().listed = None;
+        lock(&self.0.objects).give_up();
     }
 
     fn rewind(&mut self) {}
 
     fn delete(&mut self, uid: &str, _: u64) {
-        let mut index = self.0.index();
-        if index.by_uid.remove(uid).is_some() {
-            self.0.events.deleted.fetch_add(1, Relaxed);
-        }
-        self.0.publish(&index);
+        self.0.change(|objects| {
+            if objects.delete(uid) {
+                self.0.events.deleted.fetch_add(1, Relaxed);
+            }
+        });
     }
 
     fn init_done(&mut self, _: u64) {
-        let mut index = self.0.index();
-        if let Some(listed) = index.listed.take() {
-            let before = index.by_uid.len();
-            index.by_uid.retain(|uid, _| listed.contains(uid));
-            self.0.events.deleted.fetch_add((before - index.by_uid.len()) as u64, Relaxed);
-        }
-        index.complete = true;
-        self.0.publish(&index);
+        self.0.change(|objects| {
+            self.0.events.deleted.fetch_add(objects.init_done() as u64, Relaxed);
+        });
     }
 }
 

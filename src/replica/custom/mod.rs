@@ -7,12 +7,12 @@ mod definitions;
 mod problems;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
+use super::followed::{Follower, Following, cluster_scoped};
 use super::pipeline::{self, Blocks};
 use super::resources::{
     Degradation, Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions,
@@ -21,11 +21,10 @@ use super::tasks::Spawner;
 use crate::collectors::custom::CustomCollector;
 use crate::exposition::{Block, Fingerprints, ResourceStore};
 use crate::health::{DEFINITIONS, Degraded, SharedDegraded};
-use crate::intake::{self, DecodeError, Endpoint, Form, Item, Room, ShardState, Sink, Source, Status};
+use crate::intake::{DecodeError, Endpoint, Form, Item, Room, Sink};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
-use crate::sharding::Slice;
-use crate::sync::{lock, watch};
+use crate::sync::watch;
 use crate::telemetry::DefinitionEvents;
 use definitions::{CustomKind, DefinitionSink, Definitions, KnownKinds};
 use problems::ProblemLog;
@@ -33,28 +32,16 @@ use problems::ProblemLog;
 /// The custom resources of a replica.
 pub(super) struct CustomResources {
     resources: Arc<Resources>,
-    client: kube::Client,
-    spawner: Spawner,
+    follower: Follower,
     events: Arc<DefinitionEvents>,
     degraded: SharedDegraded,
-    /// `None` while the settings ask for no custom resources.
-    active: Mutex<Option<ActiveSelection>>,
-}
-
-/// A running watch of definitions with its selector.
-struct ActiveSelection {
-    /// Number of the cluster.
-    cluster: u32,
-    settings: watch::Sender<Arc<Settings>>,
-    /// Stops both.
-    _stop: DropGuard,
 }
 
 impl CustomResources {
     /// Starts without custom resources.
     pub fn new(resources: Arc<Resources>, client: kube::Client, spawner: Spawner) -> Self {
         let (events, degraded) = (Arc::default(), Arc::default());
-        Self { resources, client, spawner, events, degraded, active: Mutex::default() }
+        Self { resources, follower: Follower::new(client, spawner), events, degraded }
     }
 
     /// Returns the counts of definitions.
@@ -70,45 +57,27 @@ impl CustomResources {
     /// Serves the custom resources that `settings` ask for, from the cluster of this number. The previous ones are served until
     /// these are loaded.
     pub fn follow(&self, settings: &Settings, cluster: u32) {
-        let mut active = lock(&self.active);
         if settings.live.custom.is_empty() {
-            if active.take().is_some() {
-                serve(&self.resources, Vec::new(), Rollout::Atomic);
-            }
+            self.follower.stop(|was_active| {
+                if was_active {
+                    serve(&self.resources, Vec::new(), Rollout::Atomic);
+                }
+            });
             return;
         }
-        match &*active {
-            Some(active) if active.cluster == cluster => drop(active.settings.send_replace(Arc::new(settings.clone()))),
-            _ => *active = Some(self.start(settings, cluster)),
-        }
-    }
-
-    /// Starts the watch of definitions and the selector.
-    fn start(&self, settings: &Settings, cluster: u32) -> ActiveSelection {
-        let (changed, conditions) = watch::channel(());
-        let definitions = Definitions::new(Arc::clone(&self.events));
-        let found = definitions.kinds();
-        let source = source(settings, ShardState::new(Slice::all()).notifying(changed));
-        let shard = Arc::clone(&source.shard);
-        let sinks = [(); 2].map(|()| Box::new(DefinitionSink(Arc::clone(&definitions))) as Box<dyn Sink>);
-        let stop = self.spawner.stop_token().child_token();
-        let watch = intake::run(self.client.clone(), source, sinks, Arc::new(Status::default()), stop.clone());
-        self.spawner.spawn_until(stop.clone(), "watch-customresourcedefinitions".to_owned(), watch);
-        let settings = watch::Sender::new(Arc::new(settings.clone()));
-        let selector = CustomResourceSelector {
-            settings: settings.subscribe(),
-            cluster,
-            resources: Arc::clone(&self.resources),
-            shard,
-            found,
-            conditions,
-            degraded: Arc::clone(&self.degraded),
-        };
-        let until = stop.clone();
-        self.spawner.spawn_until(stop.clone(), "custom-resource-selector".to_owned(), async move {
-            until.run_until_cancelled(selector.run()).await;
+        let endpoint = cluster_scoped("apiextensions.k8s.io", "CustomResourceDefinition", DEFINITIONS);
+        let names = ["watch-customresourcedefinitions", "custom-resource-selector"];
+        self.follower.follow(settings, cluster, endpoint, names, |following| {
+            let definitions = Definitions::new(Arc::clone(&self.events));
+            let selector = CustomResourceSelector {
+                following,
+                resources: Arc::clone(&self.resources),
+                found: definitions.kinds(),
+                degraded: Arc::clone(&self.degraded),
+            };
+            let sinks = [(); 2].map(|()| Box::new(DefinitionSink(Arc::clone(&definitions))) as Box<dyn Sink>);
+            (sinks, selector.run())
         });
-        ActiveSelection { cluster, settings, _stop: stop.drop_guard() }
     }
 }
 
@@ -118,41 +87,11 @@ impl fmt::Debug for CustomResources {
     }
 }
 
-/// The source of definitions.
-fn source(settings: &Settings, shard: ShardState) -> Source {
-    Source {
-        endpoint: Endpoint {
-            group: "apiextensions.k8s.io".to_owned(),
-            version: "v1".to_owned(),
-            kind: "CustomResourceDefinition".to_owned(),
-            plural: DEFINITIONS.to_owned(),
-            namespaced: false,
-            form: Form::Object,
-            // There is no protobuf field table for them. They seldom change.
-            protobuf: false,
-        },
-        namespace: None,
-        field_selector: String::new(),
-        label_selector: String::new(),
-        shard: Arc::new(shard),
-        server_side: false,
-        audited: false,
-        use_cache: settings.live.use_apiserver_cache,
-        object_limit: 0,
-        batch_delay: settings.live.event_batch_delay,
-    }
-}
-
 /// Selects the custom resources that are served.
 struct CustomResourceSelector {
-    settings: watch::Receiver<Arc<Settings>>,
-    cluster: u32,
+    following: Following,
     resources: Arc<Resources>,
-    /// The shard state of the definitions, of which every replica reads all.
-    shard: Arc<ShardState>,
     found: watch::Receiver<KnownKinds>,
-    /// Ticks when the API server starts or stops refusing the definitions, and when a request for them fails or succeeds.
-    conditions: watch::Receiver<()>,
     degraded: SharedDegraded,
 }
 
@@ -171,12 +110,12 @@ impl CustomResourceSelector {
         loop {
             // Not marked as seen: what changed since the wait has its turn at the next one.
             let found = self.found.borrow().clone();
-            let settings = Arc::clone(&self.settings.borrow());
-            self.conditions.mark_unchanged();
+            let settings = Arc::clone(&self.following.settings.borrow());
+            self.following.conditions.mark_unchanged();
             let next_check = self.observe(&mut degradation);
             match found {
                 Some(kinds) if is_new => self.decide(&settings, &kinds, rollout),
-                None if self.shard.is_refused() && !given_up => {
+                None if self.following.shard.is_refused() && !given_up => {
                     warn!(
                         "missing permission: list and watch customresourcedefinitions.apiextensions.k8s.io; custom resources \
                          are not served"
@@ -194,7 +133,7 @@ impl CustomResourceSelector {
             // An error means that the sender is gone: this task is about to be stopped as well.
             tokio::select! {
                 biased;
-                changed = self.settings.changed() => match changed {
+                changed = self.following.settings.changed() => match changed {
                     Ok(()) => (rollout, is_new) = (Rollout::Atomic, true),
                     Err(_) => return,
                 },
@@ -202,7 +141,7 @@ impl CustomResourceSelector {
                     Ok(()) => (rollout, is_new) = (Rollout::Individual, true),
                     Err(_) => return,
                 },
-                changed = self.conditions.changed() => if changed.is_err() { return },
+                changed = self.following.conditions.changed() => if changed.is_err() { return },
                 () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
         }
@@ -211,7 +150,7 @@ impl CustomResourceSelector {
     /// Observes whether the definitions are degraded. Returns when to observe them again.
     fn observe(&self, degradation: &mut Degradation) -> Option<Instant> {
         let now = Instant::now();
-        let vitals = self.shard.vitals();
+        let vitals = self.following.shard.vitals();
         let next_check = degradation.observe(now, &vitals, self.resources.prove_api(now));
         let (is_degraded, was_degraded) = (degradation.is_degraded(), self.degraded.load().is_some());
         match vitals.trouble {
@@ -235,7 +174,8 @@ impl CustomResourceSelector {
     }
 
     fn decide(&self, settings: &Settings, kinds: &[CustomKind], rollout: Rollout) {
-        let specs: Vec<_> = kinds.iter().filter_map(|kind| spec(settings, kind, self.cluster)).collect();
+        let Some(_turn) = self.following.turn() else { return };
+        let specs: Vec<_> = kinds.iter().filter_map(|kind| spec(settings, kind, self.following.cluster)).collect();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         info!(resources = ?names, "selected custom resources");
         for entry in settings.live.custom.entries() {

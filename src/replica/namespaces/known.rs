@@ -1,10 +1,11 @@
 //! The Namespaces of the API server and their labels.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
+use super::super::followed::{self, KnownObjects};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::settings::selection::Selectable;
 use crate::settings::yaml::or_default;
@@ -35,18 +36,8 @@ pub(super) type KnownNamespaces = Option<Arc<NamespaceLabels>>;
 /// The Namespaces.
 #[derive(Debug)]
 pub(super) struct Namespaces {
-    index: Mutex<Index>,
+    objects: Mutex<KnownObjects<(String, Labels)>>,
     known: watch::Sender<KnownNamespaces>,
-}
-
-#[derive(Debug, Default)]
-struct Index {
-    /// By UID. A Namespace that was deleted and created again has another one.
-    by_uid: HashMap<String, (String, Labels)>,
-    /// The UIDs that the current list has contained so far.
-    listed: Option<HashSet<String>>,
-    /// Whether a list has been completed.
-    complete: bool,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +54,7 @@ struct Metadata {
 
 impl Namespaces {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { index: Mutex::default(), known: watch::Sender::new(None) })
+        Arc::new(Self { objects: Mutex::default(), known: watch::Sender::new(None) })
     }
 
     /// Returns the Namespaces, and changes to them.
@@ -71,23 +62,13 @@ impl Namespaces {
         self.known.subscribe()
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        lock(&self.index)
-    }
-
-    /// Publishes the Namespaces if they have changed and no list is in progress.
-    fn publish(&self, index: &Index) {
-        if !index.complete || index.listed.is_some() {
-            return;
+    /// Changes what is known, and publishes it unless a list is in progress.
+    fn change<R>(&self, change: impl FnOnce(&mut KnownObjects<(String, Labels)>) -> R) {
+        let mut objects = lock(&self.objects);
+        change(&mut objects);
+        if let Some(all) = objects.all() {
+            followed::publish(&self.known, Arc::new(all.cloned().collect()));
         }
-        let known: NamespaceLabels = index.by_uid.values().cloned().collect();
-        self.known.send_if_modified(|published| {
-            let is_new = published.as_deref() != Some(&known);
-            if is_new {
-                *published = Some(Arc::new(known));
-            }
-            is_new
-        });
     }
 }
 
@@ -96,45 +77,31 @@ pub(super) struct NamespaceSink(pub Arc<Namespaces>);
 
 impl Sink for NamespaceSink {
     fn init(&mut self, _: &Slice) {
-        self.0.index().listed = Some(HashSet::new());
+        lock(&self.0.objects).init();
     }
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let Namespace { metadata: Metadata { name, labels } } = serde_json::from_slice(item.json()?)?;
-        let mut index = self.0.index();
-        if let Some(listed) = &mut index.listed {
-            listed.insert(item.uid.to_owned());
-        }
-        index.by_uid.insert(item.uid.to_owned(), (name, labels));
-        self.0.publish(&index);
+        self.0.change(|objects| objects.apply(item.uid, (name, labels)));
         Ok(())
     }
 
     fn keep(&mut self, uid: &str) {
-        if let Some(listed) = &mut self.0.index().listed {
-            listed.insert(uid.to_owned());
-        }
+        lock(&self.0.objects).keep(uid);
     }
 
     fn give_up(&mut self) {
-        self.0.index().listed = None;
+        lock(&self.0.objects).give_up();
     }
 
     fn rewind(&mut self) {}
 
     fn delete(&mut self, uid: &str, _: u64) {
-        let mut index = self.0.index();
-        index.by_uid.remove(uid);
-        self.0.publish(&index);
+        self.0.change(|objects| objects.delete(uid));
     }
 
     fn init_done(&mut self, _: u64) {
-        let mut index = self.0.index();
-        if let Some(listed) = index.listed.take() {
-            index.by_uid.retain(|uid, _| listed.contains(uid));
-            index.complete = true;
-        }
-        self.0.publish(&index);
+        self.0.change(KnownObjects::init_done);
     }
 }
 
