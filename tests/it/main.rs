@@ -26,6 +26,7 @@ mod parts;
 mod pods;
 mod readme;
 mod registry;
+mod release;
 mod reload;
 mod replica;
 mod rooms;
