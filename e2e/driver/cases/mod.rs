@@ -1,5 +1,6 @@
 //! The cases: one file each.
 
+mod collectors;
 mod cover;
 mod custom_resources;
 mod dashboards;
@@ -83,6 +84,7 @@ pub const CASES: &[Case] = &[
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },
     Case { name: "selecting", shares: false, run: |stage| Box::pin(selecting::run(stage)) },
     Case { name: "union", shares: false, run: |stage| Box::pin(union::run(stage)) },
+    Case { name: "collectors", shares: false, run: |stage| Box::pin(collectors::run(stage)) },
     Case { name: "freshness", shares: true, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", shares: true, run: |stage| Box::pin(formats::run(stage)) },
     Case { name: "missing-kinds", shares: false, run: |stage| Box::pin(missing_kinds::run(stage)) },

@@ -79,7 +79,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
 }
 
 /// Returns an error unless `seen` contains exactly the keys of `expected`, each once.
-fn once(expected: &BTreeSet<String>, seen: impl Iterator<Item = String>) -> Result<()> {
+pub(super) fn once(expected: &BTreeSet<String>, seen: impl Iterator<Item = String>) -> Result<()> {
     let (mut found, mut doubled) = (BTreeSet::new(), BTreeSet::new());
     for key in seen {
         if let Some(twice) = found.replace(key) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::collectors::sample;
 use crate::certificates::Authority;
 use crate::cluster::Cluster;
 use crate::stage::Stage;
@@ -59,7 +60,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ))
 }
 
-/// The output of all kustomizations and of the chart, each with its name.
+/// The output of all kustomizations and of the chart, and the monitors of docs/collectors.md, each with its name.
 fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
     let manifests = stage.repository("manifests");
     let mut all = Vec::new();
@@ -72,6 +73,11 @@ fn rendered(stage: &Stage) -> Result<Vec<(String, String)>> {
     for entry in fs::read_dir(manifests.join("chart/ci"))? {
         let values = entry?.path();
         all.push((values.display().to_string(), chart(stage, |helm| helm.arg("--values").arg(&values))?));
+    }
+    for name in ["pod-monitor.yaml", "service-monitor.yaml", "scrape-config.yaml", "azure-pod-monitor.yaml"] {
+        // Azure's definitions are those of the Prometheus Operator in another group.
+        let text = sample(stage, name)?.replace("azmonitoring.coreos.com/", "monitoring.coreos.com/");
+        all.push((name.to_owned(), text));
     }
     Ok(all)
 }
