@@ -2,6 +2,7 @@
 
 mod files;
 mod reload;
+mod start_pages;
 
 use std::io;
 use std::num::NonZero;
@@ -21,6 +22,7 @@ use crate::replica::{ClientError, Replica, StartError, StopReason, client_config
 use crate::settings::{Layers, LayersError, SettingsError, Warning};
 use crate::telemetry::{ConfigKind, Reloads, log_to_stderr};
 use reload::Reloader;
+use start_pages::StartPages;
 
 /// The exit code if the replica could not start, because the settings do not work here.
 const NOT_STARTED: u8 = 2;
@@ -174,10 +176,15 @@ async fn serve(mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode,
         // A plugin of the kubeconfig may take a while.
         () = signals.received() => return Ok(ExitCode::SUCCESS),
     };
+    let mut pages = StartPages::new();
     let code = loop {
         let changed = tokio::select! {
             () = signals.received() => break ExitCode::SUCCESS,
             changed = reloader.changed() => changed,
+            () = pages.due() => {
+                pages.look(replica.missing().is_empty());
+                continue;
+            }
             ended = replica.stopped() => match ended {
                 Ok(()) => break ExitCode::SUCCESS,
                 Err(StopReason { unfit: Some(unfit), .. }) if !matches!(unfit, FleetError::Renumbered { .. }) => {
