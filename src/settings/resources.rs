@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use k8s_openapi::{ClusterResourceScope, Resource as _};
 
 use crate::collectors::{Resource, Visitor, visit_all};
+use crate::shown;
 
 use super::SettingsError;
 use super::values::items;
@@ -69,7 +70,7 @@ pub fn all() -> &'static [Kind] {
 pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, SettingsError> {
     all().iter().find(|k| k.plural == name).ok_or_else(|| SettingsError::UnknownResource {
         flag,
-        name: name.to_owned(),
+        name: shown::value(name),
         similar: similar(name),
     })
 }

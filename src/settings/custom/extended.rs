@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_saphyr::Spanned;
 
-use super::file::{self, LabelFrom, LabelSource, Parts, Paths, Text, ValueFrom, ValueSource, name_of_key};
+use super::file::{self, LabelFrom, LabelSource, Numbers, Parts, Paths, Text, ValueFrom, ValueSource, name_of_key};
 use super::wrong::{Wrong, within, wrong};
 use crate::collectors::custom::{
     Convert, Entries, EntryKind, EntryLabels, Number, NumberSource, Reach, SeriesOf, Walk, WalkError,
@@ -156,21 +156,26 @@ fn number(source: &ValueSource, path: &Walk, line: u64) -> Result<Number, Wrong>
 
 fn convert(
     format: &Option<Text>,
-    values: &Option<BTreeMap<Text, f64>>,
+    values: &Option<Numbers>,
     otherwise: Option<f64>,
     line: u64,
 ) -> Result<Convert, Wrong> {
     let format = format.as_ref().map(|format| format.0.to_lowercase());
     match (format.as_deref(), values) {
         (Some(_), Some(_)) => Err(wrong(line, "values", "format is given as well; choose one of them")),
-        (None, Some(values)) => {
+        (None, Some(Numbers(values))) => {
             if let Some((text, _)) = values.iter().find(|(_, number)| !number.is_finite()) {
                 return Err(wrong(line, format!("values.{}", text.0), "expected a finite number"));
             }
             if otherwise.is_some_and(|number| !number.is_finite()) {
                 return Err(wrong(line, "otherwise", "expected a finite number"));
             }
-            let numbers = values.iter().map(|(text, number)| (text.0.clone(), *number)).collect();
+            let mut numbers = BTreeMap::new();
+            for (text, number) in values {
+                if numbers.insert(text.0.clone(), *number).is_some() {
+                    return Err(wrong(line, format!("values.{}", text.0), "the same text is there twice"));
+                }
+            }
             Ok(Convert::Values { numbers, otherwise })
         }
         _ if otherwise.is_some() => {

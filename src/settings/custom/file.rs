@@ -295,6 +295,34 @@ pub(super) enum ValueFrom {
     Source(ValueSource),
 }
 
+/// The numbers of texts, as they are written: two keys of YAML may be the same text, `1` and `"1"`.
+#[derive(Debug)]
+pub(super) struct Numbers(pub Vec<(Text, f64)>);
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Numbers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from texts to numbers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Numbers, A::Error> {
+                let mut numbers = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    numbers.push(entry);
+                }
+                Ok(Numbers(numbers))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
 /// `valueFrom` in the richer format.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
@@ -313,7 +341,7 @@ pub(super) struct ValueSource {
     pub format: Option<Text>,
     /// The numbers of texts.
     #[schemars(with = "Option<BTreeMap<String, f64>>")]
-    pub values: Option<BTreeMap<Text, f64>>,
+    pub values: Option<Numbers>,
     /// The number of all other texts.
     pub otherwise: Option<f64>,
     /// The value if the path leads to nothing.

@@ -302,6 +302,7 @@ fn faults_of_the_richer_format_are_reported_at_their_places() {
         ("valueFrom: {path: [a], default: x}", "gauge.valueFrom.default: \"x\" is not a number"),
         ("valueFrom: {format: age}", "gauge.valueFrom.format: \"age\" is not a format; expected number or duration"),
         ("valueFrom: {format: duration, values: {a: 1}}", "gauge.valueFrom.values: format is given as well"),
+        ("valueFrom: {values: {\"1\": 5, 1: 6}}", "gauge.valueFrom.values.1: the same text is there twice"),
         ("valueFrom: {values: {a: .nan}}", "gauge.valueFrom.values.a: expected a finite number"),
         ("valueFrom: {values: {a: x}}", "gauge.valueFrom.values: expected a number"),
         ("valueFrom: {otherwise: 1}", "gauge.valueFrom.otherwise: there are no values"),

@@ -13,6 +13,7 @@ use super::super::values::{SelectorEntry, SelectorLists};
 use super::fields::FieldSelector;
 use super::labels::LabelSelector;
 use super::{Problem, Selectable};
+use crate::shown;
 
 /// The selectors of resources, by plural; of custom resources by `plural.group`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,12 +114,21 @@ impl Part<'_> {
 fn selector_error(flag: &'static str, resource: &str, value: &str, at: usize, reason: String) -> SettingsError {
     SettingsError::Selector {
         flag,
-        resource: resource.to_owned(),
+        resource: shown::value(resource),
         // Bytes before a character that is not ASCII are rare, but people count characters.
         position: value.get(..at).map_or(at, |before| before.chars().count()) + 1,
-        value: value.to_owned(),
+        value: around(value, at),
         reason,
     }
+}
+
+/// Returns a long text without what is far from a place in it.
+fn around(text: &str, at: usize) -> String {
+    let near = shown::VALUE_BYTES / 2;
+    let start = text.floor_char_boundary(at.min(text.len()).saturating_sub(near));
+    let end = text.ceil_char_boundary(at.saturating_add(near));
+    let (before, behind) = (if start > 0 { "..." } else { "" }, if end < text.len() { "..." } else { "" });
+    format!("{before}{}{behind}", &text[start..end])
 }
 
 /// Splits the values of a flag by resource.
@@ -273,6 +283,19 @@ mod tests {
             let error = parsed(&[labels], &[fields]).expect_err(message).to_string();
             assert!(error.starts_with(message), "{error}");
         }
+    }
+
+    #[test]
+    fn a_message_shows_a_long_value_only_where_the_mistake_is() {
+        let error =
+            parsed(&[&format!("pods={}b in c,{}", "e,".repeat(1000), "d,".repeat(500))], &[]).expect_err("no set");
+        let text = error.to_string();
+        assert!(text.starts_with("--resource-selector: pods: found \"c\", expected \"(\" at character"), "{text}");
+        assert!(text.contains("e,e,b in c,d,d,") && text.len() < 500, "{text}");
+        let error = parsed(&[&format!("{}=a", "p".repeat(5000))], &[]).expect_err("no resource").to_string();
+        assert!(error.len() < 500, "{error}");
+        let error = parsed(&["p".repeat(5000).as_str()], &[]).expect_err("no selector").to_string();
+        assert!(error.len() < 700, "{error}");
     }
 
     #[test]
