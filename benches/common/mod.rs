@@ -51,15 +51,20 @@ pub struct World {
 impl World {
     /// Creates a store with `pods` pods. Each has its own name, UID, addresses and node.
     pub fn new(pods: u32) -> Self {
+        Self::of(pods, &Slice::all())
+    }
+
+    /// Creates a store with those of `pods` pods that are in a slice.
+    pub fn of(pods: u32, slice: &Slice) -> Self {
         let collector = Collector::<Pods>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
         let things = ResourceStore::without_history("pods", collector.headers());
         let store = Store::new(vec![Arc::clone(&things)]);
         let mut world = Self { store, things, collector, pod: pod() };
         let list = world.things.begin(None);
-        for number in 0..pods {
+        for number in (0..pods).filter(|number| slice.contains_uid(&uid(*number))) {
             world.apply(number, 1, 0);
         }
-        world.things.finish(list, Scope { partition: 0, slice: &Slice::all() }, 1);
+        world.things.finish(list, Scope { partition: 0, slice }, 1);
         world
     }
 
