@@ -39,6 +39,9 @@ const SWITCH: f64 = 0.5;
 const CRASH: f64 = 3.0;
 /// The same if others cannot tell a crash from silence: the duration of a Lease, the next renewal, and loading.
 const SILENCE: f64 = 15.0 + 5.0 + CRASH;
+/// How long members may take to hear each other again, in seconds: an attempt to connect may take 3 s and pauses up to 1.2, and
+/// the answer brings the current assignment.
+const RECONNECT: f64 = 5.0;
 /// How long a fleet that lost all processes may take to serve again, in seconds, without the start delay.
 const COLD_START: f64 = 10.0;
 /// The memory at the end may exceed that of the beginning by this factor, and by this many bytes.
@@ -260,8 +263,9 @@ impl Soak {
             }
             Fault::Isolated => {
                 let time = self.seconds(5..40);
-                // It serves on, and the others take its ranges once its Lease has expired.
-                let bounds = Bounds { doubled: SWITCH + time.as_secs_f64(), ..Bounds::missing(SILENCE) };
+                // It serves on. The others take its ranges once its Lease has expired, or at once if a connection breaks and
+                // there is no third member to ask.
+                let bounds = Bounds { doubled: SWITCH + time.as_secs_f64() + RECONNECT, ..Bounds::missing(SILENCE) };
                 (format!("{victim} isolated ({mode:?}) for {time:?}"), bounds, Cause::Isolated(victim, mode, time))
             }
             Fault::LeasesRefused => {
