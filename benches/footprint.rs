@@ -34,7 +34,8 @@ fn main() {
     for (pods, shards) in if wanted.is_empty() { vec![(10_000, 1), (50_000, 1), (100_000, 1)] } else { wanted } {
         for shard in 0..shards {
             let program = std::env::current_exe().expect("it runs");
-            let child = Command::new(program).arg(format!("{pods}/{shards}")).env("FOOTPRINT", shard.to_string()).status();
+            let child =
+                Command::new(program).arg(format!("{pods}/{shards}")).env("FOOTPRINT", shard.to_string()).status();
             assert!(child.is_ok_and(|status| status.success()), "{pods} pods");
         }
     }
