@@ -15,6 +15,20 @@ pub enum Verdict {
     Forbidden,
 }
 
+/// What the API server says about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// The token is not valid.
+    Unauthenticated,
+    /// The token is valid.
+    Authenticated {
+        /// Whether its user may read the series of all objects.
+        everything: bool,
+        /// Whether its user may read the series of these namespaces, up to the first refusal; none if it may read everything.
+        namespaces: Vec<bool>,
+    },
+}
+
 /// Why a review has no verdict. None of these messages contains the token.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
@@ -54,8 +68,8 @@ pub enum ReviewError {
 
 /// Reviews tokens.
 pub trait TokenReviewer: Send + Sync {
-    /// Returns the verdict on `token`.
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, ReviewError>>;
+    /// Reviews `token`, for the series of all objects, and for those of each of `namespaces`.
+    fn review<'a>(&'a self, token: &'a str, namespaces: &'a [String]) -> BoxFuture<'a, Result<Review, ReviewError>>;
 }
 
 /// The reviewer while the configuration is still loading: it has no verdict, so every request is refused.
@@ -63,7 +77,7 @@ pub trait TokenReviewer: Send + Sync {
 pub struct NoReviewer;
 
 impl TokenReviewer for NoReviewer {
-    fn review<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Verdict, ReviewError>> {
+    fn review<'a>(&'a self, _: &'a str, _: &'a [String]) -> BoxFuture<'a, Result<Review, ReviewError>> {
         Box::pin(std::future::ready(Err(ReviewError::NotLoaded)))
     }
 }

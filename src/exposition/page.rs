@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::block::{Block, Sections, lines};
 use super::column::{Column, ColumnBuilder};
+use super::namespaces::Number;
 use super::parts::Fingerprints;
 use super::records::{Adopted, Texts};
 use super::uid::Uid;
@@ -40,27 +41,32 @@ pub struct Slot {
     pub epoch: u32,
     /// The fingerprints of the state that its series show.
     pub fingerprints: Fingerprints,
-    location: Location,
+    /// The block that waits to be put into the columns, if it does.
+    waiting: Option<Box<Block>>,
+    /// The number of its namespace in the index of the resource; 0 without one.
+    pub namespace: Number,
+    /// The index in the columns, unless a block waits.
+    column: u8,
 }
 
 // Each object has one.
 const _: () = assert!(size_of::<Slot>() <= 88, "a larger slot costs memory per object");
 
-/// The location of the series of an object.
-#[derive(Debug)]
-enum Location {
-    /// Waiting to be put into the columns.
-    Waiting(Box<Block>),
-    /// In the columns, at this index.
-    Column(u8),
-}
-
 impl Slot {
     /// Creates a slot for a new object without fingerprints.
     pub fn new(key: Key, hashes: Hashes, version: u64, partition: u32, epoch: u32, mut block: Block) -> Self {
         block.shrink();
-        let (fnv1a64, fingerprints) = (hashes.fnv1a64, Fingerprints::default());
-        Self { key, fnv1a64, version, partition, epoch, fingerprints, location: Location::Waiting(Box::new(block)) }
+        Self {
+            key,
+            fnv1a64: hashes.fnv1a64,
+            version,
+            partition,
+            epoch,
+            fingerprints: Fingerprints::default(),
+            waiting: Some(Box::new(block)),
+            namespace: 0,
+            column: 0,
+        }
     }
 
     /// Returns the hashes of the UID.
@@ -70,7 +76,7 @@ impl Slot {
 
     /// Returns whether the series are in the columns.
     pub const fn is_settled(&self) -> bool {
-        matches!(self.location, Location::Column(_))
+        self.waiting.is_none()
     }
 }
 
@@ -123,9 +129,9 @@ enum Series<'a> {
 
 impl<'a> Series<'a> {
     fn of(page: usize, slot: &'a Slot) -> Self {
-        match &slot.location {
-            Location::Waiting(block) => Self::Waiting(block.labels(), block.sections()),
-            Location::Column(index) => Self::Column(page, *index),
+        match &slot.waiting {
+            Some(block) => Self::Waiting(block.labels(), block.sections()),
+            None => Self::Column(page, slot.column),
         }
     }
 
@@ -216,14 +222,13 @@ impl Page {
     /// Replaces the series of an object. Keeps columns that do not change. If `block` does not show the whole object, `shown`
     /// returns the families that it shows; the series of others and the shared labels stay.
     pub fn update(&mut self, at: usize, mut block: Block, shown: Option<&dyn Fn(usize) -> bool>) {
-        let index = match &mut self.slots[at].location {
-            Location::Waiting(waiting) => {
-                block.shrink();
-                **waiting = block;
-                return;
-            }
-            Location::Column(index) => usize::from(*index),
-        };
+        let slot = &mut self.slots[at];
+        if let Some(waiting) = &mut slot.waiting {
+            block.shrink();
+            **waiting = block;
+            return;
+        }
+        let index = usize::from(slot.column);
         if shown.is_none() && self.labels.get(index) != block.labels() {
             let mut labels: Vec<_> = (0..self.labels.0.len()).map(|other| self.labels.get(other)).collect();
             labels[index] = block.labels();
@@ -258,10 +263,8 @@ impl Page {
 
     /// Returns the labels that the series of an object share.
     pub fn labels(&self, at: usize) -> &[u8] {
-        match &self.slots[at].location {
-            Location::Waiting(block) => block.labels(),
-            Location::Column(index) => self.labels.get(usize::from(*index)),
-        }
+        let slot = &self.slots[at];
+        slot.waiting.as_ref().map_or_else(|| self.labels.get(usize::from(slot.column)), |block| block.labels())
     }
 
     /// Returns whether an object has a series that `block` lacks.
@@ -270,13 +273,14 @@ impl Page {
             return true;
         }
         let (mut new, mut room) = (block.sections(), Vec::new());
-        match &self.slots[at].location {
-            Location::Waiting(old) => {
+        let slot = &self.slots[at];
+        match &slot.waiting {
+            Some(old) => {
                 let mut old = old.sections();
                 (0..self.columns.len() as u16).any(|family| has_series_beside(old.take(family), new.take(family)))
             }
-            Location::Column(index) => (0_u16..).zip(&self.columns).any(|(family, column)| {
-                let old = column.as_ref().map(|column| column.section(usize::from(*index), &mut room));
+            None => (0_u16..).zip(&self.columns).any(|(family, column)| {
+                let old = column.as_ref().map(|column| column.section(usize::from(slot.column), &mut room));
                 has_series_beside(old.unwrap_or_default(), new.take(family))
             }),
         }
@@ -332,7 +336,7 @@ impl Page {
         let columns = columns.collect();
         drop(series);
         for (index, slot) in (0..).zip(&mut slots) {
-            slot.location = Location::Column(index);
+            (slot.waiting, slot.column) = (None, index);
         }
         let first = point_of_first(&slots);
         Self { slots, labels, columns, waiting: 0, first }
@@ -345,10 +349,8 @@ impl Page {
 
     /// Returns the memory of the objects without their columns, in bytes.
     pub fn shared_size(&self) -> usize {
-        let waiting = self.slots.iter().map(|slot| match &slot.location {
-            Location::Waiting(block) => size_of::<Block>() + block.size(),
-            Location::Column(_) => 0,
-        });
+        let blocks = self.slots.iter().filter_map(|slot| slot.waiting.as_ref());
+        let waiting = blocks.map(|block| size_of::<Block>() + block.size());
         let fingerprints = self.slots.iter().map(|slot| slot.fingerprints.size());
         self.slots.capacity() * size_of::<Slot>()
             + size_of_val(&*self.columns)

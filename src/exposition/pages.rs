@@ -4,6 +4,7 @@
 //! their compressed columns.
 
 use super::block::Block;
+use super::namespaces::{Namespaces, Number};
 use super::page::{Key, Page, Slot};
 use super::records::PAGE;
 
@@ -19,12 +20,24 @@ pub struct At {
 pub struct Pages {
     pages: Vec<Page>,
     families: usize,
+    /// The objects by namespace, if scrapes need it.
+    namespaces: Option<Box<Namespaces>>,
 }
 
 impl Pages {
     /// Creates empty pages for this number of families.
     pub const fn new(families: usize) -> Self {
-        Self { pages: Vec::new(), families }
+        Self { pages: Vec::new(), families, namespaces: None }
+    }
+
+    /// Indexes the objects that are inserted from now on by namespace.
+    pub fn index_namespaces(&mut self) {
+        self.namespaces.get_or_insert_default();
+    }
+
+    /// Returns the index of the objects by namespace.
+    pub fn namespaces(&self) -> Option<&Namespaces> {
+        self.namespaces.as_deref()
     }
 
     /// Returns the number of objects.
@@ -48,13 +61,13 @@ impl Pages {
     }
 
     /// Returns the page that contains `key` or would contain it.
-    fn page_of(&self, key: &Key) -> usize {
+    fn number_of(&self, key: &Key) -> usize {
         self.pages.partition_point(|page| page.starts_by(key)).saturating_sub(1)
     }
 
     /// Returns the position of the object with this key.
     pub fn find(&self, key: &Key) -> Option<At> {
-        let page = self.page_of(key);
+        let page = self.number_of(key);
         let slot = self.pages.get(page)?.find(key).ok()?;
         Some(At { page, slot })
     }
@@ -84,12 +97,15 @@ impl Pages {
         self.pages[at.page].has_series_beside(at.slot, block)
     }
 
-    /// Inserts an object whose key is not present.
-    pub fn insert(&mut self, slot: Slot) {
+    /// Inserts an object of `namespace` whose key is not present.
+    pub fn insert(&mut self, mut slot: Slot, namespace: &str) {
+        if let Some(namespaces) = &mut self.namespaces {
+            slot.namespace = namespaces.add(namespace, slot.key.point);
+        }
         if self.pages.is_empty() {
             self.pages.push(Page::new(self.families));
         }
-        let number = if self.pages[0].slots().is_empty() { 0 } else { self.page_of(&slot.key) };
+        let number = if self.pages[0].slots().is_empty() { 0 } else { self.number_of(&slot.key) };
         let page = &mut self.pages[number];
         if let Err(at) = page.find(&slot.key) {
             page.insert(at, slot);
@@ -102,6 +118,10 @@ impl Pages {
 
     /// Removes the object at a position.
     pub fn remove(&mut self, at: At) {
+        if let Some(namespaces) = &mut self.namespaces {
+            let slot = &self.pages[at.page].slots()[at.slot];
+            namespaces.remove(slot.namespace, slot.key.point);
+        }
         self.pages[at.page].remove(at.slot);
         let (before, here) = (at.page.checked_sub(1), at.page);
         if self.pages[here].slots().is_empty() {
@@ -116,7 +136,15 @@ impl Pages {
 
     /// Keeps the objects for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Slot) -> bool) {
-        for page in &mut self.pages {
+        let Self { pages, namespaces, .. } = self;
+        let mut keep = |slot: &Slot| {
+            let stays = keep(slot);
+            if let Some(namespaces) = namespaces.as_mut().filter(|_| !stays) {
+                namespaces.remove(slot.namespace, slot.key.point);
+            }
+            stays
+        };
+        for page in pages {
             page.retain(&mut keep);
         }
         self.pages.retain(|page| !page.slots().is_empty());
@@ -142,6 +170,41 @@ impl Pages {
     /// Returns the first page with an object after `key`, settled, and the number of its objects up to `key`.
     pub fn page_after(&mut self, key: Option<&Key>) -> Option<(&Page, usize)> {
         let number = self.number_after(key);
+        self.settled(number, key)
+    }
+
+    /// Returns the first page with an object of one of these namespaces after `key`, settled, the number of its objects up to `key`,
+    /// and one bit per object of these namespaces.
+    pub fn page_of(&mut self, namespaces: &[Number], key: Option<&Key>) -> Option<(&Page, usize, u128)> {
+        let from = match key {
+            None => 0,
+            // Of objects with equal hashes, some may be in the next page.
+            Some(key) => match self.slots_after(Some(key))?.first()?.key.point == key.point {
+                true => key.point,
+                false => key.point.checked_add(1)?,
+            },
+        };
+        let index = self.namespaces()?;
+        let point = namespaces.iter().filter_map(|number| index.points(*number, from..).next()).min()?;
+        let first = self.pages.partition_point(|page| page.slots().last().is_some_and(|slot| slot.key.point < point));
+        let number = first.max(self.number_after(key));
+        let (_, past) = self.settled(number, key)?;
+        let page = self.pages.get(number)?;
+        let index = self.namespaces()?;
+        let slots = page.slots();
+        let span = slots.first()?.key.point..=slots.last()?.key.point;
+        let mut mask = 0_u128;
+        for number in namespaces {
+            for point in index.points(*number, span.clone()) {
+                let first = slots.partition_point(|slot| slot.key.point < point);
+                let alike = slots.iter().enumerate().skip(first).take_while(|(_, slot)| slot.key.point == point);
+                mask = alike.filter(|(_, slot)| slot.namespace == *number).fold(mask, |mask, (at, _)| mask | 1 << at);
+            }
+        }
+        Some((page, past, mask))
+    }
+
+    fn settled(&mut self, number: usize, key: Option<&Key>) -> Option<(&Page, usize)> {
         let page = self.pages.get_mut(number)?;
         page.settle();
         let past = key.map_or(0, |key| page.slots().partition_point(|slot| slot.key <= *key));

@@ -23,6 +23,8 @@ pub(super) struct Exposure {
     pub exposed: Arc<Slice>,
     pub loaded: Arc<Slice>,
     pub departing: Option<Arc<DepartingSlices>>,
+    /// The namespaces whose objects it exposes; `None` for all objects.
+    pub namespaces: Option<Arc<[Box<str>]>>,
 }
 
 /// The slice of [`Departing`], and its complement.
@@ -78,6 +80,16 @@ pub(super) enum Visible {
 }
 
 impl Visible {
+    /// Leaves only the objects of `own` visible, of `count` objects. `None` if there are none.
+    pub fn within(self, own: u128, count: usize) -> Option<Self> {
+        let mask = self.mask().map_or(own, |mask| mask & own);
+        match mask.count_ones() as usize {
+            0 => None,
+            ones if ones == count => Some(Self::All),
+            _ => Some(Self::Some(mask)),
+        }
+    }
+
     pub const fn mask(self) -> Option<u128> {
         match self {
             Self::All => None,

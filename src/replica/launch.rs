@@ -71,6 +71,7 @@ impl Launch<'_> {
     pub fn watch_resources(&self, slice: &Slice) -> Result<Watched, StartError> {
         let settings = self.settings;
         let context = WatchContext {
+            namespaced: settings.fixed.namespaced_scrapes,
             client: self.client.clone(),
             private: self.config.clone(),
             held: settings.fixed.fleet.is_none().then(|| slice.clone()),
@@ -224,6 +225,7 @@ impl Launch<'_> {
         let routes = server::both(scrapes, server::overview_routes(Arc::clone(&reporter), dialer));
         let hosts = &settings.fixed.allowed_hosts;
         let layer = AuthLayer::new(routes, web.clone(), access.clone()).with_hosts(hosts);
+        let layer = layer.with_namespaces(settings.fixed.namespaced_scrapes);
         let server = server::serve(metrics.listener, layer, settings.fixed.timeouts, spawner.stop_token());
         spawner.spawn("metrics-server".to_owned(), server);
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::resources::NewSink;
 use crate::collectors::parts::FieldSet;
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Block, Epoch, Fingerprints, Parts, ResourceStore, Scope, Stamp, Uid, Update};
+use crate::exposition::{Block, Epoch, Fingerprints, NamespacedBy, Parts, ResourceStore, Scope, Stamp, Uid, Update};
 use crate::intake::{DecodeError, Fingerprinter, Item, Room, Sink};
 use crate::sharding::Slice;
 
@@ -98,6 +98,11 @@ impl Sink for Pipeline {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         let Self { blocks, objects, partition, room, .. } = self;
+        let namespace = || match objects.namespaced_by() {
+            None => String::new(),
+            Some(NamespacedBy::Namespace) => item.names().0,
+            Some(NamespacedBy::Name) => item.names().1,
+        };
         let (uid, stamp) = (Uid::from(item.uid), Stamp { version: item.version, listed: item.listed });
         let mut fingerprints = blocks.fingerprints(item, room).unwrap_or_default();
         let parts = objects.compare(*partition, &uid, item.hashes, stamp, &fingerprints);
@@ -105,7 +110,9 @@ impl Sink for Pipeline {
             return Ok(());
         }
         if let Some(block) = blocks.block_of(item, parts) {
-            let update = Update { block: block?, parts, fingerprints: complete(&fingerprints, item) };
+            // A known object, and so in a known namespace.
+            let (block, fingerprints) = (block?, complete(&fingerprints, item));
+            let update = Update { block, parts, fingerprints, namespace: String::new() };
             if objects.apply(*partition, uid.clone(), item.hashes, stamp, update) {
                 return Ok(());
             }
@@ -114,7 +121,8 @@ impl Sink for Pipeline {
         }
         let block = blocks.block(item)?;
         fingerprints = complete(&fingerprints, item);
-        objects.apply(*partition, uid, item.hashes, stamp, Update { block, parts: Parts::ALL, fingerprints });
+        let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace() };
+        objects.apply(*partition, uid, item.hashes, stamp, update);
         Ok(())
     }
 

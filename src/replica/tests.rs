@@ -100,6 +100,7 @@ type Served = watch::Receiver<Arc<[Arc<RunningResource>]>>;
 /// Starts a replica's watches.
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served) {
     let context = WatchContext {
+        namespaced: false,
         client: client(simulator),
         private: None,
         held: Some(slice.clone()),

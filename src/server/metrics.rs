@@ -17,6 +17,7 @@ use super::exposure_gate::ExposureGate;
 use super::farewell::Farewell;
 use super::reply::{Routes, read_only, text};
 use super::scrape_tracker::{ScrapeTracker, Scraper, Visit};
+use super::scraped_namespaces::ScrapedNamespaces;
 use super::{negotiation, page};
 use crate::exposition::{Selection, Store};
 use crate::telemetry::Telemetry;
@@ -51,17 +52,24 @@ pub fn metrics_routes(metrics: Metrics) -> Routes {
         .and(warp::header::headers_cloned())
         .and(warp::query::<Vec<(String, String)>>())
         .and(warp::ext::optional::<ClientIp>())
-        .then(move |method: Method, headers: HeaderMap, query: Vec<(String, String)>, remote: Option<ClientIp>| {
-            let metrics = Arc::clone(&metrics);
-            async move {
-                metrics.exposure_gate.news().await;
-                // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
-                let visit = remote
-                    .filter(|_| method == Method::GET)
-                    .map(|ClientIp(ip)| metrics.scrape_tracker.record(scraper(ip, &headers, &query)));
-                read_only(&method, || metrics.scrape(&method, &headers, &query, visit))
-            }
-        });
+        .and(warp::ext::optional::<ScrapedNamespaces>())
+        .then(
+            move |method: Method,
+                  headers: HeaderMap,
+                  query: Vec<(String, String)>,
+                  remote: Option<ClientIp>,
+                  namespaces| {
+                let metrics = Arc::clone(&metrics);
+                async move {
+                    metrics.exposure_gate.news().await;
+                    // NB: recorded before the gate is asked, so that a client recorded after the gate closed has seen it closed.
+                    let visit = remote
+                        .filter(|_| method == Method::GET)
+                        .map(|ClientIp(ip)| metrics.scrape_tracker.record(scraper(ip, &headers, &query)));
+                    read_only(&method, || metrics.scrape(&method, &headers, &query, namespaces, visit))
+                }
+            },
+        );
     let alive = || warp::method().map(|method| read_only(&method, || text(StatusCode::OK, "OK\n")));
     // A restart does not help, so this is no failure.
     let live = move |method| {
@@ -93,6 +101,7 @@ impl Metrics {
         method: &Method,
         headers: &HeaderMap,
         query: &[(String, String)],
+        namespaces: Option<ScrapedNamespaces>,
         visit: Option<Visit>,
     ) -> Response {
         let Some(exposed) = self.exposure_gate.exposed_slice() else {
@@ -107,6 +116,10 @@ impl Metrics {
             let scrape = self.store.scrape(&selection(query), format, &exposed);
             let scrape = match self.farewell.departing(self.exposure_gate.departing()) {
                 Some(departing) => scrape.departing(&departing),
+                None => scrape,
+            };
+            let scrape = match namespaces {
+                Some(ScrapedNamespaces(namespaces)) => scrape.of_namespaces(namespaces.iter().cloned()),
                 None => scrape,
             };
             let scrape = if gzip { scrape.gzipped() } else { scrape };

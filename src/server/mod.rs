@@ -26,6 +26,7 @@ mod places;
 mod progress;
 mod reply;
 mod scrape_tracker;
+mod scraped_namespaces;
 mod telemetry;
 mod web;
 

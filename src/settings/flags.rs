@@ -466,6 +466,14 @@ declare_flags! {
             differs: "responds to an invalid token with 401; see [security.md](security.md)";
         }
 
+        /// Let a scrape name namespaces, as in /metrics?namespace=a&namespace=b: it shows only their objects. With --auth-filter, a client
+        /// may then scrape the namespaces in which it may get namespaces/metrics, without the permission for all. Default: false.
+        "--namespaced-scrapes" namespaced_scrapes: Option<GoBool> = "BOOL" {
+            key: "namespaced_scrapes";
+            fixed: bool = switch(false);
+            feature: |settings| features::on(settings.fixed.namespaced_scrapes);
+        }
+
         /// Host names under which browsers may open the pages without TLS and authentication, for example that of an Ingress;
         /// .example.com for all names below, * for any. IP addresses, localhost and names of Services are always allowed.
         "--allowed-hosts" allowed_hosts: Vec<String> = "LIST" {

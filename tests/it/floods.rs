@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
-use kube_state_fleet::access::{AuthFilter, ReviewError, TokenReviewer, Verdict};
+use kube_state_fleet::access::{AuthFilter, Review, ReviewError, TokenReviewer};
 use kube_state_fleet::server::{AuthLayer, WebConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -148,10 +148,10 @@ async fn the_right_password_is_accepted_during_a_flood_of_wrong_ones() {
 struct CountingReviewer(Arc<AtomicUsize>);
 
 impl TokenReviewer for CountingReviewer {
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, ReviewError>> {
+    fn review<'a>(&'a self, token: &'a str, _: &'a [String]) -> BoxFuture<'a, Result<Review, ReviewError>> {
         self.0.fetch_add(1, Relaxed);
-        let verdict = if token == "good" { Verdict::Allowed } else { Verdict::Unauthenticated };
-        Box::pin(std::future::ready(Ok(verdict)))
+        let good = Review::Authenticated { everything: true, namespaces: Vec::new() };
+        Box::pin(std::future::ready(Ok(if token == "good" { good } else { Review::Unauthenticated })))
     }
 }
 

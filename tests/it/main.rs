@@ -36,6 +36,7 @@ mod scenarios;
 mod server;
 mod simulator;
 mod status;
+mod tenants;
 mod threats;
 mod values;
 mod verify;

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use kube_state_fleet::exposition::{
-    BlockBuilder, Format, Header, MetricType, Parts, ResourceStore, Selection, Stamp, Store, Uids,
+    BlockBuilder, Format, Header, MetricType, NamespacedBy, Parts, ResourceStore, Selection, Stamp, Store, Uids, Update,
 };
 use kube_state_fleet::fleet::audit::Coverage;
 use kube_state_fleet::fleet::coverage::Proof;
@@ -136,14 +136,17 @@ impl TestReplica {
             "pods",
             vec![header("kube_pod_info", MetricType::Info), header("kube_pod_restarts_total", MetricType::Counter)],
         );
+        pod_store.index_namespaces(NamespacedBy::Namespace);
         let nodes = ResourceStore::new("nodes", vec![header("kube_node_info", MetricType::Gauge)]);
+        nodes.index_namespaces(NamespacedBy::Namespace);
         let store = Arc::new(Store::new(vec![Arc::clone(&pod_store), Arc::clone(&nodes)]));
         for i in 0..pods {
             let mut block = BlockBuilder::new(&[("namespace", "default"), ("pod", &format!("pod-{i}"))]);
             block.family(0, |samples| samples.sample(&[("host_ip", "10.0.0.1")], 1.0));
             block.family(1, |samples| samples.sample(&[("container", "app")], i as f64));
             let uid = format!("pod-{i}");
-            pod_store.apply(0, uid.as_str().into(), Hashes::of(&uid), STAMP, block.finish());
+            let update = Update { namespace: "default".to_owned(), ..block.finish().into() };
+            pod_store.apply(0, uid.as_str().into(), Hashes::of(&uid), STAMP, update);
         }
         let mut block = BlockBuilder::new(&[("node", "n")]);
         block.family(0, |samples| samples.sample(&[], 1.0));
@@ -222,7 +225,7 @@ impl TestReplica {
         }
     }
 
-    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         Client::connect(self.metrics).await.send(Method::GET, path, headers).await
     }
 
@@ -231,7 +234,7 @@ impl TestReplica {
     }
 
     /// Returns all series, as the store prints them.
-    fn text(&self, format: Format) -> String {
+    pub fn text(&self, format: Format) -> String {
         let bytes: Vec<u8> = self.store.scrape(&Selection::All, format, &Slice::all()).flatten().collect();
         String::from_utf8(bytes).expect("UTF-8")
     }
@@ -252,7 +255,7 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    fn inflated(&self) -> String {
+    pub fn inflated(&self) -> String {
         let mut text = String::new();
         GzDecoder::new(self.body.as_slice()).read_to_string(&mut text).expect("gzip");
         text

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use base64::Engine;
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
-use kube_state_fleet::access::{AuthFilter, ReviewError, TokenReviewer, Verdict};
+use kube_state_fleet::access::{AuthFilter, Review, ReviewError, TokenReviewer};
 use kube_state_fleet::fleet::peer_client::{COVERAGE_PATH, HEARTBEAT_PATH, REPLICA_PATH};
 use kube_state_fleet::fleet::roster::Roster;
 use kube_state_fleet::fleet::tls::ProcessKey;
@@ -83,11 +83,12 @@ fn table() -> Vec<Row> {
 struct FakeReviewer;
 
 impl TokenReviewer for FakeReviewer {
-    fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Verdict, ReviewError>> {
+    fn review<'a>(&'a self, token: &'a str, _: &'a [String]) -> BoxFuture<'a, Result<Review, ReviewError>> {
+        let valid = |everything| Review::Authenticated { everything, namespaces: Vec::new() };
         Box::pin(std::future::ready(Ok(match token {
-            "reader" => Verdict::Allowed,
-            "stranger" => Verdict::Forbidden,
-            _ => Verdict::Unauthenticated,
+            "reader" => valid(true),
+            "stranger" => valid(false),
+            _ => Review::Unauthenticated,
         })))
     }
 }

@@ -30,6 +30,7 @@ mod seamless;
 mod secret;
 mod secured;
 mod selecting;
+mod tenants;
 mod two_servers;
 mod union;
 mod upstream_chart;
@@ -79,6 +80,7 @@ pub const CASES: &[Case] = &[
     Case { name: "rights", shares: true, run: |stage| Box::pin(rights::run(stage)) },
     Case { name: "dashboards", shares: true, run: |stage| Box::pin(dashboards::run(stage)) },
     Case { name: "secured", shares: true, run: |stage| Box::pin(secured::run(stage)) },
+    Case { name: "tenants", shares: true, run: |stage| Box::pin(tenants::run(stage)) },
     Case { name: "hostile", shares: true, run: |stage| Box::pin(hostile::run(stage)) },
     Case { name: "custom-resources", shares: true, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },

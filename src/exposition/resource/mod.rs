@@ -6,13 +6,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::block::Block;
 use super::header::Header;
 use super::held_back::{Change, HeldBack};
 use super::history::{History, Unknown};
 use super::linger::Linger;
+use super::namespaces::{NamespacedBy, Namespaces};
 use super::page::{Key, Page, Slot};
 use super::pages::{At, Pages};
 use super::parts::{Fingerprints, Parts};
@@ -52,12 +53,14 @@ pub struct Update {
     pub parts: Parts,
     /// The fingerprints of all parts.
     pub fingerprints: Fingerprints,
+    /// The namespace, if the store asks for it ([`ResourceStore::namespaced_by`]); empty for none.
+    pub namespace: String,
 }
 
 impl From<Block> for Update {
     /// A whole object without fingerprints.
     fn from(block: Block) -> Self {
-        Self { block, parts: Parts::ALL, fingerprints: Fingerprints::default() }
+        Self { block, parts: Parts::ALL, fingerprints: Fingerprints::default(), namespace: String::new() }
     }
 }
 
@@ -107,6 +110,7 @@ pub struct ResourceStore {
     state: Mutex<ResourceState>,
     /// Whether columns may keep compressed text with timestamps.
     has_timed: AtomicBool,
+    namespaced_by: OnceLock<NamespacedBy>,
 }
 
 impl ResourceStore {
@@ -122,7 +126,13 @@ impl ResourceStore {
 
     fn with(name: &str, headers: Vec<Header>, history: History) -> Arc<Self> {
         let state = Mutex::new(ResourceState::new(headers.len(), history));
-        Arc::new(Self { name: name.to_owned(), headers, state, has_timed: AtomicBool::new(false) })
+        Arc::new(Self {
+            name: name.to_owned(),
+            headers,
+            state,
+            has_timed: AtomicBool::new(false),
+            namespaced_by: OnceLock::new(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, ResourceState> {
@@ -140,11 +150,24 @@ impl ResourceStore {
         &self.headers
     }
 
+    /// Indexes its objects by namespace, so that a scrape can name some ([`super::Scrape::of_namespaces`]). Call it before the first
+    /// object is applied. Without an index, such a scrape shows no object.
+    pub fn index_namespaces(&self, by: NamespacedBy) {
+        self.namespaced_by.get_or_init(|| by);
+        self.state().pages.index_namespaces();
+    }
+
+    /// Returns what tells the namespace of an object; `None` if the store does not ask.
+    pub fn namespaced_by(&self) -> Option<NamespacedBy> {
+        self.namespaced_by.get().copied()
+    }
+
     /// Returns the memory that its objects use.
     pub fn footprint(&self) -> Footprint {
         let state = self.state();
         let families = vec![FamilyFootprint::default(); self.headers.len()];
-        let mut footprint = Footprint { objects: state.pages.len(), shared: 0, families };
+        let shared = state.pages.namespaces().map_or(0, Namespaces::size);
+        let mut footprint = Footprint { objects: state.pages.len(), shared, families };
         for page in state.pages.iter() {
             footprint.shared += page.shared_size();
             for (family, column) in page.columns() {
@@ -202,7 +225,7 @@ impl ResourceStore {
     /// Returns false, and stores nothing, if an update of some parts does not suffice: because the stored state differs in others
     /// as well, or because of series that are held back.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, update: impl Into<Update>) -> bool {
-        let Update { block, parts, fingerprints } = update.into();
+        let Update { block, parts, fingerprints, namespace } = update.into();
         let mut state = self.state();
         let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
@@ -240,7 +263,7 @@ impl ResourceStore {
             }
             let mut slot = Slot::new(key, hashes, version, partition, *clock, block);
             slot.fingerprints = fingerprints;
-            pages.insert(slot);
+            pages.insert(slot, &namespace);
             return true;
         };
         if !pages.slot_mut(at).renew(partition, *clock, stamp, history) {
@@ -458,7 +481,12 @@ impl ResourceStore {
     }
 
     pub(super) fn exposure(&self, exposed: &Arc<Slice>) -> Exposure {
-        Exposure { exposed: Arc::clone(exposed), loaded: Arc::clone(&self.state().loaded), departing: None }
+        Exposure {
+            exposed: Arc::clone(exposed),
+            loaded: Arc::clone(&self.state().loaded),
+            departing: None,
+            namespaces: None,
+        }
     }
 
     /// Returns the exposed series of `family` from the first page behind `after` that has any; moves `after` to the end of it.
@@ -466,11 +494,23 @@ impl ResourceStore {
         loop {
             // Lock for each page, because `page_after` may have to settle the page.
             let mut state = self.state();
-            let (page, past) = state.pages.page_after(after.as_ref())?;
+            let (page, past, own) = match &exposure.namespaces {
+                None => {
+                    let (page, past) = state.pages.page_after(after.as_ref())?;
+                    (page, past, None)
+                }
+                Some(namespaces) => {
+                    let index = state.pages.namespaces()?;
+                    let numbers: Vec<_> = namespaces.iter().filter_map(|name| index.number(name)).collect();
+                    let (page, past, own) = state.pages.page_of(&numbers, after.as_ref())?;
+                    (page, past, Some(own))
+                }
+            };
             let slots = page.slots();
             let (first, last) = (slots.first()?, slots.last()?);
             let column = page.column(family);
             let visible = column.and_then(|_| exposure.of_page(slots, past, first.key.point, last.key.point));
+            let visible = visible.and_then(|visible| own.map_or(Some(visible), |own| visible.within(own, slots.len())));
             *after = Some(last.key.clone());
             if let Some(((column, labels), visible)) = column.zip(visible) {
                 let departing = exposure.departing_of_page(slots, first.key.point, last.key.point);

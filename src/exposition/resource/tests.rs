@@ -531,7 +531,12 @@ fn put_parts(things: &ResourceStore, uid: &str, stamp: Stamp, parts: [u8; 2]) ->
         changed if changed == Parts::one(1) => {
             let mut block = BlockBuilder::beside();
             block.family(1, |samples| emit(samples, 1));
-            let update = Update { block: block.finish(), parts: changed, fingerprints: fingerprints() };
+            let update = Update {
+                block: block.finish(),
+                parts: changed,
+                fingerprints: fingerprints(),
+                namespace: String::new(),
+            };
             if things.apply(ALL, uid.into(), hashes, stamp, update) {
                 return 1;
             }
@@ -540,7 +545,8 @@ fn put_parts(things: &ResourceStore, uid: &str, stamp: Stamp, parts: [u8; 2]) ->
     }
     let mut block = BlockBuilder::new(&[("object", uid), ("first", &parts[0].to_string())]);
     (0..2).for_each(|part| block.family(part as u16, |samples| emit(samples, part)));
-    let update = Update { block: block.finish(), parts: Parts::ALL, fingerprints: fingerprints() };
+    let update =
+        Update { block: block.finish(), parts: Parts::ALL, fingerprints: fingerprints(), namespace: String::new() };
     assert!(things.apply(ALL, uid.into(), hashes, stamp, update), "a whole object is always stored");
     2
 }

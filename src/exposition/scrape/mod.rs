@@ -33,6 +33,8 @@ pub struct Scrape {
     served: Arc<Served>,
     /// The exposed objects of each resource; `None` if the resource is not selected.
     exposures: Vec<Option<Exposure>>,
+    /// Whether it shows objects of some namespaces only.
+    filtered: bool,
     format: Format,
     /// The end of a line with a timestamp.
     timestamp: Box<[u8]>,
@@ -58,6 +60,9 @@ struct Gzip {
     deflater: Option<Deflater>,
     /// Bytes of text that were compressed for the current chunk.
     worked: usize,
+    /// Whether the text of a whole chunk is compressed at once, and no compressed column is copied or kept. Few objects of a column
+    /// compress badly alone.
+    whole: bool,
 }
 
 impl Gzip {
@@ -82,6 +87,19 @@ impl Gzip {
         let deflated = deflater.finish();
         self.worked += length + text.len();
         deflated
+    }
+
+    /// Returns a chunk that is compressed at once.
+    fn chunk(&mut self, text: &[u8], is_last: bool) -> Vec<u8> {
+        let mut out = if self.deflater.is_none() { gzip::HEAD.to_vec() } else { Vec::new() };
+        let deflater = self.deflater();
+        deflater.write(text);
+        let deflated = deflater.finish();
+        self.send(&deflated, &mut out);
+        if is_last {
+            self.trailer.write(&mut out);
+        }
+        out
     }
 
     fn send(&mut self, deflated: &Deflated, out: &mut Vec<u8>) {
@@ -110,6 +128,7 @@ impl Scrape {
         Self {
             served,
             exposures,
+            filtered: false,
             format,
             timestamp: Box::default(),
             gzip: None,
@@ -128,8 +147,20 @@ impl Scrape {
     /// changed since.
     #[must_use]
     pub fn gzipped(self) -> Self {
-        let gzip = Gzip { trailer: Trailer::default(), deflater: None, worked: 0 };
-        Self { gzip: Some(gzip), out: gzip::HEAD.to_vec(), ..self }
+        let gzip = Gzip { trailer: Trailer::default(), deflater: None, worked: 0, whole: self.filtered };
+        Self { gzip: Some(gzip), out: if self.filtered { Vec::new() } else { gzip::HEAD.to_vec() }, ..self }
+    }
+
+    /// Shows only the objects of these namespaces, before [`Scrape::gzipped`]: found by an index, so other objects cost nothing. The
+    /// headers stay.
+    #[must_use]
+    pub fn of_namespaces(mut self, namespaces: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let namespaces: Arc<[Box<str>]> = namespaces.into_iter().map(Into::into).collect();
+        for exposure in self.exposures.iter_mut().flatten() {
+            exposure.namespaces = Some(Arc::clone(&namespaces));
+        }
+        self.filtered = true;
+        self
     }
 
     /// Adds a timestamp to the series of departing objects, before the first chunk.
@@ -145,7 +176,7 @@ impl Scrape {
 
     /// Writes HELP and TYPE of a family.
     fn write_header(&mut self, family: &JoinedFamily) {
-        match &mut self.gzip {
+        match self.gzip.as_mut().filter(|gzip| !gzip.whole) {
             None => text::write_header(&mut self.out, &family.header, self.format),
             Some(gzip) => {
                 let known = family.deflated[usize::from(self.format == Format::OpenMetrics)].get_or_init(|| {
@@ -160,7 +191,7 @@ impl Scrape {
 
     /// Writes a piece of `resource` from `object` on. Returns the next object if the chunk is full before the end of the piece.
     fn write_piece(&mut self, resource: &ResourceStore, name: &[u8], piece: &Piece, object: usize) -> Option<usize> {
-        let Some(gzip) = &mut self.gzip else {
+        let Some(gzip) = self.gzip.as_mut().filter(|gzip| !gzip.whole) else {
             for object in object..piece.column.len() {
                 if piece.shows(object) {
                     write_object(&mut self.out, name, piece, object, &self.timestamp, &mut self.room);
@@ -235,7 +266,7 @@ impl Scrape {
     fn write_end(&mut self) {
         self.ended = true;
         let end = text::end(self.format);
-        let Some(gzip) = &mut self.gzip else {
+        let Some(gzip) = self.gzip.as_mut().filter(|gzip| !gzip.whole) else {
             self.out.extend_from_slice(end);
             return;
         };
@@ -256,13 +287,18 @@ impl Iterator for Scrape {
         }
         self.out.reserve(CHUNK + CHUNK / 4);
         self.write();
+        let mut out = std::mem::take(&mut self.out);
         if let Some(gzip) = &mut self.gzip {
             gzip.worked = 0;
+            if gzip.whole {
+                out = gzip.chunk(&out, self.ended);
+            }
         }
-        let out = std::mem::take(&mut self.out);
         (!out.is_empty()).then(|| out.into())
     }
 }
 
+#[cfg(test)]
+mod namespace_tests;
 #[cfg(test)]
 mod tests;

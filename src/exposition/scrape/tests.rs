@@ -11,7 +11,7 @@ use crate::sharding::Slice;
 
 const STAMP: Stamp = Stamp { version: 1, listed: false };
 
-fn header(name: &str, kind: MetricType) -> Header {
+pub(super) fn header(name: &str, kind: MetricType) -> Header {
     Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind, reads: Parts::ALL }
 }
 
@@ -25,7 +25,7 @@ fn text(store: &Store, selection: &Selection, format: Format) -> String {
     plain
 }
 
-fn unzipped(scrape: Scrape) -> String {
+pub(super) fn unzipped(scrape: Scrape) -> String {
     let stream: Vec<u8> = scrape.gzipped().flatten().collect();
     let mut text = String::new();
     flate2::read::GzDecoder::new(stream.as_slice()).read_to_string(&mut text).expect("it is one valid stream");
@@ -201,7 +201,8 @@ fn a_slow_reader_keeps_only_its_current_column() {
         put(&things, &n.to_string(), 1, 4);
     }
     let mut after = None;
-    let exposure = Exposure { exposed: Arc::new(Slice::all()), departing: None, loaded: Arc::new(Slice::all()) };
+    let all = || Arc::new(Slice::all());
+    let exposure = Exposure { exposed: all(), departing: None, loaded: all(), namespaces: None };
     let columns: Vec<_> = std::iter::from_fn(|| things.piece(0, &exposure, &mut after))
         .map(|piece| Arc::downgrade(&piece.column))
         .collect();
@@ -326,7 +327,7 @@ fn a_gzipped_scrape_during_writes_is_one_valid_stream() {
     });
 }
 
-fn lower_half() -> Slice {
+pub(super) fn lower_half() -> Slice {
     Slice::of(crate::sharding::Hasher::XxHash64, crate::sharding::Ranges::from_parts([(0, 1 << 63)]))
 }
 
@@ -373,7 +374,7 @@ fn departing_pages_are_compressed_once_for_all_scrapes_with_the_same_timestamp()
 }
 
 /// Returns the memory of all compressed texts, in bytes.
-fn deflated_bytes(things: &ResourceStore) -> usize {
+pub(super) fn deflated_bytes(things: &ResourceStore) -> usize {
     things.footprint().families.iter().map(|family| family.deflated).sum()
 }
 

@@ -15,6 +15,8 @@ pub(in crate::replica) struct WatchContext {
     pub held: Option<Slice>,
     /// Whether the counts of exposed and seen objects are known as of earlier resourceVersions.
     pub audited: bool,
+    /// `--namespaced-scrapes`: whether scrapes may name namespaces.
+    pub namespaced: bool,
     /// `--deleted-linger`.
     pub linger: Duration,
 }

@@ -11,9 +11,9 @@ use super::context::WatchContext;
 use super::degradation::{Degradation, LIMIT};
 use super::spec::{self, NewSink, Partition, ReadOptions, ResourceShape, ResourceSpec};
 use super::staged::{self, Gate};
-use crate::exposition::ResourceStore;
+use crate::exposition::{NamespacedBy, ResourceStore};
 use crate::health::{Degraded, WatchedResource};
-use crate::intake::{Condition, ShardState, Sink, Source, Status, Vitals};
+use crate::intake::{Condition, Endpoint, ShardState, Sink, Source, Status, Vitals};
 use crate::replica::linger::{self, LingerSink};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
@@ -73,6 +73,9 @@ impl RunningResource {
             true => ResourceStore::new(&name, headers),
             false => ResourceStore::without_history(&name, headers),
         };
+        if context.namespaced {
+            objects.index_namespaces(namespaced_by(&shape.endpoint));
+        }
         let stop = spawner.stop_token().child_token();
         // Stops everything if a later step fails.
         let guard = stop.clone().drop_guard();
@@ -299,6 +302,12 @@ impl RunningResource {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         lock(&self.parts)
     }
+}
+
+/// Returns what tells the namespace of an object. As in RBAC, a Namespace belongs to itself.
+fn namespaced_by(endpoint: &Endpoint) -> NamespacedBy {
+    let is_namespace = endpoint.group.is_empty() && endpoint.plural == "namespaces";
+    if is_namespace { NamespacedBy::Name } else { NamespacedBy::Namespace }
 }
 
 fn source(shape: &ResourceShape, partition: &Partition, shard: ShardState, audited: bool) -> Source {

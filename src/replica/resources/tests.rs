@@ -161,8 +161,14 @@ impl World {
     fn with_groups(held: Option<Slice>, groups: &[Group]) -> Self {
         let cluster = Cluster::default();
         let tasks = Tasks::new(CancellationToken::new());
-        let context =
-            WatchContext { client: cluster.client(), private: None, held, audited: true, linger: Duration::ZERO };
+        let context = WatchContext {
+            client: cluster.client(),
+            private: None,
+            held,
+            audited: true,
+            namespaced: true,
+            linger: Duration::ZERO,
+        };
         let resources = Resources::new(context, tasks.spawner(), groups.iter().copied());
         tasks.spawner().spawn("resource-loader".to_owned(), Arc::clone(&resources).run());
         Self { cluster, resources, tasks }

@@ -1,0 +1,138 @@
+//! The objects of a resource by namespace, for scrapes of some namespaces.
+//!
+//! An entry is the hash of the UID of an object. A slot has the number of its namespace, which decides: the index only finds slots.
+//! Without [`ResourceStore::index_namespaces`] there is no index, and all slots have the number 0.
+//!
+//! [`ResourceStore::index_namespaces`]: super::ResourceStore::index_namespaces
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, RangeBounds};
+
+/// What tells the namespace of an object of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamespacedBy {
+    /// `metadata.namespace`.
+    Namespace,
+    /// `metadata.name`: Namespaces belong to themselves, as in RBAC.
+    Name,
+}
+
+/// The number of a namespace; 0 stands for none. Valid while the namespace has objects.
+pub type Number = u32;
+
+/// The objects of a resource by namespace.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    numbers: HashMap<Box<str>, Number>,
+    /// By number, from 1 on.
+    entries: Vec<Entry>,
+    /// Numbers of namespaces that no longer have objects.
+    free: Vec<Number>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    name: Box<str>,
+    /// How many objects have each hash. It is one, unless hashes of two UIDs are equal.
+    points: BTreeMap<u64, u32>,
+}
+
+impl Namespaces {
+    /// Adds an object of `namespace`. Returns the number for its slot. An object without a namespace is not found.
+    pub fn add(&mut self, namespace: &str, point: u64) -> Number {
+        if namespace.is_empty() {
+            return 0;
+        }
+        let number = self.number(namespace).unwrap_or_else(|| self.create(namespace));
+        if let Some(entry) = self.entry_mut(number) {
+            *entry.points.entry(point).or_default() += 1;
+        }
+        number
+    }
+
+    fn create(&mut self, namespace: &str) -> Number {
+        let entry = Entry { name: namespace.into(), points: BTreeMap::new() };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.entries[number as usize - 1] = entry;
+                number
+            }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() as Number
+            }
+        };
+        self.numbers.insert(namespace.into(), number);
+        number
+    }
+
+    /// Removes an object that [`Namespaces::add`] added.
+    pub fn remove(&mut self, number: Number, point: u64) {
+        let Some(entry) = self.entry_mut(number) else { return };
+        if let Some(count) = entry.points.get_mut(&point) {
+            *count -= 1;
+            if *count == 0 {
+                entry.points.remove(&point);
+            }
+        }
+        if entry.points.is_empty() {
+            let name = std::mem::take(&mut entry.name);
+            self.numbers.remove(&name);
+            self.free.push(number);
+        }
+    }
+
+    fn entry_mut(&mut self, number: Number) -> Option<&mut Entry> {
+        self.entries.get_mut((number as usize).checked_sub(1)?)
+    }
+
+    /// Returns the number of a namespace; `None` if it has no objects.
+    pub fn number(&self, namespace: &str) -> Option<Number> {
+        self.numbers.get(namespace).copied()
+    }
+
+    /// Returns the hashes of the objects of a namespace in `range`, in order.
+    pub fn points(&self, number: Number, range: impl RangeBounds<u64>) -> impl Iterator<Item = u64> {
+        let entry = (number as usize).checked_sub(1).and_then(|at| self.entries.get(at));
+        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
+        // Such a range panics.
+        let is_empty = matches!(bounds, (Bound::Included(first), Bound::Included(last)) if first > last);
+        entry
+            .filter(|_| !is_empty)
+            .into_iter()
+            .flat_map(move |entry| entry.points.range(bounds))
+            .map(|(point, _)| *point)
+    }
+
+    /// Returns the memory of the index in bytes, approximately: nodes of its trees are two thirds full.
+    pub fn size(&self) -> usize {
+        let each = (size_of::<u64>() + size_of::<u32>()) * 3 / 2;
+        let points: usize = self.entries.iter().map(|entry| entry.points.len()).sum();
+        let names: usize =
+            self.numbers.keys().map(|name| 2 * name.len() + size_of::<Entry>() + size_of::<u64>() * 4).sum();
+        points * each + names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_has_a_number_while_it_has_objects() {
+        let mut namespaces = Namespaces::default();
+        let (a, b) = (namespaces.add("a", 1), namespaces.add("b", 2));
+        assert_eq!([namespaces.add("a", 7), namespaces.add("a", 1), namespaces.add("", 3)], [a, a, 0]);
+        assert_eq!(namespaces.points(a, ..).collect::<Vec<_>>(), [1, 7]);
+        assert_eq!(namespaces.points(a, 2..=7).collect::<Vec<_>>(), [7]);
+        assert_eq!(namespaces.points(a, 8..=7).count(), 0);
+        // Two objects have this hash.
+        namespaces.remove(a, 1);
+        assert_eq!(namespaces.points(a, ..).count(), 2);
+        namespaces.remove(a, 1);
+        namespaces.remove(a, 7);
+        assert_eq!((namespaces.number("a"), namespaces.number("b")), (None, Some(b)));
+        assert_eq!(namespaces.add("c", 9), a, "a free number is used again");
+        assert_eq!(namespaces.points(0, ..).chain(namespaces.points(9, ..)).count(), 0);
+    }
+}

@@ -1,0 +1,130 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::tests::{deflated_bytes, header, lower_half, unzipped};
+use super::*;
+use crate::exposition::{
+    BlockBuilder, Departing, Fingerprints, MetricType, NamespacedBy, Parts, ResourceStore, Selection, Stamp, Store,
+    Update,
+};
+use crate::sharding::{Hashes, Slice};
+
+fn things() -> (Store, Arc<ResourceStore>) {
+    let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
+    things.index_namespaces(NamespacedBy::Namespace);
+    (Store::new(vec![Arc::clone(&things)]), things)
+}
+
+/// Applies an object of a namespace, whose labels need not name it.
+fn put(things: &ResourceStore, uid: &str, version: u64, namespace: &str, value: u32) {
+    let mut block = BlockBuilder::new(&[("object", uid), ("in", namespace)]);
+    block.family(0, |s| s.sample(&[], f64::from(value)));
+    block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], 1.0)));
+    let (block, fingerprints) = (block.finish(), Fingerprints::default());
+    let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned() };
+    things.apply(0, uid.into(), Hashes::of(uid), Stamp { version, listed: false }, update);
+}
+
+fn plain(scrape: Scrape) -> String {
+    String::from_utf8(scrape.flatten().collect()).expect("UTF-8")
+}
+
+/// Returns the lines of `text` without series of other namespaces.
+fn within(text: &str, namespaces: &[&str]) -> String {
+    let marks: Vec<_> = namespaces.iter().map(|namespace| format!("in=\"{namespace}\"")).collect();
+    let stays = |line: &&str| line.starts_with('#') || marks.iter().any(|mark| line.contains(mark));
+    text.split_inclusive('\n').filter(stays).collect()
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(8))]
+    #[test]
+    fn a_scrape_of_namespaces_is_a_whole_one_without_the_other_objects(
+        steps in proptest::collection::vec((0..10_u8, 0..1500_u32, 0..400_u32), 1..24),
+        asked in proptest::sample::subsequence(vec!["a", "b", "c", "none", ""], 0..5),
+        departs in any::<bool>(),
+        half in any::<bool>(),
+    ) {
+        let (store, things) = things();
+        let mut namespaces = BTreeMap::new();
+        for (version, (kind, first, count)) in (1..).zip(steps) {
+            for at in first..first + count {
+                let uid = at.to_string();
+                match kind {
+                    // An object of the same UID is of the same namespace while it exists.
+                    0..6 => {
+                        let new = ["a", "b", "b", "b", ""][(u32::from(kind) + at) as usize % 5];
+                        let namespace = *namespaces.entry(at).or_insert(new);
+                        put(&things, &uid, version, namespace, count + at);
+                    }
+                    _ => {
+                        things.delete(0, &uid, version);
+                        namespaces.remove(&at);
+                    }
+                }
+            }
+            if kind == 9 {
+                things.retain(&lower_half());
+                namespaces.retain(|at, _| lower_half().contains(Hashes::of(&at.to_string())));
+            }
+        }
+        let exposed = if half { lower_half() } else { Slice::all() };
+        for format in [Format::Text, Format::OpenMetrics] {
+            let scrape = || {
+                let scrape = store.scrape(&Selection::All, format, &exposed);
+                let departing = Departing { slice: lower_half(), at: 1_700_000_000_042 };
+                if departs { scrape.departing(&departing) } else { scrape }
+            };
+            let named: Vec<_> = asked.iter().copied().filter(|name| !name.is_empty()).collect();
+            let filtered = plain(scrape().of_namespaces(asked.iter().copied()));
+            prop_assert_eq!(&filtered, &within(&plain(scrape()), &named));
+            prop_assert_eq!(&unzipped(scrape().of_namespaces(asked.iter().copied())), &filtered);
+            prop_assert_eq!(deflated_bytes(&things), 0, "it keeps nothing");
+        }
+    }
+}
+
+#[test]
+fn objects_of_one_hash_are_told_apart() {
+    let (store, things) = things();
+    let hashes = Hashes::of("1");
+    for (uid, namespace) in [("1", "a"), ("2", "b"), ("3", "a")] {
+        let mut block = BlockBuilder::new(&[("object", uid)]);
+        block.family(0, |s| s.sample(&[], 1.0));
+        let (block, fingerprints) = (block.finish(), Fingerprints::default());
+        let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned() };
+        things.apply(0, uid.into(), hashes, Stamp { version: 1, listed: false }, update);
+    }
+    let shown = |namespace: &str| {
+        let text = plain(store.scrape(&Selection::All, Format::Text, &Slice::all()).of_namespaces([namespace]));
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("a"), ["x{object=\"1\"} 1", "x{object=\"3\"} 1"]);
+    assert_eq!(shown("b"), ["x{object=\"2\"} 1"]);
+}
+
+#[test]
+fn a_store_without_an_index_shows_no_object_of_a_namespace() {
+    let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
+    let store = Store::new(vec![Arc::clone(&things)]);
+    put(&things, "1", 1, "a", 1);
+    let text = plain(store.scrape(&Selection::All, Format::Text, &Slice::all()).of_namespaces(["a"]));
+    assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
+    assert_eq!(text.lines().count(), 4);
+}
+
+#[test]
+fn a_scrape_of_a_namespace_does_not_change_what_a_whole_one_copies() {
+    let (store, things) = things();
+    for n in 0..1000 {
+        put(&things, &n.to_string(), 1, if n % 50 == 0 { "a" } else { "b" }, 4);
+    }
+    let whole = || store.scrape(&Selection::All, Format::Text, &Slice::all());
+    let text = unzipped(whole());
+    let before = deflated_bytes(&things);
+    let filtered = unzipped(whole().of_namespaces(["a"]));
+    assert_eq!(filtered, within(&text, &["a"]));
+    assert_eq!(deflated_bytes(&things), before);
+    assert_eq!(unzipped(whole()), text);
+}
