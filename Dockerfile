@@ -8,14 +8,14 @@
 # The digest is that of the index, for all platforms. It was taken from other public projects that pin this tag, and not read from
 # the registry: docs/releasing.md says how to check and renew it.
 FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
-# jemalloc needs make. The certificates become those of the image.
-RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates make && rm -rf /var/lib/apt/lists/*
+# jemalloc needs make, the list of licenses Python. The certificates become those of the image.
+RUN apt-get update && apt-get install -y --no-install-recommends binutils ca-certificates make python3 && rm -rf /var/lib/apt/lists/*
 # Writes the list of dependencies into the program.
 RUN cargo install --quiet --locked --version 0.7.7 cargo-auditable
 WORKDIR /src
-COPY rust-toolchain.toml Cargo.toml Cargo.lock ./
+COPY rust-toolchain.toml Cargo.toml Cargo.lock LICENSE ./
 COPY src ./src
-COPY scripts/image-rootfs ./scripts/
+COPY scripts/image-rootfs scripts/licenses ./scripts/
 ARG REVISION=unknown
 RUN KUBE_STATE_FLEET_REVISION="${REVISION}" scripts/image-rootfs /rootfs
 

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 use super::docs::page::Page;
+use super::plugin;
 use crate::collectors::quantity;
 use crate::settings::{Flags, names};
 
@@ -348,7 +349,11 @@ pub(super) fn completion(shell: Shell) -> Vec<u8> {
 
 /// Parses a command line that begins with the program's name.
 pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
+    let mut args = args.into_iter().peekable();
+    let is_plugin = plugin::is_called(args.peek());
+    let definition =
+        if is_plugin { Cli::command().bin_name(plugin::NAME).subcommand_required(true) } else { Cli::command() };
+    let matches = definition.try_get_matches_from(args)?;
     let Cli { mut flags, command } = Cli::from_arg_matches(&matches)?;
     // Flags after the command override those before it.
     if let (
@@ -365,13 +370,16 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Invocatio
     {
         flags.update_from_arg_matches(behind)?;
     }
+    if is_plugin && flags.kubeconfig.is_none() && flags.apiserver.is_none() {
+        flags.kubeconfig = plugin::kubeconfig(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
+    }
     Ok(Invocation { flags, command: command.unwrap_or_else(|| Command::Run(Box::default())) })
 }
 
 /// Returns the message of an error on one line, without usage and tips.
 pub(super) fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "docs: no page given; expected families, cli, flags, custom-resources-schema or rbac".to_owned();
+        return "docs: no page given; expected families, cli, flags, custom-resources-schema, rbac or man".to_owned();
     }
     let text = error.render().to_string();
     let parts: Vec<_> = text

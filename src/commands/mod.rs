@@ -12,6 +12,7 @@ mod estimate;
 mod lint;
 mod migrate;
 mod output;
+mod plugin;
 mod progress;
 mod render;
 mod rules;

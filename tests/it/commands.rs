@@ -98,6 +98,38 @@ fn completions_know_commands_and_flags() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (code, out, err) = execute(&["docs", "man", directory.path().to_str().expect("UTF-8")]);
+    assert_eq!((code, out.as_str(), err.as_str()), (ExitCode::SUCCESS, "", ""));
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect("a page");
+    assert!(page("kube-state-fleet.1").contains("kube\\-state\\-fleet\\-verify(1)"));
+    assert!(page("kube-state-fleet-status.1").contains("\\-\\-fleet\\-namespace"));
+    let (code, _, err) = execute(&["docs", "man", "/does/not/exist"]);
+    assert_ne!(code, ExitCode::SUCCESS);
+    assert!(err.contains("/does/not/exist"), "{err}");
+}
+
+/// kubectl starts the program as `kubectl-ksf`.
+#[test]
+fn the_plugin_names_itself_as_users_call_it_and_requires_a_command() {
+    let run = |line: &[&str]| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let args = std::iter::once("/home/u/.krew/bin/kubectl-ksf").chain(line.iter().copied()).map(OsString::from);
+        let code = commands::execute(args, &mut out, &mut err);
+        (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(err).expect("UTF-8"))
+    };
+    for command in ["status", "verify", "estimate"] {
+        let (code, out, _) = run(&[command, "--help"]);
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(out.contains(&format!("Usage: kubectl ksf {command}")), "{out}");
+    }
+    let (code, out, err) = run(&[]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
+    assert!(err.contains("requires a subcommand") && err.contains("status"), "{err}");
+}
+
+#[test]
 fn sharding_flags_do_not_affect_render() {
     let dump = config_map("a", "one");
     for flags in [[].as_slice(), &["--shard=1", "--total-shards=2"], &["--shard=7"]] {

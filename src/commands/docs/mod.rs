@@ -1,4 +1,4 @@
-//! `docs`: generates the checked-in files that follow from the code. `scripts/gen` calls it.
+//! `docs`: generates the checked-in files that follow from the code, which `scripts/gen` writes, and the manual pages of a release.
 
 mod cli_page;
 pub(super) mod families;
@@ -8,6 +8,7 @@ mod rbac;
 
 use std::io::{self, Write};
 
+use super::cli;
 use crate::settings::SettingsError;
 use crate::settings::custom::{CustomResources, json_schema};
 use crate::settings::resources;
@@ -30,6 +31,10 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
             let custom = file.as_deref().map(CustomResources::read).transpose().map_err(SettingsError::Custom)?;
             rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *namespace_selector, *auth_filter)
+        }
+        Page::Man { directory } => {
+            let written = clap_mangen::generate_to(cli::definition(), directory);
+            return Ok(written.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", directory.display()))));
         }
     };
     Ok(out.write_all(text.as_bytes()))

@@ -33,4 +33,10 @@ pub(in crate::commands) enum Page {
         #[arg(long)]
         auth_filter: bool,
     },
+    /// The manual pages of all commands, as files in a folder that exists
+    Man {
+        /// The folder.
+        #[arg(value_name = "DIRECTORY")]
+        directory: PathBuf,
+    },
 }
