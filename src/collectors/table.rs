@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::common;
 use super::parts::{Cut, DESIRED, FieldSet, Parts};
-use crate::exposition::{Header, MetricType, Samples};
+use crate::exposition::{Header, Memo, MetricType, Past, Samples};
 
 /// The promise of kube-state-metrics about the name and the labels of a family. Only docs/metrics.md shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub trait Resource: 'static {
     const FAMILIES: &'static [Family<Self::Object>];
     /// How objects are cut into parts. Worth it for kinds whose status changes often.
     const CUT: Cut = Cut::NONE;
+    /// Returns what to remember of an object for [`Series::Counted`], from its next state and its past. Called for the parts of
+    /// objects that these families read.
+    const REMEMBER: Option<fn(&Self::Object, &Past) -> Memo> = None;
     /// Whether a family reads an annotation, even if no annotations are shown.
     const READS_ANNOTATIONS: bool = false;
     /// The labels that every series of the object carries.
@@ -61,6 +64,8 @@ pub struct Family<T: 'static> {
 pub enum Series<T: 'static> {
     /// A pure function of the object.
     Of(fn(&T, &mut Samples)),
+    /// A pure function of the object, and of what is remembered of it, this state included.
+    Counted(fn(&T, &Memo, &mut Samples)),
     /// The object's labels that `--metric-labels-allowlist` includes, as `label_*`. Without an entry in the list: no series.
     Labels,
     /// All labels of the object, whatever `--metric-labels-allowlist` includes. Otherwise as [`Series::Labels`].
@@ -87,6 +92,12 @@ impl<T> Family<T> {
     /// A counter, ALPHA, served by default.
     pub const fn counter(name: &'static str, help: &'static str, series: fn(&T, &mut Samples)) -> Self {
         Self { kind: MetricType::Counter, ..Self::gauge(name, help, series) }
+    }
+
+    /// A counter of events in the life of an object, which its newest state alone does not show. Opt-in.
+    pub const fn counted(name: &'static str, help: &'static str, series: fn(&T, &Memo, &mut Samples)) -> Self {
+        let family = Self { series: Series::Counted(series), ..Self::counter(name, help, common::exists) };
+        family.opt_in()
     }
 
     /// The family of the object's labels.

@@ -4,9 +4,11 @@
 //! their compressed columns.
 
 use super::block::Block;
+use super::memo::{Memo, Memos};
 use super::namespaces::{Namespaces, Number};
 use super::page::{Key, Page, Slot};
 use super::records::PAGE;
+use super::uid::Uid;
 
 /// The position of an object. Valid until the next change.
 #[derive(Clone, Copy, Debug)]
@@ -22,12 +24,14 @@ pub struct Pages {
     families: usize,
     /// The objects by namespace, if scrapes need it.
     namespaces: Option<Box<Namespaces>>,
+    /// Of objects that are in the pages.
+    memos: Memos,
 }
 
 impl Pages {
     /// Creates empty pages for this number of families.
-    pub const fn new(families: usize) -> Self {
-        Self { pages: Vec::new(), families, namespaces: None }
+    pub fn new(families: usize) -> Self {
+        Self { pages: Vec::new(), families, namespaces: None, memos: Memos::default() }
     }
 
     /// Indexes the objects that are inserted from now on by namespace.
@@ -116,10 +120,26 @@ impl Pages {
         }
     }
 
+    /// Returns what is remembered of an object.
+    pub fn memo(&self, uid: &Uid) -> Memo {
+        self.memos.get(uid)
+    }
+
+    /// Sets what is remembered of an object that is present.
+    pub fn remember(&mut self, uid: &Uid, memo: Memo) {
+        self.memos.set(uid, memo);
+    }
+
+    /// Returns the memory of what is remembered, in bytes.
+    pub fn memos_size(&self) -> usize {
+        self.memos.size()
+    }
+
     /// Removes the object at a position.
     pub fn remove(&mut self, at: At) {
+        let slot = &self.pages[at.page].slots()[at.slot];
+        self.memos.remove(&slot.key.uid);
         if let Some(namespaces) = &mut self.namespaces {
-            let slot = &self.pages[at.page].slots()[at.slot];
             namespaces.remove(slot.namespace, slot.key.point);
         }
         self.pages[at.page].remove(at.slot);
@@ -136,11 +156,14 @@ impl Pages {
 
     /// Keeps the objects for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Slot) -> bool) {
-        let Self { pages, namespaces, .. } = self;
+        let Self { pages, namespaces, memos, .. } = self;
         let mut keep = |slot: &Slot| {
             let stays = keep(slot);
-            if let Some(namespaces) = namespaces.as_mut().filter(|_| !stays) {
-                namespaces.remove(slot.namespace, slot.key.point);
+            if !stays {
+                memos.remove(&slot.key.uid);
+                if let Some(namespaces) = namespaces {
+                    namespaces.remove(slot.namespace, slot.key.point);
+                }
             }
             stays
         };

@@ -21,12 +21,16 @@ pub struct Store(ArcSwap<Served>);
 impl Store {
     /// Creates a store that serves `resources`, in this order.
     pub fn new(resources: Vec<Arc<ResourceStore>>) -> Self {
+        resources.iter().for_each(|resource| resource.set_served());
         Self(ArcSwap::from_pointee(Served::new(resources)))
     }
 
     /// Replaces the served resources with `resources`, in this order. Running scrapes keep the list with which they began.
     pub fn serve(&self, resources: Vec<Arc<ResourceStore>>) {
-        self.0.store(Arc::new(Served::new(resources)));
+        let served = Arc::new(Served::new(resources));
+        self.0.store(Arc::clone(&served));
+        // Afterwards, so that nothing is counted before a scrape can show it.
+        served.resources.iter().for_each(|resource| resource.set_served());
     }
 
     /// Returns all resources, in the order in which they are served.

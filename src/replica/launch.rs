@@ -77,6 +77,7 @@ impl Launch<'_> {
             held: settings.fixed.fleet.is_none().then(|| slice.clone()),
             audited: settings.fixed.fleet.is_some(),
             linger: settings.fixed.deleted_linger,
+            exposed: settings.fixed.fleet.is_some().then(Arc::default),
         };
         let custom_group = (!settings.live.custom.is_empty()).then_some(Group::Custom);
         let groups = [Group::BuiltIn].into_iter().chain(custom_group);
@@ -112,6 +113,7 @@ impl Launch<'_> {
                 host: fleet::Host::system(dialer),
                 roster,
             });
+            resources.joined(&member);
             let (unfit, stop) = (Arc::clone(&unfit), self.spawner.stop_token());
             self.spawner.spawn("fleet-member".to_owned(), async move {
                 if let Some(why) = stop.run_until_cancelled(task).await {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::resources::NewSink;
 use crate::collectors::parts::FieldSet;
 use crate::collectors::{Collector, Resource};
-use crate::exposition::{Block, Epoch, Fingerprints, NamespacedBy, Parts, ResourceStore, Scope, Stamp, Uid, Update};
+use crate::exposition::{
+    Block, Epoch, Fingerprints, Memo, NamespacedBy, Parts, Past, Remembered, ResourceStore, Scope, Stamp, Uid, Update,
+};
 use crate::intake::{DecodeError, Fingerprinter, Item, Room, Sink};
 use crate::sharding::Slice;
 
@@ -28,6 +30,21 @@ pub(super) trait Blocks: Send + Sync {
         let _ = (item, parts);
         None
     }
+
+    /// Returns whether series of an object of which `parts` have changed depend on its past, because they count events.
+    fn remembers(&self, parts: Parts) -> bool {
+        let _ = parts;
+        false
+    }
+
+    /// Returns what to remember of one object, and its series: as [`Blocks::block`] for all parts, else as [`Blocks::block_of`].
+    ///
+    /// # Errors
+    /// The object cannot be decoded.
+    fn block_after(&self, item: &Item<'_>, parts: Parts, past: &Past) -> Option<Result<(Block, Memo), DecodeError>> {
+        let _ = (item, parts, past);
+        None
+    }
 }
 
 /// The series of a resource with a k8s-openapi type.
@@ -48,7 +65,26 @@ impl<R: Resource> Blocks for Typed<R> {
 
     fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
         let read = item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?;
-        Some(read.map(|object| self.collector.collect_parts(&object, parts)))
+        Some(read.map(|object| self.collector.collect_parts(&object, &Memo::default(), parts)))
+    }
+
+    fn remembers(&self, parts: Parts) -> bool {
+        self.collector.remembers(parts)
+    }
+
+    fn block_after(&self, item: &Item<'_>, parts: Parts, past: &Past) -> Option<Result<(Block, Memo), DecodeError>> {
+        let read = match parts {
+            Parts::ALL => item.decode::<R::Object>(self.fields),
+            _ => item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?,
+        };
+        Some(read.map(|object| {
+            let memo = self.collector.remember(&object, past);
+            let block = match parts {
+                Parts::ALL => self.collector.collect_remembered(&object, &memo),
+                _ => self.collector.collect_parts(&object, &memo, parts),
+            };
+            (block, memo)
+        }))
     }
 }
 
@@ -89,6 +125,45 @@ fn complete(fingerprints: &Fingerprints, item: &Item<'_>) -> Fingerprints {
     if item.unreadable.count() == 0 { fingerprints.clone() } else { Fingerprints::default() }
 }
 
+/// The series of an object, and what to remember of it.
+type Read = (Block, Option<Remembered>);
+
+/// Reads a whole object.
+fn read(blocks: &dyn Blocks, objects: &ResourceStore, item: &Item<'_>, uid: &Uid) -> Result<Read, DecodeError> {
+    match read_after(blocks, objects, item, uid, Parts::ALL) {
+        Some(read) => read,
+        None => Ok((blocks.block(item)?, None)),
+    }
+}
+
+/// Reads some parts of an object. `None` if only the whole object can be read.
+fn read_parts(
+    blocks: &dyn Blocks,
+    objects: &ResourceStore,
+    item: &Item<'_>,
+    uid: &Uid,
+    parts: Parts,
+) -> Option<Result<Read, DecodeError>> {
+    if blocks.remembers(parts) {
+        return (parts != Parts::ALL).then(|| read_after(blocks, objects, item, uid, parts)).flatten();
+    }
+    blocks.block_of(item, parts).map(|block| Ok((block?, None)))
+}
+
+/// Reads some parts of an object, or all, whose series depend on its past. `None` if they do not.
+fn read_after(
+    blocks: &dyn Blocks,
+    objects: &ResourceStore,
+    item: &Item<'_>,
+    uid: &Uid,
+    parts: Parts,
+) -> Option<Result<Read, DecodeError>> {
+    let past = blocks.remembers(parts).then(|| objects.past(uid, item.hashes))?;
+    let of_known = past.is_known;
+    let read = blocks.block_after(item, parts, &past)?;
+    Some(read.map(|(block, memo)| (block, Some(Remembered { memo, of_known }))))
+}
+
 impl Sink for Pipeline {
     fn init(&mut self, slice: &Slice) {
         let previous = self.list.take().map(|(epoch, _)| epoch);
@@ -103,27 +178,33 @@ impl Sink for Pipeline {
             Some(NamespacedBy::Namespace) => item.names().0,
             Some(NamespacedBy::Name) => item.names().1,
         };
+        let blocks = &**blocks;
         let (uid, stamp) = (Uid::from(item.uid), Stamp { version: item.version, listed: item.listed });
-        let mut fingerprints = blocks.fingerprints(item, room).unwrap_or_default();
+        let fingerprints = blocks.fingerprints(item, room).unwrap_or_default();
         let parts = objects.compare(*partition, &uid, item.hashes, stamp, &fingerprints);
         if parts == Parts::NONE {
             return Ok(());
         }
-        if let Some(block) = blocks.block_of(item, parts) {
+        if let Some(read) = read_parts(blocks, objects, item, &uid, parts) {
+            let ((block, remembered), fingerprints) = (read?, complete(&fingerprints, item));
             // A known object, and so in a known namespace.
-            let (block, fingerprints) = (block?, complete(&fingerprints, item));
-            let update = Update { block, parts, fingerprints, namespace: String::new() };
+            let update = Update { block, parts, fingerprints, namespace: String::new(), remembered };
             if objects.apply(*partition, uid.clone(), item.hashes, stamp, update) {
                 return Ok(());
             }
             // Read again below.
             item.unreadable.reset();
         }
-        let block = blocks.block(item)?;
-        fingerprints = complete(&fingerprints, item);
-        let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace() };
-        objects.apply(*partition, uid, item.hashes, stamp, update);
-        Ok(())
+        loop {
+            let (block, remembered) = read(blocks, objects, item, &uid)?;
+            let fingerprints = complete(&fingerprints, item);
+            let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace(), remembered };
+            if objects.apply(*partition, uid.clone(), item.hashes, stamp, update) {
+                return Ok(());
+            }
+            // Another thread has removed or added the object since its past was looked up.
+            item.unreadable.reset();
+        }
     }
 
     fn keep(&mut self, uid: &str) {

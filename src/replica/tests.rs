@@ -106,6 +106,7 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
         held: Some(slice.clone()),
         audited: true,
         linger: Duration::ZERO,
+        exposed: None,
     };
     let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
     let set = resources.set(Group::BuiltIn, builtin::specs(&settings(), 0), Rollout::Atomic);

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::custom::{CustomCollector, GroupVersionKind};
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::parts::{CONTAINERS, Cut, FieldSet, STATUS};
-use kube_state_fleet::collectors::{Collector, Family, Identity, Pods, Resource, Visitor, name, visit_all};
+use kube_state_fleet::collectors::{Collector, Family, Identity, Pods, Resource, Series, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Format, ResourceStore, Samples, Selection, Store};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
 use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
@@ -37,7 +37,11 @@ struct Replica {
 impl Replica {
     /// `fields`: the families are those that read no other fields.
     fn new<R: Resource>(fields: FieldSet, shown: &KeyFilter) -> Self {
-        let enabled = |family: &Family<R::Object>| fields == FieldSet::More || family.fields == FieldSet::Usual;
+        // A new store has not counted anything; `pipeline::tests` compare what is counted.
+        let counted = |family: &Family<R::Object>| matches!(family.series, Series::Counted(_));
+        let enabled = |family: &Family<R::Object>| {
+            !counted(family) && (fields == FieldSet::More || family.fields == FieldSet::Usual)
+        };
         let collector = Collector::<R>::new(enabled, shown.clone(), shown.clone()).promoting(match shown {
             KeyFilter::All => KeyFilter::from_keys(["app"]),
             _ => KeyFilter::None,

@@ -1,8 +1,8 @@
 //! Pods, `v1`.
 //!
 //! This file holds the table; [`containers`] what a container prints, for ordinary and init containers alike; [`spec`]
-//! what the desired state says, [`status`] how the pod is, and [`resources`] what it
-//! has and needs of resources.
+//! what the desired state says, [`status`] how the pod is, [`resources`] what it
+//! has and needs of resources, and [`terminations`] how its containers have ended.
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/pod-metrics.md>
 
@@ -11,6 +11,7 @@ mod parts;
 mod resources;
 mod spec;
 mod status;
+mod terminations;
 
 use k8s_openapi::api::core::v1::Pod;
 
@@ -18,6 +19,7 @@ use self::containers::{Init, Main};
 use super::common::{name, namespace, text};
 use super::parts::{CONTAINERS, Cut, DESIRED, STATUS};
 use super::table::{Family, Identity, Resource};
+use crate::exposition::{Memo, Past};
 
 /// The resource `pods`.
 pub struct Pods;
@@ -431,7 +433,29 @@ impl Resource for Pods {
             resources::effective_limits,
         )
         .reads_more(),
+        Family::counted(
+            "kube_state_fleet_pod_container_terminations_total",
+            "Number of terminations of the container by reason, since this replica exposes the Pod.",
+            terminations::terminations::<Main>,
+        )
+        .reads(CONTAINERS),
+        Family::counted(
+            "kube_state_fleet_pod_init_container_terminations_total",
+            "Number of terminations of the init container by reason, since this replica exposes the Pod.",
+            terminations::terminations::<Init>,
+        )
+        .reads(CONTAINERS)
+        .reads_more(),
+        Family::counter(
+            "kube_state_fleet_pod_evictions_total",
+            "Whether the Pod is or was evicted, by reason.",
+            status::evictions,
+        )
+        .reads(STATUS)
+        .opt_in(),
     ];
+
+    const REMEMBER: Option<fn(&Pod, &Past) -> Memo> = Some(terminations::remember);
 
     const CUT: Cut = Cut {
         parts: &[

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 
-use super::super::common::{ZERO_TIME, boolean, condition_states, integer_if_set, text, unix};
+use super::super::common::{ZERO_TIME, bool_value, boolean, condition_states, integer_if_set, text, unix};
 use super::super::states::one_of;
 use super::super::time::seconds;
 use super::containers::{Containers, Main};
@@ -34,6 +34,20 @@ const DISRUPTION_REASONS: [&str; 5] = [
     "EvictionByEvictionAPI",
     "DeletionByPodGC",
     "TerminationByKubelet",
+];
+
+/// The reason in the status of pods that the kubelet evicts.
+const EVICTED: &str = "Evicted";
+
+/// The reasons of the family `evictions`: [`DISRUPTION_REASONS`], [`EVICTED`] and [`OTHER`].
+const EVICTIONS: [&str; 7] = [
+    DISRUPTION_REASONS[0],
+    DISRUPTION_REASONS[1],
+    DISRUPTION_REASONS[2],
+    DISRUPTION_REASONS[3],
+    DISRUPTION_REASONS[4],
+    EVICTED,
+    OTHER,
 ];
 
 /// Replaces all other reasons, which bounds the number of label values.
@@ -146,6 +160,26 @@ pub fn disruption_reason(pod: &Pod, samples: &mut Samples) {
         let shown = if DISRUPTION_REASONS.contains(&reason) { reason } else { OTHER };
         samples.sample(&[("reason", shown)], 1.0);
     }
+}
+
+/// Emits 0 or 1 for each reason of an eviction, so that a scrape after it finds a series that it knows.
+pub fn evictions(pod: &Pod, samples: &mut Samples) {
+    let found = eviction(pod);
+    for reason in EVICTIONS {
+        samples.sample(&[("reason", reason)], bool_value(found == Some(reason)));
+    }
+}
+
+/// Returns the reason why a pod is evicted. A pod counts under one reason.
+fn eviction(pod: &Pod) -> Option<&'static str> {
+    // The kubelet sets it on pods that it evicts for want of resources, with a condition that other terminations have as well.
+    if text(&status_of(pod).reason) == EVICTED {
+        return Some(EVICTED);
+    }
+    // The disruption controller sets it to False if the pod is not deleted within two minutes.
+    let condition = conditions(pod, "DisruptionTarget").find(|condition| condition.status == "True")?;
+    let reason = text(&condition.reason);
+    Some(DISRUPTION_REASONS.into_iter().find(|known| *known == reason).unwrap_or(OTHER))
 }
 
 fn conditions<'a>(pod: &'a Pod, kind: &'static str) -> impl Iterator<Item = &'a PodCondition> {

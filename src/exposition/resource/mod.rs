@@ -13,6 +13,7 @@ use super::header::Header;
 use super::held_back::{Change, HeldBack};
 use super::history::{History, Unknown};
 use super::linger::Linger;
+use super::memo::{Exposes, Memo, Past, Remembered};
 use super::namespaces::{NamespacedBy, Namespaces};
 use super::page::{Key, Page, Slot};
 use super::pages::{At, Pages};
@@ -55,12 +56,15 @@ pub struct Update {
     pub fingerprints: Fingerprints,
     /// The namespace, if the store asks for it ([`ResourceStore::namespaced_by`]); empty for none.
     pub namespace: String,
+    /// What to remember of the object; `None` leaves it as it is.
+    pub remembered: Option<Remembered>,
 }
 
 impl From<Block> for Update {
     /// A whole object without fingerprints.
     fn from(block: Block) -> Self {
-        Self { block, parts: Parts::ALL, fingerprints: Fingerprints::default(), namespace: String::new() }
+        let fingerprints = Fingerprints::default();
+        Self { block, parts: Parts::ALL, fingerprints, namespace: String::new(), remembered: None }
     }
 }
 
@@ -111,6 +115,10 @@ pub struct ResourceStore {
     /// Whether columns may keep compressed text with timestamps.
     has_timed: AtomicBool,
     namespaced_by: OnceLock<NamespacedBy>,
+    /// Whether scrapes have read it, or could.
+    is_served: AtomicBool,
+    /// What the replica exposes, if that is not everything.
+    exposes: OnceLock<Arc<dyn Exposes>>,
 }
 
 impl ResourceStore {
@@ -132,6 +140,8 @@ impl ResourceStore {
             state,
             has_timed: AtomicBool::new(false),
             namespaced_by: OnceLock::new(),
+            is_served: AtomicBool::new(false),
+            exposes: OnceLock::new(),
         })
     }
 
@@ -166,7 +176,7 @@ impl ResourceStore {
     pub fn footprint(&self) -> Footprint {
         let state = self.state();
         let families = vec![FamilyFootprint::default(); self.headers.len()];
-        let shared = state.pages.namespaces().map_or(0, Namespaces::size);
+        let shared = state.pages.namespaces().map_or(0, Namespaces::size) + state.pages.memos_size();
         let mut footprint = Footprint { objects: state.pages.len(), shared, families };
         for page in state.pages.iter() {
             footprint.shared += page.shared_size();
@@ -188,6 +198,27 @@ impl ResourceStore {
     /// Returns whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Sets what the replica exposes, once. A store without it counts as exposed from the moment at which it is served.
+    pub fn exposed_by(&self, exposes: Arc<dyn Exposes>) {
+        // A store belongs to one replica.
+        let _ = self.exposes.set(exposes);
+    }
+
+    /// Records that scrapes read it from now on.
+    pub(super) fn set_served(&self) {
+        self.is_served.store(true, Relaxed);
+    }
+
+    /// Returns what is known of an object before its next state is stored. `hashes` are the hashes of `uid`.
+    pub fn past(&self, uid: &Uid, hashes: Hashes) -> Past {
+        let is_exposed =
+            self.is_served.load(Relaxed) && self.exposes.get().is_none_or(|exposes| exposes.exposes(hashes));
+        let state = self.state();
+        let is_known = state.knows(&Key { point: hashes.xxhash64, uid: uid.clone() });
+        let memo = if is_known { state.pages.memo(uid) } else { Memo::default() };
+        Past { memo, is_known, is_exposed }
     }
 
     /// Starts a list. `previous` is the unfinished list of the same source that it replaces, if any.
@@ -223,14 +254,20 @@ impl ResourceStore {
     /// Stores an object, new or changed, unless a newer state is known. `hashes` are the hashes of `uid`.
     ///
     /// Returns false, and stores nothing, if an update of some parts does not suffice: because the stored state differs in others
-    /// as well, or because of series that are held back.
+    /// as well, or because of series that are held back. Also if what is to be remembered was made from a past that is over.
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, update: impl Into<Update>) -> bool {
-        let Update { block, parts, fingerprints, namespace } = update.into();
+        let Update { block, parts, fingerprints, namespace, remembered } = update.into();
         let mut state = self.state();
         let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         let key = Key { point: hashes.xxhash64, uid };
         let mut known = pages.find(&key);
+        if let Some(Remembered { of_known, .. }) = remembered {
+            let is_gone = linger.is_gone(&key.uid) || held_back.is_deleted(&key.uid);
+            if (known.is_some() && !is_gone) != of_known {
+                return false;
+            }
+        }
         if parts != Parts::ALL {
             let suffices = |known: &Slot| known.is_settled() && parts.covers(known.fingerprints.changed(&fingerprints));
             if !known.is_some_and(|at| suffices(pages.slot(at))) || linger.is_gone(&key.uid) || held_back.holds(hashes)
@@ -261,6 +298,9 @@ impl ResourceStore {
             } else if loaded.contains(hashes) {
                 history.unsettle(partition);
             }
+            if let Some(Remembered { memo, .. }) = remembered {
+                pages.remember(&key.uid, memo);
+            }
             let mut slot = Slot::new(key, hashes, version, partition, *clock, block);
             slot.fingerprints = fingerprints;
             pages.insert(slot, &namespace);
@@ -268,6 +308,9 @@ impl ResourceStore {
         };
         if !pages.slot_mut(at).renew(partition, *clock, stamp, history) {
             return true;
+        }
+        if let Some(Remembered { memo, .. }) = remembered {
+            pages.remember(&key.uid, memo);
         }
         if held_back.holds(hashes) {
             let uid = pages.slot(at).key.uid.clone();
@@ -563,6 +606,11 @@ impl ResourceState {
     /// Returns the objects that are not deleted.
     fn present(&self) -> impl Iterator<Item = &Slot> {
         self.pages.slots().filter(|known| !self.is_gone(&known.key.uid))
+    }
+
+    /// Returns whether there is such an object, and it is not deleted.
+    fn knows(&self, key: &Key) -> bool {
+        self.pages.find(key).is_some() && !self.is_gone(&key.uid)
     }
 
     /// Returns whether an object was deleted, and is still in the pages.

@@ -536,6 +536,7 @@ fn put_parts(things: &ResourceStore, uid: &str, stamp: Stamp, parts: [u8; 2]) ->
                 parts: changed,
                 fingerprints: fingerprints(),
                 namespace: String::new(),
+                remembered: None,
             };
             if things.apply(ALL, uid.into(), hashes, stamp, update) {
                 return 1;
@@ -545,8 +546,13 @@ fn put_parts(things: &ResourceStore, uid: &str, stamp: Stamp, parts: [u8; 2]) ->
     }
     let mut block = BlockBuilder::new(&[("object", uid), ("first", &parts[0].to_string())]);
     (0..2).for_each(|part| block.family(part as u16, |samples| emit(samples, part)));
-    let update =
-        Update { block: block.finish(), parts: Parts::ALL, fingerprints: fingerprints(), namespace: String::new() };
+    let update = Update {
+        block: block.finish(),
+        parts: Parts::ALL,
+        fingerprints: fingerprints(),
+        namespace: String::new(),
+        remembered: None,
+    };
     assert!(things.apply(ALL, uid.into(), hashes, stamp, update), "a whole object is always stored");
     2
 }

@@ -32,6 +32,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::tasks::Spawner;
 use crate::exposition::Store;
+use crate::fleet::FleetHandle;
 use crate::health::{SharedWatchSet, WatchSet};
 use crate::intake::ShardState;
 use crate::sharding::Slice;
@@ -95,6 +96,13 @@ impl Resources {
     /// Returns the store that scrapes read.
     pub fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
+    }
+
+    /// Sets the member of a fleet that decides what scrapes expose.
+    pub fn joined(&self, member: &Arc<FleetHandle>) {
+        if let Some(exposed) = &self.context.exposed {
+            exposed.set(member);
+        }
     }
 
     /// Returns the resources that are watched and served.

@@ -76,6 +76,9 @@ impl RunningResource {
         if context.namespaced {
             objects.index_namespaces(namespaced_by(&shape.endpoint));
         }
+        if let Some(exposed) = &context.exposed {
+            objects.exposed_by(Arc::clone(exposed) as _);
+        }
         let stop = spawner.stop_token().child_token();
         // Stops everything if a later step fails.
         let guard = stop.clone().drop_guard();

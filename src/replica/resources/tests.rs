@@ -168,6 +168,7 @@ impl World {
             audited: true,
             namespaced: true,
             linger: Duration::ZERO,
+            exposed: None,
         };
         let resources = Resources::new(context, tasks.spawner(), groups.iter().copied());
         tasks.spawner().spawn("resource-loader".to_owned(), Arc::clone(&resources).run());
