@@ -37,7 +37,7 @@ struct Replica {
 impl Replica {
     /// `fields`: the families are those that read no other fields.
     fn new<R: Resource>(fields: FieldSet, shown: &KeyFilter) -> Self {
-        // A new store has not counted anything; `pipeline::tests` compare what is counted.
+        // A new store has not counted anything: see the test of what is counted.
         let counted = |family: &Family<R::Object>| matches!(family.series, Series::Counted(_));
         let enabled = |family: &Family<R::Object>| {
             !counted(family) && (fields == FieldSet::More || family.fields == FieldSet::Usual)

@@ -448,7 +448,7 @@ impl Resource for Pods {
         .reads_more(),
         Family::counter(
             "kube_state_fleet_pod_evictions_total",
-            "Whether the Pod is or was evicted, by reason.",
+            "Number of evictions of the Pod by reason, 0 or 1.",
             status::evictions,
         )
         .reads(STATUS)
