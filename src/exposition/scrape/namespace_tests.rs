@@ -22,7 +22,7 @@ fn put(things: &ResourceStore, uid: &str, version: u64, namespace: &str, value: 
     block.family(0, |s| s.sample(&[], f64::from(value)));
     block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], 1.0)));
     let (block, fingerprints) = (block.finish(), Fingerprints::default());
-    let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned() };
+    let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned(), remembered: None };
     things.apply(0, uid.into(), Hashes::of(uid), Stamp { version, listed: false }, update);
 }
 
@@ -93,7 +93,8 @@ fn objects_of_one_hash_are_told_apart() {
         let mut block = BlockBuilder::new(&[("object", uid)]);
         block.family(0, |s| s.sample(&[], 1.0));
         let (block, fingerprints) = (block.finish(), Fingerprints::default());
-        let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned() };
+        let update =
+            Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned(), remembered: None };
         things.apply(0, uid.into(), hashes, Stamp { version: 1, listed: false }, update);
     }
     let shown = |namespace: &str| {
