@@ -1,7 +1,7 @@
-"""Packs a folder as a gzipped tar whose bytes depend on nothing but names, contents and modes.
+"""Packs a folder as a tar whose bytes depend on nothing but names, contents and modes.
 
-usage: archive.py FOLDER FILE [PREFIX]    packs the files of FOLDER, below PREFIX
-       archive.py --again FILE            packs a .tgz again in this way
+usage: archive.py FOLDER FILE   packs the files of FOLDER, without gzip if FILE ends with .tar
+       archive.py --again FILE  packs a .tgz again in this way
 
 The time of all entries is SOURCE_DATE_EPOCH.
 """
@@ -60,10 +60,9 @@ def main(arguments):
             files = [member for member in archive if member.isfile()]
             found = [(member.name, archive.extractfile(member).read(), member.mode & 0o111 != 0) for member in files]
         path.write_bytes(compress(tar(found)))
-    elif len(arguments) in (2, 3):
-        prefix = arguments[2] + "/" if len(arguments) == 3 else ""
-        found = [(prefix + name, content, executable) for name, content, executable in entries(arguments[0], folders=False)]
-        Path(arguments[1]).write_bytes(compress(tar(found)))
+    elif len(arguments) == 2:
+        packed = tar(entries(arguments[0], folders=False))
+        Path(arguments[1]).write_bytes(packed if arguments[1].endswith(".tar") else compress(packed))
     else:
         sys.exit(__doc__)
 
