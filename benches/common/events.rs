@@ -12,7 +12,7 @@ use kube_state_fleet::sharding::{Hasher, Ranges, Slice};
 use serde_json::json;
 
 use super::wire::{New, field, set};
-use super::{drain, recorded, uid};
+use super::{drain, recorded, served, uid};
 
 /// The busiest kinds.
 pub const KINDS: [&str; 10] = [
@@ -92,7 +92,7 @@ impl Events {
     }
 
     fn of<R: Resource>() -> Self {
-        let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
+        let collector = Collector::<R>::new(served, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new(name::<R>(), collector.headers());
         let store = Store::new(vec![Arc::clone(&objects)]);
         let form = Form::of::<R::Object>();

@@ -14,8 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::{Collector, Pods};
-use kube_state_fleet::exposition::{Block, Format, ResourceStore, Scope, Scrape, Selection, Stamp, Store};
+use kube_state_fleet::collectors::{Collector, Family, Pods};
+use kube_state_fleet::exposition::{
+    Block, Format, Parts, Remembered, ResourceStore, Scope, Scrape, Selection, Stamp, Store, Update,
+};
 use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
 
@@ -26,6 +28,11 @@ const POD: &str = include_str!("../data/pod.json");
 pub fn pod() -> Pod {
     let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
     decode_object(&json, Form::Object, &Unreadable::default()).expect("the file holds a pod")
+}
+
+/// Returns whether a family is served: by default, or because the variable `OPT_IN` has a part of its name.
+pub fn served<T>(family: &Family<T>) -> bool {
+    !family.opt_in || std::env::var("OPT_IN").is_ok_and(|part| family.name.contains(&part))
 }
 
 /// Returns the largest object of the recorded corpus, as the bare protobuf message.
@@ -56,7 +63,7 @@ impl World {
 
     /// Creates a store with those of `pods` pods that are in a slice.
     pub fn of(pods: u32, slice: &Slice) -> Self {
-        let collector = Collector::<Pods>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
+        let collector = Collector::<Pods>::new(served, KeyFilter::None, KeyFilter::None);
         let things = ResourceStore::without_history("pods", collector.headers());
         let store = Store::new(vec![Arc::clone(&things)]);
         let mut world = Self { store, things, collector, pod: pod() };
@@ -70,6 +77,12 @@ impl World {
 
     /// Returns the block of a pod after this number of restarts.
     pub fn block(&mut self, number: u32, restarts: i32) -> Block {
+        self.set(number, restarts);
+        self.collector.collect(&self.pod)
+    }
+
+    /// Makes [`World::pod`] the state of a pod after this number of restarts.
+    fn set(&mut self, number: u32, restarts: i32) {
         let pod = &mut self.pod;
         pod.metadata.uid = Some(uid(number));
         pod.metadata.name = Some(format!("checkout-service-{}-7d9f8b6c5d-{number:05x}", number / 10));
@@ -87,20 +100,28 @@ impl World {
                 container.ready = restarts % 2 == 0;
             }
         }
-        self.collector.collect(pod)
     }
 
     /// Stores a pod.
     pub fn apply(&mut self, number: u32, version: u64, restarts: i32) {
-        let block = self.block(number, restarts);
-        self.put(number, version, block);
+        if !self.collector.remembers(Parts::ALL) {
+            let block = self.block(number, restarts);
+            return self.put(number, version, block);
+        }
+        self.set(number, restarts);
+        let uid = uid(number);
+        let past = self.things.past(&uid.as_str().into(), Hashes::of(&uid));
+        let memo = self.collector.remember(&self.pod, &past);
+        let block = self.collector.collect_remembered(&self.pod, &memo);
+        let remembered = Some(Remembered { memo, of_known: past.is_known });
+        self.put(number, version, Update { remembered, ..block.into() });
     }
 
     /// Stores an existing block for a pod.
-    pub fn put(&self, number: u32, version: u64, block: Block) {
+    pub fn put(&self, number: u32, version: u64, update: impl Into<Update>) {
         let uid = uid(number);
         let stamp = Stamp { version, listed: false };
-        self.things.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, block);
+        self.things.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, update);
     }
 
     /// Starts a scrape of everything.

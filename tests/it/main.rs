@@ -9,6 +9,7 @@ mod commands;
 mod common;
 mod configurations;
 mod conformance;
+mod counters;
 mod custom;
 mod custom_format;
 mod demo;

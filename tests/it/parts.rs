@@ -302,6 +302,57 @@ fn changed_parts_show_what_a_whole_object_shows() {
     visit_all(&mut Compare(seed()));
 }
 
+/// Counts depend on the past of an object, so both stores have to see all of it. JSON has no fingerprints, and is read whole.
+#[test]
+fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() {
+    let (objects, mut random) = (messages::<Pods>(), Rng::with_seed(seed()));
+    let counts = |fields: FieldSet| {
+        let counted = |family: &Family<Pod>| matches!(family.series, Series::Counted(_));
+        // One more, so that changes of other parts are visible as well.
+        let enabled =
+            |family: &Family<Pod>| family.name == "kube_pod_status_phase" || counted(family) && family.fields == fields;
+        let collector = Collector::<Pods>::new(enabled, KeyFilter::None, KeyFilter::None);
+        let objects = ResourceStore::new("pods", collector.headers());
+        Replica { store: Store::new(vec![Arc::clone(&objects)]), sink: sink(collector, objects) }
+    };
+    for fields in [FieldSet::Usual, FieldSet::More] {
+        let (mut incremental, mut whole) = (counts(fields), counts(fields));
+        let (mut state, mut counted, mut last) = (objects[0].clone(), 0, BTreeSet::new());
+        for version in 1..1500 {
+            state = match random.u8(..10) {
+                0..2 => set(&state, &[1, 17, 1], &New::Bytes(format!("manager-{version}").into_bytes().into())),
+                2 => random.choice(&objects).unwrap().clone(),
+                _ => splice(&state, random.choice(&objects).unwrap(), &mut random),
+            };
+            state = set(&state, &[1, 1], &"changing".into());
+            let unreadable = Unreadable::default();
+            let item = Item {
+                uid: "changing",
+                hashes: Hashes::of("changing"),
+                version,
+                listed: false,
+                encoding: Encoding::Protobuf,
+                form: Form::Object,
+                table_type: None,
+                bytes: &state,
+                unreadable: &unreadable,
+            };
+            // Statuses that do not decode stay as they were in both.
+            let Ok(pod) = item.decode::<Pod>(FieldSet::More) else { continue };
+            if unreadable.count() > 0 || incremental.sink.apply(&item).is_err() {
+                continue;
+            }
+            assert!(whole.apply_text(version, &serde_json::to_string(&pod).unwrap()));
+            let shown = incremental.series();
+            assert_eq!(shown, whole.series(), "version {version}");
+            counted +=
+                usize::from(shown != last && shown.iter().any(|line| line.contains("_total") && !line.ends_with(" 0")));
+            last = shown;
+        }
+        assert!(counted > 20, "{counted} states with counts");
+    }
+}
+
 /// Pods with a family that declares the wrong part.
 struct Liars;
 

@@ -63,13 +63,13 @@ pub fn remember(pod: &Pod, past: &Past) -> Memo {
             continue;
         }
         let tally = match known.iter().position(|tally| tally.name == name) {
-            Some(at) => known.swap_remove(at).after(status, past.is_exposed),
+            Some(at) => known.remove(at).after(status, past.is_exposed),
             None if past.is_known => Tally::of_known_pod(name, status, past.is_exposed),
             None => Tally::new(name, status),
         };
         tallies.push(tally);
     }
-    // A status without containers must not make them unknown.
+    // A status without containers must not make them unknown. Those of the latest states come first.
     known.truncate(MOST_MISSING);
     tallies.extend(known);
     written(&tallies)
