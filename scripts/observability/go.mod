@@ -3,6 +3,7 @@ module kube-state-fleet/scripts/observability
 go 1.26.0
 
 require (
+	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/prometheus/common v0.65.0
 	github.com/prometheus/prometheus v0.305.1
 	sigs.k8s.io/yaml v1.4.0

@@ -21,6 +21,23 @@ const RATE_INTERVAL: &str = "8s";
 /// How long it may take until every panel shows data. An audit may wait a minute for a bookmark.
 const LIMIT: Duration = Duration::from_secs(150);
 
+/// There is no kubelet here, so rules make up what its metrics would say of the pods and claims that there are.
+const KUBELET: &str = r#"
+groups:
+- name: kubelet
+  rules:
+  - record: container_cpu_usage_seconds_total
+    expr: max by (namespace, pod, container) (kube_pod_container_resource_requests{resource="cpu"}) * 0 + 0.1 * time()
+    labels: { image: made-up }
+  - record: container_memory_working_set_bytes
+    expr: max by (namespace, pod, container) (kube_pod_container_resource_requests{resource="memory"}) / 2
+    labels: { image: made-up }
+  - record: kubelet_volume_stats_capacity_bytes
+    expr: max by (namespace, persistentvolumeclaim) (kube_persistentvolumeclaim_resource_requests_storage_bytes)
+  - record: kubelet_volume_stats_used_bytes
+    expr: max by (namespace, persistentvolumeclaim) (kube_persistentvolumeclaim_resource_requests_storage_bytes) / 2
+"#;
+
 /// A query of a dashboard, with its variables replaced by values.
 struct Query {
     /// The dashboard, and the panel or variable.
@@ -30,16 +47,19 @@ struct Query {
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
-    // A switch, which a panel measures.
     let fleet = Fleet::start(stage, &cluster, 1).await?;
-    fleet.scale(2).await?;
-    until("a fleet of two", LIMIT, async || fleet.ensure_settled().await).await?;
+    until("a fleet of one", LIMIT, async || fleet.ensure_settled().await).await?;
     let jobs = json!([
         fleet.scrape_job(stage, &cluster, "kube-state-fleet", true),
         fleet.telemetry_job(stage, &cluster, "kube-state-fleet-telemetry"),
     ]);
     let rules = rules(stage)?;
     let prometheus = Prometheus::start_with_rules(stage, INTERVAL, jobs, &rules).await?;
+
+    until("a scrape of one replica", LIMIT, async || prometheus.ensure_up(2).await).await?;
+    // A switch, which a panel measures and annotations mark.
+    fleet.scale(2).await?;
+    until("a fleet of two", LIMIT, async || fleet.ensure_settled().await).await?;
 
     let queries = queries(stage)?;
     ensure!(queries.len() > 50, "only {} queries", queries.len());
@@ -77,10 +97,13 @@ fn rules(stage: &Stage) -> Result<Vec<PathBuf>> {
         fs::write(&file, at_once.join("\n"))?;
         files.push(file);
     }
+    let file = stage.directory.join("kubelet.rules.yaml");
+    fs::write(&file, KUBELET)?;
+    files.push(file);
     Ok(files)
 }
 
-/// The queries of all dashboards: those of panels and of variables.
+/// The queries of all dashboards: those of panels, annotations and variables.
 fn queries(stage: &Stage) -> Result<Vec<Query>> {
     let mut queries = Vec::new();
     let directory = stage.repository("manifests/dashboards");
@@ -98,6 +121,10 @@ fn queries(stage: &Stage) -> Result<Vec<Query>> {
                 let of = format!("{title}: {} {}", panel["title"], target["refId"]);
                 queries.push(Query { of, expression: fill(expression) });
             }
+        }
+        for annotation in list(&dashboard["annotations"]["list"]) {
+            let expression = annotation["expr"].as_str().with_context(|| format!("{title}: no query"))?;
+            queries.push(Query { of: format!("{title}: {}", annotation["name"]), expression: fill(expression) });
         }
         for variable in list(&dashboard["templating"]["list"]) {
             let name = variable["name"].as_str().unwrap_or_default();

@@ -17,7 +17,13 @@ import (
 // Grafana's values of the variables, or values of the same shape.
 var inserted = strings.NewReplacer("$__rate_interval", "5m", "$cluster", ".*", "$namespace", ".*", "$node", ".*", "$job", ".*")
 
-var found = regexp.MustCompile(`\$\d`)
+// others are the metrics that others make: Prometheus itself, and the kubelet.
+var others = map[string]bool{
+	"ALERTS": true, "container_cpu_usage_seconds_total": true, "container_memory_working_set_bytes": true,
+	"kubelet_volume_stats_used_bytes": true, "kubelet_volume_stats_capacity_bytes": true,
+}
+
+var matched = regexp.MustCompile(`\$\d`)
 
 type panel struct {
 	ID          int
@@ -56,12 +62,11 @@ func TestEveryQueryParsesAndNamesWhatExists(t *testing.T) {
 					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
 					continue
 				}
-				// Prometheus itself creates ALERTS.
-				if err := known.Check(expr, map[string]bool{"ALERTS": true}); err != nil {
+				if err := known.Check(expr, others); err != nil {
 					t.Errorf("%s: %s: %v", d.UID, p.Title, err)
 				}
 				// `$1` is no variable but what label_replace has found.
-				if rest := found.ReplaceAllString(inserted.Replace(target.Expr), ""); strings.Contains(rest, "$") {
+				if rest := matched.ReplaceAllString(inserted.Replace(target.Expr), ""); strings.Contains(rest, "$") {
 					t.Errorf("%s: %s: a variable without a value: %s", d.UID, p.Title, rest)
 				}
 				for _, selector := range parser.ExtractSelectors(expr) {
@@ -156,6 +161,37 @@ func mentions(queries []Query, label string) bool {
 	return slices.ContainsFunc(queries, func(query Query) bool { return grouped.MatchString(query.Expr) })
 }
 
+// Grafana's schema knows every field and value, so a mistake in grid.go is found before Grafana drops it in silence.
+func TestGrafanaRefusesWhatItDoesNotKnow(t *testing.T) {
+	text, err := fleet().JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][2]string{{`"schemaVersion"`, `"shcemaVersion"`}, {`"refresh": "1m"`, `"refresh": 60`}, {`"showHeader"`, `"showHead"`}} {
+		if changed := strings.Replace(string(text), change[0], change[1], 1); check([]byte(changed)) == nil {
+			t.Errorf("%s passes", change[1])
+		}
+	}
+}
+
+func TestHandoversAreMarkedByWhatExists(t *testing.T) {
+	known, err := series.Load("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range All() {
+		for _, annotation := range d.annotations() {
+			expr, err := parser.ParseExpr(inserted.Replace(annotation["expr"].(string)))
+			if err != nil {
+				t.Fatalf("%s: %v", d.UID, err)
+			}
+			if err := known.Check(expr, nil); err != nil {
+				t.Errorf("%s: %v", d.UID, err)
+			}
+		}
+	}
+}
+
 func TestIdentifiersAreUniqueAndPanelsDoNotOverlap(t *testing.T) {
 	dashboards := map[string]bool{}
 	for _, d := range All() {
@@ -199,6 +235,11 @@ func TestLinksLeadToDashboardsAndVariablesThatExist(t *testing.T) {
 					uid, variable, _ := strings.Cut(column.Link, "?")
 					if column.Link != "" && !slices.Contains(variables[uid], variable) {
 						t.Errorf("%s: %s: nothing is at %s", d.UID, p.Title, column.Link)
+					}
+				}
+				if uid, variable, is := strings.Cut(p.Link, "?"); is {
+					if !slices.Contains(variables[uid], variable) || !mentions(p.Queries, variable) {
+						t.Errorf("%s: %s: nothing is at %s", d.UID, p.Title, p.Link)
 					}
 				}
 			}

@@ -17,6 +17,7 @@ func fleet() Dashboard {
 	return Dashboard{
 		UID: fleetUID, Title: "Kubernetes / kube-state-fleet",
 		Description: "The exporters: whether the fleet exposes every object exactly once, and at what cost.",
+		Marked:      true,
 		Variables:   []Variable{{"job", "Job", "kube_state_metrics_build_info{CLUSTER}"}},
 		Rows: []Row{
 			{"Is everything served, once?", []Panel{

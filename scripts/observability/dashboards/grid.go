@@ -23,7 +23,7 @@ var matchers = strings.NewReplacer(
 	"JOB", `cluster=~"$cluster", job=~"$job"`,
 )
 
-// JSON is the dashboard as Grafana imports it.
+// JSON is the dashboard as Grafana imports it. It fails if Grafana's schema does not know it.
 func (d Dashboard) JSON() ([]byte, error) {
 	panels, err := d.panels()
 	if err != nil {
@@ -32,19 +32,41 @@ func (d Dashboard) JSON() ([]byte, error) {
 	text, err := json.MarshalIndent(object{
 		"uid": d.UID, "title": d.Title, "description": d.Description, "tags": []string{tag}, "schemaVersion": 39, "version": 1,
 		"editable": true, "graphTooltip": 1, "refresh": "1m", "timezone": "browser", "time": object{"from": "now-6h", "to": "now"},
-		"annotations": object{"list": []object{}}, "templating": object{"list": d.variables()}, "panels": panels,
+		"annotations": object{"list": d.annotations()}, "templating": object{"list": d.variables()}, "panels": panels,
 		"links": []object{{
 			"type": "dashboards", "tags": []string{tag}, "title": "Kubernetes", "asDropdown": false, "includeVars": true,
-			"keepTime": true, "targetBlank": false, "icon": "external link",
+			"keepTime": true, "targetBlank": false, "icon": "external link", "tooltip": "",
 		}},
 	}, "", " ")
-	return append(text, '\n'), err
+	if err != nil {
+		return nil, err
+	}
+	if err := check(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.UID, err)
+	}
+	return append(text, '\n'), nil
+}
+
+// handovers finds changes of the assignment: a replica's counter grew within the step.
+const handovers = `max by (cluster, job, cause) (increase(kube_state_fleet_handovers_total{MATCHERS, cause!="start"}[2m])) > 0`
+
+// annotations marks handovers, in which series move to other targets.
+func (d Dashboard) annotations() []object {
+	matcher := "CLUSTER"
+	if d.UID == fleetUID {
+		matcher = "JOB"
+	}
+	return []object{{
+		"name": "Handovers", "enable": d.Marked, "hide": false, "iconColor": blue, "datasource": source,
+		"expr": matchers.Replace(strings.Replace(handovers, "MATCHERS", matcher, 1)), "step": "60s",
+		"titleFormat": "Handover: {{cause}}", "textFormat": "{{job}}", "tagKeys": "cluster", "useValueForTime": false,
+	}}
 }
 
 func (d Dashboard) variables() []object {
 	list := []object{{
 		"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "hide": 0,
-		"includeAll": false, "multi": false, "regex": "", "options": []object{}, "current": object{},
+		"includeAll": false, "multi": false, "regex": "", "options": []object{}, "current": object{"selected": false, "text": "default", "value": "default"},
 	}}
 	cluster := Variable{"cluster", "Cluster", "kube_node_info"}
 	if d.UID == fleetUID {
@@ -104,6 +126,9 @@ func (p Panel) fill(into object) {
 		"unit": p.Unit, "mappings": mappings(p.Values), "thresholds": thresholds(p.Steps), "noValue": "none",
 		"color": object{"mode": "thresholds"}, "custom": object{}, "links": []object{},
 	}
+	if uid, variable, is := strings.Cut(p.Link, "?"); is {
+		defaults["links"] = []object{link("${__field.labels."+variable+"}", uid, variable)}
+	}
 	if p.Min != 0 || p.Max != 0 {
 		defaults["min"], defaults["max"] = p.Min, p.Max
 	}
@@ -114,6 +139,7 @@ func (p Panel) fill(into object) {
 		options = object{
 			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "colorMode": "value",
 			"graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": true,
+			"showPercentChange": false, "percentChangeColorMode": "standard",
 		}
 		if p.Texts {
 			options["textMode"], options["graphMode"] = "name", "none"
@@ -133,8 +159,8 @@ func (p Panel) fill(into object) {
 			"tooltip": object{"mode": "multi", "sort": "desc"},
 		}
 	case Table:
-		defaults["custom"] = object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true}
-		options = object{"showHeader": true, "cellHeight": "sm", "footer": object{"show": false}}
+		defaults["custom"] = object{"align": "auto", "cellOptions": object{"type": "auto"}, "filterable": true, "inspect": false}
+		options = object{"showHeader": true, "cellHeight": "sm", "frameIndex": 0, "footer": object{"show": false, "reducer": []string{}}}
 		into["transformations"] = p.transformations()
 		for _, column := range p.Columns {
 			overrides = append(overrides, column.override()...)
@@ -144,12 +170,14 @@ func (p Panel) fill(into object) {
 			"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true, "valueMode": "color", "namePlacement": "auto",
 			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}, "sizing": "auto",
 			"minVizHeight": 16, "minVizWidth": 8, "maxVizHeight": 24,
+			"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []string{}},
 		}
 	case Timeline:
 		defaults["custom"] = object{"lineWidth": 0, "fillOpacity": 70}
 		options = object{
 			"mergeValues": true, "rowHeight": 0.8, "showValue": "never", "alignValue": "left",
-			"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "single"},
+			"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
+			"tooltip": object{"mode": "single", "sort": "none"},
 		}
 	}
 	into["options"] = options
@@ -214,15 +242,20 @@ func (c Column) override() []object {
 	}
 	if c.Link != "" {
 		uid, variable, _ := strings.Cut(c.Link, "?")
-		properties = append(properties, object{"id": "links", "value": []object{{
-			"title": c.Heading + " ${__value.text}", "targetBlank": false,
-			"url": fmt.Sprintf("/d/%s?var-%s=${__value.text}&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}", uid, variable),
-		}}})
+		properties = append(properties, object{"id": "links", "value": []object{link("${__value.text}", uid, variable)}})
 	}
 	if properties == nil {
 		return nil
 	}
 	return []object{{"matcher": object{"id": "byName", "options": c.Heading}, "properties": properties}}
+}
+
+// link leads to a dashboard with one of its variables set.
+func link(value, uid, variable string) object {
+	return object{
+		"title": strings.ToUpper(variable[:1]) + variable[1:] + " " + value, "targetBlank": false,
+		"url": fmt.Sprintf("/d/%s?var-%s=%s&${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}", uid, variable, value),
+	}
 }
 
 func thresholds(steps []Step) object {

@@ -6,6 +6,8 @@ package dashboards
 type Dashboard struct {
 	// UID is the file's name and the address in Grafana. It never changes, because links use it.
 	UID, Title, Description string
+	// Handovers of the fleet are marked in the panels, unless the reader turns that off; Marked: from the start.
+	Marked bool
 	// Variables besides the datasource and the cluster.
 	Variables []Variable
 	Rows      []Row
@@ -37,6 +39,8 @@ type Panel struct {
 	Stacked bool
 	// Min and Max of the axis; both 0: as the data is.
 	Min, Max float64
+	// Link leads from a series to another dashboard, with the series' label: uid and variable, as in kubernetes-workloads?namespace.
+	Link string
 	// Texts: a stat shows the label that Legend names instead of the number.
 	Texts bool
 }
@@ -92,7 +96,7 @@ type Variable struct {
 
 // All are the dashboards.
 func All() []Dashboard {
-	return []Dashboard{overview(), workloads(), nodes(), fleet()}
+	return []Dashboard{overview(), workloads(), nodes(), storage(), fleet()}
 }
 
 // Good at 0 and bad from 1 on.

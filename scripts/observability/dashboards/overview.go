@@ -4,6 +4,7 @@ const (
 	overviewUID  = "kubernetes-overview"
 	workloadsUID = "kubernetes-workloads"
 	nodesUID     = "kubernetes-nodes"
+	storageUID   = "kubernetes-storage"
 	fleetUID     = "kube-state-fleet"
 )
 
@@ -138,6 +139,7 @@ func overview() Dashboard {
     kube_pod_container_status_restarts_total{NAMESPACE} or kube_pod_init_container_status_restarts_total{NAMESPACE}
   )[5m:])
 ))`, "{{namespace}}"}},
+					Link: workloadsUID + "?namespace",
 				},
 			}},
 			{"Room", []Panel{
@@ -158,6 +160,7 @@ sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatabl
 					Description: "The five quotas with the highest use.",
 					Steps:       []Step{{0, green}, {0.9, orange}, {1, red}},
 					Queries:     []Query{{`topk(5, ` + quotas + `)`, "{{namespace}} {{resource}}"}},
+					Link:        workloadsUID + "?namespace",
 				},
 				{
 					Kind: Lines, Title: "Claims by phase", Width: 8, Height: 6, Unit: "short", Stacked: true,
@@ -165,6 +168,28 @@ sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatabl
 					Queries: []Query{{`sum by (phase) (
   max by (cluster, namespace, persistentvolumeclaim, phase) (kube_persistentvolumeclaim_status_phase{NAMESPACE})
 )`, "{{phase}}"}},
+				},
+				{
+					Kind: Bars, Title: "Quotas relative to nodes", Width: 12, Height: 6, Unit: "percentunit", Min: 0, Max: 2,
+					Description: "The hard limits of all quotas on requests, relative to the allocatable resources of all nodes. Above 100 %, the cluster cannot give what the quotas promise.",
+					Steps:       []Step{{0, green}, {1, orange}, {1.5, red}},
+					Queries:     []Query{{overcommit("cpu"), "cpu"}, {overcommit("memory"), "memory"}},
+				},
+				{
+					Kind: Lines, Title: "Use relative to requests", Width: 12, Height: 6, Unit: "percentunit",
+					Description: "What containers use of the CPU and memory that they request. Far below 100 %, nodes are reserved and idle. It needs the cAdvisor metrics of the kubelet.",
+					Queries: []Query{
+						{`sum(` + usedCPU("CLUSTER") + `)
+/
+sum(max by (cluster, namespace, pod, container) (
+  ` + requestsOf(`CLUSTER, resource="cpu"`) + `
+)` + ofLivePods("CLUSTER") + `)`, "cpu"},
+						{`sum(` + usedMemory("CLUSTER") + `)
+/
+sum(max by (cluster, namespace, pod, container) (
+  ` + requestsOf(`CLUSTER, resource="memory"`) + `
+)` + ofLivePods("CLUSTER") + `)`, "memory"},
+					},
 				},
 			}},
 		},
@@ -174,6 +199,22 @@ sum by (resource) (max by (cluster, node, resource) (kube_node_status_allocatabl
 const quotas = `max by (cluster, namespace, resourcequota, resource) (kube_resourcequota{NAMESPACE, type="used"})
   / on (cluster, namespace, resourcequota, resource)
   (max by (cluster, namespace, resourcequota, resource) (kube_resourcequota{NAMESPACE, type="hard"}) > 0)`
+
+// overcommit is the sum of the quotas on the requests of a resource, relative to all nodes.
+func overcommit(resource string) string {
+	return `sum(max by (cluster, namespace, resourcequota) (kube_resourcequota{CLUSTER, type="hard", resource=~"(requests.)?` + resource + `"}))
+/
+sum(max by (cluster, node) (kube_node_status_allocatable{CLUSTER, resource="` + resource + `"}))`
+}
+
+// usedCPU and usedMemory are what each container uses, from the kubelet's cAdvisor. Without an image it is the cgroup of the pod.
+func usedCPU(matchers string) string {
+	return `max by (cluster, namespace, pod, container) (rate(container_cpu_usage_seconds_total{` + matchers + `, container!="", image!=""}[$__rate_interval]))`
+}
+
+func usedMemory(matchers string) string {
+	return `max by (cluster, namespace, pod, container) (container_memory_working_set_bytes{` + matchers + `, container!="", image!=""})`
+}
 
 // named gives series of one kind the labels kind and name, so that several kinds fit into one table.
 func named(kind, label, expr, more string) string {

@@ -35,6 +35,15 @@ func requestsOf(matchers string) string {
     kube_pod_init_container_info{CLUSTER, restart_policy="Always"}`
 }
 
+// ofRequests is what is used of the requests for a resource, by namespace.
+func ofRequests(resource, used string) string {
+	return `sum by (cluster, namespace) (` + used + `)
+/ on (cluster, namespace)
+sum by (cluster, namespace) (max by (cluster, namespace, pod, container) (
+  ` + requestsOf(`NAMESPACE, resource="`+resource+`"`) + `
+)` + ofLivePods("NAMESPACE") + `)`
+}
+
 func workloads() Dashboard {
 	return Dashboard{
 		UID: workloadsUID, Title: "Kubernetes / Workloads",
@@ -98,6 +107,20 @@ max by (cluster, namespace, pod, container, reason) (
     ` + requestsOf(`NAMESPACE, resource="cpu"`) + `
   )` + ofLivePods("NAMESPACE") + `
 ))`, "{{namespace}}"}},
+				},
+			}},
+			{"Use", []Panel{
+				{
+					Kind: Bars, Title: "CPU used of requests", Width: 12, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "What the containers of a namespace use of the CPU that they request: the ten lowest. It needs the cAdvisor metrics of the kubelet.",
+					Steps:       []Step{{0, orange}, {0.3, green}, {1, orange}},
+					Queries:     []Query{{`bottomk(10, ` + ofRequests("cpu", usedCPU("NAMESPACE")) + `)`, "{{namespace}}"}},
+				},
+				{
+					Kind: Bars, Title: "Memory used of requests", Width: 12, Height: 8, Unit: "percentunit", Min: 0, Max: 1,
+					Description: "What the containers of a namespace use of the memory that they request: the ten lowest. It needs the cAdvisor metrics of the kubelet.",
+					Steps:       []Step{{0, orange}, {0.3, green}, {1, orange}},
+					Queries:     []Query{{`bottomk(10, ` + ofRequests("memory", usedMemory("NAMESPACE")) + `)`, "{{namespace}}"}},
 				},
 			}},
 			{"Jobs", []Panel{
