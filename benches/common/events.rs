@@ -104,6 +104,7 @@ impl Events {
             namespaced: true,
             form,
             protobuf: true,
+            typed: true,
         };
         let feed = Feed::new(endpoint, slice(), sink(collector, objects));
         let (encoding, frame): (_, Frame) = match form {

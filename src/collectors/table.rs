@@ -143,7 +143,13 @@ impl<T> Family<T> {
 
     /// Returns the header that precedes its series.
     pub fn header(&self) -> Header {
-        Header { name: self.name.to_owned(), help: self.help.to_owned(), kind: self.kind, reads: self.reads }
+        Header {
+            name: self.name.to_owned(),
+            help: self.help.to_owned(),
+            kind: self.kind,
+            reads: self.reads,
+            shares: true,
+        }
     }
 }
 

@@ -279,6 +279,9 @@ pub(super) struct LintCustomResources {
     /// Files with objects and CustomResourceDefinitions; - for standard input.
     #[arg(value_name = "DUMP")]
     pub dumps: Vec<PathBuf>,
+    /// The config may name kinds without a CustomResourceDefinition, as for the flag of `run` with this name.
+    #[arg(long)]
+    pub custom_resource_state_all_kinds: bool,
     /// Format of the findings.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Output,

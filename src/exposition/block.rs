@@ -27,6 +27,23 @@ impl Block {
         self.0.len()
     }
 
+    /// Adds the families of `other`, which has no shared labels, behind the first `families` ones.
+    #[must_use]
+    pub fn with(mut self, families: usize, other: &Self) -> Self {
+        let (labels, mut rest) = take_u32(&other.0);
+        debug_assert_eq!(labels, 0, "its series would lose their shared labels");
+        while let [low, high, behind @ ..] = rest {
+            // A resource has fewer families than a `u16` counts.
+            let index = u16::from_le_bytes([*low, *high]).saturating_add(families as u16);
+            let length = take_u32(behind).0 as usize;
+            let (section, next) = rest.split_at(SECTION_HEAD + length);
+            self.0.extend_from_slice(&index.to_le_bytes());
+            self.0.extend_from_slice(&section[2..]);
+            rest = next;
+        }
+        self
+    }
+
     /// Frees unused capacity.
     pub(super) fn shrink(&mut self) {
         self.0.shrink_to_fit();
@@ -250,5 +267,20 @@ mod tests {
         let quoted: Vec<_> = lines(sections.take(7)).collect();
         assert_eq!(quoted, [b",quoted=\"a\\\"b\\\\c\\nd\"} 0\n"]);
         assert_eq!(block.labels(), b"{object=\"a\"");
+    }
+
+    #[test]
+    fn a_block_takes_the_families_of_another_behind_its_own() {
+        let mut first = BlockBuilder::new(&[("object", "a")]);
+        first.family(1, |samples| samples.sample(&[("b", "c")], 1.0));
+        let mut second = BlockBuilder::new(&[]);
+        second.family(0, |samples| samples.sample(&[], 2.0));
+        second.family(2, |samples| samples.sample(&[("d", "e")], 3.0));
+        let both = first.finish().with(2, &second.finish());
+        assert_eq!(both.labels(), b"{object=\"a\"");
+        let mut sections = both.sections();
+        assert_eq!(sections.take(1), b",b=\"c\"} 1\n");
+        assert_eq!(sections.take(2), b" 2\n");
+        assert_eq!(sections.take(4), b"{d=\"e\"} 3\n");
     }
 }

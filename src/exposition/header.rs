@@ -26,4 +26,6 @@ pub struct Header {
     pub kind: MetricType,
     /// The parts of an object that its series depend on.
     pub reads: Parts,
+    /// Whether its series begin with the labels that the series of an object share. Others carry all their labels themselves.
+    pub shares: bool,
 }

@@ -55,7 +55,8 @@ impl DepartingSlices {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub column: Arc<Column>,
-    pub labels: Arc<Labels>,
+    /// The labels that the series of each object share; `None` if the series carry all of them.
+    pub labels: Option<Arc<Labels>>,
     /// One bit per object; `None` for all objects.
     pub visible: Option<u128>,
     /// One bit per object whose series have a timestamp.

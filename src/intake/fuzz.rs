@@ -58,6 +58,7 @@ impl Reader<'_> {
             namespaced: true,
             form,
             protobuf: encoding == Encoding::Protobuf,
+            typed: encoding == Encoding::Protobuf,
         };
         let slice = Slice::all();
         let source = Source {

@@ -72,7 +72,7 @@ pub struct Objects {
     status: Arc<Status>,
     form: Form,
     kind: String,
-    /// Whether the API server knows the type of the objects, so that it is no custom resource.
+    /// Whether it is a known type of the API server.
     is_typed: bool,
     /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
     synced: Option<Slice>,
@@ -111,7 +111,7 @@ impl Objects {
             sink,
             form: source.endpoint.form,
             kind: source.endpoint.kind.clone(),
-            is_typed: source.endpoint.protobuf,
+            is_typed: source.endpoint.typed,
             synced: None,
             observer: UidObserver::new(Arc::clone(&status), source.audited),
             status,

@@ -155,6 +155,7 @@ mod tests {
                 namespaced: true,
                 form,
                 protobuf: true,
+                typed: true,
             },
             namespace: None,
             field_selector: String::new(),

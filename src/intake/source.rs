@@ -27,6 +27,8 @@ pub struct Endpoint {
     pub form: Form,
     /// Whether to request protobuf, which custom resources do not have.
     pub protobuf: bool,
+    /// Whether it is a known type of the API server: its lists have the kind of the objects and `List`, and the objects in them have none.
+    pub typed: bool,
 }
 
 impl Endpoint {

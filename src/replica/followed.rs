@@ -211,6 +211,7 @@ pub(super) fn cluster_scoped(group: &str, kind: &str, plural: &str) -> Endpoint 
         namespaced: false,
         form: Form::Object,
         protobuf: false,
+        typed: false,
     }
 }
 

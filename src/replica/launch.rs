@@ -79,7 +79,7 @@ impl Launch<'_> {
             linger: settings.fixed.deleted_linger,
             exposed: settings.fixed.fleet.is_some().then(Arc::default),
         };
-        let custom_group = (!settings.live.custom.is_empty()).then_some(Group::Custom);
+        let custom_group = settings.live.custom.of_others().next().is_some().then_some(Group::Custom);
         let groups = [Group::BuiltIn].into_iter().chain(custom_group);
         let resources = Resources::new(context, self.spawner.clone(), groups);
         let custom = Arc::new(CustomResources::new(Arc::clone(&resources), self.client.clone(), self.spawner.clone()));

@@ -55,7 +55,7 @@ use url::without_password;
 
 pub use client::{ClientConfig, ClientError, client_config, client_files};
 #[doc(hidden)]
-pub use custom::custom_sink;
+pub use custom::{custom_sink, joined_sink};
 pub use error::StartError;
 #[doc(hidden)]
 pub use pipeline::sink;

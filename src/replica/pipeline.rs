@@ -8,7 +8,7 @@ use crate::collectors::{Collector, Resource};
 use crate::exposition::{
     Block, Epoch, Fingerprints, Memo, NamespacedBy, Parts, Past, Remembered, ResourceStore, Scope, Stamp, Uid, Update,
 };
-use crate::intake::{DecodeError, Fingerprinter, Item, Room, Sink};
+use crate::intake::{DecodeError, Fingerprinter, Form, Item, Room, Sink};
 use crate::sharding::Slice;
 
 /// Makes series from objects.
@@ -54,9 +54,22 @@ struct Typed<R: Resource> {
     fingerprinter: Option<Fingerprinter>,
 }
 
+impl<R: Resource> Typed<R> {
+    fn new(collector: Collector<R>) -> Self {
+        let fields = collector.fields();
+        let fingerprinter = Fingerprinter::new::<R>(fields, collector.shows_annotations());
+        Self { collector, fields, fingerprinter }
+    }
+
+    fn decode(&self, item: &Item<'_>) -> Result<R::Object, DecodeError> {
+        // Its families read no more, even if others need the whole object.
+        Item { form: Form::of::<R::Object>(), ..*item }.decode(self.fields)
+    }
+}
+
 impl<R: Resource> Blocks for Typed<R> {
     fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
-        Ok(self.collector.collect(&item.decode::<R::Object>(self.fields)?))
+        Ok(self.collector.collect(&self.decode(item)?))
     }
 
     fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
@@ -74,7 +87,7 @@ impl<R: Resource> Blocks for Typed<R> {
 
     fn block_after(&self, item: &Item<'_>, parts: Parts, past: &Past) -> Option<Result<(Block, Memo), DecodeError>> {
         let read = match parts {
-            Parts::ALL => item.decode::<R::Object>(self.fields),
+            Parts::ALL => self.decode(item),
             _ => item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?,
         };
         Some(read.map(|object| {
@@ -90,9 +103,42 @@ impl<R: Resource> Blocks for Typed<R> {
 
 /// Returns the constructor of the sinks of a resource with a k8s-openapi type.
 pub(super) fn typed<R: Resource>(collector: Collector<R>) -> NewSink {
-    let fields = collector.fields();
-    let fingerprinter = Fingerprinter::new::<R>(fields, collector.shows_annotations());
-    sinks(Typed { collector, fields, fingerprinter })
+    sinks(Typed::new(collector))
+}
+
+/// The series of a resource with a k8s-openapi type, and behind them those of a config, from the same JSON.
+struct Joined<R: Resource, C: Blocks> {
+    typed: Typed<R>,
+    /// Number of families of `typed`.
+    families: usize,
+    custom: C,
+}
+
+impl<R: Resource, C: Blocks> Blocks for Joined<R, C> {
+    fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
+        Ok(self.typed.block(item)?.with(self.families, &self.custom.block(item)?))
+    }
+
+    fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
+        // Without a fingerprinter, a family shows the resourceVersion.
+        self.typed.fingerprinter.as_ref().and_then(|_| self.custom.fingerprints(item, room))
+    }
+
+    fn remembers(&self, parts: Parts) -> bool {
+        self.typed.remembers(parts)
+    }
+
+    fn block_after(&self, item: &Item<'_>, parts: Parts, past: &Past) -> Option<Result<(Block, Memo), DecodeError>> {
+        // The fingerprint is one of the whole object, so it does not say which parts have changed.
+        let read = (parts == Parts::ALL).then(|| self.typed.block_after(item, parts, past)).flatten()?;
+        Some(read.and_then(|(block, memo)| Ok((block.with(self.families, &self.custom.block(item)?), memo))))
+    }
+}
+
+/// As [`typed`], with the families of `custom` behind those of `collector`. The objects come as JSON.
+pub(super) fn joined<R: Resource>(collector: Collector<R>, custom: impl Blocks + 'static) -> NewSink {
+    let families = collector.headers().len();
+    sinks(Joined { typed: Typed::new(collector), families, custom })
 }
 
 /// Returns the constructor of a resource's sinks, whose objects `blocks` decodes.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Settings;
 use super::custom::Entry;
+use super::kinds::Kind;
 use crate::collectors::custom::{CustomCollector, GroupVersionKind};
 use crate::collectors::labels::KeyFilter;
 use crate::collectors::{self, Collector, Family, Resource};
@@ -23,6 +24,14 @@ impl Settings {
     pub fn custom_collector(&self, entry: &Entry, of: &GroupVersionKind) -> CustomCollector {
         let enabled = |name: &str| self.live.families.is_enabled(name, false);
         CustomCollector::new(&entry.definition, of, enabled, self.live.log.verbosity)
+    }
+
+    /// Whether replicas read the objects of a built-in kind, for its own families or for those of an entry of the config of custom
+    /// resources. Replicas of nodes share only the pods; each would read all objects of the entry.
+    pub fn reads(&self, kind: &Kind) -> bool {
+        let is_on = self.live.resources.iter().any(|name| name == kind.plural);
+        let has_entry = self.live.custom.of_built_in(kind).is_some();
+        is_on || (has_entry && (kind.plural == "pods" || !self.selects_by_node()))
     }
 
     /// The hash that assigns objects to shards. Server-side sharding supports only FNV-1a; xxHash64 is better distributed.

@@ -298,6 +298,13 @@ declare_flags! {
             key: "continue_without_custom_resource_state_config_file";
         }
 
+        /// Also take entries for kinds without a CustomResourceDefinition: built-in kinds (group "" for the core group), whose
+        /// metrics share the watch of their resource, and kinds of aggregated API servers. Default: false.
+        "--custom-resource-state-all-kinds" custom_resource_state_all_kinds: Option<GoBool> = "BOOL" {
+            key: "custom_resource_state_all_kinds";
+            feature: |settings| features::on(settings.live.custom.takes_all_kinds() && !settings.live.custom.is_empty());
+        }
+
         /// Serve only custom resources.
         "--custom-resource-state-only" custom_resource_state_only: Option<GoBool> = "BOOL" {
             key: "custom_resources_only";

@@ -18,6 +18,7 @@ mod features;
 mod flags;
 mod fleet;
 mod keys;
+mod kinds;
 mod klog;
 mod layers;
 mod log;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::address::Listen;
-use super::custom::CustomResources;
+use super::custom::{CustomResources, Kinds};
 use super::flags::Combined;
 use super::log::{Log, LogFormat};
 use super::values::{self, is_true, items, non_empty};
@@ -195,13 +195,14 @@ pub(super) fn custom_file(flags: &Flags) -> Option<&Path> {
 /// The custom resources of the inline configuration or of the file.
 pub(super) fn custom_resources(flags: &Flags, warnings: &mut Vec<Warning>) -> Result<CustomResources, SettingsError> {
     let is_optional = is_true(flags.continue_without_custom_resource_state_config_file);
+    let kinds = Kinds::all(is_true(flags.custom_resource_state_all_kinds));
     let (origin, custom) = match (custom_text(flags), custom_file(flags)) {
-        (Some(text), _) => (INLINE.to_owned(), CustomResources::parse(INLINE, text)?),
+        (Some(text), _) => (INLINE.to_owned(), CustomResources::parse_for(kinds, INLINE, text)?),
         (None, Some(file)) if is_optional && !file.exists() => {
             warnings.push(Warning::WithoutFile { file: file.to_owned() });
             Default::default()
         }
-        (None, Some(file)) => (file.display().to_string(), CustomResources::read(file)?),
+        (None, Some(file)) => (file.display().to_string(), CustomResources::read(file, kinds)?),
         (None, None) => Default::default(),
     };
     let unknown = custom.unknown_keys().iter().cloned().map(Warning::UnknownCustomKey);

@@ -1,70 +1,11 @@
-//! The registry of collectors as plain values, by name.
+//! The registry of collectors by name.
 
-use std::any::TypeId;
-use std::sync::LazyLock;
+pub use super::kinds::{Kind, all};
 
-use k8s_openapi::{ClusterResourceScope, Resource as _};
-
-use crate::collectors::{Resource, Visitor, visit_all};
 use crate::shown;
 
 use super::SettingsError;
 use super::values::items;
-
-/// Served only if `--resources` names them, as in kube-state-metrics.
-const NOT_BY_DEFAULT: &[&str] =
-    &["clusterrolebindings", "clusterroles", "endpoints", "ingressclasses", "rolebindings", "roles", "serviceaccounts"];
-
-/// A resource with a collector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// API group, empty for the core group.
-    pub group: &'static str,
-    /// API version, for example `v1`.
-    pub version: &'static str,
-    /// Kind, for example `Pod`.
-    pub kind: &'static str,
-    /// Plural, as in flags.
-    pub plural: &'static str,
-    /// Whether objects belong to namespaces.
-    pub namespaced: bool,
-}
-
-impl Kind {
-    /// Returns the value for a resource's type.
-    pub fn of<R: Resource>() -> Self {
-        Self {
-            group: R::Object::GROUP,
-            version: R::Object::VERSION,
-            kind: R::Object::KIND,
-            plural: R::Object::URL_PATH_SEGMENT,
-            namespaced: TypeId::of::<<R::Object as k8s_openapi::Resource>::Scope>()
-                != TypeId::of::<ClusterResourceScope>(),
-        }
-    }
-
-    /// Whether it is served without `--resources`.
-    pub fn is_default(&self) -> bool {
-        !NOT_BY_DEFAULT.contains(&self.plural)
-    }
-}
-
-static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    struct Kinds(Vec<Kind>);
-    impl Visitor for Kinds {
-        fn visit<R: Resource>(&mut self) {
-            self.0.push(Kind::of::<R>());
-        }
-    }
-    let mut kinds = Kinds(Vec::new());
-    visit_all(&mut kinds);
-    kinds.0
-});
-
-/// Returns all resources, in the order of the registry.
-pub fn all() -> &'static [Kind] {
-    &KINDS
-}
 
 /// Returns the resource `name`, which `flag` contains.
 pub(super) fn find(flag: &'static str, name: &str) -> Result<&'static Kind, SettingsError> {

@@ -319,7 +319,7 @@ fn an_entry_whose_kind_is_not_in_the_input_is_named() {
         ),
         (
             "{group: apps, version: v1, kind: Deployment}",
-            "Deployment.v1.apps is built in; only kinds with a CustomResourceDefinition are custom resources",
+            "Deployment.v1.apps is built in; entries for it need --custom-resource-state-all-kinds",
         ),
     ] {
         let remarks = remarks(&entry(gvk), DATABASES);

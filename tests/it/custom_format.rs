@@ -51,6 +51,32 @@ fn the_example_of_the_richer_format_prints_what_the_page_shows() {
 }
 
 #[test]
+fn the_example_of_a_built_in_kind_prints_what_the_page_shows() {
+    let directory = directory(&["kinds.yaml", "deployment.yaml"]);
+    let config = "--custom-resource-state-config-file=kinds.yaml";
+    let arguments = ["render", "--custom-resource-state-all-kinds", config, "deployment.yaml"];
+    let Output { stdout, stderr, status } = program(directory.path(), &arguments);
+    assert_eq!((String::from_utf8_lossy(&stderr).as_ref(), status.code()), ("", Some(0)), "no remarks");
+    let text = String::from_utf8(stdout).expect("UTF-8");
+    let series: Vec<_> = text.lines().filter(|line| line.starts_with("shop_")).collect();
+    let shown =
+        blocks().find(|(language, text)| *language == "text" && text.starts_with("shop_")).expect("an output").1;
+    assert_eq!(series, shown.lines().collect::<Vec<_>>());
+    assert!(text.contains("kube_deployment_spec_replicas{"), "{text}");
+    let lint = ["lint-custom-resources", "--custom-resource-state-all-kinds", "kinds.yaml", "deployment.yaml"];
+    let Output { stdout, stderr, status } = program(directory.path(), &lint);
+    let stdout = String::from_utf8_lossy(&stdout);
+    assert_eq!((String::from_utf8_lossy(&stderr).as_ref(), status.code()), ("", Some(0)), "{stdout}");
+    let rules = ["docs", "rbac", "--resources=pods", "--custom-resource-state-all-kinds", config];
+    let rules = String::from_utf8(program(directory.path(), &rules).stdout).expect("UTF-8");
+    assert!(rules.contains("- deployments") && !rules.contains("customresourcedefinitions"), "{rules}");
+    // Without the flag, the entry serves nothing.
+    let text = program(directory.path(), &["render", config, "deployment.yaml"]);
+    assert!(!String::from_utf8_lossy(&text.stdout).contains("shop_"));
+    assert!(String::from_utf8_lossy(&text.stderr).contains("need --custom-resource-state-all-kinds"));
+}
+
+#[test]
 fn the_lint_of_the_example_prints_what_the_page_shows() {
     let directory = directory(&["routes.yaml", "route.yaml"]);
     let Output { stdout, stderr, status } =
@@ -94,7 +120,7 @@ fn mistakes_of_a_config_are_findings_with_their_places() {
     assert_eq!((err.as_str(), code), ("", Some(1)));
     for finding in [
         "line 3: the dump has neither an object nor a CustomResourceDefinition of Queue.v1.example.com, but Route.v1.example.com",
-        "line 4: Deployment.v1.apps is built in; only kinds with a CustomResourceDefinition are custom resources",
+        "line 4: Deployment.v1.apps is built in; entries for it need --custom-resource-state-all-kinds",
         "line 6: spec.resources[2].commonLabels.__name__: Prometheus reserves the label name __name__; the label is left out",
         "line 5: kube_customresource_a: no series: an Info needs a label, from labelsFromPath or labelFromKey",
         "line 5: kube_customresource_b: [spec, rules] is a list, and \"*\" is a field of a map; write \"[*]\" for each item (1 object)",
@@ -211,7 +237,7 @@ fn against_schema(config: &str) -> Option<String> {
 fn examples_and_recorded_configs_follow_the_schema() {
     let examples: Vec<_> =
         blocks().filter(|(language, text)| *language == "yaml" && text.contains("CustomResourceState")).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for (_, config) in examples {
         assert_eq!(against_schema(config), None, "{config}");
     }

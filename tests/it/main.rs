@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed test may panic")]
 
+mod all_kinds;
 mod collectors;
 mod commands;
 mod common;

@@ -93,7 +93,7 @@ impl Replica {
 }
 
 /// Returns the value of a random member or element of `json`, at some depth.
-fn random_place<'a>(json: &'a mut Json, random: &mut Rng) -> &'a mut Json {
+pub fn random_place<'a>(json: &'a mut Json, random: &mut Rng) -> &'a mut Json {
     let size = match json {
         Json::Array(elements) => elements.len(),
         Json::Object(members) => members.len(),
@@ -272,7 +272,7 @@ fn messages<R: Resource>() -> Vec<Vec<u8>> {
 }
 
 /// Returns the seed that `scripts/test` sets, so that it repeats itself, or a new one.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     let fixed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok());
     fixed.unwrap_or_else(|| fastrand::u64(..))
 }

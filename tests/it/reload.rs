@@ -18,7 +18,7 @@ use crate::common::get;
 /// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
 
-async fn cluster(name: &str) -> Simulator {
+pub async fn cluster(name: &str) -> Simulator {
     let resources = vec![
         ResourceType::of::<Namespace>(),
         ResourceType::of::<Node>(),
@@ -44,10 +44,10 @@ async fn cluster(name: &str) -> Simulator {
 }
 
 /// A running binary.
-struct Exporter {
+pub struct Exporter {
     child: Child,
     log: mpsc::UnboundedReceiver<Value>,
-    folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl Drop for Exporter {
@@ -60,7 +60,7 @@ impl Drop for Exporter {
 
 impl Exporter {
     /// Starts the binary in a new folder, with the arguments that `prepare` returns.
-    fn start(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+    pub fn start(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut child = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
             .args(prepare(folder.path()))
@@ -88,14 +88,14 @@ impl Exporter {
     }
 
     /// Replaces the config file by a rename.
-    fn write(&self, text: &str) {
+    pub fn write(&self, text: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, text).expect("written");
         std::fs::rename(&new, self.config()).expect("renamed");
     }
 
     /// Returns the next log line that contains `what`.
-    async fn says(&mut self, what: &str) -> Value {
+    pub async fn says(&mut self, what: &str) -> Value {
         let line = async {
             loop {
                 let line = self.log.recv().await.expect("it runs");
@@ -107,7 +107,7 @@ impl Exporter {
         tokio::time::timeout(LONG, line).await.unwrap_or_else(|_| panic!("it never says {what:?}"))
     }
 
-    async fn addresses(&mut self) -> [SocketAddr; 2] {
+    pub async fn addresses(&mut self) -> [SocketAddr; 2] {
         let line = self.says("\"serving\"").await;
         ["metrics", "telemetry"].map(|port| {
             let text = line.pointer(&format!("/fields/{port}")).or_else(|| line.get(port)).and_then(Value::as_str);
@@ -117,13 +117,13 @@ impl Exporter {
 }
 
 /// Returns the names and labels of all series.
-fn series(answer: &str) -> BTreeSet<String> {
+pub fn series(answer: &str) -> BTreeSet<String> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let lines = body.lines().filter(|line| line.starts_with("kube_"));
     lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
 }
 
-async fn until(what: &str, address: SocketAddr, path: &str, is: impl Fn(&str) -> bool) {
+pub async fn until(what: &str, address: SocketAddr, path: &str, is: impl Fn(&str) -> bool) {
     let mut last = String::new();
     let wanted = async {
         loop {
@@ -140,7 +140,7 @@ async fn until(what: &str, address: SocketAddr, path: &str, is: impl Fn(&str) ->
 }
 
 /// Scrapes repeatedly during `change`. Every scrape contains at least `kept`.
-async fn without_a_gap(address: SocketAddr, kept: &BTreeSet<String>, change: impl Future<Output = ()>) {
+pub async fn without_a_gap(address: SocketAddr, kept: &BTreeSet<String>, change: impl Future<Output = ()>) {
     let scrapes = async {
         loop {
             let now = series(&get(address, "/metrics").await);

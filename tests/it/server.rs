@@ -122,7 +122,7 @@ pub struct TestReplica {
 }
 
 fn header(name: &str, kind: MetricType) -> Header {
-    Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind, reads: Parts::ALL }
+    Header { name: name.to_owned(), help: format!("Help of \"{name}\"."), kind, reads: Parts::ALL, shares: true }
 }
 
 impl TestReplica {

@@ -12,7 +12,6 @@ use super::each::{Kind, Line, Out};
 use super::entries::{EntryKind, NumberSource};
 use super::labels::{LabelPaths, Labels};
 use super::path::Path;
-use super::read::Read;
 use super::value::Value;
 use super::walk::{Found, Memory, Reach, Trail};
 use super::{CustomCollector, Each, Entries, Family, Problem, SeriesOf};
@@ -67,7 +66,7 @@ impl CustomCollector {
     /// # Errors
     /// The input is not JSON.
     pub fn hints<'de, D: Deserializer<'de>>(&self, json: D) -> Result<Hints, D::Error> {
-        let object = Read { mask: &self.mask, at: self.root.as_ref() }.deserialize(json)?;
+        let object = self.read().deserialize(json)?;
         let mut hints = Hints::default();
         for family in &self.families {
             let mut texts = Vec::new();

@@ -119,6 +119,18 @@ impl Mask {
         self.0.len() - 1
     }
 
+    /// Returns the names of the fields of the object that paths name.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.0[ROOT].fields.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns whether a path names these fields, one within the other.
+    pub fn names(&self, fields: &[&str]) -> bool {
+        let field =
+            |at: NodeId, name: &&str| self.0[at].fields.iter().find(|(field, _)| field == name).map(|(_, at)| *at);
+        fields.iter().try_fold(ROOT, field).is_some()
+    }
+
     /// Returns the part of the object that counts.
     pub fn root(&self) -> Counts {
         self.counts(vec![ROOT]).unwrap_or(Counts::At(Vec::new()))

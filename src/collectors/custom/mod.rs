@@ -13,6 +13,7 @@ mod mask;
 mod number;
 mod path;
 mod read;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -36,6 +37,8 @@ use labels::Labels;
 use mask::{Counts, Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
 use read::Read;
+pub use secret::LAST_APPLIED;
+use secret::{Hidden, SECRET_DATA, SECRET_FIELDS};
 use value::Value;
 pub use walk::{Reach, Walk, WalkError, is_extended};
 
@@ -50,10 +53,24 @@ pub struct GroupVersionKind {
     pub kind: String,
 }
 
+impl GroupVersionKind {
+    /// Whether it is the kind of Secrets, of which only the metadata and the type are read.
+    pub fn is_secret(&self) -> bool {
+        self.group.is_empty() && self.kind == "Secret"
+    }
+
+    /// Returns `v1`, or `apps/v1`.
+    pub fn api_version(&self) -> String {
+        let Self { group, version, .. } = self;
+        if group.is_empty() { version.clone() } else { format!("{group}/{version}") }
+    }
+}
+
 /// Like `databases.v1.db.example.com` for a resource, but with the kind: `Database.v1.db.example.com`.
 impl fmt::Display for GroupVersionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.kind, self.version, self.group)
+        let Self { group, version, kind } = self;
+        if group.is_empty() { write!(f, "{kind}.{version}") } else { write!(f, "{kind}.{version}.{group}") }
     }
 }
 
@@ -84,6 +101,27 @@ pub struct Metric {
     pub error_log_v: i32,
     /// The path, the type and the labels.
     pub series: SeriesOf,
+}
+
+impl Metric {
+    /// Returns the field that the metric reads and that Secrets do not have here, with the reason.
+    pub fn not_of_secrets(&self) -> Option<(String, &'static str)> {
+        let mut mask = Mask::default();
+        self.labels.need(&mut mask, ROOT);
+        self.series.need(&mut mask);
+        if mask.names(&["metadata", "annotations", LAST_APPLIED]) {
+            return Some((
+                LAST_APPLIED.to_owned(),
+                "kubectl copies the data of Secrets into this annotation, which is never read",
+            ));
+        }
+        let field = mask.named().find(|name| !SECRET_FIELDS.contains(name))?;
+        let reason = match SECRET_DATA.contains(&field) {
+            true => "the data of Secrets is never read",
+            false => "of Secrets, only the metadata and the type are read",
+        };
+        Some((field.to_owned(), reason))
+    }
 }
 
 /// The rules by which the series of a metric are generated.
@@ -139,6 +177,9 @@ pub struct CustomCollector {
     bases: Vec<Base>,
     mask: Mask,
     root: Option<NodeIds>,
+    hidden: Hidden,
+    /// Whether the series of an object share labels.
+    shares: bool,
 }
 
 /// A field of an object that does not fit a metric.
@@ -194,7 +235,14 @@ impl CustomCollector {
             mask.add_fields(&["metadata", key]);
         }
         let root = mask.root().into_narrow();
-        Self { families, bases, mask, root }
+        let hidden = if of.is_secret() { Hidden::OfSecret } else { Hidden::Nothing };
+        Self { families, bases, mask, root, hidden, shares: true }
+    }
+
+    /// Returns it for blocks that stand beside those of another collector: their series carry all their labels themselves.
+    #[must_use]
+    pub fn beside(self) -> Self {
+        Self { shares: false, ..self }
     }
 
     /// Returns whether a path may reach the managedFields or the resourceVersion.
@@ -212,6 +260,7 @@ impl CustomCollector {
             help: family.metric.help.clone(),
             kind: family.metric.series.metric_type(),
             reads: Parts::ALL,
+            shares: self.shares,
         };
         self.families.iter().map(header).collect()
     }
@@ -221,7 +270,19 @@ impl CustomCollector {
     /// # Errors
     /// The input is not JSON.
     pub fn collect<'de, D: Deserializer<'de>>(&self, json: D) -> Result<Collected, D::Error> {
-        let object = Read { mask: &self.mask, at: self.root.as_ref() }.deserialize(json)?;
+        self.collect_with(json, &[])
+    }
+
+    /// Like [`CustomCollector::collect`], for an object that has these fields, whatever `json` says.
+    ///
+    /// # Errors
+    /// As [`CustomCollector::collect`].
+    pub fn collect_with<'de, D: Deserializer<'de>>(
+        &self,
+        json: D,
+        fields: &[(&'static str, &'de str)],
+    ) -> Result<Collected, D::Error> {
+        let object = self.read().deserialize(json)?.with(fields);
         let bases: Vec<Labels<'_>> = self.bases.iter().map(|base| base.labels(&object)).collect();
         let mut problems = Vec::new();
         let lines: Vec<_> = self.families.iter().map(|family| family.lines(&object, &mut problems)).collect();
@@ -252,8 +313,16 @@ impl CustomCollector {
         Ok(Collected { block: block.finish(), problems, object })
     }
 
+    /// Returns the reader of objects.
+    fn read(&self) -> Read<'_> {
+        Read { mask: &self.mask, at: self.root.as_ref(), hidden: self.hidden }
+    }
+
     /// Returns the labels that all series of an object share.
     fn shared<'v>(&self, bases: &[Labels<'v>], lines: &[Vec<Line<'_>>]) -> Labels<'v> {
+        if !self.shares {
+            return Labels::default();
+        }
         let mut used =
             self.families.iter().zip(lines).filter(|(_, lines)| !lines.is_empty()).map(|(family, _)| family.base);
         let Some(first) = used.next() else { return Labels::default() };

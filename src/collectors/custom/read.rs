@@ -7,6 +7,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::mask::{Mask, NodeIds};
+use super::secret::Hidden;
 use super::value::Value;
 
 /// Reads the fields of an object that paths reach.
@@ -15,11 +16,12 @@ pub(super) struct Read<'m> {
     pub mask: &'m Mask,
     /// The nodes of the mask for this value; `None` reads all of it.
     pub at: Option<&'m NodeIds>,
+    pub hidden: Hidden,
 }
 
 impl Read<'_> {
     fn at<'s>(&'s self, at: &'s Option<NodeIds>) -> Read<'s> {
-        Read { mask: self.mask, at: at.as_ref() }
+        Read { mask: self.mask, at: at.as_ref(), hidden: self.hidden.within() }
     }
 }
 
@@ -92,6 +94,10 @@ impl<'de> Visitor<'de> for Read<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
         let mut map = Vec::new();
         while let Some(Key(key)) = fields.next_key()? {
+            if self.hidden.hides(&key) {
+                fields.next_value::<IgnoredAny>()?;
+                continue;
+            }
             let nodes = match self.at {
                 None => None,
                 Some(at) => match self.mask.field(at, &key) {

@@ -4,6 +4,59 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::exposition::{Format, ResourceStore, Selection, Stamp, Store};
+use crate::sharding::{Hashes, Slice};
+
+#[test]
+fn nothing_of_a_secrets_data_is_ever_read() {
+    let of = GroupVersionKind { group: String::new(), version: "v1".to_owned(), kind: "Secret".to_owned() };
+    let named = |name: &str, parts: &[&str]| LabelPaths::new([(name, &path(parts))]);
+    // Paths that name no field reach all of them.
+    let whole = Metric {
+        name: "whole".to_owned(),
+        help: String::new(),
+        common_labels: CommonLabels::new(),
+        labels: named("all", &[]),
+        error_log_v: 0,
+        series: SeriesOf::Each(Each {
+            path: path(&[]),
+            labels: named("copy_*", &["metadata", "annotations"]),
+            kind: Kind::Info { label_from_key: None },
+        }),
+    };
+    assert_eq!(whole.not_of_secrets(), None);
+    let definition = Definition { common_labels: CommonLabels::new(), metrics: vec![whole] };
+    let secret = json!({
+        "data": {"password": "aGlkZGVu", "metadata": {"annotations": {"hidden": "aGlkZGVu"}}},
+        "stringData": {"password": "hidden"},
+        "metadata": {"name": "n", "annotations": {"a": "b", LAST_APPLIED: "hidden"}},
+        "type": "Opaque",
+    });
+    for secret in [secret.to_string(), secret.to_string().replace("\"data\"", "\"d\\u0061ta\"")] {
+        let collector = CustomCollector::new(&definition, &of, |_| true, u8::MAX);
+        let collected = collector.collect(&mut serde_json::Deserializer::from_str(&secret)).unwrap();
+        let objects = ResourceStore::without_history("secrets", collector.headers());
+        let stamp = Stamp { version: 1, listed: false };
+        objects.apply(0, "u".into(), Hashes::of("u"), stamp, collected.block);
+        let scrape = Store::new(vec![objects]).scrape(&Selection::All, Format::Text, &Slice::all());
+        let text = String::from_utf8(scrape.flatten().collect()).unwrap();
+        assert!(text.contains("copy_a") && text.contains("Opaque"), "{text}");
+        assert!(!text.contains("idden") && !text.contains("aGlkZGVu"), "{text}");
+    }
+    let reads = |parts: &[&str]| {
+        let labels = named("x", parts);
+        let series =
+            SeriesOf::Each(Each { path: path(&["metadata"]), labels, kind: Kind::Info { label_from_key: None } });
+        let metric = |labels| Metric { labels, series: series.clone(), ..definition.metrics[0].clone() };
+        metric(named("x", parts)).not_of_secrets().map(|(field, _)| field)
+    };
+    assert_eq!(reads(&["data", "password"]).as_deref(), Some("data"));
+    assert_eq!(reads(&["stringData"]).as_deref(), Some("stringData"));
+    assert_eq!(reads(&["immutable"]).as_deref(), Some("immutable"));
+    assert_eq!(reads(&["metadata", "annotations", LAST_APPLIED]).as_deref(), Some(LAST_APPLIED));
+    assert_eq!(reads(&["metadata", "annotations", "a"]), None);
+    assert_eq!(reads(&["type"]), None);
+}
 
 fn path(parts: &[&str]) -> Path {
     Path::new(parts).unwrap()
@@ -14,7 +67,7 @@ fn at(object: &Json, parts: &[&str]) -> Option<String> {
     let mut mask = Mask::default();
     mask.add_whole(ROOT, &path(parts));
     let places = mask.root().into_narrow();
-    let value = Read { mask: &mask, at: places.as_ref() }.deserialize(object).unwrap();
+    let value = Read { mask: &mask, at: places.as_ref(), hidden: Hidden::Nothing }.deserialize(object).unwrap();
     path(parts).get(Some(&value)).map(|found| found.label().into_owned())
 }
 
@@ -106,7 +159,7 @@ fn labels_are_copied_under_names_that_prometheus_takes() {
     let mut mask = Mask::default();
     paths.need(&mut mask, ROOT);
     let places = mask.root().into_narrow();
-    let value = Read { mask: &mask, at: places.as_ref() }.deserialize(&object).unwrap();
+    let value = Read { mask: &mask, at: places.as_ref(), hidden: Hidden::Nothing }.deserialize(&object).unwrap();
     let mut labels = Labels::default();
     paths.set(Some(&value), &mut labels);
     let labels: Vec<_> = labels.iter().collect();
@@ -153,7 +206,7 @@ fn series_of(entries: Entries, object: &Json) -> (Vec<String>, Vec<String>) {
     let mut mask = Mask::default();
     entries.need(&mut mask);
     let places = mask.root().into_narrow();
-    let value = Read { mask: &mask, at: places.as_ref() }.deserialize(object).unwrap();
+    let value = Read { mask: &mask, at: places.as_ref(), hidden: Hidden::Nothing }.deserialize(object).unwrap();
     let mut problems = Vec::new();
     let mut out = Out { lines: Vec::new(), problems: Some(&mut problems) };
     entries.lines(&value, &mut out);

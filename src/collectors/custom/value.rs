@@ -100,6 +100,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Returns the map with these fields in place of its own ones of the same names. Other values have no fields.
+    pub(super) fn with(self, fields: &[(&'static str, &'a str)]) -> Self {
+        match self {
+            Self::Map(mut own) if !fields.is_empty() => {
+                own.extend(
+                    fields.iter().map(|(name, value)| (Cow::Borrowed(*name), Self::Text(Cow::Borrowed(*value)))),
+                );
+                Self::map(own)
+            }
+            value => value,
+        }
+    }
+
     /// Returns a map of `fields`, in any order.
     pub(super) fn map(mut fields: Vec<(Cow<'a, str>, Self)>) -> Self {
         // The sort is stable: of fields with the same name the last counts, as in Go.

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 
 use super::cli;
 use crate::settings::SettingsError;
-use crate::settings::custom::{CustomResources, json_schema};
+use crate::settings::custom::{CustomResources, Kinds, json_schema};
 use crate::settings::resources;
 use page::Page;
 
@@ -24,12 +24,17 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
         Page::Rbac {
             resources,
             custom_resource_state_config_file: file,
+            custom_resource_state_all_kinds: all_kinds,
             custom_resource_state_only: only,
             namespace_selector,
             auth_filter,
         } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
-            let custom = file.as_deref().map(CustomResources::read).transpose().map_err(SettingsError::Custom)?;
+            let custom = file
+                .as_deref()
+                .map(|file| CustomResources::read(file, Kinds::all(*all_kinds)))
+                .transpose()
+                .map_err(SettingsError::Custom)?;
             rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *namespace_selector, *auth_filter)
         }
         Page::Man { directory } => {

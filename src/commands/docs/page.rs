@@ -23,6 +23,9 @@ pub(in crate::commands) enum Page {
         /// Configuration of the custom resources to serve as well, as for the flag of `run` with this name.
         #[arg(long, value_name = "FILE")]
         custom_resource_state_config_file: Option<PathBuf>,
+        /// That configuration may name kinds without a CustomResourceDefinition, as for the flag of `run` with this name.
+        #[arg(long)]
+        custom_resource_state_all_kinds: bool,
         /// Only the custom resources.
         #[arg(long)]
         custom_resource_state_only: bool,

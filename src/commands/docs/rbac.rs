@@ -30,11 +30,11 @@ pub fn cluster_role(kinds: &[Kind], custom: &CustomResources, namespaces: bool, 
     if namespaces {
         by_group.entry("").or_default().insert("namespaces".to_owned());
     }
-    if !custom.is_empty() {
+    if custom.of_others().next().is_some() {
         by_group.entry("apiextensions.k8s.io").or_default().insert("customresourcedefinitions".to_owned());
     }
     for entry in custom.entries() {
-        by_group.entry(&entry.group).or_default().insert(plural(entry));
+        by_group.entry(&entry.group).or_default().insert(plural(custom, entry));
     }
     let is_guess = |entry: &Entry| entry.plural.is_none() && entry.kind.is_some();
     let mut text = "\
@@ -49,7 +49,7 @@ metadata:
 rules:
 "
     .to_owned();
-    if custom.entries().iter().any(is_guess) {
+    if custom.of_others().any(is_guess) {
         text.insert_str(0, "# Plurals of custom resources without a resourcePlural are guessed from their kinds: compare them with the CRDs.\n");
     }
     for (group, plurals) in by_group {
@@ -66,8 +66,11 @@ rules:
     text
 }
 
-/// Returns the plural in the config, otherwise a guess by the rules of English; `*` for any kind.
-fn plural(entry: &Entry) -> String {
+/// Returns the plural of a built-in kind, that in the config, or a guess by the rules of English; `*` for any kind.
+fn plural(custom: &CustomResources, entry: &Entry) -> String {
+    if let Some(known) = entry.built_in().filter(|_| custom.takes_all_kinds()) {
+        return known.plural.to_owned();
+    }
     let Some(kind) = &entry.kind else { return "*".to_owned() };
     if let Some(plural) = &entry.plural {
         return plural.clone();

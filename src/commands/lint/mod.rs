@@ -15,7 +15,7 @@ use super::cli::{LintCustomResources, Output};
 use super::render::{self, input};
 use crate::collectors::custom::{CustomCollector, GroupVersionKind, Metric, NO_VALUE};
 use crate::file::ReadError;
-use crate::settings::custom::{CustomConfigError, CustomResources, Entry};
+use crate::settings::custom::{CustomConfigError, CustomResources, Entry, Kinds};
 use crate::settings::resources;
 use report::{Family, Finding, Report, Rule};
 
@@ -45,7 +45,7 @@ pub(super) enum LintError {
 
 /// Prints the findings. Returns whether there are none.
 pub(super) fn run(arguments: &LintCustomResources, out: &mut dyn Write) -> Result<bool, LintError> {
-    let custom = CustomResources::read(&arguments.config)?;
+    let custom = CustomResources::read(&arguments.config, Kinds::all(arguments.custom_resource_state_all_kinds))?;
     let mut findings = of_config(&custom);
     let mut dump = Dump { custom: &custom, kinds: BTreeMap::new(), known: BTreeSet::new(), findings: BTreeMap::new() };
     for file in &arguments.dumps {
@@ -147,10 +147,7 @@ impl Dump<'_> {
     }
 
     fn take(&mut self, of: &GroupVersionKind, object: &Value) -> Result<(), serde_json::Error> {
-        if is_built_in(of) {
-            return Ok(());
-        }
-        let Some(entry) = self.custom.of(of) else { return Ok(()) };
+        let Some(entry) = self.custom.of(of).filter(|_| self.is_possible(of)) else { return Ok(()) };
         let kind = self.kinds.entry(of.clone()).or_insert_with(|| {
             // The problems of all metrics count, whatever their errorLogV.
             let collector = CustomCollector::new(&entry.definition, of, |_| true, u8::MAX);
@@ -188,7 +185,7 @@ impl Dump<'_> {
     fn finish(self, findings: &mut Vec<Finding>) -> Vec<Family> {
         let hidden: BTreeSet<_> = self.custom.hidden().map(|(line, _)| line).collect();
         for entry in self.custom.entries().iter().filter(|entry| !hidden.contains(&entry.line)) {
-            if !self.known.iter().any(|of| entry.matches(of) && !is_built_in(of)) {
+            if !self.known.iter().any(|of| entry.matches(of) && self.is_possible(of)) {
                 findings.push(Finding {
                     rule: Rule::UnknownKind,
                     line: Some(entry.line),
@@ -227,12 +224,20 @@ impl Dump<'_> {
         families
     }
 
+    /// Whether entries may name the kind.
+    fn is_possible(&self, of: &GroupVersionKind) -> bool {
+        self.custom.takes_all_kinds() || !is_built_in(of)
+    }
+
     /// Why an entry has no kind.
     fn unknown(&self, entry: &Entry) -> String {
         let [version, kind] = [&entry.version, &entry.kind].map(|part| part.as_deref().unwrap_or("*"));
-        let wanted = format!("{kind}.{version}.{}", entry.group);
+        let wanted = self::of(&entry.group, version, kind).to_string();
         if resources::all().iter().any(|known| known.group == entry.group && known.kind == kind) {
-            return format!("{wanted} is built in; only kinds with a CustomResourceDefinition are custom resources");
+            return match self.custom.takes_all_kinds() {
+                true => format!("the dump has no object of {wanted}"),
+                false => format!("{wanted} is built in; entries for it need --custom-resource-state-all-kinds"),
+            };
         }
         let similar = |of: &&GroupVersionKind| of.group == entry.group || of.kind.eq_ignore_ascii_case(kind);
         let similar: Vec<_> = self.known.iter().filter(similar).take(NAMED).map(ToString::to_string).collect();

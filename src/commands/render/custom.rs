@@ -11,7 +11,7 @@ use crate::collectors::custom::{Collected, CustomCollector, GroupVersionKind, Pr
 use crate::exposition::ResourceStore;
 use crate::intake::Unreadable;
 use crate::settings::custom::Entry;
-use crate::settings::selectors::of_custom;
+use crate::settings::selectors::{of_custom, selectors};
 use crate::settings::{Settings, resources};
 
 use super::input::Object;
@@ -49,19 +49,28 @@ impl<'s> Custom<'s> {
 
     /// Returns the renderer of `object`, if the configuration has one for its kind.
     pub fn of(&mut self, object: &Object) -> Option<(String, &mut dyn Render)> {
-        let (group, version) = object.api_version.split_once('/')?;
+        let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };
         let settings = self.settings;
-        let Some(entry) = settings.live.custom.of(&of) else {
-            if self.others.len() < REMEMBERED {
+        let built_in = resources::all().iter().find(|kind| kind.group_version_kind() == of);
+        let entry = match built_in {
+            Some(kind) => settings.live.custom.of_built_in(kind),
+            None => settings.live.custom.of(&of),
+        };
+        let Some(entry) = entry else {
+            if built_in.is_none() && self.others.len() < REMEMBERED {
                 self.others.insert(of);
             }
             return None;
         };
-        let resource = resource(settings, &of);
+        let resource = built_in.map_or_else(|| resource(settings, &of), |kind| kind.plural.to_owned());
         let rendered = self.kinds.entry(of).or_insert_with_key(|of| {
             let collector = settings.custom_collector(entry, of);
-            let partitions = |namespaced| Partitions::new(settings, of_custom(settings, &resource, namespaced));
+            let selectors = |namespaced| match built_in.filter(|kind| settings.reads(kind)) {
+                Some(kind) => selectors(settings, kind),
+                None => of_custom(settings, &resource, namespaced),
+            };
+            let partitions = |namespaced| Partitions::new(settings, selectors(namespaced));
             Rendered {
                 objects: ResourceStore::without_history(&of.to_string(), collector.headers()),
                 collector,
@@ -97,9 +106,13 @@ impl<'s> Custom<'s> {
     /// Why `entry` has no objects.
     fn without_objects(&self, entry: &Entry) -> String {
         let [version, kind] = [&entry.version, &entry.kind].map(|part| part.as_deref().unwrap_or("*"));
-        let wanted = format!("{kind}.{version}.{}", entry.group);
+        let of = GroupVersionKind { group: entry.group.clone(), version: version.to_owned(), kind: kind.to_owned() };
+        let wanted = of.to_string();
         if resources::all().iter().any(|known| known.group == entry.group && known.kind == kind) {
-            return format!("{wanted} is built in; only kinds with a CustomResourceDefinition are custom resources");
+            return match self.settings.live.custom.takes_all_kinds() {
+                true => format!("the input has no object of {wanted}"),
+                false => format!("{wanted} is built in; entries for it need --custom-resource-state-all-kinds"),
+            };
         }
         let similar = |of: &&GroupVersionKind| of.group == entry.group || of.kind.eq_ignore_ascii_case(kind);
         let similar: Vec<_> = self.others.iter().filter(similar).take(NAMED).map(ToString::to_string).collect();

@@ -53,13 +53,13 @@ impl<'s> Kinds<'s> {
     /// Puts an object's series into the store.
     pub(super) fn take(&mut self, mut object: Object) -> Outcome {
         let is_built_in = crate::settings::resources::all().iter().any(|kind| is(kind, &object));
-        let (resource, kind): (String, &mut dyn Render) = if is_built_in {
-            let Some(kind) = self.enabled.iter_mut().find(|k| is(k.kind(), &object)) else { return Outcome::Taken };
-            (kind.kind().plural.to_owned(), kind.as_mut())
-        } else if let Some(found) = self.custom.of(&object) {
-            found
-        } else {
-            return Outcome::NoCollector(format!("{} ({})", object.kind, object.api_version));
+        let own = self.enabled.iter_mut().find(|k| is(k.kind(), &object)).filter(|_| is_built_in);
+        let custom = self.custom.of(&object);
+        let (resource, kind, other): (String, &mut dyn Render, Option<&mut dyn Render>) = match (own, custom) {
+            (Some(kind), custom) => (kind.kind().plural.to_owned(), kind.as_mut(), custom.map(|(_, kind)| kind)),
+            (None, Some((resource, kind))) => (resource, kind, None),
+            (None, None) if is_built_in => return Outcome::Taken,
+            (None, None) => return Outcome::NoCollector(format!("{} ({})", object.kind, object.api_version)),
         };
         if !self.settings.live.selections.selects(&resource, &Fields(&object.fields)) {
             return Outcome::Taken;
@@ -85,7 +85,8 @@ impl<'s> Kinds<'s> {
             place.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
         };
         let unreadable = Unreadable::default();
-        match kind.take(object.fields, &identity, &unreadable) {
+        let other = other.map_or(Ok(()), |other| other.take(object.fields.clone(), &identity, &unreadable));
+        match other.and_then(|()| kind.take(object.fields, &identity, &unreadable)) {
             Ok(()) if unreadable.count() > 0 => {
                 let (count, first) = (unreadable.count(), unreadable.first());
                 Outcome::TakenInPart(format!(

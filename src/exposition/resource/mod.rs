@@ -84,6 +84,8 @@ struct ResourceState {
     linger: Linger,
     /// Changes that the pages do not show yet.
     held_back: HeldBack,
+    /// Whether all series of an object begin with its shared labels, which then identify them.
+    all_share: bool,
 }
 
 /// The memory of the objects of a resource, in bytes.
@@ -133,7 +135,7 @@ impl ResourceStore {
     }
 
     fn with(name: &str, headers: Vec<Header>, history: History) -> Arc<Self> {
-        let state = Mutex::new(ResourceState::new(headers.len(), history));
+        let state = Mutex::new(ResourceState::new(&headers, history));
         Arc::new(Self {
             name: name.to_owned(),
             headers,
@@ -557,7 +559,8 @@ impl ResourceStore {
             *after = Some(last.key.clone());
             if let Some(((column, labels), visible)) = column.zip(visible) {
                 let departing = exposure.departing_of_page(slots, first.key.point, last.key.point);
-                let (column, labels) = (Arc::clone(column), Arc::clone(labels));
+                let shares = self.headers.get(usize::from(family)).is_none_or(|header| header.shares);
+                let (column, labels) = (Arc::clone(column), shares.then(|| Arc::clone(labels)));
                 return Some(Piece { column, labels, visible: visible.mask(), departing });
             }
         }
@@ -590,9 +593,9 @@ impl Slot {
 }
 
 impl ResourceState {
-    fn new(families: usize, history: History) -> Self {
+    fn new(headers: &[Header], history: History) -> Self {
         Self {
-            pages: Pages::new(families),
+            pages: Pages::new(headers.len()),
             loaded: Arc::new(Slice::all()),
             history,
             clock: 0,
@@ -600,6 +603,7 @@ impl ResourceState {
             tombstones: HashMap::new(),
             linger: Linger::default(),
             held_back: HeldBack::default(),
+            all_share: headers.iter().all(|header| header.shares),
         }
     }
 
@@ -621,6 +625,8 @@ impl ResourceState {
     /// Removes an object, or holds that back.
     fn remove(&mut self, at: At) {
         let (known, labels) = (self.pages.slot(at), self.pages.labels(at));
+        // A new object may have the series without shared labels, whatever those are.
+        let labels = if self.all_share { labels } else { &[] };
         if !self.held_back.holds(known.hashes()) || !self.held_back.delete(&known.key.uid, labels) {
             self.pages.remove(at);
         }

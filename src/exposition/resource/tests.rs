@@ -34,6 +34,7 @@ fn store() -> (Store, Arc<ResourceStore>) {
         help: "A thing.".into(),
         kind: crate::exposition::MetricType::Gauge,
         reads: Parts::ALL,
+        shares: true,
     };
     let things = ResourceStore::new("things", vec![header]);
     (Store::new(vec![Arc::clone(&things)]), things)
@@ -514,6 +515,7 @@ fn parted() -> (Store, Arc<ResourceStore>) {
         help: "A part.".into(),
         kind: crate::exposition::MetricType::Gauge,
         reads: Parts::one(number),
+        shares: true,
     };
     let things = ResourceStore::new("things", vec![header(0), header(1)]);
     (Store::new(vec![Arc::clone(&things)]), things)

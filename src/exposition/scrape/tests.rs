@@ -12,7 +12,7 @@ use crate::sharding::Slice;
 const STAMP: Stamp = Stamp { version: 1, listed: false };
 
 pub(super) fn header(name: &str, kind: MetricType) -> Header {
-    Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind, reads: Parts::ALL }
+    Header { name: name.into(), help: "One \"thing\",\na \\ line.".into(), kind, reads: Parts::ALL, shares: true }
 }
 
 /// Returns the plain text, after comparing the gzipped text with it.

@@ -22,11 +22,9 @@ use super::super::unreadable::{NOT_UNICODE, Unreadable};
 use super::error::Error;
 use super::table::{Field, Kind, Shape, Table};
 use super::wire::{Fields, Value};
+pub(in crate::intake) use crate::collectors::custom::LAST_APPLIED;
 use crate::collectors::quantity::Amount;
 use crate::collectors::time;
-
-/// The annotation in which kubectl keeps a copy of every applied object, including the data of a Secret.
-pub(in crate::intake) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Nanoseconds in a second.
 const SECOND: i32 = 1_000_000_000;

@@ -3,6 +3,7 @@
 //! Every replica watches all CustomResourceDefinitions. The objects of a kind are watched, sharded and handed over like those
 //! of built-in resources.
 
+mod blocks;
 mod definitions;
 mod problems;
 
@@ -13,21 +14,20 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::followed::{Follower, Following, cluster_scoped};
-use super::pipeline::{self, Blocks};
+use super::pipeline;
 use super::resources::{
     Degradation, Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions,
 };
 use super::tasks::Spawner;
-use crate::collectors::custom::CustomCollector;
-use crate::exposition::{Block, Fingerprints, ResourceStore};
 use crate::health::{DEFINITIONS, Degraded, SharedDegraded};
-use crate::intake::{DecodeError, Endpoint, Form, Item, Room, Sink};
+use crate::intake::{Endpoint, Form, Sink};
 use crate::settings::Settings;
 use crate::settings::selectors::of_custom;
 use crate::sync::watch;
 use crate::telemetry::DefinitionEvents;
+pub(super) use blocks::CustomBlocks;
+pub use blocks::{custom_sink, joined_sink};
 use definitions::{CustomKind, DefinitionSink, Definitions, KnownKinds};
-use problems::ProblemLog;
 
 /// The custom resources of a replica.
 pub(super) struct CustomResources {
@@ -57,7 +57,7 @@ impl CustomResources {
     /// Serves the custom resources that `settings` ask for, from the cluster of this number. The previous ones are served until
     /// these are loaded.
     pub fn follow(&self, settings: &Settings, cluster: u32) {
-        if settings.live.custom.is_empty() {
+        if settings.live.custom.of_others().next().is_none() {
             self.follower.stop(|was_active| {
                 if was_active {
                     serve(&self.resources, Vec::new(), Rollout::Atomic);
@@ -178,7 +178,7 @@ impl CustomResourceSelector {
         let specs: Vec<_> = kinds.iter().filter_map(|kind| spec(settings, kind, self.following.cluster)).collect();
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         info!(resources = ?names, "selected custom resources");
-        for entry in settings.live.custom.entries() {
+        for entry in settings.live.custom.of_others() {
             if !kinds.iter().any(|kind| entry.matches(&kind.of)) {
                 let any = || "*".to_owned();
                 let (version, kind) =
@@ -218,6 +218,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
             namespaced: *namespaced,
             form: Form::Object,
             protobuf: false,
+            typed: false,
         },
         partitions,
         selected: settings.selects(&resource, *namespaced),
@@ -226,35 +227,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
         headers: collector.headers(),
         series: SeriesOptions::Custom(entry.definition.clone()),
     };
-    let sink = pipeline::sinks(LoggingCollector { collector, problems: ProblemLog::default() });
+    let sink = pipeline::sinks(CustomBlocks::new(collector));
     let name = format!("{plural}.{}.{}", of.version, of.group);
     Some(ResourceSpec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
-}
-
-/// Returns the only sink of a custom resource: for tests.
-pub fn custom_sink(collector: CustomCollector, objects: Arc<ResourceStore>) -> Box<dyn Sink> {
-    pipeline::sinks(LoggingCollector { collector, problems: ProblemLog::default() })(0, objects)
-}
-
-/// A collector that logs the problems of objects.
-struct LoggingCollector {
-    collector: CustomCollector,
-    problems: ProblemLog,
-}
-
-impl Blocks for LoggingCollector {
-    fn block(&self, item: &Item<'_>) -> Result<Block, DecodeError> {
-        let mut json = serde_json::Deserializer::from_slice(item.json()?);
-        let collected = self.collector.collect(&mut json)?;
-        json.end()?;
-        for problem in &collected.problems {
-            self.problems.log(&collected.object, problem);
-        }
-        Ok(collected.block)
-    }
-
-    fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints> {
-        let reads_all = self.collector.reads_what_every_write_changes();
-        (!reads_all).then(|| item.fingerprint_of_custom(room)).flatten().map(Fingerprints::from)
-    }
 }

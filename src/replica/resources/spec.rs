@@ -66,6 +66,8 @@ pub(in crate::replica) enum SeriesOptions {
         annotations: KeyFilter,
         /// `--promote-labels`.
         promoted: KeyFilter,
+        /// Its part of the config of custom resources.
+        custom: Option<Definition>,
     },
     /// Of a custom resource: its part of the config.
     Custom(Definition),

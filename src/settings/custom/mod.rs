@@ -18,7 +18,7 @@ use std::fmt;
 use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
-use super::yaml;
+use super::{kinds, yaml};
 use crate::collectors::custom::{
     CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, SeriesOf, is_extended,
 };
@@ -32,11 +32,29 @@ use wrong::{Wrong, within, wrong};
 pub struct CustomResources {
     /// The file, or the flag that contains the text.
     origin: String,
+    kinds: Kinds,
     entries: Vec<Entry>,
     /// The keys of the text that mean nothing.
     unknown: Vec<CustomConfigError>,
     /// The labels that series cannot have.
     reserved: Vec<CustomConfigError>,
+}
+
+/// The kinds that entries may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kinds {
+    /// Those of CustomResourceDefinitions, as in kube-state-metrics since v2.9.
+    #[default]
+    Defined,
+    /// All that the API server serves, built-in and aggregated ones too: `--custom-resource-state-all-kinds`.
+    All,
+}
+
+impl Kinds {
+    /// Returns the kinds for the value of the flag.
+    pub const fn all(all: bool) -> Self {
+        if all { Self::All } else { Self::Defined }
+    }
 }
 
 /// An item of `resources`.
@@ -61,6 +79,13 @@ impl Entry {
     pub fn matches(&self, of: &GroupVersionKind) -> bool {
         let wants = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
         self.group == of.group && wants(&self.version, &of.version) && wants(&self.kind, &of.kind)
+    }
+}
+
+impl Entry {
+    /// The built-in kind that it names, if it names one by group and kind, and in its version or in any.
+    pub fn built_in(&self) -> Option<&'static kinds::Kind> {
+        kinds::all().iter().find(|known| self.kind.is_some() && self.matches(&known.group_version_kind()))
     }
 }
 
@@ -106,6 +131,14 @@ impl CustomResources {
     /// # Errors
     /// The text is not YAML, not a configuration, or not valid.
     pub fn parse(origin: &str, text: &str) -> Result<Self, CustomConfigError> {
+        Self::parse_for(Kinds::Defined, origin, text)
+    }
+
+    /// Like [`CustomResources::parse`], for entries that may name these kinds.
+    ///
+    /// # Errors
+    /// As [`CustomResources::parse`].
+    pub fn parse_for(kinds: Kinds, origin: &str, text: &str) -> Result<Self, CustomConfigError> {
         let error = |(line, key, reason): Wrong| CustomConfigError { origin: origin.to_owned(), line, key, reason };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let document = first_document(text).ok_or_else(|| {
@@ -115,31 +148,46 @@ impl CustomResources {
         let file = read(document).map_err(error)?;
         let reserved = reserved_labels(&file).into_iter().map(error).collect();
         let entries = file.spec.resources.into_iter().enumerate().map(|(index, resource)| {
-            entry(resource).map_err(|wrong: Wrong| error(within(&format!("spec.resources[{index}]"), wrong)))
+            entry(resource, kinds).map_err(|wrong: Wrong| error(within(&format!("spec.resources[{index}]"), wrong)))
         });
         let entries = entries.collect::<Result<_, _>>()?;
         let unknown = unknown::keys(document).into_iter().map(|(line, key, reason)| error((Some(line), key, reason)));
-        Ok(Self { origin: origin.to_owned(), entries, unknown: unknown.collect(), reserved })
+        Ok(Self { origin: origin.to_owned(), kinds, entries, unknown: unknown.collect(), reserved })
     }
 
     /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
     ///
     /// # Errors
     /// The file cannot be read, or as [`CustomResources::parse`].
-    pub fn read(file: &std::path::Path) -> Result<Self, CustomConfigError> {
+    pub fn read(file: &std::path::Path, kinds: Kinds) -> Result<Self, CustomConfigError> {
         let text = crate::file::read_text(file, crate::file::CONFIG_BYTES).map_err(|error| CustomConfigError {
             origin: format!("--custom-resource-state-config-file: {}", file.display()),
             line: None,
             key: String::new(),
             reason: error.to_string(),
         })?;
-        Self::parse(&file.display().to_string(), &text)
+        Self::parse_for(kinds, &file.display().to_string(), &text)
     }
 
     /// Returns the entry for objects of this group, version and kind. If several apply, the last one counts, as in
     /// kube-state-metrics.
     pub fn of(&self, of: &GroupVersionKind) -> Option<&Entry> {
         self.entries.iter().rfind(|entry| entry.matches(of))
+    }
+
+    /// Returns the entry for a built-in kind, if entries may name one.
+    pub fn of_built_in(&self, kind: &kinds::Kind) -> Option<&Entry> {
+        (self.kinds == Kinds::All).then(|| self.of(&kind.group_version_kind())).flatten()
+    }
+
+    /// Whether entries may also name kinds without a CustomResourceDefinition.
+    pub fn takes_all_kinds(&self) -> bool {
+        self.kinds == Kinds::All
+    }
+
+    /// Entries that may name other kinds than built-in ones, so that only the cluster knows them.
+    pub fn of_others(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !self.takes_all_kinds() || entry.built_in().is_none())
     }
 
     /// Entries without effect, because a later one applies to the same objects: the lines of both.
@@ -230,14 +278,22 @@ fn first_document(text: &str) -> Option<&str> {
     first.map(|(_, range)| &text[..range.end])
 }
 
-fn entry(resource: Spanned<file::Resource>) -> Result<Entry, Wrong> {
+fn entry(resource: Spanned<file::Resource>, kinds: Kinds) -> Result<Entry, Wrong> {
     let line = resource.referenced.line();
     let file::Resource { group_version_kind, metric_name_prefix, metrics, resource_plural, .. } = &resource.value;
     let named = |name: &str| Some(name.to_owned()).filter(|name| !name.is_empty() && name != "*");
     let group = group_version_kind.group.as_ref();
-    let Some(group_name) = group.and_then(|group| named(&group.value.0)) else {
+    let core = || group.filter(|group| group.value.0.is_empty()).map(|_| String::new());
+    let group_name = group.and_then(|group| named(&group.value.0));
+    let Some(group_name) = group_name.or_else(|| core().filter(|_| kinds == Kinds::All)) else {
         let line = group.map_or(line, |group| group.referenced.line());
-        return Err(wrong(line, "groupVersionKind.group", "missing group; only version and kind can be \"*\""));
+        let reason = match core() {
+            Some(_) => {
+                "the core group is empty, but its kinds are built in; entries for them need --custom-resource-state-all-kinds"
+            }
+            None => "missing group; only version and kind can be \"*\"",
+        };
+        return Err(wrong(line, "groupVersionKind.group", reason));
     };
     if metrics.len() > usize::from(u16::MAX) {
         return Err(wrong(
@@ -247,8 +303,14 @@ fn entry(resource: Spanned<file::Resource>) -> Result<Entry, Wrong> {
         ));
     }
     let prefix = metric_name_prefix.as_deref().unwrap_or(PREFIX);
+    let of_secrets = group_name.is_empty() && group_version_kind.kind == "Secret";
     let metrics = metrics.iter().enumerate().map(|(index, metric)| {
-        self::metric(&resource.value, prefix, metric).map_err(|wrong| within(&format!("metrics[{index}]"), wrong))
+        let compiled = self::metric(&resource.value, prefix, metric);
+        let checked = compiled.and_then(|compiled| match compiled.not_of_secrets().filter(|_| of_secrets) {
+            Some((field, reason)) => Err(wrong(metric.referenced.line(), "each", format!("{field}: {reason}"))),
+            None => Ok(compiled),
+        });
+        checked.map_err(|wrong| within(&format!("metrics[{index}]"), wrong))
     });
     Ok(Entry {
         version: named(&group_version_kind.version),

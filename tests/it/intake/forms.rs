@@ -33,7 +33,7 @@ fn partial(uid: &str, version: u64) -> serde_json::Value {
 async fn a_server_without_protobuf_answers_in_json() {
     let mut source = pods();
     source.namespace = Some("ns".to_owned());
-    source.endpoint.protobuf = false;
+    (source.endpoint.protobuf, source.endpoint.typed) = (false, false);
     source.endpoint.group = "example.org".to_owned();
     let mut run = start(source);
     let call = run.server.streaming_list().await;

@@ -95,6 +95,7 @@ fn pods() -> Source {
             namespaced: true,
             form: Form::Object,
             protobuf: true,
+            typed: true,
         },
         namespace: None,
         field_selector: String::new(),

@@ -378,7 +378,13 @@ impl Test {
     }
 
     fn start(world: World, server_side: bool, use_cache: bool) -> Self {
-        let header = Header { name: "thing".into(), help: String::new(), kind: MetricType::Gauge, reads: Parts::ALL };
+        let header = Header {
+            name: "thing".into(),
+            help: String::new(),
+            kind: MetricType::Gauge,
+            reads: Parts::ALL,
+            shares: true,
+        };
         let namespaces = world.namespaces;
         let things = ResourceStore::new("things", vec![header]);
         let test = Self {
