@@ -1,6 +1,7 @@
 //! The cases: one file each.
 
 mod collectors;
+mod counters;
 mod cover;
 mod custom_resources;
 mod dashboards;
@@ -19,6 +20,7 @@ mod hostile;
 mod manifests;
 mod missing_kinds;
 mod old_server;
+mod opt_in;
 mod page;
 mod rbac;
 mod reload;
@@ -85,11 +87,13 @@ pub const CASES: &[Case] = &[
     Case { name: "custom-resources", shares: true, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },
     Case { name: "selecting", shares: false, run: |stage| Box::pin(selecting::run(stage)) },
+    Case { name: "counters", shares: false, run: |stage| Box::pin(counters::run(stage)) },
     Case { name: "union", shares: false, run: |stage| Box::pin(union::run(stage)) },
     Case { name: "collectors", shares: false, run: |stage| Box::pin(collectors::run(stage)) },
     Case { name: "freshness", shares: true, run: |stage| Box::pin(freshness::run(stage)) },
     Case { name: "formats", shares: true, run: |stage| Box::pin(formats::run(stage)) },
     Case { name: "missing-kinds", shares: false, run: |stage| Box::pin(missing_kinds::run(stage)) },
+    Case { name: "opt-in", shares: true, run: |stage| Box::pin(opt_in::run(stage)) },
     Case { name: "old-server", shares: true, run: |stage| Box::pin(old_server::run(stage)) },
     Case { name: "down-at-start", shares: false, run: |stage| Box::pin(down_at_start::run(stage)) },
     Case { name: "secret", shares: true, run: |stage| Box::pin(secret::run(stage)) },

@@ -207,7 +207,7 @@ pub(super) fn drop_target(job: &mut Value) {
 }
 
 /// Sets the label of the target that names the replica.
-fn name_replica(job: &mut Value, label: &str) {
+pub(super) fn name_replica(job: &mut Value, label: &str) {
     for rule in job["relabel_configs"].as_array_mut().into_iter().flatten() {
         if rule["target_label"] == "replica" {
             rule["target_label"] = json!(label);
