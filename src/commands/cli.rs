@@ -245,6 +245,9 @@ pub(super) struct Migrate {
     /// Manifest of a kube-state-metrics workload, with its ConfigMaps and Roles if there are any; - for standard input.
     #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with = "arguments")]
     pub manifest: Option<PathBuf>,
+    /// Values of kube-state-metrics' chart, or of kube-prometheus-stack; - for standard input. Prints values of this project's chart.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arguments", "manifest"])]
+    pub values: Option<PathBuf>,
     /// Arguments of kube-state-metrics, as in its container.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,

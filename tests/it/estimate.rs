@@ -65,6 +65,30 @@ fn an_estimate_of_a_dump_equals_the_output_of_render() {
 }
 
 #[test]
+fn the_parts_of_an_estimate_add_up_to_the_whole() {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    // Small, so that HELP and TYPE lines are most of it.
+    write!(file, "{}", json!({ "apiVersion": "v1", "kind": "List", "items": [pod(1)] })).expect("it can be written");
+    let path = file.path().to_str().expect("UTF-8");
+    let report = estimated(&[path]);
+    let resources = report["resources"].as_array().expect("a list");
+    let sum = |parts: &[Value], key: &str| parts.iter().map(|part| part[key].as_u64().expect("a number")).sum::<u64>();
+    for key in ["series", "text_bytes", "gzip_bytes", "memory_bytes"] {
+        let of_headers = report["headers"][key].as_u64().expect("a number");
+        assert_eq!(report[key], sum(resources, key) + of_headers, "{key} of resources");
+        for resource in resources {
+            let shared =
+                if key == "memory_bytes" { sum(std::slice::from_ref(resource), "shared_memory_bytes") } else { 0 };
+            let families = sum(resource["families"].as_array().expect("a list"), key);
+            assert_eq!(resource[key], families + shared, "{key} of {}", resource["resource"]);
+        }
+    }
+    let (_, out, _) = ran(&["estimate", path]);
+    assert_eq!(out.matches("\n(HELP and TYPE lines) ").count(), 2, "{out}");
+    assert_eq!(out.matches("\n(labels of objects) ").count(), 1, "{out}");
+}
+
+#[test]
 fn the_recommended_replicas_keep_to_the_scrape_size() {
     let dump = dump();
     let path = dump.path().to_str().expect("UTF-8");

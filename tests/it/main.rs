@@ -24,6 +24,7 @@ mod generated;
 mod intake;
 mod label_sets;
 mod labels;
+mod migrate;
 mod modules;
 mod parts;
 mod pods;

@@ -32,6 +32,7 @@ mod seamless;
 mod secret;
 mod secured;
 mod selecting;
+mod stack;
 mod tenants;
 mod two_servers;
 mod union;
@@ -81,6 +82,7 @@ pub const CASES: &[Case] = &[
     Case { name: "scrapes", shares: true, run: |stage| Box::pin(scrapes::run(stage)) },
     Case { name: "rights", shares: true, run: |stage| Box::pin(rights::run(stage)) },
     Case { name: "dashboards", shares: true, run: |stage| Box::pin(dashboards::run(stage)) },
+    Case { name: "stack", shares: true, run: |stage| Box::pin(stack::run(stage)) },
     Case { name: "secured", shares: true, run: |stage| Box::pin(secured::run(stage)) },
     Case { name: "tenants", shares: true, run: |stage| Box::pin(tenants::run(stage)) },
     Case { name: "hostile", shares: true, run: |stage| Box::pin(hostile::run(stage)) },

@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::wait::until;
 
 /// The resources that the chart enables.
-const RESOURCES: &str = "--resources=certificatesigningrequests,configmaps,cronjobs,daemonsets,deployments,endpointslices,endpoints,\
+pub(super) const RESOURCES: &str = "--resources=certificatesigningrequests,configmaps,cronjobs,daemonsets,deployments,endpointslices,endpoints,\
      horizontalpodautoscalers,ingresses,jobs,leases,limitranges,mutatingwebhookconfigurations,namespaces,networkpolicies,nodes,\
      persistentvolumeclaims,persistentvolumes,poddisruptionbudgets,pods,replicasets,replicationcontrollers,resourcequotas,secrets,\
      services,statefulsets,storageclasses,validatingwebhookconfigurations,volumeattachments";

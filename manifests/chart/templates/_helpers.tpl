@@ -74,6 +74,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
+{{/* "true" if the image has no registry, as by default. */}}
+{{- define "fleet.localImage" -}}
+{{- if not (or (.Values.global).imageRegistry .Values.image.registry (contains "/" .Values.image.repository)) }}true{{ end -}}
+{{- end -}}
+
 {{/* Pull secrets: `list $ SECRETS`. Each secret is a name, or an object with a name. */}}
 {{- define "fleet.pullSecrets" -}}
 {{- range concat (((first .).Values.global).imagePullSecrets | default list) (last . | default list) }}

@@ -61,10 +61,16 @@ fn weigh(store: &Store, settings: &Settings, limit: u64) -> Report {
     let gzip_bytes = size(store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
     let text_bytes = size_of_shard(store, &Slice::all());
     let resources: Vec<_> = store.resources().iter().map(|resource| weigh_resource(store, resource)).collect();
-    let weight = resources.iter().map(|resource| resource.weight).sum();
+    let weight: Weight = resources.iter().map(|resource| resource.weight).sum();
+    let headers = Weight {
+        text_bytes: text_bytes.saturating_sub(weight.text_bytes),
+        gzip_bytes: gzip_bytes.saturating_sub(weight.gzip_bytes),
+        ..Weight::default()
+    };
     Report {
         objects: resources.iter().map(|resource| resource.objects).sum(),
         weight: Weight { text_bytes, gzip_bytes, ..weight },
+        headers,
         entries: entries(settings, &resources),
         replicas: replicas(store, settings.hasher(), text_bytes, limit),
         resources,
@@ -97,6 +103,7 @@ fn weigh_resource(store: &Store, resource: &ResourceStore) -> Resource {
     Resource {
         name: resource.name().to_owned(),
         objects: footprint.objects as u64,
+        shared_memory_bytes: shared.memory_bytes,
         weight: families.iter().map(|family| family.weight).chain([shared]).sum(),
         labels: labels.collect(),
         families,

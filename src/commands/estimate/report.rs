@@ -11,6 +11,10 @@ use crate::commands::output::columns;
 /// Maximum number of families, and of labels, in the table.
 const MAX_ROWS: usize = 20;
 
+/// Rows for what belongs to no resource or family.
+const HEADERS: &str = "(HELP and TYPE lines)";
+const SHARED: &str = "(labels of objects)";
+
 /// The number of series and their size in bytes. Memory includes the series and their cached compressed text.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Weight {
@@ -38,6 +42,8 @@ pub(super) struct Report {
     pub objects: u64,
     #[serde(flatten)]
     pub weight: Weight,
+    /// The part of it that belongs to no series: HELP and TYPE lines, and the frame of gzip. Each replica has it.
+    pub headers: Weight,
     pub replicas: Replicas,
     pub resources: Vec<Resource>,
     pub entries: Vec<Entry>,
@@ -59,6 +65,8 @@ pub(super) struct Resource {
     #[serde(rename = "resource")]
     pub name: String,
     pub objects: u64,
+    /// The part of the memory that belongs to no family: the labels of the objects.
+    pub shared_memory_bytes: u64,
     #[serde(flatten)]
     pub weight: Weight,
     pub families: Vec<Family>,
@@ -124,6 +132,9 @@ pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let [series, text, gzipped, memory] = r.weight.cells();
         [r.name.clone(), number(r.objects), series, text, gzipped, memory]
     });
+    let headers = [bytes(report.headers.text_bytes), bytes(report.headers.gzip_bytes)];
+    let [text, gzipped] = headers.clone();
+    let rows = rows.chain([[HEADERS.to_owned(), String::new(), String::new(), text, gzipped, String::new()]]);
     columns(out, ["resource", "objects", "series", "text", "gzipped", "memory"], rows)?;
 
     let families = report.resources.iter().flat_map(|r| &r.families).filter(|f| f.weight.series > 0);
@@ -133,6 +144,15 @@ pub(super) fn table(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         let [series, text, gzipped, memory] = f.weight.cells();
         [f.name.clone(), series, text, gzipped, memory, share(f.weight.text_bytes, *text_bytes)]
     });
+    // What belongs to no family, so that the parts add up.
+    let [text, gzipped] = headers;
+    let part = share(report.headers.text_bytes, *text_bytes);
+    let shared = bytes(report.resources.iter().map(|r| r.shared_memory_bytes).sum());
+    let rest = [
+        [HEADERS.to_owned(), String::new(), text, gzipped, String::new(), part],
+        [SHARED.to_owned(), String::new(), String::new(), String::new(), shared, String::new()],
+    ];
+    let rows = rows.chain(rest);
     columns(out, ["family", "series", "text", "gzipped", "memory", "share"], rows)?;
     more(out, families.len(), "families")?;
 

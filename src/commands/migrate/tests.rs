@@ -1,20 +1,21 @@
 //! Argument lists as kube-state-metrics is run with them.
 
+use super::flags::{CUSTOM, CUSTOM_FILE, GZIP};
 use super::*;
 
 fn report(line: &[&str]) -> Vec<String> {
-    let arguments = Migrate { manifest: None, arguments: line.iter().map(|word| (*word).to_owned()).collect() };
+    let arguments =
+        Migrate { manifest: None, values: None, arguments: line.iter().map(|word| (*word).to_owned()).collect() };
     let mut out = Vec::new();
     run(&arguments, &mut out).expect("it can be written");
     String::from_utf8(out).expect("UTF-8").lines().map(str::to_owned).collect()
 }
 
 fn is_complete(line: &[&str]) -> bool {
-    let arguments = Migrate { manifest: None, arguments: line.iter().map(|word| (*word).to_owned()).collect() };
+    let arguments =
+        Migrate { manifest: None, values: None, arguments: line.iter().map(|word| (*word).to_owned()).collect() };
     run(&arguments, &mut io::sink()).expect("it can be written")
 }
-
-const GZIP: &str = "--enable-gzip-encoding";
 
 #[test]
 fn the_report_is_empty_if_nothing_changes() {
@@ -116,4 +117,97 @@ fn the_arguments_of_the_chart_are_accepted() {
     ] {
         assert!(is_complete(line), "{line:?}: {:?}", report(line));
     }
+}
+
+/// Reports on a manifest, which is written to a file.
+fn report_manifest(text: &str) -> (bool, Vec<String>) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    let arguments = Migrate { manifest: Some(file.path().to_owned()), values: None, arguments: Vec::new() };
+    let mut out = Vec::new();
+    let is_complete = run(&arguments, &mut out).expect("it can be written");
+    (is_complete, String::from_utf8(out).expect("UTF-8").lines().map(str::to_owned).collect())
+}
+
+/// The objects of kube-state-metrics' chart with autosharding and custom resources: the config, the container's arguments, and more.
+fn sharded(config: &str, arguments: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: ksm-customresourcestate-config}}
+data:
+  config.yaml: |
+    {}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {{name: ksm}}
+rules:
+- {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [list, watch]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: ksm}}
+spec:
+  template:
+    metadata: {{labels: {{app: ksm}}}}
+    spec:
+      containers:
+      - name: kube-state-metrics
+        args: [--pod=ksm-0, --pod-namespace=a, {GZIP}, {arguments}]
+        volumeMounts: [{{name: config, mountPath: /etc/customresourcestate}}]
+      volumes: [{{name: config, configMap: {{name: ksm-customresourcestate-config}}}}]
+{more}",
+        config.replace('\n', "\n    ")
+    )
+}
+
+const CONFIG: &str = "kind: CustomResourceStateMetrics
+spec:
+  resources:
+  - groupVersionKind: {group: example.com, kind: Thing, version: v1}
+    metrics:
+    - {name: size, help: Size., each: {type: Gauge, gauge: {path: [spec, size]}}}
+";
+const MOUNTED: &str = "--custom-resource-state-config-file=/etc/customresourcestate/config.yaml";
+
+#[test]
+fn the_custom_resources_of_a_mounted_config_map_are_read() {
+    let (is_complete, lines) = report_manifest(&sharded(CONFIG, MOUNTED, ""));
+    assert!(is_complete && !lines.iter().any(|line| line.starts_with(CUSTOM)), "{lines:?}");
+    let (is_complete, lines) = report_manifest(&sharded(&CONFIG.replace("Gauge,", "Gouge,"), MOUNTED, ""));
+    let fault = lines.iter().find(|line| line.starts_with(CUSTOM_FILE)).unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(!is_complete && fault.contains("Gouge"), "{fault}");
+    // A file that nobody has is no reason to refuse, but is named.
+    let elsewhere = MOUNTED.replace("/etc/customresourcestate/config.yaml", "/nowhere/other.yaml");
+    let (is_complete, lines) = report_manifest(&sharded(CONFIG, &elsewhere, ""));
+    assert!(
+        is_complete
+            && lines.contains(&format!(
+                "{CUSTOM_FILE}: not checked: neither the manifest nor this machine has /nowhere/other.yaml"
+            ))
+    );
+}
+
+#[test]
+fn what_a_fleet_needs_beside_its_container_is_named_where_it_lacks() {
+    let hints = ["Role: ", "env: POD_IP: ", "terminationGracePeriodSeconds: 30: ", "Service ksm: "];
+    let service =
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: ksm}\nspec: {clusterIP: None, selector: {app: ksm}}\n";
+    let (is_complete, lines) = report_manifest(&sharded(CONFIG, MOUNTED, service));
+    let named: Vec<_> = hints.iter().filter(|hint| lines.iter().any(|line| line.starts_with(**hint))).collect();
+    assert_eq!(named.len(), hints.len(), "{lines:?}");
+    assert!(is_complete && lines[0].contains("which needs permission to use Leases"), "{lines:?}");
+
+    let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: ksm}\nrules:\n\
+                - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, watch, create, update, delete]}\n";
+    let published = service.replace("None,", "None, publishNotReadyAddresses: true,");
+    let whole = sharded(CONFIG, MOUNTED, &format!("{published}{role}"))
+        .replace("      containers:", "      terminationGracePeriodSeconds: 180\n      containers:")
+        .replace(
+            "        volumeMounts:",
+            "        env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]\n        volumeMounts:",
+        );
+    let (_, lines) = report_manifest(&whole);
+    assert_eq!(lines, ["--pod: the replicas of the StatefulSet hand objects over to each other"]);
 }

@@ -82,7 +82,7 @@ pub(super) fn filled(
     err: &mut dyn Write,
 ) -> Result<(Store, bool), RenderError> {
     let texts = files.iter().map(|file| {
-        let read = read_counting(file).map_err(|reason| RenderError::File { file: file.clone(), reason });
+        let read = read_counting(file, DUMP_BYTES).map_err(|reason| RenderError::File { file: file.clone(), reason });
         Ok((file, read?))
     });
     // The Namespaces may come after their objects, and standard input can be read once.
@@ -152,15 +152,20 @@ fn fill<'a>(
 
 /// Reads a file or a pipe, or standard input for `-`.
 pub(super) fn read(file: &Path) -> Result<String, ReadError> {
-    read_counting(file).map(|(text, _)| text)
+    read_within(file, DUMP_BYTES)
+}
+
+/// The same with another limit in bytes.
+pub(super) fn read_within(file: &Path, maximum: u64) -> Result<String, ReadError> {
+    read_counting(file, maximum).map(|(text, _)| text)
 }
 
 /// Reads a file as [`read`] does. Returns also the number of bytes that were not UTF-8.
-fn read_counting(file: &Path) -> Result<(String, u64), ReadError> {
+fn read_counting(file: &Path, maximum: u64) -> Result<(String, u64), ReadError> {
     if is_standard_input(file) {
-        return text(file::read_stream(io::stdin().lock(), DUMP_BYTES)?);
+        return text(file::read_stream(io::stdin().lock(), maximum)?);
     }
-    text(file::read_or_pipe(file, DUMP_BYTES)?)
+    text(file::read_or_pipe(file, maximum)?)
 }
 
 /// Replaces single bytes that are not UTF-8, as Go does. A file with NUL has another encoding, or is compressed.

@@ -107,7 +107,7 @@ fn helm(stage: &Stage) -> Result<Command> {
 }
 
 /// The chart, rendered with these arguments.
-fn chart(stage: &Stage, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<String> {
+pub(super) fn chart(stage: &Stage, arguments: impl FnOnce(&mut Command) -> &mut Command) -> Result<String> {
     let mut helm = helm(stage)?;
     helm.args(["template", "fleet", "--namespace", NAMESPACE]).arg(stage.repository("manifests/chart"));
     output(arguments(&mut helm))

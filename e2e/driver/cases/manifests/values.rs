@@ -1,9 +1,10 @@
-//! Every value of kube-state-metrics' chart works in this project's chart, or is refused by name.
+//! Every value of kube-state-metrics' chart works in this project's chart, or is refused by name. The output of `migrate --values` for
+//! each of them renders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Deserializer};
@@ -84,6 +85,7 @@ impl Walk<'_> {
         let base: Values = self.defaults.clone().into_iter().chain(row.with.clone()).collect();
         let mut changed = base.clone();
         changed.insert(row.value.clone(), row.set.clone());
+        migrated(self.stage, &changed).context("migrated")?;
         let rendered = render(self.stage, &changed)?;
         if let Some(word) = &row.refused {
             let Err(said) = rendered else { bail!("accepted") };
@@ -115,8 +117,8 @@ impl Walk<'_> {
     }
 }
 
-/// The chart's output with these values, or what Helm says against them.
-fn render(stage: &Stage, values: &Values) -> Result<Result<String, String>> {
+/// The values as the object that Helm reads.
+fn nested(values: &Values) -> Value {
     let mut nested = Value::Object(Map::new());
     for (name, value) in values {
         let mut place = &mut nested;
@@ -125,14 +127,39 @@ fn render(stage: &Stage, values: &Values) -> Result<Result<String, String>> {
         }
         *place = value.clone();
     }
+    nested
+}
+
+/// Renders the chart with what `migrate` makes of these values.
+fn migrated(stage: &Stage, values: &Values) -> Result<()> {
+    let mut migrate = Command::new(stage.exporter()?);
+    let output = fed(migrate.args(["migrate", "--values", "-"]), &nested(values).to_string())?;
+    // 1: a value is refused, and left out.
+    ensure!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
+    template(stage, &String::from_utf8(output.stdout)?)?.map_err(anyhow::Error::msg)?;
+    Ok(())
+}
+
+/// The chart's output with these values, or what Helm says against them.
+fn render(stage: &Stage, values: &Values) -> Result<Result<String, String>> {
+    template(stage, &nested(values).to_string())
+}
+
+/// The same with values as text.
+fn template(stage: &Stage, values: &str) -> Result<Result<String, String>> {
     let mut helm: Command = helm(stage)?;
     helm.args(["template", "fleet", "--namespace", NAMESPACE, "--values", "-"])
         .arg(stage.repository("manifests/chart"));
-    let mut child = helm.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    child.stdin.take().context("no stdin")?.write_all(nested.to_string().as_bytes())?;
-    let output = child.wait_with_output()?;
+    let output = fed(&mut helm, values)?;
     Ok(match output.status.success() {
         true => Ok(String::from_utf8(output.stdout)?),
         false => Err(String::from_utf8(output.stderr)?),
     })
+}
+
+/// Runs a command with this input.
+fn fed(command: &mut Command, input: &str) -> Result<Output> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().context("no stdin")?.write_all(input.as_bytes())?;
+    Ok(child.wait_with_output()?)
 }
