@@ -2,8 +2,8 @@
 #
 # Build:  docker build -t kube-state-fleet:0.1.0 --build-arg REVISION="$(git rev-parse --short HEAD)" .
 #
-# scripts/image-rootfs --check runs the program in its root file system without a container engine. It was last tried on amd64 with
-# fat LTO (24.4 MB with certificates). The profile dist, the image itself and arm64 have not been tried.
+# scripts/image-rootfs --check runs the program in its root file system without a container engine, and scripts/release makes the same
+# image as an OCI layout. The build in a container has not been tried.
 #
 # The digest is that of the index, for all platforms. It was taken from other public projects that pin this tag, and not read from
 # the registry: docs/releasing.md says how to check and renew it.

@@ -29,7 +29,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 PROGRAM = "kube-state-fleet"
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
-LICENSES = {"licenses/LICENSE", "licenses/THIRD-PARTY.txt"}
+LICENSES = {"licenses/LICENSE", "licenses/THIRD-PARTY.txt.gz"}
 # Limit of the files of an image.
 MOST_BYTES = 25_000_000
 # ELF's numbers of machines.

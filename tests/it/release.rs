@@ -201,7 +201,7 @@ fn root_file_system(root: &Path, program: &[u8]) {
         ("kube-state-fleet", program),
         ("etc/ssl/certs/ca-certificates.crt", b"certificates"),
         ("licenses/LICENSE", b"license"),
-        ("licenses/THIRD-PARTY.txt", b"licenses"),
+        ("licenses/THIRD-PARTY.txt.gz", b"licenses"),
     ] {
         let file = root.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
