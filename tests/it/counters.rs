@@ -4,15 +4,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use fastrand::Rng;
+use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Pods};
 use kube_state_fleet::exposition::{Exposes, Format, ResourceStore, Selection, Store};
 use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
 use kube_state_fleet::replica::sink;
+use kube_state_fleet::settings::Flags;
 use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
+
+use crate::common::{client, settings};
 
 const PAGE: &str = include_str!("../../docs/counters.md");
 
@@ -324,4 +330,76 @@ fn counts_end_with_the_object_and_an_older_state_changes_none() {
     replica.sink.delete(UID, 17);
     replica.apply_version(&status(9), 18);
     assert_eq!(replica.counts()["Unknown"], 0);
+}
+
+/// Waits until a replica exposes these counts of the container, without those that are 0.
+async fn until(replica: &kube_state_fleet::replica::Replica, expected: &[(&str, u64)]) {
+    let store = replica.store();
+    let counts = || {
+        let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+        let text = String::from_utf8(text).expect("UTF-8");
+        let lines = text.lines().filter(|line| line.starts_with(MAIN) && !line.ends_with(" 0"));
+        let count = |line: &str| {
+            let (_, rest) = line.split_once("reason=\"")?;
+            let (reason, rest) = rest.split_once("\"} ")?;
+            Some((reason.to_owned(), rest.parse().ok()?))
+        };
+        lines.map(|line| count(line).expect("a count")).collect::<Vec<(String, u64)>>()
+    };
+    let expected: Vec<_> = expected.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();
+    let wanted = async {
+        while counts() != expected {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), wanted).await.is_err() {
+        panic!("{:?} in place of {expected:?}", counts());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_counts_through_lost_watches_and_expired_versions() {
+    let resources = vec![ResourceType::of::<Pod>()];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    let end = |reason: &str, minute: u32| json!({"terminated": {"exitCode": 1, "reason": reason, "finishedAt": format!("2026-01-01T00:{minute:02}:00Z")}});
+    let apply = |restarts: u32, state: Value, last: Value| {
+        let status = json!({
+            "name": "app", "image": "i", "imageID": "", "ready": true, "restartCount": restarts,
+            "state": state, "lastState": last,
+        });
+        let spec = json!({"nodeName": "n", "containers": [{"name": "app", "image": "i"}]});
+        let metadata = json!({"namespace": "n", "name": "p"});
+        let object = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec,
+            "status": {"containerStatuses": [status]},
+        });
+        simulator.apply(&object).expect("applied");
+    };
+    apply(2, json!({"running": {}}), end("Error", 1));
+    // As the page says.
+    let (_, families) = PAGE.split_once("```yaml\nmetric_opt_in_list: [").expect("a config");
+    let families = families.split('"').skip(1).step_by(2).take(2).map(str::to_owned).collect();
+    let flags = Flags { resources: vec!["pods".to_owned()], metric_opt_in_list: families, ..Flags::default() };
+    let replica =
+        kube_state_fleet::replica::Replica::start(settings(flags), client(&simulator.url())).await.expect("it starts");
+    let ready = async {
+        while !replica.missing().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ready).await.expect("in time");
+    until(&replica, &[]).await;
+    apply(2, end("OOMKilled", 2), end("Error", 1));
+    until(&replica, &[("OOMKilled", 1)]).await;
+    // Nothing is missed while the watch is lost.
+    simulator.drop_watches("pods").expect("a resource");
+    apply(3, json!({"running": {}}), end("OOMKilled", 2));
+    apply(6, json!({"running": {}}), end("Error", 5));
+    until(&replica, &[("Error", 1), ("OOMKilled", 1), ("Unknown", 2)]).await;
+    // A list follows, with the newest state alone.
+    simulator.compact();
+    simulator.expire_watches("pods").expect("a resource");
+    apply(9, end("OOMKilled", 9), end("Completed", 8));
+    until(&replica, &[("Completed", 1), ("Error", 1), ("OOMKilled", 2), ("Unknown", 4)]).await;
+    replica.stop().await;
 }

@@ -13,9 +13,13 @@ fn the_example_of_the_page_shows_these_series() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("pod.yaml");
     std::fs::write(&file, object).expect("room for a file");
+    let (_, config_of_page) = PAGE.split_once("```yaml\nmetric_opt_in_list").expect("a config");
+    let (config_of_page, _) = config_of_page.split_once("```").expect("the block ends");
+    let config = directory.path().join("config.yaml");
+    std::fs::write(&config, format!("metric_opt_in_list{config_of_page}")).expect("room for a file");
     let output = Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
-        .args(["render", "--metric-opt-in-list=kube_state_fleet_pod_.*resource.*"])
-        .arg("--metric-allowlist=kube_state_fleet_pod_.*")
+        .args(["render", "--metric-allowlist=kube_state_fleet_pod_.*"])
+        .arg(format!("--config={}", config.display()))
         .arg(&file)
         .output()
         .expect("it starts");
