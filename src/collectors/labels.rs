@@ -37,6 +37,15 @@ impl KeyFilter {
         if empty { Self::None } else { Self::Keys(named) }
     }
 
+    /// Returns the keys as the text of a flag; `None` without any.
+    pub fn to_text(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::All => Some("*".to_owned()),
+            Self::Keys(keys) => Some(keys.join(",")),
+        }
+    }
+
     fn allows(&self, key: &str) -> bool {
         match self {
             Self::None => false,
@@ -47,6 +56,12 @@ impl KeyFilter {
             }),
         }
     }
+}
+
+/// Returns the labels of a Namespace that `promoted` includes, as labels of the series of its objects. Their prefix is not that of
+/// labels of objects, and no family has such labels.
+pub fn of_namespace<'a>(labels: &'a BTreeMap<String, String>, promoted: &KeyFilter) -> Vec<(String, &'a str)> {
+    label_names::of_keys("namespace_label", labels.iter().filter(|(key, _)| promoted.allows(key)))
 }
 
 /// Emits one series with the keys that `filter` includes, each as `prefix_` and its sanitized name.
@@ -105,6 +120,23 @@ impl Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_of_namespaces_have_names_of_their_own() {
+        let labels = [("team", "a"), ("example.com/costCenter", "7"), ("tier.x", "1"), ("tier-x", "2"), ("rest", "")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect();
+        let filter = KeyFilter::from_keys(["team", "example.com/*", "tier*"]);
+        let named = of_namespace(&labels, &filter);
+        let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let expected = [
+            ("namespace_label_example_com_cost_center", "7"),
+            ("namespace_label_team", "a"),
+            ("namespace_label_tier_x_conflict1", "2"),
+            ("namespace_label_tier_x_conflict2", "1"),
+        ];
+        assert_eq!(named, expected);
+        assert_eq!(of_namespace(&labels, &KeyFilter::None), []);
+    }
 
     #[test]
     fn a_leading_star_includes_all_keys_and_an_inner_one_matches_any_text() {

@@ -55,6 +55,16 @@ impl Block {
         &rest[..length as usize]
     }
 
+    /// Replaces the last `old` bytes of the shared labels by `new`. A block without shared labels stays as it is.
+    pub(super) fn relabel(&mut self, old: usize, new: &[u8]) {
+        let length = self.labels().len();
+        if length > 0 && (old > 0 || !new.is_empty()) {
+            let end = 4 + length;
+            self.0.splice(end - old..end, new.iter().copied());
+            set_u32(&mut self.0, 0, length - old + new.len());
+        }
+    }
+
     /// Returns the sections. Take them in the order of their families.
     pub(super) fn sections(&self) -> Sections<'_> {
         let (length, rest) = take_u32(&self.0);
@@ -214,7 +224,7 @@ impl Samples {
 }
 
 /// Writes `a="b",c="d"`. The text format escapes backslash, quote and line feed in values.
-fn write_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
+pub(super) fn write_labels(out: &mut Vec<u8>, labels: &[(&str, &str)]) {
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
             out.push(b',');
@@ -249,6 +259,25 @@ fn set_u32(bytes: &mut [u8], at: usize, value: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_labels_get_and_lose_an_end() {
+        let mut block = BlockBuilder::new(&[("object", "a")]);
+        block.family(3, |samples| samples.sample(&[("n", "1")], 1.0));
+        let (before, mut block) = (block.finish(), BlockBuilder::new(&[("object", "a")]));
+        block.family(3, |samples| samples.sample(&[("n", "1")], 1.0));
+        let mut block = block.finish();
+        block.relabel(0, b",x=\"1\"");
+        assert_eq!(block.labels(), b"{object=\"a\",x=\"1\"");
+        assert_eq!(block.sections().take(3), b",n=\"1\"} 1\n");
+        block.relabel(6, b",yy=\"\"");
+        assert_eq!(block.labels(), b"{object=\"a\",yy=\"\"");
+        block.relabel(6, b"");
+        assert_eq!(block, before);
+        let mut bare = BlockBuilder::new(&[]).finish();
+        bare.relabel(0, b",x=\"1\"");
+        assert_eq!(bare, BlockBuilder::new(&[]).finish());
+    }
 
     #[test]
     fn each_label_set_of_many_series_is_unique() {

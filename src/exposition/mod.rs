@@ -32,7 +32,7 @@ pub use block::{Block, BlockBuilder, Samples};
 pub use header::{Header, MetricType};
 pub use history::Unknown;
 pub use memo::{Exposes, Memo, Past, Remembered};
-pub use namespaces::NamespacedBy;
+pub use namespaces::{NamespaceLabels, NamespacedBy};
 pub use number::write_number;
 pub use parts::{Fingerprints, Parts};
 pub use resource::{Epoch, FamilyFootprint, Footprint, ResourceStore, Scope, Stamp, Update};

@@ -1,4 +1,4 @@
-//! The objects of a resource by namespace, for scrapes of some namespaces.
+//! The objects of a resource by namespace, for scrapes of some namespaces and for labels of Namespaces on series.
 //!
 //! An entry is the hash of the UID of an object. A slot has the number of its namespace, which decides: the index only finds slots.
 //! Without [`ResourceStore::index_namespaces`] there is no index, and all slots have the number 0.
@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, RangeBounds};
 
+use super::block::write_labels;
+
 /// What tells the namespace of an object of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamespacedBy {
@@ -15,6 +17,40 @@ pub enum NamespacedBy {
     Namespace,
     /// `metadata.name`: Namespaces belong to themselves, as in RBAC.
     Name,
+}
+
+/// The most bytes of labels that one Namespace adds to a series. Further labels are left out.
+const MAX_LABELS: usize = 16 << 10;
+
+/// The labels that each Namespace adds to every series of its objects.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NamespaceLabels(HashMap<Box<str>, Box<[u8]>>);
+
+impl NamespaceLabels {
+    /// Collects the labels of Namespaces, by their names. Names of labels are valid, and no two of a Namespace are equal. No object has
+    /// such a label itself: whoever chooses the names makes sure of that.
+    pub fn new<'a>(namespaces: impl IntoIterator<Item = (&'a str, Vec<(String, &'a str)>)>) -> Self {
+        let text = |labels: Vec<(String, &str)>| {
+            let mut text = Vec::new();
+            for (name, value) in labels {
+                let before = text.len();
+                text.push(b',');
+                write_labels(&mut text, &[(&name, value)]);
+                if text.len() > MAX_LABELS {
+                    text.truncate(before);
+                    break;
+                }
+            }
+            text.into_boxed_slice()
+        };
+        let named = namespaces.into_iter().map(|(namespace, labels)| (namespace.into(), text(labels)));
+        Self(named.filter(|(_, text): &(_, Box<[u8]>)| !text.is_empty()).collect())
+    }
+
+    /// Returns the labels of a namespace as text that begins with a comma; nothing if it has none.
+    pub(super) fn of(&self, namespace: &str) -> &[u8] {
+        self.0.get(namespace).map_or(&[], |text| text)
+    }
 }
 
 /// The number of a namespace; 0 stands for none. Valid while the namespace has objects.
@@ -89,6 +125,16 @@ impl Namespaces {
     /// Returns the number of a namespace; `None` if it has no objects.
     pub fn number(&self, namespace: &str) -> Option<Number> {
         self.numbers.get(namespace).copied()
+    }
+
+    /// Returns the name of a namespace; empty for none.
+    pub fn name(&self, number: Number) -> &str {
+        (number as usize).checked_sub(1).and_then(|at| self.entries.get(at)).map_or("", |entry| &entry.name)
+    }
+
+    /// Returns the names of all namespaces with objects, and their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Number)> {
+        self.numbers.iter().map(|(name, number)| (&**name, *number))
     }
 
     /// Returns the hashes of the objects of a namespace in `range`, in order.

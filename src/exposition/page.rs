@@ -2,6 +2,7 @@
 //!
 //! Holds the objects and their order; [`super::column`] holds the series.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Slot {
     waiting: Option<Box<Block>>,
     /// The number of its namespace in the index of the resource; 0 without one.
     pub namespace: Number,
+    /// How many of the last bytes of its labels are those of its Namespace.
+    pub suffix: u16,
     /// The index in the columns, unless a block waits.
     column: u8,
 }
@@ -65,6 +68,7 @@ impl Slot {
             fingerprints: Fingerprints::default(),
             waiting: Some(Box::new(block)),
             namespace: 0,
+            suffix: 0,
             column: 0,
         }
     }
@@ -265,6 +269,30 @@ impl Page {
     pub fn labels(&self, at: usize) -> &[u8] {
         let slot = &self.slots[at];
         slot.waiting.as_ref().map_or_else(|| self.labels.get(usize::from(slot.column)), |block| block.labels())
+    }
+
+    /// Gives new labels of their Namespace to the objects of `mask` for which `suffix` returns some. The page must be settled.
+    pub fn relabel<'a>(&mut self, mask: u128, suffix: impl Fn(&Slot) -> Option<&'a [u8]>) {
+        let mut labels: Vec<Cow<'_, [u8]>> =
+            (0..self.slots.len()).map(|at| Cow::Borrowed(self.labels.get(at))).collect();
+        let mut changed = false;
+        for (at, slot) in self.slots.iter_mut().enumerate().filter(|(at, _)| mask >> at & 1 == 1) {
+            let Some(new) = suffix(slot) else { continue };
+            let (base, old) = labels[at].split_at(labels[at].len() - usize::from(slot.suffix));
+            if old != new && !base.is_empty() {
+                labels[at] = Cow::Owned([base, new].concat());
+                // NB: namespaces limit the length.
+                slot.suffix = new.len() as u16;
+                changed = true;
+            }
+        }
+        if changed {
+            let texts: Vec<_> = labels.iter().map(|label| &**label).collect();
+            self.labels = Arc::new(Labels(Texts::of(&texts)));
+            for column in self.columns.iter_mut().flatten() {
+                *column = column.renewed();
+            }
+        }
     }
 
     /// Returns whether an object has a series that `block` lacks.

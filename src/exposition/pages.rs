@@ -227,6 +227,23 @@ impl Pages {
         Some((page, past, mask))
     }
 
+    /// Relabels the objects of these namespaces in the first page behind `after` that has any ([`Page::relabel`]), and moves `after` to
+    /// the end of it. Returns false if there is none.
+    pub fn relabel_next<'a>(
+        &mut self,
+        namespaces: &[Number],
+        after: &mut Option<Key>,
+        suffix: impl Fn(&Slot) -> Option<&'a [u8]>,
+    ) -> bool {
+        let Some((page, _, mask)) = self.page_of(namespaces, after.as_ref()) else { return false };
+        *after = page.slots().last().map(|slot| slot.key.clone());
+        let number = after.as_ref().map_or(0, |key| self.number_of(key));
+        if let Some(page) = self.pages.get_mut(number) {
+            page.relabel(mask, suffix);
+        }
+        true
+    }
+
     fn settled(&mut self, number: usize, key: Option<&Key>) -> Option<(&Page, usize)> {
         let page = self.pages.get_mut(number)?;
         page.settle();

@@ -38,13 +38,14 @@ impl Visitor for Specs<'_> {
         let (headers, series, sink) = match (own, custom) {
             (None, None) => return,
             (Some(own), custom) => {
-                let Live { labels, annotations, promoted, .. } = &settings.live;
+                let Live { labels, annotations, promoted, promote_namespace_labels, .. } = &settings.live;
                 let mut headers = own.headers();
                 headers.extend(custom.iter().flat_map(|custom| custom.headers.clone()));
                 let series = SeriesOptions::BuiltIn {
                     labels: keys(labels),
                     annotations: keys(annotations),
                     promoted: keys(promoted),
+                    of_namespaces: promote_namespace_labels.clone(),
                     custom: custom.as_ref().map(|custom| custom.definition.clone()),
                 };
                 let sink = match custom {

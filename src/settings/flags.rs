@@ -271,6 +271,16 @@ declare_flags! {
             feature: |settings| features::names(settings.live.promoted.keys());
         }
 
+        /// Labels of Namespaces to add to every series of their objects, as namespace_label_team: team,example.com/*. Follows changes of the
+        /// labels. Custom resources get none. See docs/tenants.md.
+        "--promote-namespace-labels" promote_namespace_labels: Vec<String> = "LIST" {
+            key: "promote_namespace_labels";
+            live: KeyFilter = |_: &'static str, given: &Vec<String>| -> Result<KeyFilter, SettingsError> {
+                Ok(KeyFilter::from_keys(items(given)))
+            };
+            feature: |settings| settings.live.promote_namespace_labels.to_text();
+        }
+
         /// How long the series of a deleted object stay, with their last values. Default: 0s, not at all.
         "--deleted-linger" deleted_linger: Option<GoDuration> = "DURATION" {
             key: "deleted_linger";

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../../README.md");
 const SELECTING: &str = include_str!("../../docs/selecting.md");
+const TENANTS: &str = include_str!("../../docs/tenants.md");
 
 /// The output of `kubectl get deployments -A -o yaml`.
 const DUMP: &str = "\
@@ -166,12 +167,22 @@ fn the_rendered_output_matches_the_readme() {
 
 #[test]
 fn the_examples_of_selecting_print_what_the_page_shows() {
+    examples_print_what_the_page_shows(SELECTING, "shop.yaml");
+}
+
+#[test]
+fn the_examples_of_labels_of_namespaces_print_what_the_page_shows() {
+    examples_print_what_the_page_shows(TENANTS, "teams.yaml");
+}
+
+/// Runs the tested examples of a page, which shows the objects of this file.
+fn examples_print_what_the_page_shows(page: &str, file: &str) {
     let shims = Shims::new();
-    let (_, rest) = SELECTING.split_once("```yaml\n").expect("the page shows its objects");
+    let (_, rest) = page.split_once(&format!("in `{file}`:\n\n```yaml\n")).expect("the page shows its objects");
     let (objects, _) = rest.split_once("```\n").expect("they end");
-    std::fs::write(shims.path("shop.yaml"), objects).expect("room for a file");
+    std::fs::write(shims.path(file), objects).expect("room for a file");
     shims.add("bin/kube-state-fleet", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_kube-state-fleet")));
-    let blocks = blocks_of(SELECTING);
+    let blocks = blocks_of(page);
     let tested: Vec<_> = blocks.iter().filter(|block| block.mark == "<!-- tested -->").collect();
     assert!(!tested.is_empty());
     for block in tested {

@@ -286,6 +286,68 @@ async fn namespaces_that_match_come_and_go_without_a_gap_in_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn promoted_labels_of_namespaces_follow_changes_and_reloads() {
+    let simulator = cluster("a").await;
+    let namespace = |name: &str, team: &str| {
+        let metadata = json!({ "name": name, "labels": { "team": team, "tier": "gold" } });
+        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
+    };
+    namespace("bank", "two");
+    let config = |labels: &str, more: &str| {
+        format!(
+            "resources: {{pods: {{}}, nodes: {{}}, secrets: {{}}, namespaces: {{}}}}\npromote_namespace_labels: {labels}\n{more}"
+        )
+    };
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, config("[team]", "")).expect("written");
+        let file = file.display();
+        vec![format!("--config={file}"), format!("--apiserver={}", simulator.url()), "--telemetry-port=0".to_owned()]
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    // The series of a namespace, without and with the end.
+    let of = |answer: &str, namespace: &str, end: &str| {
+        let all = series(answer);
+        let own = || all.iter().filter(|series| series.contains(&format!("{{namespace=\"{namespace}\"")));
+        (own().count(), own().filter(|series| series.contains(end)).count())
+    };
+    let all_have = |answer: &str, namespace: &str, end: &str| {
+        let (all, with) = of(answer, namespace, end);
+        all > 20 && all == with
+    };
+    let first = get(metrics, "/metrics").await;
+    assert!(all_have(&first, "bank", ",namespace_label_team=\"two\""), "{first}");
+    assert!(!first.contains("namespace_label_tier"));
+    assert!(
+        first.contains("kube_namespace_status_phase{namespace=\"bank\",namespace_label_team=\"two\",phase=\"Active\"}")
+    );
+    assert_eq!(of(&first, "shop", "namespace_label").1, 0, "its Namespace is missing");
+    let kept: BTreeSet<_> = series(&first).into_iter().filter(|series| !series.contains("shop")).collect();
+    without_a_gap(metrics, &kept, async {
+        namespace("shop", "one");
+        until("the label", metrics, "/metrics", |answer| all_have(answer, "shop", "namespace_label_team=\"one\""))
+            .await;
+        namespace("shop", "three");
+        until("its change", metrics, "/metrics", |answer| all_have(answer, "shop", "namespace_label_team=\"three\""))
+            .await;
+        exporter.write(&config("[team]", "namespace_selector: team\n"));
+        until("the selector", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+        exporter.says("selected namespaces").await;
+    })
+    .await;
+    exporter.write(&config("[t*]", "namespace_selector: team=three\n"));
+    let both = "namespace_label_team=\"three\",namespace_label_tier=\"gold\"";
+    until("both labels", metrics, "/metrics", |answer| all_have(answer, "shop", both)).await;
+    until("one namespace", metrics, "/metrics", |answer| of(answer, "bank", "kube_pod").1 == 0).await;
+    exporter.write("resources: {pods: {}, nodes: {}, secrets: {}, namespaces: {}}\n");
+    until("no labels", metrics, "/metrics", |answer| {
+        of(answer, "bank", "").0 > 20 && !answer.contains("namespace_label_")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_kubeconfig_switches_the_cluster_atomically() {
     let (a, b) = (cluster("a").await, cluster("b").await);
     let kubeconfig = |simulator: &Simulator| {

@@ -195,7 +195,7 @@ collectorsExtra alone is the whole list if collectors is empty. Without collecto
 {{- end -}}
 {{- end }}
 {{- /* The rest is about objects outside of namespaces, which a Role cannot permit. */}}
-{{- if and .Values.rbac.useClusterRole .Values.namespaceSelector (not (has "namespaces" $wanted)) }}
+{{- if and .Values.rbac.useClusterRole (or .Values.namespaceSelector .Values.promoteNamespaceLabels) (not (has "namespaces" $wanted)) }}
 - apiGroups: [""]
   resources: ["namespaces"]
   verbs: ["list", "watch"]

@@ -27,6 +27,7 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
             custom_resource_state_all_kinds: all_kinds,
             custom_resource_state_only: only,
             namespace_selector,
+            promote_namespace_labels,
             auth_filter,
         } => {
             let kinds = if *only { Vec::new() } else { resources::named(resources)? };
@@ -35,7 +36,8 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
                 .map(|file| CustomResources::read(file, Kinds::all(*all_kinds)))
                 .transpose()
                 .map_err(SettingsError::Custom)?;
-            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), *namespace_selector, *auth_filter)
+            let namespaces = *namespace_selector || *promote_namespace_labels;
+            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), namespaces, *auth_filter)
         }
         Page::Man { directory } => {
             let written = clap_mangen::generate_to(cli::definition(), directory);

@@ -32,6 +32,9 @@ pub(in crate::commands) enum Page {
         /// Also the permission for --namespace-selector, to list and watch Namespaces.
         #[arg(long)]
         namespace_selector: bool,
+        /// Also the permission for --promote-namespace-labels, to list and watch Namespaces.
+        #[arg(long)]
+        promote_namespace_labels: bool,
         /// Also the permissions for --auth-filter: token and access reviews, and requests between replicas.
         #[arg(long)]
         auth_filter: bool,

@@ -119,6 +119,7 @@ fn entries(settings: &Settings, resources: &[Resource]) -> Vec<Entry> {
             // A promoted label is on every series of its object, other labels on one.
             let promoted = settings.live.promoted.contains_key(name) && label.series > resource.objects;
             let flag = match label.name.split_once('_') {
+                Some(("namespace", key)) if key.starts_with("label_") => "--promote-namespace-labels",
                 Some(("label", _)) if promoted => "--promote-labels",
                 Some(("label", _)) if settings.live.labels.contains_key(name) => "--metric-labels-allowlist",
                 Some(("annotation", _)) if settings.live.annotations.contains_key(name) => {

@@ -1,11 +1,12 @@
 //! The kinds that can be rendered: their collectors, selectors and stores, behind one interface.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{ResourceStore, Store};
+use crate::exposition::{NamespaceLabels, NamespacedBy, ResourceStore, Store};
 use crate::intake::{Form, Unreadable, decode_object};
 use crate::resource_version;
 use crate::settings::Settings;
@@ -44,9 +45,19 @@ pub(super) struct Kinds<'s> {
 
 impl<'s> Kinds<'s> {
     /// Creates empty stores of the kinds that `settings` enable.
-    pub(super) fn new(settings: &'s Settings) -> Self {
+    ///
+    /// The series of built-in resources have the labels `promoted` of their Namespaces.
+    pub(super) fn new(settings: &'s Settings, promoted: Option<NamespaceLabels>) -> Self {
         let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
+        if let Some(promoted) = promoted.map(Arc::new) {
+            for objects in &build.resources {
+                // Those of a Namespace are its own.
+                let is_namespaces = objects.name() == "namespaces";
+                objects.index_namespaces(if is_namespaces { NamespacedBy::Name } else { NamespacedBy::Namespace });
+                objects.label_namespaces(&promoted).for_each(drop);
+            }
+        }
         Self { settings, stores: build.resources, enabled: build.enabled, custom: Custom::new(settings), nameless: 0 }
     }
 
@@ -69,6 +80,7 @@ impl<'s> Kinds<'s> {
             self.nameless += 1;
         }
         let identity = Identity {
+            name: name.clone(),
             namespace: text(&object.fields, "metadata", "namespace"),
             node: text(&object.fields, "spec", "nodeName"),
             uid: match text(&object.fields, "metadata", "uid") {
@@ -123,6 +135,16 @@ pub(super) fn selected_namespace(settings: &Settings, object: &Object) -> Option
     let selector = settings.live.namespace_selector.as_ref()?;
     let is_namespace = object.kind == "Namespace" && object.api_version == "v1";
     (is_namespace && selector.selects(&Fields(&object.fields))).then(|| text(&object.fields, "metadata", "name"))
+}
+
+/// Returns the name and the labels of a Namespace.
+pub(super) fn namespace_labels(object: &Object) -> Option<(String, BTreeMap<String, String>)> {
+    let is_namespace = object.kind == "Namespace" && object.api_version == "v1";
+    let labels = object.fields.get("metadata").and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+    is_namespace.then(|| {
+        (self::text(&object.fields, "metadata", "name"), labels.into_iter().flatten().filter_map(text).collect())
+    })
 }
 
 /// The fields of an object, for selectors.

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::output::print_line;
 use super::progress::Progress;
-use crate::exposition::{Format, Selection, Store};
+use crate::collectors::labels::{KeyFilter, of_namespace};
+use crate::exposition::{Format, NamespaceLabels, Selection, Store};
 use crate::file::{self, DUMP_BYTES, ReadError};
 use crate::intake::mend::lossy;
 use crate::settings::Settings;
@@ -86,34 +87,43 @@ pub(super) fn filled(
         Ok((file, read?))
     });
     // The Namespaces may come after their objects, and standard input can be read once.
-    if settings.live.namespace_selector.is_some() {
+    let promotes = settings.live.promote_namespace_labels != KeyFilter::None;
+    if promotes || settings.live.namespace_selector.is_some() {
         let texts = texts.collect::<Result<Vec<_>, RenderError>>()?;
         let mut selected = settings.clone();
-        selected.live.selected_namespaces = Some(selected_namespaces(settings, &texts)?);
-        return fill(&selected, texts.into_iter().map(Ok), err);
+        let (names, promoted) = namespaces(settings, &texts)?;
+        selected.live.selected_namespaces = settings.live.namespace_selector.is_some().then_some(names);
+        return fill(&selected, promotes.then_some(promoted), texts.into_iter().map(Ok), err);
     }
-    fill(settings, texts, err)
+    fill(settings, None, texts, err)
 }
 
 /// A file, its text, and the number of bytes that were not UTF-8.
 type Text<'a> = (&'a PathBuf, (String, u64));
 
-/// Returns the names of the Namespaces in `texts` that `--namespace-selector` selects.
-fn selected_namespaces(settings: &Settings, texts: &[Text<'_>]) -> Result<Vec<String>, RenderError> {
-    let mut names = Vec::new();
+/// Returns the names of the Namespaces in `texts` that `--namespace-selector` selects, and the labels of all that
+/// `--promote-namespace-labels` includes.
+fn namespaces(settings: &Settings, texts: &[Text<'_>]) -> Result<(Vec<String>, NamespaceLabels), RenderError> {
+    let (mut names, mut labels) = (Vec::new(), BTreeMap::new());
     for (file, (text, _)) in texts {
-        input::objects(text, |_, object| names.extend(kinds::selected_namespace(settings, &object)))
-            .map_err(|reason| RenderError::Input { file: (*file).clone(), reason })?;
+        input::objects(text, |_, object| {
+            names.extend(kinds::selected_namespace(settings, &object));
+            labels.extend(kinds::namespace_labels(&object));
+        })
+        .map_err(|reason| RenderError::Input { file: (*file).clone(), reason })?;
     }
-    Ok(names)
+    let keys = &settings.live.promote_namespace_labels;
+    let promoted = NamespaceLabels::new(labels.iter().map(|(name, of)| (name.as_str(), of_namespace(of, keys))));
+    Ok((names, promoted))
 }
 
 fn fill<'a>(
     settings: &Settings,
+    promoted: Option<NamespaceLabels>,
     texts: impl Iterator<Item = Result<Text<'a>, RenderError>>,
     err: &mut dyn Write,
 ) -> Result<(Store, bool), RenderError> {
-    let mut kinds = Kinds::new(settings);
+    let mut kinds = Kinds::new(settings, promoted);
     let mut skipped: BTreeMap<String, u64> = BTreeMap::new();
     let mut all_read = true;
     let (mut progress, mut count) = (Progress::new(), 0_u64);

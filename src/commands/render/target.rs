@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::exposition::{Block, ResourceStore, Stamp, Uid};
+use crate::exposition::{Block, NamespacedBy, ResourceStore, Stamp, Uid, Update};
 use crate::intake::{DecodeError, Unreadable};
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
@@ -10,6 +10,7 @@ use crate::sharding::Hashes;
 
 /// The metadata that is read before an object is decoded.
 pub(super) struct Identity {
+    pub name: String,
     pub namespace: String,
     /// `spec.nodeName`, or empty.
     pub node: String,
@@ -22,7 +23,12 @@ impl Identity {
     pub fn put(&self, objects: &ResourceStore, partition: u32, block: Block) {
         let uid = self.uid.as_str();
         let stamp = Stamp { version: self.version, listed: true };
-        objects.apply(partition, Uid::from(uid), Hashes::of(uid), stamp, block);
+        let namespace = match objects.namespaced_by() {
+            None => String::new(),
+            Some(NamespacedBy::Namespace) => self.namespace.clone(),
+            Some(NamespacedBy::Name) => self.name.clone(),
+        };
+        objects.apply(partition, Uid::from(uid), Hashes::of(uid), stamp, Update { namespace, ..block.into() });
     }
 }
 

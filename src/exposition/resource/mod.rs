@@ -4,6 +4,7 @@
 //! resourceVersion wins, deletions are recorded while any source is listing, and a finished list removes the objects that
 //! its scope no longer contains. A resource may hold more objects than it exposes: a scrape names the slice to expose.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -14,7 +15,7 @@ use super::held_back::{Change, HeldBack};
 use super::history::{History, Unknown};
 use super::linger::Linger;
 use super::memo::{Exposes, Memo, Past, Remembered};
-use super::namespaces::{NamespacedBy, Namespaces};
+use super::namespaces::{NamespaceLabels, NamespacedBy, Namespaces};
 use super::page::{Key, Page, Slot};
 use super::pages::{At, Pages};
 use super::parts::{Fingerprints, Parts};
@@ -86,6 +87,10 @@ struct ResourceState {
     held_back: HeldBack,
     /// Whether all series of an object begin with its shared labels, which then identify them.
     all_share: bool,
+    /// The labels of Namespaces on the series of their objects.
+    labels: Arc<NamespaceLabels>,
+    /// Whether objects do not have these labels yet because their changes are held back.
+    is_behind: bool,
 }
 
 /// The memory of the objects of a resource, in bytes.
@@ -260,7 +265,7 @@ impl ResourceStore {
     pub fn apply(&self, partition: u32, uid: Uid, hashes: Hashes, stamp: Stamp, update: impl Into<Update>) -> bool {
         let Update { block, parts, fingerprints, namespace, remembered } = update.into();
         let mut state = self.state();
-        let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, .. } = &mut *state;
+        let ResourceState { pages, history, tombstones, loaded, clock, linger, held_back, labels, .. } = &mut *state;
         let Stamp { version, listed } = stamp;
         let key = Key { point: hashes.xxhash64, uid };
         let mut known = pages.find(&key);
@@ -270,6 +275,7 @@ impl ResourceStore {
                 return false;
             }
         }
+        let (labels, mut block) = (&**labels, block);
         if parts != Parts::ALL {
             let suffices = |known: &Slot| known.is_settled() && parts.covers(known.fingerprints.changed(&fingerprints));
             if !known.is_some_and(|at| suffices(pages.slot(at))) || linger.is_gone(&key.uid) || held_back.holds(hashes)
@@ -292,6 +298,8 @@ impl ResourceStore {
         let Some(at) = known else {
             // A change of an earlier object with this UID that lingered.
             held_back.take(&key.uid);
+            let suffix = labels.of(&namespace);
+            block.relabel(0, suffix);
             if let Some(at) = held_back.yields(block.labels()).and_then(|uid| pages.find(&key_of(&uid))) {
                 pages.remove(at);
             }
@@ -304,7 +312,7 @@ impl ResourceStore {
                 pages.remember(&key.uid, memo);
             }
             let mut slot = Slot::new(key, hashes, version, partition, *clock, block);
-            slot.fingerprints = fingerprints;
+            (slot.fingerprints, slot.suffix) = (fingerprints, suffix.len() as u16);
             pages.insert(slot, &namespace);
             return true;
         };
@@ -314,16 +322,24 @@ impl ResourceStore {
         if let Some(Remembered { memo, .. }) = remembered {
             pages.remember(&key.uid, memo);
         }
+        let suffix = if parts == Parts::ALL { ResourceState::suffix(pages, labels, pages.slot(at)) } else { &[] };
+        block.relabel(0, suffix);
         if held_back.holds(hashes) {
             let uid = pages.slot(at).key.uid.clone();
             if held_back.has(&uid) || pages.has_series_beside(at, &block) {
+                // It gets its labels when the change ends.
+                block.relabel(suffix.len(), &[]);
                 held_back.update(&uid, block);
                 // The series show neither the known state nor, once the change ends, one with known fingerprints.
                 pages.slot_mut(at).fingerprints = Fingerprints::default();
                 return true;
             }
         }
-        pages.slot_mut(at).fingerprints = fingerprints;
+        let slot = pages.slot_mut(at);
+        slot.fingerprints = fingerprints;
+        if parts == Parts::ALL {
+            slot.suffix = suffix.len() as u16;
+        }
         let shown = |family: usize| self.headers.get(family).is_none_or(|header| header.reads.meets(parts));
         pages.update(at, block, (parts != Parts::ALL).then_some(&shown));
         true
@@ -460,10 +476,34 @@ impl ResourceStore {
         for (uid, change) in state.held_back.set(slice, |uid| Hashes::of(&uid.to_string())) {
             let Some(at) = state.pages.find(&key_of(&uid)) else { continue };
             match change {
-                Change::Update(block) => state.pages.update(at, block, None),
+                Change::Update(mut block) => {
+                    let ResourceState { pages, labels, .. } = &mut *state;
+                    let suffix = ResourceState::suffix(pages, labels, pages.slot(at));
+                    block.relabel(0, suffix);
+                    pages.slot_mut(at).suffix = suffix.len() as u16;
+                    pages.update(at, block, None);
+                }
                 Change::Delete(_) => state.pages.remove(at),
             }
         }
+        if std::mem::take(&mut state.is_behind) {
+            let names = state.pages.namespaces().into_iter().flat_map(|index| index.all().map(|(name, _)| name.into()));
+            let (names, mut after) = (names.collect::<Vec<_>>(), None);
+            while state.relabel_next(&names, &mut after) {}
+        }
+    }
+
+    /// Puts labels of Namespaces on every series of their objects; those of built-in resources share labels. New states of objects
+    /// get them from now on, and each step of the iterator gives them to the known objects of one page. Changes that are held back
+    /// follow when that ends. The store needs an index ([`ResourceStore::index_namespaces`]).
+    pub fn label_namespaces(&self, labels: &Arc<NamespaceLabels>) -> impl Iterator<Item = ()> {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.labels, Arc::clone(labels));
+        let names = state.pages.namespaces().into_iter().flat_map(|index| index.all().map(|(name, _)| name));
+        let changed: Vec<Box<str>> = names.filter(|name| before.of(name) != labels.of(name)).map(Into::into).collect();
+        drop(state);
+        let mut after = None;
+        std::iter::from_fn(move || self.state().relabel_next(&changed, &mut after).then_some(()))
     }
 
     /// Records that a scrape keeps compressed text with timestamps in a column.
@@ -604,7 +644,37 @@ impl ResourceState {
             linger: Linger::default(),
             held_back: HeldBack::default(),
             all_share: headers.iter().all(|header| header.shares),
+            labels: Arc::default(),
+            is_behind: false,
         }
+    }
+
+    /// Returns the labels of the Namespace that an object belongs to, as text. `labels` are those of the state.
+    fn suffix<'a>(pages: &Pages, labels: &'a NamespaceLabels, slot: &Slot) -> &'a [u8] {
+        labels.of(pages.namespaces().map_or("", |index| index.name(slot.namespace)))
+    }
+
+    /// Gives the objects of `namespaces` behind `after` in one page the labels of their Namespaces. Returns false after the last one.
+    fn relabel_next(&mut self, namespaces: &[Box<str>], after: &mut Option<Key>) -> bool {
+        let Self { pages, linger, held_back, labels, is_behind, .. } = self;
+        let Some(index) = pages.namespaces() else { return false };
+        let by_number: HashMap<_, _> =
+            namespaces.iter().filter_map(|name| Some((index.number(name)?, labels.of(name)))).collect();
+        let numbers: Vec<_> = by_number.keys().copied().collect();
+        let behind = Cell::new(false);
+        let has_more = pages.relabel_next(&numbers, after, |slot| {
+            // The last state of a deleted object stays.
+            if linger.is_gone(&slot.key.uid) || held_back.is_deleted(&slot.key.uid) {
+                return None;
+            }
+            if held_back.holds(slot.hashes()) {
+                behind.set(true);
+                return None;
+            }
+            by_number.get(&slot.namespace).copied()
+        });
+        *is_behind |= behind.get();
+        has_more
     }
 
     /// Returns the objects that are not deleted.

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::tests::{deflated_bytes, header, lower_half, unzipped};
 use super::*;
 use crate::exposition::{
-    BlockBuilder, Departing, Fingerprints, MetricType, NamespacedBy, Parts, ResourceStore, Selection, Stamp, Store,
-    Update,
+    BlockBuilder, Departing, Fingerprints, MetricType, NamespaceLabels, NamespacedBy, Parts, ResourceStore, Selection,
+    Stamp, Store, Update,
 };
 use crate::sharding::{Hashes, Slice};
 
@@ -128,4 +128,88 @@ fn a_scrape_of_a_namespace_does_not_change_what_a_whole_one_copies() {
     assert_eq!(filtered, within(&text, &["a"]));
     assert_eq!(deflated_bytes(&things), before);
     assert_eq!(unzipped(whole()), text);
+}
+
+/// The labels of the namespaces `a` and `b`; none for an empty value.
+fn labels(a: &str, b: &str) -> Arc<NamespaceLabels> {
+    let named = [("a", a), ("b", b)].map(|(namespace, value)| {
+        (namespace, (!value.is_empty()).then(|| ("team".to_owned(), value)).into_iter().collect())
+    });
+    Arc::new(NamespaceLabels::new(named))
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(12))]
+    /// Objects and labels of namespaces come, change and go in any order, while changes of some objects are held back for a while. In the
+    /// end the store serves what one does that knew the last state from the start.
+    #[test]
+    fn series_have_the_labels_of_their_namespaces_whatever_comes_first(
+        steps in proptest::collection::vec((0..10_u8, 0..600_u32, 0..150_u32), 1..24),
+    ) {
+        let (store, things) = things();
+        let (mut model, mut now) = (BTreeMap::new(), labels("", ""));
+        let values = ["", "x", "yy", "quote\"d"];
+        for (version, (kind, first, count)) in (1..).zip(steps) {
+            match kind {
+                0..=3 => for at in first..first + count {
+                    put(&things, &at.to_string(), version, ["a", "b", "c"][at as usize % 3], count);
+                    model.insert(at, (version, count));
+                },
+                4 | 5 => for at in first..first + count {
+                    things.delete(0, &at.to_string(), version);
+                    model.remove(&at);
+                },
+                6 | 7 => {
+                    now = labels(values[first as usize % 4], values[count as usize % 4]);
+                    things.label_namespaces(&now).for_each(drop);
+                }
+                8 => things.hold_back(lower_half()),
+                _ => things.hold_back(Slice::none()),
+            }
+        }
+        things.hold_back(Slice::none());
+        let (again, other) = self::things();
+        other.label_namespaces(&now).for_each(drop);
+        for (at, (version, value)) in &model {
+            put(&other, &at.to_string(), *version, ["a", "b", "c"][*at as usize % 3], *value);
+        }
+        let whole = |store: &Store| store.scrape(&Selection::All, Format::Text, &Slice::all());
+        prop_assert_eq!(plain(whole(&store)), plain(whole(&again)));
+        prop_assert_eq!(unzipped(whole(&store)), plain(whole(&again)));
+    }
+}
+
+#[test]
+fn a_change_of_labels_waits_while_changes_of_an_object_are_held_back() {
+    let (store, things) = things();
+    things.label_namespaces(&labels("x", "")).for_each(drop);
+    put(&things, "1", 1, "a", 1);
+    let shown = || {
+        let text = plain(store.scrape(&Selection::All, Format::Text, &Slice::all()));
+        text.lines().find(|line| line.starts_with("x{")).map(str::to_owned)
+    };
+    assert_eq!(shown().as_deref(), Some("x{object=\"1\",in=\"a\",team=\"x\"} 1"));
+    things.hold_back(Slice::all());
+    things.label_namespaces(&labels("y", "")).for_each(drop);
+    assert_eq!(shown().as_deref(), Some("x{object=\"1\",in=\"a\",team=\"x\"} 1"), "its series would end");
+    things.hold_back(Slice::none());
+    assert_eq!(shown().as_deref(), Some("x{object=\"1\",in=\"a\",team=\"y\"} 1"));
+    things.linger(2);
+    things.named("1", 7);
+    things.delete(0, "1", 2);
+    things.label_namespaces(&labels("", "")).for_each(drop);
+    assert_eq!(shown().as_deref(), Some("x{object=\"1\",in=\"a\",team=\"y\"} 1"), "it lingers as it was");
+}
+
+#[test]
+fn a_change_of_labels_reaches_only_pages_with_objects_of_the_namespace() {
+    let (store, things) = things();
+    for n in 0..5000 {
+        put(&things, &n.to_string(), 1, if n % 1000 == 0 { "a" } else { "b" }, 4);
+    }
+    unzipped(store.scrape(&Selection::All, Format::Text, &Slice::all()));
+    let before = deflated_bytes(&things);
+    assert!(things.label_namespaces(&labels("x", "")).count() <= 5);
+    assert!(deflated_bytes(&things) > before * 3 / 4, "other pages keep their text");
+    assert_eq!(things.label_namespaces(&labels("x", "")).count(), 0, "nothing changes");
 }

@@ -131,7 +131,7 @@ impl GroupState {
 
     /// Returns the resource that already runs as `spec` describes.
     pub fn find(&self, spec: &ResourceSpec) -> Option<Arc<RunningResource>> {
-        self.all().find(|running| running.name() == spec.name && running.shape.is_kept_for(&spec.shape)).cloned()
+        self.all().find(|running| running.name() == spec.name && running.is_kept_for(&spec.shape)).cloned()
     }
 
     /// Returns those of `before` that are no longer in the group.

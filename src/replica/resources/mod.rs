@@ -43,7 +43,7 @@ pub(super) use context::WatchContext;
 pub(super) use degradation::Degradation;
 pub(super) use groups::{Group, Rollout};
 pub(super) use running::RunningResource;
-pub(super) use spec::{NewSink, Partition, ReadOptions, ResourceShape, ResourceSpec, SeriesOptions};
+pub(super) use spec::{NewSink, Partition, PromotedLabels, ReadOptions, ResourceShape, ResourceSpec, SeriesOptions};
 
 /// How [`Resources::set`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub(super) struct Resources {
     store: Arc<Store>,
     watch_set: SharedWatchSet,
     groups: Mutex<ResourceGroups>,
+    /// The labels of Namespaces that series show.
+    promoted: Mutex<PromotedLabels>,
     /// Ticks when a source's shard state or a set changes.
     changed: watch::Sender<()>,
     /// Ticks after each [`Resources::reconcile`].
@@ -85,6 +87,7 @@ impl Resources {
             store: Arc::default(),
             watch_set: SharedWatchSet::default(),
             groups: Mutex::new(ResourceGroups { desired: Slice::none(), held_back: Slice::none(), groups }),
+            promoted: Mutex::default(),
             changed: watch::Sender::new(()),
             reconciled: watch::Sender::new(()),
             served: watch::Sender::new(Arc::default()),
@@ -148,6 +151,10 @@ impl Resources {
                 }
                 None => match RunningResource::start(spec, &self.context, &self.spawner, shard_state) {
                     Ok(running) => {
+                        let promoted = lock(&self.promoted).clone();
+                        if promoted.fit(&running.shape) {
+                            running.resource.objects.label_namespaces(&promoted.labels).for_each(drop);
+                        }
                         running.resource.objects.hold_back(held_back.clone());
                         started.push(Arc::clone(&running));
                         running
@@ -188,6 +195,24 @@ impl Resources {
         let all: Vec<_> = groups.all().cloned().collect();
         drop(groups);
         all.iter().for_each(|resource| resource.resource.objects.hold_back(slice.clone()));
+    }
+
+    /// Takes new labels of Namespaces for the series of all resources that show them. Resources that start get them at once, known
+    /// objects with [`Resources::relabel`].
+    pub fn promote(&self, promoted: PromotedLabels) {
+        *lock(&self.promoted) = promoted;
+    }
+
+    /// Gives the known objects the labels of their Namespaces, page by page, and yields in between: a Namespace may have any number of
+    /// objects.
+    pub async fn relabel(&self) {
+        let promoted = lock(&self.promoted).clone();
+        let all: Vec<_> = self.groups().all().cloned().collect();
+        for running in all.iter().filter(|running| promoted.fit(&running.shape)) {
+            for () in running.resource.objects.label_namespaces(&promoted.labels) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// Frees the compressed text of series with timestamps, in all resources.

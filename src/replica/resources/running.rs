@@ -1,5 +1,6 @@
 //! A resource while it is watched.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -73,7 +74,7 @@ impl RunningResource {
             true => ResourceStore::new(&name, headers),
             false => ResourceStore::without_history(&name, headers),
         };
-        if context.namespaced {
+        if context.namespaced || shape.series.of_namespaces().is_some() {
             objects.index_namespaces(namespaced_by(&shape.endpoint));
         }
         if let Some(exposed) = &context.exposed {
@@ -187,6 +188,16 @@ impl RunningResource {
         parts.changes += u64::from(!added.is_empty());
         parts.parts.extend(added);
         Ok(())
+    }
+
+    /// Whether it is kept for a spec of the shape `wanted`, perhaps with other partitions. Other selectors of all partitions would end
+    /// what it serves before the new partitions are loaded, so they need another resource beside it.
+    pub fn is_kept_for(&self, wanted: &ResourceShape) -> bool {
+        let parts = self.parts();
+        let now: BTreeSet<_> = parts.parts.iter().map(|part| part.partition.selectors()).collect();
+        let then: BTreeSet<_> = wanted.partitions.iter().map(Partition::selectors).collect();
+        let same_selectors = !wanted.follows || now.is_empty() || then.is_empty() || now == then;
+        same_selectors && self.shape.is_kept_for(wanted)
     }
 
     pub fn name(&self) -> &str {

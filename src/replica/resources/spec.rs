@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::collectors::custom::Definition;
 use crate::collectors::labels::KeyFilter;
-use crate::exposition::{Header, ResourceStore};
+use crate::exposition::{Header, NamespaceLabels, ResourceStore};
 use crate::intake::{Endpoint, Sink};
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
@@ -66,11 +66,41 @@ pub(in crate::replica) enum SeriesOptions {
         annotations: KeyFilter,
         /// `--promote-labels`.
         promoted: KeyFilter,
+        /// `--promote-namespace-labels`.
+        of_namespaces: KeyFilter,
         /// Its part of the config of custom resources.
         custom: Option<Definition>,
     },
     /// Of a custom resource: its part of the config.
     Custom(Definition),
+}
+
+/// The labels of Namespaces that the series of some resources show.
+#[derive(Clone, Debug, Default)]
+pub(in crate::replica) struct PromotedLabels {
+    /// The keys of the labels.
+    pub keys: KeyFilter,
+    /// Number of the cluster with the Namespaces.
+    pub cluster: u32,
+    /// The labels.
+    pub labels: Arc<NamespaceLabels>,
+}
+
+impl PromotedLabels {
+    /// Whether a resource of this shape shows them.
+    pub(super) fn fit(&self, shape: &ResourceShape) -> bool {
+        shape.options.cluster == self.cluster && shape.series.of_namespaces().is_some_and(|keys| *keys == self.keys)
+    }
+}
+
+impl SeriesOptions {
+    /// Returns the keys of labels of Namespaces that the series show; `None` if they show none.
+    pub(super) fn of_namespaces(&self) -> Option<&KeyFilter> {
+        match self {
+            Self::BuiltIn { of_namespaces, .. } => Some(of_namespaces).filter(|keys| **keys != KeyFilter::None),
+            Self::Custom(_) => None,
+        }
+    }
 }
 
 /// A list and watch of some of a resource's objects.
@@ -85,6 +115,11 @@ pub(in crate::replica) struct Partition {
 }
 
 impl Partition {
+    /// Returns the selectors, which are the same in each namespace.
+    pub(super) fn selectors(&self) -> (&str, &str) {
+        (&self.field_selector, &self.label_selector)
+    }
+
     /// The partition that `selector` describes.
     pub fn of(selector: &Selector) -> Self {
         Self {

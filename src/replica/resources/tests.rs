@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::groups::REFUSAL_GRACE;
 use super::*;
-use crate::exposition::{Format, Selection};
+use crate::collectors::labels::KeyFilter;
+use crate::exposition::{Format, NamespaceLabels, Selection};
 use crate::fleet::ShardLoader;
 use crate::replica::builtin;
 use crate::replica::custom::CustomResources;
@@ -637,6 +638,89 @@ async fn selected_namespaces_come_and_go_without_a_change_of_the_others() {
     drop(world.set(in_namespaces(&["a", "b"]), Rollout::Atomic));
     settle().await;
     assert_eq!((world.accounts(), world.selection()), (names(&["1", "2"]), two));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_selector_of_followed_namespaces_loads_beside_what_is_served() {
+    let world = World::new(Some(Slice::all()));
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("a/serviceaccounts", Answer::Has(&["1"]));
+    assert_eq!(world.set(in_namespaces(&["a"]), Rollout::Atomic).await, Outcome::Served);
+    settle().await;
+    assert_eq!(world.accounts(), names(&["1"]));
+    let selecting = |selected: &[&str]| {
+        let mut specs = in_namespaces(selected);
+        let accounts = specs.iter_mut().filter(|spec| spec.name == "serviceaccounts");
+        accounts.flat_map(|spec| &mut spec.shape.partitions).for_each(|part| part.label_selector = "app=a".to_owned());
+        specs
+    };
+    world.cluster.says("a/serviceaccounts", Answer::Nothing);
+    let served = world.set(selecting(&["a"]), Rollout::Atomic);
+    settle().await;
+    assert_eq!(world.accounts(), names(&["1"]), "the new list has no answer yet");
+    world.cluster.says("a/serviceaccounts", Answer::Has(&["1", "2"]));
+    assert_eq!(served.await, Outcome::Served);
+    assert_eq!(world.accounts(), names(&["1", "2"]));
+    settle().await;
+    assert_eq!(world.cluster.watches("a/serviceaccounts"), 1);
+    // Its namespaces still come and go.
+    world.cluster.says("b/serviceaccounts", Answer::Has(&["3"]));
+    drop(world.set(selecting(&["b"]), Rollout::Atomic));
+    settle().await;
+    assert_eq!(world.accounts(), names(&["3"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn known_and_new_objects_get_the_labels_of_their_namespaces() {
+    let world = World::new(None);
+    let keys = KeyFilter::from_keys(["team"]);
+    let flags = Flags {
+        resources: vec!["serviceaccounts,namespaces".to_owned()],
+        promote_namespace_labels: vec!["team".to_owned()],
+        ..Flags::default()
+    };
+    let specs = |cluster| {
+        let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+        builtin::specs(&settings, cluster)
+    };
+    let promote = |cluster: u32, value: &str| {
+        let labels = NamespaceLabels::new([("o-1", vec![("namespace_label_team".to_owned(), value)])]);
+        world.resources.promote(PromotedLabels { keys: keys.clone(), cluster, labels: Arc::new(labels) });
+    };
+    let shown = || {
+        let text = world.resources.store().scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+        let text = String::from_utf8(text).expect("UTF-8");
+        let created = text.lines().find(|line| line.starts_with("kube_namespace_status_phase{")).map(str::to_owned);
+        created.and_then(|line| Some(line.split_once("team=\"")?.1.split_once('"')?.0.to_owned()))
+    };
+    world.cluster.says("namespaces", ONE);
+    world.cluster.says("serviceaccounts", Answer::Has(&["1"]));
+    promote(0, "one");
+    drop(world.set(specs(0), Rollout::Atomic));
+    world.resources.set_desired(&Slice::all());
+    settle().await;
+    assert_eq!(shown().as_deref(), Some("one"));
+    promote(0, "two");
+    world.resources.relabel().await;
+    assert_eq!(shown().as_deref(), Some("two"));
+    // The labels of another cluster are for the resources of that one only, which load beside the others.
+    world.cluster.says("namespaces", Answer::Nothing);
+    promote(1, "three");
+    drop(world.set(specs(1), Rollout::Atomic));
+    world.resources.relabel().await;
+    settle().await;
+    assert_eq!(shown().as_deref(), Some("two"));
+    world.cluster.says("namespaces", ONE);
+    settle().await;
+    assert_eq!(shown().as_deref(), Some("three"));
+    // A handover away and back.
+    world.resources.set_desired(&Slice::none());
+    settle().await;
+    promote(1, "four");
+    world.resources.relabel().await;
+    world.resources.set_desired(&Slice::all());
+    settle().await;
+    assert_eq!(shown().as_deref(), Some("four"));
 }
 
 #[tokio::test(start_paused = true)]
