@@ -153,6 +153,27 @@ fn scrape_gzip_quiet(bencher: Bencher<'_, '_>, pods: u32) {
     bencher.counter(BytesCount::new(size)).counter(ItemsCount::new(pods)).bench_local(scrape);
 }
 
+/// Scrapes the 200 pods of a namespace.
+#[divan::bench(args = PODS)]
+fn scrape_gzip_namespace(bencher: Bencher<'_, '_>, pods: u32) {
+    let world = World::indexed(pods, &Arc::default());
+    let scrape = || drain(world.scrape().of_namespaces([common::namespace(0)]).gzipped());
+    bencher.counter(BytesCount::new(scrape())).bench_local(scrape);
+}
+
+/// Changes a promoted label of one namespace with 200 pods.
+#[divan::bench(args = PODS)]
+fn relabel_namespace(bencher: Bencher<'_, '_>, pods: u32) {
+    let labels = ["a", "b"].map(|team| common::teams(200, team));
+    let world = World::indexed(pods, &labels[0]);
+    drain(world.scrape());
+    let mut next = 0;
+    bencher.bench_local(|| {
+        next += 1;
+        world.things.label_namespaces(&labels[next % 2]).count()
+    });
+}
+
 #[divan::bench(args = PODS, sample_count = 3, sample_size = 1)]
 fn scrape_gzip_first(bencher: Bencher<'_, '_>, pods: u32) {
     bencher.with_inputs(|| World::new(pods)).bench_local_values(|world| {

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
-use kube_state_fleet::exposition::{BlockBuilder, ResourceStore, Stamp, Uids};
+use kube_state_fleet::exposition::{BlockBuilder, NamespaceLabels, ResourceStore, Stamp, Uids};
 use kube_state_fleet::server::{AuthLayer, Inventory, bind, fleet_routes, serve};
 use kube_state_fleet::settings::{Listen, Timeouts};
 use kube_state_fleet::sharding::{Hashes, Slice};
@@ -43,6 +43,43 @@ fn a_new_pod() {
     let held = info.bytes_current / i64::from(PODS);
     assert!(per_pod(info) < 41, "{} allocations per pod", per_pod(info));
     assert!(held < 1_860, "{held} bytes per pod");
+}
+
+/// Returns the memory that each pod takes more, if the store has an index by namespace and these labels.
+fn more_per_pod(labels: &Arc<NamespaceLabels>) -> i64 {
+    let (mut plain, mut indexed) = (None, None);
+    let held = |info: AllocationInfo| info.bytes_current / i64::from(PODS);
+    let without = held(measure(|| plain = Some(World::new(PODS))));
+    held(measure(|| indexed = Some(World::indexed(PODS, labels)))) - without
+}
+
+#[test]
+fn a_pod_in_the_index_by_namespace() {
+    let more = more_per_pod(&Arc::default());
+    assert!(more < 30, "{more} bytes per pod");
+}
+
+#[test]
+fn a_pod_with_a_label_of_its_namespace() {
+    let more = more_per_pod(&common::teams(PODS, "checkout"));
+    // The text of the label is 32 bytes.
+    assert!(more < 90, "{more} bytes per pod");
+}
+
+/// Reads the 200 pods of a namespace among more and more others.
+#[test]
+fn a_scrape_of_a_namespace() {
+    let scrape = |pods: u32| {
+        let world = World::indexed(pods, &Arc::default());
+        drain(world.scrape());
+        let mut size = 0;
+        let info = measure(|| size = drain(world.scrape().of_namespaces([common::namespace(0)]).gzipped()));
+        assert!(size > 1000 && info.bytes_max < 700_000, "{} bytes at once", info.bytes_max);
+        info.count_total
+    };
+    let (few, many) = (scrape(400), scrape(4_000));
+    // A piece per family and page with a pod of the namespace.
+    assert!(few < 1_000 && many < 12_000, "{few} and {many} allocations");
 }
 
 /// Stores all pods again, after this number of restarts.

@@ -16,7 +16,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Pods};
 use kube_state_fleet::exposition::{
-    Block, Format, Parts, Remembered, ResourceStore, Scope, Scrape, Selection, Stamp, Store, Update,
+    Block, Format, NamespaceLabels, NamespacedBy, Parts, Remembered, ResourceStore, Scope, Scrape, Selection, Stamp,
+    Store, Update,
 };
 use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use kube_state_fleet::sharding::{Hashes, Slice};
@@ -61,10 +62,23 @@ impl World {
         Self::of(pods, &Slice::all())
     }
 
+    /// Creates a store with `pods` pods, 200 in each namespace, indexed by namespace. Series have `labels` of their Namespaces.
+    pub fn indexed(pods: u32, labels: &Arc<NamespaceLabels>) -> Self {
+        Self::prepared(pods, &Slice::all(), |things| {
+            things.index_namespaces(NamespacedBy::Namespace);
+            things.label_namespaces(labels).for_each(drop);
+        })
+    }
+
     /// Creates a store with those of `pods` pods that are in a slice.
     pub fn of(pods: u32, slice: &Slice) -> Self {
+        Self::prepared(pods, slice, |_| {})
+    }
+
+    fn prepared(pods: u32, slice: &Slice, prepare: impl FnOnce(&ResourceStore)) -> Self {
         let collector = Collector::<Pods>::new(served, KeyFilter::None, KeyFilter::None);
         let things = ResourceStore::without_history("pods", collector.headers());
+        prepare(&things);
         let store = Store::new(vec![Arc::clone(&things)]);
         let mut world = Self { store, things, collector, pod: pod() };
         let list = world.things.begin(None);
@@ -86,7 +100,7 @@ impl World {
         let pod = &mut self.pod;
         pod.metadata.uid = Some(uid(number));
         pod.metadata.name = Some(format!("checkout-service-{}-7d9f8b6c5d-{number:05x}", number / 10));
-        pod.metadata.namespace = Some(format!("team-{:04}-production", number / 200));
+        pod.metadata.namespace = Some(namespace(number));
         if let Some(spec) = &mut pod.spec {
             spec.node_name = Some(format!("node-{:05}.example.internal", number / 30));
         }
@@ -121,6 +135,8 @@ impl World {
     pub fn put(&self, number: u32, version: u64, update: impl Into<Update>) {
         let uid = uid(number);
         let stamp = Stamp { version, listed: false };
+        let namespace = self.things.namespaced_by().map(|_| namespace(number)).unwrap_or_default();
+        let update = Update { namespace, ..update.into() };
         self.things.apply(0, uid.as_str().into(), Hashes::of(&uid), stamp, update);
     }
 
@@ -128,6 +144,18 @@ impl World {
     pub fn scrape(&self) -> Scrape {
         self.store.scrape(&Selection::All, Format::Text, &Slice::all())
     }
+}
+
+/// Returns the namespace of a pod.
+pub fn namespace(number: u32) -> String {
+    format!("team-{:04}-production", number / 200)
+}
+
+/// Returns the label `team` of the namespaces of this many pods.
+pub fn teams(pods: u32, team: &str) -> Arc<NamespaceLabels> {
+    let names: Vec<_> = (0..pods).step_by(200).map(namespace).collect();
+    let label = || vec![("namespace_label_team".to_owned(), team)];
+    Arc::new(NamespaceLabels::new(names.iter().map(|name| (name.as_str(), label()))))
 }
 
 /// Returns the number of bytes of a scrape.

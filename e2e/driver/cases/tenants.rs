@@ -1,5 +1,5 @@
 //! Scrapes of some namespaces: a client with a Role in one namespace gets the series of that namespace, and nothing else. The API server
-//! decides.
+//! decides. And the label of a Namespace, which all series of its objects show, changes during scrapes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -74,7 +74,52 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let invalid = ask(&format!("{metrics}?namespace=Own"), &tenant).await?;
     ensure!(invalid.status == StatusCode::BAD_REQUEST, "an invalid name: {}", invalid.status);
     replica.process.ensure_running()?;
-    Ok(format!("a tenant sees the {count} series of its namespace, and 403 elsewhere"))
+    let scrapes = promoted(stage, &cluster).await.context("labels of Namespaces")?;
+    Ok(format!(
+        "a tenant sees the {count} series of its namespace, and 403 elsewhere; {scrapes} scrapes during changes of a label"
+    ))
+}
+
+/// Changes the label of the Namespace, and scrapes meanwhile. Returns the number of scrapes.
+async fn promoted(stage: &Stage, cluster: &Cluster) -> Result<u32> {
+    let api = &cluster.api;
+    let resources = "--resources=configmaps,serviceaccounts,secrets";
+    let role = super::rbac::printed(stage, &[resources, "--promote-namespace-labels"])?;
+    let kubeconfig = stage.directory.join("kubeconfig-promoted");
+    cluster.write_kubeconfig(&kubeconfig, &api.account("promoting", &role, None).await?)?;
+    let mut replica = Replica::start(stage, 11, &kubeconfig, &[resources, "--promote-namespace-labels=team"])?;
+    replica.ready().await?;
+    // Without the label, in order.
+    let bare = |line: &str| {
+        let (before, rest) = line.split_once(",namespace_label_team=\"")?;
+        Some(format!("{before}{}", rest.split_once('"')?.1))
+    };
+    let text = replica.at.scrape().await?;
+    let kept: BTreeSet<String> = names(&text, Some(&api.namespace)).into_iter().map(str::to_owned).collect();
+    ensure!(kept.len() > 4 && !text.contains("namespace_label_"), "{} series, or a label", kept.len());
+    let (mut scrapes, mut missed) = (0, 0);
+    for team in ["one", "two", "three"] {
+        let labels = json!({ "metadata": { "labels": { "team": team } } });
+        api.patch(&format!("/api/v1/namespaces/{}", api.namespace), &labels).await?;
+        until("the label", LIMIT, async || {
+            scrapes += 1;
+            let text = replica.at.scrape().await?;
+            let now = names(&text, Some(&api.namespace));
+            let without: Vec<_> = now.iter().map(|line| bare(line).unwrap_or_else(|| (*line).to_owned())).collect();
+            let missing = kept.iter().filter(|line| !without.contains(line)).count();
+            missed += missing;
+            let others = names(&text, Some("kube-system"));
+            ensure!(!others.iter().any(|line| line.contains("namespace_label_")), "a label of another namespace");
+            let label = format!(",namespace_label_team=\"{team}\"");
+            ensure!(now.iter().all(|line| line.contains(&label)), "not all series have it");
+            Ok(())
+        })
+        .await?;
+    }
+    ensure!(missed == 0, "{missed} series were missing in some of {scrapes} scrapes");
+    let telemetry = replica.at.self_metrics().await?;
+    ensure!(super::rbac::refused(&telemetry).is_empty(), "refused: {:?}", super::rbac::refused(&telemetry));
+    Ok(scrapes)
 }
 
 async fn ask(url: &str, token: &str) -> Result<Answer> {
