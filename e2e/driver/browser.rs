@@ -97,12 +97,41 @@ impl Browser {
         self.ask("execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
+    /// Runs a script in the page, and returns the value that it gives to its last argument.
+    pub async fn evaluate_async<T: DeserializeOwned>(&self, script: &str) -> Result<T> {
+        self.ask("execute/async", &json!({ "script": script, "args": [] })).await
+    }
+
+    /// Runs a script in every page that is opened from now on, before the page's own. Returns its name.
+    pub async fn preload(&self, script: &str) -> Result<String> {
+        let said = self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await?;
+        Ok(said["identifier"].as_str().context("a script without a name")?.to_owned())
+    }
+
+    /// Undoes [`Self::preload`].
+    pub async fn forget(&self, script: &str) -> Result<()> {
+        let script = json!({ "identifier": script });
+        self.devtools("Page.removeScriptToEvaluateOnNewDocument", script).await.map(drop)
+    }
+
+    /// Presses and releases a key, as a person does.
+    pub async fn press(&self, key: &str, code: u32) -> Result<()> {
+        for kind in ["keyDown", "keyUp"] {
+            let mut event = json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code });
+            if key == " " && kind == "keyDown" {
+                event["text"] = json!(key);
+            }
+            self.devtools("Input.dispatchKeyEvent", event).await?;
+        }
+        Ok(())
+    }
+
     /// Sets the size of the window and the preferred colour scheme.
     pub async fn show(&self, width: u32, height: u32, dark: bool) -> Result<()> {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await?;
         let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await
+        self.devtools("Emulation.setEmulatedMedia", json!({ "features": [scheme] })).await.map(drop)
     }
 
     /// Writes a screenshot into `file`, as PNG.
@@ -111,8 +140,8 @@ impl Browser {
         std::fs::write(file, STANDARD.decode(encoded)?).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    async fn devtools(&self, name: &str, params: Value) -> Result<()> {
-        self.ask::<Value>("goog/cdp/execute", &json!({ "cmd": name, "params": params })).await.map(drop)
+    async fn devtools(&self, name: &str, params: Value) -> Result<Value> {
+        self.ask("goog/cdp/execute", &json!({ "cmd": name, "params": params })).await
     }
 
     async fn ask<T: DeserializeOwned>(&self, what: &str, body: &Value) -> Result<T> {

@@ -22,6 +22,7 @@ mod missing_kinds;
 mod old_server;
 mod opt_in;
 mod page;
+mod page_states;
 mod rbac;
 mod reload;
 mod restarts;

@@ -1,5 +1,5 @@
 //! The status page in a real browser: it agrees with the JSON, follows a scale-up, and shows replicas that do not answer. Leaves the
-//! screenshots light.png, dark.png and phone.png.
+//! screenshots light.png, dark.png and phone.png. Then the states of [`page_states`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::page_states::{self, accessible};
 use crate::browser::Browser;
 use crate::cluster::Cluster;
 use crate::fleet::Fleet;
@@ -93,7 +94,12 @@ pub async fn run(stage: &Stage) -> Result<String> {
     fleet.signal(2, Signal::STOP)?;
     let silent = |page: &Page| page.cards.iter().any(|card| card.ordinal == 2 && card.standing == "no answer");
     seen.push(shows(&browser, "that a replica does not answer", async |page| silent(page)).await?);
-    seen.push(shows(&browser, "that others serve for it", async |page| page.headline == "Replica 2 is absent").await?);
+    seen.push(
+        shows(&browser, "that others serve for it", async |page| {
+            page.headline == "Replica 2 is absent: the others serve its objects"
+        })
+        .await?,
+    );
     fleet.signal(2, Signal::CONT)?;
     let back =
         async |page: &Page| page.cards.len() == 3 && page.cards.iter().all(|card| card.facts.contains_key("share"));
@@ -104,8 +110,10 @@ pub async fn run(stage: &Stage) -> Result<String> {
     seen.push(
         shows(&browser, "that nobody answers", async |page| page.headline == "This replica does not answer").await?,
     );
+    accessible(stage, &browser, "outdated data").await?;
     fleet.signal(0, Signal::CONT)?;
-    Ok(format!("shown: {}", seen.join("; ")))
+    let states = page_states::run(stage, &browser, &root).await?;
+    Ok(format!("shown: {}; {states}", seen.join("; ")))
 }
 
 async fn read(browser: &Browser) -> Result<Page> {
@@ -154,6 +162,7 @@ async fn pictures(stage: &Stage, browser: &Browser) -> Result<()> {
         browser.show(width, height, dark).await?;
         let page = read(browser).await?;
         ensure!(page.overflow <= 0, "{name}: the content is {} pixels too wide", page.overflow);
+        accessible(stage, browser, name).await?;
         browser.picture(&stage.directory.join(name)).await?;
     }
     browser.show(1100, 1500, false).await

@@ -1,25 +1,92 @@
 "use strict";
-// Polls `fleet` and shows the answer. All values from the answer are set as text, never as markup.
+// Polls `fleet` and shows the answer. All values from the answer are set as text, never as markup. A refresh changes only what
+// differs, so that focus, selection and scroll positions survive.
 
 const PERIOD = 2000;
-const TIMEOUT = 8000;
+const TIMEOUT = 5000;
+/// From this number of replicas on, a table with the unhealthy first replaces the cards.
+const TABLE_FROM = 12;
+/// Largest numbers of rows and of parts of a bar: more would make each refresh slow.
+const MOST_ROWS = 128;
+const MOST_PARTS = 64;
+/// Seconds within which a resource has its first proof: two rounds of one minute, and the start.
+const FIRST_PROOF = 180;
+
 const byId = id => document.getElementById(id);
 const count = number => new Intl.NumberFormat("en").format(number);
 const percent = share => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
 
 function element(name, options = {}, ...children) {
   const made = document.createElement(name);
-  const { hue, width, ...rest } = options;
+  const { part, width, key, label, ...rest } = options;
   Object.assign(made, rest);
-  if (hue !== undefined) made.style.setProperty("--hue", hue);
+  // The stylesheet has eight colours. Neighbours differ, and none is red, which stands for errors.
+  if (part !== undefined) made.classList.add("p" + part % 8);
   if (width !== undefined) made.style.width = width;
+  if (key !== undefined) made.dataset.key = key;
+  if (label !== undefined) { made.setAttribute("role", "img"); made.setAttribute("aria-label", label); }
   made.append(...children);
   return made;
 }
 
-/// Hues of the replicas. Neighbours differ, and none is red, which stands for errors.
-const HUES = [218, 160, 32, 275, 190, 320, 80, 245];
-const hue = ordinal => HUES[ordinal % HUES.length];
+/// Makes `children` the content of `parent`. Nodes of the same name and key stay, and take over what differs.
+function show(parent, ...children) {
+  const wanted = children.map(child => child instanceof Node ? child : document.createTextNode(child));
+  const keyOf = node => node.dataset?.key;
+  const keys = new Set(wanted.map(keyOf).filter(Boolean));
+  const known = new Map();
+  for (const child of [...parent.children]) {
+    if (keyOf(child) === undefined) continue;
+    if (keys.has(keyOf(child))) known.set(keyOf(child), child);
+    else child.remove();
+  }
+  let next = parent.firstChild;
+  for (const made of wanted) {
+    const key = keyOf(made);
+    const kept = key ? known.get(key) : next && keyOf(next) === undefined ? next : undefined;
+    if (kept?.nodeName !== made.nodeName) {
+      parent.insertBefore(made, next);
+      continue;
+    }
+    known.delete(key);
+    if (kept === next) next = next.nextSibling;
+    else parent.insertBefore(kept, next);
+    if (kept instanceof Text) setText(kept, made.data);
+    else become(kept, made);
+  }
+  while (next) {
+    const after = next.nextSibling;
+    next.remove();
+    next = after;
+  }
+}
+
+function become(kept, made) {
+  // The policy of the page forbids the attribute `style`, but not the property.
+  for (const { name } of [...kept.attributes]) if (name !== "style" && !made.hasAttribute(name)) kept.removeAttribute(name);
+  for (const { name, value } of made.attributes) if (name !== "style" && kept.getAttribute(name) !== value) kept.setAttribute(name, value);
+  if (kept.style.cssText !== made.style.cssText) kept.style.cssText = made.style.cssText;
+  show(kept, ...made.childNodes);
+}
+
+function setText(node, text) {
+  if (node.data !== text) node.data = text;
+}
+
+const write = (id, text) => show(byId(id), ...(text ? [text] : []));
+
+/// Runs `change`, and gives the focus and the selection back where moved rows or new texts take them away.
+function keeping(change) {
+  const [focused, selection] = [document.activeElement, getSelection()];
+  const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = selection;
+  change();
+  if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  if (isCollapsed || !anchorNode?.isConnected || !focusNode?.isConnected) return;
+  const same = selection.anchorNode === anchorNode && selection.anchorOffset === anchorOffset
+    && selection.focusNode === focusNode && selection.focusOffset === focusOffset;
+  const within = (node, offset) => Math.min(offset, node instanceof Text ? node.length : node.childNodes.length);
+  if (!same) selection.setBaseAndExtent(anchorNode, within(anchorNode, anchorOffset), focusNode, within(focusNode, focusOffset));
+}
 
 function time(seconds) {
   if (seconds < 120) return Math.round(seconds) + " s";
@@ -44,99 +111,216 @@ const VERDICTS = {
   missingAndDoubled: ["missing, doubled", "bad"], unproven: ["unproven", "odd"],
 };
 const WRONG = ["missing", "doubled", "missingAndDoubled"];
+const standing = replica => STANDINGS[replica.standing] ?? [replica.standing, "odd"];
 const list = items => items.length < 2 ? items.join("") : items.slice(0, -1).join(", ") + " and " + items.at(-1);
 const badge = ([text, kind]) => element("span", { className: "badge " + kind, textContent: text });
+const isDegraded = of => Object.keys(of.degraded).length > 0;
+/// Whether the API server refuses a resource that it has: 404 and 405 mean that it has no such resource.
+const isRefused = of => of.refused !== null && ![404, 405].includes(of.refused);
+const names = of => list(of.slice(0, 4).map(resource => resource.resource)) + (of.length > 4 ? " and " + (of.length - 4) + " more" : "");
 
-/// Returns the most important fact about the fleet: its kind, a headline and a detail.
-function verdict(fleet) {
+/// Returns ordinals as text, in ranges: "1, 2 and 5 to 9".
+function ranges(ordinals) {
+  const found = [];
+  for (const ordinal of ordinals) {
+    const last = found.at(-1);
+    if (last && last[1] + 1 === ordinal) last[1] = ordinal;
+    else found.push([ordinal, ordinal]);
+  }
+  const texts = found.flatMap(([from, to]) => to - from > 1 ? [from + " to " + to] : from === to ? [from] : [from, to]);
+  return texts.length > 6 ? texts.slice(0, 5).join(", ") + " and others" : list(texts);
+}
+
+/// Returns a sentence about replicas: `plural` and `singular` follow their names.
+const about = (ordinals, singular, plural) =>
+  ordinals.length > 1 ? "Replicas " + ranges(ordinals) + " " + plural : "Replica " + ranges(ordinals) + " " + singular;
+
+/// Returns what to know about the fleet, the most important first: the kind, a headline that names the cause, and a detail.
+function findings(fleet) {
+  const found = [];
+  const add = (kind, headline, detail = "") => found.push([kind, headline, detail]);
   const ordinalsOf = standing => fleet.replicas.filter(replica => replica.standing === standing).map(replica => replica.ordinal);
-  const wrong = fleet.resources.filter(of => WRONG.includes(of.cover));
-  const names = of => list(of.slice(0, 4).map(resource => resource.resource)) + (of.length > 4 ? " and more" : "");
   const [silent, isolated, untaken, absent] = ["silent", "isolated", "untaken", "absent"].map(ordinalsOf);
-  if (wrong.length) return ["bad", "Not every object is served exactly once", names(wrong) + "; run `kube-state-fleet verify` to list the objects"];
-  if (untaken.length) return ["bad", "No replica serves the objects of replica " + list(untaken), "the other replicas lack memory for them"];
-  if (isolated.length) return ["bad", "Replica " + list(isolated) + " serves nothing", "it reaches neither the API server nor the other replicas"];
-  if (silent.length) return ["bad", "Replica " + list(silent) + " does not answer", "if it has failed, the other replicas take over its objects"];
-  const busy = loading(fleet);
-  if (!fleet.fleet && busy) return busy;
-  if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", not coordinated", "set --pod to let the replicas coordinate"];
-  if (!fleet.fleet) return ["good", "One replica serves all objects", ""];
-  if (!fleet.coordinated) return ["odd", "The replicas do not coordinate", "each replica follows only the StatefulSet; the log names the missing permission"];
+  const noteOf = ordinals => fleet.replicas.find(replica => replica.ordinal === ordinals[0])?.notes[0] ?? "";
+
+  if (untaken.length) add("bad", about(untaken, "is absent: its objects are missing", "are absent: their objects are missing"), "the other replicas lack memory for them");
+  if (isolated.length) add("bad", about(isolated, "is isolated: its objects are missing", "are isolated: their objects are missing"), "no contact to the API server and the other replicas for 15 s");
+  if (silent.length) {
+    const reason = silent.length === 1 && noteOf(silent) ? noteOf(silent) + "; " : "";
+    add("bad", about(silent, "does not answer: its objects may be missing", "do not answer: their objects may be missing"), reason + "after a failure, the other replicas take over");
+  }
+  const said = { missing: "missing", doubled: "served more than once", missingAndDoubled: "missing or served more than once" };
+  for (const cover of WRONG) {
+    const wrong = fleet.resources.filter(of => of.cover === cover);
+    if (wrong.length) add("bad", "Objects are " + said[cover] + ": " + names(wrong), "run `kube-state-fleet verify` to list the objects");
+  }
+
+  const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving", "expected"].includes(replica.standing));
   const { state, waitingFor, blockedFor, paused } = fleet.handover;
-  const since = ordinal => ordinal + (blockedFor[ordinal] ? " (" + time(blockedFor[ordinal]) + ")" : "");
-  const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor.map(since)) : "";
-  if (state === "preparing") return ["busy", "Objects are about to change hands", waiting || "replicas load their new objects"];
-  if (state === "stamping") return ["busy", "Objects are about to change hands", "waiting for the scrapers of replica " + list(waitingFor) + ", at most 2 minutes (--seamless-handover)"];
-  if (state === "switching") return ["busy", "Objects change hands in a moment", "all replicas have loaded their new objects"];
-  if (busy) return busy;
-  if (absent.length) return ["odd", "Replica " + list(absent) + " is absent", "the other replicas serve its objects"];
-  if (paused) return ["odd", "Handovers are paused", "by the annotation kube-state-fleet.io/pause-handovers of the StatefulSet"];
-  if (state === "waiting") return ["odd", "The fleet cannot complete a change", waiting];
+  const addBusy = () => {
+    if (!busy.length) return;
+    if (fleet.replicas.length === 1 && busy[0].standing === "loading") {
+      const resources = fleet.resources.filter(of => !of.loaded);
+      return add("busy", "Loading: metrics follow when all objects are known", resources.length ? "not loaded yet: " + names(resources) : "");
+    }
+    const standings = [...new Set(busy.map(replica => replica.standing))];
+    const [first, ...rest] = standings.map(standing => about(ordinalsOf(standing), "is " + standing, "are " + standing));
+    add("busy", list([first, ...rest.map(text => text[0].toLowerCase() + text.slice(1))]), noteOf(ordinalsOf(standings[0])));
+  };
+  if (!fleet.fleet) addBusy();
+  else if (!fleet.coordinated) add("odd", "The replicas do not coordinate", "each follows only the StatefulSet; the log names the missing permission");
+  else {
+    const since = ordinal => ordinal + (blockedFor[ordinal] ? " (" + time(blockedFor[ordinal]) + ")" : "");
+    const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor.slice(0, 6).map(since)) : "";
+    if (state === "preparing") add("busy", "Objects are about to change hands", waiting || "replicas load their new objects");
+    if (state === "stamping") add("busy", "Objects are about to change hands", "waiting for the scrapers of replica " + ranges(waitingFor) + ", at most 2 minutes (--seamless-handover)");
+    if (state === "switching") add("busy", "Objects change hands in a moment", "all replicas have loaded their new objects");
+    addBusy();
+    if (absent.length) add("odd", about(absent, "is absent: the others serve its objects", "are absent: the others serve their objects"));
+    if (paused) add("odd", "Handovers are paused", "by the annotation kube-state-fleet.io/pause-handovers of the StatefulSet");
+    if (state === "waiting") add("odd", "The fleet cannot complete a change", waiting);
+  }
+  const refused = fleet.resources.filter(isRefused);
+  if (refused.length) {
+    const codes = [...new Set(refused.map(of => of.refused))].slice(0, 4).join(", ");
+    add("odd", "The API server refuses " + names(refused) + ": no metrics for these objects", "HTTP " + codes + "; grant list and watch, or leave them out of --resources");
+  }
   const degraded = fleet.resources.filter(isDegraded);
-  if (degraded.length) return ["odd", "A resource is degraded", "requests for " + names(degraded) + " fail; nothing waits for it, and its objects may be missing"];
+  if (degraded.length) add("odd", "Requests for " + names(degraded) + " fail: objects may be missing", errorsOf(degraded[0])[0]);
   const unproven = fleet.resources.filter(of => of.cover === "unproven");
-  if (unproven.length) return ["odd", "All replicas serve", "no recent proof that each object is served exactly once: " + names(unproven)];
+  if (unproven.length) add("odd", "No recent proof that each object is served exactly once: " + names(unproven), "the last proof is older than 2 minutes");
+  if (!found.length) found.push(calm(fleet));
+  return found;
+}
+
+/// Returns the headline if nothing is wrong and nothing changes.
+function calm(fleet) {
+  if (!fleet.fleet && fleet.shards > 1) return ["unknown", "Shard " + fleet.answeredBy + " of " + fleet.shards + ", not coordinated", "set --pod to let the replicas coordinate"];
+  if (!fleet.resources.some(of => of.owned)) return ["unknown", "There are no objects to serve", fleet.resources.length ? "the cluster has none of the enabled resources" : "no resource is enabled"];
+  if (!fleet.fleet) return ["good", "One replica serves all objects", ""];
   const provable = fleet.resources.filter(of => of.owned && of.refused === null);
   const proven = provable.filter(of => of.cover === "exact");
   if (proven.length && proven.length === provable.length) {
     return ["good", "Every object is served exactly once", "proven " + time(Math.max(...proven.map(of => of.coverAge))) + " ago"];
   }
-  return ["unknown", "All replicas serve", "proven so far that each object is served exactly once: " + proven.length + " of " + provable.length + " resources"];
+  const so = "proven so far that each object is served exactly once: " + proven.length + " of " + provable.length + " resources";
+  return ["unknown", "All replicas serve", so + (isYoung(fleet) ? "; the first proof takes about a minute" : "")];
 }
 
-function loading(fleet) {
-  const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving", "expected"].includes(replica.standing));
-  if (!busy.length) return undefined;
-  const details = busy.map(replica => "replica " + replica.ordinal + " is " + replica.standing);
-  return ["busy", fleet.replicas.length > 1 ? "The fleet is changing" : "Loading", list(details)];
-}
+/// Whether the fleet started too recently for all proofs.
+const isYoung = fleet => Math.max(0, ...fleet.replicas.map(replica => replica.uptime ?? 0)) < FIRST_PROOF;
 
+const errorsOf = resource => Object.entries(resource.degraded).map(([ordinal, error]) => "replica " + ordinal + ": " + error);
+
+/// Returns the parts of a bar. Many replicas are taken together by neighbours.
 function segments(parts, all = parts.reduce((sum, [, part]) => sum + part, 0) || 1) {
-  return parts.filter(([, part]) => part > 0).map(([ordinal, part]) => element("span", {
-    hue: hue(ordinal), width: part / all * 100 + "%", title: "replica " + ordinal,
-  }));
+  const size = Math.ceil(parts.length / MOST_PARTS);
+  const groups = [];
+  for (let at = 0; at < parts.length; at += size) groups.push(parts.slice(at, at + size));
+  return groups.flatMap((group, at) => {
+    const part = group.reduce((sum, [, part]) => sum + part, 0);
+    if (part <= 0) return [];
+    const [first, last] = [group[0][0], group.at(-1)[0]];
+    const title = first === last ? "replica " + first : "replicas " + first + " to " + last;
+    return [element("span", { key: title, part: size > 1 ? at : first, width: part / all * 100 + "%", title })];
+  });
 }
 
-function card(replica) {
+/// Describes the parts of a bar, for those who do not see it.
+function inWords(parts, text) {
+  if (!parts.length) return "no objects";
+  if (parts.length < TABLE_FROM) return parts.map(([ordinal, part]) => "replica " + ordinal + ": " + text(part)).join(", ");
+  const numbers = parts.map(([, part]) => part);
+  return parts.length + " replicas, from " + text(Math.min(...numbers)) + " to " + text(Math.max(...numbers)) + " each";
+}
+
+/// Returns a link to the metrics of a replica. The one that answers has the address of this page.
+function linkOf(replica, fleet, text) {
+  const own = replica.ordinal === fleet.answeredBy;
+  if (!own && !replica.metrics) return undefined;
+  const [href, address] = own ? ["metrics", location.host] : [location.protocol + "//" + replica.metrics + "/metrics", replica.metrics];
+  return element("a", { href, textContent: text ?? address + "/metrics", title: "metrics of replica " + replica.ordinal + " at " + address });
+}
+
+const roleOf = replica => [replica.pod, replica.coordinator ? "coordinator" : ""].filter(Boolean).join(", ");
+
+function notesOf(replica) {
+  const shown = replica.notes.slice(0, 3);
+  if (replica.notes.length > 3) shown.push("and " + (replica.notes.length - 3) + " more");
+  return shown;
+}
+
+/// Returns names and values of a replica; empty if it does not answer.
+function factsOf(replica) {
+  if (replica.uptime === null) return [];
+  const facts = [["share", percent(replica.share)], ["objects", count(replica.objects)]];
+  if (replica.memory !== null) facts.push(["memory", bytes(replica.memory)]);
+  return [...facts, ["uptime", time(replica.uptime)]];
+}
+
+function card(replica, fleet) {
   const facts = element("dl");
-  const fact = (name, value) => facts.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
-  if (replica.uptime !== null) {
-    fact("share", percent(replica.share));
-    fact("objects", count(replica.objects));
-    if (replica.memory !== null) fact("memory", bytes(replica.memory));
-    fact("uptime", time(replica.uptime));
-  }
-  const title = element("h3", {}, "Replica " + replica.ordinal, badge(STANDINGS[replica.standing]));
-  const made = element("article", { className: "card " + replica.standing, hue: hue(replica.ordinal) }, title, facts);
-  made.dataset.ordinal = replica.ordinal;
-  const more = replica.notes.slice(0, 3);
-  if (replica.notes.length > 3) more.push("and " + (replica.notes.length - 3) + " more");
-  const role = [replica.pod, replica.coordinator ? "coordinator" : ""].filter(Boolean).join(", ");
-  for (const note of [role, ...more].filter(Boolean)) made.append(element("p", { textContent: note }));
-  if (replica.metrics) {
-    const href = location.protocol + "//" + replica.metrics + "/metrics";
-    made.append(element("p", {}, element("a", { href, textContent: replica.metrics + "/metrics" })));
-  }
+  for (const [name, value] of factsOf(replica)) facts.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
+  const title = element("h3", {}, "Replica " + replica.ordinal, badge(standing(replica)));
+  const made = element("article", { key: replica.ordinal, className: "card " + replica.standing, part: replica.ordinal }, title, facts);
+  for (const note of [roleOf(replica), ...notesOf(replica)].filter(Boolean)) made.append(element("p", { textContent: note }));
+  const link = linkOf(replica, fleet);
+  if (link) made.append(element("p", {}, link));
   return made;
 }
 
-function row(resource) {
-  const parts = Object.entries(resource.byReplica).map(([ordinal, objects]) => [Number(ordinal), objects]);
+const KINDS = ["bad", "odd", "busy", "good"];
+const severity = replica => KINDS.indexOf(standing(replica)[1]) * 2 + (replica.notes.length ? 0 : 1);
+
+function memberRow(replica, fleet) {
+  const facts = Object.fromEntries(factsOf(replica));
+  const cell = (name, className = "number") => element("td", { className, textContent: facts[name] ?? "" });
+  const role = roleOf(replica);
+  const notes = notesOf(replica).join("; ");
+  return element("tr", { key: replica.ordinal },
+    element("th", { scope: "row" }, element("span", { className: "mark", part: replica.ordinal }), linkOf(replica, fleet, "Replica " + replica.ordinal) ?? "Replica " + replica.ordinal,
+      ...(notes ? [element("span", { className: "under", textContent: notes })] : [])),
+    element("td", {}, badge(standing(replica))),
+    cell("share"), cell("objects"), cell("memory", "number spare"), cell("uptime", "number spare"),
+    element("td", { className: "notes spare", textContent: [role, notes].filter(Boolean).join("; ") }));
+}
+
+let showAll = false;
+
+function members(fleet) {
+  const replicas = fleet.replicas;
+  if (replicas.length < TABLE_FROM) return element("div", { key: "cards", className: "cards" }, ...replicas.map(replica => card(replica, fleet)));
+  const sorted = [...replicas].sort((a, b) => severity(a) - severity(b) || a.ordinal - b.ordinal);
+  const heads = [["Replica"], ["State"], ["Share", "number"], ["Objects", "number"], ["Memory", "number spare"], ["Uptime", "number spare"], ["Notes", "spare"]];
+  const head = element("tr", {}, ...heads.map(([textContent, className = ""]) => element("th", { scope: "col", textContent, className })));
+  const rows = sorted.slice(0, showAll ? undefined : MOST_ROWS).map(replica => memberRow(replica, fleet));
+  const made = element("div", { key: "table", className: "scroll", tabIndex: 0 },
+    element("table", { className: "members" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+  made.setAttribute("role", "region");
+  made.setAttribute("aria-labelledby", "replicas-head");
+  return made;
+}
+
+const titleOf = (resource, fleet) => "metrics of " + resource.resource + (fleet.shards > 1 ? " on replica " + fleet.answeredBy : "");
+const linkTo = (resource, fleet) =>
+  element("a", { key: resource.resource, href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource, title: titleOf(resource, fleet) });
+
+function row(resource, fleet) {
+  const parts = Object.entries(resource.byReplica).map(([ordinal, objects]) => [Number(ordinal), objects]).filter(([, objects]) => objects > 0);
   // Definitions are watched, and have no metrics.
-  const link = resource.resource === "customresourcedefinitions" ? resource.resource
-    : element("a", { href: "metrics?resources=" + encodeURIComponent(resource.resource), textContent: resource.resource });
-  const cover = VERDICTS[resource.cover] ? badge(VERDICTS[resource.cover]) : "";
-  if (cover && resource.coverAge !== null) cover.title = time(resource.coverAge) + " ago";
-  const degraded = Object.entries(resource.degraded).map(([ordinal, error]) => "replica " + ordinal + ": " + error);
-  const sick = badge(["degraded", "odd"]);
-  sick.title = degraded.join("\n");
-  const lastEvent = degraded.length ? sick
-    : resource.refused !== null ? badge(["refused: " + resource.refused, "odd"])
+  const link = resource.resource === "customresourcedefinitions" ? resource.resource : linkTo(resource, fleet);
+  const known = VERDICTS[resource.cover];
+  const cover = known ? badge(known)
+    : resource.refused !== null ? ""
+    : element("span", { className: "dim", textContent: isYoung(fleet) ? "not yet known" : "no proof" });
+  if (known && resource.coverAge !== null) cover.title = time(resource.coverAge) + " ago";
+  const lastEvent = isDegraded(resource) ? badge(["degraded", "odd"])
+    : resource.refused !== null ? badge([isRefused(resource) ? "refused: " + resource.refused : "not in the API", "odd"])
     : !resource.loaded ? badge(["loading", "busy"])
     : resource.silent !== null ? time(resource.silent) : "";
-  const made = element("tr", {},
+  const made = element("tr", { key: resource.resource },
     element("th", { scope: "row" }, link),
-    element("td", { className: "wide" }, element("div", { className: "bar" }, ...segments(parts))),
+    element("td", { className: "wide" }, element("div", { className: "bar", label: inWords(parts, count) }, ...segments(parts))),
     element("td", { className: "number", textContent: count(resource.owned) }),
     element("td", { className: "number", textContent: resource.seen === null ? "" : count(resource.seen) }),
     element("td", {}, cover),
@@ -145,63 +329,143 @@ function row(resource) {
   return made;
 }
 
-const isDegraded = of => Object.keys(of.degraded).length > 0;
+/// Whether a resource needs attention. Such resources come first.
+const isSick = of => isRefused(of) || isDegraded(of) || [...WRONG, "unproven"].includes(of.cover);
 
 /// Whether a resource has neither objects nor problems. Such resources are listed below the table.
-const isQuiet = of => !of.owned && of.loaded && of.refused === null && !isDegraded(of) && ![...WRONG, "unproven"].includes(of.cover);
+const isQuiet = of => !of.owned && of.loaded && !isSick(of);
+
+/// Says what the table cannot: empty and missing columns, and which slice the links show.
+function hints(fleet, shown, hidden) {
+  const said = [];
+  if (!shown.length) said.push(fleet.resources.length ? "No enabled resource has objects." : "No resource is enabled.");
+  if (hidden) said.push(count(hidden) + " more resources are in the JSON.");
+  if (fleet.fleet && shown.some(of => of.refused === null && !VERDICTS[of.cover])) {
+    said.push(isYoung(fleet) ? "Served once: the fleet proves it once a minute; the first proof follows within 2 minutes of the start."
+      : "Served once, no proof: no replica sees all objects (--node, --object-limit, server-side sharding without --coverage-watch), or replicas do not answer.");
+  }
+  for (const of of shown.filter(isDegraded).slice(0, 10)) said.push(of.resource + " is degraded, " + errorsOf(of).slice(0, 3).join("; ") + ".");
+  if (fleet.shards > 1 && shown.length) said.push("Links of resources lead to the metrics of replica " + fleet.answeredBy + " only. Other replicas serve the other objects.");
+  return said;
+}
 
 function draw(fleet) {
-  const [kind, headline, detail] = verdict(fleet);
+  const [[kind, headline, detail], ...also] = findings(fleet);
   byId("verdict").className = "verdict " + kind;
-  byId("headline").textContent = headline;
-  byId("detail").textContent = detail;
-  byId("version").textContent = fleet.version;
-  byId("name").textContent = fleet.fleet ?? "";
+  write("headline", headline);
+  write("detail", detail);
+  show(byId("also"), ...also.slice(0, 6).map(([, headline, detail]) => element("li", { textContent: headline + (detail ? "; " + detail : "") })));
+  byId("also").hidden = !also.length;
+  write("version", fleet.version);
+  write("name", fleet.fleet ?? "");
   document.title = (fleet.fleet ?? "kube-state-fleet") + ": " + headline;
 
-  const serving = fleet.replicas.filter(replica => replica.share > 0);
-  byId("count").textContent = fleet.wanted === null || fleet.wanted === fleet.replicas.length
-    ? count(fleet.replicas.length) : fleet.replicas.length + ", " + fleet.wanted + " desired";
-  byId("shares").replaceChildren(...segments(serving.map(replica => [replica.ordinal, replica.share]), 1));
-  [...byId("shares").children].forEach((segment, i) => { segment.textContent = percent(serving[i].share); });
-  byId("replicas").replaceChildren(...fleet.replicas.map(card));
+  const shares = fleet.replicas.filter(replica => replica.share > 0).map(replica => [replica.ordinal, replica.share]);
+  write("count", fleet.wanted === null || fleet.wanted === fleet.replicas.length
+    ? count(fleet.replicas.length) : count(fleet.replicas.length) + ", " + count(fleet.wanted) + " desired");
+  const bar = segments(shares, 1);
+  if (shares.length < TABLE_FROM) bar.forEach((segment, at) => { segment.textContent = percent(shares[at][1]); });
+  show(byId("shares"), ...bar);
+  byId("shares").setAttribute("aria-label", "Share of objects: " + inWords(shares, percent));
+  show(byId("replicas"), members(fleet));
+  const all = byId("all");
+  all.hidden = fleet.replicas.length <= MOST_ROWS;
+  show(all, showAll ? "Show the first " + MOST_ROWS : "Show all " + count(fleet.replicas.length) + " replicas");
   const { last, took, count: handovers } = fleet.handover;
   const facts = fleet.generation ? ["Generation " + fleet.generation] : [];
   if (last !== null) facts.push("last handover " + time(last) + " ago" + (took === null ? "" : ", took " + took.toFixed(1) + " s"));
   if (handovers) facts.push(handovers + " since this replica started");
   if (fleet.handover.paused) facts.push("paused");
-  facts.push(...fleet.handover.problems);
-  byId("handover").textContent = facts.join(" · ");
+  facts.push(...fleet.handover.problems.slice(0, 10));
+  write("handover", facts.join(" · "));
 
-  const all = [...fleet.resources].sort((a, b) => b.owned - a.owned || a.resource.localeCompare(b.resource));
-  const quiet = all.filter(isQuiet);
-  byId("total").textContent = count(all.reduce((sum, of) => sum + of.owned, 0)) + " objects";
+  const sorted = [...fleet.resources].sort((a, b) => isSick(b) - isSick(a) || b.owned - a.owned || a.resource.localeCompare(b.resource));
+  const quiet = sorted.filter(isQuiet).slice(0, MOST_ROWS);
+  const rows = sorted.filter(of => !isQuiet(of));
+  const shown = rows.slice(0, MOST_ROWS);
+  write("total", count(sorted.reduce((sum, of) => sum + of.owned, 0)) + " objects");
   byId("resources").className = fleet.fleet ? "" : "alone";
-  byId("resources").tBodies[0].replaceChildren(...all.filter(of => !isQuiet(of)).map(row));
+  byId("table").hidden = !shown.length;
+  show(byId("resources").tBodies[0], ...shown.map(of => row(of, fleet)));
+  show(byId("hint"), ...hints(fleet, shown, rows.length - shown.length).flatMap(text => [text, element("br")]));
   byId("empty").hidden = !quiet.length;
-  byId("empty").querySelector("summary").textContent = quiet.length + " more resources without objects";
-  byId("empty").querySelector("p").replaceChildren(...quiet.flatMap(of =>
-    [element("a", { href: "metrics?resources=" + encodeURIComponent(of.resource), textContent: of.resource }), " "]));
+  show(byId("empty").querySelector("summary"), count(sorted.length - rows.length) + " more resources without objects");
+  show(byId("empty").querySelector("p"), ...quiet.map(of => element("span", { key: of.resource }, linkTo(of, fleet), " ")));
 
-  const chips = fleet.enabled.map(({ name, value }) => element("li", {}, element("b", { textContent: name }), value));
-  byId("enabled").replaceChildren(...(chips.length ? chips : [element("li", { textContent: "all at their defaults" })]));
-  byId("asked").textContent = "as seen by replica " + fleet.answeredBy + ", " + new Date().toLocaleTimeString();
+  const chips = fleet.enabled.slice(0, MOST_ROWS).map(({ name, value }) => element("li", { key: name }, element("b", { textContent: name }), value));
+  show(byId("enabled"), ...(chips.length ? chips : [element("li", { textContent: "all at their defaults" })]));
+  write("metrics", "metrics of " + (fleet.shards > 1 ? "replica " + fleet.answeredBy : "this replica"));
 }
+
+/// The last answer, and when it arrived.
+let known;
+let paused = false;
+
+/// Requests the state. Returns the answer, or an error as headline and detail.
+async function ask() {
+  const signal = AbortSignal.timeout(TIMEOUT);
+  let answer;
+  try {
+    answer = await fetch("fleet", { cache: "no-store", signal });
+  } catch (error) {
+    const detail = error.name === "TimeoutError" ? "no answer within " + time(TIMEOUT / 1000) : "the connection failed; it has ended, or a port-forward is closed";
+    return { error: ["This replica does not answer", detail] };
+  }
+  const status = "HTTP " + answer.status + (answer.statusText ? " " + answer.statusText : "");
+  if ([401, 403].includes(answer.status)) return { error: ["This page may not read the state of the fleet", status + "; reload the page to sign in"] };
+  if (!answer.ok) return { error: ["This replica answers with an error", status] };
+  try {
+    const fleet = await answer.json();
+    if (Array.isArray(fleet?.replicas) && Array.isArray(fleet.resources) && fleet.handover) return { fleet };
+  } catch (error) {
+    if (error.name === "TimeoutError") return { error: ["This replica does not answer", "the answer is not complete after " + time(TIMEOUT / 1000)] };
+  }
+  return { error: ["The answer is not the state of a fleet", "something else answers at this address"] };
+}
+
+function fail([headline, detail]) {
+  byId("verdict").className = "verdict bad";
+  write("headline", headline);
+  write("detail", detail + "; asking again every " + time(PERIOD / 1000));
+  byId("also").hidden = true;
+  document.title = "kube-state-fleet: " + headline;
+  document.body.classList.add("stale");
+  byId("outdated").hidden = !known;
+  if (known) write("outdated", "Outdated: the data below is of " + known.at.toLocaleTimeString() + ", " + time((Date.now() - known.at) / 1000) + " ago.");
+}
+
+function succeed(fleet) {
+  known = { fleet, at: new Date() };
+  draw(fleet);
+  byId("content").hidden = false;
+  byId("outdated").hidden = true;
+  document.body.classList.remove("stale");
+  write("asked", "as seen by replica " + fleet.answeredBy + ", " + known.at.toLocaleTimeString());
+}
+
+let timer;
+let asking = false;
 
 async function refresh() {
-  if (!document.hidden) {
-    try {
-      const answer = await fetch("fleet", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT) });
-      if (!answer.ok) throw new Error(answer.status + " " + answer.statusText);
-      draw(await answer.json());
-      document.body.classList.remove("stale");
-    } catch (error) {
-      byId("verdict").className = "verdict bad";
-      byId("headline").textContent = "This replica does not answer";
-      byId("detail").textContent = error.message + "; the data below is outdated";
-      document.body.classList.add("stale");
-    }
+  if (asking) return;
+  clearTimeout(timer);
+  if (!document.hidden && !paused) {
+    asking = true;
+    const { fleet, error } = await ask();
+    asking = false;
+    keeping(() => error ? fail(error) : succeed(fleet));
   }
-  setTimeout(refresh, PERIOD);
+  timer = setTimeout(refresh, PERIOD);
 }
+
+byId("pause").addEventListener("click", () => {
+  paused = !paused;
+  byId("pause").setAttribute("aria-pressed", paused);
+  if (!paused) refresh();
+});
+byId("all").addEventListener("click", () => {
+  showAll = !showAll;
+  if (known) keeping(() => draw(known.fleet));
+});
+document.addEventListener("visibilitychange", refresh);
 refresh();
