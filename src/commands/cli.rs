@@ -64,8 +64,8 @@ pub(super) enum Command {
     Render(Box<Render>),
     /// Run a fleet against a simulated cluster, all in this process
     ///
-    /// The cluster has rollouts, jobs, a crash loop, an unschedulable pod and a failing node. The fleet scales by itself until
-    /// you press + or - (or send them through a pipe), and after that only on these keys. q or Ctrl-C ends the demo.
+    /// The cluster has rollouts, jobs, a crash loop, an unschedulable pod and a failing node. The keys + and - scale the
+    /// fleet, also through a pipe. q or Ctrl-C ends the demo.
     #[cfg(feature = "simulator")]
     Demo(Demo),
     /// Verify that the replicas together serve each object of the cluster once

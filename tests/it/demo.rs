@@ -36,6 +36,7 @@ fn a_fleet_serves_the_simulated_cluster_until_it_is_stopped() {
     let mut demo = Demo(
         Command::new(env!("CARGO_BIN_EXE_kube-state-fleet"))
             .args(["demo", "--shards=3", "--pods=70", "--seed=5"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -46,10 +47,11 @@ fn a_fleet_serves_the_simulated_cluster_until_it_is_stopped() {
     let rows = introduction.iter().skip_while(|line| !line.starts_with("  shard")).skip(1).take(3);
     let (mut pods, mut secrets, mut nodes, mut shards) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for row in rows {
-        let mut urls = row.split_whitespace().filter_map(|word| word.strip_prefix("http://")?.split_once('/'));
-        let (metrics, ready) = (urls.next().expect("a URL"), urls.next().expect("a URL"));
-        get(ready.0, ready.1);
-        let scrape = get(metrics.0, metrics.1);
+        let mut columns = row.split_whitespace().skip(1);
+        let url = columns.next().and_then(|word| word.strip_prefix("http://")).expect("a URL");
+        let (metrics, path) = url.split_once('/').expect("a path");
+        get(&format!("127.0.0.1:{}", columns.next().expect("a port")), "readyz");
+        let scrape = get(metrics, path);
         let found: Vec<_> = values(&scrape, "kube_pod_info", "uid").collect();
         assert!(!found.is_empty(), "a shard of 70 pods has some");
         pods.extend(found);
@@ -67,8 +69,23 @@ fn a_fleet_serves_the_simulated_cluster_until_it_is_stopped() {
     assert_eq!(nodes, ["node-1", "node-2", "node-3", "node-4"]);
     assert_eq!(secrets, ["Opaque"; 6]);
 
+    // The reader has counted. Only a key changes the number of replicas.
+    demo.0.stdin.as_mut().expect("a pipe").write_all(b"+").expect("it listens");
     let four = |line: &String| line.matches(" + ").count() == 3 && line.ends_with("every pod exactly once");
-    assert!(lines.by_ref().take(200).any(|line| four(&line)), "a fourth replica takes its share");
+    let news: Vec<String> = lines
+        .by_ref()
+        .take(200)
+        .scan(false, |done, line| {
+            let more = !*done;
+            *done = four(&line);
+            more.then_some(line)
+        })
+        .collect();
+    assert!(news.last().is_some_and(four), "a fourth replica takes its share: {news:#?}");
+    let address = news.iter().find_map(|line| line.split_once("  address   replica 3: http://")?.1.split_once('/'));
+    get(address.expect("the address of the new replica").0, "metrics");
+    let wide: Vec<_> = introduction.iter().chain(&news).filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "wider than a terminal: {wide:#?}");
 
     let id = demo.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().expect("kill is there").success());

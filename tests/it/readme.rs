@@ -129,16 +129,20 @@ fn the_demo_matches_the_readme() {
     let shims = Shims::new();
     let mut demo = shims.start(block.commands);
     let lines = BufReader::new(demo.stdout.take().expect("a pipe")).lines().map(|line| line.expect("text"));
+    let mut keys = demo.stdin.take().expect("a pipe");
     let mut printed = Vec::new();
     // A slow machine says how far it is before.
     for line in lines.skip_while(|line| !line.starts_with("A simulated cluster")) {
         printed.push(line);
+        if printed.len() == introduction {
+            keys.write_all(b"+").expect("it listens");
+        }
         if printed.len() > introduction && happened(printed.iter().map(String::as_str)).is_superset(&wanted) {
             break;
         }
         assert!(printed.len() < 200, "not all of {wanted:?} happens: {printed:#?}");
     }
-    demo.stdin.take().expect("a pipe").write_all(b"q").expect("it listens");
+    keys.write_all(b"q").expect("it listens");
     assert!(demo.wait().expect("it ends").success(), "a key ends it");
     let shapes = |lines: &[&str]| lines.iter().map(|line| shape(line)).collect::<Vec<_>>();
     let printed: Vec<&str> = printed.iter().map(String::as_str).collect();

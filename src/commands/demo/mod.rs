@@ -1,5 +1,5 @@
-//! `demo`: a simulated cluster that changes, and a fleet of replicas that serves it, grows and shrinks, in one process on
-//! loopback.
+//! `demo`: a simulated cluster that changes, and a fleet of replicas that serves it, in one process on loopback. The fleet grows
+//! and shrinks on keys only, so that the addresses that the reader sees are all addresses.
 //!
 //! The replicas are those of `run`, each with a client and ports of its own. Only the API server and the kubelet
 //! are simulated.
@@ -45,11 +45,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Interval, in seconds, of counting the pods of all shards, unless a handover is in progress.
 const TALLY_SECONDS: u64 = 10;
-
-/// Period in which the fleet grows by one and shrinks again, and the times within it, in seconds.
-const SCALE_SECONDS: u64 = 60;
-const GROW_AT: u64 = 5;
-const SHRINK_AT: u64 = 35;
 
 /// Timeout for the shutdown.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -103,8 +98,6 @@ struct Stage {
     replicas: u32,
     /// Desired number of replicas.
     wanted: u32,
-    /// Whether a key set the number: then the demo does not change it.
-    by_hand: bool,
 }
 
 impl Stage {
@@ -130,7 +123,7 @@ impl Stage {
         }
         let fleet = Fleet::create(&simulator, flags, demo.shards)?;
         let replicas = demo.shards;
-        Ok(Self { began, simulator, life, fleet, replicas, wanted: replicas, by_hand: false })
+        Ok(Self { began, simulator, life, fleet, replicas, wanted: replicas })
     }
 
     /// Waits until all replicas are ready, prints addresses, and starts the changes of the cluster.
@@ -147,12 +140,12 @@ impl Stage {
         let began = Instant::now();
         let mut seconds = seconds_from(began);
         let (mut known, mut owed) = (None, false);
+        let mut listed = self.fleet.addresses().len();
         let mut second = 0;
         loop {
             tokio::select! {
                 _ = seconds.tick() => {}
                 key = keys.next() => {
-                    self.by_hand = true;
                     let wanted = match key {
                         Key::Grow => self.wanted + 1,
                         Key::Shrink => self.wanted - 1,
@@ -165,6 +158,15 @@ impl Stage {
             }
             second += 1;
             self.fleet.step(&self.simulator).await?;
+            let addresses = self.fleet.addresses();
+            for (ordinal, at) in addresses.iter().enumerate().skip(listed) {
+                screen.news(
+                    began.elapsed(),
+                    "address",
+                    &format!("replica {ordinal}: http://{}/metrics", at.metrics),
+                )?;
+            }
+            listed = addresses.len();
             if let Some(now) = self.fleet.fleet_view().await? {
                 if let Some(news) = handover_news(known.as_ref(), &now) {
                     screen.news(began.elapsed(), "handover", &news)?;
@@ -177,9 +179,6 @@ impl Stage {
                 owed = false;
                 let asked = self.fleet.ask().await?;
                 screen.tally(began.elapsed(), &asked, &self.simulator.uids("pods"))?;
-            }
-            if let Some(replicas) = self.replicas_at(second).filter(|_| !self.by_hand) {
-                self.scale(replicas, began, screen)?;
             }
             let step = self.life.step(Timestamp::now());
             for change in step.changes {
@@ -199,15 +198,6 @@ impl Stage {
         Fleet::scale(&self.simulator, replicas)?;
         let s = if replicas == 1 { "" } else { "s" };
         Ok(screen.news(began.elapsed(), "fleet", &format!("scaled to {replicas} replica{s}"))?)
-    }
-
-    /// The new number of replicas from this second on, if it changes.
-    const fn replicas_at(&self, second: u64) -> Option<u32> {
-        match second % SCALE_SECONDS {
-            GROW_AT => Some(self.replicas + 1),
-            SHRINK_AT => Some(self.replicas),
-            _ => None,
-        }
     }
 
     /// Waits until every replica is ready; returns the time since the start.
