@@ -15,14 +15,41 @@ use super::schema::{self, Fault};
 
 /// The key of kube-state-metrics' values in those of kube-prometheus-stack.
 const IN_STACK: &str = "kube-state-metrics";
-/// Keys that the values of kube-prometheus-stack have, and those of kube-state-metrics do not.
-const OF_STACK: [&str; 6] =
-    [IN_STACK, "kubeStateMetrics", "prometheusOperator", "nodeExporter", "alertmanager", "defaultRules"];
+/// Keys that the values of kube-prometheus-stack (88.5.3) have, and those of kube-state-metrics do not.
+const OF_STACK: [&str; 27] = [
+    "additionalPrometheusRulesMap",
+    "alertmanager",
+    "cleanPrometheusOperatorObjectNames",
+    "commonLabels",
+    "coreDns",
+    "crds",
+    "customRules",
+    "defaultRules",
+    "grafana",
+    "kube-state-metrics",
+    "kubeApiServer",
+    "kubeControllerManager",
+    "kubeDns",
+    "kubeEtcd",
+    "kubeProxy",
+    "kubeScheduler",
+    "kubeStateMetrics",
+    "kubeTargetVersionOverride",
+    "kubeVersionOverride",
+    "kubelet",
+    "kubernetesServiceMonitors",
+    "nodeExporter",
+    "prometheus-node-exporter",
+    "prometheus-windows-exporter",
+    "prometheusOperator",
+    "thanosRuler",
+    "windowsMonitoring",
+];
 
 /// What a remark means to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The value cannot do here what it does there.
+    /// The chart cannot do what the value asks for.
     Refused,
     /// The reader has to choose.
     Decide,
@@ -68,7 +95,8 @@ pub(super) fn migrate(text: &str) -> Result<Migrated, ValuesError> {
         Value::Object(root) => root,
         _ => return Err(ValuesError::NoValues),
     };
-    let is_stack = OF_STACK.iter().any(|key| root.contains_key(*key));
+    let has_server = root.get("prometheus").is_some_and(|prometheus| prometheus.get("prometheusSpec").is_some());
+    let is_stack = has_server || OF_STACK.iter().any(|key| root.contains_key(*key));
     let mut migrated = Migrated::default();
     if is_stack {
         let global = root.remove("global");
@@ -80,8 +108,15 @@ pub(super) fn migrate(text: &str) -> Result<Migrated, ValuesError> {
             Some(Value::Object(values)) => values,
             _ => Map::new(),
         };
-        if let Some(global) = global {
-            migrated.values.entry("global").or_insert(global);
+        // The rest of it is for other charts.
+        let known = ["imageRegistry", "imagePullSecrets"];
+        let global = global.as_ref().and_then(Value::as_object).into_iter().flatten();
+        let global: Map<String, Value> = global
+            .filter(|(key, _)| known.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if !global.is_empty() {
+            migrated.values.entry("global").or_insert(Value::Object(global));
         }
         migrated.of_stack();
     } else {
@@ -107,7 +142,7 @@ impl Migrated {
 
     /// The values as YAML, with the remarks as comments.
     pub fn print(&self, from: &str) -> String {
-        let mut text = format!("# Values of kube-state-fleet's chart, from {}.\n", from.escape_debug());
+        let mut text = format!("# Values of kube-state-fleet's chart, from {}.\n", one_line(from));
         let key = |remark: &Remark| remark.path.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = self.remarks.iter().filter(|remark| !self.values.contains_key(&key(remark)));
         elsewhere.for_each(|remark| text += &remark.comment());
@@ -199,6 +234,10 @@ impl Migrated {
     }
 
     fn image(&mut self) {
+        // Already migrated.
+        if self.get("image.repository").as_str().is_some_and(|name| name.contains("kube-state-fleet")) {
+            return;
+        }
         for key in ["repository", "tag", "sha"] {
             self.remove(&format!("image.{key}"));
         }
@@ -413,13 +452,21 @@ impl Remark {
             Kind::Decide => "DECIDE",
             Kind::Note => "note",
         };
-        // Keys and arguments come from the file.
-        format!(
-            "# {kind}: {}: {}\n",
-            self.path.escape_debug(),
-            self.text.escape_debug().to_string().replace("\\\"", "\"")
-        )
+        format!("# {kind}: {}: {}\n", one_line(&self.path), one_line(&self.text))
     }
+}
+
+/// Escapes what could end a comment: keys, arguments and names of files come from outside.
+fn one_line(text: &str) -> String {
+    let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().fold(String::new(), |mut line, c| {
+        if ends(c) {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    })
 }
 
 fn is_true(value: &Value) -> bool {

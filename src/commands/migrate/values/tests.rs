@@ -46,6 +46,9 @@ fn the_image_of_kube_state_metrics_is_never_kept() {
     assert!(values.get("image").is_none(), "{values}");
     let (values, _) = migrated("image: {registry: mirror.example.com, repository: ksm, sha: abc, pullPolicy: Always}");
     assert_eq!(values["image"], json!({ "registry": "mirror.example.com", "pullPolicy": "Always" }));
+    let (values, remarks) = migrated("image: {repository: r.example.com/kube-state-fleet, tag: v1}");
+    assert_eq!(values["image"], json!({ "repository": "r.example.com/kube-state-fleet", "tag": "v1" }));
+    assert!(!remarks.contains(&"Decide image".to_owned()));
 }
 
 #[test]
@@ -103,6 +106,10 @@ fn the_values_of_the_stack_are_those_of_its_sub_chart() {
     assert_eq!((&values["prometheusScrape"], values.get("releaseLabel")), (&json!(false), None));
     assert!(values.get("grafana").is_none());
     assert_eq!(remarks[0], "Decide prometheus.monitor.additionalLabels");
+    for text in ["kube-state-metrics: {}", "crds: {enabled: false}", "prometheus: {prometheusSpec: {replicas: 2}}"] {
+        let (values, _) = migrated(text);
+        assert_eq!((&values["replicas"], &values["prometheusScrape"]), (&json!(1), &json!(false)), "{text}");
+    }
     let (values, _) = migrated("kube-state-metrics: {}");
     assert_eq!(values["prometheus"]["monitor"]["enabled"], true);
 }
@@ -121,4 +128,5 @@ fn names_from_the_file_cannot_end_a_comment() {
     let printed = result.print("a\nb.yaml");
     let values: Value = serde_saphyr::from_str(&printed).expect("YAML");
     assert_eq!(values["replicas"], 1, "{printed}");
+    assert!(printed.starts_with("# Values of kube-state-fleet's chart, from a\\nb.yaml.\n"), "{printed}");
 }
