@@ -13,6 +13,7 @@ use kube_state_fleet::replica::{custom_sink, joined_sink, sink};
 use kube_state_fleet::settings::custom::{CustomResources, Kinds};
 use kube_state_fleet::settings::resources::Kind;
 use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value as Json, json};
 
 use crate::common::corpus::recorded;
@@ -249,4 +250,37 @@ async fn entries_for_built_in_kinds_share_their_watch_and_come_and_go_with_a_rel
     .await;
     let watches = || ["pods", "services", "secrets"].map(|resource| simulator.open_watches(resource));
     until("one watch of each", metrics, "/metrics", |_| watches() == [1; 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_without_a_definition_is_found_by_discovery() {
+    // As behind an APIService: the API server serves the kind, and has no CustomResourceDefinitions.
+    let resources = vec![
+        ResourceType::new("", "v1", "pods", "Pod", true),
+        ResourceType::new("aggregated.example.com", "v1", "things", "Thing", true),
+    ];
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    let thing = |name: &str, size: u32| {
+        let metadata = json!({"namespace": "shop", "name": name});
+        let thing =
+            json!({"apiVersion": "aggregated.example.com/v1", "kind": "Thing", "metadata": metadata, "size": size});
+        simulator.apply(&thing).expect("applied");
+    };
+    thing("a", 1);
+    let config = "spec: {resources: [{groupVersionKind: {group: aggregated.example.com, version: v1, kind: Thing}, metricNamePrefix: own, \
+                  metrics: [{name: size, labelsFromPath: {thing: [metadata, name]}, each: {type: Gauge, gauge: {path: [size]}}}]}]}";
+    let mut exporter = Exporter::start(|_| {
+        let server = format!("--apiserver={}", simulator.url());
+        let config = format!("--custom-resource-state-config={config}");
+        let others = ["--custom-resource-state-all-kinds", "--resources=pods", "--telemetry-port=0"].map(str::to_owned);
+        [vec![server, config], others.to_vec()].concat()
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    until("the kind", metrics, "/metrics", |answer| answer.contains("thing=\"a\"} 1")).await;
+    assert_eq!(simulator.open_watches("things"), 1);
+    thing("b", 2);
+    until("a new object", metrics, "/metrics", |answer| answer.contains("thing=\"b\"} 2")).await;
+    simulator.delete("things", "shop", "a").expect("deleted");
+    until("the end of one", metrics, "/metrics", |answer| !answer.contains("thing=\"a\"")).await;
 }

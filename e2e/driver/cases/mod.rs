@@ -1,5 +1,6 @@
 //! The cases: one file each.
 
+mod all_kinds;
 mod collectors;
 mod counters;
 mod cover;
@@ -87,6 +88,7 @@ pub const CASES: &[Case] = &[
     Case { name: "secured", shares: true, run: |stage| Box::pin(secured::run(stage)) },
     Case { name: "tenants", shares: true, run: |stage| Box::pin(tenants::run(stage)) },
     Case { name: "hostile", shares: true, run: |stage| Box::pin(hostile::run(stage)) },
+    Case { name: "all-kinds", shares: true, run: |stage| Box::pin(all_kinds::run(stage)) },
     Case { name: "custom-resources", shares: true, run: |stage| Box::pin(custom_resources::run(stage)) },
     Case { name: "reload", shares: false, run: |stage| Box::pin(reload::run(stage)) },
     Case { name: "selecting", shares: false, run: |stage| Box::pin(selecting::run(stage)) },

@@ -244,6 +244,9 @@ collectorsExtra alone is the whole list if collectors is empty. Without collecto
 {{- end }}
 {{- if .Values.customResourceState.enabled }}
 - --custom-resource-state-config-file=/etc/customresourcestate/{{ .Values.customResourceState.key }}
+{{- if .Values.customResourceState.allKinds }}
+- --custom-resource-state-all-kinds
+{{- end }}
 {{- end }}
 {{- if .Values.kubeconfig.enabled }}
 - --kubeconfig=/opt/k8s/.kube/config

@@ -20,6 +20,8 @@ pub(super) struct CustomKind {
     pub plural: String,
     /// Whether objects live in namespaces.
     pub namespaced: bool,
+    /// Whether a definition has it.
+    pub defined: bool,
 }
 
 /// All kinds, sorted; `None` before the first list of definitions is complete.
@@ -159,6 +161,7 @@ impl Definition {
             of: GroupVersionKind { group: spec.group.clone(), version: version.name, kind: spec.names.kind.clone() },
             plural: spec.names.plural.clone(),
             namespaced: spec.scope == "Namespaced",
+            defined: true,
         };
         spec.versions.into_iter().filter(|version| version.served).map(kind).collect()
     }

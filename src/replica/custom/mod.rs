@@ -1,12 +1,14 @@
 //! The custom resources of a running replica: the kinds that the settings ask for and the API server serves.
 //!
-//! Every replica watches all CustomResourceDefinitions. The objects of a kind are watched, sharded and handed over like those
-//! of built-in resources.
+//! Every replica watches all CustomResourceDefinitions, and reads the groups of entries for other kinds by API discovery
+//! ([`discovery`]). The objects of a kind are watched, sharded and handed over like those of built-in resources.
 
 mod blocks;
 mod definitions;
+mod discovery;
 mod problems;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use super::resources::{
     Degradation, Group, Partition, ReadOptions, ResourceShape, ResourceSpec, Resources, Rollout, SeriesOptions,
 };
 use super::tasks::Spawner;
+use crate::collectors::custom::GroupVersionKind;
 use crate::health::{DEFINITIONS, Degraded, SharedDegraded};
 use crate::intake::{Endpoint, Form, Sink};
 use crate::settings::Settings;
@@ -28,11 +31,13 @@ use crate::telemetry::DefinitionEvents;
 pub(super) use blocks::CustomBlocks;
 pub use blocks::{custom_sink, joined_sink};
 use definitions::{CustomKind, DefinitionSink, Definitions, KnownKinds};
+use discovery::Discovery;
 
 /// The custom resources of a replica.
 pub(super) struct CustomResources {
     resources: Arc<Resources>,
     follower: Follower,
+    client: kube::Client,
     events: Arc<DefinitionEvents>,
     degraded: SharedDegraded,
 }
@@ -41,7 +46,7 @@ impl CustomResources {
     /// Starts without custom resources.
     pub fn new(resources: Arc<Resources>, client: kube::Client, spawner: Spawner) -> Self {
         let (events, degraded) = (Arc::default(), Arc::default());
-        Self { resources, follower: Follower::new(client, spawner), events, degraded }
+        Self { resources, follower: Follower::new(client.clone(), spawner), client, events, degraded }
     }
 
     /// Returns the counts of definitions.
@@ -69,14 +74,20 @@ impl CustomResources {
         let names = ["watch-customresourcedefinitions", "custom-resource-selector"];
         self.follower.follow(settings, cluster, endpoint, names, |following| {
             let definitions = Definitions::new(Arc::clone(&self.events));
+            let discovery = Discovery::new(self.client.clone(), following.settings.clone(), definitions.kinds());
             let selector = CustomResourceSelector {
                 following,
                 resources: Arc::clone(&self.resources),
                 found: definitions.kinds(),
+                discovered: discovery.found(),
+                once_defined: BTreeSet::new(),
                 degraded: Arc::clone(&self.degraded),
             };
             let sinks = [(); 2].map(|()| Box::new(DefinitionSink(Arc::clone(&definitions))) as Box<dyn Sink>);
-            (sinks, selector.run())
+            let run = async {
+                tokio::join!(selector.run(), discovery.run());
+            };
+            (sinks, run)
         });
     }
 }
@@ -92,6 +103,10 @@ struct CustomResourceSelector {
     following: Following,
     resources: Arc<Resources>,
     found: watch::Receiver<KnownKinds>,
+    /// Kinds that the API server lists without a definition.
+    discovered: watch::Receiver<KnownKinds>,
+    /// Kinds that have or had a definition: they come and go with it, even if the API server lists them for longer.
+    once_defined: BTreeSet<GroupVersionKind>,
     degraded: SharedDegraded,
 }
 
@@ -110,26 +125,31 @@ impl CustomResourceSelector {
         loop {
             // Not marked as seen: what changed since the wait has its turn at the next one.
             let found = self.found.borrow().clone();
+            let discovered = self.discovered.borrow().clone();
+            self.once_defined.extend(found.iter().flat_map(|kinds| kinds.iter().map(|kind| kind.of.clone())));
+            let kinds = self.all(found.as_deref(), discovered.as_deref());
             let settings = Arc::clone(&self.following.settings.borrow());
             self.following.conditions.mark_unchanged();
             let next_check = self.observe(&mut degradation);
             match found {
-                Some(kinds) if is_new => self.decide(&settings, &kinds, rollout),
+                _ if discovered.is_none() => {}
+                Some(_) if is_new => self.decide(&settings, &kinds, rollout),
                 None if self.following.shard.is_refused() && !given_up => {
                     warn!(
                         "missing permission: list and watch customresourcedefinitions.apiextensions.k8s.io; custom resources \
                          are not served"
                     );
                     given_up = true;
-                    self.decide(&settings, &[], rollout);
+                    self.decide(&settings, &kinds, rollout);
                 }
                 None if degradation.is_degraded() && !given_up => {
                     given_up = true;
-                    self.decide(&settings, &[], rollout);
+                    self.decide(&settings, &kinds, rollout);
                 }
+                None if given_up && is_new => self.decide(&settings, &kinds, rollout),
                 _ => {}
             }
-            is_new = false;
+            is_new &= discovered.is_none();
             // An error means that the sender is gone: this task is about to be stopped as well.
             tokio::select! {
                 biased;
@@ -141,10 +161,21 @@ impl CustomResourceSelector {
                     Ok(()) => (rollout, is_new) = (Rollout::Individual, true),
                     Err(_) => return,
                 },
+                changed = self.discovered.changed() => match changed {
+                    Ok(()) if is_new => {}
+                    Ok(()) => (rollout, is_new) = (Rollout::Individual, true),
+                    Err(_) => return,
+                },
                 changed = self.following.conditions.changed() => if changed.is_err() { return },
                 () = async { sleep_until(next_check.unwrap_or_else(Instant::now)).await }, if next_check.is_some() => {}
             }
         }
+    }
+
+    /// Returns the kinds with a definition, and the other ones that the API server lists.
+    fn all(&self, defined: Option<&[CustomKind]>, discovered: Option<&[CustomKind]>) -> Vec<CustomKind> {
+        let others = discovered.unwrap_or_default().iter().filter(|kind| !self.once_defined.contains(&kind.of));
+        defined.unwrap_or_default().iter().chain(others).cloned().collect()
     }
 
     /// Observes whether the definitions are degraded. Returns when to observe them again.
@@ -183,7 +214,18 @@ impl CustomResourceSelector {
                 let any = || "*".to_owned();
                 let (version, kind) =
                     (entry.version.clone().unwrap_or_else(any), entry.kind.clone().unwrap_or_else(any));
-                info!(group = entry.group, version, kind, "waiting for a CustomResourceDefinition");
+                match (entry.built_in().is_some(), settings.live.custom.takes_all_kinds()) {
+                    (_, true) => {
+                        info!(group = entry.group, version, kind, "waiting for the API server to serve the kind")
+                    }
+                    (true, false) => info!(
+                        group = entry.group,
+                        version, kind, "not served: a built-in kind needs --custom-resource-state-all-kinds"
+                    ),
+                    (false, false) => {
+                        info!(group = entry.group, version, kind, "waiting for a CustomResourceDefinition");
+                    }
+                }
             }
         }
         serve(&self.resources, specs, rollout);
@@ -201,9 +243,10 @@ fn serve(resources: &Resources, specs: Vec<ResourceSpec>, rollout: Rollout) {
 
 /// Returns the spec of `kind`, if the settings ask for it.
 fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<ResourceSpec> {
-    let CustomKind { of, plural, namespaced } = kind;
+    let CustomKind { of, plural, namespaced, defined } = kind;
     let entry = settings.live.custom.of(of)?;
-    let resource = format!("{plural}.{}", of.group);
+    let dot = if of.group.is_empty() { "" } else { "." };
+    let resource = format!("{plural}{dot}{}", of.group);
     let partitions: Vec<_> = of_custom(settings, &resource, *namespaced).iter().map(Partition::of).collect();
     if partitions.is_empty() && settings.live.selected_namespaces.is_none() {
         return None;
@@ -227,7 +270,9 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
         headers: collector.headers(),
         series: SeriesOptions::Custom(entry.definition.clone()),
     };
-    let sink = pipeline::sinks(CustomBlocks::new(collector));
-    let name = format!("{plural}.{}.{}", of.version, of.group);
+    // Lists of other kinds leave out the kinds of their items.
+    let blocks = if *defined { CustomBlocks::new(collector) } else { CustomBlocks::of(collector, of) };
+    let sink = pipeline::sinks(blocks);
+    let name = format!("{plural}.{}{dot}{}", of.version, of.group);
     Some(ResourceSpec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
 }
