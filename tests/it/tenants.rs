@@ -1,4 +1,4 @@
-//! `--namespaced-scrapes`: what a scrape of some namespaces shows, and who may see it.
+//! `--namespaced-scrapes`: the series of a scrape of some namespaces, and the clients that may read them.
 
 use futures::future::BoxFuture;
 use http::StatusCode;
