@@ -103,6 +103,9 @@ ops/fleet: settled
 MEMBER  POD     ROLE     PHASE        LEASE CRASHES  FOLLOWS  VERSION
 0       fleet-0 present  serving         0s       0        7  1.0.0
 1       fleet-1 present  serving         0s       0        7  1.0.0
+
+Objects and proofs: kubectl -n ops port-forward fleet-0 8080 (--port),
+then open http://localhost:8080/
 ";
     assert_eq!((code, out.as_str(), err.as_str()), (ExitCode::SUCCESS, expected, ""));
 

@@ -213,6 +213,12 @@ impl Report {
                 "{ordinal:<7} {pod:<width$} {role:<8} {phase:<11} {age:>6} {crashes:>7} {follows:>8}  {version}"
             )?;
         }
+        // Only a replica knows counts of objects and proofs.
+        if let Some(row) = self.members.iter().find(|row| row.phase == "serving") {
+            let namespace = self.fleet.split('/').next().unwrap_or_default();
+            writeln!(out, "\nObjects and proofs: kubectl -n {namespace} port-forward {} 8080 (--port),", row.pod)?;
+            writeln!(out, "then open http://localhost:8080/")?;
+        }
         Ok(())
     }
 }

@@ -85,3 +85,51 @@ fn page(subtitle: &str, links: &[Link]) -> Response {
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Maximum size of the page in bytes: one response, whatever the number of replicas.
+    const MOST_BYTES: usize = 64 << 10;
+
+    #[test]
+    fn the_page_is_one_response_that_its_policy_allows() {
+        let Page { html, policy } = Page::new();
+        assert!(html.len() < MOST_BYTES, "{} bytes", html.len());
+        for (tag, count) in [("<style>", 1), ("<script>", 1), ("<script", 1), ("<link", 1), ("<img", 0), ("<iframe", 0)]
+        {
+            assert_eq!(html.matches(tag).count(), count, "{tag}");
+        }
+        // The policy allows neither handlers nor styles in attributes, and the script sets texts, never markup.
+        let forbidden = [
+            "onclick=",
+            "onload=",
+            " style=",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "eval(",
+            "@import",
+            "url(",
+        ];
+        for text in forbidden {
+            assert!(!html.contains(text), "{text}");
+        }
+        let elsewhere: Vec<_> =
+            html.match_indices("http").map(|(at, _)| &html[at..(at + 40).min(html.len())]).collect();
+        let namespace = |text: &&str| text.starts_with("http://www.w3.org/2000/svg");
+        assert!(elsewhere.iter().filter(|text| text.contains("//")).all(namespace), "{elsewhere:#?}");
+        let policy = policy.to_str().unwrap_or_default();
+        for part in [
+            "default-src 'none'",
+            "script-src 'sha256-",
+            "style-src 'sha256-",
+            "connect-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{part} is not in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}
