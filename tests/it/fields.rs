@@ -58,12 +58,8 @@ fn keep_alone(json: &mut Json, path: &[&str]) {
     }
 }
 
-/// Fields that collectors read, but without an effect in the objects: two attributes of a map, and the end of a container, by which
-/// two states of a Pod are compared.
-const WITHOUT_EFFECT: [&str; 2] = [
-    "v1 PersistentVolume spec.csi.volumeAttributes",
-    "v1 Pod status.initContainerStatuses.state.terminated.finishedAt",
-];
+/// Fields that collectors read, but without an effect in the objects: two attributes of a map.
+const WITHOUT_EFFECT: [&str; 1] = ["v1 PersistentVolume spec.csi.volumeAttributes"];
 
 struct FindUnread(Vec<String>);
 

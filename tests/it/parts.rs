@@ -308,9 +308,12 @@ fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() 
     let (objects, mut random) = (messages::<Pods>(), Rng::with_seed(seed()));
     let counts = |fields: FieldSet| {
         let counted = |family: &Family<Pod>| matches!(family.series, Series::Counted(_));
-        // One more, so that changes of other parts are visible as well.
-        let enabled =
-            |family: &Family<Pod>| family.name == "kube_pod_status_phase" || counted(family) && family.fields == fields;
+        // Others as well, so that changes of other parts are visible, and all views are read.
+        let enabled = |family: &Family<Pod>| {
+            counted(family)
+                || family.name == "kube_pod_status_phase"
+                || fields == FieldSet::More && family.fields == FieldSet::More
+        };
         let collector = Collector::<Pods>::new(enabled, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new("pods", collector.headers());
         Replica { store: Store::new(vec![Arc::clone(&objects)]), sink: sink(collector, objects) }

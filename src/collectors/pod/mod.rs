@@ -444,8 +444,7 @@ impl Resource for Pods {
             "Number of terminations of the init container by reason, since this replica exposes the Pod.",
             terminations::terminations::<Init>,
         )
-        .reads(CONTAINERS)
-        .reads_more(),
+        .reads(CONTAINERS),
         Family::counter(
             "kube_state_fleet_pod_evictions_total",
             "Number of evictions of the Pod by reason, 0 or 1.",

@@ -28,6 +28,9 @@ const OF_UNKNOWN: usize = REASONS.len() - 1;
 /// Number of containers that are remembered although the status of their pod lacks them.
 const MOST_MISSING: usize = 16;
 
+/// No later end is news. The current states of init containers are read without a time.
+const NO_TIME: i64 = i64::MAX;
+
 /// What is remembered of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Tally {
@@ -35,7 +38,7 @@ struct Tally {
     name: u32,
     /// Number of terminations, counted or not.
     ends: u32,
-    /// The end of the newest termination that was seen, in Unix seconds; 0 for none.
+    /// The end of the newest termination that was seen, in Unix seconds; 0 for none, [`NO_TIME`] if it has no time.
     latest: i64,
     /// Number of terminations that are counted, by reason.
     counts: [u32; REASONS.len()],
@@ -116,7 +119,7 @@ impl<'a> Seen<'a> {
 
     /// Returns the end of the newest termination.
     fn latest(&self) -> Option<i64> {
-        self.state.or(self.last).and_then(end_of)
+        self.state.or(self.last).map(|end| end_of(end).unwrap_or(NO_TIME))
     }
 }
 
@@ -370,6 +373,18 @@ mod tests {
         assert_eq!(app.counts(), [("StartError", 1)]);
         app.see(waiting(1, "RunContainerError", end("ContainerCannotRun", 6)));
         assert_eq!(app.counts(), [("StartError", 2)]);
+    }
+
+    #[test]
+    fn an_end_without_a_time_is_not_counted_again_with_it() {
+        let mut app = Watched::new();
+        let untimed = json!({"terminated": {"exitCode": 1, "reason": "OOMKilled"}});
+        app.see(running(0, json!({}))).see(ended(0, untimed, json!({})));
+        assert_eq!(app.counts(), [("OOMKilled", 1)]);
+        app.see(waiting(1, "", end("OOMKilled", 3))).see(running(1, end("OOMKilled", 3)));
+        assert_eq!(app.counts(), [("OOMKilled", 1)]);
+        app.see(waiting(1, "RunContainerError", end("StartError", 6)));
+        assert_eq!(app.counts(), [("OOMKilled", 1), ("StartError", 1)]);
     }
 
     #[test]

@@ -1970,6 +1970,32 @@ static POD__MORE_STATUS_CONTAINER_STATUSES: Table = Table {
     ],
 };
 
+static POD__MORE_STATUS_INIT_CONTAINER_STATUSES: Table = Table {
+    needs: 0b0,
+    fields: &[
+        Field { number: 1, name: "name", kind: Kind::String, shape: Shape::One },
+        Field {
+            number: 2,
+            name: "state",
+            kind: Kind::Message(&POD_STATUS_INIT_CONTAINER_STATUSES_STATE),
+            shape: Shape::One,
+        },
+        Field {
+            number: 3,
+            name: "lastState",
+            kind: Kind::Message(&POD_STATUS_CONTAINER_STATUSES_LAST_STATE),
+            shape: Shape::One,
+        },
+        Field { number: 4, name: "ready", kind: Kind::Bool, shape: Shape::One },
+        Field { number: 5, name: "restartCount", kind: Kind::Int32, shape: Shape::One },
+        Field { number: 6, name: "image", kind: Kind::String, shape: Shape::One },
+        Field { number: 7, name: "imageID", kind: Kind::String, shape: Shape::One },
+        Field { number: 8, name: "containerID", kind: Kind::String, shape: Shape::UnlessEmpty },
+        Field { number: 10, name: "allocatedResources", kind: Kind::Quantity, shape: Shape::Map },
+        Field { number: 11, name: "resources", kind: Kind::Message(&POD_SPEC_CONTAINERS_RESOURCES), shape: Shape::One },
+    ],
+};
+
 static POD__MORE_STATUS_NODE_ALLOCATABLE_RESOURCE_CLAIM_STATUSES: Table =
     Table { needs: 0b0, fields: &[Field { number: 3, name: "resources", kind: Kind::Quantity, shape: Shape::Map }] };
 
@@ -1992,7 +2018,7 @@ static POD__MORE_STATUS: Table = Table {
         Field {
             number: 10,
             name: "initContainerStatuses",
-            kind: Kind::Message(&POD__MORE_STATUS_CONTAINER_STATUSES),
+            kind: Kind::Message(&POD__MORE_STATUS_INIT_CONTAINER_STATUSES),
             shape: Shape::Repeated,
         },
         Field { number: 12, name: "podIPs", kind: Kind::Message(&POD_STATUS_POD_IPS), shape: Shape::Repeated },
