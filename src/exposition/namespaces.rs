@@ -171,7 +171,8 @@ mod tests {
         assert_eq!([namespaces.add("a", 7), namespaces.add("a", 1), namespaces.add("", 3)], [a, a, 0]);
         assert_eq!(namespaces.points(a, ..).collect::<Vec<_>>(), [1, 7]);
         assert_eq!(namespaces.points(a, 2..=7).collect::<Vec<_>>(), [7]);
-        assert_eq!(namespaces.points(a, 8..=7).count(), 0);
+        let (first, last) = (8, 7);
+        assert_eq!(namespaces.points(a, first..=last).count(), 0, "an empty range");
         // Two objects have this hash.
         namespaces.remove(a, 1);
         assert_eq!(namespaces.points(a, ..).count(), 2);
