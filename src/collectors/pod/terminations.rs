@@ -184,13 +184,20 @@ impl Tally {
             seen.ends_last_run.unwrap_or_else(|| self.ends >= seen.restarts && seen.last.as_ref().is_some_and(is_news));
         let ends = seen.ends(ends_last_run);
         let new = ends.saturating_sub(self.ends);
-        let is_lost_count = self.ends > ends.saturating_add(1);
+        let falls_far = self.ends > ends.saturating_add(1);
+        let is_new_end = |end: &&ContainerStateTerminated| is_news(end) && (falls_far || !is_lost(end));
+        // If no end was seen, then an end that was before may show up late.
+        let last = seen.last.filter(|_| falls_far || self.latest > 0);
+        let new_ends: Vec<_> =
+            [seen.state, last].into_iter().flatten().filter(is_new_end).take(ends as usize).collect();
+        // The node has lost the number of restarts, also if it has grown again to the known one. What ended since is new.
+        let is_lost_count = falls_far || new_ends.len() > new as usize;
         let reasons: Vec<usize> = if is_lost_count {
-            // The node has lost the number of restarts. What ended since is new.
-            [seen.state, seen.last].into_iter().flatten().filter(is_news).take(ends as usize).map(reason).collect()
+            new_ends.into_iter().map(reason).collect()
         } else {
-            // The same end is not the reason of two terminations.
-            let last = seen.last.filter(|end| end_of(end).is_none_or(|end| end != self.latest));
+            // The end of the last run is the only new one, even if it is of the same second as the known one. Of more, the known end
+            // is not the reason of two.
+            let last = seen.last.filter(|end| new == 1 || end_of(end).is_none_or(|end| end != self.latest));
             [seen.state, last].into_iter().flatten().take(new as usize).map(reason).collect()
         };
         if is_exposed {
@@ -199,9 +206,12 @@ impl Tally {
             let counts = reasons.into_iter().map(|reason| (reason, 1)).chain([(OF_UNKNOWN, unseen)]);
             counts.for_each(|(reason, count)| self.counts[reason] = self.counts[reason].saturating_add(count));
         }
+        let latest = seen.latest().unwrap_or(self.latest);
+        // What is shown again is not news later. The time of an end without one is known when its restart shows it.
+        let is_timed_now = self.latest == NO_TIME && seen.restarts >= self.ends;
+        self.latest = if new > 0 || falls_far || is_timed_now { latest } else { self.latest.max(latest) };
         // The kubelet takes one restart back when a container that it had lost appears again.
-        self.ends = if is_lost_count { ends } else { self.ends.max(ends) };
-        self.latest = seen.latest().unwrap_or(self.latest);
+        self.ends = if falls_far { ends } else { self.ends.max(ends) };
         self
     }
 
@@ -415,10 +425,49 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_known_is_not_the_reason_of_another_termination() {
+    fn a_number_of_restarts_that_goes_back_by_one_counts_what_ended_since() {
+        for last in [end("Error", 5), json!({})] {
+            let mut app = Watched::new();
+            app.see(running(1, last)).see(running(0, json!({})));
+            assert_eq!(app.counts(), []);
+            app.see(ended(0, end("OOMKilled", 50), json!({})));
+            assert_eq!(app.counts(), [("OOMKilled", 1)]);
+            app.see(ended(0, end("OOMKilled", 50), json!({}))).see(running(1, end("OOMKilled", 50)));
+            assert_eq!(app.counts(), [("OOMKilled", 1)]);
+        }
         let mut app = Watched::new();
-        app.see(running(0, json!({}))).see(running(1, end("OOMKilled", 30))).see(running(2, end("OOMKilled", 30)));
+        app.see(running(0, json!({})))
+            .see(ended(0, end("OOMKilled", 10), json!({})))
+            .see(running(1, end("OOMKilled", 10)));
+        app.see(running(0, json!({}))).see(ended(0, end("Error", 20), json!({}))).see(running(1, end("Error", 20)));
+        app.see(ended(1, end("OOMKilled", 30), end("Error", 20)));
+        assert_eq!(app.counts(), [("Error", 1), ("OOMKilled", 2)]);
+        // No state shows the lower number.
+        let mut app = Watched::new();
+        app.see(running(1, end("Error", 5))).see(running(1, end("OOMKilled", 50)));
+        assert_eq!(app.counts(), [("OOMKilled", 1)]);
+        // An older end, and then the known one again.
+        app.see(running(1, end("Error", 5))).see(running(1, end("OOMKilled", 50)));
+        assert_eq!(app.counts(), [("OOMKilled", 1)]);
+    }
+
+    #[test]
+    fn a_lost_container_that_is_found_and_ends_counts_once() {
+        let mut app = Watched::new();
+        app.see(running(5, end("Error", 3))).see(ended(6, lost(), end("Error", 3))).see(running(5, end("Error", 3)));
+        app.see(ended(5, end("OOMKilled", 50), end("Error", 3))).see(running(6, end("OOMKilled", 50)));
+        assert_eq!(app.counts(), [(UNKNOWN, 1)]);
+        app.see(ended(6, end("OOMKilled", 60), end("OOMKilled", 50)));
         assert_eq!(app.counts(), [("OOMKilled", 1), (UNKNOWN, 1)]);
+    }
+
+    #[test]
+    fn an_end_that_is_known_is_the_reason_of_one_more_restart_at_most() {
+        let mut app = Watched::new();
+        app.see(running(0, json!({}))).see(running(1, end("OOMKilled", 10))).see(running(2, end("OOMKilled", 10)));
+        assert_eq!(app.counts(), [("OOMKilled", 2)], "two within a second");
+        app.see(running(4, end("OOMKilled", 10)));
+        assert_eq!(app.counts(), [("OOMKilled", 2), (UNKNOWN, 2)]);
     }
 
     #[test]
