@@ -25,8 +25,9 @@ const UNKNOWN: &str = "Unknown";
 /// The index of [`UNKNOWN`] in [`REASONS`].
 const OF_UNKNOWN: usize = REASONS.len() - 1;
 
-/// Number of containers that are remembered although the status of their pod lacks them.
-const MOST_MISSING: usize = 16;
+/// Number of containers that are remembered although the status of their pod lacks them. No real pod has as many. Those beyond begin
+/// again, and nothing of before is counted.
+const MOST_MISSING: usize = 1024;
 
 /// No later end is news. The current states of init containers are read without a time.
 const NO_TIME: i64 = i64::MAX;
@@ -59,6 +60,8 @@ pub fn terminations<C: Containers>(pod: &Pod, memo: &Memo, samples: &mut Samples
 /// Counts what has happened to the containers of a pod since its last state.
 pub fn remember(pod: &Pod, past: &Past) -> Memo {
     let mut known = read(&past.memo);
+    // Some may have been forgotten, so no container is sure to be new. Later memos are not smaller.
+    let is_full = known.len() >= MOST_MISSING;
     let mut tallies: Vec<Tally> = Vec::new();
     for status in Main::statuses(pod).iter().chain(Init::statuses(pod)) {
         let name = hash(&status.name);
@@ -67,7 +70,7 @@ pub fn remember(pod: &Pod, past: &Past) -> Memo {
         }
         let tally = match known.iter().position(|tally| tally.name == name) {
             Some(at) => known.remove(at).after(status, past.is_exposed),
-            None if past.is_known => Tally::of_known_pod(name, status, past.is_exposed),
+            None if past.is_known && !is_full => Tally::of_known_pod(name, status, past.is_exposed),
             None => Tally::new(name, status),
         };
         tallies.push(tally);
@@ -481,6 +484,43 @@ mod tests {
         let empty = json!({"status": {"containerStatuses": []}});
         app.see(running(10, end("Error", 30))).see_pod(empty).see(running(10, end("Error", 30)));
         assert_eq!(app.counts(), [("Error", 1)]);
+    }
+
+    /// A pod with containers of these names, all in the same state.
+    fn pod_of(names: std::ops::Range<usize>, status: &Value) -> Value {
+        let named = |number: usize| {
+            let mut status = status.clone();
+            status["name"] = json!(format!("c{number}"));
+            status
+        };
+        json!({"status": {"containerStatuses": names.map(named).collect::<Vec<_>>()}})
+    }
+
+    #[test]
+    fn a_status_without_containers_changes_no_count() {
+        let total = |app: &Watched| -> u32 { read(&app.past.memo).iter().flat_map(|tally| tally.counts).sum() };
+        let (first, none) = (ended(0, end("Error", 5), json!({})), json!({"status": {"containerStatuses": []}}));
+        for count in [20, 300] {
+            let mut app = Watched::new();
+            app.see_pod(pod_of(0..count, &first)).see_pod(none.clone()).see_pod(pod_of(0..count, &first));
+            assert_eq!(total(&app), 0, "all ended before");
+            let mut app = Watched::new();
+            app.see_pod(none.clone()).see_pod(pod_of(0..count, &first)).see_pod(none.clone());
+            app.see_pod(pod_of(0..count, &running(2, end("OOMKilled", 50))));
+            let counts = [("Error", 1), ("OOMKilled", 1)];
+            assert_eq!(app.counts(), counts);
+            assert_eq!(total(&app) as usize, 2 * count);
+        }
+    }
+
+    #[test]
+    fn more_containers_than_a_pod_can_have_take_bounded_memory_and_count_nothing_of_before() {
+        let first = ended(0, end("Error", 5), json!({}));
+        let mut app = Watched::new();
+        app.see_pod(pod_of(0..2 * MOST_MISSING, &first)).see_pod(json!({}));
+        assert_eq!(read(&app.past.memo).len(), MOST_MISSING);
+        app.see_pod(pod_of(0..1, &first)).see_pod(pod_of(0..2 * MOST_MISSING, &first));
+        assert!(read(&app.past.memo).iter().all(|tally| tally.counts == [0; REASONS.len()]));
     }
 
     #[test]
