@@ -4,7 +4,7 @@ return {
   headline: text(document, "#headline"),
   name: text(document, "#name"),
   cards: [...document.querySelectorAll(".card")].map(card => ({
-    ordinal: Number(card.dataset.ordinal),
+    ordinal: Number(card.dataset.key),
     standing: text(card, ".badge"),
     facts: Object.fromEntries([...card.querySelectorAll("dt")].map(dt => [dt.textContent, dt.nextSibling.textContent])),
     links: [...card.querySelectorAll("a")].map(a => a.href),

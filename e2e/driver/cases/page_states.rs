@@ -98,8 +98,8 @@ pub async fn accessible(stage: &Stage, browser: &Browser, what: &str) -> Result<
              error => done([{ impact: 'critical', id: String(error), targets: [] }]));",
         )
         .await?;
-    let serious: Vec<_> =
-        found.iter().filter(|it| matches!(it.impact.as_deref(), Some("serious" | "critical"))).collect();
+    let serious = found.iter().filter(|it| matches!(it.impact.as_deref(), Some("serious" | "critical")));
+    let serious: Vec<_> = serious.map(|Finding { id, targets, .. }| format!("{id}: {}", targets.join("; "))).collect();
     ensure!(serious.is_empty(), "{what}: {serious:#?}");
     let overflow: i64 =
         browser.evaluate("return document.documentElement.scrollWidth - document.documentElement.clientWidth").await?;
