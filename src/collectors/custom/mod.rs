@@ -38,7 +38,7 @@ use mask::{Counts, Mask, NodeIds, ROOT};
 pub use path::{Path, PathError};
 use read::Read;
 pub use secret::LAST_APPLIED;
-use secret::{Hidden, SECRET_DATA, SECRET_FIELDS};
+use secret::{Hidden, MANAGED_FIELDS, SECRET_DATA, SECRET_FIELDS};
 use value::Value;
 pub use walk::{Reach, Walk, WalkError, is_extended};
 
@@ -114,6 +114,10 @@ impl Metric {
                 LAST_APPLIED.to_owned(),
                 "kubectl copies the data of Secrets into this annotation, which is never read",
             ));
+        }
+        if mask.names(&["metadata", MANAGED_FIELDS]) {
+            let field = format!("metadata.{MANAGED_FIELDS}");
+            return Some((field, "the managedFields of Secrets list the keys of their data, and are never read"));
         }
         let field = mask.named().find(|name| !SECRET_FIELDS.contains(name))?;
         let reason = match SECRET_DATA.contains(&field) {

@@ -29,7 +29,8 @@ fn nothing_of_a_secrets_data_is_ever_read() {
     let secret = json!({
         "data": {"password": "aGlkZGVu", "metadata": {"annotations": {"hidden": "aGlkZGVu"}}},
         "stringData": {"password": "hidden"},
-        "metadata": {"name": "n", "annotations": {"a": "b", LAST_APPLIED: "hidden"}},
+        "metadata": {"name": "n", "annotations": {"a": "b", LAST_APPLIED: "hidden"},
+            "managedFields": [{"manager": "m", "fieldsV1": {"f:data": {"f:hidden": {}}}}]},
         "type": "Opaque",
     });
     for secret in [secret.to_string(), secret.to_string().replace("\"data\"", "\"d\\u0061ta\"")] {
@@ -41,7 +42,7 @@ fn nothing_of_a_secrets_data_is_ever_read() {
         let scrape = Store::new(vec![objects]).scrape(&Selection::All, Format::Text, &Slice::all());
         let text = String::from_utf8(scrape.flatten().collect()).unwrap();
         assert!(text.contains("copy_a") && text.contains("Opaque"), "{text}");
-        assert!(!text.contains("idden") && !text.contains("aGlkZGVu"), "{text}");
+        assert!(!text.contains("idden") && !text.contains("aGlkZGVu") && !text.contains("managedFields"), "{text}");
     }
     let reads = |parts: &[&str]| {
         let labels = named("x", parts);
@@ -54,6 +55,8 @@ fn nothing_of_a_secrets_data_is_ever_read() {
     assert_eq!(reads(&["stringData"]).as_deref(), Some("stringData"));
     assert_eq!(reads(&["immutable"]).as_deref(), Some("immutable"));
     assert_eq!(reads(&["metadata", "annotations", LAST_APPLIED]).as_deref(), Some(LAST_APPLIED));
+    assert_eq!(reads(&["metadata", "managedFields"]).as_deref(), Some("metadata.managedFields"));
+    assert_eq!(reads(&["metadata", "managedFields", "0", "time"]).as_deref(), Some("metadata.managedFields"));
     assert_eq!(reads(&["metadata", "annotations", "a"]), None);
     assert_eq!(reads(&["type"]), None);
 }
