@@ -120,9 +120,11 @@ impl<'a> Seen<'a> {
         self.restarts.saturating_add(ends_last_run.into())
     }
 
-    /// Returns the end of the newest termination.
+    /// Returns the end of the newest termination, so that none of this status is news when it is seen again. The clock of a node may
+    /// go back, so that the last state has the later end.
     fn latest(&self) -> Option<i64> {
-        self.state.or(self.last).map(|end| end_of(end).unwrap_or(NO_TIME))
+        let newest = self.state.or(self.last).map(|end| end_of(end).unwrap_or(NO_TIME));
+        newest.max(self.last.and_then(end_of))
     }
 }
 
@@ -452,6 +454,17 @@ mod tests {
         // An older end, and then the known one again.
         app.see(running(1, end("Error", 5))).see(running(1, end("OOMKilled", 50)));
         assert_eq!(app.counts(), [("OOMKilled", 1)]);
+    }
+
+    #[test]
+    fn a_status_that_is_seen_again_counts_nothing() {
+        let mut app = Watched::new();
+        app.see(running(2, end("Error", 5)));
+        // Both ended since, whatever the clock of the node says about their order.
+        for _ in 0..3 {
+            app.see(ended(2, end("OOMKilled", 20), end("Error", 50)));
+            assert_eq!(app.counts(), [("Error", 1), ("OOMKilled", 1)]);
+        }
     }
 
     #[test]
