@@ -16,7 +16,7 @@ use kube_state_fleet::collectors::parts::FieldSet;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::intake::protobuf::wire::Fields;
 use kube_state_fleet::intake::{Encoding, Form, Item, Unreadable};
-use kube_state_fleet::sharding::{Hasher, Hashes};
+use kube_state_fleet::sharding::Hasher;
 
 use common::{World, drain, recorded};
 
@@ -58,17 +58,9 @@ impl Visitor for Kinds {
         }
         let message = recorded(name::<R>());
         let decode = move |message: &[u8]| {
-            let item = Item {
-                uid: "",
-                hashes: Hashes::default(),
-                version: 1,
-                listed: false,
-                encoding: Encoding::Protobuf,
-                form: Form::of::<R::Object>(),
-                table_type: None,
-                bytes: message,
-                unreadable: &Unreadable::default(),
-            };
+            let unreadable = Unreadable::default();
+            let item = Item::changed("", 1, Encoding::Protobuf, message, &unreadable);
+            let item = Item { form: Form::of::<R::Object>(), ..item };
             item.decode::<R::Object>(FieldSet::Usual).expect("the corpus decodes")
         };
         let object = decode(&message);

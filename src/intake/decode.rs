@@ -36,6 +36,20 @@ pub struct Item<'a> {
     pub unreadable: &'a Unreadable,
 }
 
+impl<'a> Item<'a> {
+    /// Returns a whole object that has just changed: for benches and tests.
+    pub fn changed(
+        uid: &'a str,
+        version: u64,
+        encoding: Encoding,
+        bytes: &'a [u8],
+        unreadable: &'a Unreadable,
+    ) -> Self {
+        let (hashes, form) = (Hashes::of(uid), Form::Object);
+        Self { uid, hashes, version, listed: false, encoding, form, table_type: None, bytes, unreadable }
+    }
+}
+
 impl Item<'_> {
     /// Returns the object's namespace and name, as far as they can be read without decoding it.
     pub fn names(&self) -> (String, String) {

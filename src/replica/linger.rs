@@ -90,9 +90,8 @@ impl Sink for LingerSink {
 mod tests {
     use super::*;
     use crate::exposition::{BlockBuilder, Stamp};
-    use crate::intake::Form;
+
     use crate::intake::{Encoding, Unreadable};
-    use crate::sharding::Hashes;
 
     /// A pipeline for objects without series.
     struct Plain(Arc<ResourceStore>);
@@ -117,17 +116,8 @@ mod tests {
 
     fn apply(sink: &mut LingerSink, uid: &str, version: u64, name: &str) {
         let json = format!(r#"{{"metadata":{{"name":"{name}","namespace":"n","uid":"{uid}"}}}}"#);
-        let item = Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version,
-            listed: false,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: json.as_bytes(),
-            unreadable: &Unreadable::default(),
-        };
+        let unreadable = Unreadable::default();
+        let item = Item::changed(uid, version, Encoding::Json, json.as_bytes(), &unreadable);
         sink.apply(&item).expect("it is applied");
     }
 

@@ -174,40 +174,38 @@ fn complete(fingerprints: &Fingerprints, item: &Item<'_>) -> Fingerprints {
 /// The series of an object, and what to remember of it.
 type Read = (Block, Option<Remembered>);
 
-/// Reads a whole object.
-fn read(blocks: &dyn Blocks, objects: &ResourceStore, item: &Item<'_>, uid: &Uid) -> Result<Read, DecodeError> {
-    match read_after(blocks, objects, item, uid, Parts::ALL) {
-        Some(read) => read,
-        None => Ok((blocks.block(item)?, None)),
-    }
+/// Reads an object, which may have a past.
+struct Reader<'a> {
+    blocks: &'a dyn Blocks,
+    objects: &'a ResourceStore,
+    item: &'a Item<'a>,
+    uid: &'a Uid,
 }
 
-/// Reads some parts of an object. `None` if only the whole object can be read.
-fn read_parts(
-    blocks: &dyn Blocks,
-    objects: &ResourceStore,
-    item: &Item<'_>,
-    uid: &Uid,
-    parts: Parts,
-) -> Option<Result<Read, DecodeError>> {
-    if blocks.remembers(parts) {
-        return (parts != Parts::ALL).then(|| read_after(blocks, objects, item, uid, parts)).flatten();
+impl Reader<'_> {
+    /// Reads the whole object.
+    fn whole(&self) -> Result<Read, DecodeError> {
+        match self.after(Parts::ALL) {
+            Some(read) => read,
+            None => Ok((self.blocks.block(self.item)?, None)),
+        }
     }
-    blocks.block_of(item, parts).map(|block| Ok((block?, None)))
-}
 
-/// Reads some parts of an object, or all, whose series depend on its past. `None` if they do not.
-fn read_after(
-    blocks: &dyn Blocks,
-    objects: &ResourceStore,
-    item: &Item<'_>,
-    uid: &Uid,
-    parts: Parts,
-) -> Option<Result<Read, DecodeError>> {
-    let past = blocks.remembers(parts).then(|| objects.past(uid, item.hashes))?;
-    let of_known = past.is_known;
-    let read = blocks.block_after(item, parts, &past)?;
-    Some(read.map(|(block, memo)| (block, Some(Remembered { memo, of_known }))))
+    /// Reads some parts. `None` if only the whole object can be read.
+    fn parts(&self, parts: Parts) -> Option<Result<Read, DecodeError>> {
+        if self.blocks.remembers(parts) {
+            return (parts != Parts::ALL).then(|| self.after(parts)).flatten();
+        }
+        self.blocks.block_of(self.item, parts).map(|block| Ok((block?, None)))
+    }
+
+    /// Reads some parts, or all, whose series depend on the past of the object. `None` if they do not.
+    fn after(&self, parts: Parts) -> Option<Result<Read, DecodeError>> {
+        let past = self.blocks.remembers(parts).then(|| self.objects.past(self.uid, self.item.hashes))?;
+        let of_known = past.is_known;
+        let read = self.blocks.block_after(self.item, parts, &past)?;
+        Some(read.map(|(block, memo)| (block, Some(Remembered { memo, of_known }))))
+    }
 }
 
 impl Sink for Pipeline {
@@ -231,7 +229,8 @@ impl Sink for Pipeline {
         if parts == Parts::NONE {
             return Ok(());
         }
-        if let Some(read) = read_parts(blocks, objects, item, &uid, parts) {
+        let reader = Reader { blocks, objects, item, uid: &uid };
+        if let Some(read) = reader.parts(parts) {
             let ((block, remembered), fingerprints) = (read?, complete(&fingerprints, item));
             // A known object, and so in a known namespace.
             let update = Update { block, parts, fingerprints, namespace: String::new(), remembered };
@@ -242,7 +241,7 @@ impl Sink for Pipeline {
             item.unreadable.reset();
         }
         loop {
-            let (block, remembered) = read(blocks, objects, item, &uid)?;
+            let (block, remembered) = reader.whole()?;
             let fingerprints = complete(&fingerprints, item);
             let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace(), remembered };
             if objects.apply(*partition, uid.clone(), item.hashes, stamp, update) {
@@ -285,8 +284,7 @@ mod tests {
     use super::*;
     use crate::collectors::{Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection, Store};
-    use crate::intake::{Encoding, Form, Unreadable};
-    use crate::sharding::Hashes;
+    use crate::intake::{Encoding, Unreadable};
 
     struct Things;
 
@@ -311,17 +309,7 @@ mod tests {
     }
 
     fn apply(pipeline: &mut Pipeline, uid: &str, version: u64, json: &str) -> Result<(), DecodeError> {
-        pipeline.apply(&Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version,
-            listed: false,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: json.as_bytes(),
-            unreadable: &Unreadable::default(),
-        })
+        pipeline.apply(&Item::changed(uid, version, Encoding::Json, json.as_bytes(), &Unreadable::default()))
     }
 
     fn named(name: &str) -> String {

@@ -12,7 +12,7 @@ use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
 use kube_state_fleet::replica::{custom_sink, joined_sink, sink};
 use kube_state_fleet::settings::custom::{CustomResources, Kinds};
 use kube_state_fleet::settings::resources::Kind;
-use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::sharding::Slice;
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value as Json, json};
 
@@ -69,15 +69,9 @@ impl Replica {
     fn apply(&mut self, uid: &str, version: u64, form: Form, object: &Json) -> bool {
         let (unreadable, text) = (Unreadable::default(), object.to_string());
         let item = Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version,
-            listed: false,
-            encoding: Encoding::Json,
             form,
             table_type: object["type"].as_str().filter(|_| form == Form::Table),
-            bytes: text.as_bytes(),
-            unreadable: &unreadable,
+            ..Item::changed(uid, version, Encoding::Json, text.as_bytes(), &unreadable)
         };
         self.sink.apply(&item).is_ok()
     }

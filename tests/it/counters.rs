@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Pods};
 use kube_state_fleet::exposition::{Exposes, Format, ResourceStore, Selection, Store};
-use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
+use kube_state_fleet::intake::{Encoding, Item, Sink, Unreadable};
 use kube_state_fleet::replica::sink;
 use kube_state_fleet::settings::Flags;
 use kube_state_fleet::sharding::{Hashes, Slice};
@@ -62,17 +62,7 @@ impl Replica {
 
     fn apply_version(&mut self, pod: &Value, version: u64) {
         let (text, unreadable) = (pod.to_string(), Unreadable::default());
-        let item = Item {
-            uid: UID,
-            hashes: Hashes::of(UID),
-            version,
-            listed: false,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: text.as_bytes(),
-            unreadable: &unreadable,
-        };
+        let item = Item::changed(UID, version, Encoding::Json, text.as_bytes(), &unreadable);
         self.sink.apply(&item).expect("a pod");
     }
 

@@ -14,10 +14,10 @@ use kube_state_fleet::collectors::parts::{CONTAINERS, Cut, FieldSet, STATUS};
 use kube_state_fleet::collectors::{Collector, Family, Identity, Pods, Resource, Series, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Format, ResourceStore, Samples, Selection, Store};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
-use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
+use kube_state_fleet::intake::{Encoding, Item, Sink, Unreadable};
 use kube_state_fleet::replica::{custom_sink, sink};
 use kube_state_fleet::settings::custom::CustomResources;
-use kube_state_fleet::sharding::{Hashes, Slice};
+use kube_state_fleet::sharding::Slice;
 
 use serde_json::Value as Json;
 
@@ -53,17 +53,7 @@ impl Replica {
     /// Stores a state. Returns the number of fields that cannot be read, and `None` if the object does not decode.
     fn apply(&mut self, uid: &str, version: u64, bytes: &[u8]) -> Option<u64> {
         let unreadable = Unreadable::default();
-        let item = Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version,
-            listed: false,
-            encoding: Encoding::Protobuf,
-            form: Form::Object,
-            table_type: None,
-            bytes,
-            unreadable: &unreadable,
-        };
+        let item = Item::changed(uid, version, Encoding::Protobuf, bytes, &unreadable);
         self.sink.apply(&item).ok()?;
         Some(unreadable.count())
     }
@@ -71,17 +61,7 @@ impl Replica {
     /// Stores a state of a custom resource. Returns whether it decodes.
     fn apply_text(&mut self, version: u64, text: &str) -> bool {
         let unreadable = Unreadable::default();
-        let item = Item {
-            uid: "changing",
-            hashes: Hashes::of("changing"),
-            version,
-            listed: false,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: text.as_bytes(),
-            unreadable: &unreadable,
-        };
+        let item = Item::changed("changing", version, Encoding::Json, text.as_bytes(), &unreadable);
         self.sink.apply(&item).is_ok()
     }
 
@@ -329,17 +309,7 @@ fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() 
             };
             state = set(&state, &[1, 1], &"changing".into());
             let unreadable = Unreadable::default();
-            let item = Item {
-                uid: "changing",
-                hashes: Hashes::of("changing"),
-                version,
-                listed: false,
-                encoding: Encoding::Protobuf,
-                form: Form::Object,
-                table_type: None,
-                bytes: &state,
-                unreadable: &unreadable,
-            };
+            let item = Item::changed("changing", version, Encoding::Protobuf, &state, &unreadable);
             // Statuses that do not decode stay as they were in both.
             let Ok(pod) = item.decode::<Pod>(FieldSet::More) else { continue };
             if unreadable.count() > 0 || incremental.sink.apply(&item).is_err() {

@@ -172,9 +172,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::intake::Form;
+
     use crate::intake::{Encoding, Unreadable};
-    use crate::sharding::Hashes;
 
     fn definition(kind: &str, established: &str) -> Value {
         json!({
@@ -195,19 +194,7 @@ mod tests {
 
     fn apply(sink: &mut DefinitionSink, uid: &str, version: u64, object: &Value) -> Result<(), DecodeError> {
         let bytes = object.to_string();
-        let encoding = Encoding::Json;
-        let (hashes, form) = (Hashes::of(uid), Form::Object);
-        sink.apply(&Item {
-            uid,
-            hashes,
-            version,
-            listed: false,
-            encoding,
-            form,
-            table_type: None,
-            bytes: bytes.as_bytes(),
-            unreadable: &Unreadable::default(),
-        })
+        sink.apply(&Item::changed(uid, version, Encoding::Json, bytes.as_bytes(), &Unreadable::default()))
     }
 
     fn names(found: &watch::Receiver<KnownKinds>) -> Option<Vec<String>> {

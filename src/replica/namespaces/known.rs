@@ -108,22 +108,12 @@ impl Sink for NamespaceSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::{Encoding, Form, Unreadable};
-    use crate::sharding::Hashes;
+    use crate::intake::{Encoding, Unreadable};
 
     fn apply(sink: &mut NamespaceSink, uid: &str, json: &str) -> Result<(), DecodeError> {
         let unreadable = Unreadable::default();
-        sink.apply(&Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version: 1,
-            listed: true,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: json.as_bytes(),
-            unreadable: &unreadable,
-        })
+        let item = Item::changed(uid, 1, Encoding::Json, json.as_bytes(), &unreadable);
+        sink.apply(&Item { listed: true, ..item })
     }
 
     fn names(known: &watch::Receiver<KnownNamespaces>) -> Option<Vec<String>> {

@@ -214,17 +214,7 @@ mod tests {
 
     fn apply(sink: &mut dyn Sink, uid: &str, version: u64) {
         let unreadable = Unreadable::default();
-        let item = Item {
-            uid,
-            hashes: Hashes::of(uid),
-            version,
-            listed: true,
-            encoding: Encoding::Json,
-            form: Form::Object,
-            table_type: None,
-            bytes: b"{}",
-            unreadable: &unreadable,
-        };
+        let item = Item { listed: true, ..Item::changed(uid, version, Encoding::Json, b"{}", &unreadable) };
         sink.apply(&item).expect("it needs no decoding");
     }
 
