@@ -244,6 +244,9 @@ pub enum Warning {
     /// A label of a configuration that is left out.
     #[error("{0}")]
     ReservedLabel(CustomConfigError),
+    /// A metric of a configuration with the name of an earlier one.
+    #[error("{0}")]
+    RepeatedName(CustomConfigError),
     /// Flags of Go's runtime.
     #[error("--auto-gomemlimit and --auto-gomemlimit-ratio have no effect: this program has no garbage collector")]
     GoMemory,

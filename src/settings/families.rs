@@ -72,8 +72,8 @@ fn matches(pattern: &Pattern, name: &str) -> bool {
     pattern.matches(name).unwrap_or(false)
 }
 
-/// Compiles ECMAScript patterns, and checks that no name takes too many steps.
-fn ecmascript(flag: &'static str, patterns: &[String], custom: &[&str]) -> Result<Vec<Pattern>, SettingsError> {
+/// Returns the names of all families of built-in kinds.
+pub(super) fn built_in() -> Vec<&'static str> {
     struct Names(Vec<&'static str>);
     impl Visitor for Names {
         fn visit<R: Resource>(&mut self) {
@@ -81,12 +81,16 @@ fn ecmascript(flag: &'static str, patterns: &[String], custom: &[&str]) -> Resul
         }
     }
     let mut names = Names(Vec::new());
-    if !patterns.is_empty() {
-        visit_all(&mut names);
-    }
+    visit_all(&mut names);
+    names.0
+}
+
+/// Compiles ECMAScript patterns, and checks that no name takes too many steps.
+fn ecmascript(flag: &'static str, patterns: &[String], custom: &[&str]) -> Result<Vec<Pattern>, SettingsError> {
+    let names = if patterns.is_empty() { Vec::new() } else { built_in() };
     compile(flag, patterns, |text| {
         let pattern = Pattern::new(text)?;
-        match names.0.iter().chain(custom).find(|name| pattern.matches(name).is_err()) {
+        match names.iter().chain(custom).find(|name| pattern.matches(name).is_err()) {
             Some(name) => Err(format!("takes too many steps for {name}; simplify its repetitions")),
             None => Ok(pattern),
         }

@@ -209,6 +209,7 @@ pub(super) fn custom_resources(flags: &Flags, warnings: &mut Vec<Warning>) -> Re
     Warning::add_unknown_keys(warnings, &origin, unknown);
     warnings.extend(custom.hidden().map(|(line, later)| Warning::Hidden { origin: origin.clone(), line, later }));
     warnings.extend(custom.reserved().iter().cloned().map(Warning::ReservedLabel));
+    warnings.extend(custom.repeated().iter().cloned().map(Warning::RepeatedName));
     if custom.is_empty() && is_true(flags.custom_resource_state_only) {
         warnings.push(Warning::NothingCustom);
     }

@@ -71,6 +71,7 @@ fn of_config(custom: &CustomResources) -> Vec<Finding> {
     };
     let mut findings: Vec<_> = custom.unknown_keys().iter().map(|key| at(Rule::UnknownKey, key)).collect();
     findings.extend(custom.reserved().iter().map(|label| at(Rule::ReservedLabel, label)));
+    findings.extend(custom.repeated().iter().map(|name| at(Rule::RepeatedName, name)));
     findings.extend(custom.hidden().map(|(line, later)| Finding {
         rule: Rule::HiddenEntry,
         line: Some(line),

@@ -14,6 +14,7 @@ use crate::shown;
 pub(super) enum Rule {
     UnknownKey,
     ReservedLabel,
+    RepeatedName,
     HiddenEntry,
     UnknownKind,
     InfoWithoutLabels,

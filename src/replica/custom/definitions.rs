@@ -24,6 +24,14 @@ pub(super) struct CustomKind {
     pub defined: bool,
 }
 
+impl CustomKind {
+    /// Returns `plural.group`, as in selectors; the plural alone in the core group.
+    pub fn resource(&self) -> String {
+        let dot = if self.of.group.is_empty() { "" } else { "." };
+        format!("{}{dot}{}", self.plural, self.of.group)
+    }
+}
+
 /// All kinds, sorted; `None` before the first list of definitions is complete.
 pub(super) type KnownKinds = Option<Arc<[CustomKind]>>;
 

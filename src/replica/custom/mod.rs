@@ -228,6 +228,11 @@ impl CustomResourceSelector {
                 }
             }
         }
+        for resource in settings.live.selections.of_groups() {
+            if !kinds.iter().any(|kind| kind.resource() == *resource) {
+                info!(resource, "a selector waits for the API server to serve a resource of this name");
+            }
+        }
         serve(&self.resources, specs, rollout);
     }
 }
@@ -245,8 +250,7 @@ fn serve(resources: &Resources, specs: Vec<ResourceSpec>, rollout: Rollout) {
 fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<ResourceSpec> {
     let CustomKind { of, plural, namespaced, defined } = kind;
     let entry = settings.live.custom.of(of)?;
-    let dot = if of.group.is_empty() { "" } else { "." };
-    let resource = format!("{plural}{dot}{}", of.group);
+    let resource = kind.resource();
     let partitions: Vec<_> = of_custom(settings, &resource, *namespaced).iter().map(Partition::of).collect();
     if partitions.is_empty() && settings.live.selected_namespaces.is_none() {
         return None;
@@ -273,6 +277,7 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
     // Lists of other kinds leave out the kinds of their items.
     let blocks = if *defined { CustomBlocks::new(collector) } else { CustomBlocks::of(collector, of) };
     let sink = pipeline::sinks(blocks);
+    let dot = if of.group.is_empty() { "" } else { "." };
     let name = format!("{plural}.{}{dot}{}", of.version, of.group);
     Some(ResourceSpec { name, kind: "*unstructured.Unstructured".to_owned(), shape, sink })
 }

@@ -12,13 +12,13 @@ mod unknown;
 mod wrong;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
-use super::{kinds, yaml};
+use super::{families, kinds, yaml};
 use crate::collectors::custom::{
     CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, SeriesOf, is_extended,
 };
@@ -38,6 +38,7 @@ pub struct CustomResources {
     unknown: Vec<CustomConfigError>,
     /// The labels that series cannot have.
     reserved: Vec<CustomConfigError>,
+    repeated: Vec<CustomConfigError>,
 }
 
 /// The kinds that entries may name.
@@ -147,12 +148,13 @@ impl CustomResources {
         })?;
         let file = read(document).map_err(error)?;
         let reserved = reserved_labels(&file).into_iter().map(error).collect();
+        let repeated = repeated_names(&file).into_iter().map(error).collect();
         let entries = file.spec.resources.into_iter().enumerate().map(|(index, resource)| {
             entry(resource, kinds).map_err(|wrong: Wrong| error(within(&format!("spec.resources[{index}]"), wrong)))
         });
         let entries = entries.collect::<Result<_, _>>()?;
         let unknown = unknown::keys(document).into_iter().map(|(line, key, reason)| error((Some(line), key, reason)));
-        Ok(Self { origin: origin.to_owned(), kinds, entries, unknown: unknown.collect(), reserved })
+        Ok(Self { origin: origin.to_owned(), kinds, entries, unknown: unknown.collect(), reserved, repeated })
     }
 
     /// Compiles the configuration in `file`, the value of `--custom-resource-state-config-file`.
@@ -214,6 +216,11 @@ impl CustomResources {
     /// Labels that series do not get, because Prometheus reserves their names.
     pub fn reserved(&self) -> &[CustomConfigError] {
         &self.reserved
+    }
+
+    /// Metrics with the name of an earlier one of their entry.
+    pub fn repeated(&self) -> &[CustomConfigError] {
+        &self.repeated
     }
 
     /// All entries, in the order of the configuration.
@@ -304,8 +311,15 @@ fn entry(resource: Spanned<file::Resource>, kinds: Kinds) -> Result<Entry, Wrong
     }
     let prefix = metric_name_prefix.as_deref().unwrap_or(PREFIX);
     let of_secrets = group_name.is_empty() && group_version_kind.kind == "Secret";
+    let built_in = if kinds == Kinds::All { families::built_in() } else { Vec::new() };
     let metrics = metrics.iter().enumerate().map(|(index, metric)| {
-        let compiled = self::metric(&resource.value, prefix, metric);
+        let compiled = self::metric(&resource.value, prefix, metric).and_then(|compiled| {
+            if built_in.contains(&compiled.name.as_str()) {
+                let reason = format!("{} is a built-in family; choose another name or metricNamePrefix", compiled.name);
+                return Err(wrong(metric.referenced.line(), "name", reason));
+            }
+            Ok(compiled)
+        });
         let checked = compiled.and_then(|compiled| match compiled.not_of_secrets().filter(|_| of_secrets) {
             Some((field, reason)) => Err(wrong(metric.referenced.line(), "each", format!("{field}: {reason}"))),
             None => Ok(compiled),
@@ -475,6 +489,24 @@ fn labels(labels: &Labels) -> Result<CommonLabels, Wrong> {
         Err(LabelNameError::Reserved(_)) => None,
     };
     labels.iter().filter_map(label).collect()
+}
+
+/// Finds the metrics with the name of an earlier one of their entry.
+fn repeated_names(file: &file::File) -> Vec<Wrong> {
+    let mut found = Vec::new();
+    for (number, resource) in file.spec.resources.iter().enumerate() {
+        let mut lines = HashMap::new();
+        for (index, metric) in resource.value.metrics.iter().enumerate() {
+            let line = metric.referenced.line();
+            if let Some(earlier) = lines.insert(metric.value.name.as_ref().map(|name| name.value.0.as_str()), line) {
+                let key = format!("spec.resources[{number}].metrics[{index}].name");
+                let reason =
+                    format!("line {earlier} has the same name; series of both with equal labels are served twice");
+                found.push(wrong(line, key, reason));
+            }
+        }
+    }
+    found
 }
 
 /// Finds the labels with reserved names.

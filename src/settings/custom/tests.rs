@@ -340,6 +340,38 @@ fn unknown_keys_of_the_richer_format_are_reported() {
 }
 
 #[test]
+fn a_metric_with_the_name_of_another_is_refused_or_reported() {
+    let text = "\
+spec:
+  resources:
+    - groupVersionKind: {group: a.b, version: v1, kind: Foo}
+      metricNamePrefix: \"\"
+      metrics:
+        - {name: kube_pod_info, each: {type: Info, info: {labelsFromPath: {a: [a]}}}}
+        - {name: b, each: {type: Info, info: {labelsFromPath: {a: [a]}}}}
+        - {name: kube_pod_info, each: {type: Gauge, gauge: {path: [a]}}}
+    - groupVersionKind: {group: a.b, version: v1, kind: Bar}
+      metrics: [{name: b, each: {type: Gauge, gauge: {path: [a]}}}]
+";
+    let custom = CustomResources::parse("custom.yaml", text).expect("as in kube-state-metrics");
+    let repeated: Vec<_> = custom.repeated().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        repeated,
+        [
+            "custom.yaml: line 8: spec.resources[0].metrics[2].name: line 6 has the same name; series of both with equal labels are \
+          served twice"
+        ]
+    );
+    let error =
+        CustomResources::parse_for(Kinds::All, "custom.yaml", text).expect_err("its header would change").to_string();
+    assert_eq!(
+        error,
+        "custom.yaml: line 6: spec.resources[0].metrics[0].name: kube_pod_info is a built-in family; choose another name or \
+         metricNamePrefix"
+    );
+}
+
+#[test]
 fn labels_with_reserved_names_are_left_out_and_reported() {
     let text = "\
 spec:

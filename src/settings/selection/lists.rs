@@ -37,6 +37,11 @@ impl Selections {
         self.0.iter().filter(|(_, selection)| !selection.fields.is_empty()).map(|(name, _)| name).collect()
     }
 
+    /// Returns the names of the custom resources with a selector. Only the API server knows whether they exist.
+    pub fn of_groups(&self) -> impl Iterator<Item = &String> {
+        self.0.keys().filter(|name| name.contains('.'))
+    }
+
     /// Returns whether a resource has a selector.
     pub fn has(&self, resource: &str) -> bool {
         self.0.contains_key(resource)
@@ -141,8 +146,8 @@ fn parts<'a>(
     for entry in &lists.0 {
         match entry {
             SelectorEntry::Of { resource, selector } => {
-                let is_custom = is_custom(flag, resource, custom)?;
-                let (resource, value) = (resource.clone(), selector.as_str());
+                let (resource, is_custom) = named(flag, resource, custom)?;
+                let value = selector.as_str();
                 parts.push(Part { flag, resource, is_custom, selector: selector.clone(), value, start: 0 });
             }
             SelectorEntry::Text(value) => {
@@ -152,8 +157,7 @@ fn parts<'a>(
                         let reason = "expected RESOURCE=SELECTOR, for example pods=app!=ci".to_owned();
                         return Err(selector_error(flag, text.trim(), value, start, reason));
                     };
-                    let resource = name.trim().to_owned();
-                    let is_custom = is_custom(flag, &resource, custom)?;
+                    let (resource, is_custom) = named(flag, name.trim(), custom)?;
                     let start = start + name.len() + 1;
                     parts.push(Part { flag, resource, is_custom, selector: selector.to_owned(), value, start });
                 }
@@ -163,12 +167,17 @@ fn parts<'a>(
     Ok(parts)
 }
 
-/// Returns whether a name is that of a configured custom resource, as opposed to a built-in one.
-fn is_custom(flag: &'static str, name: &str, custom: &CustomResources) -> Result<bool, SettingsError> {
+/// Returns the resource of a name, and whether it is a configured custom one. A built-in one may be written with its group.
+fn named(flag: &'static str, name: &str, custom: &CustomResources) -> Result<(String, bool), SettingsError> {
     let is_configured = |group: &str| custom.entries().iter().any(|entry| entry.group == group);
-    match name.split_once('.') {
-        Some((_, group)) if is_configured(group) => Ok(true),
-        _ => resources::find(flag, name).map(|_| false),
+    let Some((plural, group)) = name.split_once('.') else {
+        return resources::find(flag, name).map(|kind| (kind.plural.to_owned(), false));
+    };
+    let is_built_in = resources::all().iter().any(|kind| kind.plural == plural && kind.group == group);
+    match name {
+        _ if is_built_in => Ok((plural.to_owned(), false)),
+        _ if is_configured(group) => Ok((name.to_owned(), true)),
+        _ => resources::find(flag, name).map(|kind| (kind.plural.to_owned(), false)),
     }
 }
 
@@ -283,6 +292,18 @@ mod tests {
             let error = parsed(&[labels], &[fields]).expect_err(message).to_string();
             assert!(error.starts_with(message), "{error}");
         }
+    }
+
+    #[test]
+    fn a_built_in_resource_may_have_its_group() {
+        let config = "{spec: {resources: [{groupVersionKind: {group: apps, kind: ControllerRevision, version: v1}, metrics: []}]}}";
+        for custom in [CustomResources::default(), CustomResources::parse("test", config).expect("valid")] {
+            let found = selections(&texts(&["deployments.apps=app=web"]), &texts(&[]), &custom).expect("valid");
+            assert_eq!(found.label_selector("deployments"), "app=web");
+            assert_eq!(found.resources(), ["deployments"]);
+        }
+        let error = parsed(&["deployments.batch=a"], &[]).expect_err("another group").to_string();
+        assert!(error.starts_with("--resource-selector: unknown resource \"deployments.batch\""), "{error}");
     }
 
     #[test]
