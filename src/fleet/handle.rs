@@ -243,6 +243,9 @@ impl FleetHandle {
             Some(ordinal) if status.absent.contains(&ordinal) => {
                 format!("fleet: member {ordinal} is absent: other members serve its objects until it rejoins")
             }
+            Some(_) if snapshot.plan.at(self.clock.boot()).is_none() => {
+                "fleet: waiting until the API server or all other members confirm the shard map".to_owned()
+            }
             Some(_) => "fleet: loading the objects of this member".to_owned(),
         })
     }

@@ -215,7 +215,7 @@ impl Machine {
             held_back: self.held_back.as_ref().map_or_else(Slice::none, |held_back| held_back.slice.clone()),
             member: self.facts.own.clone(),
             write: self.record_to_write(now),
-            ready: self.is_ready(),
+            ready: self.is_ready(now),
             leases_to_delete: self.leases_to_delete(now),
             released: self.is_released(now),
             wake_at,
@@ -873,13 +873,16 @@ impl Machine {
     /// Whether this member serves its share of the current generation completely, and knows that the record says so.
     ///
     /// A member that owns nothing, although the StatefulSet has its ordinal, is not ready, whatever the reason.
-    fn is_ready(&self) -> bool {
+    /// A new one is not ready before the API server or all other members have confirmed the record once: until then it exposes nothing.
+    fn is_ready(&self, now: Now) -> bool {
         let facts = &self.facts;
+        let is_unconfirmed = facts.last_confirmed().is_none() && self.is_isolated(now);
         let wanted = facts.wanted_replicas().is_some_and(|wanted| facts.ordinal() < wanted);
         let owns_nothing = facts.current().is_none_or(|assignment| facts.owned(assignment).is_empty());
         self.participation.is_ready()
             && !self.participation.is_contested()
             && facts.unreadable_record.is_none()
+            && !is_unconfirmed
             && !(wanted && owns_nothing)
     }
 

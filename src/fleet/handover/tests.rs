@@ -132,6 +132,26 @@ fn a_fleet_of_one_keeps_serving_without_an_api_server() {
 }
 
 #[test]
+fn a_new_member_is_not_ready_before_its_record_is_confirmed() {
+    let now = at(1000);
+    let record = start(machine(0, 7), None, 2, now).decide(now).write.expect("the first record");
+    // The other member wrote the record. The watch of Leases has not shown the own Lease yet, and no peer has answered.
+    let mut machine = machine(1, 8);
+    machine.handle(Event::StatefulSet(Some(("set".to_owned(), 2))), now);
+    machine.handle(Event::Record(record), now);
+    machine.handle(Event::Listed, now);
+    let hold = machine.decide(now).desired;
+    machine.handle(Event::Loaded(hold), now);
+    let decision = machine.decide(now);
+    assert_eq!((decision.ready, decision.plan.at(now.boot)), (false, None));
+    machine.handle(Event::LeaseConfirmed(now.boot), now);
+    let decision = machine.decide(now);
+    assert!(decision.ready && decision.plan.at(now.boot).is_some_and(|slice| !slice.is_empty()));
+    // Whether a member stays ready that loses both is another matter: --on-lost-quorum.
+    assert!(tick(&mut machine, now, at(1100)).ready);
+}
+
+#[test]
 fn a_superseded_process_exposes_nothing() {
     let now = at(1000);
     let mut machine = started(None, 1, now);
