@@ -25,7 +25,7 @@ Examples:
   kube-state-fleet                                the same, in a pod
   kubectl get pods -A -o yaml | kube-state-fleet render -    print the metrics of a dump
   kube-state-fleet verify --kubeconfig ~/.kube/config        check that each object is served once
-  kubectl -n kube-system get deploy kube-state-metrics -o yaml | kube-state-fleet migrate -f -    report what changes
+  kubectl get deploy kube-state-metrics -o yaml | kube-state-fleet migrate -f -    report what changes
 ";
 
 /// Exposes the objects of a Kubernetes cluster as Prometheus metrics.

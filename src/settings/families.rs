@@ -1,8 +1,8 @@
 //! The filter of families.
 
 use super::SettingsError;
+use super::kinds;
 use super::pattern::{Pattern, last_line};
-use crate::collectors::{Family, Resource, Visitor, visit_all};
 use crate::shown;
 
 /// The filter of families: `--metric-allowlist` or `--metric-denylist`, and `--metric-opt-in-list`.
@@ -72,22 +72,9 @@ fn matches(pattern: &Pattern, name: &str) -> bool {
     pattern.matches(name).unwrap_or(false)
 }
 
-/// Returns the names of all families of built-in kinds.
-pub(super) fn built_in() -> Vec<&'static str> {
-    struct Names(Vec<&'static str>);
-    impl Visitor for Names {
-        fn visit<R: Resource>(&mut self) {
-            self.0.extend(R::FAMILIES.iter().map(|family: &Family<R::Object>| family.name));
-        }
-    }
-    let mut names = Names(Vec::new());
-    visit_all(&mut names);
-    names.0
-}
-
 /// Compiles ECMAScript patterns, and checks that no name takes too many steps.
 fn ecmascript(flag: &'static str, patterns: &[String], custom: &[&str]) -> Result<Vec<Pattern>, SettingsError> {
-    let names = if patterns.is_empty() { Vec::new() } else { built_in() };
+    let names = if patterns.is_empty() { Vec::new() } else { kinds::families() };
     compile(flag, patterns, |text| {
         let pattern = Pattern::new(text)?;
         match names.iter().chain(custom).find(|name| pattern.matches(name).is_err()) {

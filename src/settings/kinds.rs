@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use k8s_openapi::{ClusterResourceScope, Resource as _};
 
 use crate::collectors::custom::GroupVersionKind;
-use crate::collectors::{Resource, Visitor, visit_all};
+use crate::collectors::{Family, Resource, Visitor, visit_all};
 
 /// Served only if `--resources` names them, as in kube-state-metrics.
 const NOT_BY_DEFAULT: &[&str] =
@@ -50,6 +50,19 @@ impl Kind {
     pub fn is_default(&self) -> bool {
         !NOT_BY_DEFAULT.contains(&self.plural)
     }
+}
+
+/// Returns the names of the families of all kinds.
+pub fn families() -> Vec<&'static str> {
+    struct Names(Vec<&'static str>);
+    impl Visitor for Names {
+        fn visit<R: Resource>(&mut self) {
+            self.0.extend(R::FAMILIES.iter().map(|family: &Family<R::Object>| family.name));
+        }
+    }
+    let mut names = Names(Vec::new());
+    visit_all(&mut names);
+    names.0
 }
 
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {

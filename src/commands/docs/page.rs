@@ -39,7 +39,7 @@ pub(in crate::commands) enum Page {
         #[arg(long)]
         auth_filter: bool,
     },
-    /// The manual pages of all commands, as files in a folder that exists
+    /// The manual pages of all commands: `docs man DIRECTORY` writes them into a folder that exists
     Man {
         /// The folder.
         #[arg(value_name = "DIRECTORY")]

@@ -99,7 +99,7 @@ fn migrate_values(file: &Path, out: &mut dyn Write) -> Result<bool, MigrateError
     let text = text.map_err(|reason| MigrateError::File { file: file.to_owned(), reason })?;
     let migrated = values::migrate(&text);
     let migrated = migrated.map_err(|reason| MigrateError::Values { file: file.to_owned(), reason })?;
-    out.write_all(migrated.print(&file.display().to_string()).as_bytes())?;
+    out.write_all(migrated.print(&render::name(file)).as_bytes())?;
     Ok(migrated.is_complete())
 }
 

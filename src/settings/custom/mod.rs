@@ -18,7 +18,7 @@ use std::fmt;
 use serde_path_to_error::Segment;
 use serde_saphyr::Spanned;
 
-use super::{families, kinds, yaml};
+use super::{kinds, yaml};
 use crate::collectors::custom::{
     CommonLabels, Definition, Each, GroupVersionKind, Kind, LabelPaths, Metric, Path, SeriesOf, is_extended,
 };
@@ -311,7 +311,7 @@ fn entry(resource: Spanned<file::Resource>, kinds: Kinds) -> Result<Entry, Wrong
     }
     let prefix = metric_name_prefix.as_deref().unwrap_or(PREFIX);
     let of_secrets = group_name.is_empty() && group_version_kind.kind == "Secret";
-    let built_in = if kinds == Kinds::All { families::built_in() } else { Vec::new() };
+    let built_in = if kinds == Kinds::All { super::kinds::families() } else { Vec::new() };
     let metrics = metrics.iter().enumerate().map(|(index, metric)| {
         let compiled = self::metric(&resource.value, prefix, metric).and_then(|compiled| {
             if built_in.contains(&compiled.name.as_str()) {
