@@ -58,10 +58,13 @@ impl KeyFilter {
     }
 }
 
+/// The names of labels of Namespaces begin with this and an underscore.
+pub(super) const OF_NAMESPACES: &str = "namespace_label";
+
 /// Returns the labels of a Namespace that `promoted` includes, as labels of the series of its objects. Their prefix is not that of
-/// labels of objects, and no family has such labels.
+/// labels of objects. No family has such labels, and those of a config get other names.
 pub fn of_namespace<'a>(labels: &'a BTreeMap<String, String>, promoted: &KeyFilter) -> Vec<(String, &'a str)> {
-    label_names::of_keys("namespace_label", labels.iter().filter(|(key, _)| promoted.allows(key)))
+    label_names::of_keys(OF_NAMESPACES, labels.iter().filter(|(key, _)| promoted.allows(key)))
 }
 
 /// Emits one series with the keys that `filter` includes, each as `prefix_` and its sanitized name.

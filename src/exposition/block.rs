@@ -49,16 +49,17 @@ impl Block {
         self.0.shrink_to_fit();
     }
 
-    /// Returns the shared labels: nothing, or `{` and the labels without the closing brace.
+    /// Returns the shared labels: nothing, or `{` and the labels without the closing brace. Those of a Namespace stand at the end, each
+    /// behind a comma, also if there are no others.
     pub(super) fn labels(&self) -> &[u8] {
         let (length, rest) = take_u32(&self.0);
         &rest[..length as usize]
     }
 
-    /// Replaces the last `old` bytes of the shared labels by `new`. A block without shared labels stays as it is.
+    /// Replaces the last `old` bytes of the shared labels by `new`, which begins with a comma.
     pub(super) fn relabel(&mut self, old: usize, new: &[u8]) {
         let length = self.labels().len();
-        if length > 0 && (old > 0 || !new.is_empty()) {
+        if old > 0 || !new.is_empty() {
             let end = 4 + length;
             self.0.splice(end - old..end, new.iter().copied());
             set_u32(&mut self.0, 0, length - old + new.len());
@@ -276,6 +277,8 @@ mod tests {
         assert_eq!(block, before);
         let mut bare = BlockBuilder::new(&[]).finish();
         bare.relabel(0, b",x=\"1\"");
+        assert_eq!(bare.labels(), b",x=\"1\"");
+        bare.relabel(6, b"");
         assert_eq!(bare, BlockBuilder::new(&[]).finish());
     }
 

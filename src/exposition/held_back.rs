@@ -69,7 +69,8 @@ impl HeldBack {
     /// same series.
     pub fn delete(&mut self, uid: &Uid, labels: &[u8]) -> bool {
         self.take(uid);
-        if labels.is_empty() || self.deleted.contains_key(labels) {
+        // Those of a Namespace alone begin with a comma.
+        if !labels.starts_with(b"{") || self.deleted.contains_key(labels) {
             return false;
         }
         self.changes.insert(uid.clone(), Change::Delete(labels.into()));

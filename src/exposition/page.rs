@@ -279,7 +279,7 @@ impl Page {
         for (at, slot) in self.slots.iter_mut().enumerate().filter(|(at, _)| mask >> at & 1 == 1) {
             let Some(new) = suffix(slot) else { continue };
             let (base, old) = labels[at].split_at(labels[at].len() - usize::from(slot.suffix));
-            if old != new && !base.is_empty() {
+            if old != new {
                 labels[at] = Cow::Owned([base, new].concat());
                 // NB: namespaces limit the length.
                 slot.suffix = new.len() as u16;

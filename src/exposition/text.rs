@@ -54,21 +54,35 @@ pub(super) const fn end(format: Format) -> &'static [u8] {
     }
 }
 
-/// Writes the series of one object in the family `name`, one per line.
+/// Writes the series of one object in the family `name`, one per line. `labels` are those that all series of the object share, from
+/// the brace on. Of series that carry all others themselves, they are those of the Namespace, from a comma on.
 pub(super) fn write_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], section: &[u8]) {
     for line in lines(section) {
         out.extend_from_slice(name);
-        out.extend_from_slice(labels);
-        out.extend_from_slice(line);
+        let rest = write_first_labels(out, labels, line);
+        out.extend_from_slice(rest);
     }
+}
+
+/// Writes `labels`, as [`write_series`] takes them. Returns the rest of the line.
+fn write_first_labels<'l>(out: &mut Vec<u8>, labels: &[u8], line: &'l [u8]) -> &'l [u8] {
+    let Some(of_namespace) = labels.strip_prefix(b",") else {
+        out.extend_from_slice(labels);
+        return line;
+    };
+    out.push(b'{');
+    out.extend_from_slice(of_namespace);
+    let own = line.strip_prefix(b"{");
+    out.push(if own.is_some() { b',' } else { b'}' });
+    own.unwrap_or(line)
 }
 
 /// Like [`write_series`], with a timestamp behind each value, as [`timestamp`] returns it.
 pub(super) fn write_timed_series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], section: &[u8], timestamp: &[u8]) {
     for line in lines(section) {
         out.extend_from_slice(name);
-        out.extend_from_slice(labels);
-        out.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        let rest = write_first_labels(out, labels, line);
+        out.extend_from_slice(rest.strip_suffix(b"\n").unwrap_or(rest));
         out.extend_from_slice(timestamp);
     }
 }

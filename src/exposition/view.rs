@@ -55,8 +55,10 @@ impl DepartingSlices {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub column: Arc<Column>,
-    /// The labels that the series of each object share; `None` if the series carry all of them.
-    pub labels: Option<Arc<Labels>>,
+    /// The labels that the series of each object share. The last ones are those of its Namespace.
+    pub labels: Arc<Labels>,
+    /// The lengths of the labels of Namespaces, if the series carry all other labels themselves. Empty if there are none.
+    pub own: Option<Box<[u16]>>,
     /// One bit per object; `None` for all objects.
     pub visible: Option<u128>,
     /// One bit per object whose series have a timestamp.
@@ -66,6 +68,18 @@ pub(super) struct Piece {
 impl Piece {
     pub fn shows(&self, object: usize) -> bool {
         self.visible.is_none_or(|visible| visible >> object & 1 == 1)
+    }
+
+    /// Returns the labels in front of the series of an object: `{` and those that its series share, or a comma and those of its Namespace.
+    pub fn labels(&self, object: usize) -> &[u8] {
+        let labels = self.labels.get(object);
+        match &self.own {
+            None => labels,
+            Some(lengths) => {
+                let length = lengths.get(object).copied().unwrap_or_default();
+                labels.len().checked_sub(length.into()).map_or(&[], |start| &labels[start..])
+            }
+        }
     }
 
     pub const fn departs(&self, object: usize) -> bool {

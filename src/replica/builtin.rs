@@ -35,17 +35,18 @@ impl Visitor for Specs<'_> {
         let custom = Custom::of(settings, &kind, own.is_some());
         let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(kind.plural).cloned().unwrap_or_default();
         let endpoint = endpoint(&kind, custom.is_some());
+        let of_namespaces = settings.live.promote_namespace_labels.clone();
         let (headers, series, sink) = match (own, custom) {
             (None, None) => return,
             (Some(own), custom) => {
-                let Live { labels, annotations, promoted, promote_namespace_labels, .. } = &settings.live;
+                let Live { labels, annotations, promoted, .. } = &settings.live;
                 let mut headers = own.headers();
                 headers.extend(custom.iter().flat_map(|custom| custom.headers.clone()));
                 let series = SeriesOptions::BuiltIn {
                     labels: keys(labels),
                     annotations: keys(annotations),
                     promoted: keys(promoted),
-                    of_namespaces: promote_namespace_labels.clone(),
+                    of_namespaces,
                     custom: custom.as_ref().map(|custom| custom.definition.clone()),
                 };
                 let sink = match custom {
@@ -55,7 +56,8 @@ impl Visitor for Specs<'_> {
                 (headers, series, sink)
             }
             (None, Some(custom)) => {
-                (custom.headers, SeriesOptions::Custom(custom.definition), pipeline::sinks(custom.blocks))
+                let series = SeriesOptions::Custom { definition: custom.definition, of_namespaces };
+                (custom.headers, series, pipeline::sinks(custom.blocks))
             }
         };
         let shape = ResourceShape {

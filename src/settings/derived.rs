@@ -23,7 +23,11 @@ impl Settings {
     /// The collector of a custom resource that `entry` configures.
     pub fn custom_collector(&self, entry: &Entry, of: &GroupVersionKind) -> CustomCollector {
         let enabled = |name: &str| self.live.families.is_enabled(name, false);
-        CustomCollector::new(&entry.definition, of, enabled, self.live.log.verbosity)
+        let collector = CustomCollector::new(&entry.definition, of, enabled, self.live.log.verbosity);
+        match self.live.promote_namespace_labels {
+            KeyFilter::None => collector,
+            _ => collector.yielding_names(),
+        }
     }
 
     /// Whether replicas read the objects of a built-in kind, for its own families or for those of an entry of the config of custom

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use kube_state_fleet::collectors::custom::CustomCollector;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Resource, Visitor, name, visit_all};
-use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Store};
+use kube_state_fleet::exposition::{Format, NamespaceLabels, NamespacedBy, ResourceStore, Selection, Store};
 use kube_state_fleet::intake::{Encoding, Form, Item, Sink, Unreadable};
 use kube_state_fleet::replica::{custom_sink, joined_sink, sink};
 use kube_state_fleet::settings::custom::{CustomResources, Kinds};
@@ -44,7 +44,7 @@ spec:
   resources:
     - groupVersionKind: {{group: '{group}', version: {version}, kind: {kind}}}
       metricNamePrefix: own
-      labelsFromPath: {{object: [metadata, name], 'label_*': [metadata, labels]}}
+      labelsFromPath: {{object: [metadata, name], 'label_*': [metadata, labels], namespace_label_team: [metadata, uid]}}
       metrics:
         - name: generation
           each: {{type: Gauge, gauge: {{path: [metadata, generation], nilIsZero: true}}}}
@@ -56,13 +56,22 @@ spec:
 
 /// A store, and the sink that fills it.
 struct Replica {
+    objects: Arc<ResourceStore>,
     store: Store,
     sink: Box<dyn Sink>,
 }
 
 impl Replica {
     fn new(objects: Arc<ResourceStore>, sink: Box<dyn Sink>) -> Self {
-        Self { store: Store::new(vec![objects]), sink }
+        Self { store: Store::new(vec![Arc::clone(&objects)]), objects, sink }
+    }
+
+    /// Gives the series of objects in the namespace `home` the label `team`.
+    fn label(self, by: NamespacedBy, home: &str, team: &str) -> Self {
+        self.objects.index_namespaces(by);
+        let labels = NamespaceLabels::new([(home, vec![("namespace_label_team".to_owned(), team)])]);
+        self.objects.label_namespaces(&Arc::new(labels)).for_each(drop);
+        self
     }
 
     /// Returns whether it decodes.
@@ -105,7 +114,7 @@ impl Visitor for Compare {
         let of = kind.group_version_kind();
         let custom = CustomResources::parse_for(Kinds::All, "config", &config(&kind)).expect("valid");
         let entry = custom.of_built_in(&kind).expect("it names the kind");
-        let custom = || CustomCollector::new(&entry.definition, &of, |_| true, 0);
+        let custom = || CustomCollector::new(&entry.definition, &of, |_| true, 0).yielding_names();
         let joined = || {
             let (own, custom) = (collector::<R>(), custom().beside());
             let headers = [own.headers(), custom.headers()].concat();
@@ -115,8 +124,17 @@ impl Visitor for Compare {
         let form = if of.is_secret() { Form::Table } else { Form::Object };
         let objects: Vec<Json> = recorded::<R>().into_iter().map(|(object, _)| object).collect();
         let Some(mut state) = objects.first().cloned() else { return };
-        let mut incremental = joined();
+        let (by, key) = match kind.plural {
+            "namespaces" => (NamespacedBy::Name, "name"),
+            _ => (NamespacedBy::Namespace, "namespace"),
+        };
+        // It never changes.
+        let home = state["metadata"][key].as_str().map(str::to_owned);
+        let team = |version| if version < STATES / 2 { "one" } else { "two" };
+        let of_home = home.clone().unwrap_or_default();
+        let mut incremental = joined().label(by, &of_home, team(0));
         for version in 1..STATES {
+            incremental = incremental.label(by, &of_home, team(version));
             let mut other = self.random.choice(&objects).cloned().unwrap_or_default();
             match self.random.u8(..8) {
                 0..3 => *random_place(&mut state, &mut self.random) = random_place(&mut other, &mut self.random).take(),
@@ -133,13 +151,15 @@ impl Visitor for Compare {
             {
                 fields.retain(|name, _| name != "kind" && name != "apiVersion");
             }
+            state["metadata"][key] = home.clone().into();
             state["metadata"]["resourceVersion"] = version.to_string().into();
             state["metadata"]["managedFields"] = json!([{"manager": format!("m{version}")}]);
             let (own, beside) = (collector::<R>(), custom());
             let [of_own, of_custom] =
                 [own.headers(), beside.headers()].map(|headers| ResourceStore::new(name::<R>(), headers));
-            let mut own = Replica::new(Arc::clone(&of_own), sink(own, of_own));
-            let mut beside = Replica::new(Arc::clone(&of_custom), custom_sink(beside, of_custom));
+            let label = |replica: Replica| replica.label(by, &of_home, team(version));
+            let mut own = label(Replica::new(Arc::clone(&of_own), sink(own, of_own)));
+            let mut beside = label(Replica::new(Arc::clone(&of_custom), custom_sink(beside, of_custom)));
             let is_valid = own.apply("changing", version, form, &state);
             // Its only sink knows no kind, so the object must name it.
             let mut named = state.clone();
@@ -152,6 +172,9 @@ impl Visitor for Compare {
                 let shown = incremental.series();
                 let differing: Vec<_> = shown.symmetric_difference(&expected).collect();
                 assert!(differing.is_empty(), "{of}: {differing:#?}\n{state}");
+                let of_team = format!("{:?}", format!("namespace_label_team={:?}", team(version)));
+                let labelled = shown.iter().filter(|line| line.contains(&of_team)).count();
+                assert_eq!(labelled, if home.is_some() { shown.len() } else { 0 }, "{shown:#?}");
                 self.compared += usize::from(!beside.series().is_empty());
             }
         }
@@ -244,6 +267,55 @@ async fn entries_for_built_in_kinds_share_their_watch_and_come_and_go_with_a_rel
     .await;
     let watches = || ["pods", "services", "secrets"].map(|resource| simulator.open_watches(resource));
     until("one watch of each", metrics, "/metrics", |_| watches() == [1; 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_of_a_config_have_labels_of_their_namespaces() {
+    let simulator = cluster("a").await;
+    let namespace = |name: &str, team: &str| {
+        let metadata = json!({ "name": name, "labels": { "team": team } });
+        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
+    };
+    namespace("shop", "one");
+    namespace("bank", "two");
+    let config = |more: &str| format!("resources: {{pods: {{}}}}\ncustom_resource_state_all_kinds: true\n{more}");
+    let promoting = config("promote_namespace_labels: [team]\n");
+    let custom = CONFIG.replace("object: [metadata, name]", "object: [metadata, name], namespace_label_team: [kind]");
+    let mut exporter = Exporter::start(|folder| {
+        let file = folder.join("config.yaml");
+        std::fs::write(&file, &promoting).expect("written");
+        let (file, server) = (file.display(), simulator.url());
+        let custom = format!("--custom-resource-state-config={custom}");
+        [format!("--config={file}"), format!("--apiserver={server}"), custom, "--telemetry-port=0".to_owned()].to_vec()
+    });
+    let [metrics, telemetry] = exporter.addresses().await;
+    until("readiness", telemetry, "/readyz", |answer| answer.starts_with("HTTP/1.1 200 ")).await;
+    let with = |answer: &str, team: &str| {
+        let label = format!("namespace_label_team=\"{team}\"");
+        let count = |name: &str| {
+            let own = answer.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+            own.filter(|line| split(line).1.contains(&label.as_str())).count()
+        };
+        ["kube_pod_info", "own_pod_containers", "own_service_info", "own_secret_info"].map(count)
+    };
+    let first = get(metrics, "/metrics").await;
+    assert_eq!([with(&first, "one"), with(&first, "two")], [[10; 4]; 2], "{first}");
+    for line in first.lines().filter(|line| line.starts_with("own_")) {
+        assert_eq!(line.matches("namespace_label_team=").count(), 2, "{line}");
+        assert!(line.contains("exported_namespace_label_team=\""), "{line}");
+    }
+    let kept: BTreeSet<_> = series(&first).into_iter().filter(|series| series.contains("\"bank\"")).collect();
+    without_a_gap(metrics, &kept, async {
+        namespace("shop", "three");
+        until("the change", metrics, "/metrics", |answer| with(answer, "three") == [10; 4]).await;
+        assert_eq!(with(&get(metrics, "/metrics").await, "one"), [0; 4]);
+    })
+    .await;
+    exporter.write(&config(""));
+    let bare = |answer: &str| answer.contains("own_pod_containers{") && !answer.contains("team=\"two\"");
+    until("their end", metrics, "/metrics", bare).await;
+    let last = get(metrics, "/metrics").await;
+    assert!(last.contains(",namespace_label_team=\"Pod\"") && !last.contains("exported_"), "{last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

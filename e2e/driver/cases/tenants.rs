@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use http::StatusCode;
 use serde_json::json;
 
+use super::custom_resources;
 use crate::cluster::Cluster;
 use crate::http::{Answer, get};
 use crate::replica::Replica;
@@ -17,6 +18,23 @@ use crate::wait::until;
 
 /// How long the objects of the case may take to appear.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// A metric of a kind with a collector, and one of a custom resource.
+const CONFIG: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: '', version: v1, kind: ConfigMap}
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metricNamePrefix: own
+      metrics:
+        - {name: configmap_keys, each: {type: Gauge, gauge: {valueFrom: {count: [data]}}}}
+    - groupVersionKind: {group: GROUP, version: v1, kind: Shelf}
+      resourcePlural: shelves
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metricNamePrefix: own
+      metrics:
+        - {name: shelf_size, each: {type: Gauge, gauge: {path: [spec, size]}}}
+";
 
 pub async fn run(stage: &Stage) -> Result<String> {
     let cluster = Cluster::shared(stage).await?;
@@ -84,16 +102,41 @@ pub async fn run(stage: &Stage) -> Result<String> {
 async fn promoted(stage: &Stage, cluster: &Cluster) -> Result<u32> {
     let api = &cluster.api;
     let resources = "--resources=configmaps,serviceaccounts,secrets";
-    let role = super::rbac::printed(stage, &[resources, "--promote-namespace-labels"])?;
+    let mut definition = custom_resources::definition(api, "shelves", "Shelf", &["v1"]);
+    definition["spec"]["scope"] = "Namespaced".into();
+    api.create(custom_resources::DEFINITIONS, &definition).await?;
+    let group = custom_resources::group(api);
+    let shelves = format!("/apis/{group}/v1/namespaces/{}/shelves", api.namespace);
+    let version = format!("{group}/v1");
+    let shelf = json!({ "apiVersion": version, "kind": "Shelf", "metadata": { "name": "one" }, "spec": { "size": 7 } });
+    until("the new kind", LIMIT, async || api.create(&shelves, &shelf).await).await?;
+    let config = stage.directory.join("promoted.yaml");
+    std::fs::write(&config, CONFIG.replace("GROUP", &group))?;
+    let custom = format!("--custom-resource-state-config-file={}", config.display());
+    let all_kinds = "--custom-resource-state-all-kinds";
+    let role = super::rbac::printed(stage, &[resources, &custom, all_kinds, "--promote-namespace-labels"])?;
     let kubeconfig = stage.directory.join("kubeconfig-promoted");
     cluster.write_kubeconfig(&kubeconfig, &api.account("promoting", &role, None).await?)?;
-    let mut replica = Replica::start(stage, 11, &kubeconfig, &[resources, "--promote-namespace-labels=team"])?;
+    let mut replica =
+        Replica::start(stage, 11, &kubeconfig, &[resources, &custom, all_kinds, "--promote-namespace-labels=team"])?;
     replica.ready().await?;
     // Without the label, in order.
     let bare = |line: &str| {
-        let (before, rest) = line.split_once(",namespace_label_team=\"")?;
-        Some(format!("{before}{}", rest.split_once('"')?.1))
+        let (before, rest) = line.split_once("namespace_label_team=\"")?;
+        let rest = rest.split_once('"')?.1;
+        // It is the first label of some series, and follows others.
+        Some(match before.strip_suffix(',') {
+            Some(before) => format!("{before}{rest}"),
+            None => format!("{before}{}", rest.strip_prefix(',')?),
+        })
     };
+    until("the custom series", LIMIT, async || {
+        let text = replica.at.scrape().await?;
+        let counts = ["own_configmap_keys", "own_shelf_size"].map(|name| series::of(&text, name).count());
+        ensure!(counts[0] > 2 && counts[1] == 1, "{counts:?} custom series");
+        Ok(())
+    })
+    .await?;
     let text = replica.at.scrape().await?;
     let kept: BTreeSet<String> = names(&text, Some(&api.namespace)).into_iter().map(str::to_owned).collect();
     ensure!(kept.len() > 4 && !text.contains("namespace_label_"), "{} series, or a label", kept.len());
@@ -110,8 +153,8 @@ async fn promoted(stage: &Stage, cluster: &Cluster) -> Result<u32> {
             missed += missing;
             let others = names(&text, Some("kube-system"));
             ensure!(!others.iter().any(|line| line.contains("namespace_label_")), "a label of another namespace");
-            let label = format!(",namespace_label_team=\"{team}\"");
-            ensure!(now.iter().all(|line| line.contains(&label)), "not all series have it");
+            let lacks = now.iter().find(|line| series::label(line, "namespace_label_team") != Some(team));
+            ensure!(lacks.is_none(), "it is not on {lacks:?}");
             Ok(())
         })
         .await?;

@@ -7,6 +7,10 @@ use super::mask::{Mask, NodeId};
 use super::path::Path;
 use super::value::Value;
 use crate::collectors::label_names::LabelName;
+use crate::collectors::labels::OF_NAMESPACES;
+
+/// The prefix of a label whose name another one takes.
+const YIELDED: &str = "exported_";
 
 /// Labels with unique names, in the order of the names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +29,24 @@ impl<'a> Labels<'a> {
     pub fn get(&self, name: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
         Some(&self.0[at].1)
+    }
+
+    /// Gives labels with names of [`OF_NAMESPACES`] other ones, as Prometheus does with labels that a target may not have.
+    pub fn yield_names(&mut self) {
+        let is_taken = |name: &LabelName<'_>| {
+            let rest = name.as_str().trim_start_matches(YIELDED).strip_prefix(OF_NAMESPACES);
+            rest.is_some_and(|key| key.starts_with('_'))
+        };
+        if self.0.iter().any(|(name, _)| is_taken(name)) {
+            for (name, value) in std::mem::take(&mut self.0) {
+                // One prefix more, so that names stay different.
+                let name = match is_taken(&name) {
+                    true => LabelName::new(format!("{YIELDED}{}", name.as_str())).unwrap_or(name),
+                    false => name,
+                };
+                self.set(name, value);
+            }
+        }
     }
 
     /// Keeps the labels for which `keep` returns true.

@@ -184,6 +184,8 @@ pub struct CustomCollector {
     hidden: Hidden,
     /// Whether the series of an object share labels.
     shares: bool,
+    /// Whether the series get labels of their Namespaces.
+    yields: bool,
 }
 
 /// A field of an object that does not fit a metric.
@@ -240,13 +242,19 @@ impl CustomCollector {
         }
         let root = mask.root().into_narrow();
         let hidden = if of.is_secret() { Hidden::OfSecret } else { Hidden::Nothing };
-        Self { families, bases, mask, root, hidden, shares: true }
+        Self { families, bases, mask, root, hidden, shares: true, yields: false }
     }
 
     /// Returns it for blocks that stand beside those of another collector: their series carry all their labels themselves.
     #[must_use]
     pub fn beside(self) -> Self {
         Self { shares: false, ..self }
+    }
+
+    /// Returns it for series that get labels of their Namespaces, whose names other labels must not have.
+    #[must_use]
+    pub fn yielding_names(self) -> Self {
+        Self { yields: true, ..self }
     }
 
     /// Returns whether a path may reach the managedFields or the resourceVersion.
@@ -287,9 +295,13 @@ impl CustomCollector {
         fields: &[(&'static str, &'de str)],
     ) -> Result<Collected, D::Error> {
         let object = self.read().deserialize(json)?.with(fields);
-        let bases: Vec<Labels<'_>> = self.bases.iter().map(|base| base.labels(&object)).collect();
+        let mut bases: Vec<Labels<'_>> = self.bases.iter().map(|base| base.labels(&object)).collect();
         let mut problems = Vec::new();
-        let lines: Vec<_> = self.families.iter().map(|family| family.lines(&object, &mut problems)).collect();
+        let mut lines: Vec<_> = self.families.iter().map(|family| family.lines(&object, &mut problems)).collect();
+        if self.yields {
+            let of_lines = lines.iter_mut().flatten().map(|line| &mut line.labels);
+            bases.iter_mut().chain(of_lines).for_each(Labels::yield_names);
+        }
         let shared = self.shared(&bases, &lines);
         let shown: Vec<_> = shared.iter().collect();
         let mut block = BlockBuilder::new(&shown);

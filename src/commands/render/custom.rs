@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::collectors::custom::{Collected, CustomCollector, GroupVersionKind, Problem};
-use crate::exposition::ResourceStore;
+use crate::exposition::{NamespaceLabels, ResourceStore};
 use crate::intake::Unreadable;
 use crate::settings::custom::Entry;
 use crate::settings::selectors::{of_custom, selectors};
 use crate::settings::{Settings, resources};
 
 use super::input::Object;
-use super::target::{Identity, ObjectError, Partitions, Render};
+use super::target::{Identity, ObjectError, Partitions, Render, label};
 
 /// How many kinds without an entry are remembered.
 const REMEMBERED: usize = 1_000;
@@ -26,6 +26,8 @@ const NAMED: usize = 3;
 /// The kinds of custom resources seen so far.
 pub(super) struct Custom<'s> {
     settings: &'s Settings,
+    /// The labels that the series have of their Namespaces.
+    promoted: Option<Arc<NamespaceLabels>>,
     kinds: BTreeMap<GroupVersionKind, Rendered>,
     /// Kinds without an entry.
     others: BTreeSet<GroupVersionKind>,
@@ -43,15 +45,15 @@ struct Rendered {
 }
 
 impl<'s> Custom<'s> {
-    pub fn new(settings: &'s Settings) -> Self {
-        Self { settings, kinds: BTreeMap::new(), others: BTreeSet::new() }
+    pub fn new(settings: &'s Settings, promoted: Option<Arc<NamespaceLabels>>) -> Self {
+        Self { settings, promoted, kinds: BTreeMap::new(), others: BTreeSet::new() }
     }
 
     /// Returns the renderer of `object`, if the configuration has one for its kind.
     pub fn of(&mut self, object: &Object) -> Option<(String, &mut dyn Render)> {
         let (group, version) = object.api_version.split_once('/').unwrap_or(("", &object.api_version));
         let of = GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: object.kind.clone() };
-        let settings = self.settings;
+        let (settings, promoted) = (self.settings, self.promoted.as_ref());
         let built_in = resources::all().iter().find(|kind| kind.group_version_kind() == of);
         let entry = match built_in {
             Some(kind) => settings.live.custom.of_built_in(kind),
@@ -71,8 +73,10 @@ impl<'s> Custom<'s> {
                 None => of_custom(settings, &resource, namespaced),
             };
             let partitions = |namespaced| Partitions::new(settings, selectors(namespaced));
+            let objects = ResourceStore::without_history(&of.to_string(), collector.headers());
+            label(&objects, of.group.is_empty() && of.kind == "Namespace", promoted);
             Rendered {
-                objects: ResourceStore::without_history(&of.to_string(), collector.headers()),
+                objects,
                 collector,
                 namespaced: partitions(true),
                 others: partitions(false),

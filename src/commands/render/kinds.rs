@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::collectors::{self, Collector, Resource, Visitor};
-use crate::exposition::{NamespaceLabels, NamespacedBy, ResourceStore, Store};
+use crate::exposition::{NamespaceLabels, ResourceStore, Store};
 use crate::intake::{Form, Unreadable, decode_object};
 use crate::resource_version;
 use crate::settings::Settings;
@@ -17,7 +17,7 @@ use crate::sharding::Hasher;
 
 use super::custom::Custom;
 use super::input::Object;
-use super::target::{Identity, ObjectError, Partitions, Render};
+use super::target::{Identity, ObjectError, Partitions, Render, label};
 
 /// The result of rendering an object.
 pub(super) enum Outcome {
@@ -46,19 +46,16 @@ pub(super) struct Kinds<'s> {
 impl<'s> Kinds<'s> {
     /// Creates empty stores of the kinds that `settings` enable.
     ///
-    /// The series of built-in resources have the labels `promoted` of their Namespaces.
+    /// The series have the labels `promoted` of their Namespaces.
     pub(super) fn new(settings: &'s Settings, promoted: Option<NamespaceLabels>) -> Self {
         let mut build = Build { settings, resources: Vec::new(), enabled: Vec::new() };
         collectors::visit_all(&mut build);
-        if let Some(promoted) = promoted.map(Arc::new) {
-            for objects in &build.resources {
-                // Those of a Namespace are its own.
-                let is_namespaces = objects.name() == "namespaces";
-                objects.index_namespaces(if is_namespaces { NamespacedBy::Name } else { NamespacedBy::Namespace });
-                objects.label_namespaces(&promoted).for_each(drop);
-            }
+        let promoted = promoted.map(Arc::new);
+        for objects in &build.resources {
+            label(objects, objects.name() == "namespaces", promoted.as_ref());
         }
-        Self { settings, stores: build.resources, enabled: build.enabled, custom: Custom::new(settings), nameless: 0 }
+        let custom = Custom::new(settings, promoted);
+        Self { settings, stores: build.resources, enabled: build.enabled, custom, nameless: 0 }
     }
 
     /// Puts an object's series into the store.

@@ -1,8 +1,10 @@
 //! The interface of the kinds that can be rendered, and their partitions.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use crate::exposition::{Block, NamespacedBy, ResourceStore, Stamp, Uid, Update};
+use crate::exposition::{Block, NamespaceLabels, NamespacedBy, ResourceStore, Stamp, Uid, Update};
 use crate::intake::{DecodeError, Unreadable};
 use crate::settings::Settings;
 use crate::settings::selectors::Selector;
@@ -29,6 +31,14 @@ impl Identity {
             Some(NamespacedBy::Name) => self.name.clone(),
         };
         objects.apply(partition, Uid::from(uid), Hashes::of(uid), stamp, Update { namespace, ..block.into() });
+    }
+}
+
+/// Gives the series of objects that follow the labels `promoted` of their Namespaces. Those of a Namespace are its own.
+pub(super) fn label(objects: &ResourceStore, are_namespaces: bool, promoted: Option<&Arc<NamespaceLabels>>) {
+    if let Some(promoted) = promoted {
+        objects.index_namespaces(if are_namespaces { NamespacedBy::Name } else { NamespacedBy::Namespace });
+        objects.label_namespaces(promoted).for_each(drop);
     }
 }
 

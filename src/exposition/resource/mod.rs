@@ -493,9 +493,9 @@ impl ResourceStore {
         }
     }
 
-    /// Puts labels of Namespaces on every series of their objects; those of built-in resources share labels. New states of objects
-    /// get them from now on, and each step of the iterator gives them to the known objects of one page. Changes that are held back
-    /// follow when that ends. The store needs an index ([`ResourceStore::index_namespaces`]).
+    /// Puts labels of Namespaces on every series of their objects. New states of objects get them from now on, and each step of the
+    /// iterator gives them to the known objects of one page. Changes that are held back follow when that ends. The store needs an index
+    /// ([`ResourceStore::index_namespaces`]).
     pub fn label_namespaces(&self, labels: &Arc<NamespaceLabels>) -> impl Iterator<Item = ()> {
         let mut state = self.state();
         let before = std::mem::replace(&mut state.labels, Arc::clone(labels));
@@ -600,8 +600,14 @@ impl ResourceStore {
             if let Some(((column, labels), visible)) = column.zip(visible) {
                 let departing = exposure.departing_of_page(slots, first.key.point, last.key.point);
                 let shares = self.headers.get(usize::from(family)).is_none_or(|header| header.shares);
-                let (column, labels) = (Arc::clone(column), shares.then(|| Arc::clone(labels)));
-                return Some(Piece { column, labels, visible: visible.mask(), departing });
+                // The index in a settled page is that in its columns.
+                let lengths = || match slots.iter().any(|slot| slot.suffix > 0) {
+                    true => slots.iter().map(|slot| slot.suffix).collect(),
+                    false => Box::default(),
+                };
+                let own = (!shares).then(lengths);
+                let (column, labels) = (Arc::clone(column), Arc::clone(labels));
+                return Some(Piece { column, labels, own, visible: visible.mask(), departing });
             }
         }
     }

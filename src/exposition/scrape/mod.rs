@@ -110,7 +110,7 @@ impl Gzip {
 
 /// Writes the series of an object of `piece`.
 fn write_object(out: &mut Vec<u8>, name: &[u8], piece: &Piece, object: usize, timestamp: &[u8], room: &mut Vec<u8>) {
-    let labels = piece.labels.as_ref().map_or(&[][..], |labels| labels.get(object));
+    let labels = piece.labels(object);
     let section = piece.column.section(object, room);
     match piece.departs(object) {
         true => text::write_timed_series(out, name, labels, section, timestamp),

@@ -5,23 +5,32 @@ use proptest::prelude::*;
 use super::tests::{deflated_bytes, header, lower_half, unzipped};
 use super::*;
 use crate::exposition::{
-    BlockBuilder, Departing, Fingerprints, MetricType, NamespaceLabels, NamespacedBy, Parts, ResourceStore, Selection,
-    Stamp, Store, Update,
+    BlockBuilder, Departing, Fingerprints, Header, MetricType, NamespaceLabels, NamespacedBy, Parts, ResourceStore,
+    Selection, Stamp, Store, Update,
 };
 use crate::sharding::{Hashes, Slice};
 
+/// A store with two families whose series share labels, and one whose series carry all of theirs.
 fn things() -> (Store, Arc<ResourceStore>) {
-    let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
+    let own = Header { shares: false, ..header("z", MetricType::Gauge) };
+    let things =
+        ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge), own]);
     things.index_namespaces(NamespacedBy::Namespace);
     (Store::new(vec![Arc::clone(&things)]), things)
 }
 
-/// Applies an object of a namespace, whose labels need not name it.
+/// Applies an object of a namespace, whose labels need not name it. A part of the objects have no shared labels.
 fn put(things: &ResourceStore, uid: &str, version: u64, namespace: &str, value: u32) {
-    let mut block = BlockBuilder::new(&[("object", uid), ("in", namespace)]);
-    block.family(0, |s| s.sample(&[], f64::from(value)));
-    block.family(1, |s| (0..value % 3).for_each(|n| s.sample(&[("n", &n.to_string())], 1.0)));
-    let (block, fingerprints) = (block.finish(), Fingerprints::default());
+    let named = [("object", uid), ("in", namespace)];
+    let (shared, own) = if uid.ends_with('7') { named.split_at(0) } else { named.split_at(2) };
+    let mut block = BlockBuilder::new(shared);
+    block.family(0, |s| s.sample(own, f64::from(value)));
+    block.family(1, |s| {
+        (0..value % 3).for_each(|n| s.sample(&[own, &[("n", n.to_string().as_str())]].concat(), 1.0));
+    });
+    let mut beside = BlockBuilder::new(&[]);
+    beside.family(0, |s| (0..value % 4).for_each(|n| s.sample(&[&named[..], &[("m", &n.to_string())]].concat(), 2.0)));
+    let (block, fingerprints) = (block.finish().with(2, &beside.finish()), Fingerprints::default());
     let update = Update { block, parts: Parts::ALL, fingerprints, namespace: namespace.to_owned(), remembered: None };
     things.apply(0, uid.into(), Hashes::of(uid), Stamp { version, listed: false }, update);
 }
@@ -109,7 +118,10 @@ fn objects_of_one_hash_are_told_apart() {
 fn a_store_without_an_index_shows_no_object_of_a_namespace() {
     let things = ResourceStore::new("things", vec![header("x", MetricType::Gauge), header("y", MetricType::Gauge)]);
     let store = Store::new(vec![Arc::clone(&things)]);
-    put(&things, "1", 1, "a", 1);
+    let mut block = BlockBuilder::new(&[("object", "1")]);
+    (0..2).for_each(|family| block.family(family, |s| s.sample(&[], 1.0)));
+    let update = Update { namespace: "a".to_owned(), ..block.finish().into() };
+    things.apply(0, "1".into(), Hashes::of("1"), Stamp { version: 1, listed: false }, update);
     let text = plain(store.scrape(&Selection::All, Format::Text, &Slice::all()).of_namespaces(["a"]));
     assert!(text.lines().all(|line| line.starts_with('#')), "{text}");
     assert_eq!(text.lines().count(), 4);
@@ -128,6 +140,12 @@ fn a_scrape_of_a_namespace_does_not_change_what_a_whole_one_copies() {
     assert_eq!(filtered, within(&text, &["a"]));
     assert_eq!(deflated_bytes(&things), before);
     assert_eq!(unzipped(whole()), text);
+}
+
+/// Returns the value of the label of a namespace, which is its only one.
+fn team<'l>(labels: &'l NamespaceLabels, namespace: &str) -> &'l str {
+    let text = std::str::from_utf8(labels.of(namespace)).expect("UTF-8");
+    text.strip_prefix(",team=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
 }
 
 /// The labels of the namespaces `a` and `b`; none for an empty value.
@@ -174,8 +192,18 @@ proptest! {
             put(&other, &at.to_string(), *version, ["a", "b", "c"][*at as usize % 3], *value);
         }
         let whole = |store: &Store| store.scrape(&Selection::All, Format::Text, &Slice::all());
-        prop_assert_eq!(plain(whole(&store)), plain(whole(&again)));
-        prop_assert_eq!(unzipped(whole(&store)), plain(whole(&again)));
+        let text = plain(whole(&again));
+        prop_assert_eq!(&plain(whole(&store)), &text);
+        prop_assert_eq!(&unzipped(whole(&store)), &text);
+        // Each series has the label once, among its own ones.
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let namespace = line.split_once("in=\"").and_then(|(_, rest)| rest.chars().next());
+            let value = namespace.map_or("", |namespace| team(&now, namespace.encode_utf8(&mut [0; 4])));
+            let (label, expected) = (format!("team=\"{value}\""), usize::from(!value.is_empty()));
+            prop_assert_eq!(line.matches("team=").count(), expected, "{}", line);
+            prop_assert_eq!(line.contains(&label), expected == 1, "{}", line);
+            prop_assert!(["{,", ",,", ",}", "}{", "}}"].iter().all(|broken| !line.contains(broken)), "{}", line);
+        }
     }
 }
 
@@ -199,6 +227,44 @@ fn a_change_of_labels_waits_while_changes_of_an_object_are_held_back() {
     things.delete(0, "1", 2);
     things.label_namespaces(&labels("", "")).for_each(drop);
     assert_eq!(shown().as_deref(), Some("x{object=\"1\",in=\"a\",team=\"y\"} 1"), "it lingers as it was");
+}
+
+#[test]
+fn series_without_shared_labels_get_those_of_their_namespace_too() {
+    let (store, things) = things();
+    let put = |version: u64, shared: &[(&str, &str)]| {
+        let mut block = BlockBuilder::new(shared);
+        block.family(0, |s| s.sample(&[], 1.0));
+        block.family(1, |s| s.sample(&[("n", "{,\"\\")], 1.0));
+        let mut beside = BlockBuilder::new(&[]);
+        beside.family(0, |s| {
+            s.sample(&[], 1.0);
+            s.sample(&[("m", "1")], 1.0);
+        });
+        let update = Update { namespace: "a".to_owned(), ..block.finish().with(2, &beside.finish()).into() };
+        things.apply(0, "1".into(), Hashes::of("1"), Stamp { version, listed: false }, update);
+    };
+    let shown = |timed: bool| {
+        let scrape = store.scrape(&Selection::All, Format::Text, &Slice::all());
+        let departing = Departing { slice: Slice::all(), at: 7 };
+        let text = plain(if timed { scrape.departing(&departing) } else { scrape });
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    put(1, &[]);
+    let bare = ["x 1", "y{n=\"{,\\\"\\\\\"} 1", "z 1", "z{m=\"1\"} 1"];
+    assert_eq!(shown(false), bare);
+    things.label_namespaces(&labels("t", "")).for_each(drop);
+    let with = ["x{team=\"t\"} 1", "y{team=\"t\",n=\"{,\\\"\\\\\"} 1", "z{team=\"t\"} 1", "z{team=\"t\",m=\"1\"} 1"];
+    assert_eq!(shown(false), with);
+    assert_eq!(shown(true), with.map(|line| format!("{line} 7")));
+    put(2, &[]);
+    assert_eq!(shown(false), with);
+    put(3, &[("l", "1")]);
+    assert_eq!(shown(false)[..2], ["x{l=\"1\",team=\"t\"} 1", "y{l=\"1\",team=\"t\",n=\"{,\\\"\\\\\"} 1"]);
+    assert_eq!(shown(false)[2..], with[2..]);
+    put(4, &[]);
+    things.label_namespaces(&labels("", "")).for_each(drop);
+    assert_eq!(shown(false), bare);
 }
 
 #[test]

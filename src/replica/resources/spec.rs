@@ -71,8 +71,13 @@ pub(in crate::replica) enum SeriesOptions {
         /// Its part of the config of custom resources.
         custom: Option<Definition>,
     },
-    /// Of a custom resource: its part of the config.
-    Custom(Definition),
+    /// Of a custom resource.
+    Custom {
+        /// Its part of the config.
+        definition: Definition,
+        /// `--promote-namespace-labels`.
+        of_namespaces: KeyFilter,
+    },
 }
 
 /// The labels of Namespaces that the series of some resources show.
@@ -96,10 +101,8 @@ impl PromotedLabels {
 impl SeriesOptions {
     /// Returns the keys of labels of Namespaces that the series show; `None` if they show none.
     pub(super) fn of_namespaces(&self) -> Option<&KeyFilter> {
-        match self {
-            Self::BuiltIn { of_namespaces, .. } => Some(of_namespaces).filter(|keys| **keys != KeyFilter::None),
-            Self::Custom(_) => None,
-        }
+        let (Self::BuiltIn { of_namespaces, .. } | Self::Custom { of_namespaces, .. }) = self;
+        Some(of_namespaces).filter(|keys| **keys != KeyFilter::None)
     }
 }
 
