@@ -6,10 +6,13 @@
 //!
 //! Holds the changes; [`super::resource`] decides which ones, and applies them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use twox_hash::XxHash64;
 
 use super::Uid;
-use super::block::Block;
+use super::block::{Block, lines};
+use super::header::Header;
 use crate::sharding::{Hashes, Slice};
 
 /// The newest state of an object, if it is held back.
@@ -17,21 +20,52 @@ use crate::sharding::{Hashes, Slice};
 pub(super) enum Change {
     /// It has these series.
     Update(Block),
-    /// It was deleted. Its shared labels identify it.
-    Delete(Box<[u8]>),
+    /// It was deleted. These hashes identify its series.
+    Delete(Identities),
+}
+
+/// Hashes of what only one object at a time may have: the shared labels of its series, and each series that carries all its labels itself.
+pub(super) type Identities = Box<[u64]>;
+
+/// Returns what identifies the series that begin with these shared labels. Labels of a Namespace alone, from a comma on, identify none.
+pub(super) fn of_shared(labels: &[u8]) -> Option<u64> {
+    labels.starts_with(b"{").then(|| XxHash64::oneshot(0, labels))
+}
+
+/// Returns what identifies each series of a family whose series carry all their labels themselves, except for those of the Namespace.
+pub(super) fn of_own(family: u16, of_namespace: &[u8], section: &[u8]) -> impl Iterator<Item = u64> {
+    let seed = XxHash64::oneshot(u64::from(family) + 1, of_namespace);
+    // Values have no blanks.
+    let labels = |line| memchr::memrchr(b' ', line).map_or(line, |at| &line[..at]);
+    lines(section).map(move |line| XxHash64::oneshot(seed, labels(line)))
 }
 
 /// The changes that are held back. At most one per object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeldBack {
     /// The objects whose changes are held back.
     slice: Slice,
     changes: HashMap<Uid, Change>,
-    /// The deleted objects by their shared labels.
-    deleted: HashMap<Box<[u8]>, Uid>,
+    /// The deleted objects.
+    deleted: HashSet<Uid>,
+    /// The same by what identifies them.
+    by_identity: HashMap<u64, Uid>,
+    own_families: Box<[u16]>,
 }
 
 impl HeldBack {
+    /// Holds nothing back of a resource with these families.
+    pub fn new(headers: &[Header]) -> Self {
+        let own_families = (0..).zip(headers).filter(|(_, header)| !header.shares).map(|(family, _)| family).collect();
+        Self {
+            slice: Slice::none(),
+            changes: HashMap::new(),
+            deleted: HashSet::new(),
+            by_identity: HashMap::new(),
+            own_families,
+        }
+    }
+
     /// Sets whose changes to hold back. Returns the changes that no longer are: the caller applies them.
     pub fn set(&mut self, slice: Slice, hashes: impl Fn(&Uid) -> Hashes) -> Vec<(Uid, Change)> {
         self.slice = slice;
@@ -51,7 +85,7 @@ impl HeldBack {
 
     /// Returns whether the object was deleted, and is still served.
     pub fn is_deleted(&self, uid: &Uid) -> bool {
-        !self.deleted.is_empty() && matches!(self.changes.get(uid), Some(Change::Delete(_)))
+        self.deleted.contains(uid)
     }
 
     /// Returns the number of deleted objects.
@@ -67,22 +101,35 @@ impl HeldBack {
 
     /// Holds a deletion back. Returns false if the object must end now, because nothing would identify another object with the
     /// same series.
-    pub fn delete(&mut self, uid: &Uid, labels: &[u8]) -> bool {
+    pub fn delete(&mut self, uid: &Uid, identities: Identities) -> bool {
         self.take(uid);
-        // Those of a Namespace alone begin with a comma.
-        if !labels.starts_with(b"{") || self.deleted.contains_key(labels) {
+        if identities.is_empty() || identities.iter().any(|identity| self.by_identity.contains_key(identity)) {
             return false;
         }
-        self.changes.insert(uid.clone(), Change::Delete(labels.into()));
-        self.deleted.insert(labels.into(), uid.clone());
+        self.by_identity.extend(identities.iter().map(|identity| (*identity, uid.clone())));
+        self.changes.insert(uid.clone(), Change::Delete(identities));
+        self.deleted.insert(uid.clone());
         true
     }
 
-    /// Removes and returns the deleted object that has the series of a new one with these shared labels. It must end now.
-    pub fn yields(&mut self, labels: &[u8]) -> Option<Uid> {
-        let uid = self.deleted.get(labels)?.clone();
-        self.take(&uid);
-        Some(uid)
+    /// Removes and returns the deleted objects that have series of a new state of another one. They must end now. `labels` are the shared
+    /// labels if the object is new, `of_namespace` those of its Namespace.
+    pub fn replaced(&mut self, labels: Option<&[u8]>, of_namespace: &[u8], block: &Block) -> Vec<Uid> {
+        if self.deleted.is_empty() {
+            return Vec::new();
+        }
+        let (mut identities, mut sections) = (Vec::from_iter(labels.and_then(of_shared)), block.sections());
+        for family in &self.own_families {
+            identities.extend(of_own(*family, of_namespace, sections.take(*family)));
+        }
+        let uids: HashSet<_> =
+            identities.iter().filter_map(|identity| self.by_identity.get(identity)).cloned().collect();
+        uids.into_iter().inspect(|uid| drop(self.take(uid))).collect()
+    }
+
+    /// Returns the families whose series carry all their labels themselves. The shared labels of an object identify its other series.
+    pub fn own_families(&self) -> &[u16] {
+        &self.own_families
     }
 
     /// Records that an object exists again. Returns whether its deletion was held back.
@@ -96,8 +143,9 @@ impl HeldBack {
             return None;
         }
         let change = self.changes.remove(uid)?;
-        if let Change::Delete(labels) = &change {
-            self.deleted.remove(labels);
+        if let Change::Delete(identities) = &change {
+            self.deleted.remove(uid);
+            identities.iter().for_each(|identity| drop(self.by_identity.remove(identity)));
         }
         Some(change)
     }

@@ -295,6 +295,18 @@ impl Page {
         }
     }
 
+    /// Returns the series of an object in a family. Uses `room` to assemble those that are stored as edits.
+    pub fn section<'a>(&'a self, at: usize, family: u16, room: &'a mut Vec<u8>) -> &'a [u8] {
+        let slot = &self.slots[at];
+        match &slot.waiting {
+            Some(block) => block.sections().take(family),
+            None => {
+                let column = self.columns[usize::from(family)].as_ref();
+                column.map_or(&[], |column| column.section(usize::from(slot.column), room))
+            }
+        }
+    }
+
     /// Returns whether an object has a series that `block` lacks.
     pub fn has_series_beside(&self, at: usize, block: &Block) -> bool {
         if self.labels(at) != block.labels() {

@@ -96,6 +96,11 @@ impl Pages {
         self.pages[at.page].labels(at.slot)
     }
 
+    /// Returns the series of the object at a position in a family. Uses `room` to assemble those that are stored as edits.
+    pub fn section<'a>(&'a self, at: At, family: u16, room: &'a mut Vec<u8>) -> &'a [u8] {
+        self.pages[at.page].section(at.slot, family, room)
+    }
+
     /// Returns whether the object at a position has a series that `block` lacks.
     pub fn has_series_beside(&self, at: At, block: &Block) -> bool {
         self.pages[at.page].has_series_beside(at.slot, block)
@@ -151,6 +156,13 @@ impl Pages {
             if !self.join(here) {
                 before.map(|before| self.join(before));
             }
+        }
+    }
+
+    /// Removes an object, if it is present.
+    pub fn end(&mut self, key: &Key) {
+        if let Some(at) = self.find(key) {
+            self.remove(at);
         }
     }
 

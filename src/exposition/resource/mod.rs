@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::block::Block;
 use super::header::Header;
-use super::held_back::{Change, HeldBack};
+use super::held_back::{self, Change, HeldBack, Identities};
 use super::history::{History, Unknown};
 use super::linger::Linger;
 use super::memo::{Exposes, Memo, Past, Remembered};
@@ -85,8 +85,6 @@ struct ResourceState {
     linger: Linger,
     /// Changes that the pages do not show yet.
     held_back: HeldBack,
-    /// Whether all series of an object begin with its shared labels, which then identify them.
-    all_share: bool,
     /// The labels of Namespaces on the series of their objects.
     labels: Arc<NamespaceLabels>,
     /// Whether objects do not have these labels yet because their changes are held back.
@@ -300,9 +298,7 @@ impl ResourceStore {
             held_back.take(&key.uid);
             let suffix = labels.of(&namespace);
             block.relabel(0, suffix);
-            if let Some(at) = held_back.yields(block.labels()).and_then(|uid| pages.find(&key_of(&uid))) {
-                pages.remove(at);
-            }
+            held_back.replaced(Some(block.labels()), suffix, &block).iter().for_each(|uid| pages.end(&key_of(uid)));
             if !listed {
                 history.changed(version, hashes, true);
             } else if loaded.contains(hashes) {
@@ -335,6 +331,10 @@ impl ResourceStore {
                 return true;
             }
         }
+        let replaced = held_back.replaced(None, suffix, &block);
+        replaced.iter().for_each(|uid| pages.end(&key_of(uid)));
+        // It may have moved.
+        let Some(at) = pages.find(&key) else { return true };
         let slot = pages.slot_mut(at);
         slot.fingerprints = fingerprints;
         if parts == Parts::ALL {
@@ -477,9 +477,11 @@ impl ResourceStore {
             let Some(at) = state.pages.find(&key_of(&uid)) else { continue };
             match change {
                 Change::Update(mut block) => {
-                    let ResourceState { pages, labels, .. } = &mut *state;
+                    let ResourceState { pages, labels, held_back, .. } = &mut *state;
                     let suffix = ResourceState::suffix(pages, labels, pages.slot(at));
                     block.relabel(0, suffix);
+                    held_back.replaced(None, suffix, &block).iter().for_each(|uid| pages.end(&key_of(uid)));
+                    let Some(at) = pages.find(&key_of(&uid)) else { continue };
                     pages.slot_mut(at).suffix = suffix.len() as u16;
                     pages.update(at, block, None);
                 }
@@ -540,7 +542,7 @@ impl ResourceStore {
         if state.linger.len() > 0
             && let Some(ended) = state.linger.yields(name, uid.map(Uid::from).as_ref())
         {
-            state.end(&ended);
+            state.pages.end(&key_of(&ended));
         }
     }
 
@@ -648,8 +650,7 @@ impl ResourceState {
             open: HashSet::new(),
             tombstones: HashMap::new(),
             linger: Linger::default(),
-            held_back: HeldBack::default(),
-            all_share: headers.iter().all(|header| header.shares),
+            held_back: HeldBack::new(headers),
             labels: Arc::default(),
             is_behind: false,
         }
@@ -700,12 +701,21 @@ impl ResourceState {
 
     /// Removes an object, or holds that back.
     fn remove(&mut self, at: At) {
-        let (known, labels) = (self.pages.slot(at), self.pages.labels(at));
-        // A new object may have the series without shared labels, whatever those are.
-        let labels = if self.all_share { labels } else { &[] };
-        if !self.held_back.holds(known.hashes()) || !self.held_back.delete(&known.key.uid, labels) {
+        let known = self.pages.slot(at);
+        if !self.held_back.holds(known.hashes()) || !self.held_back.delete(&known.key.uid, self.identities(at)) {
             self.pages.remove(at);
         }
+    }
+
+    /// Returns what identifies the series of a stored object.
+    fn identities(&self, at: At) -> Identities {
+        let labels = self.pages.labels(at);
+        let of_namespace = &labels[labels.len() - usize::from(self.pages.slot(at).suffix)..];
+        let (mut all, mut room) = (Vec::from_iter(held_back::of_shared(labels)), Vec::new());
+        for family in self.held_back.own_families() {
+            all.extend(held_back::of_own(*family, of_namespace, self.pages.section(at, *family, &mut room)));
+        }
+        all.into()
     }
 
     /// Frees the objects that have lingered long enough or exceed the limit.
@@ -714,13 +724,6 @@ impl ResourceState {
             if let Some(at) = self.pages.find(&key_of(&uid)) {
                 self.remove(at);
             }
-        }
-    }
-
-    /// Frees an object that lingers.
-    fn end(&mut self, uid: &Uid) {
-        if let Some(at) = self.pages.find(&key_of(uid)) {
-            self.pages.remove(at);
         }
     }
 

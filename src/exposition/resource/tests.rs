@@ -356,6 +356,25 @@ fn the_number_of_lingering_objects_is_limited() {
     assert_eq!(things.lingering(), 1023, "the last ones are kept");
 }
 
+/// A store with a second family, whose series carry all their labels.
+fn combined() -> (Store, Arc<ResourceStore>) {
+    let (_, things) = store();
+    let own = Header { name: "own_thing".into(), shares: false, ..things.headers()[0].clone() };
+    let things = ResourceStore::new("things", [things.headers(), &[own]].concat());
+    (Store::new(vec![Arc::clone(&things)]), things)
+}
+
+/// An object with one series per label, in the second family too if there is one. That one names the object `own`.
+fn both(store: &ResourceStore, uid: &str, own: &str, version: u64, labels: &[&str], value: f64) {
+    let mut block = BlockBuilder::new(&[("object", uid)]);
+    block.family(0, |samples| labels.iter().for_each(|label| samples.sample(&[("l", label)], value)));
+    let mut beside = BlockBuilder::new(&[]);
+    beside.family(0, |samples| labels.iter().for_each(|label| samples.sample(&[("own", own), ("l", label)], value)));
+    let block = block.finish();
+    let block = if store.headers().len() > 1 { block.with(1, &beside.finish()) } else { block };
+    store.apply(ALL, uid.into(), Hashes::of(uid), event(version), block);
+}
+
 /// An object with one series per label.
 fn labelled(store: &ResourceStore, uid: &str, version: u64, labels: &[&str], value: f64) {
     let mut block = BlockBuilder::new(&[("object", uid)]);
@@ -425,6 +444,46 @@ fn a_list_holds_back_the_end_of_objects_too() {
 }
 
 #[test]
+fn a_deleted_object_of_two_collectors_ends_in_both_or_in_none() {
+    let (store, things) = combined();
+    let count = || series(&store).len();
+    let own = |own: &str, value: u32| format!("own_thing{{own=\"{own}\",l=\"x\"}} {value}");
+    things.linger(2);
+    for (uid, name) in [("1", 1), ("2", 2)] {
+        both(&things, uid, uid, 1, &["x"], 1.0);
+        things.named(uid, name);
+    }
+    // One lingers until it would end, the other has no time left when the handover begins.
+    things.delete(ALL, "1", 2);
+    things.hold_back(Slice::all());
+    things.delete(ALL, "2", 3);
+    assert_eq!((count(), things.len(), things.lingering()), (4, 0, 2));
+    for _ in 0..5 {
+        things.tick();
+        assert_eq!(count(), 4, "they stay in both families");
+    }
+    assert_eq!((things.len(), things.lingering(), uids(&things).len()), (0, 0, 0));
+    // Another object gets the series of the first that carry all their labels.
+    both(&things, "3", "1", 4, &["x"], 3.0);
+    assert_eq!(series(&store), [named("2", "x", 1), named("3", "x", 3), own("1", 3), own("2", 1)]);
+    both(&things, "3", "2", 5, &["y", "x"], 4.0);
+    assert_eq!(
+        series(&store),
+        [named("2", "x", 1), named("3", "x", 3), own("1", 3), own("2", 1)],
+        "it would end a series"
+    );
+    both(&things, "4", "4", 6, &[], 4.0);
+    both(&things, "4", "2", 7, &["x"], 5.0);
+    assert_eq!(
+        series(&store),
+        [named("3", "x", 3), named("4", "x", 5), own("1", 3), own("2", 5)],
+        "a change gets them"
+    );
+    things.hold_back(Slice::none());
+    assert_eq!(count(), 6, "{:?}", series(&store));
+}
+
+#[test]
 fn a_deleted_object_ends_at_once_when_another_one_has_its_series() {
     let (store, things) = store();
     put(&things, "uid 1", 1, "web-0");
@@ -443,8 +502,10 @@ proptest! {
     #[test]
     fn holding_back_only_delays_the_end_of_series(
         steps in proptest::collection::vec((0..8_u8, 0..6_u8, 0..8_u8), 1..60),
+        is_combined in any::<bool>(),
     ) {
-        let ((held, holding), (plain, things)) = (store(), store());
+        let create = if is_combined { combined } else { store };
+        let ((held, holding), (plain, things)) = (create(), create());
         let lower = Slice::of(Hasher::XxHash64, Ranges::from_parts([(0, 1 << 63)]));
         let slices = [Slice::none(), lower, Slice::all()];
         let identities = |store: &Store| -> std::collections::BTreeSet<String> {
@@ -474,8 +535,8 @@ proptest! {
                 _ => {
                     let labels: Vec<_> = ["x", "y", "z"].into_iter().enumerate()
                         .filter(|(bit, _)| labels >> bit & 1 == 1).map(|(_, label)| label).collect();
-                    labelled(&holding, &uid, version, &labels, f64::from(what));
-                    labelled(&things, &uid, version, &labels, f64::from(what));
+                    both(&holding, &uid, &uid, version, &labels, f64::from(what));
+                    both(&things, &uid, &uid, version, &labels, f64::from(what));
                 }
             }
             if what != 0 {
