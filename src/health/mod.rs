@@ -7,4 +7,4 @@ mod readiness;
 mod watched;
 
 pub use readiness::{DEFINITIONS, Health};
-pub use watched::{Degraded, SharedDegraded, SharedWatchSet, WatchSet, WatchedResource};
+pub use watched::{Degraded, SharedDegraded, SharedFollowed, SharedWatchSet, WatchSet, WatchedResource};

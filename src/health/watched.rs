@@ -40,6 +40,9 @@ pub struct Degraded {
 /// Why a resource is degraded, if it is; shared with the task that decides it.
 pub type SharedDegraded = Arc<ArcSwapOption<Degraded>>;
 
+/// A resource that a replica watches for its settings, if it does. It serves nothing of it.
+pub type SharedFollowed = Arc<ArcSwapOption<WatchedResource>>;
+
 /// The resources that a replica watches and serves.
 #[derive(Clone, Debug, Default)]
 pub struct WatchSet {

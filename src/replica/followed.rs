@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::tasks::Spawner;
+use crate::exposition::ResourceStore;
+use crate::health::{SharedFollowed, WatchedResource};
 use crate::intake::{self, Endpoint, Form, ShardState, Sink, Source, Status};
 use crate::settings::Settings;
 use crate::sharding::Slice;
@@ -98,6 +100,8 @@ pub(super) struct Follower {
     spawner: Spawner,
     /// Whoever sets resources holds this lock, so that a selector that was stopped sets nothing afterwards.
     active: Arc<Mutex<Option<Active>>>,
+    /// The watch.
+    followed: SharedFollowed,
 }
 
 /// A running selector.
@@ -136,7 +140,12 @@ impl Following {
 impl Follower {
     /// Starts without a selector.
     pub fn new(client: kube::Client, spawner: Spawner) -> Self {
-        Self { client, spawner, active: Arc::default() }
+        Self { client, spawner, active: Arc::default(), followed: Arc::default() }
+    }
+
+    /// Returns the resource that is watched, with the counts of its requests.
+    pub fn followed(&self) -> SharedFollowed {
+        Arc::clone(&self.followed)
     }
 
     /// Passes the settings on to the selector. Starts one if there is none for this cluster: `start` returns the sinks of the objects and
@@ -167,7 +176,9 @@ impl Follower {
             active: Arc::clone(&self.active),
             stop: stop.clone(),
         });
-        let watch = intake::run(self.client.clone(), source, sinks, Arc::new(Status::default()), stop.clone());
+        let status = Arc::new(Status::default());
+        self.followed.store(Some(Arc::new(watched(&source.endpoint, &status))));
+        let watch = intake::run(self.client.clone(), source, sinks, status, stop.clone());
         self.spawner.spawn_until(stop.clone(), watch_name, watch);
         let until = stop.clone();
         self.spawner.spawn_until(stop.clone(), selector_name, async move {
@@ -180,7 +191,21 @@ impl Follower {
     pub fn stop<R>(&self, set: impl FnOnce(bool) -> R) -> R {
         let mut active = lock(&self.active);
         let was_active = active.take().is_some();
+        self.followed.store(None);
         set(was_active)
+    }
+}
+
+/// Returns what telemetry sees of a watch. Its objects are not stored.
+fn watched(endpoint: &Endpoint, status: &Arc<Status>) -> WatchedResource {
+    WatchedResource {
+        name: endpoint.plural.clone(),
+        kind: format!("*{}.{}", endpoint.version, endpoint.kind),
+        object_limit: 0,
+        objects: ResourceStore::without_history(&endpoint.plural, Vec::new()),
+        sources: vec![Arc::clone(status)],
+        degraded: Arc::default(),
+        selection: None,
     }
 }
 
@@ -263,14 +288,17 @@ mod tests {
             );
             started
         };
+        assert!(follower.followed().load().is_none());
         let first = follow(1).expect("it starts");
+        let kind = follower.followed().load().as_ref().map(|watched| watched.kind.clone());
+        assert_eq!(kind.as_deref(), Some("*v1.Namespace"));
         assert!(first.turn().is_some());
         assert!(follow(1).is_none(), "it runs");
         assert!(first.settings.has_changed().expect("it runs"));
         let second = follow(2).expect("it starts for another cluster");
         assert!(first.turn().is_none());
         assert!(follower.stop(|was_active| was_active && second.stop.is_cancelled()));
-        assert!(second.turn().is_none());
+        assert!(second.turn().is_none() && follower.followed().load().is_none());
         assert!(!follower.stop(|was_active| was_active));
         tasks.spawner().spawn("last".to_owned(), async { tokio::task::yield_now().await });
         assert_eq!(tasks.ended().await.expect_err("it ended").to_string(), "task last ended unexpectedly");

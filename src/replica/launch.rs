@@ -64,7 +64,7 @@ pub(super) struct AuditState {
 }
 
 /// The resources, the custom ones among them, and their settings.
-type Watched = (Arc<Resources>, Arc<CustomResources>, FollowedNamespaces);
+pub(super) type Watched = (Arc<Resources>, Arc<CustomResources>, FollowedNamespaces);
 
 impl Launch<'_> {
     /// Starts to watch the built-in and the custom resources. Outside a fleet they hold `slice`.
@@ -167,8 +167,7 @@ impl Launch<'_> {
     pub fn serve(
         self,
         ports: Ports,
-        resources: &Arc<Resources>,
-        custom: &CustomResources,
+        (resources, custom, namespaces): &Watched,
         membership: &Membership,
         AuditState { inventory, coverage }: AuditState,
         reloads: Arc<Reloads>,
@@ -188,6 +187,7 @@ impl Launch<'_> {
         }
         let self_metrics = Arc::new(Telemetry::new(MetricSources {
             health: Arc::clone(&health),
+            followed: namespaces.followed(),
             definition_events: custom.events(),
             server_side: settings.fixed.server_side_sharding,
             reloads,

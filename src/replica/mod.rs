@@ -150,12 +150,12 @@ impl Replica {
         let config = connection.as_ref().map(ApiConnection::config);
         let launch = Launch { settings: &settings, client, config, live: &live, security, spawner: tasks.spawner() };
 
-        let (resources, custom, namespaces) = launch.watch_resources(&slice)?;
+        let watched = launch.watch_resources(&slice)?;
         let fleet_port = ports.fleet.as_ref().map(|port| port.address);
-        let membership = launch.join_fleet(&resources, fleet_port, slice);
-        let audit = launch.audit_coverage(&resources, &membership);
-        let Served { health, scrape_tracker, farewell } =
-            launch.serve(ports, &resources, &custom, &membership, audit, reloads)?;
+        let membership = launch.join_fleet(&watched.0, fleet_port, slice);
+        let audit = launch.audit_coverage(&watched.0, &membership);
+        let Served { health, scrape_tracker, farewell } = launch.serve(ports, &watched, &membership, audit, reloads)?;
+        let (resources, _, namespaces) = watched;
 
         let (member, unfit) = (membership.member, membership.unfit);
         Ok(Self {

@@ -28,6 +28,7 @@ pub async fn serve_unconfigured(
     let health = Arc::new(Health { shard: settings.fixed.shard, watch_set, definitions: Arc::default(), fleet: None });
     let telemetry = Telemetry::new(MetricSources {
         health: Arc::clone(&health),
+        followed: Arc::default(),
         definition_events: Arc::default(),
         server_side: false,
         reloads,

@@ -13,7 +13,7 @@ use super::encode::{Labels, counter, gauge};
 use super::reloads::Reloads;
 use crate::fleet::audit::Coverage;
 use crate::fleet::ledger::CoverageState;
-use crate::health::{Health, WatchedResource};
+use crate::health::{Health, SharedFollowed, WatchedResource};
 use crate::intake::Status;
 
 /// The handles from which a replica's self-metrics are read.
@@ -21,6 +21,8 @@ use crate::intake::Status;
 pub struct MetricSources {
     /// The watched resources, the shard and the fleet.
     pub health: Arc<Health>,
+    /// The watch of Namespaces for settings that depend on them. Its requests count with those of the resource `namespaces`.
+    pub followed: SharedFollowed,
     /// Events of CustomResourceDefinitions. They stay 0 without custom resources.
     pub definition_events: Arc<DefinitionEvents>,
     /// Whether the API server is asked to filter objects by shard.
@@ -43,12 +45,14 @@ impl Collector for ReplicaCollector {
         let out = &mut encoder;
         let watch_set = self.0.health.watch_set.load();
         let watched = &watch_set.resources;
+        let all_watched = with_followed(watched, self.0.followed.load_full().as_deref());
         self.identity(out)?;
-        self.requests(out, watched)?;
+        self.requests(out, &all_watched)?;
         self.0.definition_events.encode(out)?;
         objects(out, watched)?;
         events(out, watched)?;
-        health(out, watched)?;
+        loaded(out, watched)?;
+        requested(out, &all_watched)?;
         self.degraded(out)?;
         self.cover(out)?;
         self.server_side(out, watched)?;
@@ -239,14 +243,30 @@ fn events(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<()
     )
 }
 
-/// Completeness and freshness.
-fn health(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
+/// Returns the watched resources, with the sources of one that is not served.
+fn with_followed(watched: &[WatchedResource], followed: Option<&WatchedResource>) -> Vec<WatchedResource> {
+    let mut all = watched.to_vec();
+    if let Some(followed) = followed {
+        match all.iter_mut().find(|resource| resource.name == followed.name) {
+            Some(served) => served.sources.extend(followed.sources.iter().cloned()),
+            None => all.push(followed.clone()),
+        }
+    }
+    all
+}
+
+/// Completeness.
+fn loaded(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     gauge(
         out,
         "kube_state_fleet_loaded",
         "Whether the resource has been listed completely, or is refused by the API server.",
         by_resource(watched, |w| u64::from(w.is_loaded())),
-    )?;
+    )
+}
+
+/// The results of requests, and freshness.
+fn requested(out: &mut DescriptorEncoder, watched: &[WatchedResource]) -> Result<(), Error> {
     counter(
         out,
         "kube_state_fleet_not_served",

@@ -300,6 +300,15 @@ async fn series_of_a_config_have_labels_of_their_namespaces() {
     };
     let first = get(metrics, "/metrics").await;
     assert_eq!([with(&first, "one"), with(&first, "two")], [[10; 4]; 2], "{first}");
+    // The watch of Namespaces counts, although none is served.
+    let own = get(telemetry, "/metrics").await;
+    for (name, result) in [("list", "success"), ("list", "error"), ("watch", "success"), ("watch", "error")] {
+        let labels = format!("kube_state_metrics_{name}_total{{result=\"{result}\",resource=\"*v1.Namespace\"}} ");
+        let count = own.lines().find_map(|line| line.strip_prefix(&labels)).and_then(|count| count.parse::<u64>().ok());
+        // Its list came with the watch.
+        let is_counted = (name, result) == ("watch", "success");
+        assert_eq!(count.map(|count| count > 0), Some(is_counted), "{labels}: {own}");
+    }
     for line in first.lines().filter(|line| line.starts_with("own_")) {
         assert_eq!(line.matches("namespace_label_team=").count(), 2, "{line}");
         assert!(line.contains("exported_namespace_label_team=\""), "{line}");
@@ -315,6 +324,7 @@ async fn series_of_a_config_have_labels_of_their_namespaces() {
     let bare = |answer: &str| answer.contains("own_pod_containers{") && !answer.contains("team=\"two\"");
     until("their end", metrics, "/metrics", bare).await;
     let last = get(metrics, "/metrics").await;
+    assert!(!get(telemetry, "/metrics").await.contains("*v1.Namespace"), "it ends");
     assert!(last.contains(",namespace_label_team=\"Pod\"") && !last.contains("exported_"), "{last}");
 }
 

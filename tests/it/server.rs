@@ -182,6 +182,7 @@ impl TestReplica {
         });
         let telemetry = Arc::new(Telemetry::new(MetricSources {
             health: Arc::clone(&health),
+            followed: Arc::default(),
             definition_events: Arc::default(),
             server_side: false,
             reloads: Arc::default(),

@@ -18,6 +18,7 @@ use super::resources::{Group, PromotedLabels, Resources, Rollout};
 use super::tasks::Spawner;
 use crate::collectors::labels::{KeyFilter, of_namespace};
 use crate::exposition::NamespaceLabels;
+use crate::health::SharedFollowed;
 use crate::intake::Sink;
 use crate::settings::Settings;
 use crate::shown;
@@ -43,6 +44,11 @@ impl FollowedNamespaces {
         spawner: Spawner,
     ) -> Self {
         Self { resources, custom, follower: Follower::new(client, spawner) }
+    }
+
+    /// Returns the watch of Namespaces, if there is one, with the counts of its requests.
+    pub fn followed(&self) -> SharedFollowed {
+        self.follower.followed()
     }
 
     /// Serves what `settings` ask for, from the cluster of this number. If they depend on Namespaces, once these are known.
