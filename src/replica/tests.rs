@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use serde_json::{Value, json};
 
+use super::custom::CustomResources;
 use super::inventory::{CoverageSources, Inventory};
 use super::resources::{Group, Rollout, RunningResource, WatchContext};
 use super::*;
@@ -116,6 +117,78 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     (inventory, resources.served())
 }
 
+/// Starts a replica's watches of the namespaces whose Namespace has the label `team`.
+fn selecting(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, FollowedNamespaces) {
+    let text = Some("team".to_owned());
+    let flags = Flags { resources: vec!["pods".to_owned()], namespace_selector: text, ..Flags::default() };
+    let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
+    let context = WatchContext {
+        namespaced: false,
+        client: client(simulator),
+        private: None,
+        held: Some(slice.clone()),
+        audited: true,
+        linger: Duration::ZERO,
+        exposed: None,
+    };
+    let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+    let custom = CustomResources::new(Arc::clone(&resources), client(simulator), tasks.spawner());
+    let (client, spawner) = (client(simulator), tasks.spawner());
+    let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::new(custom), client, spawner);
+    namespaces.follow(&settings, 0).expect("no thread is needed");
+    let watch_set = resources.watch_set();
+    tasks.spawner().spawn("resource-loader".to_owned(), resources.run());
+    (Arc::new(Inventory { exposure: Arc::new(Member(slice)), watch_set, coverage_sources: None }), namespaces)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_that_begin_and_cease_to_match_are_neither_missing_nor_doubled() {
+    let resources = vec![ResourceType::of::<Namespace>(), ResourceType::of::<Pod>()];
+    let simulator = Arc::new(Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port"));
+    let namespace = |name: &str, labels: Value| {
+        let metadata = json!({ "name": name, "labels": labels });
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })
+    };
+    let of = |namespace: &str, number: usize| {
+        let mut pod = pod(&format!("web-{number}"));
+        pod["metadata"]["namespace"] = namespace.into();
+        pod
+    };
+    let names = ["shop", "bank", "mill", "farm"];
+    for (at, name) in names.into_iter().enumerate() {
+        let labels = if at < 2 { json!({ "team": "one" }) } else { json!({}) };
+        simulator.apply(&namespace(name, labels)).expect("applied");
+        (0..30).for_each(|number| drop(simulator.apply(&of(name, number)).expect("applied")));
+    }
+    let assignment = Assignment::new(2).expect("two");
+    let tasks = Tasks::new(CancellationToken::new());
+    let stop = tasks.spawner().stop_token();
+    let start = |shard| selecting(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &tasks);
+    let [(first, _first), (second, _second)] = [0, 1].map(start);
+    audit(&first, vec![&second], EXACT, &stop).await;
+
+    let living = Arc::clone(&simulator);
+    let churn = tokio::spawn(async move {
+        for change in 0.. {
+            let name = names[1 + change / 2 % 3];
+            let labels = if change % 2 == 0 { json!({}) } else { json!({ "team": "two" }) };
+            living.apply(&namespace(name, labels)).expect("applied");
+            for number in 0..20 {
+                living.apply(&of(names[number % 4], change * 20 + number)).expect("applied");
+                let _ = living.delete("pods", names[(number + 1) % 4], &format!("web-{}", change * 20 + number));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    });
+    // Each fails at the first other result.
+    for _ in 0..12 {
+        audit(&first, vec![&second], EXACT, &stop).await;
+    }
+    audit(&first, vec![&second, &second], DOUBLED, &stop).await;
+    audit(&first, vec![], MISSING, &stop).await;
+    churn.abort();
+}
+
 /// Audits from `coverage_view` until pods are in the state `pods`.
 async fn audit(
     coverage_view: &Arc<Inventory>,
@@ -141,6 +214,7 @@ async fn audit(
                 assert!(lines.iter().all(|line| line.resource != "services"), "the API server does not have them");
                 break;
             }
+            // Nothing is proven while members see different namespaces.
             assert!(state.is_none_or(|state| state == CoverageState::default()), "{state:?} in place of {pods:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

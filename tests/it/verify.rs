@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube_state_fleet::commands;
 use kube_state_fleet::replica::Replica;
 use kube_state_fleet::settings::{Flags, SelectorEntry, SelectorLists, Settings};
@@ -115,6 +115,53 @@ async fn objects_outside_the_selectors_are_not_missing() {
     let (code, out, _) = world.verify(&of(&[]).iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert_eq!(code, ExitCode::from(1));
     assert_eq!(columns(&out, "pods"), ["40", "29", "11", "0"], "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_that_begin_and_cease_to_match_while_it_runs_are_not_missing() {
+    let resources = vec![ResourceType::of::<Namespace>(), ResourceType::of::<Pod>()];
+    let simulator = Arc::new(Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port"));
+    let set = |name: &str, is_selected: bool| {
+        let labels = if is_selected { json!({ "team": "one" }) } else { json!({}) };
+        let metadata = json!({ "name": name, "labels": labels });
+        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
+    };
+    for (namespace, is_selected) in [("shop", true), ("bank", true), ("mill", false), ("farm", false)] {
+        set(namespace, is_selected);
+        for i in 0..20 {
+            let mut pod = pod(&format!("web-{i:02}"));
+            pod["metadata"]["namespace"] = namespace.into();
+            simulator.apply(&pod).expect("applied");
+        }
+    }
+    let mut replicas = Vec::new();
+    for shard in 0..2 {
+        let flags = Flags {
+            resources: vec!["pods".to_owned()],
+            namespace_selector: Some("team".to_owned()),
+            shard: Some(shard),
+            total_shards: Some(2),
+            ..Flags::default()
+        };
+        let replica =
+            Replica::start(crate::common::settings(flags), client(&simulator.url())).await.expect("it starts");
+        tokio::time::timeout(LONG, ready(&replica)).await.expect("it loads");
+        replicas.push(replica);
+    }
+    let world = World { simulator: Arc::clone(&simulator), replicas };
+    let mut flags: Vec<_> =
+        world.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
+    flags.extend(["--resources=pods", "--namespace-selector=team"].map(str::to_owned));
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    for (begins, ends, count) in [("mill", "bank", "40"), ("bank", "shop", "40"), ("farm", "none", "60")] {
+        // At once, so that the first comparison may find differences.
+        set(begins, true);
+        set(ends, false);
+        let (code, out, err) = world.verify(&flags).await;
+        assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+        let (code, out, _) = world.verify(&flags).await;
+        assert_eq!((code, columns(&out, "pods")), (ExitCode::SUCCESS, vec![count, count, "0", "0"]), "{out}");
+    }
 }
 
 fn settings(shard: u32, total: u32) -> Settings {

@@ -16,7 +16,7 @@ use super::objects::{self, NAMESPACE, Objects, Served};
 use super::process::Process;
 use super::trace::Trace;
 use crate::fleet::handover::Status;
-use crate::settings::{Environment, Flags, OnLostQuorum, Settings};
+use crate::settings::{Environment, Flags, GoBool, OnLostQuorum, Settings};
 use crate::simulator::{Options, ResourceType, Saved, Simulator};
 
 /// The time between scrapes.
@@ -48,6 +48,8 @@ pub struct Cluster {
     pub api: Arc<Simulator>,
     pub network: Network,
     settings: Settings,
+    /// Whether a config has a metric of the objects beside their own families.
+    combined: bool,
     start: Instant,
     pods: BTreeMap<u32, Pod>,
     ips: u8,
@@ -85,10 +87,15 @@ impl Cluster {
         let objects = Objects::new(Arc::clone(&api), &mut random);
         // A resource that the fleet does not need, and that may fail for ever.
         let resources = if random.u8(..3) == 0 { &["pods", "services"][..] } else { &["pods"] };
+        // The faults of other seeds do not depend on it.
+        let (combined, server_side) = (seed % 4 == 3, seed % 8 == 7);
         let flags = Flags {
             resources: resources.iter().map(|resource| (*resource).to_owned()).collect(),
             namespaces: vec![NAMESPACE.to_owned()],
-            metric_allowlist: vec!["kube_pod_info".to_owned()],
+            metric_allowlist: vec!["kube_pod_info".to_owned(), objects::OF_CONFIG.to_owned()],
+            custom_resource_state_config: combined.then(|| objects::CONFIG.to_owned()),
+            custom_resource_state_all_kinds: Some(GoBool(combined)),
+            server_side_sharding: Some(GoBool(server_side)),
             pod: Some("fleet-0".to_owned()),
             pod_namespace: Some("ops".to_owned()),
             ..Flags::default()
@@ -102,6 +109,7 @@ impl Cluster {
             api,
             network: Network::new(trace),
             settings,
+            combined,
             start: Instant::now(),
             pods: BTreeMap::new(),
             ips: 0,
@@ -119,7 +127,10 @@ impl Cluster {
             failure: None,
         };
         let (choice, overlap) = (cluster.settings.fixed.on_lost_quorum, cluster.settings.fixed.handover_overlap);
-        cluster.note(&format!("{replicas} replicas, {choice:?}, overlap {overlap:?}, churn {churn}, lists {lists:?}"));
+        cluster.note(&format!(
+            "{replicas} replicas, {choice:?}, overlap {overlap:?}, churn {churn}, lists {lists:?}, combined {combined}, \
+             server side {server_side}"
+        ));
         cluster.apply_statefulset();
         cluster
     }
@@ -319,7 +330,7 @@ impl Cluster {
             new.extend(process.first_ready().map(|exposed| (*ordinal, exposed)));
             let snapshot = process.member.snapshot();
             let scrape = process.scrape();
-            let count = scrape.as_ref().map(|text| objects::read(text, *ordinal, &mut served));
+            let count = scrape.as_ref().map(|text| objects::read(text, *ordinal, self.combined, &mut served));
             let _ = write!(
                 state,
                 " [{ordinal} g{} {:?} {}{}{}{}]",

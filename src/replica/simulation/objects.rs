@@ -233,18 +233,39 @@ impl Objects {
     }
 }
 
-/// Adds what a replica serves. Returns the number of objects.
-pub fn read(scrape: &[u8], ordinal: u32, served: &mut Served) -> usize {
+/// A metric of the objects from a config.
+pub const CONFIG: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: '', version: v1, kind: Pod}
+      metricNamePrefix: own
+      labelsFromPath: {uid: [metadata, uid], node: [spec, nodeName]}
+      metrics:
+        - {name: pod_info, each: {type: Gauge, gauge: {path: [metadata, generation], nilIsZero: true}}}
+";
+/// Its name.
+pub const OF_CONFIG: &str = "own_pod_info";
+
+/// Adds what a replica serves. Returns the number of objects. `combined`: their series from [`CONFIG`] are served with the others.
+pub fn read(scrape: &[u8], ordinal: u32, combined: bool, served: &mut Served) -> usize {
     let text = std::str::from_utf8(scrape).expect("UTF-8");
     let label = |line: &str, name: &str| {
         let (_, rest) = line.split_once(name)?;
         Some(rest.split_once('"')?.0.to_owned())
     };
-    let mut count = 0;
-    for line in text.lines().filter(|line| line.starts_with("kube_pod_info{")) {
-        let uid = label(line, "uid=\"").expect("a UID");
-        served.entry(uid).or_default().push((ordinal, label(line, "node=\"").expect("a node")));
-        count += 1;
+    let of = |family: &str| -> Vec<(String, String)> {
+        let series = text.lines().filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with('{')));
+        let mut objects: Vec<_> = series
+            .map(|line| (label(line, "uid=\"").expect("a UID"), label(line, "node=\"").expect("a node")))
+            .collect();
+        objects.sort();
+        objects
+    };
+    let objects = of("kube_pod_info");
+    assert_eq!(of(OF_CONFIG), if combined { &objects[..] } else { &[] }, "{ordinal} serves both families or none");
+    let count = objects.len();
+    for (uid, node) in objects {
+        served.entry(uid).or_default().push((ordinal, node));
     }
     count
 }
