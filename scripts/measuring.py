@@ -71,6 +71,16 @@ def memory(process):
     return tuple(int(re.search(rf"{key}:\s+(\d+)", status)[1]) * 1024 for key in ("VmRSS", "VmHWM"))
 
 
+def write(mark, text):
+    """Replaces the text between two marks of docs/performance.md."""
+    page = ROOT / "docs/performance.md"
+    pattern = re.compile(rf"(<!-- measured: {re.escape(mark)} -->\n).*?(<!-- end -->)", re.S)
+    text, count = pattern.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page.read_text())
+    if count != 1:
+        raise SystemExit(f"{page} has no mark {mark!r}")
+    page.write_text(text)
+
+
 def circumstances():
     """The machine, the date and the commit."""
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())

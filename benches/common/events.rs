@@ -51,13 +51,13 @@ impl What {
 }
 
 /// Half of the hash space.
-fn slice() -> Slice {
+pub fn half() -> Slice {
     Slice::of(Hasher::default(), Ranges::from_parts([(0, 1 << 63)]))
 }
 
 /// Returns the UIDs inside or outside of the slice.
-fn uids(own: bool) -> impl Iterator<Item = String> {
-    (0..).map(uid).filter(move |uid| slice().contains_uid(uid) == own)
+pub fn uids(own: bool) -> impl Iterator<Item = String> {
+    (0..).map(uid).filter(move |uid| half().contains_uid(uid) == own)
 }
 
 /// A store of objects of one kind, and the events for it.
@@ -106,7 +106,7 @@ impl Events {
             protobuf: true,
             typed: true,
         };
-        let feed = Feed::new(endpoint, slice(), sink(collector, objects));
+        let feed = Feed::new(endpoint, half(), sink(collector, objects));
         let (encoding, frame): (_, Frame) = match form {
             Form::Table => (Encoding::Json, table()),
             Form::Object => (Encoding::Protobuf, message::<R>(example(name::<R>()))),

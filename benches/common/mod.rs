@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench uses a part")]
 
 pub mod events;
+pub mod options;
 pub mod wire;
 
 use std::fs::File;

@@ -1,0 +1,340 @@
+//! Pods and custom resources under opt-in settings, and the events for them: what each setting costs.
+
+use std::sync::Arc;
+
+use kube_state_fleet::collectors::custom::{CustomCollector, GroupVersionKind};
+use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::{Collector, Family, Pods};
+use kube_state_fleet::exposition::{Format, NamespacedBy, ResourceStore, Selection, Store};
+use kube_state_fleet::intake::{Encoding, Endpoint, Feed, Form};
+use kube_state_fleet::replica::{custom_sink, joined_sink, sink};
+use kube_state_fleet::settings::custom::{CustomResources, Kinds};
+use kube_state_fleet::settings::resources::Kind;
+use kube_state_fleet::sharding::Slice;
+use serde_json::{Value, json};
+
+use super::events::{What, half, uids};
+use super::wire::{New, field, set};
+use super::{drain, namespace, teams};
+
+/// The same pod as protobuf and as JSON.
+const POD: (&[u8], &str) = (include_bytes!("../data/pod.bin"), include_str!("../data/pod.json"));
+
+/// Number of objects in the store that receives events: a page.
+const OBJECTS: u32 = 100;
+
+/// A metric of pods.
+const PODS: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: '', version: v1, kind: Pod}
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metrics:
+        - {name: grace, each: {type: Gauge, gauge: {path: [spec, terminationGracePeriodSeconds]}}}
+";
+
+/// Metrics of pods in the richer format.
+const PODS_RICH: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: '', version: v1, kind: Pod}
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metrics:
+        - name: port
+          each:
+            type: Gauge
+            gauge:
+              path: [spec, containers, '[*]', ports, '[*]']
+              labelsFromPath: {container: ['[..]', '[..]', name], port: [name]}
+              valueFrom: [containerPort]
+        - {name: volumes, each: {type: Gauge, gauge: {valueFrom: {count: [spec, volumes]}}}}
+        - {name: restarts, each: {type: Gauge, gauge: {valueFrom: {sum: [status, containerStatuses, '[*]', restartCount]}}}}
+";
+
+/// Metrics of custom resources.
+const ROUTES: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: example.com, version: v1, kind: Route}
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metrics:
+        - {name: timeout, each: {type: Gauge, gauge: {path: [spec, timeout]}}}
+        - name: condition
+          each:
+            type: Gauge
+            gauge: {path: [status, conditions], labelsFromPath: {type: [type]}, valueFrom: [status]}
+        - {name: phase, each: {type: StateSet, stateSet: {path: [status, phase], labelName: phase, list: [Ready, Pending]}}}
+";
+
+/// Metrics of custom resources in the richer format.
+const ROUTES_RICH: &str = "
+spec:
+  resources:
+    - groupVersionKind: {group: example.com, version: v1, kind: Route}
+      labelsFromPath: {namespace: [metadata, namespace], name: [metadata, name]}
+      metrics:
+        - name: backend_weight
+          each:
+            type: Gauge
+            gauge:
+              path: [spec, rules, '[*]', backends, '[*]']
+              labelsFromPath: {backend: ['[key]'], host: ['[..]', '[..]', host]}
+              valueFrom: {path: [weight], default: 1}
+        - {name: backends, each: {type: Gauge, gauge: {path: [spec, rules, '[*]'], labelsFromPath: {host: [host]}, valueFrom: {count: [backends]}}}}
+        - {name: weight, each: {type: Gauge, gauge: {valueFrom: {sum: [spec, rules, '[*]', backends, '[*]', weight]}}}}
+";
+
+/// A setting, and what it adds.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    pub name: &'static str,
+    /// Whether an opt-in family is served.
+    serves: fn(&str) -> bool,
+    /// Whether objects are indexed by namespace, and show a label of it.
+    index: (bool, bool),
+    config: Option<&'static str>,
+    /// Whether the objects are custom resources instead of pods.
+    is_custom: bool,
+}
+
+/// Pods with their default families.
+const PLAIN: Choice = Choice { name: "none", serves: |_| false, index: (false, false), config: None, is_custom: false };
+
+/// All settings with a cost of their own.
+pub const ALL: [Choice; 11] = [
+    PLAIN,
+    Choice { name: "container-terminations", serves: |name| name.contains("pod_container_terminations"), ..PLAIN },
+    Choice { name: "all-terminations", serves: |name| name.contains("terminations_total"), ..PLAIN },
+    Choice { name: "evictions", serves: |name| name.contains("evictions_total"), ..PLAIN },
+    Choice {
+        name: "resources",
+        serves: |name| name.starts_with("kube_state_fleet") && name.contains("resource"),
+        ..PLAIN
+    },
+    Choice { name: "namespaced-scrapes", index: (true, false), ..PLAIN },
+    Choice { name: "promote-namespace-labels", index: (true, true), ..PLAIN },
+    Choice { name: "all-kinds", config: Some(PODS), ..PLAIN },
+    Choice { name: "all-kinds-rich", config: Some(PODS_RICH), ..PLAIN },
+    Choice { name: "custom", config: Some(ROUTES), is_custom: true, ..PLAIN },
+    Choice { name: "custom-rich", config: Some(ROUTES_RICH), is_custom: true, ..PLAIN },
+];
+
+/// A state of an object.
+struct State<'a> {
+    uid: &'a str,
+    number: u32,
+    version: u64,
+    /// A number that no family shows.
+    invisible: u64,
+    /// A number that the state depends on.
+    state: u64,
+}
+
+/// A store of objects under a setting, and the events for it.
+pub struct Chosen {
+    feed: Feed,
+    store: Store,
+    encoding: Encoding,
+    frame: fn(&State<'_>) -> Vec<u8>,
+    version: u64,
+}
+
+impl Choice {
+    /// Creates a store with a page of objects, in half of the hash space.
+    pub fn page(self) -> Chosen {
+        let mut chosen = self.empty(half());
+        chosen.fill(uids(true).take(OBJECTS as usize));
+        // Columns are compressed, as usual between scrapes.
+        drain(chosen.store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
+        chosen
+    }
+
+    /// Creates a store with this number of objects, 200 in each namespace, whose columns are built.
+    pub fn filled(self, objects: u32) -> Chosen {
+        let mut chosen = self.empty(Slice::all());
+        chosen.fill((0..objects).map(super::uid));
+        drain(chosen.store.scrape(&Selection::All, Format::Text, &Slice::all()));
+        chosen
+    }
+
+    fn empty(self, slice: Slice) -> Chosen {
+        let own = Collector::<Pods>::new(
+            |family: &Family<_>| !family.opt_in || (self.serves)(family.name),
+            KeyFilter::None,
+            KeyFilter::None,
+        );
+        let custom = self.config.map(|config| match self.is_custom {
+            true => self.collector(config),
+            false => self.collector(config).beside(),
+        });
+        let headers = match (&custom, self.is_custom) {
+            (Some(custom), true) => custom.headers(),
+            (Some(custom), false) => [own.headers(), custom.headers()].concat(),
+            (None, _) => own.headers(),
+        };
+        let store = ResourceStore::new("objects", headers);
+        if self.index.0 {
+            store.index_namespaces(NamespacedBy::Namespace);
+        }
+        if self.index.1 {
+            store.label_namespaces(&teams(100_000, "checkout")).for_each(drop);
+        }
+        let is_json = custom.is_some();
+        let sink = match (custom, self.is_custom) {
+            (Some(custom), true) => custom_sink(custom, Arc::clone(&store)),
+            (Some(custom), false) => joined_sink(own, custom, Arc::clone(&store)),
+            (None, _) => sink(own, Arc::clone(&store)),
+        };
+        let (group, kind, plural) =
+            if self.is_custom { ("example.com", "Route", "routes") } else { ("", "Pod", "pods") };
+        let endpoint = Endpoint {
+            group: group.to_owned(),
+            version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+            namespaced: true,
+            form: Form::Object,
+            protobuf: !is_json,
+            typed: !self.is_custom,
+        };
+        let (encoding, frame): (_, fn(&State<'_>) -> Vec<u8>) = match (is_json, self.is_custom) {
+            (false, _) => (Encoding::Protobuf, pod_message),
+            (true, false) => (Encoding::Json, pod_text),
+            (true, true) => (Encoding::Json, route),
+        };
+        Chosen { feed: Feed::new(endpoint, slice, sink), store: Store::new(vec![store]), encoding, frame, version: 1 }
+    }
+
+    fn collector(self, config: &str) -> CustomCollector {
+        let custom = CustomResources::parse_for(Kinds::All, "config", config).expect("it is valid");
+        let (of, entry) = if self.is_custom {
+            let [group, version, kind] = ["example.com", "v1", "Route"].map(str::to_owned);
+            let of = GroupVersionKind { group, version, kind };
+            let entry = custom.of(&of).expect("it names the kind");
+            (of, entry)
+        } else {
+            let kind = Kind::of::<Pods>();
+            (kind.group_version_kind(), custom.of_built_in(&kind).expect("it names the kind"))
+        };
+        CustomCollector::new(&entry.definition, &of, |_| true, 0)
+    }
+}
+
+impl Chosen {
+    fn fill(&mut self, uids: impl Iterator<Item = String>) {
+        for (number, uid) in (0..).zip(uids) {
+            let frame = (self.frame)(&State { uid: &uid, number, version: 1, invisible: 0, state: 0 });
+            self.feed.event(self.encoding, &frame, true);
+        }
+        self.feed.listed("1");
+    }
+
+    /// Returns this number of events for the same object of a page, each of which changes it.
+    pub fn frames(&mut self, what: What, number: u64) -> Vec<Vec<u8>> {
+        let uid = uids(what != What::Foreign).nth(7).expect("there are many");
+        let frame = |number: u64| {
+            let (invisible, state) = if what == What::Update { (0, number) } else { (number, 0) };
+            self.version += 1;
+            (self.frame)(&State { uid: &uid, number: 7, version: self.version, invisible, state })
+        };
+        (1..=number).map(frame).collect()
+    }
+
+    /// Handles events.
+    pub fn receive(&mut self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            self.feed.event(self.encoding, frame, false);
+        }
+    }
+
+    /// Returns the numbers of objects that were stored, and of objects that were discarded.
+    pub fn counts(&self) -> (u64, u64) {
+        use std::sync::atomic::Ordering::Relaxed;
+        (self.feed.status().applied.load(Relaxed), self.feed.status().foreign.load(Relaxed))
+    }
+}
+
+fn name(state: &State<'_>) -> String {
+    format!("checkout-service-{}-7d9f8b6c5d-{:05x}", state.number / 10, state.number)
+}
+
+fn node(state: &State<'_>) -> String {
+    format!("node-{:05}.example.internal", state.number / 30)
+}
+
+fn address(state: &State<'_>) -> String {
+    format!("10.{}.{}.{}", state.number >> 16 & 255, state.number >> 8 & 255, state.number & 255)
+}
+
+/// A pod as protobuf. An update ends its first container, and starts it again.
+fn pod_message(state: &State<'_>) -> Vec<u8> {
+    let text = |text: String| New::Bytes(text.into_bytes().into());
+    let (container, address) = (format!("containerd://{:064x}", u64::from(state.number) << 8), address(state));
+    let edits: [(&[u32], New<'_>); 12] = [
+        (&[1, 1], text(name(state))),
+        (&[1, 3], text(namespace(state.number))),
+        (&[1, 5], state.uid.into()),
+        (&[1, 6], text(state.version.to_string())),
+        (&[1, 17, 1], text(format!("kubelet-{:05}", state.invisible))),
+        (&[2, 10], text(node(state))),
+        (&[3, 6], text(address.clone())),
+        (&[3, 12, 1], text(address)),
+        // Of the first container: ready, restartCount, containerID.
+        (&[3, 8, 4], New::Number(state.state % 2)),
+        (&[3, 8, 5], New::Number(state.state)),
+        (&[3, 8, 8], text(container)),
+        // Its name, which is there already.
+        (&[3, 8, 1], "server".into()),
+    ];
+    let object = edits.iter().fold(POD.0.to_vec(), |object, (path, new)| set(&object, path, new));
+    let types = [field(1, b"v1"), field(2, b"Pod")].concat();
+    let unknown = [b"k8s\0".to_vec(), field(1, &types), field(2, &object)].concat();
+    [field(1, b"MODIFIED"), field(2, &field(1, &unknown))].concat()
+}
+
+fn event(object: &Value) -> Vec<u8> {
+    json!({"type": "MODIFIED", "object": object}).to_string().into_bytes()
+}
+
+/// The same pod as JSON.
+fn pod_text(state: &State<'_>) -> Vec<u8> {
+    let mut pod: Value = serde_json::from_str(POD.1).expect("the file holds JSON");
+    identify(&mut pod, state);
+    pod["spec"]["nodeName"] = node(state).into();
+    pod["status"]["podIP"] = address(state).into();
+    pod["status"]["podIPs"] = json!([{"ip": address(state)}]);
+    let container = &mut pod["status"]["containerStatuses"][0];
+    container["containerID"] = format!("containerd://{:064x}", u64::from(state.number) << 8).into();
+    container["restartCount"] = state.state.into();
+    container["ready"] = (state.state % 2 == 1).into();
+    event(&pod)
+}
+
+fn identify(object: &mut Value, state: &State<'_>) {
+    let metadata = &mut object["metadata"];
+    metadata["name"] = name(state).into();
+    metadata["namespace"] = namespace(state.number).into();
+    metadata["uid"] = state.uid.into();
+    metadata["resourceVersion"] = state.version.to_string().into();
+    metadata["managedFields"][0]["manager"] = format!("kubelet-{:05}", state.invisible).into();
+}
+
+/// A custom resource with four rules of three backends.
+fn route(state: &State<'_>) -> Vec<u8> {
+    let rule = |number: u32| {
+        let host = format!("host-{number}.example.com");
+        json!({"host": host, "backends": {"blue": {"weight": 9}, "green": {"weight": state.state}, "red": {}}})
+    };
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-09-21T14:13:21Z"});
+    let managed = json!({"operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:status": {"f:phase": {}}}});
+    let conditions = ["Accepted", "Programmed", "Ready"].map(condition);
+    let mut route = json!({
+        "apiVersion": "example.com/v1",
+        "kind": "Route",
+        "metadata": {"labels": {"app": "shop"}, "managedFields": [managed]},
+        "spec": {"timeout": state.state, "rules": (0..4).map(rule).collect::<Vec<_>>()},
+        "status": {"phase": "Ready", "conditions": conditions},
+    });
+    identify(&mut route, state);
+    event(&route)
+}
