@@ -292,22 +292,37 @@ fn pod_message(state: &State<'_>) -> Vec<u8> {
     [field(1, b"MODIFIED"), field(2, &field(1, &unknown))].concat()
 }
 
-fn event(object: &Value) -> Vec<u8> {
-    json!({"type": "MODIFIED", "object": object}).to_string().into_bytes()
+/// An event as the API server writes it, with its type in front.
+fn event(object: &str) -> Vec<u8> {
+    format!(r#"{{"type":"MODIFIED","object":{object}}}"#).into_bytes()
 }
 
-/// The same pod as JSON.
+/// The same pod as JSON, with its fields in the order of the API server.
 fn pod_text(state: &State<'_>) -> Vec<u8> {
-    let mut pod: Value = serde_json::from_str(POD.1).expect("the file holds JSON");
-    identify(&mut pod, state);
-    pod["spec"]["nodeName"] = node(state).into();
-    pod["status"]["podIP"] = address(state).into();
-    pod["status"]["podIPs"] = json!([{"ip": address(state)}]);
-    let container = &mut pod["status"]["containerStatuses"][0];
-    container["containerID"] = format!("containerd://{:064x}", u64::from(state.number) << 8).into();
-    container["restartCount"] = state.state.into();
-    container["ready"] = (state.state % 2 == 1).into();
-    event(&pod)
+    let text: String = POD.1.lines().map(str::trim_start).collect();
+    let (before, statuses) = text.split_once("\"containerStatuses\"").expect("the pod has statuses");
+    let put = |text: &str, key: &str, value: &str| {
+        let (before, rest) = text.split_once(&format!("\"{key}\": ")).expect("the pod has the field");
+        let end = rest.find([',', '}', '\n']).expect("the value ends");
+        format!("{before}\"{key}\":{value}{}", &rest[end..])
+    };
+    let quoted = |text: &str| format!("\"{text}\"");
+    let mut before = before.replace("127.1.0.1", &address(state));
+    for (key, value) in [
+        ("name", name(state)),
+        ("namespace", namespace(state.number)),
+        ("uid", state.uid.to_owned()),
+        ("resourceVersion", state.version.to_string()),
+        ("manager", format!("kubelet-{:05}", state.invisible)),
+        ("nodeName", node(state)),
+    ] {
+        before = put(&before, key, &quoted(&value));
+    }
+    let statuses = put(statuses, "ready", if state.state % 2 == 1 { "true" } else { "false" });
+    let statuses = put(&statuses, "restartCount", &state.state.to_string());
+    let container = format!("containerd://{:064x}", u64::from(state.number) << 8);
+    let statuses = put(&statuses, "containerID", &quoted(&container));
+    event(&format!("{before}\"containerStatuses\"{statuses}"))
 }
 
 fn identify(object: &mut Value, state: &State<'_>) {
@@ -336,5 +351,6 @@ fn route(state: &State<'_>) -> Vec<u8> {
         "status": {"phase": "Ready", "conditions": conditions},
     });
     identify(&mut route, state);
-    event(&route)
+    // In the order of the keys, as the API server writes custom resources.
+    event(&route.to_string())
 }
