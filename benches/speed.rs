@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher, black_box};
-use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::parts::FieldSet;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
@@ -53,22 +52,23 @@ struct Kinds(BTreeMap<&'static str, Kind>);
 impl Visitor for Kinds {
     fn visit<R: Resource>(&mut self) {
         // Other forms contain only metadata.
-        if Form::of::<R::Object>() != Form::Object {
+        if Form::of::<R>() != Form::Object {
             return;
         }
         let message = recorded(name::<R>());
-        let decode = move |message: &[u8]| {
-            let unreadable = Unreadable::default();
-            let item = Item::changed("", 1, Encoding::Protobuf, message, &unreadable);
-            let item = Item { form: Form::of::<R::Object>(), ..item };
-            item.decode::<R::Object>(FieldSet::Usual).expect("the corpus decodes")
+        // Objects borrow from both, and live as long as the bench.
+        let (message, unreadable): (&[u8], &Unreadable) = (message.leak(), Box::leak(Box::default()));
+        let decode = move |message| {
+            let item = Item::changed("", 1, Encoding::Protobuf, message, unreadable);
+            let item = Item { form: Form::of::<R>(), ..item };
+            item.decode::<R>(FieldSet::Usual).expect("the corpus decodes")
         };
-        let object = decode(&message);
+        let object = decode(message);
         let collector = Collector::<R>::new(|family| !family.opt_in, KeyFilter::None, KeyFilter::None);
         let bytes = message.len();
-        let decode = Rc::new(move || drop(black_box(decode(black_box(&message)))));
+        let decode = Rc::new(move || drop(black_box(decode(black_box(message)))));
         let collect = Rc::new(move || drop(black_box(collector.collect(black_box(&object)))));
-        self.0.insert(R::Object::URL_PATH_SEGMENT, Kind { bytes, decode, collect });
+        self.0.insert(R::API.plural, Kind { bytes, decode, collect });
     }
 }
 

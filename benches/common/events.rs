@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Resource, Visitor, name, visit_all};
 use kube_state_fleet::exposition::{Format, ResourceStore, Selection, Store};
@@ -95,12 +94,12 @@ impl Events {
         let collector = Collector::<R>::new(served, KeyFilter::None, KeyFilter::None);
         let objects = ResourceStore::new(name::<R>(), collector.headers());
         let store = Store::new(vec![Arc::clone(&objects)]);
-        let form = Form::of::<R::Object>();
+        let form = Form::of::<R>();
         let endpoint = Endpoint {
-            group: R::Object::GROUP.to_owned(),
-            version: R::Object::VERSION.to_owned(),
-            kind: R::Object::KIND.to_owned(),
-            plural: R::Object::URL_PATH_SEGMENT.to_owned(),
+            group: R::API.group().to_owned(),
+            version: R::API.version().to_owned(),
+            kind: R::API.kind.to_owned(),
+            plural: R::API.plural.to_owned(),
             namespaced: true,
             form,
             protobuf: true,
@@ -175,7 +174,7 @@ fn example(resource: &str) -> Vec<u8> {
 
 /// Returns the event for a state of the object in `message`.
 fn message<R: Resource>(message: Vec<u8>) -> Frame {
-    let kind = if Form::of::<R::Object>() == Form::Object { R::Object::KIND } else { "PartialObjectMetadata" };
+    let kind = if Form::of::<R>() == Form::Object { R::API.kind } else { "PartialObjectMetadata" };
     let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
     Box::new(move |change| {
         // ObjectMeta: name 1, uid 5, resourceVersion 6, managedFields 17 with manager 1.

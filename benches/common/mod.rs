@@ -13,9 +13,9 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
-use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::labels::KeyFilter;
-use kube_state_fleet::collectors::{Collector, Family, Pods};
+use kube_state_fleet::collectors::objects::Pod;
+use kube_state_fleet::collectors::{Collector, Family, Pods, Resource};
 use kube_state_fleet::exposition::{
     Block, Format, NamespaceLabels, NamespacedBy, Parts, Remembered, ResourceStore, Scope, Scrape, Selection, Stamp,
     Store, Update,
@@ -27,13 +27,13 @@ use kube_state_fleet::sharding::{Hashes, Slice};
 const POD: &str = include_str!("../data/pod.json");
 
 /// Returns the pod in the file.
-pub fn pod() -> Pod {
+pub fn pod() -> Pod<'static> {
     let json: serde_json::Value = serde_json::from_str(POD).expect("the file holds JSON");
-    decode_object(&json, Form::Object, &Unreadable::default()).expect("the file holds a pod")
+    decode_object::<Pods>(&json, Form::Object, &Unreadable::default()).expect("the file holds a pod")
 }
 
 /// Returns whether a family is served: by default, or because the variable `OPT_IN` has a part of its name.
-pub fn served<T>(family: &Family<T>) -> bool {
+pub fn served<R: Resource>(family: &Family<R>) -> bool {
     !family.opt_in || std::env::var("OPT_IN").is_ok_and(|part| family.name.contains(&part))
 }
 
@@ -54,7 +54,7 @@ pub struct World {
     pub store: Store,
     pub things: Arc<ResourceStore>,
     collector: Collector<Pods>,
-    pod: Pod,
+    pod: Pod<'static>,
 }
 
 impl World {
@@ -99,18 +99,19 @@ impl World {
     /// Makes [`World::pod`] the state of a pod after this number of restarts.
     fn set(&mut self, number: u32, restarts: i32) {
         let pod = &mut self.pod;
-        pod.metadata.uid = Some(uid(number));
-        pod.metadata.name = Some(format!("checkout-service-{}-7d9f8b6c5d-{number:05x}", number / 10));
-        pod.metadata.namespace = Some(namespace(number));
+        pod.metadata.uid = Some(uid(number).into());
+        pod.metadata.name = Some(format!("checkout-service-{}-7d9f8b6c5d-{number:05x}", number / 10).into());
+        pod.metadata.namespace = Some(namespace(number).into());
         if let Some(spec) = &mut pod.spec {
-            spec.node_name = Some(format!("node-{:05}.example.internal", number / 30));
+            spec.node_name = Some(format!("node-{:05}.example.internal", number / 30).into());
         }
         if let Some(status) = &mut pod.status {
             let address = format!("10.{}.{}.{}", number >> 16 & 255, number >> 8 & 255, number & 255);
-            status.pod_ip = Some(address.clone());
-            status.pod_ips.iter_mut().flatten().for_each(|ip| ip.ip.clone_from(&address));
+            status.pod_ip = Some(address.clone().into());
+            status.pod_ips.iter_mut().flatten().for_each(|ip| ip.ip = address.clone().into());
             for (index, container) in status.container_statuses.iter_mut().flatten().enumerate() {
-                container.container_id = Some(format!("containerd://{:064x}", u64::from(number) << 8 | index as u64));
+                container.container_id =
+                    Some(format!("containerd://{:064x}", u64::from(number) << 8 | index as u64).into());
                 container.restart_count = if index == 0 { restarts } else { 0 };
                 container.ready = restarts % 2 == 0;
             }

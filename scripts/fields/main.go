@@ -89,6 +89,7 @@ func main() {
 # kind APIVERSION KIND: MESSAGE
 # message NAME: FIELD; FIELD; ...    FIELD is a number, the JSON name, a shape and a type.
 # Shapes: one (at most once), omitempty (JSON omits it when empty), list, map (from strings), inline (JSON has its fields in the parent).
+# A ! after the shape: the field is required, JSON always has it.
 `, version("k8s.io/api"))
 	fmt.Println(strings.Join(append(kinds, lines...), "\n"))
 }
@@ -194,6 +195,9 @@ func field(f reflect.StructField) (shape, kind string, inner reflect.Type) {
 		if t.Kind() == reflect.Struct && strings.Contains(options, "omitzero") && !strings.HasSuffix(kind, "Time") {
 			kind, inner = unknown(t), nil
 		}
+	}
+	if !pointer && !strings.Contains(options, "omit") {
+		shape += "!"
 	}
 	return shape, kind, inner
 }

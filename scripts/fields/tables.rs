@@ -1,15 +1,22 @@
-//! Prints src/intake/protobuf/tables.rs: the fields of Kubernetes' protobuf messages that the decoder reads.
+//! Prints src/intake/protobuf/tables.rs, the fields of Kubernetes' protobuf messages that the decoder reads, or
+//! src/collectors/objects/types.rs, the types that hold these fields.
 //!
-//! `scripts/gen-fields` compiles and runs it as `tables MESSAGES FIELDS`: MESSAGES is messages.txt beside this file,
-//! FIELDS is src/intake/protobuf/fields.txt. It uses only the standard library, so that it also works when tables.rs is
+//! `scripts/gen-fields` compiles and runs it as `tables MESSAGES FIELDS tables|types`: MESSAGES is messages.txt beside this file,
+//! FIELDS is src/intake/protobuf/fields.txt. It uses only the standard library, so that it also works when its output is
 //! missing or broken.
+//!
+//! A message has one type for all lists that name it, with the fields of all of them. The messages that JSON writes into their parent
+//! have no type: their fields are those of the parent. A slot is the number of a field in its type.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// The Rust decoder marks the repeated fields that it has seen in a u64.
+/// The Rust decoder marks the maps that it has seen in a u64.
 const MOST_FIELDS: usize = 64;
+
+/// A slot is a u8.
+const MOST_SLOTS: usize = 256;
 
 /// A field of a message, as messages.txt describes it.
 struct Field<'a> {
@@ -17,6 +24,8 @@ struct Field<'a> {
     name: &'a str,
     shape: &'a str,
     kind: &'a str,
+    /// Whether JSON always has the field.
+    required: bool,
 }
 
 /// What messages.txt says.
@@ -42,7 +51,8 @@ impl<'a> Messages<'a> {
             let fields = rest.split(';').map(str::trim).filter(|field| !field.is_empty()).map(|field| {
                 let words: Vec<&str> = field.split(' ').collect();
                 let [number, name, shape, kind] = words[..] else { return Err(broken()) };
-                Ok(Field { number: number.parse().map_err(|_| broken())?, name, shape, kind })
+                let (shape, required) = shape.strip_suffix('!').map_or((shape, false), |shape| (shape, true));
+                Ok(Field { number: number.parse().map_err(|_| broken())?, name, shape, kind, required })
             });
             messages.fields.insert(message, fields.collect::<Result<_, _>>()?);
         }
@@ -108,7 +118,9 @@ impl<'a> Node<'a> {
     fn need(&mut self, name: &'a str) {
         for (field, inner) in self.fields.values_mut() {
             match inner {
-                Some(inner) if field.shape == "inline" && inner.fields.values().any(|(field, _)| field.name == name) => {
+                Some(inner)
+                    if field.shape == "inline" && inner.fields.values().any(|(field, _)| field.name == name) =>
+                {
                     self.needs.push(field.name);
                     inner.need(name);
                 }
@@ -180,8 +192,10 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
             let all = before.iter().find(|it| (it.api_version, it.kind, it.view) == (root.api_version, root.kind, of));
             let path = prefix.trim();
             let listed = all.and_then(|all| if path.is_empty() { Some(&all.node) } else { all.node.at(path) });
-            let listed = listed.ok_or_else(|| failed("`*` copies what the list of all fields has at this path".into()))?;
-            let node = if path.is_empty() { Some(&mut root.node) } else { root.node.walk(messages, path).map_err(failed)? };
+            let listed =
+                listed.ok_or_else(|| failed("`*` copies what the list of all fields has at this path".into()))?;
+            let node =
+                if path.is_empty() { Some(&mut root.node) } else { root.node.walk(messages, path).map_err(failed)? };
             if let Some(node) = node {
                 *node = listed.clone();
             }
@@ -202,23 +216,147 @@ fn roots<'a>(messages: &'a Messages<'a>, list: &'a str) -> Result<Vec<Root<'a>>,
     Ok(roots)
 }
 
-/// The text of the tables. Equal tables are written once.
+/// The number of an inlined message in its parent, and of a field in it; `None` for a field of the parent itself.
+type Place = (Option<u32>, u32);
+
+/// The types of the messages.
 #[derive(Default)]
-struct Writer {
+struct Types<'a> {
+    /// The listed fields of each message, those of inlined messages included.
+    fields: BTreeMap<&'a str, BTreeMap<Place, &'a Field<'a>>>,
+}
+
+impl<'a> Types<'a> {
+    fn of(roots: &[Root<'a>]) -> Result<Self, String> {
+        let mut types = Self::default();
+        roots.iter().for_each(|root| types.add(&root.node, root.node.message, None));
+        match types.fields.iter().find(|(_, fields)| fields.len() > MOST_SLOTS) {
+            Some((message, _)) => Err(format!("{message}: more than {MOST_SLOTS} fields")),
+            None => Ok(types),
+        }
+    }
+
+    /// Adds the fields of a node to a message, which is another one if `inlined` is the number of the node in it.
+    fn add(&mut self, node: &Node<'a>, message: &'a str, inlined: Option<u32>) {
+        self.fields.entry(message).or_default();
+        for (field, inner) in node.fields.values() {
+            match inner {
+                Some(inner) if field.shape == "inline" => self.add(inner, message, Some(field.number)),
+                _ => {
+                    self.fields.entry(message).or_default().insert((inlined, field.number), field);
+                    inner.iter().for_each(|inner| self.add(inner, inner.message, None));
+                }
+            }
+        }
+    }
+
+    /// Returns the slot of a field of a message. Inlined messages themselves have none, and their slot is not read.
+    fn slot(&self, message: &str, place: Place) -> usize {
+        self.fields.get(message).and_then(|fields| fields.keys().position(|known| *known == place)).unwrap_or(0)
+    }
+
+    /// Returns the name of the type of a message: its own, after that of its group if a core type has the same name.
+    fn name(&self, message: &str) -> String {
+        let (group, name) = message
+            .split_once("/v")
+            .and_then(|(group, rest)| Some((group, rest.split_once('.')?.1)))
+            .unwrap_or(("", message));
+        let taken = group != "core" && self.fields.contains_key(&*format!("core/v1.{name}"));
+        let (first, rest) = group.split_at(usize::from(taken));
+        let prefix = if taken { first.to_ascii_uppercase() + rest } else { String::new() };
+        prefix + name
+    }
+
+    /// Whether a value of this kind borrows from the encoded object.
+    fn borrows(&self, kind: &str) -> bool {
+        match self.fields.get(kind) {
+            Some(fields) => fields.values().any(|field| field.shape == "map" || self.borrows(field.kind)),
+            None => matches!(kind, "String" | "Bytes" | "Quantity" | "IntOrString"),
+        }
+    }
+
+    /// Returns the type of a message, with its lifetime.
+    fn message(&self, message: &str) -> String {
+        self.name(message) + if self.borrows(message) { "<'a>" } else { "" }
+    }
+
+    fn field(&self, field: &Field<'_>) -> String {
+        let kind = match field.kind {
+            "Bool" => "bool".to_owned(),
+            "Int" => "i64".to_owned(),
+            "Int32" => "i32".to_owned(),
+            "String" => "Cow<'a, str>".to_owned(),
+            "Bytes" => "ByteString<'a>".to_owned(),
+            kind @ ("Time" | "MicroTime") => kind.to_owned(),
+            kind @ ("Quantity" | "IntOrString") => format!("{kind}<'a>"),
+            message => self.message(message),
+        };
+        let whole = match field.shape {
+            "list" => format!("Vec<{kind}>"),
+            "map" => format!("Map<'a, {kind}>"),
+            _ => kind,
+        };
+        // The metadata of an object is no pointer and not required, but all objects have some.
+        if field.required || field.kind == "meta/v1.ObjectMeta" { whole } else { format!("Option<{whole}>") }
+    }
+
+    /// Returns the source of types.rs. The macros are in mod.rs beside it.
+    fn source(&self, roots: &[Root<'a>]) -> String {
+        let mut text = "//! The fields of Kubernetes' messages that the collectors read, as types. Generated from src/intake/protobuf/fields.txt by
+//! `scripts/gen-fields`. A line is a field, its type, its slot in the tables of the decoder, and its name in JSON.
+
+use std::borrow::Cow;
+
+use super::macros::{objects, views};
+use super::scalars::{ByteString, IntOrString, Map, MicroTime, Quantity, Time};
+
+views! {
+"
+        .to_owned();
+        for (message, fields) in &self.fields {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{} = {message:?} {{", self.message(message));
+            for (slot, field) in fields.values().enumerate() {
+                let Field { name, .. } = field;
+                let _ = writeln!(text, "    {}: {} = {slot} {name:?},", rust_name(name), self.field(field));
+            }
+            text.push_str("}\n");
+        }
+        text.push_str("}\n\nobjects! {\n");
+        let objects: BTreeSet<_> = roots.iter().map(|root| self.name(root.node.message)).collect();
+        for object in objects {
+            let _ = writeln!(text, "{object},");
+        }
+        text + "}\n"
+    }
+}
+
+/// Returns the name of a field in Rust, as in k8s-openapi.
+fn rust_name(name: &str) -> String {
+    let name = screaming(name).to_ascii_lowercase();
+    if matches!(&*name, "type" | "ref" | "continue" | "match") { name + "_" } else { name }
+}
+
+/// The text of the tables. Equal tables are written once.
+struct Writer<'a> {
+    types: &'a Types<'a>,
     text: String,
     /// Names by what the tables hold.
     names: HashMap<String, String>,
 }
 
-impl Writer {
-    /// Writes a table after those that it refers to, and returns its name.
-    fn table(&mut self, node: &Node<'_>, path: &str) -> Result<String, String> {
+impl Writer<'_> {
+    /// Writes a table after those that it refers to, and returns its name. `inlined`: the message that has the fields, and the
+    /// number of the node in it.
+    fn table(&mut self, node: &Node<'_>, path: &str, inlined: Option<(&str, u32)>) -> Result<String, String> {
         let (mut body, mut needs) = (String::new(), 0_u64);
+        let (message, outer) = inlined.map_or((node.message, None), |(message, number)| (message, Some(number)));
         for (index, (field, inner)) in node.fields.values().enumerate() {
             needs |= u64::from(node.needs.contains(&field.name)) << index;
             let kind = match inner {
                 Some(inner) => {
-                    let table = self.table(inner, &format!("{path}_{}", screaming(field.name)))?;
+                    let inlined = (field.shape == "inline").then_some((node.message, field.number));
+                    let table = self.table(inner, &format!("{path}_{}", screaming(field.name)), inlined)?;
                     format!("Message(&{table})")
                 }
                 None => field.kind.to_owned(),
@@ -232,13 +370,14 @@ impl Writer {
                 other => return Err(format!("unknown shape {other}")),
             };
             let Field { number, name, .. } = field;
+            let slot = self.types.slot(message, (outer, *number));
             // Writing to a String cannot fail.
             let _ = writeln!(
                 body,
-                "    Field {{ number: {number}, name: {name:?}, kind: Kind::{kind}, shape: Shape::{shape} }},"
+                "    Field {{ number: {number}, name: {name:?}, kind: Kind::{kind}, shape: Shape::{shape}, slot: {slot} }},"
             );
         }
-        let content = format!("{}\n{needs}\n{body}", node.message);
+        let content = format!("{message} {}\n{needs}\n{body}", node.message);
         if let Some(name) = self.names.get(&content) {
             return Ok(name.clone());
         }
@@ -247,7 +386,8 @@ impl Writer {
         }
         self.names.insert(content, path.to_owned());
         let newline = if body.is_empty() { "" } else { "\n" };
-        let _ = writeln!(self.text, "static {path}: Table = Table {{ needs: {needs:#b}, fields: &[{newline}{body}] }};\n");
+        let _ =
+            writeln!(self.text, "static {path}: Table = Table {{ needs: {needs:#b}, fields: &[{newline}{body}] }};\n");
         Ok(path.to_owned())
     }
 }
@@ -267,19 +407,18 @@ fn screaming(name: &str) -> String {
 }
 
 /// The source of tables.rs, before rustfmt.
-fn source(messages: &str, list: &str) -> Result<String, String> {
-    let messages = Messages::parse(messages)?;
-    let mut writer = Writer::default();
+fn source(types: &Types<'_>, roots: &[Root<'_>]) -> Result<String, String> {
+    let mut writer = Writer { types, text: String::new(), names: HashMap::new() };
     let (mut arms, mut views) = (String::new(), String::new());
-    for Root { api_version, kind, view, node } in roots(&messages, list)? {
+    for Root { api_version, kind, view, node } in roots {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let _ = if view.is_empty() {
-            let table = writer.table(&node, &screaming(kind))?;
+            let table = writer.table(node, &screaming(kind), None)?;
             writeln!(arms, "        ({group:?}, {version:?}, {kind:?}) => &{table},")
         } else {
-            let (name, more) = view.strip_prefix('+').map_or((view, ""), |name| (name, "__MORE"));
+            let (name, more) = view.strip_prefix('+').map_or((*view, ""), |name| (name, "__MORE"));
             let of = if name.is_empty() { String::new() } else { format!("__{}", screaming(name)) };
-            let table = writer.table(&node, &format!("{}{of}{more}", screaming(kind)))?;
+            let table = writer.table(node, &format!("{}{of}{more}", screaming(kind)), None)?;
             writeln!(views, "        ({group:?}, {version:?}, {kind:?}, {view:?}) => &{table},")
         };
     }
@@ -308,9 +447,15 @@ pub(super) fn view(group: &str, version: &str, kind: &str, view: &str) -> Option
 
 fn run() -> Result<(), String> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [messages, fields] = &arguments[..] else { return Err("usage: tables MESSAGES FIELDS".into()) };
+    let [messages, fields, what] = &arguments[..] else {
+        return Err("usage: tables MESSAGES FIELDS tables|types".into());
+    };
     let read = |path: &String| std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
-    print!("{}", source(&read(messages)?, &read(fields)?)?);
+    let (messages, list) = (read(messages)?, read(fields)?);
+    let messages = Messages::parse(&messages)?;
+    let roots = roots(&messages, &list)?;
+    let types = Types::of(&roots)?;
+    print!("{}", if what == "types" { types.source(&roots) } else { source(&types, &roots)? });
     Ok(())
 }
 

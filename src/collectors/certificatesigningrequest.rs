@@ -2,28 +2,28 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/auth/certificatesigningrequest-metrics.md>
 
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-
 use super::common::name;
-use super::table::{Family, Identity, Resource};
+use super::objects::CertificateSigningRequest;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `certificatesigningrequests`.
 pub struct CertificateSigningRequests;
 
 impl Resource for CertificateSigningRequests {
-    type Object = CertificateSigningRequest;
-    const FAMILIES: &'static [Family<CertificateSigningRequest>] = &[
+    type Object<'a> = CertificateSigningRequest<'a>;
+    const API: Api = Api::cluster("certificates.k8s.io/v1", "CertificateSigningRequest", "certificatesigningrequests");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::annotations("kube_certificatesigningrequest_annotations"),
         Family::labels("kube_certificatesigningrequest_labels").stable(),
         Family::created("kube_certificatesigningrequest_created").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_certificatesigningrequest_condition",
             "Number of conditions that mark the CertificateSigningRequest as approved, denied or failed.",
             condition,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_certificatesigningrequest_cert_length",
             "Size of the issued certificate in bytes; 0 before it is issued.",
             cert_length,
@@ -31,7 +31,7 @@ impl Resource for CertificateSigningRequests {
         .stable(),
     ];
 
-    fn identity(request: &CertificateSigningRequest) -> Identity<'_> {
+    fn identity<'o>(request: &'o CertificateSigningRequest<'_>) -> Identity<'o> {
         vec![("certificatesigningrequest", name(request)), ("signer_name", &request.spec.signer_name)]
     }
 }

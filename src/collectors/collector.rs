@@ -1,15 +1,14 @@
 //! The driver of a resource's table: turns objects into blocks of series.
 
-use k8s_openapi::Metadata;
-
 use super::labels::{self, KeyFilter};
+use super::objects::Object;
 use super::parts::{FieldSet, Parts};
 use super::table::{Family, Resource, Series};
 use crate::exposition::{Block, BlockBuilder, Header, Memo, Past};
 
 /// Turns objects of one resource into blocks. Holds the enabled families, and the keys of labels and annotations to show.
 pub struct Collector<R: Resource> {
-    families: Vec<&'static Family<R::Object>>,
+    families: Vec<&'static Family<R>>,
     labels: KeyFilter,
     annotations: KeyFilter,
     promoted: KeyFilter,
@@ -19,7 +18,7 @@ pub struct Collector<R: Resource> {
 
 impl<R: Resource> Collector<R> {
     /// Keeps the families that `enabled` selects.
-    pub fn new(mut enabled: impl FnMut(&Family<R::Object>) -> bool, labels: KeyFilter, annotations: KeyFilter) -> Self {
+    pub fn new(mut enabled: impl FnMut(&Family<R>) -> bool, labels: KeyFilter, annotations: KeyFilter) -> Self {
         let families: Vec<_> = R::FAMILIES.iter().filter(|f| enabled(f)).collect();
         let all = families.iter().any(|family| matches!(family.series, Series::AllLabels));
         let labels = if all { KeyFilter::All } else { labels };
@@ -55,7 +54,7 @@ impl<R: Resource> Collector<R> {
     }
 
     /// Returns what to remember of an object. `object` needs only the fields that the families read which count events.
-    pub fn remember(&self, object: &R::Object, past: &Past) -> Memo {
+    pub fn remember(&self, object: &R::Object<'_>, past: &Past) -> Memo {
         R::REMEMBER
             .filter(|_| self.counted != Parts::NONE)
             .map_or_else(Memo::default, |remember| remember(object, past))
@@ -63,7 +62,7 @@ impl<R: Resource> Collector<R> {
 
     /// Returns the series of the families that read `parts`, without the labels that all series of the object share. `object`
     /// needs only the fields that they read. `memo` is what is remembered of it, if any of them counts events.
-    pub fn collect_parts(&self, object: &R::Object, memo: &Memo, parts: Parts) -> Block {
+    pub fn collect_parts(&self, object: &R::Object<'_>, memo: &Memo, parts: Parts) -> Block {
         let mut block = BlockBuilder::beside();
         for (index, family) in self.families.iter().enumerate().filter(|(_, family)| family.reads.meets(parts)) {
             match family.series {
@@ -76,12 +75,12 @@ impl<R: Resource> Collector<R> {
     }
 
     /// Returns all series of an object without a past: nothing that happened to it before is counted.
-    pub fn collect(&self, object: &R::Object) -> Block {
+    pub fn collect(&self, object: &R::Object<'_>) -> Block {
         self.collect_remembered(object, &self.remember(object, &Past::default()))
     }
 
     /// Returns all series of an object of which `memo` is remembered.
-    pub fn collect_remembered(&self, object: &R::Object, memo: &Memo) -> Block {
+    pub fn collect_remembered(&self, object: &R::Object<'_>, memo: &Memo) -> Block {
         let of_object = object.metadata().labels.as_ref();
         let shown = labels::shown("label", of_object, &self.promoted, &self.labels);
         let mut shared: Vec<(&str, &str)> = R::identity(object);

@@ -3,12 +3,11 @@
 //! kube-state-metrics reads Go structs, in which a missing number is 0 and a missing text is empty, while a missing pointer
 //! prints nothing. Hence the helpers `*_or_zero` and `*_if_set`.
 
-use k8s_openapi::Metadata;
-use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use k8s_openapi::jiff::Timestamp;
+use std::borrow::Cow;
 
+use jiff::Timestamp;
+
+use super::objects::{IntOrString, Object, OwnerReference, WebhookClientConfig};
 use super::time::seconds;
 use crate::exposition::Samples;
 
@@ -16,49 +15,44 @@ use crate::exposition::Samples;
 pub const ZERO_TIME: i64 = -62_135_596_800;
 
 /// Returns the name of the object, or an empty text.
-pub fn name<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
+pub fn name<'o, 'a: 'o>(object: &'o impl Object<'a>) -> &'o str {
     object.metadata().name.as_deref().unwrap_or_default()
 }
 
 /// Returns the namespace of the object, or an empty text.
-pub fn namespace<T: Metadata<Ty = ObjectMeta>>(object: &T) -> &str {
+pub fn namespace<'o, 'a: 'o>(object: &'o impl Object<'a>) -> &'o str {
     object.metadata().namespace.as_deref().unwrap_or_default()
 }
 
 /// Returns a text, or an empty one.
-pub fn text(value: &Option<String>) -> &str {
+pub fn text<'o>(value: &'o Option<Cow<'_, str>>) -> &'o str {
     value.as_deref().unwrap_or_default()
 }
 
-/// Emits one series without labels of its own and with the value 1.
-pub fn exists<T>(_: &T, samples: &mut Samples) {
-    samples.sample(&[], 1.0);
-}
-
 /// Emits the creation time, if it is set.
-pub fn created<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
+pub fn created<'a>(object: &impl Object<'a>, samples: &mut Samples) {
     time_if_set(object.metadata().creation_timestamp.as_ref().map(|t| t.0), samples);
 }
 
 /// Emits the time of the request to delete the object, if there was one.
-pub fn deletion_timestamp<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
+pub fn deletion_timestamp<'a>(object: &impl Object<'a>, samples: &mut Samples) {
     time_if_set(object.metadata().deletion_timestamp.as_ref().map(|t| t.0), samples);
 }
 
 /// Emits the resourceVersion, if it is a number.
-pub fn metadata_resource_version<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
+pub fn metadata_resource_version<'a>(object: &impl Object<'a>, samples: &mut Samples) {
     if let Some(version) = object.metadata().resource_version.as_deref().and_then(|v| v.parse().ok()) {
         samples.sample(&[], version);
     }
 }
 
 /// Emits the generation of the desired state, or 0.
-pub fn metadata_generation<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
+pub fn metadata_generation<'a>(object: &impl Object<'a>, samples: &mut Samples) {
     integer_or_zero(object.metadata().generation, samples);
 }
 
 /// Emits one series per owner, with its kind, its name and whether it is the controller. Without owners: one series with empty labels.
-pub fn owner<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
+pub fn owner<'a>(object: &impl Object<'a>, samples: &mut Samples) {
     for (owner_kind, owner_name, owner_is_controller) in owners(object) {
         let labels =
             [("owner_kind", owner_kind), ("owner_name", owner_name), ("owner_is_controller", owner_is_controller)];
@@ -67,10 +61,10 @@ pub fn owner<T: Metadata<Ty = ObjectMeta>>(object: &T, samples: &mut Samples) {
 }
 
 /// Returns kind, name and `true` or `false` for controller of each owner. Without owners: three empty texts.
-pub fn owners<T: Metadata<Ty = ObjectMeta>>(object: &T) -> impl Iterator<Item = (&str, &str, &'static str)> {
-    let owners: &[OwnerReference] = object.metadata().owner_references.as_deref().unwrap_or_default();
+pub fn owners<'o, 'a: 'o>(object: &'o impl Object<'a>) -> impl Iterator<Item = (&'o str, &'o str, &'static str)> {
+    let owners: &[OwnerReference<'_>] = object.metadata().owner_references.as_deref().unwrap_or_default();
     let nobody = owners.is_empty().then_some(("", "", ""));
-    owners.iter().map(|o| (o.kind.as_str(), o.name.as_str(), boolean(o.controller == Some(true)))).chain(nobody)
+    owners.iter().map(|o| (&*o.kind, &*o.name, boolean(o.controller == Some(true)))).chain(nobody)
 }
 
 /// Returns `true` or `false`.
@@ -137,7 +131,7 @@ pub fn condition_states(status: &str) -> impl Iterator<Item = (&'static str, f64
 /// Returns a number or a percentage of `total`, rounded to a whole number. `None` if it is invalid.
 ///
 /// Follows `GetScaledValueFromIntOrPercent` of apimachinery: a percentage is a whole number and `%`.
-pub fn scaled(value: &IntOrString, total: i32, round_up: bool) -> Option<f64> {
+pub fn scaled(value: &IntOrString<'_>, total: i32, round_up: bool) -> Option<f64> {
     match value {
         IntOrString::Int(value) => Some(f64::from(*value)),
         IntOrString::String(text) => {
@@ -150,8 +144,8 @@ pub fn scaled(value: &IntOrString, total: i32, round_up: bool) -> Option<f64> {
 }
 
 /// Returns the Service that a webhook of an admission configuration calls; empty labels if it calls a URL.
-pub fn webhook_service(webhook: &str, client: &WebhookClientConfig, samples: &mut Samples) {
-    let (name, namespace) = client.service.as_ref().map_or(("", ""), |s| (&s.name, &s.namespace));
+pub fn webhook_service(webhook: &str, client: &WebhookClientConfig<'_>, samples: &mut Samples) {
+    let (name, namespace) = client.service.as_ref().map_or(("", ""), |s| (&*s.name, &*s.namespace));
     samples.sample(&[("webhook_name", webhook), ("service_name", name), ("service_namespace", namespace)], 1.0);
 }
 
@@ -162,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_percentage_is_rounded_as_asked() {
-        let percent = |text: &str| IntOrString::String(text.to_owned());
+        let percent = |text: &'static str| IntOrString::String(text.into());
         assert_eq!(scaled(&percent("25%"), 3, true), Some(1.0));
         assert_eq!(scaled(&percent("25%"), 3, false), Some(0.0));
         assert_eq!(scaled(&percent("-25%"), 3, true).map(f64::to_bits), Some(0));

@@ -2,62 +2,62 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/daemonset-metrics.md>
 
-use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
-
 use super::common::{integer_or_zero, name, namespace};
-use super::table::{Family, Identity, Resource};
+use super::objects::{DaemonSet, DaemonSetStatus};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `daemonsets`.
 pub struct DaemonSets;
 
 impl Resource for DaemonSets {
-    type Object = DaemonSet;
-    const FAMILIES: &'static [Family<DaemonSet>] = &[
+    type Object<'a> = DaemonSet<'a>;
+    const API: Api = Api::namespaced("apps/v1", "DaemonSet", "daemonsets");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::created("kube_daemonset_created").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_current_number_scheduled",
             "Number of nodes that run a Pod of the DaemonSet and should run one.",
             status_current_number_scheduled,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_desired_number_scheduled",
             "Number of nodes that should run a Pod of the DaemonSet.",
             status_desired_number_scheduled,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_number_available",
             "Number of nodes that should run a Pod and have an available one.",
             status_number_available,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_number_misscheduled",
             "Number of nodes that run a Pod of the DaemonSet but should not.",
             status_number_misscheduled,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_number_ready",
             "Number of nodes that should run a Pod and have a ready one.",
             status_number_ready,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_number_unavailable",
             "Number of nodes that should run a Pod but have no available one.",
             status_number_unavailable,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_observed_generation",
             "Latest generation that the DaemonSet controller has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_daemonset_status_updated_number_scheduled",
             "Number of nodes that run a Pod of the latest revision.",
             status_updated_number_scheduled,
@@ -69,7 +69,7 @@ impl Resource for DaemonSets {
         Family::labels("kube_daemonset_labels").stable(),
     ];
 
-    fn identity(set: &DaemonSet) -> Identity<'_> {
+    fn identity<'o>(set: &'o DaemonSet<'_>) -> Identity<'o> {
         vec![("namespace", namespace(set)), ("daemonset", name(set))]
     }
 }

@@ -2,42 +2,41 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/deployment-metrics.md>
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus, RollingUpdateDeployment};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-
 use super::common::{
     bool_value, condition_states, integer_if_set, integer_or_zero, name, namespace, owners, scaled, text,
 };
+use super::objects::{Deployment, DeploymentSpec, DeploymentStatus, IntOrString, RollingUpdateDeployment};
 use super::parts::{Cut, DESIRED, STATUS};
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `deployments`.
 pub struct Deployments;
 
 impl Resource for Deployments {
-    type Object = Deployment;
-    const FAMILIES: &'static [Family<Deployment>] = &[
-        Family::gauge("kube_deployment_owner", "Owners of the Deployment, one series per owner; labels are empty without an owner.", owner).reads(DESIRED),
+    type Object<'a> = Deployment<'a>;
+    const API: Api = Api::namespaced("apps/v1", "Deployment", "deployments");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_deployment_owner", "Owners of the Deployment, one series per owner; labels are empty without an owner.", owner).reads(DESIRED),
         Family::created("kube_deployment_created").stable(),
-        Family::gauge("kube_deployment_status_replicas", "Number of Pods of the Deployment.", status_replicas).reads(STATUS).stable(),
-        Family::gauge("kube_deployment_status_replicas_ready", "Number of ready Pods of the Deployment.", status_replicas_ready).reads(STATUS).stable(),
-        Family::gauge("kube_deployment_status_replicas_available", "Number of available Pods of the Deployment.", status_replicas_available).reads(STATUS)
+        Family::<Self>::gauge("kube_deployment_status_replicas", "Number of Pods of the Deployment.", status_replicas).reads(STATUS).stable(),
+        Family::<Self>::gauge("kube_deployment_status_replicas_ready", "Number of ready Pods of the Deployment.", status_replicas_ready).reads(STATUS).stable(),
+        Family::<Self>::gauge("kube_deployment_status_replicas_available", "Number of available Pods of the Deployment.", status_replicas_available).reads(STATUS)
         .stable(),
-        Family::gauge("kube_deployment_status_replicas_unavailable", "Number of Pods that the Deployment lacks to be fully available.", status_replicas_unavailable).reads(STATUS)
+        Family::<Self>::gauge("kube_deployment_status_replicas_unavailable", "Number of Pods that the Deployment lacks to be fully available.", status_replicas_unavailable).reads(STATUS)
         .stable(),
-        Family::gauge("kube_deployment_status_replicas_updated", "Number of Pods that match the current template.", status_replicas_updated).reads(STATUS)
+        Family::<Self>::gauge("kube_deployment_status_replicas_updated", "Number of Pods that match the current template.", status_replicas_updated).reads(STATUS)
         .stable(),
-        Family::gauge("kube_deployment_status_terminating_replicas", "Number of Pods of the Deployment that are being deleted.", status_terminating_replicas).reads(STATUS),
-        Family::gauge("kube_deployment_status_observed_generation", "Latest generation that the Deployment controller has observed.", status_observed_generation).reads(STATUS)
+        Family::<Self>::gauge("kube_deployment_status_terminating_replicas", "Number of Pods of the Deployment that are being deleted.", status_terminating_replicas).reads(STATUS),
+        Family::<Self>::gauge("kube_deployment_status_observed_generation", "Latest generation that the Deployment controller has observed.", status_observed_generation).reads(STATUS)
         .stable(),
-        Family::gauge("kube_deployment_status_condition", "Whether a condition of the Deployment has this status; a reason that the controller does not define shows as `unknown`.", status_condition).reads(STATUS)
+        Family::<Self>::gauge("kube_deployment_status_condition", "Whether a condition of the Deployment has this status; a reason that the controller does not define shows as `unknown`.", status_condition).reads(STATUS)
         .stable(),
-        Family::gauge("kube_deployment_spec_replicas", "Number of Pods that the Deployment should have.", spec_replicas).reads(DESIRED).stable(),
-        Family::gauge("kube_deployment_spec_paused", "Whether the Deployment is paused.", spec_paused).reads(DESIRED).stable(),
-        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_unavailable", "Number of Pods that may be unavailable during a rollout.", spec_strategy_rollingupdate_max_unavailable).reads(DESIRED)
+        Family::<Self>::gauge("kube_deployment_spec_replicas", "Number of Pods that the Deployment should have.", spec_replicas).reads(DESIRED).stable(),
+        Family::<Self>::gauge("kube_deployment_spec_paused", "Whether the Deployment is paused.", spec_paused).reads(DESIRED).stable(),
+        Family::<Self>::gauge("kube_deployment_spec_strategy_rollingupdate_max_unavailable", "Number of Pods that may be unavailable during a rollout.", spec_strategy_rollingupdate_max_unavailable).reads(DESIRED)
         .stable(),
-        Family::gauge("kube_deployment_spec_strategy_rollingupdate_max_surge", "Number of Pods that a rollout may add to the desired number.", spec_strategy_rollingupdate_max_surge).reads(DESIRED)
+        Family::<Self>::gauge("kube_deployment_spec_strategy_rollingupdate_max_surge", "Number of Pods that a rollout may add to the desired number.", spec_strategy_rollingupdate_max_surge).reads(DESIRED)
         .stable(),
         Family::generation("kube_deployment_metadata_generation")
         .stable(),
@@ -48,7 +47,7 @@ impl Resource for Deployments {
 
     const CUT: Cut = Cut::STATUS;
 
-    fn identity(deployment: &Deployment) -> Identity<'_> {
+    fn identity<'o>(deployment: &'o Deployment<'_>) -> Identity<'o> {
         vec![("namespace", namespace(deployment)), ("deployment", name(deployment))]
     }
 }
@@ -130,7 +129,7 @@ fn spec_strategy_rollingupdate_max_surge(deployment: &Deployment, samples: &mut 
 
 fn rolling_update(
     deployment: &Deployment,
-    field: fn(&RollingUpdateDeployment) -> Option<&IntOrString>,
+    field: for<'a> fn(&'a RollingUpdateDeployment<'a>) -> Option<&'a IntOrString<'a>>,
     round_up: bool,
     samples: &mut Samples,
 ) {

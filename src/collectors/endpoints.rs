@@ -2,32 +2,34 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/endpoint-metrics.md>
 
-use k8s_openapi::api::core::v1::{EndpointPort, EndpointSubset, Endpoints};
-
-use super::common::{exists, name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::objects::{EndpointPort, EndpointSubset, Endpoints};
+use super::table::{Api, Family, Identity, Resource, exists};
 use crate::exposition::Samples;
 
 /// The resource `endpoints`.
 pub struct EndpointsResource;
 
 impl Resource for EndpointsResource {
-    type Object = Endpoints;
-    const FAMILIES: &'static [Family<Endpoints>] = &[
-        Family::gauge("kube_endpoint_info", "Whether the Endpoints object exists; always 1.", exists).stable(),
+    type Object<'a> = Endpoints<'a>;
+    const API: Api = Api::namespaced("v1", "Endpoints", "endpoints");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_endpoint_info", "Whether the Endpoints object exists; always 1.", exists::<Self>)
+            .stable(),
         Family::created("kube_endpoint_created").stable(),
         Family::annotations("kube_endpoint_annotations"),
         Family::labels("kube_endpoint_labels").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_endpoint_address",
             "Addresses of the Endpoints object, one series per address and port.",
             address,
         )
         .stable(),
-        Family::gauge("kube_endpoint_ports", "Ports of the Endpoints object, one series per port.", ports).stable(),
+        Family::<Self>::gauge("kube_endpoint_ports", "Ports of the Endpoints object, one series per port.", ports)
+            .stable(),
     ];
 
-    fn identity(endpoints: &Endpoints) -> Identity<'_> {
+    fn identity<'o>(endpoints: &'o Endpoints<'_>) -> Identity<'o> {
         vec![("namespace", namespace(endpoints)), ("endpoint", name(endpoints))]
     }
 }

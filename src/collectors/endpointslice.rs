@@ -2,37 +2,38 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/endpointslice-metrics.md>
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
+use std::borrow::Cow;
 
 use super::common::{boolean, name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::{Endpoint, EndpointConditions, EndpointSlice, ObjectReference};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `endpointslices`.
 pub struct EndpointSlices;
 
 impl Resource for EndpointSlices {
-    type Object = EndpointSlice;
-    const FAMILIES: &'static [Family<EndpointSlice>] = &[
-        Family::gauge("kube_endpointslice_info", "Address type of the EndpointSlice, as a label.", info),
+    type Object<'a> = EndpointSlice<'a>;
+    const API: Api = Api::namespaced("discovery.k8s.io/v1", "EndpointSlice", "endpointslices");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_endpointslice_info", "Address type of the EndpointSlice, as a label.", info),
         Family::created("kube_endpointslice_created"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_endpointslice_endpoints_hints",
             "Zones that should route to an endpoint, one series per zone.",
             hints,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_endpointslice_endpoints",
             "Endpoints of the EndpointSlice, one series per address.",
             endpoints,
         ),
-        Family::gauge("kube_endpointslice_ports", "Ports of the EndpointSlice, one series per port.", ports),
+        Family::<Self>::gauge("kube_endpointslice_ports", "Ports of the EndpointSlice, one series per port.", ports),
         Family::annotations("kube_endpointslice_annotations"),
         Family::labels("kube_endpointslice_labels"),
     ];
 
-    fn identity(slice: &EndpointSlice) -> Identity<'_> {
+    fn identity<'o>(slice: &'o EndpointSlice<'_>) -> Identity<'o> {
         vec![("endpointslice", name(slice)), ("namespace", namespace(slice))]
     }
 }
@@ -42,7 +43,7 @@ fn info(slice: &EndpointSlice, samples: &mut Samples) {
 }
 
 fn hints(slice: &EndpointSlice, samples: &mut Samples) {
-    for endpoint in slice.endpoints.iter().flatten() {
+    for endpoint in &slice.endpoints {
         // All addresses of an endpoint are equivalent; show the first.
         let Some(address) = endpoint.addresses.first() else { continue };
         for zone in endpoint.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten()) {
@@ -52,7 +53,7 @@ fn hints(slice: &EndpointSlice, samples: &mut Samples) {
 }
 
 fn endpoints(slice: &EndpointSlice, samples: &mut Samples) {
-    for endpoint in slice.endpoints.iter().flatten() {
+    for endpoint in &slice.endpoints {
         let condition =
             |of: fn(&EndpointConditions) -> Option<bool>| endpoint.conditions.as_ref().and_then(of).map_or("", boolean);
         let ready = condition(|c| c.ready);
@@ -76,15 +77,18 @@ fn endpoints(slice: &EndpointSlice, samples: &mut Samples) {
     }
 }
 
-fn target(endpoint: &Endpoint, field: fn(&ObjectReference) -> &Option<String>) -> &str {
+fn target<'a>(endpoint: &'a Endpoint<'a>, field: fn(&'a ObjectReference<'a>) -> &'a Option<Cow<'a, str>>) -> &'a str {
     endpoint.target_ref.as_ref().map_or("", |target| text(field(target)))
 }
 
 fn ports(slice: &EndpointSlice, samples: &mut Samples) {
-    for port in slice.ports.iter().flatten() {
+    for port in &slice.ports {
         let number = port.port.map(|number| number.to_string());
-        let labels =
-            [("port_name", text(&port.name)), ("port_protocol", text(&port.protocol)), ("port_number", text(&number))];
+        let labels = [
+            ("port_name", text(&port.name)),
+            ("port_protocol", text(&port.protocol)),
+            ("port_number", number.as_deref().unwrap_or_default()),
+        ];
         samples.sample(&labels, 1.0);
     }
 }

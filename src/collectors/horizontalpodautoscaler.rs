@@ -2,83 +2,84 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/horizontalpodautoscaler-metrics.md>
 
-use k8s_openapi::api::autoscaling::v2::{
-    CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
-    HorizontalPodAutoscalerStatus, MetricIdentifier, MetricSpec, MetricStatus, MetricTarget, MetricValueStatus,
-};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::sync::LazyLock;
 
 use super::common::{condition_states, integer_or_zero, name, namespace, text};
+use super::objects::{
+    CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
+    HorizontalPodAutoscalerSpec, HorizontalPodAutoscalerStatus, LabelSelector, MetricIdentifier, MetricSpec,
+    MetricStatus, MetricTarget, MetricValueStatus, Quantity,
+};
 use super::quantity::{self, Amount};
 use super::selector;
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `horizontalpodautoscalers`.
 pub struct HorizontalPodAutoscalers;
 
 impl Resource for HorizontalPodAutoscalers {
-    type Object = HorizontalPodAutoscaler;
-    const FAMILIES: &'static [Family<HorizontalPodAutoscaler>] = &[
-        Family::gauge(
+    type Object<'a> = HorizontalPodAutoscaler<'a>;
+    const API: Api = Api::namespaced("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_info",
             "Target that the HorizontalPodAutoscaler scales, as labels.",
             info,
         ),
         Family::generation("kube_horizontalpodautoscaler_metadata_generation").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_spec_max_replicas",
             "Upper limit for the number of Pods.",
             spec_max_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_spec_min_replicas",
             "Lower limit for the number of Pods.",
             spec_min_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_spec_target_metric",
             "Target value of a metric.",
             spec_target_metric,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_state_fleet_horizontalpodautoscaler_spec_target_metric",
             "Target value of a metric, with labels that tell apart metrics of one name.",
             exact_spec_target_metric,
         )
         .opt_in(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_spec_behavior_scale_down_tolerance",
             "Relative deviation from the target below which no Pods are removed.",
             spec_behavior_scale_down_tolerance,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_spec_behavior_scale_up_tolerance",
             "Relative deviation from the target below which no Pods are added.",
             spec_behavior_scale_up_tolerance,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_status_target_metric",
             "Current value of a metric.",
             status_target_metric,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_state_fleet_horizontalpodautoscaler_status_target_metric",
             "Current value of a metric, with labels that tell apart metrics of one name.",
             exact_status_target_metric,
         )
         .opt_in(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_status_current_replicas",
             "Number of Pods that the target has.",
             status_current_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_status_desired_replicas",
             "Number of Pods that the autoscaler last computed for the target.",
             status_desired_replicas,
@@ -86,7 +87,7 @@ impl Resource for HorizontalPodAutoscalers {
         .stable(),
         Family::annotations("kube_horizontalpodautoscaler_annotations"),
         Family::labels("kube_horizontalpodautoscaler_labels").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_horizontalpodautoscaler_status_condition",
             "Whether a condition of the HorizontalPodAutoscaler has this status.",
             status_condition,
@@ -96,13 +97,13 @@ impl Resource for HorizontalPodAutoscalers {
         Family::deletion_timestamp("kube_horizontalpodautoscaler_deletion_timestamp"),
     ];
 
-    fn identity(autoscaler: &HorizontalPodAutoscaler) -> Identity<'_> {
+    fn identity<'o>(autoscaler: &'o HorizontalPodAutoscaler<'_>) -> Identity<'o> {
         vec![("namespace", namespace(autoscaler)), ("horizontalpodautoscaler", name(autoscaler))]
     }
 }
 
 fn info(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
-    let target = &autoscaler.spec.scale_target_ref;
+    let target = &spec(autoscaler).scale_target_ref;
     let labels = [
         ("scaletargetref_api_version", target.api_version.as_deref().unwrap_or_default()),
         ("scaletargetref_kind", &target.kind),
@@ -113,11 +114,11 @@ fn info(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
 }
 
 fn spec_max_replicas(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
-    integer_or_zero(Some(autoscaler.spec.max_replicas), samples);
+    integer_or_zero(Some(spec(autoscaler).max_replicas), samples);
 }
 
 fn spec_min_replicas(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
-    integer_or_zero(Some(autoscaler.spec.min_replicas.unwrap_or(1)), samples);
+    integer_or_zero(Some(spec(autoscaler).min_replicas.unwrap_or(1)), samples);
 }
 
 fn spec_target_metric(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples) {
@@ -160,19 +161,25 @@ fn status_condition(autoscaler: &HorizontalPodAutoscaler, samples: &mut Samples)
     }
 }
 
+static NO_SPEC: LazyLock<HorizontalPodAutoscalerSpec<'static>> = LazyLock::new(HorizontalPodAutoscalerSpec::default);
+
+fn spec<'a>(autoscaler: &'a HorizontalPodAutoscaler<'a>) -> &'a HorizontalPodAutoscalerSpec<'a> {
+    autoscaler.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
+}
+
 fn status<'a, T>(
-    autoscaler: &'a HorizontalPodAutoscaler,
-    field: fn(&'a HorizontalPodAutoscalerStatus) -> Option<T>,
+    autoscaler: &'a HorizontalPodAutoscaler<'a>,
+    field: fn(&'a HorizontalPodAutoscalerStatus<'a>) -> Option<T>,
 ) -> Option<T> {
     autoscaler.status.as_ref().and_then(field)
 }
 
 fn tolerance(
     autoscaler: &HorizontalPodAutoscaler,
-    direction: fn(&HorizontalPodAutoscalerBehavior) -> Option<&HPAScalingRules>,
+    direction: for<'a> fn(&'a HorizontalPodAutoscalerBehavior<'a>) -> Option<&'a HPAScalingRules<'a>>,
     samples: &mut Samples,
 ) {
-    let rules = autoscaler.spec.behavior.as_ref().and_then(direction);
+    let rules = spec(autoscaler).behavior.as_ref().and_then(direction);
     if let Some(tolerance) = rules.and_then(|r| r.tolerance.as_ref()).and_then(|q| Amount::parse(&q.0)) {
         samples.sample(&[], tolerance.approximate());
     }
@@ -183,27 +190,27 @@ struct Metric<'a> {
     /// The type of the source: `Object`, `Pods`, `External`, `Resource` or `ContainerResource`.
     source: &'a str,
     name: &'a str,
-    selector: Option<&'a LabelSelector>,
+    selector: Option<&'a LabelSelector<'a>>,
     container: &'a str,
     /// The object that the metric describes.
-    object: Option<&'a CrossVersionObjectReference>,
+    object: Option<&'a CrossVersionObjectReference<'a>>,
     values: Values<'a>,
 }
 
 struct Values<'a> {
-    value: Option<&'a Quantity>,
+    value: Option<&'a Quantity<'a>>,
     utilization: Option<i32>,
-    average: Option<&'a Quantity>,
+    average: Option<&'a Quantity<'a>>,
 }
 
-impl<'a> From<&'a MetricTarget> for Values<'a> {
-    fn from(MetricTarget { value, average_utilization, average_value, .. }: &'a MetricTarget) -> Self {
+impl<'a> From<&'a MetricTarget<'a>> for Values<'a> {
+    fn from(MetricTarget { value, average_utilization, average_value, .. }: &'a MetricTarget<'a>) -> Self {
         Self { value: value.as_ref(), utilization: *average_utilization, average: average_value.as_ref() }
     }
 }
 
-impl<'a> From<&'a MetricValueStatus> for Values<'a> {
-    fn from(MetricValueStatus { value, average_utilization, average_value }: &'a MetricValueStatus) -> Self {
+impl<'a> From<&'a MetricValueStatus<'a>> for Values<'a> {
+    fn from(MetricValueStatus { value, average_utilization, average_value }: &'a MetricValueStatus<'a>) -> Self {
         Self { value: value.as_ref(), utilization: *average_utilization, average: average_value.as_ref() }
     }
 }
@@ -215,18 +222,18 @@ impl<'a> Metric<'a> {
     }
 
     /// A metric of a metrics API.
-    fn custom(source: &'a str, metric: &'a MetricIdentifier, values: impl Into<Values<'a>>) -> Self {
+    fn custom(source: &'a str, metric: &'a MetricIdentifier<'a>, values: impl Into<Values<'a>>) -> Self {
         let MetricIdentifier { name, selector } = metric;
         Self { source, name, selector: selector.as_ref(), container: "", object: None, values: values.into() }
     }
 
-    fn of(self, object: &'a CrossVersionObjectReference) -> Self {
+    fn of(self, object: &'a CrossVersionObjectReference<'a>) -> Self {
         Self { object: Some(object), ..self }
     }
 
     /// The values that are set, each with its kind.
     fn values(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let number = |quantity: Option<&Quantity>| quantity.and_then(|q| quantity::to_f64(&q.0));
+        let number = |quantity: Option<&Quantity<'_>>| quantity.and_then(|q| quantity::to_f64(&q.0));
         let Values { value, utilization, average } = self.values;
         [("value", number(value)), ("utilization", utilization.map(f64::from)), ("average", number(average))]
             .into_iter()
@@ -262,12 +269,12 @@ impl<'a> Metric<'a> {
 }
 
 /// Returns the metrics of the spec with their targets, without those of an unknown type or without the field of their type.
-fn targets(autoscaler: &HorizontalPodAutoscaler) -> impl Iterator<Item = Metric<'_>> {
-    autoscaler.spec.metrics.iter().flatten().filter_map(target)
+fn targets<'a>(autoscaler: &'a HorizontalPodAutoscaler<'a>) -> impl Iterator<Item = Metric<'a>> {
+    spec(autoscaler).metrics.iter().flatten().filter_map(target)
 }
 
-fn target(metric: &MetricSpec) -> Option<Metric<'_>> {
-    let source = metric.type_.as_str();
+fn target<'a>(metric: &'a MetricSpec<'a>) -> Option<Metric<'a>> {
+    let source = &*metric.type_;
     match source {
         "Object" => {
             metric.object.as_ref().map(|m| Metric::custom(source, &m.metric, &m.target).of(&m.described_object))
@@ -283,12 +290,12 @@ fn target(metric: &MetricSpec) -> Option<Metric<'_>> {
 }
 
 /// Returns the metrics of the status with their current values, in the same way.
-fn currents(autoscaler: &HorizontalPodAutoscaler) -> impl Iterator<Item = Metric<'_>> {
-    status(autoscaler, |s| s.current_metrics.as_deref()).unwrap_or_default().iter().filter_map(current)
+fn currents<'a>(autoscaler: &'a HorizontalPodAutoscaler<'a>) -> impl Iterator<Item = Metric<'a>> {
+    autoscaler.status.iter().flat_map(|status| &status.current_metrics).filter_map(current)
 }
 
-fn current(metric: &MetricStatus) -> Option<Metric<'_>> {
-    let source = metric.type_.as_str();
+fn current<'a>(metric: &'a MetricStatus<'a>) -> Option<Metric<'a>> {
+    let source = &*metric.type_;
     match source {
         "Object" => {
             metric.object.as_ref().map(|m| Metric::custom(source, &m.metric, &m.current).of(&m.described_object))

@@ -2,25 +2,25 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/service/ingressclass-metrics.md>
 
-use k8s_openapi::api::networking::v1::IngressClass;
-
 use super::common::name;
-use super::table::{Family, Identity, Resource};
+use super::objects::IngressClass;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `ingressclasses`.
 pub struct IngressClasses;
 
 impl Resource for IngressClasses {
-    type Object = IngressClass;
-    const FAMILIES: &'static [Family<IngressClass>] = &[
-        Family::gauge("kube_ingressclass_info", "Controller of the IngressClass, as a label.", info),
+    type Object<'a> = IngressClass<'a>;
+    const API: Api = Api::cluster("networking.k8s.io/v1", "IngressClass", "ingressclasses");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_ingressclass_info", "Controller of the IngressClass, as a label.", info),
         Family::created("kube_ingressclass_created"),
         Family::annotations("kube_ingressclass_annotations"),
         Family::labels("kube_ingressclass_labels"),
     ];
 
-    fn identity(class: &IngressClass) -> Identity<'_> {
+    fn identity<'o>(class: &'o IngressClass<'_>) -> Identity<'o> {
         vec![("ingressclass", name(class))]
     }
 }

@@ -2,83 +2,94 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/job-metrics.md>
 
-use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
-
 use super::common::{
-    bool_value, condition_states, exists, integer_if_set, integer_or_zero, name, namespace, text, time_if_present,
+    bool_value, condition_states, integer_if_set, integer_or_zero, name, namespace, text, time_if_present,
 };
+use super::objects::{Job, JobCondition, JobSpec, JobStatus};
 use super::parts::{Cut, DESIRED, STATUS};
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource, exists};
 use crate::exposition::Samples;
 
 /// The resource `jobs`.
 pub struct Jobs;
 
 impl Resource for Jobs {
-    type Object = Job;
-    const FAMILIES: &'static [Family<Job>] = &[
+    type Object<'a> = Job<'a>;
+    const API: Api = Api::namespaced("batch/v1", "Job", "jobs");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::annotations("kube_job_annotations"),
         Family::labels("kube_job_labels").stable(),
-        Family::gauge("kube_job_info", "Whether the Job exists; always 1.", exists).reads(DESIRED).stable(),
+        Family::<Self>::gauge("kube_job_info", "Whether the Job exists; always 1.", exists::<Self>)
+            .reads(DESIRED)
+            .stable(),
         Family::created("kube_job_created").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_job_spec_parallelism",
             "Number of Pods of the Job that may run at the same time.",
             spec_parallelism,
         )
         .reads(DESIRED)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_job_spec_completions",
             "Number of Pods that must succeed for the Job to complete.",
             spec_completions,
         )
         .reads(DESIRED)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_job_spec_active_deadline_seconds",
             "Number of seconds that the Job may run.",
             spec_active_deadline_seconds,
         )
         .reads(DESIRED)
         .stable(),
-        Family::gauge("kube_job_status_succeeded", "Number of Pods of the Job that succeeded.", status_succeeded)
-            .reads(STATUS)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_job_status_succeeded",
+            "Number of Pods of the Job that succeeded.",
+            status_succeeded,
+        )
+        .reads(STATUS)
+        .stable(),
+        Family::<Self>::gauge(
             "kube_job_status_failed",
             "Number of Pods of the Job that failed; once the Job has failed, 1 for the reason.",
             status_failed,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_job_status_active",
             "Number of Pods of the Job that have neither succeeded nor failed.",
             status_active,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge("kube_job_status_ready", "Number of ready Pods of the Job.", status_ready).reads(STATUS),
-        Family::gauge("kube_job_complete", "Whether the Job completed.", complete).reads(STATUS).stable(),
-        Family::gauge("kube_job_failed", "Whether the Job failed.", failed).reads(STATUS).stable(),
-        Family::gauge("kube_job_status_start_time", "Unix timestamp of the start of the Job.", status_start_time)
-            .reads(STATUS)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge("kube_job_status_ready", "Number of ready Pods of the Job.", status_ready).reads(STATUS),
+        Family::<Self>::gauge("kube_job_complete", "Whether the Job completed.", complete).reads(STATUS).stable(),
+        Family::<Self>::gauge("kube_job_failed", "Whether the Job failed.", failed).reads(STATUS).stable(),
+        Family::<Self>::gauge(
+            "kube_job_status_start_time",
+            "Unix timestamp of the start of the Job.",
+            status_start_time,
+        )
+        .reads(STATUS)
+        .stable(),
+        Family::<Self>::gauge(
             "kube_job_status_completion_time",
             "Unix timestamp of the completion of the Job.",
             status_completion_time,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge("kube_job_status_suspended", "Whether the Job is suspended.", status_suspended).reads(STATUS),
+        Family::<Self>::gauge("kube_job_status_suspended", "Whether the Job is suspended.", status_suspended)
+            .reads(STATUS),
         Family::owner("kube_job_owner").stable(),
     ];
 
     const CUT: Cut = Cut::STATUS;
 
-    fn identity(job: &Job) -> Identity<'_> {
+    fn identity<'o>(job: &'o Job<'_>) -> Identity<'o> {
         vec![("namespace", namespace(job)), ("job_name", name(job))]
     }
 }
@@ -158,7 +169,7 @@ fn states(job: &Job, kind: &str, samples: &mut Samples) {
     }
 }
 
-fn conditions<'a>(job: &'a Job, kind: &str) -> impl Iterator<Item = &'a JobCondition> {
+fn conditions<'a>(job: &'a Job<'a>, kind: &str) -> impl Iterator<Item = &'a JobCondition<'a>> {
     let conditions = job.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
     conditions.iter().filter(move |condition| condition.type_ == kind)
 }

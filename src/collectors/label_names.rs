@@ -82,9 +82,9 @@ fn is_allowed(byte: u8) -> bool {
 
 /// Returns the names and values of the labels for `pairs`, which are in the order of their keys: `prefix_` and the sanitized key
 /// in snake case. Keys that would share a name get suffixes. All names are different.
-pub fn of_keys<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<(String, &'a str)> {
+pub fn of_keys<'a>(prefix: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(String, &'a str)> {
     let mut named: Vec<(String, &str)> =
-        pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value.as_str())).collect();
+        pairs.into_iter().map(|(key, value)| (label_name(prefix, key), value)).collect();
     number_conflicts(&mut named);
     named
 }
@@ -161,7 +161,7 @@ mod tests {
 
     fn names(keys: &[&str]) -> Vec<String> {
         let keys: BTreeMap<String, String> = keys.iter().map(|key| ((*key).to_owned(), String::new())).collect();
-        of_keys("label", &keys).into_iter().map(|(name, _)| name).collect()
+        of_keys("label", keys.iter().map(|(key, value)| (&**key, &**value))).into_iter().map(|(name, _)| name).collect()
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! Labels and annotations of objects as labels of series: which keys to show, and in which series.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::label_names;
+use super::objects::Map;
 use crate::exposition::Samples;
+
+/// Labels or annotations of an object.
+pub type Labels<'a> = Map<'a, Cow<'a, str>>;
 
 /// The keys of labels or annotations that an allowlist includes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,16 +69,21 @@ pub(super) const OF_NAMESPACES: &str = "namespace_label";
 /// Returns the labels of a Namespace that `promoted` includes, as labels of the series of its objects. Their prefix is not that of
 /// labels of objects. No family has such labels, and those of a config get other names.
 pub fn of_namespace<'a>(labels: &'a BTreeMap<String, String>, promoted: &KeyFilter) -> Vec<(String, &'a str)> {
-    label_names::of_keys(OF_NAMESPACES, labels.iter().filter(|(key, _)| promoted.allows(key)))
+    let pairs = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    label_names::of_keys(OF_NAMESPACES, pairs.filter(|(key, _)| promoted.allows(key)))
 }
 
 /// Emits one series with the keys that `filter` includes, each as `prefix_` and its sanitized name.
-pub fn emit(prefix: &str, pairs: Option<&BTreeMap<String, String>>, filter: &KeyFilter, samples: &mut Samples) {
+pub fn emit(prefix: &str, pairs: Option<&Labels<'_>>, filter: &KeyFilter, samples: &mut Samples) {
     if *filter == KeyFilter::None {
         return;
     }
-    let named = label_names::of_keys(prefix, pairs.into_iter().flatten().filter(|(key, _)| filter.allows(key)));
+    let named = label_names::of_keys(prefix, texts(pairs).filter(|(key, _)| filter.allows(key)));
     emit_named(&named, samples);
+}
+
+fn texts<'a>(pairs: Option<&'a Labels<'a>>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pairs.into_iter().flatten().map(|(key, value)| (key, &**value))
 }
 
 fn emit_named(named: &[(String, &str)], samples: &mut Samples) {
@@ -92,14 +102,9 @@ pub struct Shown<'a> {
 
 /// Returns the labels that `promoted` or `filter` includes. A key has the same name in all series of its object, so
 /// conflicts are numbered across both.
-pub fn shown<'a>(
-    prefix: &str,
-    pairs: Option<&'a BTreeMap<String, String>>,
-    promoted: &KeyFilter,
-    filter: &KeyFilter,
-) -> Shown<'a> {
+pub fn shown<'a>(prefix: &str, pairs: Option<&'a Labels<'a>>, promoted: &KeyFilter, filter: &KeyFilter) -> Shown<'a> {
     let is_shown = |key: &str| promoted.allows(key) || filter.allows(key);
-    let keys = || pairs.into_iter().flatten().filter(|(key, _)| is_shown(key));
+    let keys = || texts(pairs).filter(|(key, _)| is_shown(key));
     let mut shown = Shown { promoted: Vec::new(), rest: (*filter != KeyFilter::None).then(Vec::new) };
     for (label, (key, _)) in label_names::of_keys(prefix, keys()).into_iter().zip(keys()) {
         if promoted.allows(key) {

@@ -2,27 +2,27 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/cluster/lease-metrics.md>
 
-use k8s_openapi::api::coordination::v1::Lease;
-
 use super::common::{name, namespace, owners, time_if_set};
-use super::table::{Family, Identity, Resource};
+use super::objects::Lease;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `leases`.
 pub struct Leases;
 
 impl Resource for Leases {
-    type Object = Lease;
-    const FAMILIES: &'static [Family<Lease>] = &[
-        Family::gauge(
+    type Object<'a> = Lease<'a>;
+    const API: Api = Api::namespaced("coordination.k8s.io/v1", "Lease", "leases");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_lease_owner",
             "Holder of the Lease and owner of the object, as labels; owner labels are empty without an owner.",
             owner,
         ),
-        Family::gauge("kube_lease_renew_time", "Unix timestamp of the last renewal of the Lease.", renew_time),
+        Family::<Self>::gauge("kube_lease_renew_time", "Unix timestamp of the last renewal of the Lease.", renew_time),
     ];
 
-    fn identity(lease: &Lease) -> Identity<'_> {
+    fn identity<'o>(lease: &'o Lease<'_>) -> Identity<'o> {
         vec![("lease", name(lease)), ("namespace", namespace(lease))]
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/policy/limitrange-metrics.md>
 
-use k8s_openapi::api::core::v1::LimitRange;
-
 use super::common::{name, namespace};
+use super::objects::LimitRange;
 use super::quantity;
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `limitranges`.
 pub struct LimitRanges;
 
 impl Resource for LimitRanges {
-    type Object = LimitRange;
-    const FAMILIES: &'static [Family<LimitRange>] = &[
-        Family::gauge(
+    type Object<'a> = LimitRange<'a>;
+    const API: Api = Api::namespaced("v1", "LimitRange", "limitranges");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_limitrange",
             "Limits and defaults of the LimitRange, one series per resource and constraint.",
             limits,
@@ -24,7 +24,7 @@ impl Resource for LimitRanges {
         Family::created("kube_limitrange_created").stable(),
     ];
 
-    fn identity(range: &LimitRange) -> Identity<'_> {
+    fn identity<'o>(range: &'o LimitRange<'_>) -> Identity<'o> {
         vec![("namespace", namespace(range)), ("limitrange", name(range))]
     }
 }
@@ -41,7 +41,7 @@ fn limits(range: &LimitRange, samples: &mut Samples) {
         for (constraint, list) in constraints {
             for (resource, amount) in list.iter().flatten() {
                 if let Some(number) = quantity::to_f64(&amount.0) {
-                    let labels = [("resource", resource.as_str()), ("type", &limit.type_), ("constraint", constraint)];
+                    let labels = [("resource", resource), ("type", &limit.type_), ("constraint", constraint)];
                     samples.sample(&labels, number);
                 }
             }

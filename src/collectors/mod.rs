@@ -30,6 +30,7 @@ mod mutatingwebhookconfiguration;
 mod namespace;
 mod networkpolicy;
 mod node;
+pub mod objects;
 pub mod parts;
 mod persistentvolume;
 mod persistentvolumeclaim;
@@ -58,11 +59,12 @@ mod validatingwebhookconfiguration;
 mod volumeattachment;
 
 pub use collector::Collector;
-pub use pod::Pods;
-pub use table::{Family, Identity, Resource, Series, Stability, Visitor, name};
+pub use table::{Api, Family, Identity, Resource, Series, Stability, Visitor, name};
 
 macro_rules! resources {
-    ($($resource:ty),* $(,)?) => {
+    ($($module:ident::$resource:ident),* $(,)?) => {
+        $(pub use $module::$resource;)*
+
         /// Calls `visitor` for every resource, in the order in which they are served.
         pub fn visit_all(visitor: &mut impl Visitor) {
             $(visitor.visit::<$resource>();)*

@@ -2,19 +2,20 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/mutatingadmissionpolicy-metrics.md>
 
-use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
-
 use super::common::{name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::MutatingAdmissionPolicy;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `mutatingadmissionpolicies`.
 pub struct MutatingAdmissionPolicies;
 
 impl Resource for MutatingAdmissionPolicies {
-    type Object = MutatingAdmissionPolicy;
-    const FAMILIES: &'static [Family<MutatingAdmissionPolicy>] = &[
-        Family::gauge(
+    type Object<'a> = MutatingAdmissionPolicy<'a>;
+    const API: Api =
+        Api::cluster("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_mutatingadmissionpolicy_info",
             "Parameter kind, failure policy and reinvocation policy of the MutatingAdmissionPolicy, as labels.",
             info,
@@ -22,7 +23,7 @@ impl Resource for MutatingAdmissionPolicies {
         Family::created("kube_mutatingadmissionpolicy_created"),
     ];
 
-    fn identity(policy: &MutatingAdmissionPolicy) -> Identity<'_> {
+    fn identity<'o>(policy: &'o MutatingAdmissionPolicy<'_>) -> Identity<'o> {
         vec![("namespace", namespace(policy)), ("mutatingadmissionpolicy", name(policy))]
     }
 }

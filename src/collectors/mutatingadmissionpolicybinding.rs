@@ -2,19 +2,23 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/mutatingadmissionpolicybinding-metrics.md>
 
-use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
-
 use super::common::{name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::MutatingAdmissionPolicyBinding;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `mutatingadmissionpolicybindings`.
 pub struct MutatingAdmissionPolicyBindings;
 
 impl Resource for MutatingAdmissionPolicyBindings {
-    type Object = MutatingAdmissionPolicyBinding;
-    const FAMILIES: &'static [Family<MutatingAdmissionPolicyBinding>] = &[
-        Family::gauge(
+    type Object<'a> = MutatingAdmissionPolicyBinding<'a>;
+    const API: Api = Api::cluster(
+        "admissionregistration.k8s.io/v1",
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+    );
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_mutatingadmissionpolicybinding_info",
             "Policy and parameter of the MutatingAdmissionPolicyBinding, as labels.",
             info,
@@ -22,7 +26,7 @@ impl Resource for MutatingAdmissionPolicyBindings {
         Family::created("kube_mutatingadmissionpolicybinding_created"),
     ];
 
-    fn identity(binding: &MutatingAdmissionPolicyBinding) -> Identity<'_> {
+    fn identity<'o>(binding: &'o MutatingAdmissionPolicyBinding<'_>) -> Identity<'o> {
         vec![("namespace", namespace(binding)), ("mutatingadmissionpolicybinding", name(binding))]
     }
 }

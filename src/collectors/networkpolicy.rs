@@ -2,38 +2,38 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/policy/networkpolicy-metrics.md>
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-
 use super::common::{ZERO_TIME, name, namespace, unix};
-use super::table::{Family, Identity, Resource};
+use super::objects::NetworkPolicy;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `networkpolicies`.
 pub struct NetworkPolicies;
 
 impl Resource for NetworkPolicies {
-    type Object = NetworkPolicy;
-    const FAMILIES: &'static [Family<NetworkPolicy>] = &[
-        Family::gauge(
+    type Object<'a> = NetworkPolicy<'a>;
+    const API: Api = Api::namespaced("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_networkpolicy_created",
             "Unix timestamp of the creation of the object; -62135596800 if it is not set.",
             created,
         ),
         Family::annotations("kube_networkpolicy_annotations"),
         Family::labels("kube_networkpolicy_labels"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_networkpolicy_spec_ingress_rules",
             "Number of ingress rules of the NetworkPolicy.",
             spec_ingress_rules,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_networkpolicy_spec_egress_rules",
             "Number of egress rules of the NetworkPolicy.",
             spec_egress_rules,
         ),
     ];
 
-    fn identity(policy: &NetworkPolicy) -> Identity<'_> {
+    fn identity<'o>(policy: &'o NetworkPolicy<'_>) -> Identity<'o> {
         vec![("namespace", namespace(policy)), ("networkpolicy", name(policy))]
     }
 }

@@ -4,64 +4,71 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus, NodeSystemInfo};
-
 use super::common::{bool_value, name, text};
+use super::objects::{Node, NodeSpec, NodeStatus, NodeSystemInfo};
 use super::quantity;
 use super::resources::{ResourceList, each_with_unit};
 use super::states::conditions;
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `nodes`.
 pub struct Nodes;
 
 impl Resource for Nodes {
-    type Object = Node;
-    const FAMILIES: &'static [Family<Node>] = &[
+    type Object<'a> = Node<'a>;
+    const API: Api = Api::cluster("v1", "Node", "nodes");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::annotations("kube_node_annotations"),
         Family::created("kube_node_created").stable(),
         Family::deletion_timestamp("kube_node_deletion_timestamp"),
-        Family::gauge("kube_node_info", "Versions, provider ID and addresses of the node, as labels.", info).stable(),
+        Family::<Self>::gauge("kube_node_info", "Versions, provider ID and addresses of the node, as labels.", info)
+            .stable(),
         Family::labels("kube_node_labels").stable(),
-        Family::gauge("kube_node_role", "Roles that the labels of the node assign, one series per role.", role),
-        Family::gauge(
+        Family::<Self>::gauge("kube_node_role", "Roles that the labels of the node assign, one series per role.", role),
+        Family::<Self>::gauge(
             "kube_node_spec_pod_cidrs",
             "CIDR ranges for the Pods of the node, one series per range.",
             pod_cidrs,
         ),
-        Family::gauge("kube_node_spec_taint", "Taints of the node, one series per taint.", taint).stable(),
-        Family::gauge("kube_node_spec_unschedulable", "Whether the node accepts no new Pods.", unschedulable).stable(),
-        Family::gauge(
+        Family::<Self>::gauge("kube_node_spec_taint", "Taints of the node, one series per taint.", taint).stable(),
+        Family::<Self>::gauge("kube_node_spec_unschedulable", "Whether the node accepts no new Pods.", unschedulable)
+            .stable(),
+        Family::<Self>::gauge(
             "kube_node_status_allocatable",
             "Amount of a resource that Pods on the node may use.",
             allocatable,
         )
         .stable(),
-        Family::gauge("kube_node_status_capacity", "Amount of a resource that the node has.", capacity).stable(),
-        Family::gauge(
+        Family::<Self>::gauge("kube_node_status_capacity", "Amount of a resource that the node has.", capacity)
+            .stable(),
+        Family::<Self>::gauge(
             "kube_node_status_condition",
             "Whether a condition of the node has this status.",
             status_condition,
         )
         .stable(),
-        Family::gauge("kube_node_status_addresses", "Addresses of the node, one series per address.", addresses),
+        Family::<Self>::gauge(
+            "kube_node_status_addresses",
+            "Addresses of the node, one series per address.",
+            addresses,
+        ),
     ];
 
-    fn identity(node: &Node) -> Identity<'_> {
+    fn identity<'o>(node: &'o Node<'_>) -> Identity<'o> {
         vec![("node", name(node))]
     }
 }
 
-static NO_SPEC: LazyLock<NodeSpec> = LazyLock::new(NodeSpec::default);
-static NO_STATUS: LazyLock<NodeStatus> = LazyLock::new(NodeStatus::default);
-static NO_SYSTEM: LazyLock<NodeSystemInfo> = LazyLock::new(NodeSystemInfo::default);
+static NO_SPEC: LazyLock<NodeSpec<'static>> = LazyLock::new(NodeSpec::default);
+static NO_STATUS: LazyLock<NodeStatus<'static>> = LazyLock::new(NodeStatus::default);
+static NO_SYSTEM: LazyLock<NodeSystemInfo<'static>> = LazyLock::new(NodeSystemInfo::default);
 
-fn spec(node: &Node) -> &NodeSpec {
+fn spec<'a>(node: &'a Node<'a>) -> &'a NodeSpec<'a> {
     node.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
 }
 
-fn status(node: &Node) -> &NodeStatus {
+fn status<'a>(node: &'a Node<'a>) -> &'a NodeStatus<'a> {
     node.status.as_ref().unwrap_or_else(|| &NO_STATUS)
 }
 
@@ -71,7 +78,7 @@ fn info(node: &Node, samples: &mut Samples) {
     // NB: a node in two IP families has two; upstream shows the last.
     let internal_ip = status.addresses.iter().flatten().rfind(|a| a.type_ == "InternalIP");
     let labels = [
-        ("kernel_version", system.kernel_version.as_str()),
+        ("kernel_version", &*system.kernel_version),
         ("os_image", &system.os_image),
         ("container_runtime_version", &system.container_runtime_version),
         ("kubelet_version", &system.kubelet_version),
@@ -130,7 +137,7 @@ fn resources(list: &ResourceList, samples: &mut Samples) {
 
 fn status_condition(node: &Node, samples: &mut Samples) {
     let list = status(node).conditions.iter().flatten();
-    conditions(list.map(|c| (c.type_.as_str(), c.status.as_str())), samples);
+    conditions(list.map(|c| (&*c.type_, &*c.status)), samples);
 }
 
 fn addresses(node: &Node, samples: &mut Samples) {

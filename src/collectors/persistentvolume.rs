@@ -3,61 +3,71 @@
 //! Upstream:
 //! <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/persistentvolume-metrics.md>
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeSpec};
-
 use super::common::{name, text};
+use super::objects::{PersistentVolume, PersistentVolumeSpec};
 use super::quantity::Amount;
 use super::states::one_of;
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `persistentvolumes`.
 pub struct PersistentVolumes;
 
 impl Resource for PersistentVolumes {
-    type Object = PersistentVolume;
-    const FAMILIES: &'static [Family<PersistentVolume>] = &[
-        Family::gauge("kube_persistentvolume_claim_ref", "Claim that the volume is bound to, as labels.", claim_ref)
-            .stable(),
+    type Object<'a> = PersistentVolume<'a>;
+    const API: Api = Api::cluster("v1", "PersistentVolume", "persistentvolumes");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
+            "kube_persistentvolume_claim_ref",
+            "Claim that the volume is bound to, as labels.",
+            claim_ref,
+        )
+        .stable(),
         Family::annotations("kube_persistentvolume_annotations"),
         Family::labels("kube_persistentvolume_labels").stable(),
-        Family::gauge("kube_persistentvolume_status_phase", "Whether the volume is in this phase.", status_phase)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_persistentvolume_status_phase",
+            "Whether the volume is in this phase.",
+            status_phase,
+        )
+        .stable(),
+        Family::<Self>::gauge(
             "kube_persistentvolume_info",
             "Storage class, source and reclaim policy of the volume, as labels.",
             info,
         )
         .stable(),
-        Family::gauge("kube_persistentvolume_capacity_bytes", "Capacity of the volume in bytes.", capacity).stable(),
+        Family::<Self>::gauge("kube_persistentvolume_capacity_bytes", "Capacity of the volume in bytes.", capacity)
+            .stable(),
         Family::created("kube_persistentvolume_created"),
         Family::deletion_timestamp("kube_persistentvolume_deletion_timestamp"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_persistentvolume_csi_attributes",
             "Mount options of the CSI volume, as labels.",
             csi_attributes,
         )
         .opt_in(),
-        Family::gauge("kube_persistentvolume_volume_mode", "Mode of the volume, as a label.", volume_mode),
-        Family::gauge(
+        Family::<Self>::gauge("kube_persistentvolume_volume_mode", "Mode of the volume, as a label.", volume_mode),
+        Family::<Self>::gauge(
             "kube_persistentvolume_access_mode",
             "Access modes of the volume, one series per mode.",
             access_mode,
         ),
     ];
 
-    fn identity(volume: &PersistentVolume) -> Identity<'_> {
+    fn identity<'o>(volume: &'o PersistentVolume<'_>) -> Identity<'o> {
         vec![("persistentvolume", name(volume))]
     }
 }
 
 const PHASES: [&str; 5] = ["Pending", "Available", "Bound", "Released", "Failed"];
 
-static NO_SPEC: LazyLock<PersistentVolumeSpec> = LazyLock::new(PersistentVolumeSpec::default);
+static NO_SPEC: LazyLock<PersistentVolumeSpec<'static>> = LazyLock::new(PersistentVolumeSpec::default);
 
-fn spec(volume: &PersistentVolume) -> &PersistentVolumeSpec {
+fn spec<'a>(volume: &'a PersistentVolume<'a>) -> &'a PersistentVolumeSpec<'a> {
     volume.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
 }
 
@@ -96,7 +106,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Uses the first type that is set.
-    fn of(spec: &'a PersistentVolumeSpec) -> Self {
+    fn of(spec: &'a PersistentVolumeSpec<'a>) -> Self {
         if let Some(disk) = &spec.gce_persistent_disk {
             Self { gce_persistent_disk_name: &disk.pd_name, ..Self::default() }
         } else if let Some(store) = &spec.aws_elastic_block_store {
@@ -133,7 +143,7 @@ impl<'a> Source<'a> {
 }
 
 /// Joins texts with commas. NB: like upstream, ignore empty texts before the first other one.
-fn joined(texts: &Option<Vec<String>>) -> String {
+fn joined(texts: &Option<Vec<Cow<'_, str>>>) -> String {
     let texts = texts.as_deref().unwrap_or_default();
     let start = texts.iter().position(|text| !text.is_empty()).unwrap_or(texts.len());
     texts[start..].join(",")
@@ -175,7 +185,7 @@ fn capacity(volume: &PersistentVolume, samples: &mut Samples) {
 
 fn csi_attributes(volume: &PersistentVolume, samples: &mut Samples) {
     if let Some(csi) = &spec(volume).csi {
-        let attribute = |key: &str| csi.volume_attributes.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
+        let attribute = |key: &str| csi.volume_attributes.as_ref().and_then(|a| a.get(key)).map_or("", |value| value);
         samples.sample(&[("csi_mounter", attribute("mounter")), ("csi_map_options", attribute("mapOptions"))], 1.0);
     }
 }

@@ -5,43 +5,47 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
-
 use super::common::{name, namespace, text};
+use super::objects::{PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus};
 use super::quantity::Amount;
 use super::states::{conditions, one_of};
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `persistentvolumeclaims`.
 pub struct PersistentVolumeClaims;
 
 impl Resource for PersistentVolumeClaims {
-    type Object = PersistentVolumeClaim;
-    const FAMILIES: &'static [Family<PersistentVolumeClaim>] = &[
+    type Object<'a> = PersistentVolumeClaim<'a>;
+    const API: Api = Api::namespaced("v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::labels("kube_persistentvolumeclaim_labels").stable(),
         Family::annotations("kube_persistentvolumeclaim_annotations"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_persistentvolumeclaim_info",
             "Storage class, volume and volume mode of the claim, as labels.",
             info,
         )
         .stable(),
-        Family::gauge("kube_persistentvolumeclaim_status_phase", "Whether the claim is in this phase.", status_phase)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_persistentvolumeclaim_status_phase",
+            "Whether the claim is in this phase.",
+            status_phase,
+        )
+        .stable(),
+        Family::<Self>::gauge(
             "kube_persistentvolumeclaim_resource_requests_storage_bytes",
             "Storage that the claim requests, in bytes.",
             requested_storage,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_persistentvolumeclaim_access_mode",
             "Access modes that the claim requests, one series per mode.",
             access_mode,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_persistentvolumeclaim_status_condition",
             "Whether a condition of the claim has this status.",
             status_condition,
@@ -53,7 +57,7 @@ impl Resource for PersistentVolumeClaims {
     /// The storage class may be an annotation.
     const READS_ANNOTATIONS: bool = true;
 
-    fn identity(claim: &PersistentVolumeClaim) -> Identity<'_> {
+    fn identity<'o>(claim: &'o PersistentVolumeClaim<'_>) -> Identity<'o> {
         vec![("namespace", namespace(claim)), ("persistentvolumeclaim", name(claim))]
     }
 }
@@ -62,14 +66,14 @@ impl Resource for PersistentVolumeClaims {
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 const PHASES: [&str; 3] = ["Lost", "Bound", "Pending"];
 
-static NO_SPEC: LazyLock<PersistentVolumeClaimSpec> = LazyLock::new(PersistentVolumeClaimSpec::default);
-static NO_STATUS: LazyLock<PersistentVolumeClaimStatus> = LazyLock::new(PersistentVolumeClaimStatus::default);
+static NO_SPEC: LazyLock<PersistentVolumeClaimSpec<'static>> = LazyLock::new(PersistentVolumeClaimSpec::default);
+static NO_STATUS: LazyLock<PersistentVolumeClaimStatus<'static>> = LazyLock::new(PersistentVolumeClaimStatus::default);
 
-fn spec(claim: &PersistentVolumeClaim) -> &PersistentVolumeClaimSpec {
+fn spec<'a>(claim: &'a PersistentVolumeClaim<'a>) -> &'a PersistentVolumeClaimSpec<'a> {
     claim.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
 }
 
-fn status(claim: &PersistentVolumeClaim) -> &PersistentVolumeClaimStatus {
+fn status<'a>(claim: &'a PersistentVolumeClaim<'a>) -> &'a PersistentVolumeClaimStatus<'a> {
     claim.status.as_ref().unwrap_or_else(|| &NO_STATUS)
 }
 
@@ -77,7 +81,7 @@ fn info(claim: &PersistentVolumeClaim, samples: &mut Samples) {
     let spec = spec(claim);
     let annotation = claim.metadata.annotations.as_ref().and_then(|a| a.get(CLASS_ANNOTATION));
     let labels = [
-        ("storageclass", annotation.map_or_else(|| text(&spec.storage_class_name), String::as_str)),
+        ("storageclass", annotation.map_or_else(|| text(&spec.storage_class_name), |class| &**class)),
         ("volumename", text(&spec.volume_name)),
         ("volumemode", text(&spec.volume_mode)),
     ];
@@ -104,5 +108,5 @@ fn access_mode(claim: &PersistentVolumeClaim, samples: &mut Samples) {
 
 fn status_condition(claim: &PersistentVolumeClaim, samples: &mut Samples) {
     let list = status(claim).conditions.iter().flatten();
-    conditions(list.map(|c| (c.type_.as_str(), c.status.as_str())), samples);
+    conditions(list.map(|c| (&*c.type_, &*c.status)), samples);
 }

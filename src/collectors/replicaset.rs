@@ -2,51 +2,51 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/replicaset-metrics.md>
 
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
-
 use super::common::{integer_if_set, integer_or_zero, name, namespace};
+use super::objects::{ReplicaSet, ReplicaSetStatus};
 use super::parts::{Cut, DESIRED, STATUS};
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `replicasets`.
 pub struct ReplicaSets;
 
 impl Resource for ReplicaSets {
-    type Object = ReplicaSet;
-    const FAMILIES: &'static [Family<ReplicaSet>] = &[
+    type Object<'a> = ReplicaSet<'a>;
+    const API: Api = Api::namespaced("apps/v1", "ReplicaSet", "replicasets");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::created("kube_replicaset_created").stable(),
-        Family::gauge("kube_replicaset_status_replicas", "Number of Pods of the ReplicaSet.", status_replicas)
+        Family::<Self>::gauge("kube_replicaset_status_replicas", "Number of Pods of the ReplicaSet.", status_replicas)
             .reads(STATUS)
             .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicaset_status_fully_labeled_replicas",
             "Number of Pods with all labels of the template.",
             status_fully_labeled_replicas,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicaset_status_ready_replicas",
             "Number of ready Pods of the ReplicaSet.",
             status_ready_replicas,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicaset_status_terminating_replicas",
             "Number of Pods of the ReplicaSet that are being deleted.",
             status_terminating_replicas,
         )
         .reads(STATUS),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicaset_status_observed_generation",
             "Latest generation that the ReplicaSet controller has observed.",
             status_observed_generation,
         )
         .reads(STATUS)
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicaset_spec_replicas",
             "Number of Pods that the ReplicaSet should have.",
             spec_replicas,
@@ -61,7 +61,7 @@ impl Resource for ReplicaSets {
 
     const CUT: Cut = Cut::STATUS;
 
-    fn identity(set: &ReplicaSet) -> Identity<'_> {
+    fn identity<'o>(set: &'o ReplicaSet<'_>) -> Identity<'o> {
         vec![("namespace", namespace(set)), ("replicaset", name(set))]
     }
 }

@@ -3,50 +3,50 @@
 //! Upstream:
 //! <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/replicationcontroller-metrics.md>
 
-use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerStatus};
-
 use super::common::{integer_if_set, integer_or_zero, name, namespace};
-use super::table::{Family, Identity, Resource};
+use super::objects::{ReplicationController, ReplicationControllerStatus};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `replicationcontrollers`.
 pub struct ReplicationControllers;
 
 impl Resource for ReplicationControllers {
-    type Object = ReplicationController;
-    const FAMILIES: &'static [Family<ReplicationController>] = &[
+    type Object<'a> = ReplicationController<'a>;
+    const API: Api = Api::namespaced("v1", "ReplicationController", "replicationcontrollers");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::created("kube_replicationcontroller_created").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_status_replicas",
             "Number of Pods of the ReplicationController.",
             status_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_status_fully_labeled_replicas",
             "Number of Pods with all labels of the template.",
             status_fully_labeled_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_status_ready_replicas",
             "Number of ready Pods of the ReplicationController.",
             status_ready_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_status_available_replicas",
             "Number of available Pods of the ReplicationController.",
             status_available_replicas,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_status_observed_generation",
             "Latest generation that the controller manager has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_replicationcontroller_spec_replicas",
             "Number of Pods that the ReplicationController should have.",
             spec_replicas,
@@ -56,7 +56,7 @@ impl Resource for ReplicationControllers {
         Family::owner("kube_replicationcontroller_owner"),
     ];
 
-    fn identity(controller: &ReplicationController) -> Identity<'_> {
+    fn identity<'o>(controller: &'o ReplicationController<'_>) -> Identity<'o> {
         vec![("namespace", namespace(controller)), ("replicationcontroller", name(controller))]
     }
 }

@@ -2,27 +2,31 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/policy/resourcequota-metrics.md>
 
-use k8s_openapi::api::core::v1::ResourceQuota;
-
 use super::common::{name, namespace};
+use super::objects::ResourceQuota;
 use super::quantity;
-use super::table::{Family, Identity, Resource};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `resourcequotas`.
 pub struct ResourceQuotas;
 
 impl Resource for ResourceQuotas {
-    type Object = ResourceQuota;
-    const FAMILIES: &'static [Family<ResourceQuota>] = &[
+    type Object<'a> = ResourceQuota<'a>;
+    const API: Api = Api::namespaced("v1", "ResourceQuota", "resourcequotas");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::created("kube_resourcequota_created").stable(),
-        Family::gauge("kube_resourcequota", "Limit and current use of each resource of the ResourceQuota.", amounts)
-            .stable(),
+        Family::<Self>::gauge(
+            "kube_resourcequota",
+            "Limit and current use of each resource of the ResourceQuota.",
+            amounts,
+        )
+        .stable(),
         Family::annotations("kube_resourcequota_annotations"),
         Family::labels("kube_resourcequota_labels").stable(),
     ];
 
-    fn identity(quota: &ResourceQuota) -> Identity<'_> {
+    fn identity<'o>(quota: &'o ResourceQuota<'_>) -> Identity<'o> {
         vec![("namespace", namespace(quota)), ("resourcequota", name(quota))]
     }
 }

@@ -1,14 +1,11 @@
 //! Named resources with quantities (`cpu: 100m`): which ones to show, under which names and in which units.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-
 use super::label_names::sanitise;
+use super::objects::{Map, Quantity};
 use super::quantity::Amount;
 
 /// Quantities by resource name, as in specs and statuses.
-pub type ResourceList = Option<BTreeMap<String, Quantity>>;
+pub type ResourceList<'a> = Option<Map<'a, Quantity<'a>>>;
 
 /// The unit of `cpu`.
 pub const CORE: &str = "core";
@@ -16,7 +13,7 @@ const BYTE: &str = "byte";
 const INTEGER: &str = "integer";
 
 /// Calls `emit` with the sanitized name, the unit and the amount of each resource that has a unit.
-pub fn each_with_unit(list: &ResourceList, mut emit: impl FnMut(&str, &str, Amount)) {
+pub fn each_with_unit(list: &ResourceList<'_>, mut emit: impl FnMut(&str, &str, Amount)) {
     for (name, quantity) in list.iter().flatten() {
         let units = units(name);
         if units == [None, None] {

@@ -2,26 +2,26 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/auth/rolebinding-metrics.md>
 
-use k8s_openapi::api::rbac::v1::RoleBinding;
-
 use super::common::{name, namespace};
-use super::table::{Family, Identity, Resource};
+use super::objects::RoleBinding;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `rolebindings`.
 pub struct RoleBindings;
 
 impl Resource for RoleBindings {
-    type Object = RoleBinding;
-    const FAMILIES: &'static [Family<RoleBinding>] = &[
+    type Object<'a> = RoleBinding<'a>;
+    const API: Api = Api::namespaced("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::annotations("kube_rolebinding_annotations"),
         Family::labels("kube_rolebinding_labels"),
-        Family::gauge("kube_rolebinding_info", "Role that the RoleBinding grants, as labels.", info),
+        Family::<Self>::gauge("kube_rolebinding_info", "Role that the RoleBinding grants, as labels.", info),
         Family::created("kube_rolebinding_created"),
         Family::resource_version("kube_rolebinding_metadata_resource_version"),
     ];
 
-    fn identity(binding: &RoleBinding) -> Identity<'_> {
+    fn identity<'o>(binding: &'o RoleBinding<'_>) -> Identity<'o> {
         vec![("namespace", namespace(binding)), ("rolebinding", name(binding))]
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/secret-metrics.md>
 
-use k8s_openapi::api::core::v1::Secret;
-
-use super::common::{exists, name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::common::{name, namespace, text};
+use super::objects::Secret;
+use super::table::{Api, Family, Identity, Resource, exists};
 use crate::exposition::Samples;
 
 /// The resource `secrets`.
 pub struct Secrets;
 
 impl Resource for Secrets {
-    type Object = Secret;
-    const FAMILIES: &'static [Family<Secret>] = &[
-        Family::gauge("kube_secret_info", "Whether the Secret exists; always 1.", exists).stable(),
-        Family::gauge("kube_secret_type", "Type of the Secret, as a label.", secret_type).stable(),
+    type Object<'a> = Secret<'a>;
+    const API: Api = Api::namespaced("v1", "Secret", "secrets");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_secret_info", "Whether the Secret exists; always 1.", exists::<Self>).stable(),
+        Family::<Self>::gauge("kube_secret_type", "Type of the Secret, as a label.", secret_type).stable(),
         Family::annotations("kube_secret_annotations"),
         Family::labels("kube_secret_labels").stable(),
         Family::created("kube_secret_created").stable(),
@@ -23,7 +23,7 @@ impl Resource for Secrets {
         Family::owner("kube_secret_owner"),
     ];
 
-    fn identity(secret: &Secret) -> Identity<'_> {
+    fn identity<'o>(secret: &'o Secret<'_>) -> Identity<'o> {
         vec![("namespace", namespace(secret)), ("secret", name(secret))]
     }
 }

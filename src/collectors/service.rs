@@ -4,30 +4,31 @@
 
 use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{Service, ServiceSpec};
-
 use super::common::{name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::{Service, ServiceSpec};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `services`.
 pub struct Services;
 
 impl Resource for Services {
-    type Object = Service;
-    const FAMILIES: &'static [Family<Service>] = &[
-        Family::gauge("kube_service_info", "Addresses and external name of the Service, as labels.", info).stable(),
+    type Object<'a> = Service<'a>;
+    const API: Api = Api::namespaced("v1", "Service", "services");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_service_info", "Addresses and external name of the Service, as labels.", info)
+            .stable(),
         Family::created("kube_service_created").stable(),
-        Family::gauge("kube_service_spec_type", "Type of the Service, as a label.", spec_type).stable(),
+        Family::<Self>::gauge("kube_service_spec_type", "Type of the Service, as a label.", spec_type).stable(),
         Family::annotations("kube_service_annotations"),
         Family::labels("kube_service_labels").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_service_spec_external_ip",
             "External IP addresses of the Service, one series per address.",
             external_ip,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_service_status_load_balancer_ingress",
             "Ingress points of the load balancer of the Service, one series per ingress point.",
             load_balancer_ingress,
@@ -36,14 +37,14 @@ impl Resource for Services {
         Family::deletion_timestamp("kube_service_deletion_timestamp"),
     ];
 
-    fn identity(service: &Service) -> Identity<'_> {
+    fn identity<'o>(service: &'o Service<'_>) -> Identity<'o> {
         vec![("namespace", namespace(service)), ("service", name(service)), ("uid", text(&service.metadata.uid))]
     }
 }
 
-static NO_SPEC: LazyLock<ServiceSpec> = LazyLock::new(ServiceSpec::default);
+static NO_SPEC: LazyLock<ServiceSpec<'static>> = LazyLock::new(ServiceSpec::default);
 
-fn spec(service: &Service) -> &ServiceSpec {
+fn spec<'a>(service: &'a Service<'a>) -> &'a ServiceSpec<'a> {
     service.spec.as_ref().unwrap_or_else(|| &NO_SPEC)
 }
 

@@ -3,31 +3,31 @@
 //! Upstream:
 //! <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/auth/serviceaccount-metrics.md>
 
-use k8s_openapi::api::core::v1::ServiceAccount;
-
 use super::common::{boolean, name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::ServiceAccount;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `serviceaccounts`.
 pub struct ServiceAccounts;
 
 impl Resource for ServiceAccounts {
-    type Object = ServiceAccount;
-    const FAMILIES: &'static [Family<ServiceAccount>] = &[
-        Family::gauge(
+    type Object<'a> = ServiceAccount<'a>;
+    const API: Api = Api::namespaced("v1", "ServiceAccount", "serviceaccounts");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_serviceaccount_info",
             "Whether Pods of the ServiceAccount mount its token, as a label.",
             info,
         ),
         Family::created("kube_serviceaccount_created"),
         Family::deletion_timestamp("kube_serviceaccount_deleted"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_serviceaccount_secret",
             "Secrets that the ServiceAccount lists, one series per Secret.",
             secret,
         ),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_serviceaccount_image_pull_secret",
             "Secrets for image pulls of the ServiceAccount, one series per Secret.",
             image_pull_secret,
@@ -36,7 +36,7 @@ impl Resource for ServiceAccounts {
         Family::labels("kube_serviceaccount_labels"),
     ];
 
-    fn identity(account: &ServiceAccount) -> Identity<'_> {
+    fn identity<'o>(account: &'o ServiceAccount<'_>) -> Identity<'o> {
         vec![("namespace", namespace(account)), ("serviceaccount", name(account)), ("uid", text(&account.metadata.uid))]
     }
 }
@@ -53,6 +53,6 @@ fn secret(account: &ServiceAccount, samples: &mut Samples) {
 
 fn image_pull_secret(account: &ServiceAccount, samples: &mut Samples) {
     for secret in account.image_pull_secrets.iter().flatten() {
-        samples.sample(&[("name", &secret.name)], 1.0);
+        samples.sample(&[("name", text(&secret.name))], 1.0);
     }
 }

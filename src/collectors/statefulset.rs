@@ -2,61 +2,69 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/statefulset-metrics.md>
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetStatus};
-
 use super::common::{integer_if_set, integer_or_zero, name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::{StatefulSet, StatefulSetSpec, StatefulSetStatus};
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `statefulsets`.
 pub struct StatefulSets;
 
 impl Resource for StatefulSets {
-    type Object = StatefulSet;
-    const FAMILIES: &'static [Family<StatefulSet>] = &[
+    type Object<'a> = StatefulSet<'a>;
+    const API: Api = Api::namespaced("apps/v1", "StatefulSet", "statefulsets");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::created("kube_statefulset_created").stable(),
-        Family::gauge("kube_statefulset_status_replicas", "Number of Pods of the StatefulSet.", status_replicas)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_statefulset_status_replicas",
+            "Number of Pods of the StatefulSet.",
+            status_replicas,
+        )
+        .stable(),
+        Family::<Self>::gauge(
             "kube_statefulset_status_replicas_available",
             "Number of available Pods of the StatefulSet.",
             status_replicas_available,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_replicas_current",
             "Number of Pods of the current revision.",
             status_replicas_current,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_replicas_ready",
             "Number of ready Pods of the StatefulSet.",
             status_replicas_ready,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_replicas_updated",
             "Number of Pods of the update revision.",
             status_replicas_updated,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_observed_generation",
             "Latest generation that the StatefulSet controller has observed.",
             status_observed_generation,
         )
         .stable(),
-        Family::gauge("kube_statefulset_replicas", "Number of Pods that the StatefulSet should have.", replicas)
-            .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_statefulset_replicas",
+            "Number of Pods that the StatefulSet should have.",
+            replicas,
+        )
+        .stable(),
+        Family::<Self>::gauge(
             "kube_statefulset_ordinals_start",
             "Ordinal of the first Pod, if the StatefulSet sets one.",
             ordinals_start,
         )
         .stable(),
         Family::generation("kube_statefulset_metadata_generation").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_persistentvolumeclaim_retention_policy",
             "Policies for the PersistentVolumeClaims when the StatefulSet is deleted or scaled down, as labels.",
             persistentvolumeclaim_retention_policy,
@@ -64,13 +72,13 @@ impl Resource for StatefulSets {
         .stable(),
         Family::annotations("kube_statefulset_annotations").stable(),
         Family::labels("kube_statefulset_labels").stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_current_revision",
             "Revision that Pods have before the rollout reaches them, as a label.",
             status_current_revision,
         )
         .stable(),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_statefulset_status_update_revision",
             "Revision that the rollout gives to Pods, as a label.",
             status_update_revision,
@@ -79,7 +87,7 @@ impl Resource for StatefulSets {
         Family::deletion_timestamp("kube_statefulset_deletion_timestamp").stable(),
     ];
 
-    fn identity(set: &StatefulSet) -> Identity<'_> {
+    fn identity<'o>(set: &'o StatefulSet<'_>) -> Identity<'o> {
         vec![("namespace", namespace(set)), ("statefulset", name(set))]
     }
 }
@@ -89,7 +97,7 @@ fn status_replicas(set: &StatefulSet, samples: &mut Samples) {
 }
 
 fn status_replicas_available(set: &StatefulSet, samples: &mut Samples) {
-    integer_or_zero(status(set, |s| s.available_replicas), samples);
+    integer_or_zero(status(set, |s| Some(s.available_replicas)), samples);
 }
 
 fn status_replicas_current(set: &StatefulSet, samples: &mut Samples) {
@@ -113,7 +121,7 @@ fn replicas(set: &StatefulSet, samples: &mut Samples) {
 }
 
 fn ordinals_start(set: &StatefulSet, samples: &mut Samples) {
-    integer_if_set(spec(set, |s| s.ordinals.as_ref()).map(|o| o.start.unwrap_or(0)), samples);
+    integer_if_set(spec(set, |s| s.ordinals.as_ref()).map(|ordinals| ordinals.start), samples);
 }
 
 fn persistentvolumeclaim_retention_policy(set: &StatefulSet, samples: &mut Samples) {
@@ -134,10 +142,10 @@ fn status_update_revision(set: &StatefulSet, samples: &mut Samples) {
     samples.sample(&[("revision", revision)], 1.0);
 }
 
-fn spec<'a, T>(set: &'a StatefulSet, field: fn(&'a StatefulSetSpec) -> Option<T>) -> Option<T> {
+fn spec<'a, T>(set: &'a StatefulSet<'a>, field: fn(&'a StatefulSetSpec<'a>) -> Option<T>) -> Option<T> {
     set.spec.as_ref().and_then(field)
 }
 
-fn status<'a, T>(set: &'a StatefulSet, field: fn(&'a StatefulSetStatus) -> Option<T>) -> Option<T> {
+fn status<'a, T>(set: &'a StatefulSet<'a>, field: fn(&'a StatefulSetStatus<'a>) -> Option<T>) -> Option<T> {
     set.status.as_ref().and_then(field)
 }

@@ -2,19 +2,19 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/storageclass-metrics.md>
 
-use k8s_openapi::api::storage::v1::StorageClass;
-
 use super::common::name;
-use super::table::{Family, Identity, Resource};
+use super::objects::StorageClass;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `storageclasses`.
 pub struct StorageClasses;
 
 impl Resource for StorageClasses {
-    type Object = StorageClass;
-    const FAMILIES: &'static [Family<StorageClass>] = &[
-        Family::gauge(
+    type Object<'a> = StorageClass<'a>;
+    const API: Api = Api::cluster("storage.k8s.io/v1", "StorageClass", "storageclasses");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_storageclass_info",
             "Provisioner, reclaim policy and volume binding mode of the StorageClass, as labels.",
             info,
@@ -25,14 +25,14 @@ impl Resource for StorageClasses {
         Family::labels("kube_storageclass_labels").stable(),
     ];
 
-    fn identity(class: &StorageClass) -> Identity<'_> {
+    fn identity<'o>(class: &'o StorageClass<'_>) -> Identity<'o> {
         vec![("storageclass", name(class))]
     }
 }
 
 fn info(class: &StorageClass, samples: &mut Samples) {
     let labels = [
-        ("provisioner", class.provisioner.as_str()),
+        ("provisioner", &*class.provisioner),
         ("reclaim_policy", class.reclaim_policy.as_deref().unwrap_or("Delete")),
         ("volume_binding_mode", class.volume_binding_mode.as_deref().unwrap_or("Immediate")),
     ];

@@ -1,11 +1,7 @@
 //! The shape of a resource's table: one [`Family`] per row, and the [`Resource`] that holds the rows.
 
-use k8s_openapi::Metadata;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::common;
+use super::objects::Object;
 use super::parts::{Cut, DESIRED, FieldSet, Parts};
 use crate::exposition::{Header, Memo, MetricType, Past, Samples};
 
@@ -21,26 +17,62 @@ pub enum Stability {
 /// The labels that all series of an object share, in printing order.
 pub type Identity<'a> = Vec<(&'static str, &'a str)>;
 
+/// The names of a resource in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Group and version, for example `apps/v1`; only the version for the core group.
+    pub api_version: &'static str,
+    /// The kind, for example `Deployment`.
+    pub kind: &'static str,
+    /// The plural, as in paths, flags and metrics.
+    pub plural: &'static str,
+    /// Whether objects belong to namespaces.
+    pub namespaced: bool,
+}
+
+impl Api {
+    /// A resource whose objects belong to namespaces.
+    pub const fn namespaced(api_version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        Self { api_version, kind, plural, namespaced: true }
+    }
+
+    /// A resource whose objects belong to no namespace.
+    pub const fn cluster(api_version: &'static str, kind: &'static str, plural: &'static str) -> Self {
+        Self { api_version, kind, plural, namespaced: false }
+    }
+
+    /// Returns the group, empty for the core group.
+    pub fn group(&self) -> &'static str {
+        self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Returns the version.
+    pub fn version(&self) -> &'static str {
+        self.api_version.split_once('/').map_or(self.api_version, |(_, version)| version)
+    }
+}
+
 /// A resource with a collector. Implemented by a marker type in each file of this folder.
-pub trait Resource: 'static {
-    /// The k8s-openapi type, which has group, version, kind and plural. Only tests serialize it.
-    type Object: Metadata<Ty = ObjectMeta> + k8s_openapi::Resource + DeserializeOwned + Serialize + Send + 'static;
+pub trait Resource: Sized + 'static {
+    /// An object, with the fields that the families read. It borrows from its encoded form.
+    type Object<'a>: Object<'a>;
+    /// The names in the API.
+    const API: Api;
     /// The families in printing order.
-    const FAMILIES: &'static [Family<Self::Object>];
+    const FAMILIES: &'static [Family<Self>];
     /// How objects are cut into parts. Worth it for kinds whose status changes often.
     const CUT: Cut = Cut::NONE;
     /// Returns what to remember of an object for [`Series::Counted`], from its next state and its past. Called for the parts of
     /// objects that these families read.
-    const REMEMBER: Option<fn(&Self::Object, &Past) -> Memo> = None;
+    const REMEMBER: Option<fn(&Self::Object<'_>, &Past) -> Memo> = None;
     /// Whether a family reads an annotation, even if no annotations are shown.
     const READS_ANNOTATIONS: bool = false;
     /// The labels that every series of the object carries.
-    fn identity(object: &Self::Object) -> Identity<'_>;
+    fn identity<'o>(object: &'o Self::Object<'_>) -> Identity<'o>;
 }
 
 /// One row of a resource's table.
-#[derive(Debug)]
-pub struct Family<T: 'static> {
+pub struct Family<R: Resource> {
     /// The name of the metric.
     pub name: &'static str,
     /// The type of the metric.
@@ -56,16 +88,15 @@ pub struct Family<T: 'static> {
     /// The fields of an object that its series depend on. Only opt-in families may read more.
     pub fields: FieldSet,
     /// The source of its series.
-    pub series: Series<T>,
+    pub series: Series<R>,
 }
 
 /// The source of the series of a family.
-#[derive(Debug)]
-pub enum Series<T: 'static> {
+pub enum Series<R: Resource> {
     /// A pure function of the object.
-    Of(fn(&T, &mut Samples)),
+    Of(fn(&R::Object<'_>, &mut Samples)),
     /// A pure function of the object, and of what is remembered of it, this state included.
-    Counted(fn(&T, &Memo, &mut Samples)),
+    Counted(fn(&R::Object<'_>, &Memo, &mut Samples)),
     /// The object's labels that `--metric-labels-allowlist` includes, as `label_*`. Without an entry in the list: no series.
     Labels,
     /// All labels of the object, whatever `--metric-labels-allowlist` includes. Otherwise as [`Series::Labels`].
@@ -74,9 +105,9 @@ pub enum Series<T: 'static> {
     Annotations,
 }
 
-impl<T> Family<T> {
+impl<R: Resource> Family<R> {
     /// A gauge, ALPHA, served by default.
-    pub const fn gauge(name: &'static str, help: &'static str, series: fn(&T, &mut Samples)) -> Self {
+    pub const fn gauge(name: &'static str, help: &'static str, series: fn(&R::Object<'_>, &mut Samples)) -> Self {
         Self {
             name,
             kind: MetricType::Gauge,
@@ -90,31 +121,35 @@ impl<T> Family<T> {
     }
 
     /// A counter, ALPHA, served by default.
-    pub const fn counter(name: &'static str, help: &'static str, series: fn(&T, &mut Samples)) -> Self {
+    pub const fn counter(name: &'static str, help: &'static str, series: fn(&R::Object<'_>, &mut Samples)) -> Self {
         Self { kind: MetricType::Counter, ..Self::gauge(name, help, series) }
     }
 
     /// A counter of events in the life of an object, which its newest state alone does not show. Opt-in.
-    pub const fn counted(name: &'static str, help: &'static str, series: fn(&T, &Memo, &mut Samples)) -> Self {
-        let family = Self { series: Series::Counted(series), ..Self::counter(name, help, common::exists) };
+    pub const fn counted(
+        name: &'static str,
+        help: &'static str,
+        series: fn(&R::Object<'_>, &Memo, &mut Samples),
+    ) -> Self {
+        let family = Self { series: Series::Counted(series), ..Self::counter(name, help, exists::<R>) };
         family.opt_in()
     }
 
     /// The family of the object's labels.
     pub const fn labels(name: &'static str) -> Self {
         let help = "Kubernetes labels of the object that --metric-labels-allowlist includes.";
-        Self { series: Series::Labels, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::Labels, reads: DESIRED, ..Self::gauge(name, help, exists::<R>) }
     }
 
     /// The family of all labels of the object.
     pub const fn all_labels(name: &'static str, help: &'static str) -> Self {
-        Self { series: Series::AllLabels, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::AllLabels, reads: DESIRED, ..Self::gauge(name, help, exists::<R>) }
     }
 
     /// The family of the object's annotations.
     pub const fn annotations(name: &'static str) -> Self {
         let help = "Annotations of the object that --metric-annotations-allowlist includes.";
-        Self { series: Series::Annotations, reads: DESIRED, ..Self::gauge(name, help, common::exists) }
+        Self { series: Series::Annotations, reads: DESIRED, ..Self::gauge(name, help, exists::<R>) }
     }
 
     /// Marks the row STABLE.
@@ -154,33 +189,49 @@ impl<T> Family<T> {
 }
 
 /// Rows that many resources have alike.
-impl<T: Metadata<Ty = ObjectMeta>> Family<T> {
+impl<R: Resource> Family<R> {
     /// The creation time.
     pub const fn created(name: &'static str) -> Self {
-        Self::gauge(name, "Unix timestamp of the creation of the object.", common::created).reads(DESIRED)
+        Self::gauge(name, "Unix timestamp of the creation of the object.", |object, samples| {
+            common::created(object, samples)
+        })
+        .reads(DESIRED)
     }
 
     /// The time of the request to delete the object.
     pub const fn deletion_timestamp(name: &'static str) -> Self {
-        Self::gauge(name, "Unix timestamp of the request to delete the object.", common::deletion_timestamp)
-            .reads(DESIRED)
+        Self::gauge(name, "Unix timestamp of the request to delete the object.", |object, samples| {
+            common::deletion_timestamp(object, samples)
+        })
+        .reads(DESIRED)
     }
 
     /// The resourceVersion.
     pub const fn resource_version(name: &'static str) -> Self {
-        Self::gauge(name, "The resourceVersion of the object.", common::metadata_resource_version).reads(DESIRED)
+        Self::gauge(name, "The resourceVersion of the object.", |object, samples| {
+            common::metadata_resource_version(object, samples)
+        })
+        .reads(DESIRED)
     }
 
     /// The generation of the desired state.
     pub const fn generation(name: &'static str) -> Self {
-        Self::gauge(name, "The generation of the desired state.", common::metadata_generation).reads(DESIRED)
+        Self::gauge(name, "The generation of the desired state.", |object, samples| {
+            common::metadata_generation(object, samples)
+        })
+        .reads(DESIRED)
     }
 
     /// The owners.
     pub const fn owner(name: &'static str) -> Self {
         let help = "Owners of the object, one series per owner; labels are empty without an owner.";
-        Self::gauge(name, help, common::owner).reads(DESIRED)
+        Self::gauge(name, help, |object, samples| common::owner(object, samples)).reads(DESIRED)
     }
+}
+
+/// Emits one series without labels of its own and with the value 1.
+pub fn exists<R: Resource>(_: &R::Object<'_>, samples: &mut Samples) {
+    samples.sample(&[], 1.0);
 }
 
 /// An operation for every resource, with its type as a parameter.
@@ -191,5 +242,5 @@ pub trait Visitor {
 
 /// Returns the plural that flags, paths and metrics use for a resource.
 pub fn name<R: Resource>() -> &'static str {
-    <R::Object as k8s_openapi::Resource>::URL_PATH_SEGMENT
+    R::API.plural
 }

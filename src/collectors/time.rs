@@ -4,7 +4,7 @@
 //! 9999-12-31T23:59:59Z for "never", and protobuf has 64 bits of seconds. So a `Timestamp` before the year -9000, which no object has,
 //! stands for a time outside the range: its nanoseconds within that age are the seconds. Collectors print seconds only.
 
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
 
 /// The seconds that a `Timestamp` holds as they are: from the year -9121.
 const PLAIN: std::ops::RangeInclusive<i64> = -350_000_000_000..=253_402_207_200;

@@ -2,19 +2,20 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/extend/validatingadmissionpolicy-metrics.md>
 
-use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
-
 use super::common::{name, namespace, text};
-use super::table::{Family, Identity, Resource};
+use super::objects::ValidatingAdmissionPolicy;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `validatingadmissionpolicies`.
 pub struct ValidatingAdmissionPolicies;
 
 impl Resource for ValidatingAdmissionPolicies {
-    type Object = ValidatingAdmissionPolicy;
-    const FAMILIES: &'static [Family<ValidatingAdmissionPolicy>] = &[
-        Family::gauge(
+    type Object<'a> = ValidatingAdmissionPolicy<'a>;
+    const API: Api =
+        Api::cluster("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies");
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge(
             "kube_validatingadmissionpolicy_info",
             "Parameter kind and failure policy of the ValidatingAdmissionPolicy, as labels.",
             info,
@@ -22,7 +23,7 @@ impl Resource for ValidatingAdmissionPolicies {
         Family::created("kube_validatingadmissionpolicy_created"),
     ];
 
-    fn identity(policy: &ValidatingAdmissionPolicy) -> Identity<'_> {
+    fn identity<'o>(policy: &'o ValidatingAdmissionPolicy<'_>) -> Identity<'o> {
         vec![("namespace", namespace(policy)), ("validatingadmissionpolicy", name(policy))]
     }
 }

@@ -2,36 +2,44 @@
 //!
 //! Upstream: <https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/storage/volumeattachment-metrics.md>
 
-use k8s_openapi::api::storage::v1::VolumeAttachment;
-
 use super::common::{bool_value, name};
 use super::labels::{KeyFilter, emit};
-use super::table::{Family, Identity, Resource};
+use super::objects::VolumeAttachment;
+use super::table::{Api, Family, Identity, Resource};
 use crate::exposition::Samples;
 
 /// The resource `volumeattachments`.
 pub struct VolumeAttachments;
 
 impl Resource for VolumeAttachments {
-    type Object = VolumeAttachment;
-    const FAMILIES: &'static [Family<VolumeAttachment>] = &[
+    type Object<'a> = VolumeAttachment<'a>;
+    const API: Api = Api::cluster("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments");
+    const FAMILIES: &'static [Family<Self>] = &[
         Family::all_labels("kube_volumeattachment_labels", "All Kubernetes labels of the VolumeAttachment."),
-        Family::gauge("kube_volumeattachment_info", "Attacher and node of the VolumeAttachment, as labels.", info),
+        Family::<Self>::gauge(
+            "kube_volumeattachment_info",
+            "Attacher and node of the VolumeAttachment, as labels.",
+            info,
+        ),
         Family::created("kube_volumeattachment_created"),
-        Family::gauge(
+        Family::<Self>::gauge(
             "kube_volumeattachment_spec_source_persistentvolume",
             "PersistentVolume to attach, as a label.",
             spec_source_persistentvolume,
         ),
-        Family::gauge("kube_volumeattachment_status_attached", "Whether the volume is attached.", status_attached),
-        Family::gauge(
+        Family::<Self>::gauge(
+            "kube_volumeattachment_status_attached",
+            "Whether the volume is attached.",
+            status_attached,
+        ),
+        Family::<Self>::gauge(
             "kube_volumeattachment_status_attachment_metadata",
             "Metadata of the attached volume from the attacher, as labels.",
             status_attachment_metadata,
         ),
     ];
 
-    fn identity(attachment: &VolumeAttachment) -> Identity<'_> {
+    fn identity<'o>(attachment: &'o VolumeAttachment<'_>) -> Identity<'o> {
         vec![("volumeattachment", name(attachment))]
     }
 }

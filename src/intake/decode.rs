@@ -1,15 +1,19 @@
-//! Decodes an object's bytes into its k8s-openapi type.
+//! Decodes an object's bytes into the type that its collector reads.
 
 use serde::Deserializer;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
+use serde_json::{Map, Value};
 
 use super::encoding::Encoding;
 use super::fingerprint::{self, Fingerprinter, Room};
 use super::form::Form;
 use super::redact::kept;
+use super::tree::Tree;
 use super::unreadable::Unreadable;
 use super::{discard, protobuf};
+use crate::collectors::objects::{Message as _, View};
 use crate::collectors::parts::FieldSet;
+use crate::collectors::{Api, Resource};
 use crate::sharding::Hashes;
 use crate::shown::without_values;
 
@@ -69,23 +73,25 @@ pub enum DecodeError {
     /// The JSON text is malformed, or its metadata cannot be read.
     #[error("{}: {}", if .0.is_data() { "does not fit its kind" } else { "malformed JSON" }, without_values(.0))]
     Json(#[from] serde_json::Error),
-    /// A value does not fit the object's type.
-    #[error("does not fit its kind: {}", without_values(.0))]
-    Shape(#[source] protobuf::Error),
+    /// The object says that it is of another kind.
+    #[error("does not fit its kind: {field} is not {expected}")]
+    Kind {
+        /// `apiVersion` or `kind`.
+        field: &'static str,
+        /// What the field should be.
+        expected: &'static str,
+    },
 }
 
-impl Item<'_> {
+impl<'a> Item<'a> {
     /// Decodes these fields, as far as the form holds them. Notes those that cannot be read.
     ///
     /// # Errors
-    /// The bytes are no object in the item's encoding, or no collector reads `T`.
-    pub fn decode<T>(&self, fields: FieldSet) -> Result<T, DecodeError>
-    where
-        T: k8s_openapi::Resource + DeserializeOwned,
-    {
+    /// The bytes are no object in the item's encoding.
+    pub fn decode<R: Resource>(&self, fields: FieldSet) -> Result<R::Object<'a>, DecodeError> {
         match self.encoding {
-            Encoding::Protobuf => Ok(protobuf::read(self.bytes, self.form, fields, self.unreadable)?),
-            Encoding::Json => json(self.bytes, self.form, fields, self.table_type, self.unreadable),
+            Encoding::Protobuf => Ok(protobuf::read::<R>(self.bytes, self.form, fields, self.unreadable)?),
+            Encoding::Json => json::<R>(self.bytes, self.form, fields, self.table_type, self.unreadable),
         }
     }
 
@@ -102,19 +108,12 @@ impl Item<'_> {
 
     /// Decodes the fields of a view of `fields.txt`. Notes those that cannot be read. `None` if there is no such view, or the
     /// object does not come whole and as protobuf.
-    ///
-    /// # Errors
-    /// As [`Item::decode`].
-    pub fn decode_view<T: k8s_openapi::Resource + DeserializeOwned>(
-        &self,
-        view: &str,
-    ) -> Option<Result<T, DecodeError>> {
+    pub fn decode_view<R: Resource>(&self, view: &str) -> Option<R::Object<'a>> {
         let whole = (self.encoding, self.form) == (Encoding::Protobuf, Form::Object);
-        let read = whole.then(|| protobuf::read_view(self.bytes, view, self.unreadable)).flatten()?;
-        Some(read.map_err(DecodeError::from))
+        whole.then(|| protobuf::read_view::<R>(self.bytes, view, self.unreadable)).flatten()
     }
 
-    /// Returns the text of an object without a k8s-openapi type, a custom resource.
+    /// Returns the text of an object without a type, a custom resource.
     ///
     /// # Errors
     /// The object came as protobuf.
@@ -131,31 +130,47 @@ impl Item<'_> {
 /// cannot be read, and leaves them out.
 ///
 /// # Errors
-/// `object` is no object, or no collector reads `T`.
-pub fn decode_object<'de, T, D>(object: D, form: Form, unreadable: &Unreadable) -> Result<T, DecodeError>
-where
-    T: k8s_openapi::Resource + DeserializeOwned,
-    D: Deserializer<'de>,
-{
-    let tree = kept(object, protobuf::table::<T>(FieldSet::More)?, form, None, unreadable)
-        .map_err(serde_json::Error::custom)?;
-    protobuf::of_tree(tree).map_err(DecodeError::Shape)
+/// `object` is no object, or one of another kind.
+pub fn decode_object<'a, 'de, R: Resource>(
+    object: impl Deserializer<'de>,
+    form: Form,
+    unreadable: &Unreadable,
+) -> Result<R::Object<'a>, DecodeError> {
+    let table = protobuf::table(&R::API, FieldSet::More)?;
+    let fields = kept(object, table, form, None, unreadable).map_err(serde_json::Error::custom)?;
+    of_kind(&R::API, &fields)?;
+    Ok(filled(&mut Tree::new(table, fields)))
 }
 
-fn json<T>(
+fn json<'a, R: Resource>(
     text: &[u8],
     form: Form,
     fields: FieldSet,
     table_type: Option<&str>,
     unreadable: &Unreadable,
-) -> Result<T, DecodeError>
-where
-    T: k8s_openapi::Resource + DeserializeOwned,
-{
+) -> Result<R::Object<'a>, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let tree = kept(&mut reader, protobuf::table::<T>(fields)?, form, table_type, unreadable)?;
+    let table = protobuf::table(&R::API, fields)?;
+    let fields = kept(&mut reader, table, form, table_type, unreadable)?;
     reader.end()?;
-    protobuf::of_tree(tree).map_err(DecodeError::Shape)
+    of_kind(&R::API, &fields)?;
+    Ok(filled(&mut Tree::new(table, fields)))
+}
+
+fn filled<'a, T: View<'a> + Default>(tree: &mut Tree) -> T {
+    let mut object = T::default();
+    tree.fill(&mut object);
+    object
+}
+
+/// Checks that an object does not say that it is of another kind.
+fn of_kind(api: &Api, fields: &Map<String, Value>) -> Result<(), DecodeError> {
+    for (field, expected) in [("apiVersion", api.api_version), ("kind", api.kind)] {
+        if fields.get(field).is_some_and(|found| found != expected) {
+            return Err(DecodeError::Kind { field, expected });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -163,12 +178,12 @@ where
 mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
-    use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-    use serde_json::{Value, json as object};
+    use serde_json::json as object;
 
     use super::super::unreadable::NOT_UNICODE;
     use super::*;
+    use crate::collectors::objects::Object;
+    use crate::collectors::{ConfigMaps, Pods, Secrets};
 
     const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -177,11 +192,8 @@ mod tests {
         Item { uid: "u", hashes, version: 0, listed: false, encoding, form, table_type, bytes, unreadable }
     }
 
-    fn decode<T>(encoding: Encoding, form: Form, bytes: &[u8]) -> Result<T, DecodeError>
-    where
-        T: k8s_openapi::Resource + DeserializeOwned,
-    {
-        item(encoding, form, bytes, &Unreadable::default()).decode(FieldSet::Usual)
+    fn decode<R: Resource>(encoding: Encoding, form: Form, bytes: &[u8]) -> Result<R::Object<'_>, DecodeError> {
+        item(encoding, form, bytes, Box::leak(Box::default())).decode::<R>(FieldSet::Usual)
     }
 
     fn whole(kind: &str) -> Value {
@@ -202,25 +214,25 @@ mod tests {
         })
     }
 
-    fn annotations(object: &impl k8s_openapi::Metadata<Ty = ObjectMeta>) -> Vec<(&str, &str)> {
-        object.metadata().annotations.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    fn annotations<'o, 'a: 'o>(object: &'o impl Object<'a>) -> Vec<(&'o str, &'o str)> {
+        object.metadata().annotations.iter().flatten().map(|(key, value)| (key, &**value)).collect()
     }
 
     #[test]
     fn a_whole_secret_is_read_for_metadata_and_type_alone() {
-        let secret: Secret = decode(Encoding::Json, Form::Table, whole("Secret").to_string().as_bytes()).unwrap();
-        assert_eq!((secret.data.as_ref(), secret.string_data.as_ref(), secret.immutable), (None, None, None));
+        let text = whole("Secret").to_string();
+        let secret = decode::<Secrets>(Encoding::Json, Form::Table, text.as_bytes()).unwrap();
         assert_eq!(secret.type_.as_deref(), Some("Opaque"));
         assert_eq!(annotations(&secret), [("a", "b"), ("escaped \"key\"", "c")]);
         assert_eq!(secret.metadata.labels.as_ref().map(|labels| labels.len()), Some(1));
-        assert_eq!(secret.metadata.managed_fields, None);
-        assert_eq!(decode_object::<Secret, _>(&whole("Secret"), Form::Table, &Unreadable::default()).unwrap(), secret);
+        assert_eq!(decode_object::<Secrets>(&whole("Secret"), Form::Table, &Unreadable::default()).unwrap(), secret);
+        assert!(!format!("{secret:?}").contains("hidden"));
     }
 
     #[test]
     fn a_whole_config_map_is_read_for_metadata_alone() {
-        let map: ConfigMap = decode(Encoding::Json, Form::Metadata, whole("ConfigMap").to_string().as_bytes()).unwrap();
-        assert_eq!((map.data.as_ref(), map.binary_data.as_ref(), map.immutable), (None, None, None));
+        let text = whole("ConfigMap").to_string();
+        let map = decode::<ConfigMaps>(Encoding::Json, Form::Metadata, text.as_bytes()).unwrap();
         assert_eq!(map.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&map), [("a", "b"), ("escaped \"key\"", "c")]);
     }
@@ -238,7 +250,7 @@ mod tests {
             table_type: Some("helm.sh/release.v1"),
             ..item(Encoding::Json, Form::Table, row.as_bytes(), &unreadable)
         };
-        let secret: Secret = item.decode(FieldSet::Usual).unwrap();
+        let secret = item.decode::<Secrets>(FieldSet::Usual).unwrap();
         assert_eq!(secret.type_.as_deref(), Some("helm.sh/release.v1"));
         assert_eq!(secret.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&secret), []);
@@ -250,7 +262,7 @@ mod tests {
         let unreadable = Unreadable::default();
         let item =
             Item { table_type: Some("printed"), ..item(Encoding::Json, Form::Table, secret.as_bytes(), &unreadable) };
-        assert_eq!(item.decode::<Secret>(FieldSet::Usual).unwrap().type_.as_deref(), Some("printed"));
+        assert_eq!(item.decode::<Secrets>(FieldSet::Usual).unwrap().type_.as_deref(), Some("printed"));
     }
 
     #[test]
@@ -259,28 +271,28 @@ mod tests {
         let bytes = STANDARD
             .decode("CkkKAW5iPAowa3ViZWN0bC5rdWJlcm5ldGVzLmlvL2xhc3QtYXBwbGllZC1jb25maWd1cmF0aW9uEghoaWRkZW4hIWIGCgFhEgFiEgYKAWsSAXY=")
             .unwrap();
-        let map: ConfigMap = decode(Encoding::Protobuf, Form::Metadata, &bytes).unwrap();
-        assert_eq!((map.metadata.name.as_deref(), map.data.as_ref()), (Some("n"), None));
+        let map = decode::<ConfigMaps>(Encoding::Protobuf, Form::Metadata, &bytes).unwrap();
+        assert_eq!(map.metadata.name.as_deref(), Some("n"));
         assert_eq!(annotations(&map), [("a", "b")]);
         // Other resources show it, as kube-state-metrics does.
-        let pod: Pod = decode(Encoding::Protobuf, Form::Object, &bytes[..bytes.len() - 8]).unwrap();
+        let pod = decode::<Pods>(Encoding::Protobuf, Form::Object, &bytes[..bytes.len() - 8]).unwrap();
         assert_eq!(annotations(&pod), [("a", "b"), (LAST_APPLIED, "hidden!!")]);
     }
 
     #[test]
     fn an_object_of_another_kind_or_with_more_behind_it_is_an_error() {
         let pod = object!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n"}}).to_string();
-        assert!(decode::<Pod>(Encoding::Json, Form::Object, pod.as_bytes()).is_ok());
-        assert!(decode::<Secret>(Encoding::Json, Form::Object, pod.as_bytes()).is_err());
-        assert!(decode::<Pod>(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).is_err());
-        assert!(decode::<Pod>(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).is_err());
-        assert!(decode::<Pod>(Encoding::Protobuf, Form::Object, pod.as_bytes()).is_err());
+        assert!(decode::<Pods>(Encoding::Json, Form::Object, pod.as_bytes()).is_ok());
+        assert!(decode::<Secrets>(Encoding::Json, Form::Object, pod.as_bytes()).is_err());
+        assert!(decode::<Pods>(Encoding::Json, Form::Object, format!("{pod} {pod}").as_bytes()).is_err());
+        assert!(decode::<Pods>(Encoding::Json, Form::Object, &pod.as_bytes()[1..]).is_err());
+        assert!(decode::<Pods>(Encoding::Protobuf, Form::Object, pod.as_bytes()).is_err());
     }
 
     #[test]
     fn null_is_a_zero_value() {
         let unreadable = Unreadable::default();
-        let pod: Pod = decode_object(
+        let pod = decode_object::<Pods>(
             object!({
                 "metadata": {"name": null, "labels": {"a": null, "b": "c"}, "creationTimestamp": null},
                 "spec": {"containers": [null, {"name": "a", "resources": {"limits": {"cpu": 2, "memory": null}}}]},
@@ -291,17 +303,17 @@ mod tests {
         )
         .unwrap();
         let containers = pod.spec.unwrap().containers;
-        assert_eq!((containers.len(), containers[0].name.as_str()), (2, ""));
+        assert_eq!((containers.len(), &*containers[0].name), (2, ""));
         let limits = containers[1].resources.as_ref().unwrap().limits.as_ref().unwrap();
         assert_eq!(
-            limits.iter().map(|(name, limit)| (name.as_str(), limit.0.as_str())).collect::<Vec<_>>(),
+            limits.iter().map(|(name, limit)| (name, &*limit.0)).collect::<Vec<_>>(),
             [("cpu", "2"), ("memory", "0")]
         );
         let status = pod.status.unwrap();
         assert_eq!((status.conditions, status.container_statuses.unwrap()[0].restart_count), (None, 0));
         assert_eq!((pod.metadata.name, pod.metadata.creation_timestamp), (None, None));
         let labels = pod.metadata.labels.unwrap();
-        assert_eq!(labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect::<Vec<_>>(), [("a", ""), ("b", "c")]);
+        assert_eq!(labels.iter().map(|(k, v)| (k, &**v)).collect::<Vec<_>>(), [("a", ""), ("b", "c")]);
         assert_eq!(unreadable.count(), 0);
     }
 
@@ -310,10 +322,10 @@ mod tests {
         let object =
             |status: Value| object!({"metadata": {"name": "n", "labels": {"a": 1, "b": "c"}}, "status": status});
         let read = |status: Value| {
-            let unreadable = Unreadable::default();
-            let text = object(status).to_string();
-            let pod: Pod =
-                item(Encoding::Json, Form::Object, text.as_bytes(), &unreadable).decode(FieldSet::Usual).unwrap();
+            let unreadable: &Unreadable = Box::leak(Box::default());
+            let text = object(status).to_string().leak();
+            let item = item(Encoding::Json, Form::Object, text.as_bytes(), unreadable);
+            let pod = item.decode::<Pods>(FieldSet::Usual).unwrap();
             assert_eq!(pod.metadata.labels.unwrap().len(), 1);
             assert_eq!(unreadable.first(), "a");
             (pod.status.unwrap_or_default(), unreadable.count() - 1)
@@ -349,8 +361,9 @@ mod tests {
         // {metadata = {name = "n", labels = {"a": "\xff"}}}
         let bytes = [b"\x0a\x0b\x0a\x01n\x5a\x06\x0a\x01a\x12\x01\xff".as_slice()].concat();
         let unreadable = Unreadable::default();
-        let pod: Pod = item(Encoding::Protobuf, Form::Object, &bytes, &unreadable).decode(FieldSet::Usual).unwrap();
-        assert_eq!(pod.metadata.labels.unwrap()["a"], "\u{fffd}");
+        let item = item(Encoding::Protobuf, Form::Object, &bytes, &unreadable);
+        let pod = item.decode::<Pods>(FieldSet::Usual).unwrap();
+        assert_eq!(pod.metadata.labels.unwrap().get("a").map(|label| &**label), Some("\u{fffd}"));
         assert_eq!((unreadable.count(), unreadable.first().as_str()), (1, NOT_UNICODE));
     }
 
@@ -359,21 +372,21 @@ mod tests {
         for (form, name) in [(Form::Object, "name"), (Form::Metadata, "namespace")] {
             let text = object!({"metadata": {name: 7}}).to_string();
             let error = item(Encoding::Json, form, text.as_bytes(), &Unreadable::default())
-                .decode::<Pod>(FieldSet::Usual)
+                .decode::<Pods>(FieldSet::Usual)
                 .unwrap_err();
             let expected = format!("does not fit its kind: metadata.{name}: not a text");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }
         // Names elsewhere are fields like others.
         let text = object!({"metadata": {"name": null, "ownerReferences": [{"name": 7}]}}).to_string();
-        assert!(decode::<Pod>(Encoding::Json, Form::Object, text.as_bytes()).is_ok());
+        assert!(decode::<Pods>(Encoding::Json, Form::Object, text.as_bytes()).is_ok());
     }
 
     #[test]
     fn only_text_that_is_no_object_is_an_error() {
         for text in ["[]", "1", "null", "{", "{\"a\":}", "", "{\"metadata\":7}"] {
-            assert!(decode::<Pod>(Encoding::Json, Form::Object, text.as_bytes()).is_err(), "{text}");
+            assert!(decode::<Pods>(Encoding::Json, Form::Object, text.as_bytes()).is_err(), "{text}");
         }
-        assert!(decode::<Pod>(Encoding::Json, Form::Object, b"{\"metadata\":null,\"spec\":[]}").is_ok());
+        assert!(decode::<Pods>(Encoding::Json, Form::Object, b"{\"metadata\":null,\"spec\":[]}").is_ok());
     }
 }

@@ -66,7 +66,7 @@ impl Fingerprinter {
     /// `annotations`: families show annotations.
     #[must_use]
     pub fn new<R: Resource>(fields: FieldSet, annotations: bool) -> Option<Self> {
-        let table = table::<R::Object>(fields).ok()?;
+        let table = table(&R::API, fields).ok()?;
         let is_hidden = |path: &str| path == "metadata.annotations" && !annotations && !R::READS_ANNOTATIONS;
         let part = |path: &str, outer: usize| {
             R::CUT.parts.iter().rfind(|(of, _)| *of == path).map_or(outer, |(_, part)| part.index())

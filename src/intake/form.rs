@@ -1,5 +1,7 @@
 //! The forms in which the API server sends objects.
 
+use crate::collectors::Resource;
+
 /// The form in which a resource is requested. A reduced form keeps unread data, Secret data above all, out of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -12,10 +14,10 @@ pub enum Form {
 }
 
 impl Form {
-    /// The smallest form that holds every field which the collector of `T` reads.
+    /// The smallest form that holds every field which the collector of `R` reads.
     #[must_use]
-    pub fn of<T: k8s_openapi::Resource>() -> Self {
-        Self::of_kind(T::GROUP, T::KIND)
+    pub fn of<R: Resource>() -> Self {
+        Self::of_kind(R::API.group(), R::API.kind)
     }
 
     /// Like [`Form::of`], for a kind of an API group; the core group is empty.

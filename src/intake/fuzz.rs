@@ -45,15 +45,13 @@ impl Visitor for Reader<'_> {
 
 impl Reader<'_> {
     fn read<R: Resource>(&self) {
-        use k8s_openapi::Resource as Api;
-
         let bit = |bit: u8| self.how >> bit & 1 == 1;
         let encoding = if bit(0) { Encoding::Json } else { Encoding::Protobuf };
-        let form = if bit(1) { Form::of::<R::Object>() } else { Form::Object };
+        let form = if bit(1) { Form::of::<R>() } else { Form::Object };
         let endpoint = Endpoint {
-            group: <R::Object as Api>::GROUP.to_owned(),
-            version: <R::Object as Api>::VERSION.to_owned(),
-            kind: <R::Object as Api>::KIND.to_owned(),
+            group: R::API.group().to_owned(),
+            version: R::API.version().to_owned(),
+            kind: R::API.kind.to_owned(),
             plural: String::new(),
             namespaced: true,
             form,
@@ -115,7 +113,7 @@ impl<R: Resource> Sink for Collected<R> {
 
     fn apply(&mut self, item: &Item<'_>) -> Result<(), DecodeError> {
         item.names();
-        drop(self.0.collect(&item.decode::<R::Object>(self.0.fields())?));
+        drop(self.0.collect(&item.decode::<R>(self.0.fields())?));
         Ok(())
     }
 

@@ -34,6 +34,7 @@ mod shard_state;
 mod sink;
 mod socket;
 mod source;
+mod tree;
 mod uid_observer;
 mod uid_tally;
 mod unpooled;

@@ -1,12 +1,11 @@
 //! Reads an object from JSON into a tree that contains only the fields which collectors read.
 //!
 //! The tables of the protobuf decoder drive this one too, so both encodings yield the same objects. `IgnoredAny` skips all other
-//! fields, which never become values of this process. The k8s-openapi types are then read from the tree, whatever the
-//! input format, because each type is compiled once per deserializer.
+//! fields, which never become values of this process. [`super::tree`] then reads the object from the tree, whatever the
+//! input format.
 //!
 //! A value that does not fit its field is left out and noted, because it must not cost the object its other series.
-//! Null becomes the zero value, as in Go. API servers do send nulls (for a list that was never set, for a zero time), but
-//! the types accept them only for optional fields.
+//! Null becomes the zero value, as in Go. API servers do send nulls, for a list that was never set, or for a zero time.
 
 use std::fmt;
 
@@ -118,7 +117,7 @@ fn leaf(kind: Kind, value: Value) -> Option<Value> {
             let text = text.replace(['\r', '\n'], "");
             STANDARD.decode(&text).is_ok().then_some(Value::String(text))
         }
-        (Kind::Time | Kind::MicroTime, Value::String(text)) => time::parse(&text).map(|time| time.to_string().into()),
+        (Kind::Time | Kind::MicroTime, Value::String(text)) => time::parse(&text).map(|_| Value::String(text)),
         (Kind::Quantity, Value::String(text)) => Amount::parse(&text).map(|_| Value::String(text)),
         // In YAML, and in JSON written by hand, a quantity may be a number.
         (Kind::Quantity, Value::Number(number)) => leaf(kind, number.to_string().into()),
@@ -138,12 +137,10 @@ fn integer(number: &Number) -> Option<i64> {
 
 /// The field of a message with the JSON name `name`.
 fn field(table: &'static Table, name: &str) -> Option<Part> {
-    table.fields.iter().find_map(|field| match (field.shape, field.kind) {
-        (Shape::Inline, Kind::Message(inner)) => self::field(inner, name),
-        _ if field.name != name => None,
-        (Shape::Map, kind) => Some(Part::Entries(kind)),
-        (Shape::Repeated, kind) => Some(Part::Elements(kind)),
-        (Shape::One | Shape::UnlessEmpty | Shape::Inline, kind) => Some(Part::of(kind)),
+    table.named(name).map(|field| match (field.shape, field.kind) {
+        (Shape::Map, kind) => Part::Entries(kind),
+        (Shape::Repeated, kind) => Part::Elements(kind),
+        (Shape::One | Shape::UnlessEmpty | Shape::Inline, kind) => Part::of(kind),
     })
 }
 
@@ -155,14 +152,16 @@ pub(super) fn kept<'de, D: Deserializer<'de>>(
     form: Form,
     table_type: Option<&str>,
     unreadable: &Unreadable,
-) -> Result<Value, D::Error> {
+) -> Result<Map<String, Value>, D::Error> {
     let part = Part::Object(table, form, table_type.is_none());
-    let tree = Reader { part, unreadable }.deserialize(object)?;
-    let mut tree = tree.filter(Value::is_object).ok_or_else(|| D::Error::custom("not an object"))?;
-    if let (Some(printed), Form::Table, Value::Object(fields)) = (table_type, form, &mut tree) {
+    let reader = Reader { part, unreadable };
+    let Some(Value::Object(mut fields)) = reader.deserialize(object)? else {
+        return Err(D::Error::custom("not an object"));
+    };
+    if let (Some(printed), Form::Table) = (table_type, form) {
         fields.insert("type".to_owned(), printed.into());
     }
-    Ok(tree)
+    Ok(fields)
 }
 
 /// Reads one part.

@@ -47,7 +47,7 @@ pub(super) trait Blocks: Send + Sync {
     }
 }
 
-/// The series of a resource with a k8s-openapi type.
+/// The series of a built-in resource.
 struct Typed<R: Resource> {
     collector: Collector<R>,
     fields: FieldSet,
@@ -61,9 +61,9 @@ impl<R: Resource> Typed<R> {
         Self { collector, fields, fingerprinter }
     }
 
-    fn decode(&self, item: &Item<'_>) -> Result<R::Object, DecodeError> {
+    fn decode<'a>(&self, item: &Item<'a>) -> Result<R::Object<'a>, DecodeError> {
         // Its families read no more, even if others need the whole object.
-        Item { form: Form::of::<R::Object>(), ..*item }.decode(self.fields)
+        Item { form: Form::of::<R>(), ..*item }.decode::<R>(self.fields)
     }
 }
 
@@ -77,8 +77,8 @@ impl<R: Resource> Blocks for Typed<R> {
     }
 
     fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
-        let read = item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?;
-        Some(read.map(|object| self.collector.collect_parts(&object, &Memo::default(), parts)))
+        let object = item.decode_view::<R>(R::CUT.view(self.fields, parts)?)?;
+        Some(Ok(self.collector.collect_parts(&object, &Memo::default(), parts)))
     }
 
     fn remembers(&self, parts: Parts) -> bool {
@@ -88,7 +88,7 @@ impl<R: Resource> Blocks for Typed<R> {
     fn block_after(&self, item: &Item<'_>, parts: Parts, past: &Past) -> Option<Result<(Block, Memo), DecodeError>> {
         let read = match parts {
             Parts::ALL => self.decode(item),
-            _ => item.decode_view::<R::Object>(R::CUT.view(self.fields, parts)?)?,
+            _ => Ok(item.decode_view::<R>(R::CUT.view(self.fields, parts)?)?),
         };
         Some(read.map(|object| {
             let memo = self.collector.remember(&object, past);
@@ -101,12 +101,12 @@ impl<R: Resource> Blocks for Typed<R> {
     }
 }
 
-/// Returns the constructor of the sinks of a resource with a k8s-openapi type.
+/// Returns the constructor of the sinks of a built-in resource.
 pub(super) fn typed<R: Resource>(collector: Collector<R>) -> NewSink {
     sinks(Typed::new(collector))
 }
 
-/// The series of a resource with a k8s-openapi type, and behind them those of a config, from the same JSON.
+/// The series of a built-in resource, and behind them those of a config, from the same JSON.
 struct Joined<R: Resource, C: Blocks> {
     typed: Typed<R>,
     /// Number of families of `typed`.
@@ -279,20 +279,20 @@ impl Sink for Pipeline {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::core::v1::Namespace;
-
     use super::*;
-    use crate::collectors::{Family, Identity, labels::KeyFilter};
+    use crate::collectors::objects::Namespace;
+    use crate::collectors::{Api, Family, Identity, labels::KeyFilter};
     use crate::exposition::{Format, Samples, Selection, Store};
     use crate::intake::{Encoding, Unreadable};
 
     struct Things;
 
     impl Resource for Things {
-        type Object = Namespace;
-        const FAMILIES: &'static [Family<Namespace>] = &[Family::gauge("kube_thing_info", "A thing.", info)];
+        type Object<'a> = Namespace<'a>;
+        const API: Api = Api::cluster("v1", "Namespace", "things");
+        const FAMILIES: &'static [Family<Self>] = &[Family::<Self>::gauge("kube_thing_info", "A thing.", info)];
 
-        fn identity(object: &Namespace) -> Identity<'_> {
+        fn identity<'o>(object: &'o Namespace<'_>) -> Identity<'o> {
             vec![("thing", object.metadata.name.as_deref().unwrap_or_default())]
         }
     }

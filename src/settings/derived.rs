@@ -16,7 +16,7 @@ impl Settings {
         let live = &self.live;
         let name = collectors::name::<R>();
         let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(name).cloned().unwrap_or_default();
-        let enabled = |family: &Family<R::Object>| live.families.is_enabled(family.name, family.opt_in);
+        let enabled = |family: &Family<R>| live.families.is_enabled(family.name, family.opt_in);
         Collector::new(enabled, keys(&live.labels), keys(&live.annotations)).promoting(keys(&live.promoted))
     }
 

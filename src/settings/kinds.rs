@@ -1,12 +1,9 @@
 //! The kinds with collectors as plain values.
 
-use std::any::TypeId;
 use std::sync::LazyLock;
 
-use k8s_openapi::{ClusterResourceScope, Resource as _};
-
 use crate::collectors::custom::GroupVersionKind;
-use crate::collectors::{Family, Resource, Visitor, visit_all};
+use crate::collectors::{Api, Family, Resource, Visitor, visit_all};
 
 /// Served only if `--resources` names them, as in kube-state-metrics.
 const NOT_BY_DEFAULT: &[&str] =
@@ -30,14 +27,8 @@ pub struct Kind {
 impl Kind {
     /// Returns the value for a resource's type.
     pub fn of<R: Resource>() -> Self {
-        Self {
-            group: R::Object::GROUP,
-            version: R::Object::VERSION,
-            kind: R::Object::KIND,
-            plural: R::Object::URL_PATH_SEGMENT,
-            namespaced: TypeId::of::<<R::Object as k8s_openapi::Resource>::Scope>()
-                != TypeId::of::<ClusterResourceScope>(),
-        }
+        let Api { kind, plural, namespaced, .. } = R::API;
+        Self { group: R::API.group(), version: R::API.version(), kind, plural, namespaced }
     }
 
     /// Returns its group, version and kind.
@@ -57,7 +48,7 @@ pub fn families() -> Vec<&'static str> {
     struct Names(Vec<&'static str>);
     impl Visitor for Names {
         fn visit<R: Resource>(&mut self) {
-            self.0.extend(R::FAMILIES.iter().map(|family: &Family<R::Object>| family.name));
+            self.0.extend(R::FAMILIES.iter().map(|family: &Family<R>| family.name));
         }
     }
     let mut names = Names(Vec::new());

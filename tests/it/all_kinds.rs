@@ -98,7 +98,7 @@ impl Replica {
 }
 
 fn collector<R: Resource>() -> Collector<R> {
-    Collector::new(|family: &Family<R::Object>| !family.opt_in, KeyFilter::None, KeyFilter::None)
+    Collector::new(|family: &Family<R>| !family.opt_in, KeyFilter::None, KeyFilter::None)
         .promoting(KeyFilter::from_keys(["app"]))
 }
 

@@ -66,7 +66,7 @@ impl Visitor for Check {
             return;
         }
         for case in cases::<R>() {
-            let object = decode_object::<R::Object, _>(&case.object, Form::of::<R::Object>(), &Unreadable::default())
+            let object = decode_object::<R>(&case.object, Form::of::<R>(), &Unreadable::default())
                 .expect("a corpus object parses");
             let recorded = |name| !OWN.lines().any(|own| own == name);
             let collector =

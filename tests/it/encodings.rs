@@ -41,7 +41,7 @@ impl Visitor for Compare {
         assert_eq!(usual.fields(), FieldSet::Usual);
         for (number, (object, message)) in (1..).zip(recorded::<R>()) {
             let object = &object;
-            let (encoding, bytes, table_type) = match Form::of::<R::Object>() {
+            let (encoding, bytes, table_type) = match Form::of::<R>() {
                 Form::Object => (Encoding::Protobuf, message, None),
                 Form::Metadata => (Encoding::Protobuf, partial_protobuf(&message), None),
                 Form::Table => (Encoding::Json, partial_json(object), object["type"].as_str().or(Some(""))),
@@ -52,15 +52,15 @@ impl Visitor for Compare {
                 version: 0,
                 listed: true,
                 encoding,
-                form: Form::of::<R::Object>(),
+                form: Form::of::<R>(),
                 table_type,
                 bytes: &bytes,
                 unreadable: &Unreadable::default(),
             };
 
-            let from_json: R::Object = decode_object(object, Form::of::<R::Object>(), &Unreadable::default()).unwrap();
+            let from_json = decode_object::<R>(object, Form::of::<R>(), &Unreadable::default()).unwrap();
             for collector in [&collector, &usual] {
-                let from_server: R::Object = item.decode(collector.fields()).unwrap();
+                let from_server = item.decode::<R>(collector.fields()).unwrap();
                 assert!(
                     collector.collect(&from_server) == collector.collect(&from_json),
                     "the series of recorded object {} of {} differ",

@@ -172,11 +172,9 @@ impl Visitor for Rounds {
             // Not every text is a time.
             for object in [object, replaced] {
                 self.total += 1;
-                let Ok(decoded) = decode_object::<R::Object, _>(
-                    &object,
-                    Form::of::<R::Object>(),
-                    &kube_state_fleet::intake::Unreadable::default(),
-                ) else {
+                let Ok(decoded) =
+                    decode_object::<R>(&object, Form::of::<R>(), &kube_state_fleet::intake::Unreadable::default())
+                else {
                     continue;
                 };
                 self.read += 1;

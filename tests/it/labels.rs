@@ -29,7 +29,7 @@ impl Visitor for Labels {
         let mut identity = Vec::new();
         for (number, object) in objects::<R>().iter().enumerate() {
             let object =
-                decode_object(object, Form::of::<R::Object>(), &Unreadable::default()).expect("the object decodes");
+                decode_object::<R>(object, Form::of::<R>(), &Unreadable::default()).expect("the object decodes");
             identity = R::identity(&object).into_iter().map(|(label, _)| label).collect();
             let uid = number.to_string();
             let stamp = Stamp { version: 1, listed: false };

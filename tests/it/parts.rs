@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::collectors::custom::{CustomCollector, GroupVersionKind};
 use kube_state_fleet::collectors::labels::KeyFilter;
+use kube_state_fleet::collectors::objects::Pod;
 use kube_state_fleet::collectors::parts::{CONTAINERS, Cut, FieldSet, STATUS};
-use kube_state_fleet::collectors::{Collector, Family, Identity, Pods, Resource, Series, Visitor, name, visit_all};
+use kube_state_fleet::collectors::{
+    Api, Collector, Family, Identity, Pods, Resource, Series, Visitor, name, visit_all,
+};
 use kube_state_fleet::exposition::{Format, ResourceStore, Samples, Selection, Store};
 use kube_state_fleet::intake::protobuf::wire::{Fields, Value};
 use kube_state_fleet::intake::{Encoding, Item, Sink, Unreadable};
@@ -38,10 +40,9 @@ impl Replica {
     /// `fields`: the families are those that read no other fields.
     fn new<R: Resource>(fields: FieldSet, shown: &KeyFilter) -> Self {
         // A new store has not counted anything: see the test of what is counted.
-        let counted = |family: &Family<R::Object>| matches!(family.series, Series::Counted(_));
-        let enabled = |family: &Family<R::Object>| {
-            !counted(family) && (fields == FieldSet::More || family.fields == FieldSet::Usual)
-        };
+        let counted = |family: &Family<R>| matches!(family.series, Series::Counted(_));
+        let enabled =
+            |family: &Family<R>| !counted(family) && (fields == FieldSet::More || family.fields == FieldSet::Usual);
         let collector = Collector::<R>::new(enabled, shown.clone(), shown.clone()).promoting(match shown {
             KeyFilter::All => KeyFilter::from_keys(["app"]),
             _ => KeyFilter::None,
@@ -287,9 +288,9 @@ fn changed_parts_show_what_a_whole_object_shows() {
 fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() {
     let (objects, mut random) = (messages::<Pods>(), Rng::with_seed(seed()));
     let counts = |fields: FieldSet| {
-        let counted = |family: &Family<Pod>| matches!(family.series, Series::Counted(_));
+        let counted = |family: &Family<Pods>| matches!(family.series, Series::Counted(_));
         // Others as well, so that changes of other parts are visible, and all views are read.
-        let enabled = |family: &Family<Pod>| {
+        let enabled = |family: &Family<Pods>| {
             counted(family)
                 || family.name == "kube_pod_status_phase"
                 || fields == FieldSet::More && family.fields == FieldSet::More
@@ -311,7 +312,7 @@ fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() 
             let unreadable = Unreadable::default();
             let item = Item::changed("changing", version, Encoding::Protobuf, &state, &unreadable);
             // Statuses that do not decode stay as they were in both.
-            let Ok(pod) = item.decode::<Pod>(FieldSet::More) else { continue };
+            let Ok(pod) = item.decode::<Pods>(FieldSet::More) else { continue };
             if unreadable.count() > 0 || incremental.sink.apply(&item).is_err() {
                 continue;
             }
@@ -330,14 +331,15 @@ fn what_is_counted_after_changed_parts_is_what_is_counted_after_whole_objects() 
 struct Liars;
 
 impl Resource for Liars {
-    type Object = Pod;
-    const FAMILIES: &'static [Family<Pod>] = &[
-        Family::gauge("kube_pod_liar", "Number of conditions.", conditions).reads(CONTAINERS),
-        Family::gauge("kube_pod_honest", "Number of containers.", containers).reads(CONTAINERS),
+    type Object<'a> = Pod<'a>;
+    const API: Api = Pods::API;
+    const FAMILIES: &'static [Family<Self>] = &[
+        Family::<Self>::gauge("kube_pod_liar", "Number of conditions.", conditions).reads(CONTAINERS),
+        Family::<Self>::gauge("kube_pod_honest", "Number of containers.", containers).reads(CONTAINERS),
     ];
     const CUT: Cut = Pods::CUT;
 
-    fn identity(pod: &Pod) -> Identity<'_> {
+    fn identity<'o>(pod: &'o Pod<'_>) -> Identity<'o> {
         Pods::identity(pod)
     }
 }
@@ -356,12 +358,13 @@ fn containers(pod: &Pod, samples: &mut Samples) {
 struct Blind;
 
 impl Resource for Blind {
-    type Object = Pod;
-    const FAMILIES: &'static [Family<Pod>] =
-        &[Family::gauge("kube_pod_blind", "Number of tolerations.", tolerations).reads(STATUS)];
+    type Object<'a> = Pod<'a>;
+    const API: Api = Pods::API;
+    const FAMILIES: &'static [Family<Self>] =
+        &[Family::<Self>::gauge("kube_pod_blind", "Number of tolerations.", tolerations).reads(STATUS)];
     const CUT: Cut = Pods::CUT;
 
-    fn identity(pod: &Pod) -> Identity<'_> {
+    fn identity<'o>(pod: &'o Pod<'_>) -> Identity<'o> {
         Pods::identity(pod)
     }
 }

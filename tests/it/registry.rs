@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use k8s_openapi::Resource as _;
 use kube_state_fleet::collectors::labels::KeyFilter;
 use kube_state_fleet::collectors::{Collector, Family, Resource, Stability, Visitor, name, visit_all};
 use kube_state_fleet::exposition::MetricType;
@@ -12,13 +11,14 @@ use kube_state_fleet::intake::{Form, Unreadable, decode_object};
 use serde_json::json;
 
 /// Files without a resource.
-const HELPERS: [&str; 14] = [
+const HELPERS: [&str; 15] = [
     "collector",
     "common",
     "custom",
     "label_names",
     "labels",
     "mod",
+    "objects",
     "parts",
     "quantity",
     "resources",
@@ -46,7 +46,7 @@ fn own() -> BTreeSet<&'static str> {
     include_str!("../data/own-families.txt").lines().filter(|line| !line.starts_with('#')).collect()
 }
 
-fn row<R: Resource>(family: &Family<R::Object>) -> Row {
+fn row<R: Resource>(family: &Family<R>) -> Row {
     let kind = match family.kind {
         MetricType::Gauge => "gauge",
         MetricType::Counter => "counter",
@@ -59,8 +59,8 @@ fn row<R: Resource>(family: &Family<R::Object>) -> Row {
     };
     [
         name::<R>().to_owned(),
-        R::Object::API_VERSION.to_owned(),
-        R::Object::KIND.to_owned(),
+        R::API.api_version.to_owned(),
+        R::API.kind.to_owned(),
         family.name.to_owned(),
         kind.to_owned(),
         stability.to_owned(),
@@ -83,7 +83,7 @@ struct Registry {
 impl Visitor for Registry {
     fn visit<R: Resource>(&mut self) {
         self.resources.push(name::<R>());
-        self.files.insert(R::Object::KIND.to_lowercase());
+        self.files.insert(R::API.kind.to_lowercase());
         self.families.extend(R::FAMILIES.iter().map(row::<R>));
         self.helps.extend(R::FAMILIES.iter().map(|family| (family.name, family.help)));
     }
@@ -179,13 +179,13 @@ impl Visitor for Hollow {
         let collector = Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All);
         for (spec, status) in [(json!(null), json!(null)), (json!({}), json!({}))] {
             let object = json!({
-                "apiVersion": R::Object::API_VERSION,
-                "kind": R::Object::KIND,
+                "apiVersion": R::API.api_version,
+                "kind": R::API.kind,
                 "metadata": null,
                 "spec": spec,
                 "status": status,
             });
-            let object = decode_object::<R::Object, _>(&object, Form::of::<R::Object>(), &Unreadable::default())
+            let object = decode_object::<R>(&object, Form::of::<R>(), &Unreadable::default())
                 .expect("an object with nothing in it parses");
             collector.collect(&object);
         }

@@ -25,8 +25,8 @@ const HELPERS: [&str; 7] = ["backoff", "file", "go", "resource_version", "shown"
 const ROOMS: &[Room] = &[
     Room { name: "sharding", rooms: &[], pure: true, strangers: &["k8s_openapi"] },
     Room { name: "exposition", rooms: &["sharding"], pure: true, strangers: &["k8s_openapi"] },
-    Room { name: "collectors", rooms: &["exposition"], pure: true, strangers: &[] },
-    Room { name: "intake", rooms: &["collectors", "sharding"], pure: false, strangers: &["warp"] },
+    Room { name: "collectors", rooms: &["exposition"], pure: true, strangers: &["k8s_openapi"] },
+    Room { name: "intake", rooms: &["collectors", "sharding"], pure: false, strangers: &["warp", "k8s_openapi"] },
     Room {
         name: "settings",
         rooms: &["collectors", "sharding"],

@@ -1,12 +1,12 @@
 //! Families of containers. Main and init containers differ only in their place in a pod: [`Containers`].
 
-use k8s_openapi::api::core::v1::{
-    Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
-    ResourceRequirements,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::borrow::Cow;
 
 use super::super::common::{ZERO_TIME, bool_value, text, unix};
+use super::super::objects::{
+    Container, ContainerState, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
+    ResourceRequirements, Time,
+};
 use super::super::resources::{ResourceList, each_with_unit, in_unit};
 use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
@@ -14,9 +14,9 @@ use crate::exposition::Samples;
 /// A list of containers of a pod.
 pub trait Containers {
     /// Returns the desired states.
-    fn specs(pod: &Pod) -> &[Container];
+    fn specs<'a>(pod: &'a Pod<'a>) -> &'a [Container<'a>];
     /// Returns the observed states.
-    fn statuses(pod: &Pod) -> &[ContainerStatus];
+    fn statuses<'a>(pod: &'a Pod<'a>) -> &'a [ContainerStatus<'a>];
 }
 
 /// The main containers.
@@ -26,21 +26,21 @@ pub struct Main;
 pub struct Init;
 
 impl Containers for Main {
-    fn specs(pod: &Pod) -> &[Container] {
+    fn specs<'a>(pod: &'a Pod<'a>) -> &'a [Container<'a>] {
         &spec_of(pod).containers
     }
 
-    fn statuses(pod: &Pod) -> &[ContainerStatus] {
+    fn statuses<'a>(pod: &'a Pod<'a>) -> &'a [ContainerStatus<'a>] {
         status_of(pod).container_statuses.as_deref().unwrap_or_default()
     }
 }
 
 impl Containers for Init {
-    fn specs(pod: &Pod) -> &[Container] {
+    fn specs<'a>(pod: &'a Pod<'a>) -> &'a [Container<'a>] {
         spec_of(pod).init_containers.as_deref().unwrap_or_default()
     }
 
-    fn statuses(pod: &Pod) -> &[ContainerStatus] {
+    fn statuses<'a>(pod: &'a Pod<'a>) -> &'a [ContainerStatus<'a>] {
         status_of(pod).init_container_statuses.as_deref().unwrap_or_default()
     }
 }
@@ -60,14 +60,14 @@ pub fn init_info(pod: &Pod, samples: &mut Samples) {
 }
 
 /// Returns the containers that have a status, with it.
-fn pairs<C: Containers>(pod: &Pod) -> impl Iterator<Item = (&Container, &ContainerStatus)> {
+fn pairs<'a, C: Containers>(pod: &'a Pod<'a>) -> impl Iterator<Item = (&'a Container<'a>, &'a ContainerStatus<'a>)> {
     C::specs(pod).iter().flat_map(|container| {
         let statuses = C::statuses(pod).iter().filter(|status| status.name == container.name);
         statuses.map(move |status| (container, status))
     })
 }
 
-fn image_labels<'a>(container: &'a Container, status: &'a ContainerStatus) -> [(&'static str, &'a str); 5] {
+fn image_labels<'a>(container: &'a Container<'a>, status: &'a ContainerStatus<'a>) -> [(&'static str, &'a str); 5] {
     [
         ("container", &status.name),
         ("image_spec", text(&container.image)),
@@ -85,13 +85,16 @@ pub fn requests<C: Containers>(pod: &Pod, samples: &mut Samples) {
     resources::<C>(pod, |resources| &resources.requests, samples);
 }
 
-fn resources<C: Containers>(pod: &Pod, list: fn(&ResourceRequirements) -> &ResourceList, samples: &mut Samples) {
+fn resources<C: Containers>(
+    pod: &Pod,
+    list: for<'a> fn(&'a ResourceRequirements<'a>) -> &'a ResourceList<'a>,
+    samples: &mut Samples,
+) {
     let node = text(&spec_of(pod).node_name);
     for container in C::specs(pod) {
         let Some(resources) = &container.resources else { continue };
         each_with_unit(list(resources), |resource, unit, amount| {
-            let labels =
-                [("container", container.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
+            let labels = [("container", &*container.name), ("node", node), ("resource", resource), ("unit", unit)];
             samples.sample(&labels, in_unit(unit, amount));
         });
     }
@@ -127,7 +130,9 @@ pub fn last_terminated_timestamp<C: Containers>(pod: &Pod, samples: &mut Samples
     }
 }
 
-fn last_ends<C: Containers>(pod: &Pod) -> impl Iterator<Item = (&ContainerStatus, &ContainerStateTerminated)> {
+fn last_ends<'a, C: Containers>(
+    pod: &'a Pod<'a>,
+) -> impl Iterator<Item = (&'a ContainerStatus<'a>, &'a ContainerStateTerminated<'a>)> {
     C::statuses(pod).iter().filter_map(|status| Some((status, status.last_state.as_ref()?.terminated.as_ref()?)))
 }
 
@@ -182,7 +187,7 @@ fn emit(status: &ContainerStatus, value: f64, samples: &mut Samples) {
     samples.sample(&[("container", &status.name)], value);
 }
 
-fn emit_reason(status: &ContainerStatus, reason: &Option<String>, samples: &mut Samples) {
+fn emit_reason(status: &ContainerStatus, reason: &Option<Cow<'_, str>>, samples: &mut Samples) {
     samples.sample(&[("container", &status.name), ("reason", text(reason))], 1.0);
 }
 

@@ -7,10 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, ResourceRequirements};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-
 use super::super::common::text;
+use super::super::objects::{Container, ContainerStatus, Map, Pod, Quantity, ResourceRequirements};
 use super::super::quantity::Amount;
 use super::super::resources::{ResourceList, each_amount, each_with_unit, in_unit};
 use super::containers::{Containers, Init, Main};
@@ -34,14 +32,14 @@ pub fn allocated<C: Containers>(pod: &Pod, samples: &mut Samples) {
 
 fn of_statuses<C: Containers>(
     pod: &Pod,
-    list: for<'a> fn(&'a ContainerStatus) -> Option<&'a ResourceList>,
+    list: for<'a> fn(&'a ContainerStatus<'a>) -> Option<&'a ResourceList<'a>>,
     samples: &mut Samples,
 ) {
     let node = text(&spec_of(pod).node_name);
     for status in C::statuses(pod) {
         let Some(list) = list(status) else { continue };
         each_with_unit(list, |resource, unit, amount| {
-            let labels = [("container", status.name.as_str()), ("node", node), ("resource", resource), ("unit", unit)];
+            let labels = [("container", &*status.name), ("node", node), ("resource", resource), ("unit", unit)];
             samples.sample(&labels, in_unit(unit, amount));
         });
     }
@@ -67,7 +65,7 @@ pub fn pod_allocated(pod: &Pod, samples: &mut Samples) {
     of_pod(pod, Some(&status_of(pod).allocated_resources), samples);
 }
 
-fn of_pod(pod: &Pod, list: Option<&ResourceList>, samples: &mut Samples) {
+fn of_pod(pod: &Pod, list: Option<&ResourceList<'_>>, samples: &mut Samples) {
     let node = text(&spec_of(pod).node_name);
     each_with_unit(list.unwrap_or(&None), |resource, unit, amount| {
         samples.sample(&[("node", node), ("resource", resource), ("unit", unit)], in_unit(unit, amount));
@@ -94,7 +92,7 @@ trait Side {
     /// Whether these are requests.
     const REQUESTS: bool;
     /// Returns the list of this side.
-    fn list(resources: &ResourceRequirements) -> &ResourceList;
+    fn list<'a>(resources: &'a ResourceRequirements<'a>) -> &'a ResourceList<'a>;
 }
 
 struct Requests;
@@ -104,7 +102,7 @@ struct Limits;
 impl Side for Requests {
     const REQUESTS: bool = true;
 
-    fn list(resources: &ResourceRequirements) -> &ResourceList {
+    fn list<'a>(resources: &'a ResourceRequirements<'a>) -> &'a ResourceList<'a> {
         &resources.requests
     }
 }
@@ -112,13 +110,13 @@ impl Side for Requests {
 impl Side for Limits {
     const REQUESTS: bool = false;
 
-    fn list(resources: &ResourceRequirements) -> &ResourceList {
+    fn list<'a>(resources: &'a ResourceRequirements<'a>) -> &'a ResourceList<'a> {
         &resources.limits
     }
 }
 
 /// Returns what the scheduler counts for a pod.
-fn effective<S: Side>(pod: &Pod) -> Amounts<'_> {
+fn effective<'a, S: Side>(pod: &'a Pod<'a>) -> Amounts<'a> {
     let (spec, status) = (spec_of(pod), status_of(pod));
     let mut total = of_containers::<S>(pod);
     if S::REQUESTS {
@@ -128,7 +126,7 @@ fn effective<S: Side>(pod: &Pod) -> Amounts<'_> {
     }
     let wanted = side::<S>(spec.resources.as_ref());
     // NB: an infeasible resize of a pod whose status has no limits leaves the limits of the spec.
-    let counts = |actual: &&ResourceRequirements| S::REQUESTS || S::list(actual).is_some() || !is_infeasible(pod);
+    let counts = |actual: &&ResourceRequirements<'_>| S::REQUESTS || S::list(actual).is_some() || !is_infeasible(pod);
     let resized = status
         .resources
         .as_ref()
@@ -156,7 +154,7 @@ fn is_of_pod(name: &str) -> bool {
 
 /// Returns what the containers need together: all main containers and sidecars at once, or an init container with the sidecars
 /// before it, whichever is more (KEP-753).
-fn of_containers<S: Side>(pod: &Pod) -> Amounts<'_> {
+fn of_containers<'a, S: Side>(pod: &'a Pod<'a>) -> Amounts<'a> {
     let mut total = Amounts::new();
     for container in Main::specs(pod) {
         add(&mut total, &of_container::<S>(pod, container, true));
@@ -179,7 +177,7 @@ fn of_containers<S: Side>(pod: &Pod) -> Amounts<'_> {
 }
 
 /// Returns what a container needs. `may_resize`: it can be resized in place, so its status counts.
-fn of_container<'a, S: Side>(pod: &'a Pod, container: &'a Container, may_resize: bool) -> Amounts<'a> {
+fn of_container<'a, S: Side>(pod: &'a Pod<'a>, container: &'a Container<'a>, may_resize: bool) -> Amounts<'a> {
     let wanted = side::<S>(container.resources.as_ref());
     if !may_resize {
         return wanted;
@@ -195,8 +193,8 @@ fn of_container<'a, S: Side>(pod: &'a Pod, container: &'a Container, may_resize:
 fn resized<'a, S: Side>(
     pod: &Pod,
     wanted: &Amounts<'a>,
-    actual: &'a ResourceRequirements,
-    allocated: &'a ResourceList,
+    actual: &'a ResourceRequirements<'a>,
+    allocated: &'a ResourceList<'a>,
 ) -> Amounts<'a> {
     let mut most = side::<S>(Some(actual));
     if S::REQUESTS {
@@ -214,17 +212,17 @@ fn is_infeasible(pod: &Pod) -> bool {
     pending.is_some_and(|pending| pending.reason.as_deref() == Some("Infeasible"))
 }
 
-fn side<S: Side>(resources: Option<&ResourceRequirements>) -> Amounts<'_> {
+fn side<'a, S: Side>(resources: Option<&'a ResourceRequirements<'a>>) -> Amounts<'a> {
     resources.map(|resources| amounts(S::list(resources))).unwrap_or_default()
 }
 
-fn amounts(list: &ResourceList) -> Amounts<'_> {
+fn amounts<'a>(list: &'a ResourceList<'a>) -> Amounts<'a> {
     list.as_ref().map(read).unwrap_or_default()
 }
 
 /// Leaves out invalid quantities.
-fn read(list: &BTreeMap<String, Quantity>) -> Amounts<'_> {
-    list.iter().filter_map(|(name, quantity)| Some((name.as_str(), Amount::parse(&quantity.0)?))).collect()
+fn read<'a>(list: &'a Map<'a, Quantity<'a>>) -> Amounts<'a> {
+    list.iter().filter_map(|(name, quantity)| Some((name, Amount::parse(&quantity.0)?))).collect()
 }
 
 fn add<'a>(total: &mut Amounts<'a>, more: &Amounts<'a>) {
@@ -241,8 +239,10 @@ fn raise<'a>(total: &mut Amounts<'a>, other: &Amounts<'a>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed test may panic")]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
+
+    use std::borrow::Cow;
     use std::cmp::Ordering;
     use std::io::{BufRead, BufReader};
 
@@ -250,10 +250,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value as Json, json};
 
+    use super::super::Pods;
     use super::*;
+    use crate::intake::{Form, Unreadable, decode_object};
 
-    fn pod(of: &Json) -> Pod {
-        serde_json::from_value(of.clone()).unwrap()
+    fn pod<'a>(of: &Json) -> Pod<'a> {
+        decode_object::<Pods>(of, Form::Object, &Unreadable::default()).unwrap()
     }
 
     /// Returns whether two lists have the same resources with equal amounts.
@@ -272,8 +274,11 @@ mod tests {
         for line in BufReader::new(GzDecoder::new(recorded)).lines() {
             let case: Json = serde_json::from_str(&line.unwrap()).unwrap();
             let pod = pod(&case["pod"]);
-            let list = |side: &str| serde_json::from_value::<BTreeMap<String, Quantity>>(case[side].clone()).unwrap();
-            let (requests, limits) = (list("requests"), list("limits"));
+            let list = |side: &str| {
+                let list: BTreeMap<String, String> = serde_json::from_value(case[side].clone()).unwrap();
+                list.into_iter().map(|(name, amount)| (name.into(), Quantity(Cow::Owned(amount)))).collect()
+            };
+            let (requests, limits): (Map<'_, _>, Map<'_, _>) = (list("requests"), list("limits"));
             let (own_requests, own_limits) = (effective::<Requests>(&pod), effective::<Limits>(&pod));
             assert!(same(&own_requests, &read(&requests)), "requests: {own_requests:?}\n{case}");
             assert!(same(&own_limits, &read(&limits)), "limits: {own_limits:?}\n{case}");

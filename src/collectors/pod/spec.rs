@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use k8s_openapi::api::core::v1::Pod;
-
 use super::super::common::{bool_value, name, text};
 use super::super::labels::{KeyFilter, emit};
+use super::super::objects::Pod;
 use super::super::quantity::Amount;
 use super::parts::{spec_of, status_of};
 use crate::exposition::Samples;
@@ -39,7 +38,7 @@ pub fn resourceclaim_info(pod: &Pod, samples: &mut Samples) {
             statuses.rev().filter(|made| made.name == claim.name).find_map(|made| made.resource_claim_name.as_deref())
         };
         let labels = [
-            ("claim_name", claim.name.as_str()),
+            ("claim_name", &*claim.name),
             ("resourceclaim_name", own.as_deref().or_else(made).unwrap_or_default()),
             ("resourceclaim_template_name", text(template)),
         ];
@@ -70,12 +69,11 @@ pub fn claims_readonly(pod: &Pod, samples: &mut Samples) {
 fn each_claim(pod: &Pod, mut visit: impl FnMut(&[(&str, &str)], bool)) {
     for volume in spec_of(pod).volumes.iter().flatten() {
         let (claim, ephemeral, read_only) = match (&volume.persistent_volume_claim, &volume.ephemeral) {
-            (Some(claim), _) => (Cow::Borrowed(claim.claim_name.as_str()), "false", claim.read_only == Some(true)),
+            (Some(claim), _) => (Cow::Borrowed(&*claim.claim_name), "false", claim.read_only == Some(true)),
             (None, Some(_)) => (Cow::Owned([name(pod), "-", &volume.name].concat()), "true", false),
             (None, None) => continue,
         };
-        let labels =
-            [("volume", volume.name.as_str()), ("persistentvolumeclaim", claim.as_ref()), ("ephemeral", ephemeral)];
+        let labels = [("volume", &*volume.name), ("persistentvolumeclaim", claim.as_ref()), ("ephemeral", ephemeral)];
         visit(&labels, read_only);
     }
 }
@@ -88,7 +86,7 @@ pub fn tolerations(pod: &Pod, samples: &mut Samples) {
             ("operator", text(&toleration.operator)),
             ("value", text(&toleration.value)),
             ("effect", text(&toleration.effect)),
-            ("toleration_seconds", text(&seconds)),
+            ("toleration_seconds", seconds.as_deref().unwrap_or_default()),
         ];
         samples.sample(&labels, 1.0);
     }

@@ -2,9 +2,8 @@
 
 use core::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
-
 use super::super::common::{ZERO_TIME, bool_value, boolean, condition_states, integer_if_set, text, unix};
+use super::super::objects::{Pod, PodCondition};
 use super::super::states::one_of;
 use super::super::time::seconds;
 use super::containers::{Containers, Main};
@@ -182,7 +181,7 @@ fn eviction(pod: &Pod) -> Option<&'static str> {
     Some(DISRUPTION_REASONS.into_iter().find(|known| *known == reason).unwrap_or(OTHER))
 }
 
-fn conditions<'a>(pod: &'a Pod, kind: &'static str) -> impl Iterator<Item = &'a PodCondition> {
+fn conditions<'a>(pod: &'a Pod<'a>, kind: &'static str) -> impl Iterator<Item = &'a PodCondition<'a>> {
     status_of(pod).conditions.iter().flatten().filter(move |condition| condition.type_ == kind)
 }
 

@@ -8,10 +8,10 @@
 //! Nothing is counted that may have been counted before: neither by this replica nor by the one that exposed the pod earlier. So
 //! counts begin at 0 with the first state that is seen, and a number of restarts that goes back counts nothing.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use twox_hash::XxHash64;
 
 use super::super::common::text;
+use super::super::objects::{ContainerStateTerminated, ContainerStatus, Pod};
 use super::super::time::seconds;
 use super::containers::{Containers, Init, Main};
 use crate::exposition::{Memo, Past, Samples};
@@ -90,16 +90,16 @@ fn hash(name: &str) -> u32 {
 struct Seen<'a> {
     restarts: u32,
     /// The newest termination, if the container has not been restarted since.
-    state: Option<&'a ContainerStateTerminated>,
+    state: Option<&'a ContainerStateTerminated<'a>>,
     /// The termination before that, or the newest one.
-    last: Option<&'a ContainerStateTerminated>,
+    last: Option<&'a ContainerStateTerminated<'a>>,
     /// Whether the newest termination is that of the container which was restarted this often. `None`: it may be that of the
     /// container before.
     ends_last_run: Option<bool>,
 }
 
 impl<'a> Seen<'a> {
-    fn of(status: &'a ContainerStatus) -> Self {
+    fn of(status: &'a ContainerStatus<'a>) -> Self {
         let restarts = u32::try_from(status.restart_count).unwrap_or(0);
         let last = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
         let now = status.state.as_ref().and_then(|state| state.terminated.as_ref());
@@ -129,7 +129,7 @@ impl<'a> Seen<'a> {
 }
 
 /// Returns why a container waits; `None` if it does not wait.
-fn waits_for(status: &ContainerStatus) -> Option<&str> {
+fn waits_for<'a>(status: &'a ContainerStatus<'a>) -> Option<&'a str> {
     let state = status.state.as_ref();
     // A status without a state waits: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
     let waits = state.is_none_or(|state| state.running.is_none() && state.terminated.is_none());
@@ -267,7 +267,9 @@ fn written(tallies: &[Tally]) -> Memo {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::Pods;
     use super::*;
+    use crate::intake::{Form, Unreadable, decode_object};
 
     /// A container through its states, seen by one replica.
     struct Watched {
@@ -289,7 +291,7 @@ mod tests {
         }
 
         fn see_pod(&mut self, pod: Value) -> &mut Self {
-            let pod: Pod = serde_json::from_value(pod).expect("a pod");
+            let pod = decode_object::<Pods>(pod, Form::Object, &Unreadable::default()).expect("a pod");
             self.past.memo = remember(&pod, &self.past);
             self.past.is_known = true;
             self

@@ -80,7 +80,7 @@ fn labels(of: &str) -> String {
     names.split_whitespace().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn row<T>(family: &Family<T>) -> String {
+fn row<R: Resource>(family: &Family<R>) -> String {
     let kind = match family.kind {
         MetricType::Gauge => "gauge",
         MetricType::Counter => "counter",

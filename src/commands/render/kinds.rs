@@ -205,7 +205,7 @@ impl<R: Resource> Render for Rendered<R> {
         unreadable: &Unreadable,
     ) -> Result<(), ObjectError> {
         let Some(partition) = self.partitions.take(identity) else { return Ok(()) };
-        let object: R::Object = decode_object(Value::Object(fields), Form::of::<R::Object>(), unreadable)?;
+        let object = decode_object::<R>(Value::Object(fields), Form::of::<R>(), unreadable)?;
         let block = self.collector.collect(&object);
         identity.put(&self.objects, partition, block);
         Ok(())

@@ -36,6 +36,14 @@ impl Table {
         self.needs == 0 || needed.any(|is_there| is_there)
     }
 
+    /// Returns the field with a JSON name, also if it is inlined.
+    pub(in crate::intake) fn named(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find_map(|field| match (field.shape, field.kind) {
+            (Shape::Inline, Kind::Message(inner)) => inner.named(name),
+            _ => (field.name == name).then_some(field),
+        })
+    }
+
     /// Returns the field with a number, and its index. Moves `place`, the index below which all numbers are less than the last
     /// one: encoders write fields in ascending order, so the next field is near.
     pub(in crate::intake) fn find(&self, place: &mut usize, number: u32) -> Option<(usize, &'static Field)> {
@@ -61,6 +69,8 @@ pub(in crate::intake) struct Field {
     pub(in crate::intake) kind: Kind,
     /// How often the field may occur, and how JSON represents it.
     pub(in crate::intake) shape: Shape,
+    /// The slot of the field in its type ([`crate::collectors::objects`]). Unused for [`Shape::Inline`].
+    pub(in crate::intake) slot: u8,
 }
 
 /// The kinds of values.

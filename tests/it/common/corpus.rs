@@ -10,7 +10,7 @@ use kube_state_fleet::collectors::{Resource, name};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::saturate::{fill, saturated};
+use super::saturate::{fill, saturated_of};
 
 /// One line of the corpus.
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ pub fn recorded<R: Resource>() -> Vec<(Json, Vec<u8>)> {
 
 /// The objects of a resource, an object with every field set, and the objects with their unset fields set as there.
 pub fn objects<R: Resource>() -> Vec<Json> {
-    let full = saturated::<R::Object>();
+    let full = saturated_of(R::API.plural);
     let recorded: Vec<Json> = recorded::<R>().into_iter().map(|(object, _)| object).collect();
     let filled: Vec<Json> = recorded
         .iter()

@@ -4,6 +4,18 @@
 //! and maps have one element. [`TEXT`] is every text, because it is also a quantity, a number and base64.
 
 use k8s_openapi::Resource;
+use k8s_openapi::api::admissionregistration::v1::*;
+use k8s_openapi::api::apps::v1::*;
+use k8s_openapi::api::autoscaling::v2::*;
+use k8s_openapi::api::batch::v1::*;
+use k8s_openapi::api::certificates::v1::*;
+use k8s_openapi::api::coordination::v1::*;
+use k8s_openapi::api::core::v1::*;
+use k8s_openapi::api::discovery::v1::*;
+use k8s_openapi::api::networking::v1::*;
+use k8s_openapi::api::policy::v1::*;
+use k8s_openapi::api::rbac::v1::*;
+use k8s_openapi::api::storage::v1::*;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde_json::Value as Json;
 
@@ -13,8 +25,62 @@ const TIME: &str = "2026-01-02T03:04:05Z";
 /// Deeper fields stay unset, in case a type contains itself.
 const DEPTH: usize = 40;
 
+macro_rules! kinds {
+    ($($kind:ty),* $(,)?) => {
+        /// An object of a resource with every field set, as JSON.
+        pub fn saturated_of(plural: &str) -> Json {
+            match plural {
+                $(<$kind as Resource>::URL_PATH_SEGMENT => saturated::<$kind>(),)*
+                _ => panic!("add the type of {plural} to this list"),
+            }
+        }
+    };
+}
+
+kinds![
+    CertificateSigningRequest,
+    ClusterRole,
+    ClusterRoleBinding,
+    ConfigMap,
+    CronJob,
+    DaemonSet,
+    Deployment,
+    EndpointSlice,
+    Endpoints,
+    HorizontalPodAutoscaler,
+    Ingress,
+    IngressClass,
+    Job,
+    Lease,
+    LimitRange,
+    MutatingAdmissionPolicy,
+    MutatingAdmissionPolicyBinding,
+    MutatingWebhookConfiguration,
+    Namespace,
+    NetworkPolicy,
+    Node,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    ReplicationController,
+    ResourceQuota,
+    Role,
+    RoleBinding,
+    Secret,
+    Service,
+    ServiceAccount,
+    StatefulSet,
+    StorageClass,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
+    VolumeAttachment,
+];
+
 /// An object of type `T` with every field set, as JSON.
-pub fn saturated<T: Resource + serde::de::DeserializeOwned + serde::Serialize>() -> Json {
+fn saturated<T: Resource + serde::de::DeserializeOwned + serde::Serialize>() -> Json {
     let object = T::deserialize(Saturate { text: TEXT, depth: 0 }).expect("the type accepts a value for each field");
     serde_json::to_value(object).expect("an object serializes")
 }
