@@ -14,7 +14,8 @@
 //! A seed takes 48 simulated seconds on average, and about a second of a processor in a test build, whose profile is flat:
 //! heartbeats take 40 % (JSON 25 %, HTTP 15 %), decisions of the members 10 to 20 %, the API server and its clients 20 %,
 //! scrapes and their comparison 10 %. With `opt-level = 1` for this crate a seed takes half of that, but the build takes 6 minutes of
-//! a processor longer. Optimized dependencies are not enough, because most code is generic, and compiled here.
+//! a processor longer; with `opt-level = 2`, more than 20. Optimized dependencies are not enough, because most code is generic, and
+//! compiled here. So a change plays 80 seeds, and `scripts/test --long` 2,000.
 //!
 //! | file | holds |
 //! |---|---|
