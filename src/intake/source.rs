@@ -37,6 +37,11 @@ impl Endpoint {
         let Self { group, plural, .. } = self;
         if group.is_empty() { plural.clone() } else { format!("{plural}.{group}") }
     }
+
+    /// Returns the name of its Go type, for example `*v1.Pod`.
+    pub fn go_type(&self) -> String {
+        format!("*{}.{}", self.version, self.kind)
+    }
 }
 
 /// One list and watch.

@@ -35,7 +35,6 @@ impl Visitor for Specs<'_> {
         let custom = Custom::of(settings, &kind, own.is_some());
         let keys = |lists: &BTreeMap<String, KeyFilter>| lists.get(kind.plural).cloned().unwrap_or_default();
         let endpoint = endpoint(&kind, custom.is_some());
-        let of_namespaces = settings.live.promote_namespace_labels.clone();
         let (headers, series, sink) = match (own, custom) {
             (None, None) => return,
             (Some(own), custom) => {
@@ -46,7 +45,6 @@ impl Visitor for Specs<'_> {
                     labels: keys(labels),
                     annotations: keys(annotations),
                     promoted: keys(promoted),
-                    of_namespaces,
                     custom: custom.as_ref().map(|custom| custom.definition.clone()),
                 };
                 let sink = match custom {
@@ -56,8 +54,7 @@ impl Visitor for Specs<'_> {
                 (headers, series, sink)
             }
             (None, Some(custom)) => {
-                let series = SeriesOptions::Custom { definition: custom.definition, of_namespaces };
-                (custom.headers, series, pipeline::sinks(custom.blocks))
+                (custom.headers, SeriesOptions::Custom(custom.definition), pipeline::sinks(custom.blocks))
             }
         };
         let shape = ResourceShape {
@@ -67,9 +64,10 @@ impl Visitor for Specs<'_> {
             follows: settings.live.selected_namespaces.is_some() && kind.namespaced,
             options: ReadOptions::of(settings, self.cluster),
             headers,
+            of_namespaces: settings.live.promote_namespace_labels.clone(),
             series,
         };
-        let (name, kind) = (kind.plural.to_owned(), format!("*{}.{}", kind.version, kind.kind));
+        let (name, kind) = (kind.plural.to_owned(), shape.endpoint.go_type());
         self.specs.push(ResourceSpec { name, kind, shape, sink });
     }
 }

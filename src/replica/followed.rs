@@ -200,7 +200,7 @@ impl Follower {
 fn watched(endpoint: &Endpoint, status: &Arc<Status>) -> WatchedResource {
     WatchedResource {
         name: endpoint.plural.clone(),
-        kind: format!("*{}.{}", endpoint.version, endpoint.kind),
+        kind: endpoint.go_type(),
         object_limit: 0,
         objects: ResourceStore::without_history(&endpoint.plural, Vec::new()),
         sources: vec![Arc::clone(status)],

@@ -23,10 +23,7 @@ pub(super) trait Blocks: Send + Sync {
     fn fingerprints(&self, item: &Item<'_>, room: &mut Room) -> Option<Fingerprints>;
 
     /// Returns the series of the families that read `parts`. `None` if only the whole object can be read.
-    ///
-    /// # Errors
-    /// The object cannot be decoded.
-    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
+    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Block> {
         let _ = (item, parts);
         None
     }
@@ -76,9 +73,9 @@ impl<R: Resource> Blocks for Typed<R> {
         item.fingerprints(self.fingerprinter.as_ref()?, room).map(Fingerprints::from)
     }
 
-    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Result<Block, DecodeError>> {
+    fn block_of(&self, item: &Item<'_>, parts: Parts) -> Option<Block> {
         let object = item.decode_view::<R>(R::CUT.view(self.fields, parts)?)?;
-        Some(Ok(self.collector.collect_parts(&object, &Memo::default(), parts)))
+        Some(self.collector.collect_parts(&object, &Memo::default(), parts))
     }
 
     fn remembers(&self, parts: Parts) -> bool {
@@ -196,7 +193,7 @@ impl Reader<'_> {
         if self.blocks.remembers(parts) {
             return (parts != Parts::ALL).then(|| self.after(parts)).flatten();
         }
-        self.blocks.block_of(self.item, parts).map(|block| Ok((block?, None)))
+        self.blocks.block_of(self.item, parts).map(|block| Ok((block, None)))
     }
 
     /// Reads some parts, or all, whose series depend on the past of the object. `None` if they do not.

@@ -298,7 +298,7 @@ impl ResourceStore {
             held_back.take(&key.uid);
             let suffix = labels.of(&namespace);
             block.relabel(0, suffix);
-            held_back.replaced(Some(block.labels()), suffix, &block).iter().for_each(|uid| pages.end(&key_of(uid)));
+            give_way(pages, held_back, Some(block.labels()), suffix, &block);
             if !listed {
                 history.changed(version, hashes, true);
             } else if loaded.contains(hashes) {
@@ -331,10 +331,8 @@ impl ResourceStore {
                 return true;
             }
         }
-        let replaced = held_back.replaced(None, suffix, &block);
-        replaced.iter().for_each(|uid| pages.end(&key_of(uid)));
-        // It may have moved.
-        let Some(at) = pages.find(&key) else { return true };
+        let has_moved = give_way(pages, held_back, None, suffix, &block);
+        let Some(at) = (if has_moved { pages.find(&key) } else { Some(at) }) else { return true };
         let slot = pages.slot_mut(at);
         slot.fingerprints = fingerprints;
         if parts == Parts::ALL {
@@ -480,8 +478,8 @@ impl ResourceStore {
                     let ResourceState { pages, labels, held_back, .. } = &mut *state;
                     let suffix = ResourceState::suffix(pages, labels, pages.slot(at));
                     block.relabel(0, suffix);
-                    held_back.replaced(None, suffix, &block).iter().for_each(|uid| pages.end(&key_of(uid)));
-                    let Some(at) = pages.find(&key_of(&uid)) else { continue };
+                    let has_moved = give_way(pages, held_back, None, suffix, &block);
+                    let Some(at) = (if has_moved { pages.find(&key_of(&uid)) } else { Some(at) }) else { continue };
                     pages.slot_mut(at).suffix = suffix.len() as u16;
                     pages.update(at, block, None);
                 }
@@ -638,6 +636,20 @@ impl Slot {
         (self.version, self.partition) = (version, partition);
         true
     }
+}
+
+/// Ends the deleted objects that are held back and have series of a new state of another object, which [`HeldBack::replaced`] finds.
+/// Returns whether there were any: then other objects may have moved.
+fn give_way(
+    pages: &mut Pages,
+    held_back: &mut HeldBack,
+    labels: Option<&[u8]>,
+    of_namespace: &[u8],
+    block: &Block,
+) -> bool {
+    let replaced = held_back.replaced(labels, of_namespace, block);
+    replaced.iter().for_each(|uid| pages.end(&key_of(uid)));
+    !replaced.is_empty()
 }
 
 impl ResourceState {

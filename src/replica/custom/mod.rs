@@ -272,10 +272,8 @@ fn spec(settings: &Settings, kind: &CustomKind, cluster: u32) -> Option<Resource
         follows: settings.live.selected_namespaces.is_some() && *namespaced,
         options: ReadOptions::of(settings, cluster),
         headers: collector.headers(),
-        series: SeriesOptions::Custom {
-            definition: entry.definition.clone(),
-            of_namespaces: settings.live.promote_namespace_labels.clone(),
-        },
+        of_namespaces: settings.live.promote_namespace_labels.clone(),
+        series: SeriesOptions::Custom(entry.definition.clone()),
     };
     // Lists of other kinds leave out the kinds of their items.
     let blocks = if *defined { CustomBlocks::new(collector) } else { CustomBlocks::of(collector, of) };

@@ -74,7 +74,7 @@ impl RunningResource {
             true => ResourceStore::new(&name, headers),
             false => ResourceStore::without_history(&name, headers),
         };
-        if context.namespaced || shape.series.of_namespaces().is_some() {
+        if context.namespaced || shape.shows_namespaces() {
             objects.index_namespaces(namespaced_by(&shape.endpoint));
         }
         if let Some(exposed) = &context.exposed {

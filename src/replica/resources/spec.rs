@@ -41,6 +41,8 @@ pub(in crate::replica) struct ResourceShape {
     pub options: ReadOptions,
     /// The families.
     pub headers: Vec<Header>,
+    /// `--promote-namespace-labels`.
+    pub of_namespaces: KeyFilter,
     /// What else determines the series.
     pub series: SeriesOptions,
 }
@@ -52,6 +54,11 @@ impl ResourceShape {
             true => *self == Self { partitions: self.partitions.clone(), ..wanted.clone() },
             false => self == wanted,
         }
+    }
+
+    /// Whether the series show labels of Namespaces.
+    pub(super) fn shows_namespaces(&self) -> bool {
+        self.of_namespaces != KeyFilter::None
     }
 }
 
@@ -66,18 +73,11 @@ pub(in crate::replica) enum SeriesOptions {
         annotations: KeyFilter,
         /// `--promote-labels`.
         promoted: KeyFilter,
-        /// `--promote-namespace-labels`.
-        of_namespaces: KeyFilter,
         /// Its part of the config of custom resources.
         custom: Option<Definition>,
     },
-    /// Of a custom resource.
-    Custom {
-        /// Its part of the config.
-        definition: Definition,
-        /// `--promote-namespace-labels`.
-        of_namespaces: KeyFilter,
-    },
+    /// Of a custom resource: its part of the config.
+    Custom(Definition),
 }
 
 /// The labels of Namespaces that the series of some resources show.
@@ -94,15 +94,7 @@ pub(in crate::replica) struct PromotedLabels {
 impl PromotedLabels {
     /// Whether a resource of this shape shows them.
     pub(super) fn fit(&self, shape: &ResourceShape) -> bool {
-        shape.options.cluster == self.cluster && shape.series.of_namespaces().is_some_and(|keys| *keys == self.keys)
-    }
-}
-
-impl SeriesOptions {
-    /// Returns the keys of labels of Namespaces that the series show; `None` if they show none.
-    pub(super) fn of_namespaces(&self) -> Option<&KeyFilter> {
-        let (Self::BuiltIn { of_namespaces, .. } | Self::Custom { of_namespaces, .. }) = self;
-        Some(of_namespaces).filter(|keys| **keys != KeyFilter::None)
+        shape.options.cluster == self.cluster && shape.shows_namespaces() && shape.of_namespaces == self.keys
     }
 }
 
