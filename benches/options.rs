@@ -10,8 +10,8 @@ mod common;
 
 use allocation_counter::measure;
 
-use common::events::What;
-use common::options::{ALL, Chosen};
+use common::events::{Events, What};
+use common::options::ALL;
 
 /// Number of objects whose memory is measured.
 const OBJECTS: u32 = 2_000;
@@ -22,11 +22,11 @@ fn main() {
         let choice = ALL.into_iter().find(|choice| choice.name == name).expect("a setting has this name");
         let what = What::ALL.into_iter().find(|(name, _)| name == event).expect("an event has this name").1;
         let number = number.parse().expect("a number");
-        let mut chosen = choice.page();
-        prepare(&mut chosen, what);
-        let (frames, before) = (chosen.frames(what, number), chosen.counts());
-        measured(&mut chosen, &frames);
-        let (applied, foreign) = chosen.counts();
+        let mut events = choice.page();
+        prepare(&mut events, what);
+        let (frames, before) = (events.frames(what, number), events.counts());
+        measured(&mut events, &frames);
+        let (applied, foreign) = events.counts();
         let handled = if what == What::Foreign { foreign - before.1 } else { applied - before.0 };
         assert_eq!(handled, number, "{name} {event}");
         return;
@@ -34,10 +34,10 @@ fn main() {
     const NUMBER: u64 = 20;
     println!("setting\tallocations\tallocated\theld");
     for choice in ALL {
-        let mut chosen = choice.page();
-        prepare(&mut chosen, What::Update);
-        let frames = chosen.frames(What::Update, NUMBER);
-        let update = measure(|| chosen.receive(&frames));
+        let mut events = choice.page();
+        prepare(&mut events, What::Update);
+        let frames = events.frames(What::Update, NUMBER);
+        let update = measure(|| events.receive(&frames));
         let mut filled = None;
         let held = measure(|| filled = Some(choice.filled(OBJECTS))).bytes_current / i64::from(OBJECTS);
         println!("{}\t{}\t{}\t{held}", choice.name, update.count_total / NUMBER, update.bytes_total / NUMBER);
@@ -45,13 +45,13 @@ fn main() {
 }
 
 /// Handles the first events, which fill tables that are created once.
-fn prepare(chosen: &mut Chosen, what: What) {
-    let first = chosen.frames(what, 2);
-    chosen.receive(&first);
+fn prepare(events: &mut Events, what: What) {
+    let first = events.frames(what, 2);
+    events.receive(&first);
 }
 
 /// Handles the events. valgrind counts its instructions, and dumps the count at its end.
 #[inline(never)]
-fn measured(chosen: &mut Chosen, frames: &[Vec<u8>]) {
-    chosen.receive(frames);
+fn measured(events: &mut Events, frames: &[Vec<u8>]) {
+    events.receive(frames);
 }

@@ -69,17 +69,24 @@ pub struct Events {
 }
 
 /// Returns the event for a state of an object.
-type Frame = Box<dyn Fn(&Change<'_>) -> Vec<u8>>;
+pub type Frame = Box<dyn Fn(&Change<'_>) -> Vec<u8>>;
 
 /// The state of an object.
-struct Change<'a> {
-    uid: &'a str,
-    name: String,
-    version: u64,
+pub struct Change<'a> {
+    pub uid: &'a str,
+    /// The number of the object among the others.
+    pub number: u32,
+    pub version: u64,
     /// A number that is in a field that no family shows.
-    invisible: u64,
+    pub invisible: u64,
     /// A number that the state depends on.
-    state: u64,
+    pub state: u64,
+}
+
+impl Change<'_> {
+    fn name(&self) -> String {
+        format!("object-{:05}", self.number)
+    }
 }
 
 impl Events {
@@ -111,16 +118,29 @@ impl Events {
             Form::Object => (Encoding::Protobuf, message::<R>(example(name::<R>()))),
             Form::Metadata => (Encoding::Protobuf, message::<R>(Vec::new())),
         };
-        let mut events = Self { feed, store, encoding, frame, version: 1 };
-        for (number, uid) in (0..OBJECTS).zip(uids(true)) {
-            let change = Change { uid: &uid, name: format!("object-{number:05}"), version: 1, invisible: 0, state: 0 };
-            let frame = (events.frame)(&change);
-            events.feed.event(encoding, &frame, true);
-        }
-        events.feed.listed("1");
+        Self::empty(feed, store, encoding, frame).page()
+    }
+
+    /// Returns events for the store that `feed` fills, which is empty.
+    pub fn empty(feed: Feed, store: Store, encoding: Encoding, frame: Frame) -> Self {
+        Self { feed, store, encoding, frame, version: 1 }
+    }
+
+    /// Lists a full page of objects in half of the hash space, as the feed must expect.
+    pub fn page(mut self) -> Self {
+        self.list(uids(true).take(OBJECTS as usize));
         // Columns are compressed, as usual between scrapes.
-        drain(events.store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
-        events
+        drain(self.store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
+        self
+    }
+
+    /// Lists objects.
+    pub fn list(&mut self, uids: impl Iterator<Item = String>) {
+        for (number, uid) in (0..).zip(uids) {
+            let frame = (self.frame)(&Change { uid: &uid, number, version: 1, invisible: 0, state: 0 });
+            self.feed.event(self.encoding, &frame, true);
+        }
+        self.feed.listed("1");
     }
 
     /// Returns this number of events for the same object, each of which changes it.
@@ -129,13 +149,7 @@ impl Events {
         let frame = |number: u64| {
             let (invisible, state) = if what == What::Update { (0, number) } else { (number, 0) };
             self.version += 1;
-            (self.frame)(&Change {
-                uid: &uid,
-                name: "object-00007".to_owned(),
-                version: self.version,
-                invisible,
-                state,
-            })
+            (self.frame)(&Change { uid: &uid, number: 7, version: self.version, invisible, state })
         };
         (1..=number).map(frame).collect()
     }
@@ -178,7 +192,7 @@ fn message<R: Resource>(message: Vec<u8>) -> Frame {
     let types = [field(1, b"v1"), field(2, kind.as_bytes())].concat();
     Box::new(move |change| {
         // ObjectMeta: name 1, uid 5, resourceVersion 6, managedFields 17 with manager 1.
-        let mut object = set(&message, &[1, 1], &(&*change.name).into());
+        let mut object = set(&message, &[1, 1], &(&*change.name()).into());
         object = set(&object, &[1, 5], &change.uid.into());
         object = set(&object, &[1, 6], &(&*change.version.to_string()).into());
         object = set(&object, &[1, 17, 1], &(&*format!("kubelet-{:05}", change.invisible)).into());
@@ -214,7 +228,7 @@ fn message<R: Resource>(message: Vec<u8>) -> Frame {
 fn table() -> Frame {
     Box::new(|change| {
         let metadata = json!({
-            "name": change.name,
+            "name": change.name(),
             "namespace": "team-0001-production",
             "uid": change.uid,
             "resourceVersion": change.version.to_string(),
@@ -224,7 +238,7 @@ fn table() -> Frame {
         });
         let object = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
         let columns = json!([{"name": "Name"}, {"name": "Type"}, {"name": "Data"}]);
-        let rows = json!([{"cells": [change.name, "Opaque", 1], "object": object}]);
+        let rows = json!([{"cells": [change.name(), "Opaque", 1], "object": object}]);
         let table =
             json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": columns, "rows": rows});
         json!({"type": "MODIFIED", "object": table}).to_string().into_bytes()

@@ -13,15 +13,12 @@ use kube_state_fleet::settings::resources::Kind;
 use kube_state_fleet::sharding::Slice;
 use serde_json::{Value, json};
 
-use super::events::{What, half, uids};
+use super::events::{Change, Events, half};
 use super::wire::{New, field, set};
 use super::{drain, namespace, teams};
 
 /// The same pod as protobuf and as JSON.
 const POD: (&[u8], &str) = (include_bytes!("../data/pod.bin"), include_str!("../data/pod.json"));
-
-/// Number of objects in the store that receives events: a page.
-const OBJECTS: u32 = 100;
 
 /// A metric of pods.
 const PODS: &str = "
@@ -119,45 +116,21 @@ pub const ALL: [Choice; 11] = [
     Choice { name: "custom-rich", config: Some(ROUTES_RICH), is_custom: true, ..PLAIN },
 ];
 
-/// A state of an object.
-struct State<'a> {
-    uid: &'a str,
-    number: u32,
-    version: u64,
-    /// A number that no family shows.
-    invisible: u64,
-    /// A number that the state depends on.
-    state: u64,
-}
-
-/// A store of objects under a setting, and the events for it.
-pub struct Chosen {
-    feed: Feed,
-    store: Store,
-    encoding: Encoding,
-    frame: fn(&State<'_>) -> Vec<u8>,
-    version: u64,
-}
-
 impl Choice {
     /// Creates a store with a page of objects, in half of the hash space.
-    pub fn page(self) -> Chosen {
-        let mut chosen = self.empty(half());
-        chosen.fill(uids(true).take(OBJECTS as usize));
-        // Columns are compressed, as usual between scrapes.
-        drain(chosen.store.scrape(&Selection::All, Format::Text, &Slice::all()).gzipped());
-        chosen
+    pub fn page(self) -> Events {
+        self.empty(half()).page()
     }
 
     /// Creates a store with this number of objects, 200 in each namespace, whose columns are built.
-    pub fn filled(self, objects: u32) -> Chosen {
-        let mut chosen = self.empty(Slice::all());
-        chosen.fill((0..objects).map(super::uid));
-        drain(chosen.store.scrape(&Selection::All, Format::Text, &Slice::all()));
-        chosen
+    pub fn filled(self, objects: u32) -> Events {
+        let mut events = self.empty(Slice::all());
+        events.list((0..objects).map(super::uid));
+        drain(events.store.scrape(&Selection::All, Format::Text, &Slice::all()));
+        events
     }
 
-    fn empty(self, slice: Slice) -> Chosen {
+    fn empty(self, slice: Slice) -> Events {
         let own = Collector::<Pods>::new(
             |family: &Family<_>| !family.opt_in || (self.serves)(family.name),
             KeyFilter::None,
@@ -197,12 +170,12 @@ impl Choice {
             protobuf: !is_json,
             typed: !self.is_custom,
         };
-        let (encoding, frame): (_, fn(&State<'_>) -> Vec<u8>) = match (is_json, self.is_custom) {
+        let (encoding, frame): (_, fn(&Change<'_>) -> Vec<u8>) = match (is_json, self.is_custom) {
             (false, _) => (Encoding::Protobuf, pod_message),
             (true, false) => (Encoding::Json, pod_text),
             (true, true) => (Encoding::Json, route),
         };
-        Chosen { feed: Feed::new(endpoint, slice, sink), store: Store::new(vec![store]), encoding, frame, version: 1 }
+        Events::empty(Feed::new(endpoint, slice, sink), Store::new(vec![store]), encoding, Box::new(frame))
     }
 
     fn collector(self, config: &str) -> CustomCollector {
@@ -220,54 +193,20 @@ impl Choice {
     }
 }
 
-impl Chosen {
-    fn fill(&mut self, uids: impl Iterator<Item = String>) {
-        for (number, uid) in (0..).zip(uids) {
-            let frame = (self.frame)(&State { uid: &uid, number, version: 1, invisible: 0, state: 0 });
-            self.feed.event(self.encoding, &frame, true);
-        }
-        self.feed.listed("1");
-    }
-
-    /// Returns this number of events for the same object of a page, each of which changes it.
-    pub fn frames(&mut self, what: What, number: u64) -> Vec<Vec<u8>> {
-        let uid = uids(what != What::Foreign).nth(7).expect("there are many");
-        let frame = |number: u64| {
-            let (invisible, state) = if what == What::Update { (0, number) } else { (number, 0) };
-            self.version += 1;
-            (self.frame)(&State { uid: &uid, number: 7, version: self.version, invisible, state })
-        };
-        (1..=number).map(frame).collect()
-    }
-
-    /// Handles events.
-    pub fn receive(&mut self, frames: &[Vec<u8>]) {
-        for frame in frames {
-            self.feed.event(self.encoding, frame, false);
-        }
-    }
-
-    /// Returns the numbers of objects that were stored, and of objects that were discarded.
-    pub fn counts(&self) -> (u64, u64) {
-        use std::sync::atomic::Ordering::Relaxed;
-        (self.feed.status().applied.load(Relaxed), self.feed.status().foreign.load(Relaxed))
-    }
-}
-
-fn name(state: &State<'_>) -> String {
+fn name(state: &Change<'_>) -> String {
     format!("checkout-service-{}-7d9f8b6c5d-{:05x}", state.number / 10, state.number)
 }
 
-fn node(state: &State<'_>) -> String {
+fn node(state: &Change<'_>) -> String {
     format!("node-{:05}.example.internal", state.number / 30)
 }
 
-fn address(state: &State<'_>) -> String {
+fn address(state: &Change<'_>) -> String {
     format!("10.{}.{}.{}", state.number >> 16 & 255, state.number >> 8 & 255, state.number & 255)
 }
 
 /// A pod as protobuf. An update ends its first container, and starts it again.
-fn pod_message(state: &State<'_>) -> Vec<u8> {
+fn pod_message(state: &Change<'_>) -> Vec<u8> {
     let text = |text: String| New::Bytes(text.into_bytes().into());
     let (container, address) = (format!("containerd://{:064x}", u64::from(state.number) << 8), address(state));
     let edits: [(&[u32], New<'_>); 12] = [
@@ -298,7 +237,7 @@ fn event(object: &str) -> Vec<u8> {
 }
 
 /// The same pod as JSON, with its fields in the order of the API server.
-fn pod_text(state: &State<'_>) -> Vec<u8> {
+fn pod_text(state: &Change<'_>) -> Vec<u8> {
     let text: String = POD.1.lines().map(str::trim_start).collect();
     let (before, statuses) = text.split_once("\"containerStatuses\"").expect("the pod has statuses");
     let put = |text: &str, key: &str, value: &str| {
@@ -325,7 +264,7 @@ fn pod_text(state: &State<'_>) -> Vec<u8> {
     event(&format!("{before}\"containerStatuses\"{statuses}"))
 }
 
-fn identify(object: &mut Value, state: &State<'_>) {
+fn identify(object: &mut Value, state: &Change<'_>) {
     let metadata = &mut object["metadata"];
     metadata["name"] = name(state).into();
     metadata["namespace"] = namespace(state.number).into();
@@ -335,7 +274,7 @@ fn identify(object: &mut Value, state: &State<'_>) {
 }
 
 /// A custom resource with four rules of three backends.
-fn route(state: &State<'_>) -> Vec<u8> {
+fn route(state: &Change<'_>) -> Vec<u8> {
     let rule = |number: u32| {
         let host = format!("host-{number}.example.com");
         json!({"host": host, "backends": {"blue": {"weight": 9}, "green": {"weight": state.state}, "red": {}}})

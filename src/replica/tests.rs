@@ -98,9 +98,8 @@ fn client(simulator: &Simulator) -> kube::Client {
 
 type Served = watch::Receiver<Arc<[Arc<RunningResource>]>>;
 
-/// Starts a replica's watches.
-fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served) {
-    let context = WatchContext {
+fn context(simulator: &Simulator, slice: &Slice) -> WatchContext {
+    WatchContext {
         namespaced: false,
         client: client(simulator),
         private: None,
@@ -108,8 +107,12 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
         audited: true,
         linger: Duration::ZERO,
         exposed: None,
-    };
-    let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+    }
+}
+
+/// Starts a replica's watches.
+fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served) {
+    let resources = Resources::new(context(simulator, &slice), tasks.spawner(), [Group::BuiltIn]);
     let set = resources.set(Group::BuiltIn, builtin::specs(&settings(), 0), Rollout::Atomic);
     drop(set.expect("no thread is needed"));
     let watch_set = resources.watch_set();
@@ -122,16 +125,7 @@ fn selecting(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Invento
     let text = Some("team".to_owned());
     let flags = Flags { resources: vec!["pods".to_owned()], namespace_selector: text, ..Flags::default() };
     let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
-    let context = WatchContext {
-        namespaced: false,
-        client: client(simulator),
-        private: None,
-        held: Some(slice.clone()),
-        audited: true,
-        linger: Duration::ZERO,
-        exposed: None,
-    };
-    let resources = Resources::new(context, tasks.spawner(), [Group::BuiltIn]);
+    let resources = Resources::new(context(simulator, &slice), tasks.spawner(), [Group::BuiltIn]);
     let custom = CustomResources::new(Arc::clone(&resources), client(simulator), tasks.spawner());
     let (client, spawner) = (client(simulator), tasks.spawner());
     let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::new(custom), client, spawner);

@@ -17,8 +17,8 @@ use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value as Json, json};
 
 use crate::common::corpus::recorded;
-use crate::common::get;
 use crate::common::series::split;
+use crate::common::{get, namespace};
 use crate::parts::{random_place, seed};
 use crate::reload::{Exporter, cluster, series, until, without_a_gap};
 
@@ -272,10 +272,7 @@ async fn entries_for_built_in_kinds_share_their_watch_and_come_and_go_with_a_rel
 #[tokio::test(flavor = "multi_thread")]
 async fn series_of_a_config_have_labels_of_their_namespaces() {
     let simulator = cluster("a").await;
-    let namespace = |name: &str, team: &str| {
-        let metadata = json!({ "name": name, "labels": { "team": team } });
-        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
-    };
+    let namespace = |name: &str, team: &str| namespace(&simulator, name, &json!({ "team": team }));
     namespace("shop", "one");
     namespace("bank", "two");
     let config = |more: &str| format!("resources: {{pods: {{}}}}\ncustom_resource_state_all_kinds: true\n{more}");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::common::get;
+use crate::common::{get, namespace};
 
 /// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
@@ -243,10 +243,7 @@ async fn objects_that_leave_the_selectors_end_their_series_and_a_reload_changes_
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_that_match_come_and_go_without_a_gap_in_the_others() {
     let simulator = cluster("a").await;
-    let namespace = |name: &str, team: &str| {
-        let metadata = json!({ "name": name, "labels": { "team": team } });
-        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
-    };
+    let namespace = |name: &str, team: &str| namespace(&simulator, name, &json!({ "team": team }));
     namespace("shop", "one");
     namespace("bank", "two");
     let mut exporter = Exporter::start(|folder| {
@@ -288,10 +285,7 @@ async fn namespaces_that_match_come_and_go_without_a_gap_in_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn promoted_labels_of_namespaces_follow_changes_and_reloads() {
     let simulator = cluster("a").await;
-    let namespace = |name: &str, team: &str| {
-        let metadata = json!({ "name": name, "labels": { "team": team, "tier": "gold" } });
-        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
-    };
+    let namespace = |name: &str, team: &str| namespace(&simulator, name, &json!({ "team": team, "tier": "gold" }));
     namespace("bank", "two");
     let config = |labels: &str, more: &str| {
         format!(

@@ -10,11 +10,11 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube_state_fleet::commands;
 use kube_state_fleet::replica::Replica;
-use kube_state_fleet::settings::{Flags, SelectorEntry, SelectorLists, Settings};
+use kube_state_fleet::settings::{Flags, SelectorEntry, SelectorLists};
 use kube_state_fleet::simulator::{ResourceType, Simulator};
 use serde_json::{Value, json};
 
-use crate::common::{client, get};
+use crate::common::{client, get, namespace, settings};
 
 /// Timeout of each wait.
 const LONG: Duration = Duration::from_secs(60);
@@ -45,14 +45,26 @@ impl World {
         for i in 0..60 {
             simulator.apply(&pod(&format!("web-{i:02}"))).expect("applied");
         }
+        let flags = Flags { resources: vec!["pods,nodes,services".to_owned()], ..Flags::default() };
+        Self::start(simulator, shards, total, &flags).await
+    }
+
+    /// Starts replicas of a cluster with these shards, out of `total`.
+    async fn start(simulator: Simulator, shards: &[u32], total: u32, flags: &Flags) -> Self {
         let mut replicas = Vec::new();
         for shard in shards {
-            replicas.push(Replica::start(settings(*shard, total), client(&simulator.url())).await.expect("it starts"));
+            let flags = Flags { shard: Some(*shard), total_shards: Some(total), ..flags.clone() };
+            replicas.push(Replica::start(settings(flags), client(&simulator.url())).await.expect("it starts"));
         }
         for replica in &replicas {
             tokio::time::timeout(LONG, ready(replica)).await.expect("it loads");
         }
         Self { simulator: Arc::new(simulator), replicas }
+    }
+
+    /// The arguments of `verify` that name all replicas.
+    fn urls(&self) -> Vec<String> {
+        self.replicas.iter().map(|replica| format!("--replica=http://{}", replica.telemetry_address())).collect()
     }
 
     /// Exit code, stdout and stderr of `verify` with these additional arguments.
@@ -71,9 +83,7 @@ impl World {
 
     /// Runs `verify` on all replicas, with their URLs as arguments.
     async fn verify_all(&self) -> (ExitCode, String, String) {
-        let urls: Vec<_> =
-            self.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
-        self.verify(&urls.iter().map(String::as_str).collect::<Vec<_>>()).await
+        self.verify(&self.urls().iter().map(String::as_str).collect::<Vec<_>>()).await
     }
 }
 
@@ -87,23 +97,14 @@ async fn objects_outside_the_selectors_are_not_missing() {
         simulator.apply(&pod).expect("applied");
     }
     let text = |text: &str| SelectorLists(vec![SelectorEntry::Text(text.to_owned())]);
-    let mut replicas = Vec::new();
-    for shard in 0..2 {
-        let flags = Flags {
-            resources: vec!["pods,nodes".to_owned()],
-            resource_selector: text("pods=app!=ci"),
-            resource_field_selector: text("pods=metadata.name!=web-39"),
-            shard: Some(shard),
-            total_shards: Some(2),
-            ..Flags::default()
-        };
-        let replica =
-            Replica::start(crate::common::settings(flags), client(&simulator.url())).await.expect("it starts");
-        tokio::time::timeout(LONG, ready(&replica)).await.expect("it loads");
-        replicas.push(replica);
-    }
-    let world = World { simulator: Arc::new(simulator), replicas };
-    let urls: Vec<_> = world.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
+    let flags = Flags {
+        resources: vec!["pods,nodes".to_owned()],
+        resource_selector: text("pods=app!=ci"),
+        resource_field_selector: text("pods=metadata.name!=web-39"),
+        ..Flags::default()
+    };
+    let world = World::start(simulator, &[0, 1], 2, &flags).await;
+    let urls = world.urls();
     let of = |selectors: &[&str]| {
         let line: Vec<_> = urls.iter().map(String::as_str).chain(["--resources=pods,nodes"]).collect();
         [line, selectors.to_vec()].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
@@ -120,57 +121,33 @@ async fn objects_outside_the_selectors_are_not_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_that_begin_and_cease_to_match_while_it_runs_are_not_missing() {
     let resources = vec![ResourceType::of::<Namespace>(), ResourceType::of::<Pod>()];
-    let simulator = Arc::new(Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port"));
-    let set = |name: &str, is_selected: bool| {
-        let labels = if is_selected { json!({ "team": "one" }) } else { json!({}) };
-        let metadata = json!({ "name": name, "labels": labels });
-        simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port");
+    let set = |simulator: &Simulator, name: &str, is_selected: bool| {
+        namespace(simulator, name, &if is_selected { json!({ "team": "one" }) } else { json!({}) });
     };
-    for (namespace, is_selected) in [("shop", true), ("bank", true), ("mill", false), ("farm", false)] {
-        set(namespace, is_selected);
+    for (name, is_selected) in [("shop", true), ("bank", true), ("mill", false), ("farm", false)] {
+        set(&simulator, name, is_selected);
         for i in 0..20 {
             let mut pod = pod(&format!("web-{i:02}"));
-            pod["metadata"]["namespace"] = namespace.into();
+            pod["metadata"]["namespace"] = name.into();
             simulator.apply(&pod).expect("applied");
         }
     }
-    let mut replicas = Vec::new();
-    for shard in 0..2 {
-        let flags = Flags {
-            resources: vec!["pods".to_owned()],
-            namespace_selector: Some("team".to_owned()),
-            shard: Some(shard),
-            total_shards: Some(2),
-            ..Flags::default()
-        };
-        let replica =
-            Replica::start(crate::common::settings(flags), client(&simulator.url())).await.expect("it starts");
-        tokio::time::timeout(LONG, ready(&replica)).await.expect("it loads");
-        replicas.push(replica);
-    }
-    let world = World { simulator: Arc::clone(&simulator), replicas };
-    let mut flags: Vec<_> =
-        world.replicas.iter().map(|r| format!("--replica=http://{}", r.telemetry_address())).collect();
+    let flags =
+        Flags { resources: vec!["pods".to_owned()], namespace_selector: Some("team".to_owned()), ..Flags::default() };
+    let world = World::start(simulator, &[0, 1], 2, &flags).await;
+    let mut flags = world.urls();
     flags.extend(["--resources=pods", "--namespace-selector=team"].map(str::to_owned));
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     for (begins, ends, count) in [("mill", "bank", "40"), ("bank", "shop", "40"), ("farm", "none", "60")] {
         // At once, so that the first comparison may find differences.
-        set(begins, true);
-        set(ends, false);
+        set(&world.simulator, begins, true);
+        set(&world.simulator, ends, false);
         let (code, out, err) = world.verify(&flags).await;
         assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
         let (code, out, _) = world.verify(&flags).await;
         assert_eq!((code, columns(&out, "pods")), (ExitCode::SUCCESS, vec![count, count, "0", "0"]), "{out}");
     }
-}
-
-fn settings(shard: u32, total: u32) -> Settings {
-    crate::common::settings(Flags {
-        resources: vec!["pods,nodes,services".to_owned()],
-        shard: Some(shard),
-        total_shards: Some(total),
-        ..Flags::default()
-    })
 }
 
 async fn ready(replica: &Replica) {

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
+#[path = "../../../tests/it/common/k8s_types.rs"]
+mod k8s_types;
+
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,23 +14,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fastrand::Rng;
 use flate2::read::GzDecoder;
-use k8s_openapi::api::admissionregistration::v1::*;
-use k8s_openapi::api::apps::v1::*;
-use k8s_openapi::api::autoscaling::v2::*;
-use k8s_openapi::api::batch::v1::*;
-use k8s_openapi::api::certificates::v1::*;
-use k8s_openapi::api::coordination::v1::*;
-use k8s_openapi::api::core::v1::*;
-use k8s_openapi::api::discovery::v1::*;
-use k8s_openapi::api::networking::v1::*;
-use k8s_openapi::api::policy::v1::*;
-use k8s_openapi::api::rbac::v1::*;
-use k8s_openapi::api::storage::v1::*;
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
+use self::k8s_types::*;
 use super::table::{Field, Kind, Shape, Table};
 use super::{Error, read};
 use crate::collectors::parts::FieldSet;
@@ -254,47 +246,7 @@ macro_rules! compare_all {
 
 #[test]
 fn both_encodings_of_the_corpus_give_the_objects_of_k8s_openapi() {
-    compare_all![
-        CertificateSigningRequest,
-        ClusterRole,
-        ClusterRoleBinding,
-        ConfigMap,
-        CronJob,
-        DaemonSet,
-        Deployment,
-        EndpointSlice,
-        Endpoints,
-        HorizontalPodAutoscaler,
-        Ingress,
-        IngressClass,
-        Job,
-        Lease,
-        LimitRange,
-        MutatingAdmissionPolicy,
-        MutatingAdmissionPolicyBinding,
-        MutatingWebhookConfiguration,
-        Namespace,
-        NetworkPolicy,
-        Node,
-        PersistentVolume,
-        PersistentVolumeClaim,
-        Pod,
-        PodDisruptionBudget,
-        ReplicaSet,
-        ReplicationController,
-        ResourceQuota,
-        Role,
-        RoleBinding,
-        Secret,
-        Service,
-        ServiceAccount,
-        StatefulSet,
-        StorageClass,
-        ValidatingAdmissionPolicy,
-        ValidatingAdmissionPolicyBinding,
-        ValidatingWebhookConfiguration,
-        VolumeAttachment,
-    ];
+    with_k8s_types!(compare_all);
 }
 
 /// The wire format, written by hand.

@@ -1,6 +1,7 @@
 //! Helpers for tests of whole replicas.
 
 pub mod corpus;
+mod k8s_types;
 pub mod saturate;
 pub mod series;
 pub mod strict;
@@ -12,6 +13,8 @@ use std::net::SocketAddr;
 
 use kube_state_fleet::intake::shared_client;
 use kube_state_fleet::settings::{Environment, Flags, Settings};
+use kube_state_fleet::simulator::Simulator;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -32,6 +35,12 @@ pub fn settings(flags: Flags) -> Settings {
         ..flags
     };
     Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0
+}
+
+/// Creates or changes a Namespace.
+pub fn namespace(simulator: &Simulator, name: &str, labels: &Value) {
+    let metadata = json!({ "name": name, "labels": labels });
+    simulator.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })).expect("applied");
 }
 
 /// The whole answer to a GET, head and body.

@@ -4,20 +4,10 @@
 //! and maps have one element. [`TEXT`] is every text, because it is also a quantity, a number and base64.
 
 use k8s_openapi::Resource;
-use k8s_openapi::api::admissionregistration::v1::*;
-use k8s_openapi::api::apps::v1::*;
-use k8s_openapi::api::autoscaling::v2::*;
-use k8s_openapi::api::batch::v1::*;
-use k8s_openapi::api::certificates::v1::*;
-use k8s_openapi::api::coordination::v1::*;
-use k8s_openapi::api::core::v1::*;
-use k8s_openapi::api::discovery::v1::*;
-use k8s_openapi::api::networking::v1::*;
-use k8s_openapi::api::policy::v1::*;
-use k8s_openapi::api::rbac::v1::*;
-use k8s_openapi::api::storage::v1::*;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor, value};
 use serde_json::Value as Json;
+
+use super::k8s_types::*;
 
 /// Every text except times.
 const TEXT: &str = "1234";
@@ -37,47 +27,7 @@ macro_rules! kinds {
     };
 }
 
-kinds![
-    CertificateSigningRequest,
-    ClusterRole,
-    ClusterRoleBinding,
-    ConfigMap,
-    CronJob,
-    DaemonSet,
-    Deployment,
-    EndpointSlice,
-    Endpoints,
-    HorizontalPodAutoscaler,
-    Ingress,
-    IngressClass,
-    Job,
-    Lease,
-    LimitRange,
-    MutatingAdmissionPolicy,
-    MutatingAdmissionPolicyBinding,
-    MutatingWebhookConfiguration,
-    Namespace,
-    NetworkPolicy,
-    Node,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    Pod,
-    PodDisruptionBudget,
-    ReplicaSet,
-    ReplicationController,
-    ResourceQuota,
-    Role,
-    RoleBinding,
-    Secret,
-    Service,
-    ServiceAccount,
-    StatefulSet,
-    StorageClass,
-    ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
-    ValidatingWebhookConfiguration,
-    VolumeAttachment,
-];
+with_k8s_types!(kinds);
 
 /// An object of type `T` with every field set, as JSON.
 fn saturated<T: Resource + serde::de::DeserializeOwned + serde::Serialize>() -> Json {
