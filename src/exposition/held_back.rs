@@ -24,15 +24,16 @@ pub(super) enum Change {
     Delete(Identities),
 }
 
-/// Hashes of what only one object at a time may have: the shared labels of its series, and each series that carries all its labels itself.
+/// Hashes of things that only one object at a time may have: the shared labels of its series, and each series that carries all its labels
+/// itself.
 pub(super) type Identities = Box<[u64]>;
 
-/// Returns what identifies the series that begin with these shared labels. Labels of a Namespace alone, from a comma on, identify none.
+/// Returns the identity of the series that begin with these shared labels. Labels of a Namespace alone, from a comma on, identify none.
 pub(super) fn of_shared(labels: &[u8]) -> Option<u64> {
     labels.starts_with(b"{").then(|| XxHash64::oneshot(0, labels))
 }
 
-/// Returns what identifies each series of a family whose series carry all their labels themselves, except for those of the Namespace.
+/// Returns the identity of each series of a family whose series carry all their labels themselves, except for those of the Namespace.
 pub(super) fn of_own(family: u16, of_namespace: &[u8], section: &[u8]) -> impl Iterator<Item = u64> {
     let seed = XxHash64::oneshot(u64::from(family) + 1, of_namespace);
     // Values have no blanks.
@@ -48,7 +49,7 @@ pub(super) struct HeldBack {
     changes: HashMap<Uid, Change>,
     /// The deleted objects.
     deleted: HashSet<Uid>,
-    /// The same by what identifies them.
+    /// The same by their identities.
     by_identity: HashMap<u64, Uid>,
     own_families: Box<[u16]>,
 }

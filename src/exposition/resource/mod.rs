@@ -719,7 +719,7 @@ impl ResourceState {
         }
     }
 
-    /// Returns what identifies the series of a stored object.
+    /// Returns the identities of the series of a stored object.
     fn identities(&self, at: At) -> Identities {
         let labels = self.pages.labels(at);
         let of_namespace = &labels[labels.len() - usize::from(self.pages.slot(at).suffix)..];
