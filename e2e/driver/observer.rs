@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ struct Tally {
     sampled: Option<Instant>,
 }
 
-/// The permitted effects of a change.
+/// The permitted effects of a change. Times during which the machine stands still are added: nobody can serve, renew or scrape then.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// How long an object may be missing, in seconds.
@@ -85,6 +86,7 @@ pub struct Observer {
     /// The result of each phase.
     results: Vec<String>,
     failed: bool,
+    stalls: Stalls,
     /// A log of all observations, for debugging.
     log: PathBuf,
     calm: Duration,
@@ -102,7 +104,15 @@ impl Observer {
         let log = stage.directory.join("observer.log");
         let calm = if stage.size == Size::Long { LONG_CALM } else { CALM };
         let sampling = observe(stage.address(OWN_HOST), fleet.board.clone(), index, tally.clone(), log.clone());
-        Ok(Self { tally, task: tokio::spawn(sampling), results: Vec::new(), failed: false, log, calm })
+        Ok(Self {
+            tally,
+            task: tokio::spawn(sampling),
+            results: Vec::new(),
+            failed: false,
+            stalls: Stalls::watch(),
+            log,
+            calm,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
@@ -142,6 +152,7 @@ impl Observer {
         self.lock().begin();
         note(&self.log, &format!("== {name}"));
         let start = Instant::now();
+        let stalled_before = self.stalls.seconds();
         let outcome = async {
             change().await?;
             // The change takes a moment to become visible.
@@ -160,7 +171,12 @@ impl Observer {
         if !overdue.is_empty() {
             line += &format!(", killed after their grace: {}", overdue.join(", "));
         }
-        let exceeded = tally.longest_missing > bounds.missing || tally.longest_doubled > bounds.doubled;
+        let stalled = self.stalls.seconds() - stalled_before;
+        if stalled > 0.0 {
+            line += &format!(", the machine stood still for {stalled:.1} s");
+        }
+        let exceeded =
+            tally.longest_missing > bounds.missing + stalled || tally.longest_doubled > bounds.doubled + stalled;
         if exceeded || !overdue.is_empty() {
             self.failed = true;
             line += " (OUT OF BOUNDS)";
@@ -220,6 +236,39 @@ impl Observer {
             bail!("uneven: {:?}", tally.shares);
         }
         Ok(())
+    }
+}
+
+/// Measures for how long the machine, or this process on it, stands still. Ends when dropped.
+struct Stalls {
+    /// In microseconds.
+    total: Arc<AtomicU64>,
+}
+
+impl Stalls {
+    /// The time between two looks at the clock.
+    const STEP: Duration = Duration::from_millis(50);
+    /// A thread that sleeps this much longer than asked was stalled, not only scheduled late.
+    const LATE: Duration = Duration::from_millis(250);
+
+    fn watch() -> Self {
+        let total = Arc::new(AtomicU64::new(0));
+        let shared = Arc::downgrade(&total);
+        std::thread::spawn(move || {
+            while let Some(total) = shared.upgrade() {
+                let start = Instant::now();
+                std::thread::sleep(Self::STEP);
+                let late = start.elapsed().saturating_sub(Self::STEP);
+                if late >= Self::LATE {
+                    total.fetch_add(late.as_micros() as u64, Relaxed);
+                }
+            }
+        });
+        Self { total }
+    }
+
+    fn seconds(&self) -> f64 {
+        Duration::from_micros(self.total.load(Relaxed)).as_secs_f64()
     }
 }
 
