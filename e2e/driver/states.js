@@ -24,6 +24,23 @@ function fleet() {
     Object.assign(resources[3], { degraded: { 0: "list services: <b>503</b>" }, cover: "unproven" });
     Object.assign(resources[4], { cover: "missing" });
   }
+  if (state === "long") {
+    const long = (text, size) => text.repeat(size).slice(0, size);
+    for (const member of members) {
+      Object.assign(member, { pod: long("exporter", 52) + "-" + member.ordinal, metrics: "[2001:db8:1234:5678:9abc:def0:1234:" + member.ordinal + "]:8080" });
+    }
+    Object.assign(members[1], { standing: "loading", notes: [long("widgets", 253) + ": 1,200 of 3,000 objects"] });
+    const custom = { resource: long("widgets", 63) + "." + long("example.", 189), degraded: { 1: "list: " + long("error", 256) }, owned: 123456789, seen: 123456789 };
+    resources.push({ ...resources[0], ...custom }, { ...resources[0], ...custom, resource: "q" + custom.resource, degraded: {}, owned: 0, byReplica: {} });
+    return {
+      ...answer(members, resources), fleet: long("namespace", 63) + "/" + long("exporter", 52),
+      enabled: [{ name: "--metric-labels-allowlist", value: long("pods=[app.kubernetes.io/name],", 300) }, { name: "--" + long("flag", 60), value: long("value", 200) }],
+    };
+  }
+  return answer(members, resources);
+}
+
+function answer(members, resources) {
   return {
     fleet: replicas > 1 ? "monitoring/kube-state-fleet" : null, answeredBy: 0, version: "0.1.0", coordinated: true, shards: replicas,
     wanted: replicas > 1 ? replicas : null, generation: replicas > 1 ? 7 : 0,
