@@ -1,5 +1,6 @@
 //! The audit over real sources, against a simulated cluster with constant changes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -10,6 +11,7 @@ use super::custom::CustomResources;
 use super::inventory::{CoverageSources, Inventory};
 use super::resources::{Group, Rollout, RunningResource, WatchContext};
 use super::*;
+use crate::exposition::{Format, Selection};
 use crate::fleet::audit::{Audit, Coverage, CoverageClient, CoverageView, Peer, PeerDirectory};
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, Exposure, ExposureSource};
 use crate::fleet::handover::Cause;
@@ -20,7 +22,7 @@ use crate::fleet::switches::KnownChange;
 use crate::intake;
 use crate::settings::{Environment, Flags};
 use crate::sharding::Hasher;
-use crate::simulator::{ResourceType, Simulator};
+use crate::simulator::{self, ResourceType, Simulator};
 use crate::sync::watch;
 
 const FLEET: &str = "monitoring/fleet";
@@ -98,10 +100,10 @@ fn client(simulator: &Simulator) -> kube::Client {
 
 type Served = watch::Receiver<Arc<[Arc<RunningResource>]>>;
 
-fn context(simulator: &Simulator, slice: &Slice) -> WatchContext {
+fn context(client: kube::Client, slice: &Slice) -> WatchContext {
     WatchContext {
         namespaced: false,
-        client: client(simulator),
+        client,
         private: None,
         held: Some(slice.clone()),
         audited: true,
@@ -112,7 +114,7 @@ fn context(simulator: &Simulator, slice: &Slice) -> WatchContext {
 
 /// Starts a replica's watches.
 fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, Served) {
-    let resources = Resources::new(context(simulator, &slice), tasks.spawner(), [Group::BuiltIn]);
+    let resources = Resources::new(context(client(simulator), &slice), tasks.spawner(), [Group::BuiltIn]);
     let set = resources.set(Group::BuiltIn, builtin::specs(&settings(), 0), Rollout::Atomic);
     drop(set.expect("no thread is needed"));
     let watch_set = resources.watch_set();
@@ -120,45 +122,54 @@ fn replica(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory
     (inventory, resources.served())
 }
 
-/// Starts a replica's watches of the namespaces whose Namespace has the label `team`.
-fn selecting(simulator: &Simulator, slice: Slice, tasks: &Tasks) -> (Arc<Inventory>, FollowedNamespaces) {
+/// Starts a replica's watches of the namespaces whose Namespace has the label `team`. The selection is followed while the last value
+/// returned exists.
+fn selecting(
+    client: &kube::Client,
+    slice: Slice,
+    tasks: &Tasks,
+) -> (Arc<Inventory>, Arc<Resources>, FollowedNamespaces) {
     let text = Some("team".to_owned());
     let flags = Flags { resources: vec!["pods".to_owned()], namespace_selector: text, ..Flags::default() };
     let settings = Settings::resolve(&flags, &Environment::default(), || None).expect("they are valid").0;
-    let resources = Resources::new(context(simulator, &slice), tasks.spawner(), [Group::BuiltIn]);
-    let custom = CustomResources::new(Arc::clone(&resources), client(simulator), tasks.spawner());
-    let (client, spawner) = (client(simulator), tasks.spawner());
-    let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::new(custom), client, spawner);
+    let resources = Resources::new(context(client.clone(), &slice), tasks.spawner(), [Group::BuiltIn]);
+    let custom = CustomResources::new(Arc::clone(&resources), client.clone(), tasks.spawner());
+    let spawner = tasks.spawner();
+    let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::new(custom), client.clone(), spawner);
     namespaces.follow(&settings, 0).expect("no thread is needed");
     let watch_set = resources.watch_set();
-    tasks.spawner().spawn("resource-loader".to_owned(), resources.run());
-    (Arc::new(Inventory { exposure: Arc::new(Member(slice)), watch_set, coverage_sources: None }), namespaces)
+    tasks.spawner().spawn("resource-loader".to_owned(), Arc::clone(&resources).run());
+    let inventory = Inventory { exposure: Arc::new(Member(slice)), watch_set, coverage_sources: None };
+    (Arc::new(inventory), resources, namespaces)
+}
+
+/// A Namespace with these labels.
+fn namespace(name: &str, labels: Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
+}
+
+/// A Pod in this namespace.
+fn pod_in(namespace: &str, number: usize) -> Value {
+    let mut pod = pod(&format!("web-{number}"));
+    pod["metadata"]["namespace"] = namespace.into();
+    pod
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_that_begin_and_cease_to_match_are_neither_missing_nor_doubled() {
     let resources = vec![ResourceType::of::<Namespace>(), ResourceType::of::<Pod>()];
     let simulator = Arc::new(Simulator::start(([127, 0, 0, 1], 0).into(), resources).await.expect("a free port"));
-    let namespace = |name: &str, labels: Value| {
-        let metadata = json!({ "name": name, "labels": labels });
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })
-    };
-    let of = |namespace: &str, number: usize| {
-        let mut pod = pod(&format!("web-{number}"));
-        pod["metadata"]["namespace"] = namespace.into();
-        pod
-    };
     let names = ["shop", "bank", "mill", "farm"];
     for (at, name) in names.into_iter().enumerate() {
         let labels = if at < 2 { json!({ "team": "one" }) } else { json!({}) };
         simulator.apply(&namespace(name, labels)).expect("applied");
-        (0..30).for_each(|number| drop(simulator.apply(&of(name, number)).expect("applied")));
+        (0..30).for_each(|number| drop(simulator.apply(&pod_in(name, number)).expect("applied")));
     }
     let assignment = Assignment::new(2).expect("two");
     let tasks = Tasks::new(CancellationToken::new());
     let stop = tasks.spawner().stop_token();
-    let start = |shard| selecting(&simulator, Slice::of(Hasher::default(), assignment.ranges(shard)), &tasks);
-    let [(first, _first), (second, _second)] = [0, 1].map(start);
+    let start = |shard| selecting(&client(&simulator), Slice::of(Hasher::default(), assignment.ranges(shard)), &tasks);
+    let [(first, _, _first), (second, _, _second)] = [0, 1].map(start);
     audit(&first, vec![&second], EXACT, &stop).await;
 
     let living = Arc::clone(&simulator);
@@ -168,7 +179,7 @@ async fn namespaces_that_begin_and_cease_to_match_are_neither_missing_nor_double
             let labels = if change % 2 == 0 { json!({}) } else { json!({ "team": "two" }) };
             living.apply(&namespace(name, labels)).expect("applied");
             for number in 0..20 {
-                living.apply(&of(names[number % 4], change * 20 + number)).expect("applied");
+                living.apply(&pod_in(names[number % 4], change * 20 + number)).expect("applied");
                 let _ = living.delete("pods", names[(number + 1) % 4], &format!("web-{}", change * 20 + number));
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -181,6 +192,82 @@ async fn namespaces_that_begin_and_cease_to_match_are_neither_missing_nor_double
     audit(&first, vec![&second, &second], DOUBLED, &stop).await;
     audit(&first, vec![], MISSING, &stop).await;
     churn.abort();
+}
+
+/// Waits until the store has these numbers of pods, by namespace, and no others.
+async fn serves(resources: &Resources, wanted: &[(&str, usize)]) {
+    let store = resources.store();
+    let wanted: BTreeMap<String, usize> = wanted.iter().map(|(name, pods)| ((*name).to_owned(), *pods)).collect();
+    let mut found = BTreeMap::new();
+    let equal = async {
+        while found != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let text: Vec<u8> = store.scrape(&Selection::All, Format::Text, &Slice::all()).flatten().collect();
+            found.clear();
+            for line in String::from_utf8(text).expect("UTF-8").lines() {
+                let Some(labels) = line.strip_prefix("kube_pod_info{namespace=\"") else { continue };
+                *found.entry(labels.split('"').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
+            }
+        }
+    };
+    let done = tokio::time::timeout(LONG, equal).await;
+    assert!(done.is_ok(), "{found:?} instead of {wanted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_selection_stays_while_the_watch_of_namespaces_fails() {
+    let resources = vec![ResourceType::of::<Namespace>(), ResourceType::of::<Pod>()];
+    let simulator = Arc::new(Simulator::unconnected(resources, simulator::Options::default()));
+    let api = Arc::clone(&simulator);
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let answer = api.answer(request);
+        async move { Ok::<_, std::convert::Infallible>(answer.await) }
+    });
+    let client = kube::Client::new(service, "default");
+    for name in ["shop", "bank"] {
+        simulator.apply(&namespace(name, json!({ "team": "one" }))).expect("applied");
+        simulator.apply(&pod_in(name, 0)).expect("applied");
+    }
+    let refuse = |code| simulator.faults("namespaces", |faults| faults.refuse = code).expect("it is known");
+    refuse(Some(500));
+    let tasks = Tasks::new(CancellationToken::new());
+    let (_, resources, _followed) = selecting(&client, Slice::all(), &tasks);
+    let requests = || simulator.requests().iter().filter(|request| request.path.ends_with("/namespaces")).count();
+    let several_more = async || {
+        let before = requests();
+        let more = async {
+            while requests() < before + 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
+        };
+        tokio::time::timeout(LONG, more).await.expect("it asks again");
+    };
+    // Nothing is known yet: no pod is shown, and no namespace counts as selected.
+    several_more().await;
+    serves(&resources, &[]).await;
+    assert_eq!(simulator.open_watches("pods"), 0);
+    refuse(None);
+    serves(&resources, &[("bank", 1), ("shop", 1)]).await;
+
+    for code in [500, 403] {
+        refuse(Some(code));
+        simulator.drop_watches("namespaces").expect("it is known");
+        several_more().await;
+        simulator.apply(&namespace("bank", json!({}))).expect("applied");
+        simulator.apply(&namespace("mill", json!({ "team": "two" }))).expect("applied");
+        simulator.apply(&pod_in("mill", 0)).expect("applied");
+        simulator.apply(&pod_in("bank", 1)).expect("applied");
+        serves(&resources, &[("bank", 2), ("shop", 1)]).await;
+        several_more().await;
+        serves(&resources, &[("bank", 2), ("shop", 1)]).await;
+        refuse(None);
+        serves(&resources, &[("mill", 1), ("shop", 1)]).await;
+
+        simulator.delete("pods", "bank", "web-1").expect("deleted");
+        simulator.apply(&namespace("bank", json!({ "team": "one" }))).expect("applied");
+        simulator.apply(&namespace("mill", json!({}))).expect("applied");
+        serves(&resources, &[("bank", 1), ("shop", 1)]).await;
+    }
 }
 
 /// Audits from `coverage_view` until pods are in the state `pods`.
