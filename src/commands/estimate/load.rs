@@ -40,7 +40,7 @@ pub(in crate::commands) enum LoadError {
     TimedOut { missing: String },
 }
 
-/// Loads the objects of the cluster and passes them to `weigh`. Returns its result, and whether all resources could be read.
+/// Loads the objects of the cluster, stops watching, and passes the store to `weigh`. Returns its result, and whether all resources could be read.
 pub(super) fn with_cluster<T>(
     settings: &Settings,
     err: &mut dyn Write,
@@ -54,9 +54,10 @@ pub(super) fn with_cluster<T>(
         for (resource, status) in &refused {
             print_line(err, &format!("skipped {resource}: the API server refused access (status {status})"));
         }
-        let weighed = weigh(replica.store());
+        let store = replica.store();
+        // NB: no watch may change the store while it is weighed. The parts of a report would be of different times.
         replica.stop().await;
-        Ok((weighed, refused.is_empty()))
+        Ok((weigh(store), refused.is_empty()))
     });
     // No remaining task needs to complete.
     runtime.shutdown_background();
@@ -100,5 +101,47 @@ async fn wait(replica: &mut Replica, err: &mut dyn Write) -> Result<(), LoadErro
             () = sleep(CHECK_PERIOD) => {}
             ended = replica.stopped() => ended?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use k8s_openapi::api::core::v1::Secret;
+    use serde_json::json;
+
+    use super::*;
+    use crate::commands::cli;
+    use crate::simulator::{ResourceType, Simulator};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_changes_the_store_while_it_is_weighed() {
+        // Secrets are watched on a thread of their own.
+        let kinds = vec![ResourceType::of::<k8s_openapi::api::core::v1::Pod>(), ResourceType::of::<Secret>()];
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), kinds).await.expect("a free port");
+        simulator
+            .apply(&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "namespace": "d" } }))
+            .expect("applied");
+        let line =
+            ["kube-state-fleet", "estimate", "--resources=pods,secrets", &format!("--apiserver={}", simulator.url())];
+        let invocation = cli::read(line.map(OsString::from)).expect("flags");
+        let (settings, _) = crate::settings::Layers { flags: invocation.flags, ..Default::default() }
+            .without_config()
+            .expect("settings");
+        let weighed = tokio::task::spawn_blocking(move || {
+            let open = || ["pods", "secrets"].map(|resource| simulator.open_watches(resource));
+            // The server notices the end of a connection a moment later.
+            let weigh = |_| {
+                (0..2000).any(|_| {
+                    open() == [0, 0] || {
+                        std::thread::sleep(Duration::from_millis(10));
+                        false
+                    }
+                })
+            };
+            with_cluster(&settings, &mut io::sink(), weigh).map_err(|error| error.to_string())
+        });
+        assert_eq!(weighed.await.expect("no panic"), Ok((true, true)), "a watch is open");
     }
 }

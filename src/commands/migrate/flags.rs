@@ -151,14 +151,18 @@ fn alone(words: &[String]) -> Result<Flags, String> {
 /// How a flag works differently here. `may_coordinate`: whether the replicas have the permission to use Leases, as far as known.
 fn differs(flag: UpstreamFlag, value: Option<&str>, may_coordinate: bool) -> Option<&'static str> {
     match flag.name {
-        "pod" if may_coordinate => Some("the replicas of the StatefulSet hand objects over to each other"),
+        "pod" if may_coordinate => Some(
+            "the replicas of the StatefulSet hand objects over to each other. Another hash assigns objects to shards: do not \
+             roll a new image over a sharded set of kube-state-metrics (docs/migration.md)",
+        ),
         "pod" => Some(
             "the replicas of the StatefulSet hand objects over to each other, which needs permission to use Leases \
-             (manifests/base/role.yaml); without it they shard as kube-state-metrics does, with a warning",
+             (manifests/base/role.yaml); without it they assign objects only by their ordinals, with a warning. Another hash \
+             assigns objects to shards: do not roll a new image over a sharded set of kube-state-metrics (docs/migration.md)",
         ),
-        "total-shards" if value.is_some_and(|value| value.trim() != "1") => {
-            Some("another hash assigns objects to shards: migrate all replicas of a sharded set together")
-        }
+        "total-shards" if value.is_some_and(|value| value.trim() != "1") => Some(
+            "another hash assigns objects to shards: migrate all replicas of a sharded set together (docs/migration.md)",
+        ),
         "track-unscheduled-pods" => Some(
             "serves other resources only if --resources names them, or if they are cluster-scoped; in kube-state-metrics \
                  the lists of namespaced ones fail",

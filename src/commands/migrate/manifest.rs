@@ -52,10 +52,11 @@ pub(super) struct Manifest {
 
 /// A Service that selects pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Service {
-    name: String,
+pub(super) struct Service {
+    pub name: String,
     selector: BTreeMap<String, String>,
-    publishes_not_ready: bool,
+    /// Whether it also lists pods that are not Ready.
+    pub publishes_not_ready: bool,
 }
 
 /// The verbs on Leases that a member of a fleet needs (`manifests/base/role.yaml`).
@@ -76,16 +77,12 @@ impl Manifest {
         grants("*") || LEASE_VERBS.into_iter().all(grants)
     }
 
-    /// The Service that selects the pods of `deployed`, but not those that are not Ready.
-    pub fn hiding_service(&self, deployed: &Deployed) -> Option<&str> {
-        let selects = |service: &&Service| {
+    /// The Services that select the pods of `deployed`.
+    pub fn services(&self, deployed: &Deployed) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(|service| {
             let has = |(key, value): (&String, &String)| deployed.labels.get(key) == Some(value);
             !service.selector.is_empty() && service.selector.iter().all(has)
-        };
-        // Another Service may publish them.
-        let mut services = self.services.iter().filter(selects).peekable();
-        let first = services.peek().map(|service| service.name.as_str());
-        first.filter(|_| !services.any(|service| service.publishes_not_ready))
+        })
     }
 
     /// The content of a file in the container of `deployed`: of the ConfigMap that is mounted there, or, if the manifest shows no

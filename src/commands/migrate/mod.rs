@@ -136,11 +136,19 @@ fn around(deployed: &Deployed, manifest: &Manifest) -> Vec<Change> {
         );
         changes.push(note(format!("terminationGracePeriodSeconds: {}", deployed.grace_seconds), text));
     }
-    if let Some(service) = manifest.hiding_service(deployed) {
-        changes.push(note(
-            format!("Service {service}"),
+    let services: Vec<_> = manifest.services(deployed).collect();
+    match &services[..] {
+        [] => changes.push(note(
+            "Service",
+            "none in the manifest selects the pods; if Prometheus finds the replicas by one, it needs publishNotReadyAddresses: \
+             true, see manifests/base/service.yaml",
+        )),
+        [first, ..] if !services.iter().any(|service| service.publishes_not_ready) => changes.push(note(
+            format!("Service {}", first.name),
             "set publishNotReadyAddresses: true; a terminating replica is not Ready, and still serves its objects",
-        ));
+        )),
+        // Another Service may hide them.
+        _ => {}
     }
     changes
 }

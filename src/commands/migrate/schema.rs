@@ -1,9 +1,13 @@
 //! Checks values against the schema of the chart, as far as the schema goes: types, enumerations, limits and unknown keys.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 /// The schema, which Helm applies too.
 const SCHEMA: &str = include_str!("../../../manifests/chart/values.schema.json");
+// NB: the schema is part of the program, and a test parses it.
+static PARSED: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(SCHEMA).unwrap_or_default());
 
 /// The keywords of JSON schema that [`faults`] applies, or that say nothing about a single value.
 #[cfg(test)]
@@ -34,10 +38,13 @@ pub(super) struct Fault {
 /// Returns the values that the schema refuses. Does not demand any: `required` is about the chart's defaults.
 pub(super) fn faults(values: &Value) -> Vec<Fault> {
     let mut faults = Vec::new();
-    // NB: the schema is part of the program, and a test parses it.
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
-    Checker { root: &schema, faults: &mut faults }.check(&schema, values, "");
+    Checker { root: &PARSED, faults: &mut faults }.check(&PARSED, values, "");
     faults
+}
+
+/// Returns whether the chart has a value of this name at top level.
+pub(super) fn is_known(key: &str) -> bool {
+    PARSED["properties"].get(key).is_some()
 }
 
 struct Checker<'a> {

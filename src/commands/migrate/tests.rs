@@ -209,5 +209,15 @@ fn what_a_fleet_needs_beside_its_container_is_named_where_it_lacks() {
             "        env: [{name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]\n        volumeMounts:",
         );
     let (_, lines) = report_manifest(&whole);
-    assert_eq!(lines, ["--pod: the replicas of the StatefulSet hand objects over to each other"]);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.starts_with("--pod: the replicas of the StatefulSet hand objects over to each other. "), "{line}");
+    assert!(line.contains("do not roll a new image over a sharded set"), "{line}");
+    // A Service for other pods is none for these.
+    for manifest in [whole.replace("selector: {app: ksm}", "selector: {app: other}"), sharded(CONFIG, MOUNTED, role)] {
+        let (_, lines) = report_manifest(&manifest);
+        assert!(
+            lines.iter().any(|line| line.starts_with("Service: none in the manifest selects the pods")),
+            "{lines:?}"
+        );
+    }
 }

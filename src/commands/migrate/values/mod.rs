@@ -5,6 +5,8 @@
 //! values whose meaning depends on each other, as in `checks.yaml` of the chart. Which values there are, the chart's schema says. Nothing
 //! here reads a cluster or renders a template.
 
+mod origin;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
@@ -12,39 +14,11 @@ use serde_json::{Map, Value, json};
 use super::flags;
 use super::manifest::Deployed;
 use super::schema::{self, Fault};
+use origin::{IN_STACK, Origin};
 
-/// The key of kube-state-metrics' values in those of kube-prometheus-stack.
-const IN_STACK: &str = "kube-state-metrics";
-/// Keys that the values of kube-prometheus-stack (88.5.3) have, and those of kube-state-metrics do not.
-const OF_STACK: [&str; 27] = [
-    "additionalPrometheusRulesMap",
-    "alertmanager",
-    "cleanPrometheusOperatorObjectNames",
-    "commonLabels",
-    "coreDns",
-    "crds",
-    "customRules",
-    "defaultRules",
-    "grafana",
-    "kube-state-metrics",
-    "kubeApiServer",
-    "kubeControllerManager",
-    "kubeDns",
-    "kubeEtcd",
-    "kubeProxy",
-    "kubeScheduler",
-    "kubeStateMetrics",
-    "kubeTargetVersionOverride",
-    "kubeVersionOverride",
-    "kubelet",
-    "kubernetesServiceMonitors",
-    "nodeExporter",
-    "prometheus-node-exporter",
-    "prometheus-windows-exporter",
-    "prometheusOperator",
-    "thanosRuler",
-    "windowsMonitoring",
-];
+/// Why a sharded set is not replaced in place.
+const ANOTHER_HASH: &str = "another hash assigns objects to shards: install the fleet beside kube-state-metrics, and then switch the scrape \
+                            job. Objects are missing and doubled while an upgrade in place runs (docs/migration.md)";
 
 /// What a remark means to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +43,8 @@ struct Remark {
 /// The values of this chart, and remarks on them.
 #[derive(Debug, Default)]
 pub(super) struct Migrated {
+    /// How the file was read, and why.
+    read_as: String,
     values: Map<String, Value>,
     remarks: Vec<Remark>,
 }
@@ -90,35 +66,16 @@ pub(super) fn migrate(text: &str) -> Result<Migrated, ValuesError> {
         let text = error.to_string();
         ValuesError::Yaml(text.lines().next().unwrap_or_default().to_owned())
     })?;
-    let mut root = match root {
+    let root = match root {
         Value::Null => Map::new(),
         Value::Object(root) => root,
         _ => return Err(ValuesError::NoValues),
     };
-    let has_server = root.get("prometheus").is_some_and(|prometheus| prometheus.get("prometheusSpec").is_some());
-    let is_stack = has_server || OF_STACK.iter().any(|key| root.contains_key(*key));
-    let mut migrated = Migrated::default();
+    let origin = Origin::of(&root);
+    let is_stack = origin.is_stack();
+    let mut migrated = Migrated { read_as: origin.to_string(), ..Migrated::default() };
     if is_stack {
-        let global = root.remove("global");
-        let is_off = root.get("kubeStateMetrics").is_some_and(|switch| switch["enabled"] == false);
-        if is_off {
-            migrated.note("kubeStateMetrics.enabled", "these values do not deploy kube-state-metrics");
-        }
-        migrated.values = match root.remove(IN_STACK) {
-            Some(Value::Object(values)) => values,
-            _ => Map::new(),
-        };
-        // The rest of it is for other charts.
-        let known = ["imageRegistry", "imagePullSecrets"];
-        let global = global.as_ref().and_then(Value::as_object).into_iter().flatten();
-        let global: Map<String, Value> = global
-            .filter(|(key, _)| known.contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        if !global.is_empty() {
-            migrated.values.entry("global").or_insert(Value::Object(global));
-        }
-        migrated.of_stack();
+        migrated.take_from_stack(root);
     } else {
         migrated.values = root;
     }
@@ -143,6 +100,7 @@ impl Migrated {
     /// The values as YAML, with the remarks as comments.
     pub fn print(&self, from: &str) -> String {
         let mut text = format!("# Values of kube-state-fleet's chart, from {}.\n", one_line(from));
+        text += &format!("# {}\n", one_line(&self.read_as));
         let key = |remark: &Remark| remark.path.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = self.remarks.iter().filter(|remark| !self.values.contains_key(&key(remark)));
         elsewhere.for_each(|remark| text += &remark.comment());
@@ -216,6 +174,39 @@ impl Migrated {
         remove(&mut self.values, path);
     }
 
+    /// Takes the values for kube-state-metrics from those of kube-prometheus-stack.
+    fn take_from_stack(&mut self, mut root: Map<String, Value>) {
+        if root.get("kubeStateMetrics").is_some_and(|switch| switch["enabled"] == false) {
+            self.note("kubeStateMetrics.enabled", "these values do not deploy kube-state-metrics");
+        }
+        match root.remove(IN_STACK) {
+            Some(Value::Object(values)) => self.values = values,
+            None | Some(Value::Null) => {
+                self.note(
+                    IN_STACK,
+                    "not in these values, so the output has the stack's defaults for kube-state-metrics",
+                );
+            }
+            Some(_) => self.refuse(IN_STACK, "must be object"),
+        }
+        // The rest of it is for other charts.
+        let known = ["imageRegistry", "imagePullSecrets"];
+        let global = root.remove("global");
+        let global = global.as_ref().and_then(Value::as_object).into_iter().flatten();
+        let global: Map<String, Value> = global
+            .filter(|(key, _)| known.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        if !global.is_empty() {
+            self.values.entry("global").or_insert(Value::Object(global));
+        }
+        for key in root.keys().filter(|key| origin::is_of_sub_chart(key)) {
+            let text = format!("kube-prometheus-stack ignores it here; if it is meant, move it below {IN_STACK}");
+            self.refuse(key, &text);
+        }
+        self.of_stack();
+    }
+
     /// The defaults of kube-prometheus-stack for kube-state-metrics.
     fn of_stack(&mut self) {
         self.set_default("prometheusScrape", json!(false));
@@ -269,6 +260,12 @@ impl Migrated {
             }
             self.values.remove(name);
         }
+        for name in ["kubeTargetVersionOverride", "kubeVersionOverride"] {
+            if self.is_set(name) {
+                self.note(name, "left out: this chart does not read it");
+            }
+            self.values.remove(name);
+        }
     }
 
     /// Removes what the schema of the chart refuses.
@@ -282,6 +279,9 @@ impl Migrated {
     fn workload(&mut self) {
         let is_new = self.set_default("autosharding.enabled", json!(false));
         let is_sharded = self.is_set("autosharding.enabled");
+        if is_sharded {
+            self.note("autosharding.enabled", ANOTHER_HASH);
+        }
         let several = self.get("replicas").as_f64().is_some_and(|replicas| replicas > 1.0);
         if !is_sharded && several {
             self.refuse(

@@ -115,6 +115,40 @@ fn the_values_of_the_stack_are_those_of_its_sub_chart() {
 }
 
 #[test]
+fn values_of_kube_state_metrics_are_kept_although_the_stack_has_keys_of_the_same_name() {
+    let text = "kubeTargetVersionOverride: \"\"\nreplicas: 2\nautosharding: {enabled: true}\n\
+                metricLabelsAllowlist: [\"pods=[*]\"]\nprometheus: {monitor: {enabled: true}}\n";
+    let (values, remarks) = migrated(text);
+    assert_eq!((&values["replicas"], &values["autosharding"]), (&json!(2), &json!({ "enabled": true })));
+    assert_eq!(values["metricLabelsAllowlist"], json!(["pods=[*]"]));
+    assert!(values.get("kubeTargetVersionOverride").is_none());
+    assert!(!remarks.iter().any(|remark| remark.starts_with("Refused")), "{remarks:?}");
+    let printed = migrate(text).expect("values").print("a");
+    let second = printed.lines().nth(1).expect("two lines");
+    assert_eq!(second, "# Read as values of kube-state-metrics' chart: they have autosharding.");
+
+    // Helm ignores a key of the stack in values of kube-state-metrics, but the reader may have mixed up two files.
+    let (values, remarks) = migrated("grafana: {enabled: true}\nreplicas: 1\ncollectors: [pods]\n");
+    assert_eq!(values["collectors"], json!(["pods"]));
+    assert!(remarks.contains(&"Refused grafana".to_owned()), "{remarks:?}");
+}
+
+#[test]
+fn values_of_kube_state_metrics_at_the_top_of_the_stack_are_named() {
+    let text = "grafana: {}\nkube-state-metrics: {collectors: [pods]}\nmetricLabelsAllowlist: [\"pods=[*]\"]\n";
+    let result = migrate(text).expect("values");
+    assert_eq!((result.is_complete(), &result.values["collectors"]), (false, &json!(["pods"])));
+    let printed = result.print("a");
+    assert!(
+        printed.contains("\n# Read as values of kube-prometheus-stack: they have kube-state-metrics.\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("\n# REFUSED: metricLabelsAllowlist: kube-prometheus-stack ignores it here"), "{printed}");
+    assert!(migrate("grafana: {}\nnodeExporter: {}\n").expect("values").is_complete());
+    assert!(!migrate("kube-state-metrics: [pods]\n").expect("values").is_complete());
+}
+
+#[test]
 fn what_is_no_values_file_is_an_error() {
     for (text, said) in [("[1]", "not the values"), ("text", "not the values"), ("a: [", ""), ("a: 1\na: 2", "")] {
         let error = migrate(text).expect_err(text).to_string();
