@@ -43,6 +43,14 @@ pub enum SettingsError {
         /// The reason.
         reason: &'static str,
     },
+    /// A text that cannot be the key of a label of a Namespace.
+    #[error("{flag}: {key:?} is not the key of a label; the format is team,example.com/*")]
+    NamespaceLabel {
+        /// The flag.
+        flag: &'static str,
+        /// The text.
+        key: String,
+    },
     /// A selector that does not have the syntax of Kubernetes.
     #[error(
         "{flag}: {resource}: {reason} at character {position} of {value:?}{}",

@@ -19,6 +19,7 @@ use super::custom::CustomResources;
 use super::declare::declare_flags;
 use super::features::{self, Feature};
 use super::fleet::OnLostQuorum;
+use super::keys;
 use super::log::{Log, LogFormat};
 use super::selection::{LabelSelector, Selections, namespace_selector};
 use super::values::{Given, GoBool, GoDuration, KeyLists, SelectorLists, duration, items, path, switch, value_or};
@@ -275,9 +276,7 @@ declare_flags! {
         /// labels. Custom resources get none. See docs/tenants.md.
         "--promote-namespace-labels" promote_namespace_labels: Vec<String> = "LIST" {
             key: "promote_namespace_labels";
-            live: KeyFilter = |_: &'static str, given: &Vec<String>| -> Result<KeyFilter, SettingsError> {
-                Ok(KeyFilter::from_keys(items(given)))
-            };
+            live: KeyFilter = |flag: &'static str, given: &Vec<String>| keys::of_namespaces(flag, given);
             feature: |settings| settings.live.promote_namespace_labels.to_text();
         }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::collectors::labels::KeyFilter;
 
+use super::values::items;
 use super::{SettingsError, resources};
 
 /// The name for every enabled resource.
@@ -24,6 +25,21 @@ pub(super) fn by_resource(
         lists = enabled.iter().map(|name| (name.clone(), merged(lists.get(name)))).collect();
     }
     Ok(lists.into_iter().map(|(name, keys)| (name, KeyFilter::from_keys(keys))).collect())
+}
+
+/// Returns the filter of keys without resources: `team,example.com/*`.
+pub(super) fn of_namespaces(flag: &'static str, given: &[String]) -> Result<KeyFilter, SettingsError> {
+    let keys = items(given);
+    let is_key = |key: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_./*".contains(c);
+        key.chars().all(fits)
+            && key.matches('*').count() <= 1
+            && key.contains(|c: char| c.is_ascii_alphanumeric() || c == '*')
+    };
+    match keys.iter().find(|key| !is_key(key)) {
+        Some(key) => Err(SettingsError::NamespaceLabel { flag, key: key.clone() }),
+        None => Ok(KeyFilter::from_keys(keys)),
+    }
 }
 
 /// Parses the keys of each resource. If a resource is repeated, the last list counts.

@@ -251,6 +251,22 @@ fn lists_of_keys_in_another_format_are_rejected() {
 }
 
 #[test]
+fn promoted_labels_of_namespaces_are_keys_of_labels() {
+    for list in ["team", "team, example.com/*", "*", "example.com/team_1.a-b,"] {
+        let settings = resolve(&["--promote-namespace-labels", list]);
+        assert!(settings.live.promote_namespace_labels.to_text().is_some(), "{list}");
+    }
+    for (list, key) in
+        [("a,pods=[team]", "pods=[team]"), ("[*]", "[*]"), ("te am", "te am"), ("-", "-"), ("a*b*", "a*b*")]
+    {
+        let refusal = refusal(&["--promote-namespace-labels", list]);
+        let expected =
+            format!("--promote-namespace-labels: {key:?} is not the key of a label; the format is team,example.com/*");
+        assert_eq!(refusal, expected);
+    }
+}
+
+#[test]
 fn the_shard_comes_from_flags_then_the_environment_then_the_pods_name() {
     let shard = |line: &[&str], variables: &[(&str, &str)]| {
         resolve_in(line, variables)

@@ -99,7 +99,7 @@ pub fn read_with<T>(
 }
 
 /// Explains an error of the parser in one sentence.
-fn problem(error: &serde_saphyr::Error, text: &str) -> Problem {
+pub fn problem(error: &serde_saphyr::Error, text: &str) -> Problem {
     let line = error.location().map(|at| at.line()).filter(|line| *line > 0);
     let error = match error.without_snippet() {
         serde_saphyr::Error::AliasError { error, .. } => error,
@@ -158,8 +158,8 @@ fn reason(error: &serde_saphyr::Error) -> String {
         | E::AliasReplayStackDepthExceeded { .. } => {
             "the aliases expand to too many values; write the values out".to_owned()
         }
-        E::Budget { breach: serde_saphyr::budget::BudgetBreach::Depth { .. }, .. } => {
-            format!("values are nested deeper than {MAX_DEPTH} levels")
+        E::Budget { breach: serde_saphyr::budget::BudgetBreach::Depth { depth }, .. } => {
+            format!("values are nested deeper than {} levels", depth.saturating_sub(1))
         }
         E::Budget { .. } => "too many values, aliases or anchors for a configuration".to_owned(),
         E::InvalidUtf8Input | E::BinaryNotUtf8 { .. } => "not UTF-8".to_owned(),

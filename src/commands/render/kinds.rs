@@ -86,7 +86,10 @@ impl<'s> Kinds<'s> {
             },
             version: resource_version::number(&text(&object.fields, "metadata", "resourceVersion")),
         };
-        if let Some(Value::Object(metadata)) = object.fields.get_mut("metadata") {
+        // Each object needs a UID. Other values of `metadata` are named as unreadable.
+        if let Value::Object(metadata) =
+            object.fields.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()))
+        {
             metadata.insert("uid".to_owned(), Value::String(identity.uid.clone()));
         }
         let place = || {

@@ -3,6 +3,9 @@
 //! A list is passed on item by item, so that a dump of a large cluster never exists as a tree. YAML is read as version 1.2, so
 //! `yes` and `on` are strings.
 
+mod numbers;
+
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 
@@ -11,7 +14,12 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::intake::mend::{lossy, mended};
-use crate::settings::yaml::{blank_lines, documents};
+use crate::settings::yaml::{Problem, blank_lines, documents, problem};
+
+/// The maximum depth of values in JSON, which protects the stack: that of serde_json.
+const MAX_DEPTH: usize = 127;
+/// The same in YAML, whose parser needs more of the stack for each level. No kind of Kubernetes comes near it.
+const MAX_DEPTH_OF_YAML: usize = 64;
 
 /// An object of some kind.
 pub(in crate::commands) struct Object {
@@ -48,9 +56,12 @@ pub(in crate::commands) struct InputError {
 /// Why a document is not valid. `item` is `it` or, in a list, `item 3`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::commands) enum InvalidDocument {
-    /// The message of the parser.
-    #[error("neither JSON nor YAML: {0}")]
-    Syntax(String),
+    /// The reason.
+    #[error("not valid JSON: {0}")]
+    Json(String),
+    /// The reason.
+    #[error("not valid YAML: {0}")]
+    Yaml(String),
     #[error("{item} is {found}, not an object")]
     NotAnObject { item: String, found: &'static str },
     #[error("{item} is not a Kubernetes object: missing {field}")]
@@ -69,16 +80,13 @@ pub(in crate::commands) fn objects(text: &str, mut take: impl FnMut(Position, Ob
         let lines_before = line + blank;
         let document = skip_lines(document, blank);
         if document.trim_start().starts_with(['{', '[']) {
-            let mended = mended(document.as_bytes()).map(|mended| {
-                replaced += mended.replaced;
-                lossy(&mended.text).into_owned()
-            });
-            let document = mended.as_deref().unwrap_or(document);
-            match json(document, &mut number, lines_before, &mut take) {
+            let mended = mended(document.as_bytes());
+            let as_json = mended.as_ref().map_or(Cow::Borrowed(document), |mended| lossy(&mended.text));
+            match json(&as_json, &mut number, lines_before, &mut take) {
+                Ok(()) => replaced += mended.map_or(0, |mended| mended.replaced),
                 Err(error) if looks_like_json(document) => return Err(error),
-                // A flow mapping of YAML may begin like JSON too.
+                // A flow mapping of YAML may begin like JSON too. Its texts need no repair.
                 Err(_) => yaml(document, Position { document: number, line: lines_before + 1 }, &mut take)?,
-                Ok(()) => {}
             }
         } else {
             number += 1;
@@ -118,7 +126,7 @@ fn json(
             Some(Err(error)) => {
                 let position = Position { document: *number + 1, line: lines_before + error.line() as u64 };
                 *number += 1;
-                return Err(InputError { position, reason: InvalidDocument::Syntax(without_position(&error)) });
+                return Err(InputError { position, reason: InvalidDocument::Json(json_reason(&error)) });
             }
             Some(Ok(IgnoredAny)) => {}
         }
@@ -129,14 +137,17 @@ fn json(
         let mut deserializer = serde_json::Deserializer::from_str(part);
         let sink = Sink::new(position, take);
         let read = Document(&sink).deserialize(&mut deserializer);
-        sink.finish(read.map_err(|e| (without_position(&e), e.line().saturating_sub(1) as u64)))?;
+        sink.finish(read.map_err(|e| (InvalidDocument::Json(json_reason(&e)), e.line().saturating_sub(1) as u64)))?;
     }
 }
 
 /// Returns the message of an error without `at line 1 column 2`, which would count from the start of a part.
-fn without_position(error: &serde_json::Error) -> String {
+fn json_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
+    match text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason) {
+        "recursion limit exceeded" => format!("values are nested deeper than {MAX_DEPTH} levels"),
+        reason => reason.to_owned(),
+    }
 }
 
 fn yaml(text: &str, position: Position, take: &mut dyn FnMut(Position, Object)) -> Result<(), InputError> {
@@ -147,7 +158,7 @@ fn yaml(text: &str, position: Position, take: &mut dyn FnMut(Position, Object)) 
             max_nodes: usize::MAX,
             max_total_scalar_bytes: usize::MAX,
             max_total_comment_bytes: usize::MAX,
-            max_depth: 128,
+            max_depth: MAX_DEPTH_OF_YAML,
         },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -156,11 +167,12 @@ fn yaml(text: &str, position: Position, take: &mut dyn FnMut(Position, Object)) 
         with_snippet: false,
     };
     let sink = Sink::new(position, take);
-    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |d| Document(&sink).deserialize(d));
-    sink.finish(read.map_err(|e| {
-        let line = e.location().map_or(0, |l| l.line().saturating_sub(1));
-        let text = e.without_snippet().to_string();
-        (text.lines().next().unwrap_or_default().to_owned(), line)
+    let text = numbers::quoted(text);
+    let read =
+        serde_saphyr::with_deserializer_from_str_with_options(&text, options, |d| Document(&sink).deserialize(d));
+    sink.finish(read.map_err(|error| {
+        let Problem { line, reason, .. } = problem(&error, &text);
+        (InvalidDocument::Yaml(reason), line.unwrap_or_default().saturating_sub(1))
     }))
 }
 
@@ -205,15 +217,12 @@ impl<'a> Sink<'a> {
     }
 
     /// Returns the error of a document. `read` may hold a syntax error, with the number of lines before it.
-    fn finish(self, read: Result<(), (String, u64)>) -> Result<(), InputError> {
+    fn finish(self, read: Result<(), (InvalidDocument, u64)>) -> Result<(), InputError> {
         let Err((syntax, lines)) = read else { return Ok(()) };
         let Position { document, line } = self.position;
         Err(match self.problem.into_inner() {
             Some(reason) => InputError { position: self.position, reason },
-            None => InputError {
-                position: Position { document, line: line + lines },
-                reason: InvalidDocument::Syntax(syntax),
-            },
+            None => InputError { position: Position { document, line: line + lines }, reason: syntax },
         })
     }
 }

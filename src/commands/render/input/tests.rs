@@ -111,6 +111,52 @@ text: \"01\"
 }
 
 #[test]
+fn texts_that_look_like_large_numbers_stay_texts() {
+    for text in ["7e5396", "-1e+400", "1.5E999", &"9".repeat(400)] {
+        for yaml in [
+            format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {text} # x\n  labels:\n    {text}: {text}\n"),
+            format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {text}, labels: {{{text}: {text}}}}}}}"),
+        ] {
+            let expected = serde_json::json!({ "name": text, "labels": { text: text } });
+            assert_eq!(first(&yaml)["metadata"], expected, "{yaml}");
+        }
+    }
+    // Parts of texts, and texts in quotation marks and blocks.
+    let yaml = "{apiVersion: v1, kind: Pod, a: web-7e5396, b: v7e5396, c: 'x 7e5396', d: a1e999, e: \"7e5396\"}";
+    let block = "apiVersion: v1\nkind: Pod\na: web-7e5396\nb: v7e5396\nc: x 7e5396\nd: a1e999\ne: |-\n  7e5396\n";
+    for yaml in [yaml, block] {
+        let fields = first(yaml);
+        let texts = ["a", "b", "c", "d", "e"].map(|key| fields[key].as_str().expect("a text"));
+        assert_eq!(texts, ["web-7e5396", "v7e5396", "x 7e5396", "a1e999", "7e5396"]);
+    }
+    // Numbers that a double holds are numbers.
+    let fields = first("apiVersion: v1\nkind: Pod\nname: 7e5396\na: 1e300\nb: -1.5e+2\nc: .inf\n");
+    let numbers = (&fields["a"], &fields["b"], &fields["c"], &fields["name"]);
+    assert_eq!(numbers, (&1e300.into(), &(-150.0).into(), &".inf".into(), &"7e5396".into()));
+}
+
+#[test]
+fn errors_of_yaml_are_in_plain_words() {
+    for (text, error) in [
+        ("kind: Pod\nkind: Pod\n", "line 2): not valid YAML: the key is given twice; remove one of them"),
+        ("labels: {~: y}\n", "line 1): not valid YAML: expected text, found no value"),
+        ("a: &m\n  <<: *m\n", "line 2): not valid YAML: the alias is part of its own anchor"),
+    ] {
+        let found = refusal(text);
+        assert!(found.ends_with(error), "{found}");
+    }
+    let nested = |open: &str, depth: usize, close: &str| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+    let yaml = |depth| format!("{{apiVersion: v1, kind: Pod, a: {}}}", nested("[", depth, "]"));
+    let json = |depth| format!("{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"a\":{}}}", nested("{\"a\":", depth, "}"));
+    for (depth, text) in [(MAX_DEPTH_OF_YAML, yaml(200)), (MAX_DEPTH, json(200))] {
+        let (found, expected) = (refusal(&text), format!("values are nested deeper than {depth} levels"));
+        assert!(found.ends_with(&expected), "{found}");
+    }
+    assert!(first(&yaml(MAX_DEPTH_OF_YAML - 1)).contains_key("a"));
+    assert!(first(&json(MAX_DEPTH - 1)).contains_key("a"));
+}
+
+#[test]
 fn anchors_and_merge_keys_are_followed() {
     let yaml = "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: &l {a: b}\n  annotations:\n    <<: *l\n    c: d\n";
     assert_eq!(first(yaml)["metadata"]["annotations"], serde_json::json!({"a": "b", "c": "d"}));
@@ -146,8 +192,8 @@ fn an_error_names_document_and_line() {
 #[test]
 fn broken_syntax_is_named_by_document_and_line() {
     for (text, start) in [
-        (format!("{POD}\n{{\"apiVersion\": \"v1\",\n  oops}}"), "document 2 (line 3): neither JSON nor YAML: "),
-        (format!("{POD}\n{{\"apiVersion\": \"v1\",\n"), "document 2 (line 3): neither JSON nor YAML: "),
+        (format!("{POD}\n{{\"apiVersion\": \"v1\",\n  oops}}"), "document 2 (line 3): not valid JSON: "),
+        (format!("{POD}\n{{\"apiVersion\": \"v1\",\n"), "document 2 (line 3): not valid JSON: "),
         ("apiVersion: v1\n---\nkind: [\n  a\n".to_owned(), "document 1 (line 1): "),
         ("apiVersion: v1\nkind: Pod\n---\nkind: Pod\n a: 'b\n".to_owned(), "document 2 (line "),
         ("\u{0}\u{1}\u{2}".to_owned(), "document 1 (line 1): "),
