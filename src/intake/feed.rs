@@ -33,6 +33,7 @@ impl Feed {
             use_cache: false,
             object_limit: 0,
             batch_delay: Duration::ZERO,
+            summed_up: false,
         };
         let status = Arc::new(Status::default());
         let mut objects = Objects::new(&source, sink, Arc::clone(&status));

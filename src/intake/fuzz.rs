@@ -70,6 +70,7 @@ impl Reader<'_> {
             use_cache: false,
             object_limit: u64::from(bit(4)) * 2,
             batch_delay: Duration::ZERO,
+            summed_up: false,
         };
         let sink: Box<dyn Sink> = Box::new(Collected(
             Collector::<R>::new(|_| true, KeyFilter::All, KeyFilter::All).promoting(KeyFilter::All),

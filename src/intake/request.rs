@@ -166,6 +166,7 @@ mod tests {
             use_cache: false,
             object_limit: 0,
             batch_delay: std::time::Duration::ZERO,
+            summed_up: false,
         }
     }
 

@@ -245,8 +245,11 @@ impl ShardState {
     }
 
     /// The server refused the resource.
-    pub(super) fn refused(&self) {
-        self.update(|state| state.refused = true);
+    pub(super) fn refused(&self, failure: &Failure) {
+        self.update(|state| {
+            state.refused = true;
+            state.vitals.refused(failure);
+        });
     }
 
     /// A list, a backfill or a watch failed.

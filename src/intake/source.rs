@@ -67,6 +67,8 @@ pub struct Source {
     pub object_limit: u64,
     /// How long watch events may accumulate before they are read. Lists are read as they arrive.
     pub batch_delay: Duration,
+    /// Whether the owner sums up failures of its sources in the log. The lines of this one are for debugging then.
+    pub summed_up: bool,
 }
 
 /// The counters and state of a source, which telemetry and health read.

@@ -498,10 +498,13 @@ impl Worker {
             }
             Failure::Refused { code, .. } => {
                 self.api.status.settled.store(true, Ordering::Release);
-                self.shard().refused();
+                self.shard().refused(&failure);
                 if self.api.status.refused.swap(code.into(), Ordering::Relaxed) == 0 {
                     let objects = if self.position.is_some() { "kept" } else { "none" };
-                    tracing::warn!(objects, "{failure}; retrying soon, later every few minutes");
+                    match self.api.source.summed_up {
+                        true => tracing::debug!(objects, "{failure}; retrying soon, later every few minutes"),
+                        false => tracing::warn!(objects, "{failure}; retrying soon, later every few minutes"),
+                    }
                 }
                 let delay = self.retry.refused();
                 // A starting server may not know its resources yet. After minutes the resource has been removed.
@@ -562,7 +565,7 @@ impl Worker {
         if step == Step::Watch && self.retry.is_first() {
             // Connections break now and then. A resumed watch loses nothing.
             tracing::info!(?delay, "resuming the watch: {failure}");
-        } else if self.retry.is_news() {
+        } else if self.retry.is_news() && !self.api.source.summed_up {
             tracing::warn!(?step, ?delay, "retrying: {failure}");
         } else {
             tracing::debug!(?step, ?delay, "retrying: {failure}");

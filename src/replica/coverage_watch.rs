@@ -122,7 +122,13 @@ fn all_shards(source: &Source) -> Source {
     if source.endpoint.form == Form::Object {
         source.endpoint.form = Form::Metadata;
     }
-    Source { shard: Arc::new(ShardState::new(Slice::none())), server_side: false, audited: true, ..source }
+    Source {
+        shard: Arc::new(ShardState::new(Slice::none())),
+        server_side: false,
+        audited: true,
+        summed_up: false,
+        ..source
+    }
 }
 
 /// Keeps no objects: the source's slice is empty.

@@ -222,6 +222,7 @@ fn source(settings: &Settings, endpoint: Endpoint, shard: ShardState) -> Source 
         use_cache: settings.live.use_apiserver_cache,
         object_limit: 0,
         batch_delay: settings.live.event_batch_delay,
+        summed_up: false,
     }
 }
 

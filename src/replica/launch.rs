@@ -10,6 +10,7 @@ use super::coverage_watch::CoverageWatch;
 use super::custom::CustomResources;
 use super::degradation_events;
 use super::error::StartError;
+use super::failure_log;
 use super::inventory::{AuditableMembers, CoverageSources, Inventory, StandaloneView};
 use super::live_settings::LiveSettings;
 use super::namespaces::FollowedNamespaces;
@@ -90,6 +91,11 @@ impl Launch<'_> {
         let (run, stop) = (Arc::clone(&resources).run(), self.spawner.stop_token());
         self.spawner.spawn("resource-loader".to_owned(), async move {
             stop.run_until_cancelled(run).await;
+        });
+        let log = failure_log::run(Arc::clone(&resources), self.config.clone());
+        let stop = self.spawner.stop_token();
+        self.spawner.spawn("failure-log".to_owned(), async move {
+            stop.run_until_cancelled(log).await;
         });
         Ok((resources, custom, namespaces))
     }

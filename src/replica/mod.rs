@@ -9,6 +9,7 @@ mod coverage_watch;
 mod custom;
 mod degradation_events;
 mod error;
+mod failure_log;
 mod followed;
 mod inventory;
 mod kubeconfig;

@@ -4,8 +4,10 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube_state_fleet::replica::Replica;
 use kube_state_fleet::settings::{Flags, Settings};
+use kube_state_fleet::simulator::{ResourceType, Simulator};
 use tokio::net::TcpListener;
 
 use crate::common::{client, get};
@@ -109,6 +111,49 @@ async fn sigterm_and_sigint_exit_with_0() {
         assert!(kill.expect("there is a shell").success());
         assert_eq!(child.wait().expect("it runs").code(), Some(0), "{signal}");
     }
+}
+
+/// The warnings of a replica up to the first one that contains `last`.
+fn warnings(url: &str, last: &str) -> Vec<String> {
+    let mut child = run(&["--apiserver", url, "--port", "0"]);
+    let log = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
+    let (mut warnings, mut is_done) = (Vec::new(), false);
+    for line in std::io::BufRead::lines(log) {
+        let line = line.expect("UTF-8");
+        if line.contains(" WARN ") {
+            is_done = line.contains(last);
+            warnings.push(line);
+        }
+        if is_done {
+            break;
+        }
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ran");
+    assert!(is_done, "{warnings:?}");
+    warnings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_of_all_resources_take_one_line() {
+    // Nothing listens on port 1.
+    let unreachable = tokio::task::spawn_blocking(|| warnings("http://127.0.0.1:1", "requests to the API server fail"));
+    let lines = unreachable.await.expect("no panic");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["url=\"http://127.0.0.1:1/\"", "Connection refused", " count=", "and "] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), vec![ResourceType::of::<Pod>()]).await;
+    let simulator = simulator.expect("a free port");
+    let url = simulator.url();
+    let refused = tokio::task::spawn_blocking(move || warnings(&url, "resources refused"));
+    let lines = refused.await.expect("no panic");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["status=404", "configmaps, ", "nodes, "] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+    assert!(!lines[0].contains(" pods,"), "{lines:?}");
 }
 
 #[tokio::test]

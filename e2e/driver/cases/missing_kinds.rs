@@ -1,11 +1,14 @@
 //! An API server that lacks some kinds: the exporter logs each once, serves the others and becomes ready.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::cluster::{Cluster, Options};
 use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
+use crate::wait::until;
 
 /// Disabled API versions, and the resource that each disables.
 const MISSING: [(&str, &str); 3] = [
@@ -37,10 +40,15 @@ pub async fn run(stage: &Stage) -> Result<String> {
         let mut errors = series::of(&telemetry, family).filter(|line| series::label(line, "result") == Some("error"));
         ensure!(errors.all(|line| series::value(line) == Some(0.0)), "a missing kind counts as an error in {family}");
     }
-    let log = replica.logged()?;
-    for (_, resource) in MISSING {
-        let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(resource)).count();
-        ensure!(warnings == 1, "{warnings} warnings about {resource} in {}", replica.process.log.display());
-    }
+    // The log gathers refusals for a moment.
+    until("the warning", Duration::from_secs(30), async || {
+        let log = replica.logged()?;
+        for (_, resource) in MISSING {
+            let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains(resource)).count();
+            ensure!(warnings == 1, "{warnings} warnings about {resource} in {}", replica.process.log.display());
+        }
+        Ok(())
+    })
+    .await?;
     Ok(format!("{} kinds missing, the others served", MISSING.len()))
 }

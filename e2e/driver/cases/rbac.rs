@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -10,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::replica::Replica;
 use crate::series;
 use crate::stage::Stage;
+use crate::wait::until;
 
 /// The resource whose permission is removed.
 const TAKEN: &str = "secrets";
@@ -38,9 +40,14 @@ pub async fn run(stage: &Stage) -> Result<String> {
     for family in ["kube_pod_info", "kube_node_info", "kube_configmap_info"] {
         ensure!(series::of(&text, family).next().is_some(), "no series of {family}");
     }
-    let log = less.logged()?;
-    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
-    ensure!(warnings.len() == 1 && warnings[0].contains(TAKEN), "warnings: {warnings:?}");
+    // The log gathers refusals for a moment.
+    until("the warning", Duration::from_secs(30), async || {
+        let log = less.logged()?;
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+        ensure!(warnings.len() == 1 && warnings[0].contains(TAKEN), "warnings: {warnings:?}");
+        Ok(())
+    })
+    .await?;
     Ok(format!("{} resources with the ClusterRole; without {TAKEN}, all others", loaded.len()))
 }
 

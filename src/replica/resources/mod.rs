@@ -118,6 +118,11 @@ impl Resources {
         self.served.subscribe()
     }
 
+    /// Returns the served and the loading resources.
+    pub fn all(&self) -> Vec<Arc<RunningResource>> {
+        self.groups().all().cloned().collect()
+    }
+
     /// Whether a source of any resource proves that the API server works.
     pub fn prove_api(&self, now: Instant) -> bool {
         self.groups().is_proof(now)

@@ -14,7 +14,7 @@ use super::spec::{self, NewSink, Partition, ReadOptions, ResourceShape, Resource
 use super::staged::{self, Gate};
 use crate::exposition::{NamespacedBy, ResourceStore};
 use crate::health::{Degraded, WatchedResource};
-use crate::intake::{Condition, Endpoint, ShardState, Sink, Source, Status, Vitals};
+use crate::intake::{Condition, Endpoint, ShardState, Sink, Source, Status, Trouble, Vitals};
 use crate::replica::linger::{self, LingerSink};
 use crate::replica::private;
 use crate::replica::tasks::Spawner;
@@ -246,6 +246,17 @@ impl RunningResource {
         joined
     }
 
+    /// Returns why a source fails, or is refused: with the HTTP status then.
+    pub fn trouble(&self) -> Option<(Option<u16>, Arc<Trouble>)> {
+        let parts = self.parts();
+        let mut troubles = parts.parts.iter().filter_map(|Part { source, status, .. }| {
+            let refused = u16::try_from(status.refused.load(Relaxed)).ok().filter(|code| *code != 0);
+            let Vitals { condition, trouble, .. } = source.shard.vitals();
+            Some((refused, trouble?)).filter(|_| refused.is_some() || condition == Condition::Failing)
+        });
+        troubles.next()
+    }
+
     /// Whether the API server refuses one of its sources.
     pub fn is_refused(&self) -> bool {
         self.shard_states().iter().any(|shard| shard.is_refused())
@@ -337,5 +348,6 @@ fn source(shape: &ResourceShape, partition: &Partition, shard: ShardState, audit
         use_cache,
         object_limit,
         batch_delay,
+        summed_up: true,
     }
 }

@@ -106,6 +106,7 @@ fn pods() -> Source {
         use_cache: false,
         object_limit: 0,
         batch_delay: Duration::from_millis(100),
+        summed_up: false,
     }
 }
 
