@@ -37,7 +37,9 @@ function fleet() {
       enabled: [{ name: "--metric-labels-allowlist", value: long("pods=[app.kubernetes.io/name],", 300) }, { name: "--" + long("flag", 60), value: long("value", 200) }],
     };
   }
-  return answer(members, resources);
+  const made = answer(members, resources);
+  if (state === "preparing") Object.assign(made.handover, { state, waitingFor: ordinals.slice(1, 10), blockedFor: { 3: 5 }, last: 60, took: 1, count: 1 });
+  return made;
 }
 
 function answer(members, resources) {

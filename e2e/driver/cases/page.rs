@@ -82,7 +82,12 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
     let mut seen = vec![page.headline];
     fleet.scale(3).await?;
-    seen.push(shows(&browser, "a handover", async |page| page.headline.contains("change hands")).await?);
+    seen.push(
+        shows(&browser, "a handover", async |page| {
+            page.headline.contains("handover") || page.headline.contains("change hands")
+        })
+        .await?,
+    );
     shows(&browser, "three replicas with a third each", async |page| {
         page.cards.len() == 3
             && page.cards.iter().all(|card| card.facts["share"] == "33 %" && card.standing == "serving")

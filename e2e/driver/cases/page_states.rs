@@ -37,6 +37,15 @@ const STATES: &[(&str, u32, &[&str])] = &[
     ("loading", 3, &["Asking the replicas"]),
     ("unreachable", 3, &["This replica does not answer", "the connection failed"]),
     ("error", 3, &["answers with an error", "503"]),
+    (
+        "preparing",
+        12,
+        &[
+            "A handover is being prepared",
+            "waiting for replicas 1 to 9, up to 5 s",
+            "1 handover since this replica started",
+        ],
+    ),
     ("foreign", 3, &["not the state of a fleet"]),
     ("stale", 3, &["may not read", "401", "Outdated: the data below is of"]),
 ];

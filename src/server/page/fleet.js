@@ -8,6 +8,7 @@ const TIMEOUT = 5000;
 const TABLE_FROM = 12;
 /// Largest numbers of rows and of parts of a bar: more would make each refresh slow.
 const MOST_ROWS = 128;
+const MOST_FINDINGS = 12;
 const MOST_PARTS = 64;
 /// Seconds within which a resource has its first proof: two rounds of one minute, and the start.
 const FIRST_PROOF = 180;
@@ -152,7 +153,7 @@ function findings(fleet) {
   const said = { missing: "missing", doubled: "served more than once", missingAndDoubled: "missing or served more than once" };
   for (const cover of WRONG) {
     const wrong = fleet.resources.filter(of => of.cover === cover);
-    if (wrong.length) add("bad", "Objects are " + said[cover] + ": " + names(wrong), "run `kube-state-fleet verify` to list the objects");
+    if (wrong.length) add("bad", "Objects are " + said[cover] + ": " + names(wrong), "to list the objects, run: kube-state-fleet verify");
   }
 
   const busy = fleet.replicas.filter(replica => ["loading", "waiting", "leaving", "expected"].includes(replica.standing));
@@ -170,10 +171,12 @@ function findings(fleet) {
   if (!fleet.fleet) addBusy();
   else if (!fleet.coordinated) add("odd", "The replicas do not coordinate", "each follows only the StatefulSet; the log names the missing permission");
   else {
-    const since = ordinal => ordinal + (blockedFor[ordinal] ? " (" + time(blockedFor[ordinal]) + ")" : "");
-    const waiting = waitingFor.length ? "waiting for replica " + list(waitingFor.slice(0, 6).map(since)) : "";
-    if (state === "preparing") add("busy", "Objects are about to change hands", waiting || "replicas load their new objects");
-    if (state === "stamping") add("busy", "Objects are about to change hands", "waiting for the scrapers of replica " + ranges(waitingFor) + ", at most 2 minutes (--seamless-handover)");
+    const named = waitingFor.length > 1 ? "replicas " + ranges(waitingFor) : "replica " + waitingFor[0];
+    const longest = Math.max(0, ...waitingFor.map(ordinal => blockedFor[ordinal] ?? 0));
+    const since = longest ? (waitingFor.length > 1 ? ", up to " : ", for ") + time(longest) : "";
+    const waiting = waitingFor.length ? "waiting for " + named + since : "";
+    if (state === "preparing") add("busy", "A handover is being prepared", waiting || "replicas load their new objects");
+    if (state === "stamping") add("busy", "A handover is being prepared", "waiting for the scrapers" + (waitingFor.length ? " of " + named : "") + ", at most 2 minutes (--seamless-handover)");
     if (state === "switching") add("busy", "Objects change hands in a moment", "all replicas have loaded their new objects");
     addBusy();
     if (absent.length) add("odd", about(absent, "is absent: the others serve its objects", "are absent: the others serve their objects"));
@@ -354,7 +357,9 @@ function draw(fleet) {
   byId("verdict").className = "verdict " + kind;
   write("headline", headline);
   write("detail", detail);
-  show(byId("also"), ...also.slice(0, 6).map(([, headline, detail]) => element("li", { textContent: headline + (detail ? "; " + detail : "") })));
+  const others = also.slice(0, MOST_FINDINGS).map(([, headline, detail]) => headline + (detail ? "; " + detail : ""));
+  if (also.length > others.length) others.push("and " + (also.length - others.length) + " more");
+  show(byId("also"), ...others.map(textContent => element("li", { textContent })));
   byId("also").hidden = !also.length;
   write("version", fleet.version);
   write("name", fleet.fleet ?? "");
@@ -374,7 +379,7 @@ function draw(fleet) {
   const { last, took, count: handovers } = fleet.handover;
   const facts = fleet.generation ? ["Generation " + fleet.generation] : [];
   if (last !== null) facts.push("last handover " + time(last) + " ago" + (took === null ? "" : ", took " + took.toFixed(1) + " s"));
-  if (handovers) facts.push(handovers + " since this replica started");
+  if (handovers) facts.push(count(handovers) + (handovers === 1 ? " handover" : " handovers") + " since this replica started");
   if (fleet.handover.paused) facts.push("paused");
   facts.push(...fleet.handover.problems.slice(0, 10));
   write("handover", facts.join(" · "));
