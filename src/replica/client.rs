@@ -61,8 +61,8 @@ pub enum ClientError {
     #[error("{POD_TOKEN}: {0}")]
     PodToken(String),
     /// Neither the flags nor a Pod's environment give the API server's address.
-    #[error("not running in a Pod ({0}): pass --kubeconfig FILE or --apiserver URL")]
-    NotInCluster(InClusterError),
+    #[error("not running in a Pod: pass --kubeconfig FILE or --apiserver URL")]
+    NotInCluster(#[source] InClusterError),
 }
 
 /// A client configuration.

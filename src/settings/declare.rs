@@ -1,5 +1,7 @@
 //! The macro behind `flags.rs`: one declaration per flag, and everything that follows from it.
 
+use super::{FleetSettings, Listen, Shard, Timeouts};
+
 /// Declares all flags, and the settings that follow from them. A flag is declared as
 ///
 /// ```text
@@ -141,7 +143,7 @@ macro_rules! declare_flags {
                 let mut keys = Vec::new();
                 $(
                     if self.$fixed_name != other.$fixed_name {
-                        keys.push($fixed_keys);
+                        keys.extend(self.$fixed_name.differing(&other.$fixed_name, $fixed_keys));
                     }
                 )*
                 $($($(
@@ -156,3 +158,22 @@ macro_rules! declare_flags {
 }
 
 pub(super) use declare_flags;
+
+/// A setting of several flags, with the keys of its flags, separated by commas.
+pub(super) trait Differing: PartialEq {
+    /// Returns the keys of what differs in `other`: all of them, if the setting does not know better.
+    fn differing(&self, _other: &Self, keys: &'static str) -> Vec<&'static str> {
+        vec![keys]
+    }
+}
+
+impl Differing for Listen {
+    fn differing(&self, other: &Self, keys: &'static str) -> Vec<&'static str> {
+        let differs = [self.host != other.host, self.port != other.port];
+        keys.split(", ").zip(differs).filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
+impl Differing for Shard {}
+impl Differing for Timeouts {}
+impl Differing for Option<FleetSettings> {}

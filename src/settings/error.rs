@@ -11,7 +11,7 @@ use super::yaml::FileError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// A resource without a collector.
-    #[error("{flag}: unknown resource {name:?}{}", hint(similar))]
+    #[error("{flag}: unknown resource {name:?}{}{}", hint(similar), custom_hint(flag, similar))]
     UnknownResource {
         /// The flag that names it.
         flag: &'static str,
@@ -54,7 +54,7 @@ pub enum SettingsError {
     /// A selector that does not have the syntax of Kubernetes.
     #[error(
         "{flag}: {resource}: {reason} at character {position} of {value:?}{}",
-        if *flag == "--namespace-selector" { "" } else {
+        if *flag == "--namespace-selector" || !value.contains(',') { "" } else {
             "; a comma begins the next resource only before the plural of a known resource and a single ="
         }
     )]
@@ -138,10 +138,10 @@ pub enum SettingsError {
     #[error("--pod needs --pod-namespace; add the flag, or set POD_NAMESPACE")]
     PodAlone,
     /// A namespace without its pod.
-    #[error("--pod-namespace needs --pod; give both flags or none")]
+    #[error("--pod-namespace needs --pod; add --pod, or remove --pod-namespace")]
     PodNamespaceAlone,
     /// A value that is not a duration, or is too long.
-    #[error("{flag}: {value:?} is not a duration from 0s to {}m; write it as 30s or 1m30s", maximum.as_secs() / 60)]
+    #[error("{flag}: {value:?} is not a duration from 0s to {}; write it as 30s or 1m30s", in_units(*maximum))]
     Duration {
         /// The flag.
         flag: &'static str,
@@ -184,6 +184,25 @@ pub enum SettingsError {
         /// Where the ordinal was expected.
         source_name: String,
     },
+}
+
+/// Returns a duration as a flag takes it, in the largest unit.
+fn in_units(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds >= 3600 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds if seconds >= 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ => format!("{duration:?}"),
+    }
+}
+
+/// Says how a flag for single resources names custom ones, if the name is not simply misspelled.
+fn custom_hint(flag: &str, similar: &[String]) -> &'static str {
+    match flag {
+        "--resource-selector" | "--resource-field-selector" if similar.is_empty() => {
+            "; a custom resource is named plural.group, and its group must be in the config of custom resources"
+        }
+        _ => "",
+    }
 }
 
 fn hint(similar: &[String]) -> String {

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::address::{Listen, apiserver};
 use super::custom::CustomResources;
-use super::declare::declare_flags;
+use super::declare::{Differing as _, declare_flags};
 use super::features::{self, Feature};
 use super::fleet::OnLostQuorum;
 use super::keys;
@@ -273,7 +273,7 @@ declare_flags! {
         }
 
         /// Labels of Namespaces to add to every series of their objects, as namespace_label_team: team,example.com/*. Follows changes of the
-        /// labels. Custom resources get none. See docs/tenants.md.
+        /// labels. See docs/tenants.md.
         "--promote-namespace-labels" promote_namespace_labels: Vec<String> = "LIST" {
             key: "promote_namespace_labels";
             live: KeyFilter = |flag: &'static str, given: &Vec<String>| keys::of_namespaces(flag, given);

@@ -558,7 +558,9 @@ fn features_are_described_in_a_few_words() {
 #[test]
 fn settings_that_need_a_restart_stay_as_they_were_at_the_start() {
     let (started, later) = (resolve(&["--port=9080"]), resolve(&["--port=9090", "--auth-filter", "--resources=pods"]));
-    assert_eq!(started.keys_that_need_restart(&later), ["host, port", "auth_filter"]);
+    assert_eq!(started.keys_that_need_restart(&later), ["port", "auth_filter"]);
+    let elsewhere = resolve(&["--host=127.0.0.1", "--port=9081", "--shard=1", "--total-shards=2"]);
+    assert_eq!(started.keys_that_need_restart(&elsewhere), ["host", "port", "shard, total_shards"]);
     let effective = started.with_live_of(&later);
     assert!(started.keys_that_need_restart(&effective).is_empty());
     assert_eq!(effective.live.resources, ["pods"]);

@@ -114,6 +114,24 @@ fn the_auth_filter_adds_its_own_permissions() {
 }
 
 #[test]
+fn the_role_follows_from_the_flags_of_run_as_they_are() {
+    let role = |flag: &str| printed(&["docs", "rbac", "--resources=pods", flag]);
+    let without = role("--auth-filter=false");
+    assert!(!without.contains("tokenreviews") && !without.contains("- namespaces"), "{without}");
+    assert!(role("--auth-filter=true").contains("tokenreviews"));
+    for (flag, asks) in [
+        ("--namespace-selector=team=a", true),
+        ("--namespace-selector", true),
+        ("--namespace-selector=", false),
+        ("--promote-namespace-labels=team,example.com/*", true),
+        ("--promote-namespace-labels", true),
+        ("--promote-namespace-labels=", false),
+    ] {
+        assert_eq!(role(flag).contains("- namespaces"), asks, "{flag}");
+    }
+}
+
+#[test]
 fn every_flag_of_kube_state_metrics_is_accepted() {
     let table = printed(&["docs", "flags"]);
     let missing: Vec<&str> = table

@@ -216,6 +216,14 @@ async fn objects_that_two_replicas_serve_are_doubled_and_both_are_named() {
     assert!(out.lines().any(|line| line.starts_with("  shop/web-") && line.ends_with(&by)), "{out}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_the_metrics_is_no_telemetry_port() {
+    let world = World::new(&[0], 1).await;
+    let url = format!("--replica=http://{}", world.replicas[0].metrics_address());
+    let (_, _, err) = world.verify(&[&url]).await;
+    assert!(err.contains("404 Not Found; is this the telemetry port (8081 by default) of kube-state-fleet?"), "{err}");
+}
+
 /// Creates a StatefulSet without pods. Returns its UID.
 fn statefulset(world: &World) -> String {
     let set = world.simulator.apply(&json!({

@@ -36,7 +36,10 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
                 .map(|file| CustomResources::read(file, Kinds::all(*all_kinds)))
                 .transpose()
                 .map_err(SettingsError::Custom)?;
-            let namespaces = *namespace_selector || *promote_namespace_labels;
+            // As for `run`, an empty value turns a flag off. Here no value asks for the permission.
+            let selects = namespace_selector.as_ref().is_some_and(|given| given.as_deref() != Some(""));
+            let promotes = |given: &Vec<String>| given.is_empty() || given.iter().any(|labels| !labels.is_empty());
+            let namespaces = selects || promote_namespace_labels.as_ref().is_some_and(promotes);
             rbac::cluster_role(&kinds, &custom.unwrap_or_default(), namespaces, *auth_filter)
         }
         Page::Man { directory } => {

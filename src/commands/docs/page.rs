@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Subcommand};
 
 /// A page of the reference.
 #[derive(Clone, Debug, Subcommand)]
@@ -24,19 +25,22 @@ pub(in crate::commands) enum Page {
         #[arg(long, value_name = "FILE")]
         custom_resource_state_config_file: Option<PathBuf>,
         /// That configuration may name kinds without a CustomResourceDefinition, as for the flag of `run` with this name.
-        #[arg(long)]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
+              default_value = "false", hide_default_value = true, value_name = "BOOL", value_parser = BoolishValueParser::new())]
         custom_resource_state_all_kinds: bool,
         /// Only the custom resources.
-        #[arg(long)]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
+              default_value = "false", hide_default_value = true, value_name = "BOOL", value_parser = BoolishValueParser::new())]
         custom_resource_state_only: bool,
-        /// Also the permission for --namespace-selector, to list and watch Namespaces.
-        #[arg(long)]
-        namespace_selector: bool,
-        /// Also the permission for --promote-namespace-labels, to list and watch Namespaces.
-        #[arg(long)]
-        promote_namespace_labels: bool,
+        /// Also the permission for --namespace-selector, to list and watch Namespaces. With or without a value.
+        #[arg(long, value_name = "SELECTOR")]
+        namespace_selector: Option<Option<String>>,
+        /// Also the permission for --promote-namespace-labels, to list and watch Namespaces. With or without a value.
+        #[arg(long, num_args = 0..=1, value_name = "LIST")]
+        promote_namespace_labels: Option<Vec<String>>,
         /// Also the permissions for --auth-filter: token and access reviews, and requests between replicas.
-        #[arg(long)]
+        #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set,
+              default_value = "false", hide_default_value = true, value_name = "BOOL", value_parser = BoolishValueParser::new())]
         auth_filter: bool,
     },
     /// The manual pages of all commands: `docs man DIRECTORY` writes them into a folder that exists

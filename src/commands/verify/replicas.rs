@@ -67,8 +67,9 @@ enum AnswerError {
     Timeout,
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("{status}: {text}{hint}", hint = match *status {
+    #[error("{status}{}{hint}", if .text.is_empty() { String::new() } else { format!(": {text}") }, hint = match *status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; set --tls-config and --auth-filter as on the replicas",
+        StatusCode::NOT_FOUND => "; is this the telemetry port (8081 by default) of kube-state-fleet?",
         _ => "",
     })]
     Status { status: StatusCode, text: String },
@@ -77,7 +78,9 @@ enum AnswerError {
     /// The API server's proxy does not forward credentials.
     #[error("{}; set --via=direct for replicas that require a token or a password", reason(.0))]
     Credentials(#[source] kube::Error),
-    #[error("{}", reason(.0))]
+    #[error("{}{}", reason(.0), if is_unreachable(.0) {
+        "; the API server reaches no telemetry port of the replica there: set --telemetry-port, --via=direct, or --replica URL"
+    } else { "" })]
     Proxy(#[source] kube::Error),
 }
 
@@ -274,6 +277,11 @@ fn reason(error: &kube::Error) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether the API server answers that its proxy cannot connect to the pod.
+fn is_unreachable(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if (500..=504).contains(&status.code))
 }
 
 /// Whether the StatefulSet owns the pod, and the pod has not terminated.

@@ -104,7 +104,7 @@ fn errors_name_file_line_and_key() {
         ),
         (
             "server_read_timeout: soon",
-            "/etc/config.yaml:1: server_read_timeout: \"soon\" is not a duration from 0s to 1440m; write it as 30s or 1m30s",
+            "/etc/config.yaml:1: server_read_timeout: \"soon\" is not a duration from 0s to 24h; write it as 30s or 1m30s",
         ),
     ] {
         assert_eq!(refusal(text), expected, "{text}");

@@ -50,8 +50,12 @@ pub async fn walk(stage: &Stage, api: &Api) -> Result<String> {
     let mut defaults: Values = defaults.collect();
     ensure!(defaults.len() == DEFAULTS, "{} defaults", defaults.len());
 
-    let said = render(stage, &defaults)?.err().context("the image of kube-state-metrics is accepted")?;
-    ensure!(said.contains(IMAGE.0), "{said}");
+    let mut mirrored = defaults.clone();
+    mirrored.insert(IMAGE.0.to_owned(), "mirror.example.com/kube-state-metrics/kube-state-metrics".into());
+    for values in [&defaults, &mirrored] {
+        let said = render(stage, values)?.err().context("the image of kube-state-metrics is accepted")?;
+        ensure!(said.contains(IMAGE.0), "{said}");
+    }
     defaults.insert(IMAGE.0.to_owned(), IMAGE.1.into());
 
     for namespace in ["elsewhere", "monitoring"] {

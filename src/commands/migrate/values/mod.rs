@@ -14,6 +14,8 @@ use serde_json::{Map, Value, json};
 use super::flags;
 use super::manifest::Deployed;
 use super::schema::{self, Fault};
+use crate::settings::resources;
+use crate::shown;
 use origin::{IN_STACK, Origin};
 
 /// Why a sharded set is not replaced in place.
@@ -82,6 +84,7 @@ pub(super) fn migrate(text: &str) -> Result<Migrated, ValuesError> {
     migrated.image();
     migrated.removed();
     migrated.check();
+    migrated.collectors();
     migrated.workload();
     migrated.service();
     migrated.monitors();
@@ -273,6 +276,29 @@ impl Migrated {
         for Fault { path, text } in schema::faults(&Value::Object(self.values.clone())) {
             self.refuse(&path, &text);
             self.remove(&path);
+        }
+    }
+
+    /// Resources that the program does not have: the chart refuses them.
+    fn collectors(&mut self) {
+        for name in ["collectors", "collectorsExclude", "collectorsExtra"] {
+            let Some(Value::Array(given)) = self.values.get(name).cloned() else { continue };
+            // NB: the chart reads lists without templates.
+            let is_known = |value: &Value| resources::all().iter().any(|kind| value == kind.plural);
+            let (known, unknown): (Vec<_>, Vec<_>) = given.into_iter().partition(is_known);
+            if unknown.is_empty() {
+                continue;
+            }
+            let unknown =
+                shown::few(&unknown, 10, ", ", |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            self.refuse(
+                name,
+                &format!("no resource of this program: {unknown}. Custom resources are in customResourceState"),
+            );
+            match known.is_empty() {
+                true => self.remove(name),
+                false => self.set(name, Value::Array(known)),
+            }
         }
     }
 

@@ -59,6 +59,7 @@ fn refused_values_are_left_out_and_named() {
         ("podSecurityPolicy: {enabled: true}", "podSecurityPolicy.enabled"),
         ("replicas: 2", "replicas"),
         ("colectors: [pods]", "colectors"),
+        ("collectors: [verticalpodautoscalers]", "collectors"),
         ("livenessProbe: {httpGet: {path: /}}", "livenessProbe.httpGet.path"),
         ("autosharding: {enabled: true}\nservice: {type: NodePort, nodePort: 30000}", "service.nodePort"),
         ("autosharding: {enabled: true}\nservice: {clusterIP: 10.0.0.1}", "service.clusterIP"),
@@ -146,6 +147,13 @@ fn values_of_kube_state_metrics_at_the_top_of_the_stack_are_named() {
     assert!(printed.contains("\n# REFUSED: metricLabelsAllowlist: kube-prometheus-stack ignores it here"), "{printed}");
     assert!(migrate("grafana: {}\nnodeExporter: {}\n").expect("values").is_complete());
     assert!(!migrate("kube-state-metrics: [pods]\n").expect("values").is_complete());
+}
+
+#[test]
+fn collectors_that_the_program_has_not_are_left_out() {
+    let (values, remarks) = migrated("collectors: [pods, verticalpodautoscalers, nodes]\ncollectorsExclude: [jobs]\n");
+    assert_eq!((&values["collectors"], &values["collectorsExclude"]), (&json!(["pods", "nodes"]), &json!(["jobs"])));
+    assert_eq!(remarks.iter().filter(|remark| remark.starts_with("Refused")).count(), 1, "{remarks:?}");
 }
 
 #[test]
