@@ -57,11 +57,11 @@ impl Vitals {
     pub(super) fn failed(&mut self, failure: &Failure) {
         self.condition = Condition::Failing;
         self.failures += 1;
-        self.refused(failure);
+        self.keep(failure);
     }
 
-    /// The server refused the resource, which is an answer.
-    pub(super) fn refused(&mut self, failure: &Failure) {
+    /// Keeps a failure for those who ask. A refusal is one too, although the server works.
+    pub(super) fn keep(&mut self, failure: &Failure) {
         self.trouble = Some(Arc::new(Trouble { reason: failure.reason(), error: shown::line(&failure.to_string()) }));
     }
 

@@ -248,7 +248,7 @@ impl ShardState {
     pub(super) fn refused(&self, failure: &Failure) {
         self.update(|state| {
             state.refused = true;
-            state.vitals.refused(failure);
+            state.vitals.keep(failure);
         });
     }
 

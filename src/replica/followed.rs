@@ -180,10 +180,7 @@ impl Follower {
         self.followed.store(Some(Arc::new(watched(&source.endpoint, &status))));
         let watch = intake::run(self.client.clone(), source, sinks, status, stop.clone());
         self.spawner.spawn_until(stop.clone(), watch_name, watch);
-        let until = stop.clone();
-        self.spawner.spawn_until(stop.clone(), selector_name, async move {
-            until.run_until_cancelled(selector).await;
-        });
+        self.spawner.spawn_dropped(stop.clone(), selector_name, selector);
         *active = Some(Active { _stop: stop.drop_guard(), cluster, settings: sender });
     }
 

@@ -88,15 +88,10 @@ impl Launch<'_> {
         let namespaces = FollowedNamespaces::new(Arc::clone(&resources), Arc::clone(&custom), client, spawner);
         // The first set is served immediately.
         namespaces.follow(settings, 0).map_err(StartError::Thread)?;
-        let (run, stop) = (Arc::clone(&resources).run(), self.spawner.stop_token());
-        self.spawner.spawn("resource-loader".to_owned(), async move {
-            stop.run_until_cancelled(run).await;
-        });
+        let stop = || self.spawner.stop_token();
+        self.spawner.spawn_dropped(stop(), "resource-loader".to_owned(), Arc::clone(&resources).run());
         let log = failure_log::run(Arc::clone(&resources), self.config.clone());
-        let stop = self.spawner.stop_token();
-        self.spawner.spawn("failure-log".to_owned(), async move {
-            stop.run_until_cancelled(log).await;
-        });
+        self.spawner.spawn_dropped(stop(), "failure-log".to_owned(), log);
         Ok((resources, custom, namespaces))
     }
 
@@ -202,10 +197,7 @@ impl Launch<'_> {
         let (scrape_tracker, farewell) = (Arc::new(ScrapeTracker::default()), Arc::new(Farewell::default()));
         if let Some(member) = member.clone().filter(|_| settings.fixed.seamless_handover) {
             let run = seamless::run(member, Arc::clone(&scrape_tracker), Arc::clone(resources));
-            let stop = spawner.stop_token();
-            spawner.spawn("seamless-handover".to_owned(), async move {
-                stop.run_until_cancelled(run).await;
-            });
+            spawner.spawn_dropped(spawner.stop_token(), "seamless-handover".to_owned(), run);
         }
         let reporter: Arc<dyn server::Reporter> = Arc::new(ReplicaReporter {
             started: Instant::now(),

@@ -69,6 +69,20 @@ impl Spawner {
         // Sending fails only after the replica has stopped.
         let _ = self.tasks.send(Task { name, stop, run: task.boxed() });
     }
+
+    /// Starts a task that is dropped when `stop` is cancelled, which is a child of [`Spawner::stop_token`] or that token, and must not end
+    /// before.
+    pub fn spawn_dropped(
+        &self,
+        stop: CancellationToken,
+        name: String,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let dropped = stop.clone();
+        self.spawn_until(stop, name, async move {
+            dropped.run_until_cancelled(task).await;
+        });
+    }
 }
 
 impl Tasks {

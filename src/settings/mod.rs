@@ -48,7 +48,7 @@ pub use log::{Log, LogFormat};
 pub use reference::difference;
 pub use shard::Shard;
 pub use timeouts::Timeouts;
-pub use values::{GoBool, GoDuration, KeyLists, SelectorEntry, SelectorLists};
+pub use values::{GoBool, GoDuration, KeyLists, SelectorEntry, SelectorLists, is_true};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, StringValueParser, TypedValueParser};
@@ -83,9 +84,16 @@ pub struct GoBool(pub bool);
 
 impl GoBool {
     /// Completes the definition of a boolean flag.
-    pub(super) fn flag(arg: Arg) -> Arg {
-        let parser = |text: &str| parse_bool(text).map(Self);
-        arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_parser(parser)
+    pub fn flag(arg: Arg) -> Arg {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_parser(value_parser!(Self))
+    }
+}
+
+impl FromStr for GoBool {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_bool(text).map(Self)
     }
 }
 
@@ -109,7 +117,7 @@ impl Scalar for GoBool {
 }
 
 /// Whether a boolean flag is given as true.
-pub(super) fn is_true(given: Option<GoBool>) -> bool {
+pub fn is_true(given: Option<GoBool>) -> bool {
     given == Some(GoBool(true))
 }
 

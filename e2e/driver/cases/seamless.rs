@@ -300,7 +300,7 @@ pub(super) async fn phase(fleet: &Fleet, name: &str, change: impl AsyncFnOnce() 
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// In object-seconds.
-    pub absent: f64,
+    absent: f64,
     doubled: f64,
     /// The numbers of objects that were absent or doubled at some step.
     absent_objects: usize,

@@ -9,9 +9,9 @@ mod rbac;
 use std::io::{self, Write};
 
 use super::cli;
-use crate::settings::SettingsError;
 use crate::settings::custom::{CustomResources, Kinds, json_schema};
 use crate::settings::resources;
+use crate::settings::{SettingsError, is_true};
 use page::Page;
 
 /// Prints a page of the reference.
@@ -30,17 +30,17 @@ pub(super) fn write(page: &Page, out: &mut dyn Write) -> Result<io::Result<()>, 
             promote_namespace_labels,
             auth_filter,
         } => {
-            let kinds = if *only { Vec::new() } else { resources::named(resources)? };
+            let kinds = if is_true(*only) { Vec::new() } else { resources::named(resources)? };
             let custom = file
                 .as_deref()
-                .map(|file| CustomResources::read(file, Kinds::all(*all_kinds)))
+                .map(|file| CustomResources::read(file, Kinds::all(is_true(*all_kinds))))
                 .transpose()
                 .map_err(SettingsError::Custom)?;
             // As for `run`, an empty value turns a flag off. Here no value asks for the permission.
             let selects = namespace_selector.as_ref().is_some_and(|given| given.as_deref() != Some(""));
             let promotes = |given: &Vec<String>| given.is_empty() || given.iter().any(|labels| !labels.is_empty());
             let namespaces = selects || promote_namespace_labels.as_ref().is_some_and(promotes);
-            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), namespaces, *auth_filter)
+            rbac::cluster_role(&kinds, &custom.unwrap_or_default(), namespaces, is_true(*auth_filter))
         }
         Page::Man { directory } => {
             let written = clap_mangen::generate_to(cli::definition(), directory);

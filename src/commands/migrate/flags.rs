@@ -148,18 +148,24 @@ fn alone(words: &[String]) -> Result<Flags, String> {
     cli::read(line).map(|invocation| invocation.flags).map_err(|error| cli::one_line(&error))
 }
 
+/// Why a sharded set must not be rolled.
+macro_rules! another_hash {
+    () => {
+        "Another hash assigns objects to shards: do not roll a new image over a sharded set of kube-state-metrics (docs/migration.md)"
+    };
+}
+
 /// How a flag works differently here. `may_coordinate`: whether the replicas have the permission to use Leases, as far as known.
 fn differs(flag: UpstreamFlag, value: Option<&str>, may_coordinate: bool) -> Option<&'static str> {
     match flag.name {
-        "pod" if may_coordinate => Some(
-            "the replicas of the StatefulSet hand objects over to each other. Another hash assigns objects to shards: do not \
-             roll a new image over a sharded set of kube-state-metrics (docs/migration.md)",
-        ),
-        "pod" => Some(
-            "the replicas of the StatefulSet hand objects over to each other, which needs permission to use Leases \
-             (manifests/base/role.yaml); without it they assign objects only by their ordinals, with a warning. Another hash \
-             assigns objects to shards: do not roll a new image over a sharded set of kube-state-metrics (docs/migration.md)",
-        ),
+        "pod" if may_coordinate => {
+            Some(concat!("the replicas of the StatefulSet hand objects over to each other. ", another_hash!()))
+        }
+        "pod" => Some(concat!(
+            "the replicas of the StatefulSet hand objects over to each other, which needs permission to use Leases ",
+            "(manifests/base/role.yaml); without it they assign objects only by their ordinals, with a warning. ",
+            another_hash!(),
+        )),
         "total-shards" if value.is_some_and(|value| value.trim() != "1") => Some(
             "another hash assigns objects to shards: migrate all replicas of a sharded set together (docs/migration.md)",
         ),

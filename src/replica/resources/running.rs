@@ -85,10 +85,7 @@ impl RunningResource {
         let guard = stop.clone().drop_guard();
         if !context.linger.is_zero() {
             let keep = linger::keep(Arc::clone(&objects), context.linger);
-            let until = stop.clone();
-            spawner.spawn_until(stop.clone(), format!("linger-{name}"), async move {
-                until.run_until_cancelled(keep).await;
-            });
+            spawner.spawn_dropped(stop.clone(), format!("linger-{name}"), keep);
         }
         let (object_limit, degraded) = (shape.options.object_limit, Arc::default());
         let sources = Vec::new();
