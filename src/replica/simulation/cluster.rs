@@ -143,7 +143,7 @@ impl Cluster {
 
     fn fail(&self, why: &str) -> ! {
         let from = self.history.len().saturating_sub(SHOWN);
-        panic!("{why}\n{}", self.history[from..].join("\n"));
+        panic!("after {:.1} s: {why}\n{}", self.elapsed().as_secs_f64(), self.history[from..].join("\n"));
     }
 
     /// Returns the time since the start.

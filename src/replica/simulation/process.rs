@@ -104,9 +104,15 @@ impl Future for Suspendable {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         while *self.suspended.borrow() {
             let mut suspended = self.suspended.clone();
-            let resumed = self
-                .resumed
-                .get_or_insert_with(|| async move { drop(suspended.wait_for(|suspended| !*suspended).await) }.boxed());
+            let resumed = self.resumed.get_or_insert_with(|| {
+                async move {
+                    if suspended.wait_for(|suspended| !*suspended).await.is_err() {
+                        // The process was killed, and is being dropped.
+                        std::future::pending().await
+                    }
+                }
+                .boxed()
+            });
             std::task::ready!(resumed.poll_unpin(context));
             self.resumed = None;
         }
