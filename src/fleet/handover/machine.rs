@@ -54,6 +54,8 @@ pub struct Machine {
     desired: DesiredSlice,
     capacity: Capacity,
     overlap: Option<Overlap>,
+    /// When (boot time) the API server had last confirmed what this member knew before the present event.
+    confirmed_before: Option<Duration>,
     held_back: Option<HeldBack>,
     /// When this member first had its full share loaded (boot time). Changes of the share do not restart the crash backoff.
     full_share_since: Option<Duration>,
@@ -107,6 +109,7 @@ impl Machine {
             desired: DesiredSlice::new(Slice::none()),
             capacity: Capacity::default(),
             overlap: None,
+            confirmed_before: None,
             held_back: None,
             full_share_since: None,
             coordinator: CoordinatorMemory::default(),
@@ -122,6 +125,7 @@ impl Machine {
 
     /// Notes an event.
     pub fn handle(&mut self, event: Event, now: Now) {
+        self.confirmed_before = self.facts.last_confirmed();
         self.note_clock(now);
         self.switch_if_due(now);
         match event {
@@ -589,8 +593,11 @@ impl Machine {
     fn enter(&mut self, before: Option<&Assignment>, planned: bool, exposed: &Slice, now: Now) {
         let Some(assignment) = self.facts.current().cloned() else { return };
         let lost = self.still_exposed(exposed, now).minus(&self.facts.owned(&assignment));
-        if !lost.is_empty() && self.config.overlap > Duration::ZERO {
-            self.overlap = Some(Overlap { slice: lost, until: now.boot + self.config.overlap });
+        // Without a plan, others may have taken them as soon as this member stopped hearing news.
+        let since = if planned { now.boot } else { self.confirmed_before.unwrap_or_default() };
+        let overlap = Overlap { slice: lost, until: since + self.config.overlap };
+        if !overlap.slice.is_empty() && !overlap.is_over(now.boot) {
+            self.overlap = Some(overlap);
         }
         self.participation.enter(&assignment, &self.facts, now);
         let cause = Cause::of(before, &assignment, planned);

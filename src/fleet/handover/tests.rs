@@ -161,8 +161,9 @@ fn a_superseded_process_exposes_nothing() {
     assert_eq!(machine.decide(now).plan.at(now.boot), Some(&Slice::none()));
 }
 
-#[test]
-fn the_overlap_exposes_lost_ranges_until_it_ends() {
+/// Returns until when (seconds) a member that serves alone overlaps, if it learns at 1010 that another one took half of the objects.
+/// The API server confirmed what it knew at 1000, and then at `confirmed`.
+fn overlaps_until(confirmed: u64) -> u64 {
     let now = at(1000);
     let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);
     let first = alone.decide(now).write.expect("the first record");
@@ -173,13 +174,25 @@ fn the_overlap_exposes_lost_ranges_until_it_ends() {
     second.current.generation += 1;
     second.current.total = 2;
     let _ = tick(&mut alone, now, at(1010));
-    alone.handle(Event::Record(second.clone()), at(1010));
-    let confirmed = |machine: &mut Machine, seconds: u64| {
-        machine.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
-        machine.decide(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
+    alone.handle(Event::LeaseConfirmed(Duration::from_secs(confirmed)), at(1010));
+    alone.handle(Event::Record(second), at(1010));
+    let mut exposed = |seconds: u64| {
+        alone.handle(Event::LeaseConfirmed(Duration::from_secs(seconds)), at(seconds));
+        alone.decide(at(seconds)).plan.at(Duration::from_secs(seconds)).cloned()
     };
-    assert_eq!(confirmed(&mut alone, 1039), Some(Slice::all()));
-    assert_eq!(confirmed(&mut alone, 1041), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
+    let until = (1010..).find(|seconds| exposed(*seconds) != Some(Slice::all())).expect("it ends");
+    assert_eq!(exposed(until), Some(Slice::of(Hasher::XxHash64, Assignment::new(2).unwrap().ranges(0))));
+    until
+}
+
+#[test]
+fn the_overlap_exposes_lost_ranges_until_it_ends() {
+    assert_eq!(overlaps_until(1010), 1040);
+}
+
+#[test]
+fn the_overlap_of_a_member_without_news_begins_with_its_last_confirmation() {
+    assert_eq!(overlaps_until(1000), 1030);
 }
 
 /// The ranges that each of two members takes over from a third one, in units of room.
