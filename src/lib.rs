@@ -6,14 +6,18 @@
 //! clients. [`health`] and [`telemetry`] report on the replica itself. [`replica`] wires one exporter together, and [`commands`]
 //! start it. `tests/it/rooms.rs` checks the import rules in the module heads.
 
+#![cfg_attr(not(feature = "program"), allow(dead_code, reason = "a simulation reads no dumps"))]
+
 pub mod access;
 pub mod allocator;
 mod backoff;
 pub mod collectors;
+#[cfg(feature = "program")]
 pub mod commands;
 pub mod exposition;
 mod file;
 pub mod fleet;
+#[cfg(feature = "program")]
 #[doc(hidden)]
 pub mod fuzz;
 mod go;

@@ -66,6 +66,7 @@ macro_rules! resources {
         $(pub use $module::$resource;)*
 
         /// Calls `visitor` for every resource, in the order in which they are served.
+        #[cfg(feature = "program")]
         pub fn visit_all(visitor: &mut impl Visitor) {
             $(visitor.visit::<$resource>();)*
         }
@@ -113,3 +114,10 @@ resources![
     validatingwebhookconfiguration::ValidatingWebhookConfigurations,
     volumeattachment::VolumeAttachments,
 ];
+
+/// Calls `visitor` for the resources of a simulation. Every further one has to be compiled.
+#[cfg(not(feature = "program"))]
+pub fn visit_all(visitor: &mut impl Visitor) {
+    visitor.visit::<Pods>();
+    visitor.visit::<Services>();
+}

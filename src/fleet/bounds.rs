@@ -18,6 +18,8 @@ pub const RENEWAL: u64 = 5_000;
 /// How long a process may expose the ranges of others after it hears news again: until the next heartbeat, of a peer that may
 /// itself have waited for one.
 pub const RECONNECTION: u64 = 2_500;
+/// How long a watch of the Leases may be deaf, until a list replaces it.
+pub const DEAF: u64 = 10_000;
 /// How long a range may be missing after its process hid it: until the others have loaded it.
 pub const TAKEOVER: u64 = 4_000;
 /// How much longer if another member has no connection to the crashed one: until the Lease has expired, which shows with the next

@@ -10,7 +10,7 @@
 mod address;
 mod api;
 pub mod audit;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub mod bounds;
 pub mod clock;
 pub mod coverage;

@@ -241,5 +241,6 @@ impl Replica {
 #[cfg(test)]
 mod tests;
 
-#[cfg(test)]
-mod simulation;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;

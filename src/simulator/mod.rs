@@ -174,10 +174,10 @@ impl Simulator {
     ///
     /// # Errors
     /// The resource does not exist.
-    pub fn list(&self, resource: &str, namespace: &str) -> Result<Vec<Value>, ApiError> {
+    pub fn list(&self, resource: &str, namespace: &str) -> Result<Vec<Arc<Value>>, ApiError> {
         let mut state = self.shared.state();
         let all = state.named(resource)?.objects.iter();
-        Ok(all.filter(|((within, _), _)| within == namespace).map(|(_, object)| Value::clone(object)).collect())
+        Ok(all.filter(|((within, _), _)| within == namespace).map(|(_, object)| Arc::clone(object)).collect())
     }
 
     /// The number of objects of a resource; 0 if it does not exist.

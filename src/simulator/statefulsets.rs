@@ -11,7 +11,7 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::objects::{Object, State, check};
+use super::objects::{Event, Object, State, check};
 
 /// Limit of rounds until nothing changes any more; each change is progress.
 const ROUNDS: usize = 8;
@@ -31,6 +31,9 @@ pub(super) fn settle(state: &mut State) {
     let find = |state: &State, name: &str| state.position(name).ok();
     let Some((sets, pods)) = find(state, "statefulsets.apps").zip(find(state, "pods")) else { return };
     let tables = Tables { sets, pods };
+    if !concerned(state, tables) {
+        return;
+    }
     for _ in 0..ROUNDS {
         let before = state.version;
         collect_garbage(state, tables);
@@ -39,9 +42,27 @@ pub(super) fn settle(state: &mut State) {
             keep(state, tables, &set);
         }
         if state.version == before {
+            state.settled = Some([sets, pods].map(|table| state.tables[table].next()));
             break;
         }
     }
+}
+
+/// Whether something has changed that a StatefulSet depends on. Most changes are of Leases, and of Pods in other namespaces.
+fn concerned(state: &mut State, tables: Tables) -> bool {
+    let [sets, pods] = [tables.sets, tables.pods].map(|table| &state.tables[table]);
+    let Some([of_sets, of_pods]) = state.settled.filter(|[of_sets, _]| *of_sets == sets.next()) else { return true };
+    let Some(mut events) = pods.since(of_pods) else { return true };
+    let is_near =
+        |object: &Object| sets.objects.keys().any(|(namespace, _)| object["metadata"]["namespace"] == **namespace);
+    let concerned = events.any(|event| match event {
+        Event::Change { before, now, .. } => is_near(now) || before.as_ref().is_some_and(is_near),
+        Event::Line(_) => false,
+    });
+    if !concerned {
+        state.settled = Some([of_sets, pods.next()]);
+    }
+    concerned
 }
 
 /// Orphans the Pods of a StatefulSet, so that they survive its deletion (`propagationPolicy: Orphan`).

@@ -221,7 +221,7 @@ async fn all_objects_stay_served_while_members_join_leave_and_crash() {
         };
         loop {
             let events = world.0.list("events", "ops").expect("a resource");
-            if events.iter().any(is) {
+            if events.iter().any(|event| is(event)) {
                 break;
             }
             assert!(began.elapsed() < LONG, "no {reason} with {text:?} in {events:?}");

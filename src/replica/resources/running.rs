@@ -148,7 +148,7 @@ impl RunningResource {
                 let (sink, objects) = (sink_of(number, Arc::clone(objects)), Arc::clone(objects));
                 if context.linger.is_zero() { sink } else { Box::new(LingerSink { sink, objects }) }
             });
-            #[cfg(test)]
+            #[cfg(feature = "simulation")]
             let sinks = crate::replica::simulation::seeded::sinks(sinks);
             let (sinks, gate) = match self.shape.follows {
                 true => {

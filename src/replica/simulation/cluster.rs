@@ -58,7 +58,7 @@ pub struct Cluster {
     objects: Objects,
     pub excuses: Excuses,
     /// The pods of the fleet, and the number of changes of pods when they were read.
-    existing: (u64, Vec<Value>),
+    existing: (u64, Vec<Arc<Value>>),
     saved: Option<Saved>,
     history: Vec<String>,
     churn: u8,
@@ -290,7 +290,7 @@ impl Cluster {
                 let ready = pod.process.as_ref().is_some_and(Process::is_ready);
                 let status = if ready { "True" } else { "False" };
                 if object["status"]["conditions"][0]["status"] != status {
-                    let mut object = object.clone();
+                    let mut object = Value::clone(object);
                     object["status"] = json!({
                         "phase": "Running", "podIP": pod.ip.to_string(),
                         "conditions": [{"type": "Ready", "status": status}],
@@ -328,15 +328,21 @@ impl Cluster {
         for (ordinal, pod) in &mut self.pods {
             let Some(process) = &mut pod.process else { continue };
             new.extend(process.first_ready().map(|exposed| (*ordinal, exposed)));
+            if process.has_moved() {
+                self.excuses.moved();
+            }
             let snapshot = process.member.snapshot();
             let scrape = process.scrape();
-            let count = scrape.as_ref().map(|text| objects::read(text, *ordinal, self.combined, &mut served));
+            let answers = scrape.is_some();
+            if let Some(text) = scrape {
+                process.last_scrape.read(text, *ordinal, self.combined, &mut served);
+            }
             let _ = write!(
                 state,
                 " [{ordinal} g{} {:?} {}{}{}{}]",
                 snapshot.status.generation,
                 snapshot.status.handover,
-                if count.is_some() { "" } else { "503" },
+                if answers { "" } else { "503" },
                 if snapshot.ready { "ready" } else { "" },
                 if process.is_suspended() { " suspended" } else { "" },
                 if snapshot.status.coordinator { " coordinator" } else { "" },
@@ -396,8 +402,8 @@ impl Cluster {
         if let Some(limit) = self.excuses.missing().filter(|limit| lasts > *limit) {
             self.fail(&format!("{object}: missing for {lasts:?}, which may take {limit:?}"));
         }
-        let (limit, (lasts, object)) = (self.excuses.doubled(), worst.doubled);
-        if lasts > limit {
+        let (lasts, object) = worst.doubled;
+        if let Some(limit) = self.excuses.doubled().filter(|limit| lasts > *limit) {
             self.fail(&format!("{object}: served twice for {lasts:?}, which may take {limit:?}"));
         }
     }
@@ -418,6 +424,14 @@ impl Cluster {
                     && status.absent.is_empty()
                     && status.pending.is_none()
             })
+    }
+
+    /// Runs until everything is settled, or until this time has passed.
+    pub async fn run_for(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while Instant::now() < until && !self.is_settled() {
+            self.step().await;
+        }
     }
 
     /// Runs until everything is settled.

@@ -17,6 +17,7 @@ const SWITCH: Duration = Duration::from_millis(bounds::SWITCH);
 const RECOVERY: Duration = Duration::from_millis(bounds::RECOVERY);
 const LEASE_EXPIRY: Duration = Duration::from_millis(bounds::LEASE_EXPIRY);
 const RECONNECTION: Duration = Duration::from_millis(bounds::RECONNECTION);
+const DEAF: Duration = Duration::from_millis(bounds::DEAF);
 const TAKEOVER: Duration = Duration::from_millis(bounds::TAKEOVER);
 /// How long a change may take from the API server to a scrape.
 pub const NEWS: Duration = Duration::from_secs(1);
@@ -57,6 +58,10 @@ pub struct Excuses {
     old_until: Instant,
     /// What happened until then must show in scrapes.
     known: Instant,
+    /// Until when the watches of Leases may be deaf.
+    leases_deaf_until: Instant,
+    /// When a process last took part in another generation.
+    moved: Instant,
     isolated: BTreeMap<u32, Isolation>,
 }
 
@@ -65,7 +70,17 @@ impl Excuses {
     pub fn new(on_lost_quorum: OnLostQuorum, overlap: Duration) -> Self {
         let now = Instant::now();
         let isolated = BTreeMap::new();
-        Self { on_lost_quorum, overlap, start: now, gaps_until: now, old_until: now, known: now, isolated }
+        Self {
+            on_lost_quorum,
+            overlap,
+            start: now,
+            gaps_until: now,
+            old_until: now,
+            known: now,
+            leases_deaf_until: now,
+            moved: now,
+            isolated,
+        }
     }
 
     /// A process ends, or falls silent. `alone`: this is the only fault, the fleet is settled, and connections to it are
@@ -99,12 +114,28 @@ impl Excuses {
         self.old_until = Instant::now() + SILENCE;
     }
 
+    /// Open watches of Leases deliver nothing any more.
+    pub fn deafen_leases(&mut self) {
+        self.leases_deaf_until = Instant::now() + DEAF;
+    }
+
+    /// A process takes part in another generation.
+    pub fn moved(&mut self) {
+        self.moved = Instant::now();
+    }
+
     /// Notes what the processes can do now.
     pub fn note(&mut self, processes: &BTreeMap<u32, Ability>) {
         let now = Instant::now();
         self.isolated.retain(|ordinal, _| processes.contains_key(ordinal));
         let impaired = processes.values().any(|process| !process.runs || !process.reads_api);
-        for (ordinal, process) in processes.iter().filter(|(_, process)| !process.reads_api) {
+        let deaf = now < self.leases_deaf_until;
+        if deaf && impaired {
+            self.deafen_leases();
+        }
+        // The members that wrote the news tell it to those who are connected.
+        let has_news = |process: &Ability| process.reads_api && !(deaf && !process.hears_all());
+        for (ordinal, process) in processes.iter().filter(|(_, process)| !has_news(process)) {
             if !process.hears_all() {
                 // Others may dismiss it. It hides its ranges when it learns that, and they have to load them.
                 self.gap(RECONNECTION + TAKEOVER);
@@ -114,7 +145,7 @@ impl Excuses {
             if process.is_confirmed_by_members() {
                 isolation.confirmed_last = at;
             }
-            let hears = |other: &u32| processes.get(other).is_some_and(|other| other.runs && other.reads_api);
+            let hears = |other: &u32| processes.get(other).is_some_and(|other| other.runs && has_news(other));
             if process.runs && process.links.iter().any(|(other, linked)| *linked && hears(other)) {
                 continue;
             }
@@ -157,8 +188,11 @@ impl Excuses {
         (Instant::now() >= self.gaps_until).then_some(SWITCH)
     }
 
-    /// Returns for how long objects may be served twice by replicas that hear the news.
-    pub fn doubled(&self) -> Duration {
-        SWITCH + self.overlap
+    /// Returns for how long objects may be served twice by replicas that hear the news; `None` without a limit for now. If another
+    /// handover follows within the overlap, the overlap begins again.
+    pub fn doubled(&self) -> Option<Duration> {
+        let limit = SWITCH + self.overlap;
+        let overlaps = !self.overlap.is_zero() && self.moved.elapsed() <= limit;
+        (!overlaps).then_some(limit)
     }
 }

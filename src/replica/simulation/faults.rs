@@ -1,5 +1,5 @@
 //! What happens to a simulated cluster: rounds of one to three faults that overlap, while objects come and go. After each round
-//! everything is healed, and the fleet must settle.
+//! everything is healed, and the fleet must settle before the next one.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -10,12 +10,18 @@ use super::cluster::{Cluster, STEP};
 use super::network::Cut;
 use super::process::{Path, Process};
 
-/// Most rounds in a run, and most faults in a round.
-const ROUNDS: usize = 2;
+/// The rounds of a run, of which one is drawn, and most faults in a round.
+const ROUNDS: [usize; 3] = [1, 1, 2];
 const FAULTS: usize = 3;
-/// When a fault of a round begins, and how long it lasts, in steps.
+/// When a fault of a round begins, and how long it lasts, in steps. One of [`LONG_ONES`] outlasts a Lease.
 const BEGINS: Range<u64> = 0..80;
-const LASTS: Range<u64> = 5..250;
+const LASTS: Range<u64> = 5..100;
+const LASTS_LONG: Range<u64> = 100..250;
+const LONG_ONES: u8 = 3;
+/// After the last round, one of so many runs waits until the fleet has settled, which is mostly the wait of a crashed member. The others
+/// end after this time.
+const PATIENT_ONES: u8 = 4;
+const AFTERMATH: Duration = Duration::from_secs(10);
 /// How long a fleet may take to start, and to settle after a round. A member that crashed twice rejoins after a minute, and
 /// a member that takes ranges over waits for one that does not.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -106,7 +112,8 @@ fn plan(random: &mut fastrand::Rng, replicas: u32) -> Vec<Planned> {
     (0..count)
         .map(|_| {
             let from = random.u64(BEGINS);
-            let until = from + random.u64(LASTS);
+            let lasts = if random.u8(..LONG_ONES) == 0 { LASTS_LONG } else { LASTS };
+            let until = from + random.u64(lasts);
             Planned { fault: Fault::random(random, replicas), victim: random.u32(..replicas), from, until }
         })
         .collect()
@@ -136,8 +143,10 @@ fn begin(cluster: &mut Cluster, planned: &Planned, alone: bool) {
             cluster.api.expire_watches(resource).expect("there is such a resource");
         }
         Fault::DeafWatches(resource) => {
-            if resource == "pods" {
-                cluster.excuses.deafen();
+            match resource {
+                "pods" => cluster.excuses.deafen(),
+                "leases" => cluster.excuses.deafen_leases(),
+                _ => {}
             }
             cluster.api.silence_watches(resource).expect("there is such a resource");
         }
@@ -221,7 +230,6 @@ async fn round(cluster: &mut Cluster) {
         last(cluster, &active);
         cluster.step().await;
     }
-    cluster.settle(LIMIT).await;
 }
 
 /// Starts the fleet, and plays rounds of random faults.
@@ -229,7 +237,14 @@ pub async fn play(cluster: &mut Cluster) {
     cluster.excuses.gap(LIMIT);
     cluster.settle(LIMIT).await;
     cluster.excuses.started();
-    for _ in 0..cluster.random.usize(1..=ROUNDS) {
+    for _ in 1..choose(&mut cluster.random, &ROUNDS) {
         round(cluster).await;
+        cluster.settle(LIMIT).await;
+    }
+    round(cluster).await;
+    if cluster.random.u8(..PATIENT_ONES) == 0 {
+        cluster.settle(LIMIT).await;
+    } else {
+        cluster.run_for(AFTERMATH).await;
     }
 }

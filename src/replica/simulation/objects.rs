@@ -1,7 +1,7 @@
 //! The objects that the fleet serves. They come, change and go all the time. Each scrape of all replicas is compared with what the
 //! API server had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +26,11 @@ const NAMES: u32 = 30;
 
 /// An object, and what is wrong with it.
 struct Object {
-    name: String,
+    name: Arc<str>,
     created: Instant,
     deleted: Option<Instant>,
     /// Its values, and since when it has them.
-    values: Vec<(Instant, String)>,
+    values: Vec<(Instant, Arc<str>)>,
     /// Since when it has been missing.
     missing: Option<Instant>,
     /// The pairs of replicas that serve it, and since when. The old owner of a handover may keep serving, so an object that moves
@@ -50,7 +50,7 @@ impl Object {
 }
 
 /// What a scrape of all replicas contains of each UID: the ordinal of the replica, and the value.
-pub type Served = BTreeMap<String, Vec<(u32, String)>>;
+pub type Served = BTreeMap<Arc<str>, Vec<(u32, Arc<str>)>>;
 
 /// For how long objects have been missing and served twice, at most.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ pub struct Worst {
 /// All objects, also those that are gone: they must not come back.
 pub struct Objects {
     api: Arc<Simulator>,
-    known: BTreeMap<String, Object>,
+    known: BTreeMap<Arc<str>, Object>,
     changes: u64,
     /// Whether the last scrape showed something that changed longer ago than a change takes.
     stale: bool,
@@ -125,12 +125,12 @@ impl Objects {
     /// Learns what the API server has.
     pub fn learn(&mut self) {
         let now = Instant::now();
-        let mut present = std::collections::BTreeSet::new();
+        let mut present = BTreeSet::new();
         for object in self.api.list("pods", NAMESPACE).expect("there are pods") {
-            let text = |pointer: &str| object.pointer(pointer).and_then(|v| v.as_str()).expect("a text").to_owned();
-            let (uid, value) = (text("/metadata/uid"), text("/spec/nodeName"));
-            let known = self.known.entry(uid.clone()).or_insert_with(|| Object {
-                name: text("/metadata/name"),
+            let text = |value: &serde_json::Value| -> Arc<str> { value.as_str().expect("a text").into() };
+            let (uid, value) = (text(&object["metadata"]["uid"]), text(&object["spec"]["nodeName"]));
+            let known = self.known.entry(Arc::clone(&uid)).or_insert_with(|| Object {
+                name: text(&object["metadata"]["name"]),
                 created: now,
                 deleted: None,
                 values: Vec::new(),
@@ -177,8 +177,8 @@ impl Objects {
 
     /// Returns an object of a slice that has existed since `known`, and which a replica does not serve.
     pub fn lacking(&self, served: &Served, known: Instant, ordinal: u32, slice: &Slice) -> Option<String> {
-        let lacks = |(uid, object): &(&String, &Object)| {
-            let copies = served.get(*uid).map(Vec::as_slice).unwrap_or_default();
+        let lacks = |(uid, object): &(&Arc<str>, &Object)| {
+            let copies = served.get(&**uid).map(Vec::as_slice).unwrap_or_default();
             let exists = object.deleted.is_none() && object.created <= known;
             exists && slice.contains_uid(uid) && copies.iter().all(|(by, _)| *by != ordinal)
         };
@@ -246,26 +246,39 @@ spec:
 /// Its name.
 pub const OF_CONFIG: &str = "own_pod_info";
 
-/// Adds what a replica serves. Returns the number of objects. `combined`: their series from [`CONFIG`] are served with the others.
-pub fn read(scrape: &[u8], ordinal: u32, combined: bool, served: &mut Served) -> usize {
-    let text = std::str::from_utf8(scrape).expect("UTF-8");
-    let label = |line: &str, name: &str| {
-        let (_, rest) = line.split_once(name)?;
-        Some(rest.split_once('"')?.0.to_owned())
-    };
-    let of = |family: &str| -> Vec<(String, String)> {
-        let series = text.lines().filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with('{')));
-        let mut objects: Vec<_> = series
-            .map(|line| (label(line, "uid=\"").expect("a UID"), label(line, "node=\"").expect("a node")))
-            .collect();
-        objects.sort();
-        objects
-    };
-    let objects = of("kube_pod_info");
-    assert_eq!(of(OF_CONFIG), if combined { &objects[..] } else { &[] }, "{ordinal} serves both families or none");
-    let count = objects.len();
-    for (uid, node) in objects {
-        served.entry(uid).or_default().push((ordinal, node));
+/// What a replica served last. Most scrapes repeat the one before, and are not read again.
+#[derive(Default)]
+pub struct LastScrape {
+    text: Vec<u8>,
+    /// The UIDs, and the values.
+    objects: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl LastScrape {
+    /// Adds what a replica serves. `combined`: the series of [`CONFIG`] are served with the others.
+    pub fn read(&mut self, text: Vec<u8>, ordinal: u32, combined: bool, served: &mut Served) {
+        if self.text != text {
+            self.objects = series(&text, "kube_pod_info");
+            let of_config = series(&text, OF_CONFIG);
+            let expected = if combined { &self.objects[..] } else { &[] };
+            assert_eq!(of_config, expected, "{ordinal} serves both families or none");
+            self.text = text;
+        }
+        for (uid, node) in &self.objects {
+            served.entry(Arc::clone(uid)).or_default().push((ordinal, Arc::clone(node)));
+        }
     }
-    count
+}
+
+/// Returns the UIDs and values of the objects in a family.
+fn series(text: &[u8], family: &str) -> Vec<(Arc<str>, Arc<str>)> {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    let label = |line: &str, name: &str| -> Arc<str> {
+        let (_, rest) = line.split_once(name).unwrap_or_else(|| panic!("{name} is missing: {line}"));
+        rest.split_once('"').expect("the end of a value").0.into()
+    };
+    let series = text.lines().filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with('{')));
+    let mut objects: Vec<_> = series.map(|line| (label(line, "uid=\""), label(line, "node=\""))).collect();
+    objects.sort();
+    objects
 }

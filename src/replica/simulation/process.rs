@@ -19,13 +19,14 @@ use tracing::Instrument;
 use twox_hash::XxHash64;
 
 use super::network::{Network, latency};
+use super::objects::LastScrape;
 use super::seeded::{self, Exposures};
 use super::trace::Trace;
 use crate::exposition::{Format, Selection};
 use crate::fleet::audit::CoverageView;
 use crate::fleet::clock::Clock;
 use crate::fleet::coverage::{CoverageReport, CoverageRequest, KnownVersions, SeenError};
-use crate::fleet::handover::{HandoverState, Now};
+use crate::fleet::handover::{Cause, HandoverState, Now};
 use crate::fleet::record::{Endpoint, KeyDigest};
 use crate::fleet::report::ReplicaReport;
 use crate::fleet::{self, FleetHandle, Host};
@@ -159,6 +160,8 @@ pub struct Process {
     resources: Arc<Resources>,
     scrape_tracker: Arc<ScrapeTracker>,
     exposures: Exposures,
+    pub last_scrape: LastScrape,
+    generation: u64,
     /// It was ready once.
     was_ready: bool,
     tasks: Tasks,
@@ -254,6 +257,8 @@ impl Process {
             resources,
             scrape_tracker: Arc::default(),
             exposures: Exposures::default(),
+            last_scrape: LastScrape::default(),
+            generation: 0,
             was_ready: false,
             tasks,
             unfit,
@@ -292,11 +297,21 @@ impl Process {
         self.member.snapshot().ready && !self.is_suspended()
     }
 
-    /// Returns the slice that it exposes, if it has just become ready for the first time.
+    /// Returns the slice that it exposes, if it has just become ready for the first time. `None` if it has to take over ranges of a
+    /// dismissed member since then: a replica stays ready meanwhile.
     pub fn first_ready(&mut self) -> Option<Arc<Slice>> {
         let is_first = self.is_ready() && !self.was_ready;
         self.was_ready |= is_first;
-        is_first.then(|| self.member.exposed()).flatten()
+        let status = &self.member.snapshot().status;
+        let takes_over =
+            status.change.as_ref().is_some_and(|change| change.cause == Cause::Dismissal) && !status.loaded;
+        (is_first && !takes_over).then(|| self.member.exposed()).flatten()
+    }
+
+    /// Returns whether it takes part in another generation than at the last call.
+    pub fn has_moved(&mut self) -> bool {
+        let generation = self.member.snapshot().status.generation;
+        std::mem::replace(&mut self.generation, generation) != generation
     }
 
     /// Returns the other members that serve, as far as it knows.

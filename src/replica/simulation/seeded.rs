@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{SEEDS, finds};
 use crate::fleet::{FleetHandle, ShardLoader};
 use crate::intake::{DecodeError, Item, Sink};
 use crate::sharding::Slice;
@@ -188,27 +187,4 @@ impl Exposures {
         let late = shown.iter().rev().find(|(at, _)| *at + LATE <= boot).or(shown.first());
         late.and_then(|(_, exposed)| exposed.clone())
     }
-}
-
-macro_rules! found {
-    ($($test:ident: $fault:ident, for example by $example:literal;)*) => {
-        $(
-            /// The example is the seed to begin with. If it does not find the fault any more, another one of the first seeds has to.
-            #[test]
-            fn $test() {
-                let seed = [$example].into_iter().chain(0..SEEDS).find(|seed| finds(*seed, Seeded::$fault));
-                println!("{:?}: seed {seed:?}", Seeded::$fault);
-                assert!(seed.is_some(), "none of {SEEDS} seeds finds {:?}", Seeded::$fault);
-            }
-        )*
-    };
-}
-
-found! {
-    a_backfill_that_is_skipped_is_found: BackfillSkipped, for example by 4;
-    a_watch_that_is_widened_late_is_found: WidenedLate, for example by 22;
-    a_deletion_that_is_forgotten_is_found: DeletionForgotten, for example by 22;
-    a_restore_that_is_not_noticed_is_found: RestoreUnnoticed, for example by 16;
-    a_replica_that_counts_as_loaded_too_early_is_found: LoadedTooEarly, for example by 0;
-    a_replica_that_switches_late_is_found: SwitchLate, for example by 1;
 }

@@ -105,6 +105,8 @@ pub(super) struct State {
     history: usize,
     /// Whether StatefulSets have a controller.
     pub controlled: bool,
+    /// The numbers of the next events of StatefulSets and Pods when their controller had nothing left to do.
+    pub settled: Option<[u64; 2]>,
     rng: fastrand::Rng,
     pub requests: VecDeque<Request>,
 }
@@ -189,6 +191,7 @@ impl State {
             lists_opened: 0,
             history: options.history,
             controlled: options.statefulsets,
+            settled: None,
             rng: fastrand::Rng::with_seed(options.seed),
             requests: VecDeque::new(),
         }
