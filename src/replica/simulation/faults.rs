@@ -11,17 +11,17 @@ use super::network::Cut;
 use super::process::{Path, Process};
 
 /// The rounds of a run, of which one is drawn, and most faults in a round.
-const ROUNDS: [usize; 3] = [1, 1, 2];
+const ROUNDS: [usize; 4] = [1, 1, 1, 2];
 const FAULTS: usize = 3;
 /// When a fault of a round begins, and how long it lasts, in steps. One of [`LONG_ONES`] outlasts a Lease.
-const BEGINS: Range<u64> = 0..80;
-const LASTS: Range<u64> = 5..100;
-const LASTS_LONG: Range<u64> = 100..250;
-const LONG_ONES: u8 = 3;
+const BEGINS: Range<u64> = 0..60;
+const LASTS: Range<u64> = 5..80;
+const LASTS_LONG: Range<u64> = 80..250;
+const LONG_ONES: u8 = 4;
 /// After the last round, one of so many runs waits until the fleet has settled, which is mostly the wait of a crashed member. The others
 /// end after this time.
 const PATIENT_ONES: u8 = 4;
-const AFTERMATH: Duration = Duration::from_secs(10);
+const AFTERMATH: Duration = Duration::from_secs(6);
 /// How long a fleet may take to start, and to settle after a round. A member that crashed twice rejoins after a minute, and
 /// a member that takes ranges over waits for one that does not.
 const LIMIT: Duration = Duration::from_secs(400);
