@@ -36,6 +36,8 @@ pub struct Api {
     pub source: Source,
     pub status: Arc<Status>,
     pub selector: Selector,
+    /// The resourceVersion of the newest backfill since the last full list; 0 if there is none.
+    pub backfilled: AtomicU64,
     /// Whether to request streaming lists.
     streaming: AtomicBool,
 }
@@ -53,6 +55,7 @@ impl Api {
             client,
             status,
             selector: Selector::new(source.server_side),
+            backfilled: AtomicU64::new(0),
             // A streaming list has no limit.
             streaming: AtomicBool::new(source.object_limit == 0),
             source,

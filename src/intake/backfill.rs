@@ -92,6 +92,7 @@ impl Backfiller {
         self.objects.take_taint();
         // The list may lack objects that the watch has not seen deleted yet. A server restored in between has to be noticed.
         api.status.newest_seen.fetch_max(number(&version), Ordering::Relaxed);
+        api.backfilled.fetch_max(number(&version), Ordering::Relaxed);
         self.objects.done(&version);
         shard.finish_backfill(backfill);
         self.retry.succeeded();

@@ -55,6 +55,9 @@ pub enum Failure {
     /// known objects say nothing about the current ones. Relisted from scratch.
     #[error("the server went back to earlier resourceVersions: {0}")]
     Rewound(String),
+    /// The API server may have been restored, and no known event can prove that it was not. Relisted.
+    #[error("the server may have been restored from a backup")]
+    Unproven,
     /// A backfill is older than the position of its watch. Backed off.
     #[error("the list has resourceVersion {version}, older than {at_least}")]
     Stale {
@@ -146,7 +149,7 @@ impl Failure {
             Self::Request(_) | Self::Broken(_) | Self::Brief => "connection",
             Self::Silent(_) => "timeout",
             Self::Refused { .. } | Self::Status { .. } => "status",
-            Self::Expired(_) | Self::Rewound(_) | Self::Stale { .. } => "version",
+            Self::Expired(_) | Self::Rewound(_) | Self::Unproven | Self::Stale { .. } => "version",
             Self::NoStreaming { .. } | Self::Pages(_) => "endless",
             Self::Write(_) | Self::WrongForm(_) | Self::Frames(_) | Self::UnreadableStatus => "format",
         }

@@ -8,6 +8,7 @@
 
 mod api;
 mod backfill;
+mod checkpoint;
 mod client;
 mod condition;
 mod decode;

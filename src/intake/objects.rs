@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api::count;
+use super::checkpoint::{Checkpoint, Replay, Replayed};
 use super::decode::{DecodeError, Item};
 use super::discard::table::{self, Row};
 use super::discard::{self, Peek, PeekError};
@@ -77,6 +78,9 @@ pub struct Objects {
     /// For a backfill: the part that the watch already keeps up to date. The list may be older, so its objects are skipped.
     synced: Option<Slice>,
     observer: UidObserver,
+    checkpoint: Checkpoint,
+    /// The running watch repeats known events.
+    replay: Option<Replay>,
     /// The maximum number of objects, counted before sharding; 0 is no limit.
     limit: u64,
     /// With a limit: the hashes of the objects within the limit.
@@ -115,6 +119,8 @@ impl Objects {
             synced: None,
             observer: UidObserver::new(Arc::clone(&status), source.audited),
             status,
+            checkpoint: Checkpoint::default(),
+            replay: None,
             limit: source.object_limit,
             known: HashSet::new(),
             listed: 0,
@@ -149,6 +155,8 @@ impl Objects {
     pub fn begin(&mut self, slice: &Slice) {
         self.known.clear();
         self.listed = 0;
+        self.checkpoint.clear();
+        self.replay = None;
         self.observer.begin_list();
         self.sink.init(slice);
     }
@@ -199,6 +207,21 @@ impl Objects {
         self.sink.give_up();
         self.forget();
         self.status.settled.store(true, Ordering::Release);
+    }
+
+    /// The newest known change.
+    pub const fn checkpoint(&mut self) -> &mut Checkpoint {
+        &mut self.checkpoint
+    }
+
+    /// The next watch begins with known events.
+    pub fn begin_replay(&mut self, replay: Replay) {
+        self.replay = Some(replay);
+    }
+
+    /// The events that the watch repeats.
+    pub const fn replay(&self) -> Option<&Replay> {
+        self.replay.as_ref()
     }
 
     /// All events up to `version` are applied.
@@ -299,7 +322,7 @@ impl Objects {
     /// end.
     ///
     /// # Errors
-    /// The event reports that the watch failed.
+    /// The event reports that the watch failed, or a replay shows that the server went back.
     pub fn event(
         &mut self,
         slice: &Slice,
@@ -328,6 +351,10 @@ impl Objects {
             tracing::warn!(kind, "event of an unknown type, keeping the object as it was");
         }
         match self.arrival_of_event(encoding, &event) {
+            Ok(Some(arrival)) if self.is_replayed(event.kind, &arrival.peek)? => Ok(match event.kind {
+                EventKind::Bookmark => Progress::Bookmark,
+                _ => Progress::Object,
+            }),
             Ok(Some(arrival)) => Ok(self.arrived(slice, event.kind, &arrival, initial, version)),
             Ok(None) => {
                 self.observer.missed(initial);
@@ -338,6 +365,21 @@ impl Objects {
                 Ok(Progress::Object)
             }
         }
+    }
+
+    /// Whether an event is known, because the watch repeats events.
+    fn is_replayed(&mut self, kind: EventKind, peek: &Peek<'_>) -> Result<bool, Failure> {
+        let Some(replay) = &mut self.replay else { return Ok(false) };
+        let version = number(&peek.version);
+        if version == 0 {
+            return Ok(false);
+        }
+        let replayed = replay.judge(kind, &peek.uid, version)?;
+        self.observer.arrived(&peek.uid);
+        if replayed != Replayed::Known {
+            self.replay = None;
+        }
+        Ok(replayed != Replayed::New)
     }
 
     /// The object of an event, unpacked from its Table if it has one; `None` for a Table without rows.
@@ -377,6 +419,9 @@ impl Objects {
         if (!initial || kind == EventKind::Bookmark) && !arrival.peek.version.is_empty() {
             version.clear();
             version.push_str(&arrival.peek.version);
+        }
+        if !initial && matches!(kind, EventKind::Added | EventKind::Modified | EventKind::Deleted) {
+            self.checkpoint.note(&arrival.peek.uid, number(&arrival.peek.version));
         }
         match kind {
             EventKind::Added | EventKind::Modified => {

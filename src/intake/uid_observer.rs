@@ -57,9 +57,8 @@ impl UidObserver {
         }
     }
 
-    /// An object was added, changed or deleted; `listed` if it came with a list.
-    pub fn observe(&mut self, kind: EventKind, object: &Peek<'_>, listed: bool) {
-        let uid = &*object.uid;
+    /// The object arrived with the running response.
+    pub fn arrived(&mut self, uid: &str) {
         if self.selected.as_ref().is_some_and(|selected| !uid.is_empty() && !selected.contains_uid(uid)) {
             self.selected = None;
             self.status.filtered.store(false, Ordering::Relaxed);
@@ -67,6 +66,12 @@ impl UidObserver {
                 self.status.tally().unfiltered();
             }
         }
+    }
+
+    /// An object was added, changed or deleted; `listed` if it came with a list.
+    pub fn observe(&mut self, kind: EventKind, object: &Peek<'_>, listed: bool) {
+        let uid = &*object.uid;
+        self.arrived(uid);
         if !self.audited || kind == EventKind::Modified {
             return;
         }

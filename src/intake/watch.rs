@@ -6,6 +6,8 @@
 //! An API server that is restored from a backup goes back to lower resourceVersions. A watch from a higher one is silent, and misses
 //! what happens until the versions have caught up (kubernetes/kubernetes#107457). Such a server was restarted, so each watch that
 //! broke or ended early is resumed only after a read of the newest version, and no list may be older than the known version.
+//! The versions may also have caught up before that read. The watch therefore starts again just before the newest known change,
+//! and the server has to repeat it ([`super::checkpoint`]). A source that has seen no change since its last list relists.
 //!
 //! A backup can also be restored with a raised revision (`etcdutl snapshot restore --bump-revision --mark-compacted`). The server then
 //! calls the known version expired, as after any compaction, and its objects have lower versions than the known ones although the
@@ -41,6 +43,9 @@ use crate::sync::watch::Receiver;
 
 /// A watch that ends without an error and without an event within this time is reopened only after a delay.
 const BRIEF: Duration = Duration::from_secs(1);
+
+/// How long a resumed watch may take to repeat a known event. The server has it in memory and sends it at once.
+const REPLAY: Duration = Duration::from_secs(10);
 
 /// How soon a watch changes its connection after Secret data arrived in an annotation. The source discards the data at once, but
 /// the buffers of TLS and HTTP are freed, and wiped ([`super::wipe`]), only with their connection.
@@ -165,19 +170,29 @@ impl Worker {
         }
     }
 
-    /// Checks that the API server has not gone back, if it may have been restarted.
+    /// Checks that the API server has not gone back, if it may have been restarted, as far as a read shows that. A replay shows the
+    /// rest.
     async fn check_restart(&mut self) -> Result<(), Failure> {
         let position = self.position.as_deref().map_or(0, number);
         if !self.restarted || position == 0 {
             return Ok(());
         }
-        match self.api.newest_version().await {
-            Ok(newest) => self.check_version(newest)?,
-            Err(failure) if failure.is_unreachable() => return Err(failure),
+        let read = self.api.newest_version().await;
+        match &read {
+            Ok(newest) => self.check_version(*newest)?,
+            Err(failure) if failure.is_unreachable() => return read.map(|_| ()),
             // The watch shows what is wrong.
             Err(failure) => tracing::debug!("cannot read the newest resourceVersion: {failure}"),
         }
-        self.restarted = false;
+        // The watch has not shown all changes that a newer backfill contains.
+        let is_behind = self.api.backfilled.load(Ordering::Relaxed) > position;
+        let (watched, all) = (self.api.source.shard.watched(), Slice::all());
+        let sent = if self.api.status.filtered.load(Ordering::Relaxed) { &watched } else { &all };
+        match self.objects.checkpoint().replay(sent, position).filter(|_| !is_behind) {
+            Some(replay) => self.objects.begin_replay(replay),
+            None if read.is_ok() => return Err(Failure::Unproven),
+            None => self.restarted = false,
+        }
         Ok(())
     }
 
@@ -279,6 +294,7 @@ impl Worker {
         self.objects.take_taint();
         self.known = self.known.max(number(&page.version));
         self.objects.done(&page.version);
+        self.api.backfilled.store(0, Ordering::Relaxed);
         self.shard().finish_list();
         // The watch is not open yet.
         self.shard().watch_ended();
@@ -298,8 +314,10 @@ impl Worker {
             slice = self.shard().begin_list();
             opened = self.api.open(RequestKind::StreamingList { at_least: 0 }, &slice).await.map_err(no_streaming);
         } else {
-            slice = self.shard().widen();
-            opened = self.api.open(RequestKind::Watch(self.position.as_deref().unwrap_or_default()), &slice).await;
+            let replay = self.objects.replay().map(|replay| replay.from().to_string());
+            slice = self.widen();
+            let from = replay.as_ref().or(self.position.as_ref()).map_or("", String::as_str);
+            opened = self.api.open(RequestKind::Watch(from), &slice).await;
         }
         let Opened { mut answer, selected } = opened?;
         self.objects.begin_response(selected.clone());
@@ -326,7 +344,13 @@ impl Worker {
             self.position = Some(version);
         }
         // The server ends a watch after the requested time.
-        self.restarted |= result.is_err() || since.elapsed() < Duration::from_secs((*WATCH_SECONDS.start()).into());
+        let is_early = || since.elapsed() < Duration::from_secs((*WATCH_SECONDS.start()).into());
+        self.restarted |= match &result {
+            Ok(End::Over) => is_early(),
+            // The old connection would have broken.
+            Ok(End::SelectorChanged | End::Scrub) => false,
+            Err(_) => true,
+        };
         if initial && matches!(result, Ok(_) | Err(Failure::Silent(_))) {
             return Err(Failure::no_end(if result.is_ok() { Failure::ENDED } else { Failure::SILENT }));
         }
@@ -349,16 +373,27 @@ impl Worker {
         if self.is_idle() || watching.selected != self.api.selector.is_for(&desired).then_some(desired) {
             return true;
         }
-        self.shard().widen();
+        self.widen();
         false
     }
 
-    /// Waits for the next data of a watch, for work to do, or for its end, at `scrub_at` at the latest.
+    /// Extends the watched slice to the desired one, which it returns.
+    fn widen(&mut self) -> Slice {
+        let before = Slice::clone(&self.shard().watched());
+        let slice = self.shard().widen();
+        // If the server filters, changes of the new part were not sent.
+        if slice != before && self.api.status.filtered.load(Ordering::Relaxed) {
+            self.objects.checkpoint().clear();
+        }
+        slice
+    }
+
+    /// Waits for the next data of a watch, for work to do, or for its end, at `until` at the latest.
     async fn hear(
         &mut self,
         answer: &mut ApiResponse,
         initial: bool,
-        scrub_at: Option<Instant>,
+        until: Option<Instant>,
     ) -> Result<Heard, Failure> {
         if self.wakeups.has_changed().unwrap_or_default() {
             self.wakeups.mark_unchanged();
@@ -372,7 +407,7 @@ impl Worker {
                 biased;
                 _ = self.wakeups.changed() => return Ok(Heard::Wakeup),
                 chunk = chunk => chunk,
-                () = sleep_until(scrub_at.unwrap_or_else(Instant::now)), if scrub_at.is_some() => return Ok(Heard::End),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return Ok(Heard::Late),
             },
         };
         Ok(chunk?.map_or(Heard::End, Heard::Data))
@@ -385,6 +420,7 @@ impl Worker {
         let opened_at = watching.version.clone();
         let mut scrub_at: Option<Instant> = None;
         let mut adapted = false;
+        let prove_by = Instant::now() + REPLAY;
         loop {
             // A list keeps the slice with which it began.
             if !adapted && !watching.initial {
@@ -393,13 +429,19 @@ impl Worker {
                     return Ok(End::SelectorChanged);
                 }
             }
-            let chunk = match self.hear(answer, watching.initial, scrub_at).await? {
+            let unproven = self.objects.replay().filter(|replay| !replay.is_proven()).map(|_| prove_by);
+            let until = [scrub_at, unproven].into_iter().flatten().min();
+            let chunk = match self.hear(answer, watching.initial, until).await? {
                 Heard::Data(chunk) => chunk,
                 Heard::Wakeup => {
                     adapted = false;
                     continue;
                 }
                 Heard::End => return Ok(End::Over),
+                Heard::Late => match self.objects.replay() {
+                    Some(replay) if unproven == until => return Err(replay.unproven()),
+                    _ => return Ok(End::Scrub),
+                },
             };
             self.api.arrived();
             let was_initial = watching.initial;
@@ -426,13 +468,12 @@ impl Worker {
             watching.seen |= watching.version != opened_at;
             read?;
             drop(watched);
-            if was_initial && !watching.initial {
-                self.restarted = false;
-            }
             if !watching.initial {
+                self.restarted &= self.objects.replay().is_some();
                 self.objects.reached(&watching.version);
             }
             if was_initial && !watching.initial {
+                self.api.backfilled.store(0, Ordering::Relaxed);
                 self.shard().finish_list();
                 answer.set_silence(SILENCE);
                 answer.set_batch_delay(self.api.source.batch_delay);
@@ -450,14 +491,14 @@ impl Worker {
     /// Handles a failure and returns the delay before the next attempt.
     fn failed(&mut self, step: Step, failure: Failure) -> Option<Duration> {
         match failure {
-            Failure::NoStreaming { .. } | Failure::Brief => {}
+            Failure::NoStreaming { .. } | Failure::Brief | Failure::Unproven => {}
             ref failure if failure.is_not_served() => count(&self.api.status.not_served),
             _ if step == Step::Pages => count(&self.api.status.list_errors),
             _ => count(&self.api.status.watch_errors),
         }
         match failure {
             // The next request tells.
-            Failure::NoStreaming { .. } | Failure::Refused { .. } => {}
+            Failure::NoStreaming { .. } | Failure::Refused { .. } | Failure::Unproven => {}
             Failure::Silent(_) if step == Step::Watch => {}
             ref failure => self.shard().failed(failure),
         }
@@ -489,6 +530,12 @@ impl Worker {
                 self.lose_position();
                 self.shard().invalidate();
                 self.unpaged = step == Step::Pages;
+                Some(self.relist_delay())
+            }
+            Failure::Unproven => {
+                tracing::info!("relisting: {failure}");
+                self.lose_position();
+                self.shard().invalidate();
                 Some(self.relist_delay())
             }
             Failure::Rewound(_) => {
@@ -591,15 +638,19 @@ enum Heard {
     Data(Bytes),
     /// There may be work to do.
     Wakeup,
-    /// The server ended it, or its connection has to be closed.
+    /// The server ended it.
     End,
+    /// Nothing arrived in time.
+    Late,
 }
 
 /// How a watch ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The server ended it, or its connection has to be closed.
+    /// The server ended it.
     Over,
+    /// Its connection has to be closed.
+    Scrub,
     /// Another slice is desired, for which the server needs another selector.
     SelectorChanged,
 }

@@ -4,6 +4,9 @@
 //! API server was restored and has lower resourceVersions than the one from which the watch continues. Only a list shows what such
 //! a watch missed. The user of the watch therefore says how long a change has been [`overdue`](list_and_watch), and the watch is
 //! resumed once, and then replaced by a list.
+//!
+//! A list also follows a watch that broke or ended early. The API server may have been restored from a backup, and its resourceVersions
+//! may have caught up since, so a watch from the last one would miss the changes before it.
 
 use std::fmt::Debug;
 use std::pin::pin;
@@ -39,10 +42,8 @@ const DEAF_AFTER: Duration = Duration::from_secs(3);
 /// while watches end early.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A watch that lasted for this long did not end early.
-const EARLY: Duration = DEAF_AFTER;
-/// Number of watches in a row that ended early without an event, after which a list follows.
-const FRUITLESS: u32 = 2;
+/// After a watch that lasted for this long, the pauses begin with the first one again.
+const LASTING: Duration = DEAF_AFTER;
 
 /// A change of the watched objects.
 pub(super) enum ObjectEvent<K> {
@@ -147,9 +148,8 @@ where
         lists.succeeded();
         let mut version = list.metadata.resource_version.clone().unwrap_or_default();
         on(ObjectEvent::Listed(list.items, version.clone()));
-        let mut fruitless = 0;
         loop {
-            let (opened, from) = (Instant::now(), version.clone());
+            let opened = Instant::now();
             let result = watch(api, selected, &mut version, &mut trust, &mut on, &overdue).await;
             let end = match &result {
                 // Also if no watch lives until the next check.
@@ -161,20 +161,20 @@ where
                 (End::Relist, Trust::Resumed(_)) => Trust::Deaf,
                 (_, trust) => trust,
             };
-            let (pause, refused) = match &result {
+            let has_ended_in_time = result.is_ok() && opened.elapsed() >= Duration::from_secs(WATCH_SECONDS.into());
+            let pause = match &result {
                 Ok(_) => {
                     watches.succeeded();
-                    let is_fruitless = version == from && opened.elapsed() < EARLY;
-                    fruitless = if is_fruitless { fruitless + 1 } else { 0 };
-                    (pauses.after(opened.elapsed()), false)
+                    pauses.after(opened.elapsed())
                 }
                 Err(error) => {
                     let Some(pause) = watches.failed(error, &what) else { return selected.permission("watch") };
-                    (pause, matches!(error, RequestError::Status { .. } | RequestError::NotFound))
+                    pause
                 }
             };
             sleep(pause).await;
-            if refused || selected.relist || end == End::Relist || fruitless >= FRUITLESS {
+            let resumes = end == End::Stale || (end == End::Resume && has_ended_in_time);
+            if selected.relist || !resumes {
                 break;
             }
         }
@@ -193,7 +193,7 @@ impl Default for Pauses {
 impl Pauses {
     /// The pause after a watch of this age.
     fn after(&mut self, age: Duration) -> Duration {
-        if age >= EARLY {
+        if age >= LASTING {
             *self = Self::default();
         }
         self.0.next().unwrap_or(LONGEST_PAUSE)

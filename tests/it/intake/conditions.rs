@@ -85,9 +85,10 @@ async fn every_kind_of_failure_of_a_watch_counts_and_a_success_ends_it() {
         let (source, shard) = source();
         let mut run = start(source);
         let stream = run.server.streaming_list().await.protobuf();
-        stream.send(pod("ADDED", "a", 7)).send(bookmark(9, true));
-        settle().await;
+        stream.send(pod("ADDED", "a", 6)).send(bookmark(8, true)).send(pod("MODIFIED", "a", 9));
+        sleep(Duration::from_millis(200)).await;
         assert_eq!(shard.vitals().condition, Condition::Fine);
+        run.server.knows(9, pod("MODIFIED", "a", 9));
         stream.break_off();
         // An open watch may be quiet.
         if at == FAILURES.len() - 1 {

@@ -53,6 +53,7 @@ async fn a_server_without_protobuf_answers_in_json() {
     stream.send(line("MODIFIED", &json_object("Pod", "a", 21)) + &line("DELETED", &json_object("Pod", "bad", 22)));
     run.expect_calls(&["apply a 21", "delete bad 22"]).await;
     stream.send(line("BOOKMARK", &json_bookmark("Pod", 30, false)));
+    run.server.knows(22, line("DELETED", &json_object("Pod", "bad", 22)));
     drop(stream);
     run.server.watch("30").await;
 }
@@ -82,9 +83,10 @@ async fn a_table_has_the_type_of_each_row() {
     run.expect_calls(&["init", "apply a 7 Opaque", "apply b 8 kubernetes.io/tls", "done 9"]).await;
     stream.send(line("DELETED", &table(false, "Opaque", partial("a", 10))));
     run.expect_calls(&["delete a 10"]).await;
+    run.server.knows(10, line("DELETED", &table(true, "Opaque", partial("a", 10))));
     drop(stream);
     let stream = run.server.watch("10").await.json();
-    stream.send(line("ADDED", &table(true, "Other", partial("c", 11))));
+    stream.send(line("ADDED", &table(false, "Other", partial("c", 11))));
     run.expect_calls(&["apply c 11 Other"]).await;
 }
 

@@ -29,6 +29,7 @@ async fn a_streaming_list_continues_as_a_watch() {
     assert_eq!((value(&run.status.watches), value(&run.status.lists)), (1, 0));
     assert_eq!((value(&run.status.applied), value(&run.status.deleted), value(&run.status.listed_objects)), (3, 1, 2));
     assert!(value(&run.status.last_event) > 1_700_000_000);
+    run.server.knows(11, pod("DELETED", "b", 11));
     drop(stream);
     run.server.watch("11").await;
 }

@@ -1,7 +1,7 @@
 //! A source and a real store against a model of an API server, with random steps in any order. No object is lost or resurrected,
 //! served objects stay, and in the end the store holds every object.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,8 +46,9 @@ enum Step {
     /// The next list lags by this many versions.
     Lag(u64),
     /// The server is restored from a backup that is this many versions older, and restarts. `raised`: with a version above all
-    /// earlier ones, which are compacted.
-    Restore { versions: u64, raised: bool },
+    /// earlier ones, which are compacted. `then`: objects that are created, changed or deleted before a client reconnects, and
+    /// changes of other resources.
+    Restore { versions: u64, raised: bool, then: Vec<Option<(usize, bool)>> },
     /// Time passes.
     Pass(u64),
 }
@@ -66,7 +67,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..4_usize, any::<bool>()).prop_map(|(answer, well)| Step::End { answer, well }),
         1 => Just(Step::Compact),
         1 => (0..6_u64).prop_map(Step::Lag),
-        1 => (1..6_u64, any::<bool>()).prop_map(|(versions, raised)| Step::Restore { versions, raised }),
+        1 => (1..6_u64, any::<bool>(), proptest::collection::vec(prop::option::of((0..UIDS.len(), any::<bool>())), 0..8))
+            .prop_map(|(versions, raised, then)| Step::Restore { versions, raised, then }),
         4 => prop::sample::select(vec![100, 300, 1_000, 6_000]).prop_map(Step::Pass),
     ];
     proptest::collection::vec(step, 1..80)
@@ -95,6 +97,8 @@ struct Answer {
 /// The API server. Version `n` is that of the `n`th change; the first is at index 0 and changes nothing.
 struct World {
     changes: Vec<Option<Change>>,
+    /// The objects and versions of all changes, also of those that a restore undid. None of them comes again.
+    past: BTreeSet<(usize, u64)>,
     /// Watches from an older version are refused.
     compacted: u64,
     /// How far the next list lags behind.
@@ -116,6 +120,7 @@ impl World {
     fn of_two_objects() -> Self {
         Self {
             changes: vec![None, Some(Change { uid: 0, verb: "ADDED" }), Some(Change { uid: 3, verb: "ADDED" })],
+            past: BTreeSet::new(),
             compacted: 0,
             lag: 0,
             lies: false,
@@ -171,12 +176,43 @@ impl World {
 
     fn put(&mut self, uid: usize) {
         let verb = if self.at(self.version()).contains_key(UIDS[uid]) { "MODIFIED" } else { "ADDED" };
-        self.changes.push(Some(Change { uid, verb }));
+        self.change(uid, verb);
     }
 
     fn delete(&mut self, uid: usize) {
         if self.at(self.version()).contains_key(UIDS[uid]) {
-            self.changes.push(Some(Change { uid, verb: "DELETED" }));
+            self.change(uid, "DELETED");
+        }
+    }
+
+    fn change(&mut self, uid: usize, verb: &'static str) {
+        // A restored server does not give the same version to another change of the same object.
+        while self.past.contains(&(uid, self.version() + 1)) {
+            self.changes.push(None);
+        }
+        self.changes.push(Some(Change { uid, verb }));
+    }
+
+    fn restore(&mut self, versions: u64, raised: bool, then: &[Option<(usize, bool)>]) {
+        let known = self.changes.iter().enumerate();
+        self.past.extend(known.filter_map(|(version, change)| change.map(|change| (change.uid, version as u64))));
+        let before = self.version();
+        let version = before.saturating_sub(versions).max(1);
+        self.changes.truncate(version as usize + 1);
+        self.compacted = self.compacted.min(version);
+        if raised {
+            self.compacted = before + 1;
+            self.changes.resize(before as usize + 2, None);
+        }
+        for step in then {
+            match *step {
+                Some((uid, true)) => self.put(uid),
+                Some((uid, false)) => self.delete(uid),
+                None => self.changes.push(None),
+            }
+        }
+        for answer in self.answers.drain(..) {
+            let _ = answer.body.unbounded_send(Err(std::io::Error::other("connection reset")));
         }
     }
 
@@ -467,22 +503,9 @@ impl Test {
                     let _ = answer.body.unbounded_send(piece);
                 }
             }
-            Step::Restore { versions, raised } => {
-                {
-                    let mut world = self.world();
-                    let before = world.version();
-                    let version = before.saturating_sub(versions).max(1);
-                    world.changes.truncate(version as usize + 1);
-                    world.compacted = world.compacted.min(version);
-                    if raised {
-                        world.compacted = before + 1;
-                        world.changes.resize(before as usize + 2, None);
-                    }
-                    for answer in world.answers.drain(..) {
-                        let _ = answer.body.unbounded_send(Err(std::io::Error::other("connection reset")));
-                    }
-                }
-                // Clients notice before so much is written that the versions have caught up.
+            Step::Restore { versions, raised, ref then } => {
+                self.world().restore(versions, raised, then);
+                // Clients notice, also if the versions have caught up.
                 for _ in 0..20 {
                     sleep(Duration::from_secs(10)).await;
                     while self.deliver_all() {
@@ -645,7 +668,7 @@ fn a_restore_to_the_version_of_the_watch_is_noticed_after_a_newer_backfill() {
             (2, 1),
             "the backfill is complete, the watch is behind"
         );
-        test.step(&Step::Restore { versions: 1, raised: false }).await;
+        test.step(&Step::Restore { versions: 1, raised: false, then: Vec::new() }).await;
         test.finish().await.unwrap();
         assert_eq!(test.served().len(), 2);
     });

@@ -19,7 +19,11 @@ type Answer = Response<StreamBody<stream::UnboundedReceiver<Piece>>>;
 const LONG: Duration = Duration::from_secs(3600);
 
 /// The handle with which a test answers requests.
-pub struct Server(mpsc::UnboundedReceiver<Call>);
+pub struct Server {
+    calls: mpsc::UnboundedReceiver<Call>,
+    /// What a watch has to repeat: from which version it then starts, and the event.
+    checkpoint: (u64, Vec<u8>),
+}
 
 /// A request that waits for its answer.
 pub struct Call {
@@ -28,6 +32,8 @@ pub struct Call {
     /// The header `Accept`.
     pub accept: String,
     reply: oneshot::Sender<Answer>,
+    /// The event with which the answer begins.
+    repeated: Option<Vec<u8>>,
 }
 
 /// The body of an answer; it ends when this is dropped.
@@ -42,17 +48,26 @@ impl Server {
             async move {
                 let (reply, answer) = oneshot::channel();
                 let accept = request.headers()[http::header::ACCEPT].to_str().unwrap().to_owned();
-                let _ = calls.send(Call { uri: request.uri().to_string(), accept, reply });
+                let _ = calls.send(Call { uri: request.uri().to_string(), accept, reply, repeated: None });
                 answer.await.map_err(|_| std::io::Error::other("connection refused"))
             }
         });
-        (Self(served), kube::Client::new(service, "default"))
+        (Self { calls: served, checkpoint: (0, Vec::new()) }, kube::Client::new(service, "default"))
+    }
+
+    /// From now on `event` at `version` is the newest one that the source knows. A watch that starts before it begins with it.
+    pub fn knows(&mut self, version: u64, event: impl Into<Vec<u8>>) {
+        self.checkpoint = (version - 1, event.into());
     }
 
     /// The next request. Before it resumes a watch, a source may read the newest version; this server has always gone on.
     pub async fn call(&mut self) -> Call {
         loop {
-            let call = self.any_call().await;
+            let mut call = self.any_call().await;
+            let (from, event) = &self.checkpoint;
+            if call.parameter("watch").is_some() && call.parameter("resourceVersion") == Some(from.to_string()) {
+                call.repeated = Some(event.clone());
+            }
             if call.parameter("limit").as_deref() != Some("1") {
                 return call;
             }
@@ -62,7 +77,7 @@ impl Server {
 
     /// The next request of any kind.
     pub async fn any_call(&mut self) -> Call {
-        timeout(LONG, self.0.recv()).await.expect("a request in time").expect("a client")
+        timeout(LONG, self.calls.recv()).await.expect("a request in time").expect("a client")
     }
 
     /// The next request, which must be a streaming list.
@@ -82,19 +97,21 @@ impl Server {
         call
     }
 
-    /// The next request, which must be a watch from `version` on.
+    /// The next request, which must be a watch from `version` on, or one that repeats the newest known event.
     pub async fn watch(&mut self, version: &str) -> Call {
         let call = self.call().await;
         assert_eq!(call.parameter("watch").as_deref(), Some("1"), "{}", call.uri);
         assert_eq!(call.parameter("sendInitialEvents"), None, "{}", call.uri);
-        assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
+        if call.repeated.is_none() {
+            assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
+        }
         assert_eq!(call.parameter("allowWatchBookmarks").as_deref(), Some("true"));
         call
     }
 
     /// Asserts that no request arrives in the next `time`.
     pub async fn quiet(&mut self, time: Duration) {
-        if let Ok(call) = timeout(time, self.0.recv()).await {
+        if let Ok(call) = timeout(time, self.calls.recv()).await {
             panic!("unexpected {}", call.map(|c| c.uri).unwrap_or_default());
         }
     }
@@ -115,7 +132,11 @@ impl Call {
             response = response.header(*name, *value);
         }
         let _ = self.reply.send(response.body(StreamBody::new(body)).unwrap());
-        Pieces(pieces)
+        let pieces = Pieces(pieces);
+        if let Some(event) = self.repeated.filter(|_| status == 200) {
+            pieces.send(event);
+        }
+        pieces
     }
 
     /// 200, JSON.

@@ -4,16 +4,24 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::server::Pieces;
+use super::server::{Call, Pieces};
 use super::wire::{bookmark, error, list, object, pod};
 use super::{Run, pods, start, value};
+
+/// Lets a source read what it was sent.
+async fn settle() {
+    sleep(Duration::from_millis(200)).await;
+}
 
 /// A source that knows `a` and `b` as of version 9, and its watch.
 async fn loaded() -> (Run, Pieces) {
     let mut run = start(pods());
     let stream = run.server.streaming_list().await.protobuf();
-    stream.send([pod("ADDED", "a", 7), pod("ADDED", "b", 8), bookmark(9, true)].concat());
-    run.expect_calls(&["init", "apply a 7", "apply b 8", "done 9"]).await;
+    stream.send([pod("ADDED", "a", 7), bookmark(7, true)].concat());
+    stream.send([pod("ADDED", "b", 8), bookmark(9, false)].concat());
+    run.expect_calls(&["init", "apply a 7", "done 7", "apply b 8"]).await;
+    settle().await;
+    run.server.knows(8, pod("ADDED", "b", 8));
     (run, stream)
 }
 
@@ -22,6 +30,7 @@ async fn a_watch_that_ends_is_resumed_where_it_was() {
     let (mut run, stream) = loaded().await;
     stream.send(pod("MODIFIED", "a", 12)).send(bookmark(15, false));
     run.expect_calls(&["apply a 12"]).await;
+    run.server.knows(12, pod("MODIFIED", "a", 12));
     drop(stream);
     let since = Instant::now();
     let call = run.server.watch("15").await;
@@ -30,6 +39,7 @@ async fn a_watch_that_ends_is_resumed_where_it_was() {
     assert!((290..=590).contains(&seconds));
     call.protobuf().send(pod("MODIFIED", "a", 16));
     run.expect_calls(&["apply a 16"]).await;
+    run.server.knows(16, pod("MODIFIED", "a", 16));
     run.server.watch("16").await;
     assert_eq!((value(&run.status.watches), value(&run.status.watch_errors)), (2, 0));
 }
@@ -113,6 +123,88 @@ async fn a_restored_server_that_accepts_a_watch_from_a_later_version_is_noticed(
         stream.send([pod("ADDED", "b", 2), bookmark(3, true)].concat());
         run.expect_calls(&["apply b 2", "done 3"]).await;
     }
+}
+
+/// Breaks the watch of a source. Answers the read of the newest version, and returns the request that follows.
+async fn reconnected(run: &mut Run, stream: Pieces) -> Call {
+    stream.break_off();
+    run.server.any_call().await.newest(20);
+    run.server.any_call().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_watch_repeats_the_newest_known_event_and_goes_on() {
+    let (mut run, stream) = loaded().await;
+    let call = reconnected(&mut run, stream).await;
+    assert_eq!(call.parameter("resourceVersion").as_deref(), Some("7"), "just before the newest event");
+    let stream = call.protobuf();
+    stream.send(pod("ADDED", "b", 8));
+    run.expect_no_calls().await;
+    assert_eq!(value(&run.status.position), 9);
+    stream.send(pod("DELETED", "a", 10));
+    run.expect_calls(&["delete a 10"]).await;
+    // A deletion is repeated as well, and what came after it is applied.
+    let stream = reconnected(&mut run, stream).await.protobuf();
+    stream.send([pod("DELETED", "a", 10), pod("DELETED", "b", 11)].concat());
+    run.expect_calls(&["delete b 11"]).await;
+    run.server.quiet(Duration::from_secs(60)).await;
+    assert_eq!((value(&run.status.watches), value(&run.status.lists)), (3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_server_whose_versions_have_caught_up_is_listed_from_scratch() {
+    // The server lost all changes since 7.
+    for (repeated, at_once) in [
+        // Nothing changed since.
+        (vec![], false),
+        (vec![bookmark(9, false)], true),
+        // Other changes have the versions, of another object or of the same one.
+        (vec![pod("ADDED", "c", 8)], true),
+        (vec![pod("MODIFIED", "b", 9)], true),
+        (vec![pod("ADDED", "c", 21)], true),
+        // The server has the newest known change, and others after it.
+        (vec![pod("ADDED", "b", 8), pod("MODIFIED", "a", 9)], true),
+        (vec![pod("ADDED", "b", 8), pod("DELETED", "b", 9)], true),
+    ] {
+        let (mut run, stream) = loaded().await;
+        let call = reconnected(&mut run, stream).await;
+        let since = Instant::now();
+        let stream = call.protobuf();
+        stream.send(repeated.concat());
+        let list = run.server.streaming_list().await;
+        assert_eq!(since.elapsed() < Duration::from_secs(1), at_once, "{:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(12), "{:?}", since.elapsed());
+        let stream = list.protobuf();
+        run.expect_calls(&["rewind", "init"]).await;
+        stream.send([pod("ADDED", "a", 7), bookmark(22, true)].concat());
+        run.expect_calls(&["apply a 7", "done 22"]).await;
+    }
+}
+
+/// A list does not show what was deleted before it, so its objects cannot prove that the server did not go back.
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_before_a_change_is_replaced_by_a_list() {
+    let mut run = start(pods());
+    let stream = run.server.streaming_list().await.protobuf();
+    stream.send([pod("ADDED", "a", 7), bookmark(9, true)].concat());
+    stream.send(bookmark(10, false));
+    run.expect_calls(&["init", "apply a 7", "done 9"]).await;
+    settle().await;
+    let call = reconnected(&mut run, stream).await;
+    assert_eq!(call.parameter("sendInitialEvents").as_deref(), Some("true"));
+    assert_eq!(value(&run.status.watch_errors), 1, "that of the broken watch");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_breaks_before_it_repeats_an_event_is_checked_again() {
+    let (mut run, mut stream) = loaded().await;
+    for _ in 0..3 {
+        let call = reconnected(&mut run, stream).await;
+        assert_eq!(call.parameter("resourceVersion").as_deref(), Some("7"));
+        stream = call.protobuf();
+    }
+    run.server.any_call().await;
+    run.expect_calls(&["rewind"]).await;
 }
 
 #[tokio::test(start_paused = true)]
