@@ -551,6 +551,34 @@ async fn the_record_is_written_again_after_its_lease_lost_its_labels() {
 }
 
 #[tokio::test]
+async fn a_restored_record_is_news_although_a_deaf_watch_hid_the_later_write() {
+    let (simulator, client) = simulator().await;
+    let mut test = LeaseTest::new(&client, 1);
+    let sender = test.write.clone();
+    test.run(async |messages| {
+        let stored = |revision, is_listed| {
+            move |message| match message {
+                Message::Stored { record: Some(Ok(record)), version: Some(version), reset, .. } => {
+                    (record.revision == revision && reset == is_listed).then_some(version)
+                }
+                _ => None,
+            }
+        };
+        sender.send_replace(Some(Write { record: record(1), over: None }));
+        // The answer, and the watch.
+        let version = messages.until(stored(1, false)).await;
+        assert_eq!(messages.until(stored(1, false)).await, version);
+        let saved = simulator.save();
+        simulator.silence_watches("leases").expect("there are Leases");
+        sender.send_replace(Some(Write { record: Record { revision: 2, ..record(1) }, over: Some(version.clone()) }));
+        messages.until(stored(2, false)).await;
+        simulator.restore(&saved);
+        assert_eq!(messages.until(stored(1, true)).await, version);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_contested_lease_is_read_from_the_api_server_until_that_is_settled() {
     let (simulator, client) = simulator().await;
     let mut test = LeaseTest::new(&client, 1);
