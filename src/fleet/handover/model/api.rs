@@ -59,7 +59,13 @@ impl World {
                 (pod.deleting, pod.process, pod.start)
             };
             match (deleting, process) {
-                (None, None) if self.now >= start => self.start(ordinal),
+                (None, None) if self.now >= start => {
+                    // One whose Pod is gone may have come back meanwhile, and serve.
+                    if self.processes.iter().any(|process| process.alive && process.ordinal == ordinal) {
+                        self.excuse_replacement();
+                    }
+                    self.start(ordinal);
+                }
                 (Some(_), None) => drop(self.pods.remove(&ordinal)),
                 (Some(kill), Some(p)) => {
                     let foreign = self.processes[p].foreign;

@@ -91,6 +91,14 @@ fn members_that_lose_the_api_server_together_serve_until_one_hears_news() {
     run_script(984_953_772_719_074_892, 2, &only_present_member).unwrap();
 }
 
+/// The replaced process comes back without its Pod, and rejoins because its successor has ended. Then the next one starts.
+#[test]
+fn a_replaced_process_that_comes_back_ends_when_another_successor_starts() {
+    let script =
+        [(0, Action::Replace(1, 37_601, 1_000)), (551, Action::Stall(0, 1_000)), (12_251, Action::RollForeign(38_301))];
+    run_script(0, 2, &script).unwrap();
+}
+
 #[test]
 fn planned_changes_leave_no_gap_and_no_duplicate() {
     for seed in 0..4 {
