@@ -134,7 +134,7 @@ impl Excuses {
             self.deafen_leases();
         }
         // The members that wrote the news tell it to those who are connected.
-        let has_news = |process: &Ability| process.reads_api && !(deaf && !process.hears_all());
+        let has_news = |process: &Ability| process.reads_api && (!deaf || process.hears_all());
         for (ordinal, process) in processes.iter().filter(|(_, process)| !has_news(process)) {
             if !process.hears_all() {
                 // Others may dismiss it. It hides its ranges when it learns that, and they have to load them.

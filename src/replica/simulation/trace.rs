@@ -47,7 +47,7 @@ impl Trace {
     }
 
     /// Returns the number of events.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.as_ref().map_or(0, |events| lock(events).len())
     }
 
