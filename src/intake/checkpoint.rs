@@ -6,7 +6,7 @@
 //! Nothing changed between it and the position of the watch, so the [`Replay`] must not show a change there either.
 //! Then the known objects are right, and the watch continues at its position.
 //!
-//! The objects of a list are no checkpoints: they do not show what was deleted after them. Knows nothing of requests or sinks.
+//! The objects of a list are no checkpoints: they do not show deletions. Knows nothing of requests or sinks.
 
 use super::event::EventKind;
 use super::failure::Failure;

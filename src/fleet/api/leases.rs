@@ -502,7 +502,7 @@ impl Leases {
                     retries.succeeded();
                     let version = Some(version_of(&lease));
                     self.send(Message::Stored { record: Some(Ok(record)), version, reset: false, hidden: false });
-                    // A restored API server may list what it had before this write. That is news.
+                    // A restored API server may list the record of before this write. That is news.
                     self.known_leases().versions.remove(&name);
                     CONFLICT_PAUSE
                 }

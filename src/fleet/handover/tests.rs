@@ -162,7 +162,7 @@ fn a_superseded_process_exposes_nothing() {
 }
 
 /// Returns until when (seconds) a member that serves alone overlaps, if it learns at 1010 that another one took half of the objects.
-/// The API server confirmed what it knew at 1000, and then at `confirmed`.
+/// The API server confirmed its knowledge at 1000, and then at `confirmed`.
 fn overlaps_until(confirmed: u64) -> u64 {
     let now = at(1000);
     let mut alone = start(overlapping(0, 7, Duration::from_secs(30)), None, 1, now);

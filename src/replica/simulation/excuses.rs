@@ -133,7 +133,7 @@ impl Excuses {
         if deaf && impaired {
             self.deafen_leases();
         }
-        // The members that wrote the news tell it to those who are connected.
+        // Connected members hear the news from the one that wrote it.
         let has_news = |process: &Ability| process.reads_api && (!deaf || process.hears_all());
         for (ordinal, process) in processes.iter().filter(|(_, process)| !has_news(process)) {
             if !process.hears_all() {

@@ -143,7 +143,7 @@ async fn a_resumed_watch_repeats_the_newest_known_event_and_goes_on() {
     assert_eq!(value(&run.status.position), 9);
     stream.send(pod("DELETED", "a", 10));
     run.expect_calls(&["delete a 10"]).await;
-    // A deletion is repeated as well, and what came after it is applied.
+    // A deletion is repeated as well, and later changes are applied.
     let stream = reconnected(&mut run, stream).await.protobuf();
     stream.send([pod("DELETED", "a", 10), pod("DELETED", "b", 11)].concat());
     run.expect_calls(&["delete b 11"]).await;
@@ -181,7 +181,7 @@ async fn a_restored_server_whose_versions_have_caught_up_is_listed_from_scratch(
     }
 }
 
-/// A list does not show what was deleted before it, so its objects cannot prove that the server did not go back.
+/// A list does not show earlier deletions, so its objects cannot prove that the server did not go back.
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_breaks_before_a_change_is_replaced_by_a_list() {
     let mut run = start(pods());
