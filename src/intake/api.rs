@@ -36,7 +36,7 @@ pub struct Api {
     pub source: Source,
     pub status: Arc<Status>,
     pub selector: Selector,
-    /// The resourceVersion of the newest backfill since the last full list; 0 if there is none.
+    /// The highest resourceVersion of a complete backfill since the server went back; 0 if there is none.
     pub backfilled: AtomicU64,
     /// Whether to request streaming lists.
     streaming: AtomicBool,

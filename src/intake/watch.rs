@@ -177,20 +177,25 @@ impl Worker {
         if !self.restarted || position == 0 {
             return Ok(());
         }
-        let read = self.api.newest_version().await;
-        match &read {
-            Ok(newest) => self.check_version(*newest)?,
-            Err(failure) if failure.is_unreachable() => return read.map(|_| ()),
+        let is_read = match self.api.newest_version().await {
+            Ok(newest) => {
+                self.check_version(newest)?;
+                true
+            }
+            Err(failure) if failure.is_unreachable() => return Err(failure),
             // The watch shows what is wrong.
-            Err(failure) => tracing::debug!("cannot read the newest resourceVersion: {failure}"),
-        }
+            Err(failure) => {
+                tracing::debug!("cannot read the newest resourceVersion: {failure}");
+                false
+            }
+        };
         // The watch has not shown all changes that a newer backfill contains.
         let is_behind = self.api.backfilled.load(Ordering::Relaxed) > position;
         let (watched, all) = (self.api.source.shard.watched(), Slice::all());
         let sent = if self.api.status.filtered.load(Ordering::Relaxed) { &watched } else { &all };
         match self.objects.checkpoint().replay(sent, position).filter(|_| !is_behind) {
             Some(replay) => self.objects.begin_replay(replay),
-            None if read.is_ok() => return Err(Failure::Unproven),
+            None if is_read => return Err(Failure::Unproven),
             None => self.restarted = false,
         }
         Ok(())
@@ -294,7 +299,6 @@ impl Worker {
         self.objects.take_taint();
         self.known = self.known.max(number(&page.version));
         self.objects.done(&page.version);
-        self.api.backfilled.store(0, Ordering::Relaxed);
         self.shard().finish_list();
         // The watch is not open yet.
         self.shard().watch_ended();
@@ -344,9 +348,8 @@ impl Worker {
             self.position = Some(version);
         }
         // The server ends a watch after the requested time.
-        let is_early = || since.elapsed() < Duration::from_secs((*WATCH_SECONDS.start()).into());
         self.restarted |= match &result {
-            Ok(End::Over) => is_early(),
+            Ok(End::Over) => since.elapsed() < Duration::from_secs((*WATCH_SECONDS.start()).into()),
             // The old connection would have broken.
             Ok(End::SelectorChanged | End::Scrub) => false,
             Err(_) => true,
@@ -379,10 +382,10 @@ impl Worker {
 
     /// Extends the watched slice to the desired one, which it returns.
     fn widen(&mut self) -> Slice {
-        let before = Slice::clone(&self.shard().watched());
+        let before = self.shard().watched();
         let slice = self.shard().widen();
         // If the server filters, changes of the new part were not sent.
-        if slice != before && self.api.status.filtered.load(Ordering::Relaxed) {
+        if slice != **before && self.api.status.filtered.load(Ordering::Relaxed) {
             self.objects.checkpoint().clear();
         }
         slice
@@ -473,7 +476,6 @@ impl Worker {
                 self.objects.reached(&watching.version);
             }
             if was_initial && !watching.initial {
-                self.api.backfilled.store(0, Ordering::Relaxed);
                 self.shard().finish_list();
                 answer.set_silence(SILENCE);
                 answer.set_batch_delay(self.api.source.batch_delay);
@@ -525,17 +527,11 @@ impl Worker {
                 }
                 None
             }
-            Failure::Expired(ref message) => {
-                tracing::info!("relisting: resourceVersion expired: {message}");
-                self.lose_position();
-                self.shard().invalidate();
-                self.unpaged = step == Step::Pages;
-                Some(self.relist_delay())
-            }
-            Failure::Unproven => {
+            Failure::Expired(_) | Failure::Unproven => {
                 tracing::info!("relisting: {failure}");
                 self.lose_position();
                 self.shard().invalidate();
+                self.unpaged = step == Step::Pages;
                 Some(self.relist_delay())
             }
             Failure::Rewound(_) => {
@@ -599,6 +595,7 @@ impl Worker {
     fn start_over(&mut self) {
         self.stuck = 0;
         self.known = 0;
+        self.api.backfilled.store(0, Ordering::Relaxed);
         self.position = None;
         self.shard().invalidate();
         self.objects.rewind();

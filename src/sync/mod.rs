@@ -1,9 +1,9 @@
 //! Locks that a panic does not poison for good, and watch channels whose order of wakeups a simulation determines.
 
-#[cfg(not(feature = "simulation"))]
+#[cfg(not(any(test, feature = "simulation")))]
 pub use tokio::sync::watch;
 
-#[cfg(feature = "simulation")]
+#[cfg(any(test, feature = "simulation"))]
 pub mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

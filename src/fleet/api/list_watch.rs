@@ -167,10 +167,10 @@ where
                     watches.succeeded();
                     pauses.after(opened.elapsed())
                 }
-                Err(error) => {
-                    let Some(pause) = watches.failed(error, &what) else { return selected.permission("watch") };
-                    pause
-                }
+                Err(error) => match watches.failed(error, &what) {
+                    Some(pause) => pause,
+                    None => return selected.permission("watch"),
+                },
             };
             sleep(pause).await;
             let resumes = end == End::Stale || (end == End::Resume && has_ended_in_time);

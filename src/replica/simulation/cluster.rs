@@ -436,15 +436,10 @@ impl Cluster {
 
     /// Runs until everything is settled.
     pub async fn settle(&mut self, limit: Duration) {
-        let began = Instant::now();
-        loop {
-            self.step().await;
-            if self.is_settled() {
-                break;
-            }
-            if began.elapsed() > limit {
-                self.fail(&format!("not settled after {limit:?}"));
-            }
+        self.step().await;
+        self.run_for(limit).await;
+        if !self.is_settled() {
+            self.fail(&format!("not settled after {limit:?}"));
         }
         self.note("settled");
     }

@@ -118,9 +118,9 @@ fn only(hasher: Hasher, uids: &[&str]) -> Slice {
 
 /// Starts a source.
 fn start(source: Source) -> Run {
-    let (server, client) = Server::new();
-    let (recorder, calls) = mpsc::unbounded_channel();
     let (status, stop) = (Arc::new(Status::default()), CancellationToken::new());
+    let (server, client) = Server::new(Arc::clone(&status));
+    let (recorder, calls) = mpsc::unbounded_channel();
     let sinks: [Box<dyn Sink>; 2] = [
         Box::new(Recorder { name: "", calls: recorder.clone() }),
         Box::new(Recorder { name: "backfill: ", calls: recorder }),

@@ -1,6 +1,8 @@
 //! A scripted API server: each request waits until the test answers it, and the test writes each body in pieces.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use kube::client::Body;
+use kube_state_fleet::intake::Status;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -23,6 +26,8 @@ pub struct Server {
     calls: mpsc::UnboundedReceiver<Call>,
     /// What a watch has to repeat: from which version it then starts, and the event.
     checkpoint: (u64, Vec<u8>),
+    /// What the source says of itself.
+    status: Arc<Status>,
 }
 
 /// A request that waits for its answer.
@@ -40,8 +45,8 @@ pub struct Call {
 pub struct Pieces(stream::UnboundedSender<Piece>);
 
 impl Server {
-    /// A server, and a client of it.
-    pub fn new() -> (Self, kube::Client) {
+    /// A server, and a client of it for the source with this status.
+    pub fn new(status: Arc<Status>) -> (Self, kube::Client) {
         let (calls, served) = mpsc::unbounded_channel();
         let service = tower::service_fn(move |request: Request<Body>| {
             let calls = calls.clone();
@@ -52,7 +57,7 @@ impl Server {
                 answer.await.map_err(|_| std::io::Error::other("connection refused"))
             }
         });
-        (Self { calls: served, checkpoint: (0, Vec::new()) }, kube::Client::new(service, "default"))
+        (Self { calls: served, checkpoint: (0, Vec::new()), status }, kube::Client::new(service, "default"))
     }
 
     /// From now on `event` at `version` is the newest one that the source knows. A watch that starts before it begins with it.
@@ -102,9 +107,12 @@ impl Server {
         let call = self.call().await;
         assert_eq!(call.parameter("watch").as_deref(), Some("1"), "{}", call.uri);
         assert_eq!(call.parameter("sendInitialEvents"), None, "{}", call.uri);
-        if call.repeated.is_none() {
-            assert_eq!(call.parameter("resourceVersion").as_deref(), Some(version), "{}", call.uri);
-        }
+        let known = match call.repeated {
+            // It continues from there.
+            Some(_) => Some(self.status.position.load(Ordering::Relaxed).to_string()),
+            None => call.parameter("resourceVersion"),
+        };
+        assert_eq!(known.as_deref(), Some(version), "{}", call.uri);
         assert_eq!(call.parameter("allowWatchBookmarks").as_deref(), Some("true"));
         call
     }
